@@ -1,0 +1,143 @@
+"""The errors every room's errors grow from, each with the exit code the command line answers.
+
+AttractorError                1  the work itself failed
+├── UsageError                2  wrong usage, or an invalid file
+│   ├── UnknownName           2  a name that nothing answers to
+│   ├── InvalidPart           2  a part that is not what its folder holds
+│   ├── InvalidDuration       2  a text that is not a duration
+│   └── NotCanonical          2  a value that has no one way to be written as JSON
+├── MachineryError            3  the machine had trouble, not the work: resumable
+│   ├── FileTrouble           3  a file could not be read or written
+│   ├── JournalError          3  a journal could not take a line
+│   └── ProcessNotStarted     3  a program could not be started
+├── Refused                   4  a rule says no
+│   └── LockHeld              4  somebody else holds the lock
+├── NoGo                      5  the gate says no
+└── Broken                    6  a chain, seal or checkpoint does not verify
+    └── ChainBroken           6  a line of a hash chain is not what was written
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from attractor.base.suggestions import suggest
+
+
+class ExitCode(IntEnum):
+    """What a process of ours ends with, and what that means."""
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> "ExitCode":
+        """Keep the meaning beside the number."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    DONE = 0, "done, and good"
+    FAILED = 1, "the run failed, or a check found errors"
+    USAGE = 2, "wrong usage, or a command was given an invalid file"
+    UNFINISHED = 3, "not finished, and resumable"
+    REFUSED = 4, "refused by a rule of the control plane"
+    NO_GO = 5, "the gate says no-go"
+    BROKEN = 6, "a chain, seal or checkpoint does not verify"
+    INTERRUPTED = 130, "interrupted by Ctrl-C or SIGTERM, and resumable"
+
+
+class AttractorError(Exception):
+    """Something went wrong."""
+
+    exit_code: ExitCode = ExitCode.FAILED
+    hint: str = ""
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        self.message = message or first_sentence(type(self))
+        self.hint = hint or type(self).hint
+        super().__init__(self.message)
+
+    @property
+    def cause(self) -> BaseException | None:
+        """What it was raised from."""
+        return self.__cause__
+
+
+class UsageError(AttractorError):
+    """This is not how it is used."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnknownName(UsageError):
+    """Nothing goes by that name."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        self.kind, self.name, self.known = kind, name, names
+        near = suggest(name, names)
+        hint = f"did you mean {near}?" if near else f"known: {', '.join(names) or 'none'}"
+        super().__init__(f"unknown {kind} {name!r}", hint=hint)
+
+
+class InvalidPart(UsageError):
+    """A file or distribution offers a part that is not what its folder holds."""
+
+
+class InvalidDuration(UsageError):
+    """This is not a duration."""
+
+    hint = "write a whole number and a unit: 250ms, 900s, 15m, 2h or 1d"
+
+
+class NotCanonical(UsageError):
+    """This value has no one way to be written as JSON."""
+
+
+class MachineryError(AttractorError):
+    """The machine had trouble, not the work."""
+
+    exit_code = ExitCode.UNFINISHED
+
+
+class FileTrouble(MachineryError):
+    """A file could not be read or written."""
+
+
+class JournalError(MachineryError):
+    """The journal could not take a line."""
+
+
+class ProcessNotStarted(MachineryError):
+    """A program could not be started."""
+
+
+class Refused(AttractorError):
+    """A rule of the control plane says no."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class LockHeld(Refused):
+    """Somebody else holds the lock."""
+
+
+class NoGo(AttractorError):
+    """The gate says no-go."""
+
+    exit_code = ExitCode.NO_GO
+
+
+class Broken(AttractorError):
+    """A chain, seal or checkpoint does not verify."""
+
+    exit_code = ExitCode.BROKEN
+
+
+class ChainBroken(Broken):
+    """A line of a hash chain is not what was written."""
+
+
+def first_sentence(kind: type) -> str:
+    """Return the first line of a class's docstring without its full stop, else its name."""
+    documented = next((one.__doc__ for one in kind.__mro__ if one.__doc__), kind.__name__)
+    return documented.strip().splitlines()[0].rstrip(".")
