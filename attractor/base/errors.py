@@ -56,6 +56,9 @@ class AttractorError(Exception):
         self.hint = hint or type(self).hint
         super().__init__(self.message)
 
+    def __str__(self) -> str:
+        return self.message
+
     @property
     def cause(self) -> BaseException | None:
         """What it was raised from."""
@@ -68,7 +71,7 @@ class UsageError(AttractorError):
     exit_code = ExitCode.USAGE
 
 
-class UnknownName(UsageError):
+class UnknownName(UsageError, KeyError):
     """Nothing goes by that name."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:

@@ -1,11 +1,29 @@
 """Finds the word somebody probably meant."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return the known word nearest to a mistyped one, or nothing."""
-    by_folded = {name.casefold(): name for name in known}
-    near = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
-    return by_folded[near[0]] if near else ""
+    """Return the known word nearest to a mistyped one, or nothing when none is near."""
+    candidates = [name for name in known if _is_near(abs(len(word) - len(name)), word, name)]
+    distance = {name: _distance(word.casefold(), name.casefold()) for name in candidates}
+    near = [name for name in candidates if _is_near(distance[name], word, name)]
+    return min(near, key=lambda name: (distance[name], name), default="")
+
+
+def _is_near(distance: int, word: str, name: str) -> bool:
+    return 3 * distance <= max(len(word), len(name)) + 1
+
+
+def _distance(one: str, other: str) -> int:
+    """Count the letters to add, drop, change or swap with a neighbour."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        earlier, before, row = before, row, [i]
+        for j, wanted in enumerate(other, 1):
+            steps = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and (letter, one[i - 2]) == (other[j - 2], wanted):
+                steps = min(steps, earlier[j - 2] + 1)
+            row.append(steps)
+    return row[-1]

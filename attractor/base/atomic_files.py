@@ -1,0 +1,162 @@
+"""Puts a file in place whole: at any moment, and after any death, it is the old one or the new."""
+
+import errno
+import os
+import re
+import secrets
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from attractor.base.errors import FileTrouble
+
+_HINTS = {
+    errno.ENOSPC: "free some space on this disk, then try again",
+    errno.EDQUOT: "your disk quota is used up: free some space, then try again",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), then try again",
+    errno.EMFILE: "raise the limit on open files (ulimit -n), then try again",
+    errno.EROFS: "this file system is read-only: choose another folder, or mount it writable",
+    errno.EACCES: "get permission for it, or choose another folder",
+    errno.EPERM: "get permission for it, or choose another folder",
+    errno.ENOENT: "create it first, and the folder it lies in",
+    errno.ENOTDIR: "a file stands where a folder is needed: choose another folder",
+    errno.EISDIR: "a folder stands where the file is needed: choose another name",
+    errno.ELOOP: "a symbolic link stands where the file is needed: put the file itself there",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOLCK: "this file system has no locks: choose a folder on a local disk",
+    errno.EOPNOTSUPP: "this file system has no locks: choose a folder on a local disk",
+}
+_TEMPORARY = re.compile(r"\.attractor-([1-9][0-9]*)-[0-9a-f]{16}\.tmp")
+
+
+def write_whole(
+    path: str | Path, content: bytes | str, *, sync: bool = True, mode: int = 0o666
+) -> None:
+    """Replace a file by new content, or leave the old one as it was.
+
+    A symbolic link is replaced, not followed. A file that is there keeps its permissions; a new one
+    gets `mode`, less the umask. Without `sync` a power failure may lose the new content.
+    """
+    target = Path(path)
+    try:
+        data = content.encode() if isinstance(content, str) else content
+        with _opened(target.parent, os.O_RDONLY | os.O_DIRECTORY) as folder:
+            _replace(folder, target.name, data, sync=sync, mode=mode)
+            if sync:
+                _sync(folder)
+    except UnicodeEncodeError as cause:
+        hint = "take the half character (a lone surrogate) out of the text"
+        raise FileTrouble(f"cannot write {target}: {cause}", hint=hint) from cause
+    except OSError as cause:
+        raise file_trouble("write", target, cause) from cause
+
+
+def sync_folder(path: str | Path) -> None:
+    """Make the names in a folder last through a power failure."""
+    try:
+        with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as folder:
+            _sync(folder)
+    except OSError as cause:
+        raise file_trouble("sync", path, cause) from cause
+
+
+def remove_leavings(folder: str | Path) -> int:
+    """Remove the temporary files that killed writers left in a folder; return how many.
+
+    A file goes only when no process has the number in its name, so a living writer's is never
+    touched. That holds among processes that see each other's numbers: do not call it on a folder
+    that other machines or containers write to.
+    """
+    try:
+        left = [file for file in Path(folder).iterdir() if _is_leaving(file.name)]
+        for file in left:
+            file.unlink(missing_ok=True)
+    except OSError as cause:
+        raise file_trouble("clear", folder, cause) from cause
+    return len(left)
+
+
+def write_fully(file: int, data: bytes) -> None:
+    """Write all bytes to an open file, however many calls the kernel needs."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process with this number exists."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def file_trouble(verb: str, path: str | Path, cause: OSError) -> FileTrouble:
+    """Tell in an error what could not be done with a file, and what would help."""
+    return FileTrouble(f"cannot {verb} {path}: {reason_of(cause)}", hint=hint_for(cause))
+
+
+def reason_of(cause: OSError) -> str:
+    """Return the kernel's words for an error, without the path."""
+    return cause.strerror or str(cause)
+
+
+def hint_for(cause: OSError) -> str:
+    """Return what to do about an error of the file system."""
+    return _HINTS.get(cause.errno or 0, "")
+
+
+def _replace(folder: int, name: str, data: bytes, *, sync: bool, mode: int) -> None:
+    temporary = f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp"
+    kept = _permissions(folder, name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        with _opened(temporary, flags, mode if kept is None else kept, folder) as file:
+            if kept is not None:
+                os.fchmod(file, kept)
+            write_fully(file, data)
+            if sync:
+                os.fsync(file)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
+
+
+def _permissions(folder: int, name: str) -> int | None:
+    """Return the permissions of the regular file that is there, if one is."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    # Without setuid and setgid: the new file may belong to somebody else.
+    return found.st_mode & 0o777 if stat.S_ISREG(found.st_mode) else None
+
+
+def _sync(folder: int) -> None:
+    try:
+        os.fsync(folder)
+    except OSError as cause:
+        # Some file systems cannot sync a folder and have no other way.
+        if cause.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+def _is_leaving(name: str) -> bool:
+    temporary = _TEMPORARY.fullmatch(name)
+    return temporary is not None and not is_running(int(temporary[1]))
+
+
+@contextmanager
+def _opened(
+    name: str | Path, flags: int, mode: int = 0o777, folder: int | None = None
+) -> Generator[int]:
+    file = os.open(name, flags, mode, dir_fd=folder)
+    try:
+        yield file
+    finally:
+        os.close(file)

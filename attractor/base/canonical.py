@@ -1,0 +1,178 @@
+"""Writes a JSON value in one way only, so that equal values have equal hashes.
+
+Keys are sorted by code point, there is no space, text is UTF-8 and not escaped. A float is written
+as Python's `repr` has it: `1` and `1.0` stay two different values, and so do `0.0` and `-0.0`,
+because each comes back as what it was.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import TypeAlias, cast
+
+from attractor.base.errors import NotCanonical
+
+Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+JsonObject: TypeAlias = Mapping[str, Json]
+
+# Fixed, so that what one process can write every other can read, however full its stack is.
+DEEPEST = 100
+
+_Path: TypeAlias = tuple[object, ...]
+_LEAVES = frozenset({str, int, float, bool, type(None)})
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_encode = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
+
+
+def canonical_json(value: Json | JsonObject) -> str:
+    """Return the one way to write a value as JSON."""
+    plain = value if isinstance(value, dict) or not isinstance(value, Mapping) else dict(value)
+    try:
+        text = _encode(plain)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as cause:
+        raise _refusal(_first_fault(plain) or str(cause)) from cause
+    # The encoder turns the key 1 into "1" and a tuple into a list without a word.
+    if not _is_plain(plain) and (fault := _first_fault(plain)):
+        raise _refusal(fault)
+    return text
+
+
+def parse_json(text: str | bytes) -> Json:
+    """Read JSON strictly: no key twice, no NaN, no number too large, no broken UTF-8."""
+    try:
+        decoded = text.decode() if isinstance(text, bytes) else text
+        value: Json = _decode(decoded)
+    except (ValueError, RecursionError) as cause:
+        raise NotCanonical(f"not JSON: {cause}") from cause
+    if _HALF_CHARACTER.search(decoded):
+        canonical_json(value)
+    return value
+
+
+def content_hash(content: bytes) -> str:
+    """Return the SHA-256 of some bytes in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _refusal(fault: str) -> NotCanonical:
+    return NotCanonical(f"this cannot be written as JSON: {fault}")
+
+
+def _is_plain(value: object) -> bool:
+    """Say whether a value surely holds nothing odd; must be quick, for every event passes here."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        nested = [one for one in level if type(one) not in _LEAVES]
+        if not nested:
+            return True
+        level = list[object]()
+        for one in nested:
+            if isinstance(one, dict):
+                members = cast("dict[object, object]", one)
+                if any(type(key) is not str for key in members):
+                    return False
+                level.extend(members.values())
+            elif isinstance(one, list):
+                level.extend(cast("list[object]", one))
+            elif not isinstance(one, str | int | float):
+                return False
+    return False
+
+
+def _first_fault(value: object) -> str:
+    """Return what is wrong with a value and where, in reading order; nothing if all is well."""
+    waiting: list[tuple[_Path, object]] = [((), value)]
+    while waiting:
+        path, one = waiting.pop()
+        inner = _members(one)
+        fault = _fault_of_leaf(one) if inner is None else _fault_of_container(one, len(path))
+        if fault:
+            return f"{fault} at {_written(path)}"
+        waiting.extend(((*path, key), held) for key, held in reversed(inner or []))
+    return ""
+
+
+def _members(value: object) -> list[tuple[object, object]] | None:
+    """Return what a container holds, each with its key or position; None for a leaf."""
+    if isinstance(value, dict):
+        return list(cast("dict[object, object]", value).items())
+    if isinstance(value, list):
+        return list(enumerate(cast("list[object]", value)))
+    return None
+
+
+def _fault_of_container(value: object, depth: int) -> str:
+    if depth >= DEEPEST:
+        return f"more than {DEEPEST} levels, or a value that holds itself,"
+    for key in cast("dict[object, object]", value) if isinstance(value, dict) else ():
+        if not isinstance(key, str):
+            return f"the key {key!r}, which is not a string,"
+        if not _is_unicode(key):
+            return f"the key {key!r}, which holds half a character,"
+    return ""
+
+
+def _fault_of_leaf(value: object) -> str:
+    if isinstance(value, str):
+        return "" if _is_unicode(value) else "half a character (a lone surrogate)"
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else f"the number {value!r}"
+    if isinstance(value, int):
+        return "" if _has_digits(value) else "a number with too many digits"
+    return "" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _has_digits(number: int) -> bool:
+    """Say whether Python will write a number (it has a limit: `sys.set_int_max_str_digits`)."""
+    try:
+        str(number)
+    except ValueError:
+        return False
+    return True
+
+
+def _written(path: _Path) -> str:
+    """Write a path as `data.items[3]`."""
+    steps = [
+        f".{step}" if isinstance(step, str) and step.isidentifier() else f"[{step!r}]"
+        for step in path
+    ]
+    return "".join(steps).removeprefix(".") or "the top"
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        (doubled, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise NotCanonical(f"not JSON: the key {doubled!r} stands twice in one object")
+    return members
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise NotCanonical(f"not JSON: the number {digits} is too large")
+    return number
+
+
+def _no_constant(name: str) -> Json:
+    raise NotCanonical(f"not JSON: {name} is no number")
+
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant
+).decode

@@ -1,0 +1,108 @@
+"""Tells the time and waits: the machine's clock, and one that is turned by hand."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from attractor.base.errors import UsageError
+
+
+class Clock(Protocol):
+    """Tells the time and waits."""
+
+    def now(self) -> datetime:
+        """Return the date and time, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for measuring."""
+        ...
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the date and time, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for measuring."""
+        return time.monotonic()
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait."""
+        await asyncio.sleep(duration.total_seconds())
+
+
+@dataclass(frozen=True, eq=False)
+class _Sleeper:
+    due: timedelta
+    woken: asyncio.Future[None]
+
+
+class TurnableClock:
+    """A clock that stands still until it is turned, so that tests wait for nothing."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        if start.tzinfo is None:
+            raise UsageError("a clock's start needs a time zone", hint="write tzinfo=UTC")
+        self._wall = start.astimezone(UTC)
+        self._elapsed = timedelta()
+        self._sleepers: list[_Sleeper] = []
+
+    def now(self) -> datetime:
+        """Return the date and time, in UTC."""
+        return self._wall + self._elapsed
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for measuring."""
+        return self._elapsed.total_seconds()
+
+    @property
+    def sleepers(self) -> int:
+        """How many are asleep."""
+        return len(self._sleepers)
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Wait until the clock was turned that far."""
+        if duration <= timedelta():
+            await asyncio.sleep(0)
+            return
+        woken = asyncio.get_running_loop().create_future()
+        sleeper = _Sleeper(self._elapsed + duration, woken)
+        self._sleepers.append(sleeper)
+        try:
+            await woken
+        finally:
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
+
+    async def until_asleep(self, count: int = 1) -> None:
+        """Wait until so many are asleep."""
+        while self.sleepers < count:
+            await asyncio.sleep(0)
+
+    async def turn(self, by: timedelta) -> None:
+        """Let time go by: wake whoever is due, in order, and let each run until it waits again."""
+        if by < timedelta():
+            raise UsageError("time does not go backwards", hint="use set_back for the date alone")
+        until = self._elapsed + by
+        while due := [one for one in self._sleepers if one.due <= until]:
+            first = min(due, key=lambda one: one.due)
+            self._elapsed = max(self._elapsed, first.due)
+            self._sleepers.remove(first)
+            if not first.woken.done():
+                first.woken.set_result(None)
+            await asyncio.sleep(0)
+        self._elapsed = max(self._elapsed, until)
+
+    def set_back(self, by: timedelta) -> None:
+        """Set the date and time back, as an administrator does; monotonic() goes on."""
+        self._wall -= by

@@ -1,0 +1,142 @@
+"""Durations as pipelines write them: a whole number and a unit, such as `900s` or `15m`."""
+
+import re
+from datetime import timedelta
+from fractions import Fraction
+
+from attractor.base.errors import InvalidDuration
+from attractor.base.suggestions import suggest
+
+# Longest unit first: the first one that divides a duration writes it shortest.
+_UNITS = {
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+    "ms": timedelta(milliseconds=1),
+}
+_WORDS = {
+    "day": "d",
+    "days": "d",
+    "hour": "h",
+    "hours": "h",
+    "hr": "h",
+    "hrs": "h",
+    "min": "m",
+    "mins": "m",
+    "minute": "m",
+    "minutes": "m",
+    "sec": "s",
+    "secs": "s",
+    "second": "s",
+    "seconds": "s",
+    "msec": "ms",
+    "millis": "ms",
+    "millisecond": "ms",
+    "milliseconds": "ms",
+} | {unit: unit for unit in _UNITS}
+
+# A hundred years: the sum with any date a clock gives is a date still.
+_LONGEST = timedelta(days=36_500)
+_LONGEST_DIGITS = len(str(_LONGEST // _UNITS["ms"]))
+
+_DURATION = re.compile(r"0*([0-9]+)(ms|s|m|h|d)")
+_NUMBER = re.compile(r"[0-9]+")
+_NUMBER_AND_WORD = re.compile(r"([0-9]+)([^\W\d]+)")
+_FRACTION = re.compile(r"([0-9]*)[.,]([0-9]+)([^\W\d]*)")
+_SEVERAL = re.compile(r"(?:[0-9]{1,6}(?:ms|s|m|h|d)){2,5}")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration, or say what is wrong with its text."""
+    written = _DURATION.fullmatch(text)
+    if written is None:
+        raise _mistake(text)
+    digits, unit = written.groups()
+    if len(digits) > _LONGEST_DIGITS or int(digits) > _LONGEST // _UNITS[unit]:
+        raise _invalid(text, "is too large", f"the longest is {format_duration(_LONGEST)}")
+    return int(digits) * _UNITS[unit]
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write a duration in its shortest exact form, with one unit."""
+    if not timedelta() <= duration <= _LONGEST or duration % _UNITS["ms"]:
+        raise InvalidDuration(
+            f"{duration!r} cannot be written as a duration",
+            hint="a duration is a whole number of milliseconds, from 0s to a hundred years",
+        )
+    if not duration:
+        return "0s"
+    unit = next(unit for unit, length in _UNITS.items() if not duration % length)
+    return f"{duration // _UNITS[unit]}{unit}"
+
+
+def describe_duration(duration: timedelta) -> str:
+    """Write a duration for people, in its two largest units: `2h 5m`, `1m 30s`, `340ms`."""
+    parts: list[tuple[int, str]] = []
+    rest = max(duration, timedelta(0))
+    for unit, length in _UNITS.items():
+        number, rest = divmod(rest, length)
+        if number or parts:
+            parts.append((number, unit))
+    words = [f"{number}{unit}" for number, unit in parts[:2] if number]
+    return " ".join(words) or "0ms"
+
+
+def _mistake(text: str) -> InvalidDuration:
+    if not text.strip():
+        return InvalidDuration("a duration is empty")
+    closed_up = "".join(text.split())
+    if closed_up != text:
+        hint = f"write {closed_up}" if _DURATION.fullmatch(closed_up) else ""
+        return _invalid(text, "has a blank in it", hint)
+    if text.startswith(("-", "\N{MINUS SIGN}")):
+        return _invalid(text, "is negative", "")
+    if _NUMBER.fullmatch(text):
+        return _invalid(text, "has no unit", f"write {_short(text)}s, or use ms, m, h or d")
+    return _unit_mistake(text)
+
+
+def _unit_mistake(text: str) -> InvalidDuration:
+    if fraction := _FRACTION.fullmatch(text):
+        return _invalid(text, "is a fraction", _whole(*fraction.groups()))
+    if _SEVERAL.fullmatch(text):
+        total = sum((int(n) * _UNITS[u] for n, u in _NUMBER_AND_WORD.findall(text)), timedelta())
+        return _invalid(text, "has more than one unit", _write(total))
+    if written := _NUMBER_AND_WORD.fullmatch(text):
+        number, word = written.groups()
+        unit = _unit(word)
+        hint = f"did you mean {_short(number)}{unit}?" if unit else ""
+        return _invalid(text, f"has the unknown unit {_short(word)!r}", hint)
+    return _invalid(text, "is not a duration", "")
+
+
+def _unit(word: str) -> str:
+    """Return the unit a word probably means; of two letters no guess is a good one."""
+    known = word.casefold()
+    if len(known) > 2:
+        known = suggest(known[:20], _WORDS)
+    return _WORDS.get(known, "")
+
+
+def _whole(before: str, after: str, word: str) -> str:
+    """Return the hint that writes a fraction as a whole number, if there is one."""
+    unit = _unit(word)
+    if not unit or len(before + after) > _LONGEST_DIGITS:
+        return ""
+    milliseconds = Fraction(f"{before or 0}.{after}") * (_UNITS[unit] // _UNITS["ms"])
+    if milliseconds.denominator != 1:
+        return "the smallest duration is 1ms"
+    return _write(min(int(milliseconds), _LONGEST // _UNITS["ms"]) * _UNITS["ms"])
+
+
+def _write(duration: timedelta) -> str:
+    return f"write {format_duration(duration)}" if duration <= _LONGEST else ""
+
+
+def _invalid(text: str, mistake: str, hint: str) -> InvalidDuration:
+    return InvalidDuration(f"duration {_short(text)!r} {mistake}", hint=hint)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}…"

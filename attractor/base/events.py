@@ -1,0 +1,146 @@
+"""The envelope of everything that happens in a run: one shape for the journal and every reader."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NoReturn, TypeVar
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.base.errors import Broken
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_REQUIRED = ("time", "run_id", "type", "data")
+_OPTIONAL: JsonObject = {
+    "seq": 0,
+    "node": None,
+    "visit": None,
+    "attempt": None,
+    "prev": "",
+    "hash": "",
+}
+_Absent = TypeVar("_Absent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened; `seq`, `prev` and `hash` are empty until a chain seals it."""
+
+    seq: int = 0
+    time: datetime
+    run_id: str
+    type: str
+    node: str | None = None
+    visit: int | None = None
+    attempt: int | None = None
+    data: JsonObject = field(default_factory=dict[str, Json], hash=False)
+    prev: str = ""
+    hash: str = ""
+
+    def __post_init__(self) -> None:
+        if self.time.tzinfo is None:
+            _refuse(self.seq, "time", "has no time zone")
+
+    def to_record(self) -> JsonObject:
+        """Return the event as JSON has it; what is not known, or not sealed yet, is left out."""
+        record: dict[str, Json] = {
+            "seq": self.seq,
+            "time": _write_time(self.time),
+            "run_id": self.run_id,
+            "type": self.type,
+            "node": self.node,
+            "visit": self.visit,
+            "attempt": self.attempt,
+            "data": dict(self.data),
+            "prev": self.prev,
+            "hash": self.hash,
+        }
+        for name, empty in _OPTIONAL.items():
+            if record[name] == empty:
+                del record[name]
+        return record
+
+    @classmethod
+    def from_record(cls, record: JsonObject) -> "Event":
+        """Read an event back, or say which field is not what an event has there."""
+        fields = _Fields(record)
+        return cls(
+            seq=fields.number("seq", 0),
+            time=fields.time("time"),
+            run_id=fields.text("run_id", ""),
+            type=fields.text("type", ""),
+            node=fields.text("node", None),
+            visit=fields.number("visit", None),
+            attempt=fields.number("attempt", None),
+            data=fields.members("data"),
+            prev=fields.text("prev", ""),
+            hash=fields.text("hash", ""),
+        )
+
+
+class _Fields:
+    """Reads the fields of a record, each of one type."""
+
+    def __init__(self, record: JsonObject) -> None:
+        self._record = record
+        self._seq = record.get("seq")
+        for name in _REQUIRED:
+            if name not in record:
+                _refuse(self._seq, name, "is missing")
+        for name in record:
+            if name not in _REQUIRED and name not in _OPTIONAL:
+                _refuse(self._seq, name, "is not known")
+
+    def number(self, name: str, absent: _Absent) -> int | _Absent:
+        if name not in self._record:
+            return absent
+        value = self._record[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            self._refuse(name, "a whole number, not negative")
+        return value
+
+    def text(self, name: str, absent: _Absent) -> str | _Absent:
+        if name not in self._record:
+            return absent
+        value = self._record[name]
+        if not isinstance(value, str):
+            self._refuse(name, "text")
+        return value
+
+    def members(self, name: str) -> JsonObject:
+        value = self._record[name]
+        if not isinstance(value, Mapping):
+            self._refuse(name, "an object")
+        return value
+
+    def time(self, name: str) -> datetime:
+        text = self.text(name, "")
+        if not _TIME.fullmatch(text):
+            self._refuse(name, "a time in UTC, such as 2026-01-31T09:30:00.000000Z")
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError as error:
+            raise _fault(self._seq, name, f"is no date: {error}") from error
+
+    def _refuse(self, name: str, wanted: str) -> NoReturn:
+        _refuse(self._seq, name, f"must be {wanted}, not {_short(self._record[name])}")
+
+
+def _write_time(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _refuse(seq: Json, name: str, mistake: str) -> NoReturn:
+    raise _fault(seq, name, mistake)
+
+
+def _fault(seq: Json, name: str, mistake: str) -> Broken:
+    return Broken(
+        f"event {_short(seq) if seq else 'without number'}: its field {name!r} {mistake}",
+        hint="the record was changed or cut, or a newer version wrote it",
+    )
+
+
+def _short(value: Json) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -1,0 +1,82 @@
+"""Run ids: ULIDs, which sort by the time they were made."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+
+from attractor.base.errors import UsageError
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
+_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+_LENGTH = 26
+_RANDOM_BYTES = 10
+_RANDOM_BITS = 8 * _RANDOM_BYTES
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+
+
+class RunIds:
+    """Makes run ids, each greater than the one before, even if the clock stands or goes back."""
+
+    def __init__(self, *, now: Callable[[], datetime], randomness: Callable[[int], bytes]) -> None:
+        self._now = now
+        self._randomness = randomness
+        self._last = -1
+        self._lock = Lock()
+
+    def new(self) -> str:
+        """Make the next run id."""
+        with self._lock:
+            fresh = _value(self._now(), self._randomness)
+            if fresh >> _RANDOM_BITS <= self._last >> _RANDOM_BITS:
+                # Used up random bits carry into the time: a millisecond early, but in order.
+                fresh = self._last + 1
+            self._last = fresh
+            return _written(fresh)
+
+
+def new_run_id(now: datetime, randomness: Callable[[int], bytes]) -> str:
+    """Make one run id from a time and ten random bytes."""
+    return _written(_value(now, randomness))
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a text is a run id."""
+    return (
+        len(text) == _LENGTH
+        and all(letter in _VALUES for letter in text)
+        and _read(text) >> _RANDOM_BITS <= _LATEST_MS
+    )
+
+
+def time_of(run_id: str) -> datetime:
+    """Return when a run id was made, to the millisecond."""
+    if not is_run_id(run_id):
+        raise UsageError(
+            f"{run_id[:40]!r} is not a run id",
+            hint="a run id has 26 characters, such as 01JZ0000000000000000000000",
+        )
+    return _EPOCH + (_read(run_id) >> _RANDOM_BITS) * _MILLISECOND
+
+
+def _value(now: datetime, randomness: Callable[[int], bytes]) -> int:
+    if now.tzinfo is None or now < _EPOCH:
+        raise UsageError(
+            f"no run id can be made for the time {now.isoformat()}",
+            hint="it needs a time zone and must not lie before 1970; is the machine's clock set?",
+        )
+    milliseconds = (now - _EPOCH) // _MILLISECOND
+    return milliseconds << _RANDOM_BITS | int.from_bytes(randomness(_RANDOM_BYTES), "big")
+
+
+def _written(value: int) -> str:
+    return "".join(_ALPHABET[value >> 5 * place & 31] for place in reversed(range(_LENGTH)))
+
+
+def _read(text: str) -> int:
+    value = 0
+    for letter in text:
+        value = value << 5 | _VALUES[letter]
+    return value

@@ -1,0 +1,174 @@
+"""Locks on files, held by the kernel: a dead process's lock is free at once, whatever it left.
+
+Who holds a lock is written beside it (`NAME.holder`), for words only; nothing is decided by it. The
+locked file itself is never deleted: a process that had it open would go on holding a lock on a file
+without a name, while the next process locks a new file of the same name, and both believe they are
+alone.
+"""
+
+import fcntl
+import io
+import math
+import os
+import random
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from attractor.base.atomic_files import file_trouble, is_running, write_whole
+from attractor.base.canonical import JsonObject, canonical_json, parse_json
+from attractor.base.errors import FileTrouble, LockHeld, NotCanonical, UsageError
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who says that they hold a lock."""
+
+    pid: int
+    host: str
+    since: datetime
+    purpose: str
+
+    def __str__(self) -> str:
+        """Write it as people say it."""
+        since = self.since.isoformat(sep=" ", timespec="seconds")
+        words = f"process {self.pid} on {self.host} since {since}"
+        return f"{words}, {self.purpose}" if self.purpose else words
+
+
+class FileLock:
+    """A lock that one holder has at a time, among all processes and threads.
+
+    Every object locks for itself: a second one on the same path is refused too. A child process
+    does not inherit the lock.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file: io.FileIO | None = None
+
+    def acquire(self, *, wait: float = 0.0, purpose: str = "") -> Self:
+        """Take the lock, within `wait` seconds, or raise LockHeld with its holder's name."""
+        if not math.isfinite(wait):
+            raise UsageError(f"cannot wait {wait} seconds for {self.path}: a wait has an end")
+        try:
+            with ExitStack() as undo:
+                file = undo.enter_context(open_to_lock(self.path))
+                self._await(file, wait)
+                self._write_holder(purpose)
+                undo.pop_all()
+        except OSError as cause:
+            raise file_trouble("lock", self.path, cause) from cause
+        self._file = file
+        return self
+
+    def release(self) -> None:
+        """Give the lock back, if it is held."""
+        file, self._file = self._file, None
+        if file:
+            with suppress(OSError):
+                _note_of(self.path).unlink()
+            unlock(file)
+
+    def __enter__(self) -> Self:
+        """Take the lock at once, unless it is held already."""
+        return self if self._file else self.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the lock back."""
+        self.release()
+
+    def _await(self, file: io.FileIO, wait: float) -> None:
+        end = time.monotonic() + wait
+        while not lock_at_once(file):
+            left = end - time.monotonic()
+            if left <= 0:
+                raise _held(self.path)
+            time.sleep(min(left, random.uniform(0.01, 0.05)))
+
+    def _write_holder(self, purpose: str) -> None:
+        pid = os.getpid()
+        started = _process_start(pid) or ""
+        # A file name on a command line may be no Unicode.
+        words = purpose.encode(errors="backslashreplace").decode()
+        host = os.uname().nodename
+        note: JsonObject = {"host": host, "pid": pid, "purpose": words, "started": started}
+        # Only words are lost: a full disk must not keep anybody from what frees it.
+        with suppress(FileTrouble):
+            write_whole(_note_of(self.path), canonical_json(note), sync=False)
+
+
+def lock_at_once(file: io.FileIO) -> bool:
+    """Take the kernel's lock on an open file, or say that somebody else has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def unlock(file: io.FileIO) -> None:
+    """Give the kernel's lock on a file back, and close it."""
+    if file.closed:
+        return
+    with file:
+        # Closing alone would not do while a child between fork and exec has the file too.
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def open_to_lock(path: Path) -> io.FileIO:
+    """Open a file to read and append, creating it if need be, and never through a symbolic link."""
+    return io.FileIO(path, "a+", opener=_open_no_link)
+
+
+def holder_of(path: str | Path) -> Holder | None:
+    """Return who says that they hold the lock at a path, unless that process is gone."""
+    try:
+        with _note_of(Path(path)).open("rb") as note:
+            since = datetime.fromtimestamp(os.fstat(note.fileno()).st_mtime, UTC)
+            told = parse_json(note.read())
+    except (OSError, NotCanonical):
+        return None
+    match told:
+        case {"host": str(host), "pid": int(pid), "purpose": str(purpose), "started": str(started)}:
+            is_here = host == os.uname().nodename
+            gone = is_here and _process_start(pid) != started
+            return None if gone else Holder(pid, host, since, purpose)
+        case _:
+            return None
+
+
+def _held(path: Path) -> LockHeld:
+    who = holder_of(path) or "a process that has not written its name"
+    return LockHeld(f"{path} is held by {who}", hint="wait until it ends, or stop it")
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.holder")
+
+
+def _process_start(pid: int) -> str | None:
+    """Return when a process began as its kernel counts, nothing if that is not told, None if gone.
+
+    Two processes may have the same number, one after the other; they do not begin at the same time.
+    """
+    try:
+        # The name, in brackets, may hold spaces and brackets itself.
+        state, *fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (OSError, ValueError):
+        return "" if not Path("/proc/self/stat").exists() and is_running(pid) else None
+    # A zombie holds nothing any more.
+    return None if state in (b"Z", b"X") else fields[18].decode()
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)

@@ -1,0 +1,372 @@
+"""Runs a program in a process group of its own, with a time limit, and leaves nobody of it behind.
+
+The group gets SIGTERM, and SIGKILL after a grace: when the time is up, when the program has ended
+and left others running, when the awaiting task is cancelled, when the reader of its output raises.
+Who left the group (`setsid`) is not pursued, but holding our pipes open does not make us wait.
+"""
+
+import asyncio
+import codecs
+import errno
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import IO, Literal
+
+from attractor.base.bounded_output import BoundedOutput, OutputLimit
+from attractor.base.errors import MachineryError, ProcessNotStarted
+
+Stream = Literal["stdout", "stderr"]
+
+DEFAULT_LIMIT = OutputLimit()
+
+_PIECE = 64 * 1024
+_POLL_S = 0.01
+# Time for what was left running to end by itself: `program > >(tee log)` is about to print still.
+_SETTLE_S = 0.2
+# Time to read what is in a pipe that somebody outside the group fills faster than we read.
+_DRAIN_S = 0.5
+_HINTS: Mapping[int | None, str] = {
+    errno.ENOEXEC: "it is no program of this machine; a script begins with a #! line",
+    errno.E2BIG: "arguments and environment are too long: hand long input over as stdin",
+}
+# Time for the kernel to carry a SIGKILL out: it can take long on a dead network file system.
+_KILL_S = 5.0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of output, as it came."""
+
+    stream: Stream
+    text: str
+
+
+OnOutput = Callable[[Chunk], None]
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    """How a program ended and what it printed (coding-agent-loop §4.1)."""
+
+    stdout: str
+    stderr: str
+    exit_code: int
+    timed_out: bool
+    duration_ms: int
+    stdout_omitted: int = 0
+    stderr_omitted: int = 0
+
+    @property
+    def output(self) -> str:
+        """Return standard output, then standard error."""
+        between = "\n" if self.stdout and self.stderr and not self.stdout.endswith("\n") else ""
+        return self.stdout + between + self.stderr
+
+
+async def run_process(
+    argv: Sequence[str],
+    *,
+    cwd: str | Path,
+    env: Mapping[str, str] | None,
+    timeout: timedelta | None,
+    stdin: bytes = b"",
+    on_output: OnOutput | None = None,
+    keep: OutputLimit = DEFAULT_LIMIT,
+    grace: timedelta = timedelta(seconds=2),
+) -> ExecResult:
+    """Run a program to its end or its time limit, and end whatever it left in its group."""
+    started = monotonic()
+    child = _Child(_start(argv, Path(cwd), env, piped=bool(stdin)), stdin, on_output, keep)
+    try:
+        try:
+            timed_out = await child.run(timeout)
+        finally:
+            await child.end_group(grace.total_seconds())
+        await child.drain()
+    finally:
+        child.close()
+    return child.result(timed_out=timed_out, seconds=monotonic() - started)
+
+
+class _Reader:
+    """Reads one stream of output and keeps its two ends."""
+
+    def __init__(self, name: Stream, pipe: IO[bytes] | None, keep: OutputLimit) -> None:
+        assert pipe is not None
+        self.name: Stream = name
+        self.pipe = pipe
+        self.kept = BoundedOutput(keep)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        os.set_blocking(pipe.fileno(), False)
+
+    def read(self) -> bytes | None:
+        """Return what is there: nothing at the end, None when nothing has come yet."""
+        try:
+            piece = os.read(self.pipe.fileno(), _PIECE)
+        except BlockingIOError:
+            return None
+        self.kept.add(piece)
+        return piece
+
+    def text(self, piece: bytes) -> str:
+        """Return the characters that a piece completes; the end completes them all."""
+        return self._decoder.decode(piece, final=not piece)
+
+
+class _Child:
+    """A started program: its pipes and its end on the event loop, and its group."""
+
+    def __init__(
+        self,
+        popen: subprocess.Popen[bytes],
+        stdin: bytes,
+        on_output: OnOutput | None,
+        keep: OutputLimit,
+    ) -> None:
+        self._popen = popen
+        self._stdin = memoryview(stdin)
+        self._on_output = on_output
+        self._stdout = _Reader("stdout", popen.stdout, keep)
+        self._stderr = _Reader("stderr", popen.stderr, keep)
+        self._open = [self._stdout, self._stderr]
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        self._stop_watching: Callable[[], None] = lambda: None
+
+    async def run(self, timeout: timedelta | None) -> bool:
+        """Read until the program has ended; say whether its time was up before."""
+        self._watch()
+        limit = asyncio.timeout(None if timeout is None else timeout.total_seconds())
+        try:
+            async with limit:
+                while self._popen.poll() is None:
+                    await self._woken.wait()
+                    self._woken.clear()
+                    self._read()
+        except TimeoutError:
+            if not limit.expired():  # it is the reader's own
+                raise
+        return limit.expired() and self._popen.poll() is None
+
+    async def end_group(self, grace: float) -> None:
+        """Ask who is left to end, and kill who does not; a cancellation cuts the grace short."""
+        try:
+            if self._popen.poll() is not None:
+                await self._gone_within(_SETTLE_S)
+            if not self._is_gone():
+                _signal_group(self._popen.pid, signal.SIGTERM)
+                await self._gone_within(grace)
+        finally:
+            await self._kill_group()
+
+    async def drain(self) -> None:
+        """Read what is in the pipes, and wait for nobody who holds them open."""
+        until = monotonic() + _DRAIN_S
+        while self._read() and monotonic() < until:
+            await asyncio.sleep(0)
+        for reader in self._open:
+            self._deliver(reader, b"")
+
+    def close(self) -> None:
+        """Give everything back to the loop and to the system."""
+        self._stop_watching()
+        self._close_stdin()
+        while self._open:
+            self._close(self._open[0])
+
+    def result(self, *, timed_out: bool, seconds: float) -> ExecResult:
+        """Return how the program ended."""
+        if not self._is_gone():
+            raise MachineryError(
+                f"process group {self._popen.pid} goes on after SIGKILL",
+                hint="it may run as another user, or hang in the kernel; look at it with ps",
+            )
+        stdout, stderr = self._stdout.kept.kept(), self._stderr.kept.kept()
+        return ExecResult(
+            stdout=stdout.text,
+            stderr=stderr.text,
+            exit_code=self._popen.returncode,
+            timed_out=timed_out,
+            duration_ms=round(seconds * 1000),
+            stdout_omitted=stdout.omitted,
+            stderr_omitted=stderr.omitted,
+        )
+
+    def _watch(self) -> None:
+        for reader in self._open:
+            self._loop.add_reader(reader.pipe.fileno(), self._woken.set)
+        if self._popen.stdin is not None:
+            os.set_blocking(self._popen.stdin.fileno(), False)
+            self._loop.add_writer(self._popen.stdin.fileno(), self._feed)
+        try:
+            self._watch_exit(os.pidfd_open(self._popen.pid))
+        except (AttributeError, OSError):  # not Linux, or a sandbox forbids it
+            self._tick()
+
+    def _watch_exit(self, pidfd: int) -> None:
+        def stop() -> None:
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+            self._stop_watching = lambda: None
+
+        def ended() -> None:
+            stop()
+            self._woken.set()
+
+        self._stop_watching = stop
+        self._loop.add_reader(pidfd, ended)
+
+    def _tick(self) -> None:
+        self._woken.set()
+        self._stop_watching = self._loop.call_later(_POLL_S, self._tick).cancel
+
+    def _feed(self) -> None:
+        assert self._popen.stdin is not None
+        try:
+            written = os.write(self._popen.stdin.fileno(), self._stdin[:_PIECE])
+        except BlockingIOError:
+            return
+        except OSError:  # the program does not read it, which is its right
+            written = len(self._stdin)
+        self._stdin = self._stdin[written:]
+        if not self._stdin:
+            self._close_stdin()
+
+    def _close_stdin(self) -> None:
+        if self._popen.stdin is not None and not self._popen.stdin.closed:
+            self._loop.remove_writer(self._popen.stdin.fileno())
+            self._popen.stdin.close()
+
+    def _read(self) -> bool:
+        """Take one piece from each pipe; say whether there was any."""
+        pieces = [(reader, reader.read()) for reader in self._open]
+        for reader, piece in pieces:
+            if piece == b"":
+                self._close(reader)
+            if piece is not None:
+                self._deliver(reader, piece)
+        return any(piece for _, piece in pieces)
+
+    def _deliver(self, reader: _Reader, piece: bytes) -> None:
+        text = reader.text(piece)
+        if text and self._on_output is not None:
+            # Should it raise, it is not called again while the group is ended.
+            on_output, self._on_output = self._on_output, None
+            on_output(Chunk(reader.name, text))
+            self._on_output = on_output
+
+    def _close(self, reader: _Reader) -> None:
+        self._open.remove(reader)
+        self._loop.remove_reader(reader.pipe.fileno())
+        reader.pipe.close()
+
+    def _is_gone(self) -> bool:
+        return self._popen.poll() is not None and not _has_members(self._popen.pid)
+
+    async def _gone_within(self, seconds: float) -> None:
+        until = monotonic() + seconds
+        while not self._is_gone() and monotonic() < until:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_S):
+                    await self._woken.wait()
+            self._woken.clear()
+            self._read()
+
+    async def _kill_group(self) -> None:
+        """Kill who is left and see them go; who cancels us meanwhile is answered afterwards."""
+        cancelled = False
+        until = monotonic() + _KILL_S
+        # Once in any case: who forks while we look through /proc can be overlooked.
+        _signal_group(self._popen.pid, signal.SIGKILL)
+        while not self._is_gone() and monotonic() < until:
+            try:
+                await asyncio.sleep(_POLL_S)
+            except asyncio.CancelledError:
+                cancelled = True
+            _signal_group(self._popen.pid, signal.SIGKILL)
+        if cancelled:
+            raise asyncio.CancelledError
+
+
+def _start(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, *, piped: bool
+) -> subprocess.Popen[bytes]:
+    if not argv:
+        raise ProcessNotStarted("no program is named", hint="give its name, then its arguments")
+    try:
+        return subprocess.Popen(
+            list(argv),
+            bufsize=0,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise _not_started(argv[0], cwd, error) from error
+
+
+def _not_started(program: str, cwd: Path, error: OSError | ValueError) -> ProcessNotStarted:
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and error.filename == cwd:  # only the folder is a Path
+        return ProcessNotStarted(
+            f"{program} was not started in {cwd}: {why}",
+            hint="the folder it should run in must exist, and we must be allowed to enter it",
+        )
+    return ProcessNotStarted(
+        f"{program} was not started: {why}", hint=_hint(program, cwd / program, error)
+    )
+
+
+def _hint(program: str, path: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        if "/" not in program:
+            return "no folder of the PATH has it: install it, or give its whole path"
+        if path.is_file():
+            return "the interpreter that its first line names is missing"
+        return f"there is no file {path}"
+    if isinstance(error, PermissionError):
+        return "it is a folder" if path.is_dir() else f"make it executable: chmod +x {path}"
+    number = error.errno if isinstance(error, OSError) else None
+    return _HINTS.get(number, "look at its name, its arguments and its environment")
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _has_members(group: int) -> bool:
+    """Whether a group whose leader was waited for has living members that we could end."""
+    # Its orphans come to us when we are process 1; they stay members until they are waited for.
+    with suppress(ChildProcessError):
+        while os.waitpid(-group, os.WNOHANG) != (0, 0):
+            pass
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    # Who else is process 1 may take its time to wait for the dead.
+    lives = _lives(group)
+    return not lives or any(lives)
+
+
+def _lives(group: int) -> list[bool]:
+    """Return of each member of a group whether it lives; nothing where the system tells nothing."""
+    lives: list[bool] = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_bytes().rpartition(b")")[2].split()
+            if int(fields[2]) == group:
+                # A zombie with threads only lost its first one.
+                lives.append(fields[0] not in (b"Z", b"X") or int(fields[17]) > 1)
+    return lives

@@ -1,0 +1,132 @@
+"""A folder whose every file adds one part, read as a mapping from a part's name to the part.
+
+`Registry("attractor.cli.commands", click.Command, noun="command")` lists the folder without
+importing anything in it, imports a file when its name is asked for, takes the one object the file
+calls `part` and checks it against the kind. Other distributions add parts through entry points of
+the same name as the folder. A file's name is its part's name; a double underscore is a dot.
+
+Listing stands in the way of every start, so it does without pathlib, dataclasses and
+regular expressions, which cost more than the listing itself.
+"""
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Generic, NamedTuple, TypeVar, cast
+
+from attractor.base.entry_points import EntryPoint, find_entry_points
+from attractor.base.errors import InvalidPart, UnknownName
+from attractor.base.kinds import find_shortcoming
+
+T = TypeVar("T")
+
+_NAMES_ITS_PART = ("\npart = ", "\npart: ")
+
+
+class Source(NamedTuple):
+    """Where a part comes from, known before anything of it is imported."""
+
+    module: str
+    summary: str
+    attribute: str = "part"
+    distribution: str = ""
+    trouble: str = ""
+
+    @property
+    def mend(self) -> str:
+        """What to do when the part can't be used."""
+        if self.distribution:
+            return f"update or uninstall the distribution {self.distribution!r}, which offers it"
+        return f"mend the module {self.module}"
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """The parts of one kind, by name; each is imported when it is first asked for."""
+
+    def __init__(self, package: str, kind: type[T], *, noun: str) -> None:
+        self.package = package
+        self.kind = kind
+        self.noun = noun
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources
+
+    def __getitem__(self, name: str) -> T:
+        source = self._source(name)
+        try:
+            part = _load(source)
+        except (ImportError, AttributeError, SyntaxError) as error:
+            raise self._refuse(name, f"can't be loaded: {error}") from error
+        shortcoming = find_shortcoming(part, self.kind)
+        if shortcoming:
+            raise self._refuse(name, f"can't be used: {shortcoming}")
+        return cast(T, part)
+
+    def summary(self, name: str) -> str:
+        """Return the first sentence of a part's file, read without importing it."""
+        source = self._sources[name]
+        return source.trouble or source.summary
+
+    @cached_property
+    def _sources(self) -> dict[str, Source]:
+        folders = importlib.import_module(self.package).__path__
+        sources = dict(one for folder in folders for one in _listed(folder, self.package))
+        for point in find_entry_points(self.package):
+            sources[point.name] = _offered(point, sources.get(point.name))
+        return dict(sorted(sources.items()))
+
+    def _source(self, name: str) -> Source:
+        source = self._sources.get(name)
+        if source is None:
+            raise UnknownName(self.noun, name, self._sources)
+        if source.trouble:
+            raise self._refuse(name, source.trouble)
+        return source
+
+    def _refuse(self, name: str, why: str) -> InvalidPart:
+        return InvalidPart(f"{self.noun} {name!r} {why}", hint=self._sources[name].mend)
+
+
+def part_name(stem: str) -> str:
+    """Return the name of the part that a file's name stands for."""
+    return stem.replace("__", ".")
+
+
+def _listed(folder: str, package: str) -> Iterator[tuple[str, Source]]:
+    for file in sorted(os.listdir(folder)):
+        stem, ending = os.path.splitext(file)
+        text = _read(folder, file) if ending == ".py" else ""
+        if any(words in text for words in _NAMES_ITS_PART):
+            yield part_name(stem), Source(f"{package}.{stem}", _first_sentence(text))
+
+
+def _read(folder: str, file: str) -> str:
+    with open(os.path.join(folder, file), encoding="utf-8") as opened:
+        return "\n" + opened.read()
+
+
+def _first_sentence(text: str) -> str:
+    _, _, documented = text.partition('"""')
+    return documented.strip().partition("\n")[0].removesuffix('"""').rstrip(".")
+
+
+def _offered(point: EntryPoint, taken: Source | None) -> Source:
+    module, _, attribute = point.value.partition(":")
+    trouble = ""
+    if taken:
+        # Neither may win in silence: one of them could be there to stand in for the other.
+        rivals = f"{taken.distribution or 'attractor'} and {point.distribution}"
+        trouble = f"is offered twice, by {rivals}"
+    summary = f"From the distribution {point.distribution}"
+    return Source(module, summary, attribute or "part", point.distribution, trouble)
+
+
+def _load(source: Source) -> object:
+    return getattr(importlib.import_module(source.module), source.attribute)

@@ -1,0 +1,34 @@
+"""Writes where there is no room: files may not grow beyond 4096 bytes."""
+
+import resource
+import sys
+
+from attractor.base.atomic_files import write_whole
+from attractor.base.errors import FileTrouble, JournalError
+from attractor.base.journal import Journal
+
+LIMIT = 4096
+
+
+def write(path: str) -> None:
+    """Try to replace a file by a content that is too large."""
+    try:
+        write_whole(path, b"x" * (LIMIT + 1))
+    except FileTrouble as trouble:
+        sys.stdout.write(f"{trouble.message}; {trouble.hint}\n")
+
+
+def append(path: str) -> None:
+    """Try to append a line that is too long, then one that is not."""
+    with Journal.open(path) as journal:
+        journal.append("before")
+        try:
+            journal.append("x" * LIMIT)
+        except JournalError as trouble:
+            sys.stdout.write(f"{trouble.message}; {trouble.hint}\n")
+        journal.append("after")
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT))
+    {"write": write, "append": append}[sys.argv[1]](sys.argv[2])

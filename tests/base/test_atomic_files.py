@@ -1,0 +1,233 @@
+import os
+import random
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.atomic_files import (
+    is_running,
+    remove_leavings,
+    sync_folder,
+    write_fully,
+    write_whole,
+)
+from attractor.base.errors import ExitCode, FileTrouble
+from tests.base.start_child import start_child
+from tests.base.write_child import content_of
+from tests.counts import count
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def mode_of(file: Path) -> int:
+    return stat.S_IMODE(file.lstat().st_mode)
+
+
+def dead_pid() -> int:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait(timeout=30)
+    return done.pid
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_new_content_stands_in_place_of_the_old(tmp_path: Path, sync: bool) -> None:
+    file = tmp_path / "file"
+    write_whole(file, "ä\n", sync=sync)
+    assert file.read_bytes() == b"\xc3\xa4\n"
+    write_whole(str(file), b"\xff\0", sync=sync)
+    assert file.read_bytes() == b"\xff\0"
+    write_whole(file, "", sync=sync)
+    assert file.read_bytes() == b""
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_reader_keeps_the_old_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    write_whole(file, "old")
+    with file.open() as reader:
+        write_whole(file, "new")
+        assert reader.read() == "old"
+
+
+def test_a_name_of_the_greatest_length_is_written(tmp_path: Path) -> None:
+    write_whole(tmp_path / ("n" * 255), "content")
+    assert names(tmp_path) == ["n" * 255]
+
+
+def test_a_new_file_has_the_mode_asked_for_less_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "usual", "")
+        write_whole(tmp_path / "secret", "", mode=0o600)
+    finally:
+        os.umask(old)
+    assert mode_of(tmp_path / "usual") == 0o640
+    assert mode_of(tmp_path / "secret") == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o777])
+def test_the_permissions_of_a_file_are_kept(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "file"
+    file.write_text("old")
+    file.chmod(mode)
+    write_whole(file, "new", mode=0o640)
+    assert (mode_of(file), file.read_text()) == (mode, "new")
+
+
+def test_a_symbolic_link_is_replaced_not_followed(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("mine")
+    target.chmod(0o777)
+    link.symlink_to(target)
+    write_whole(link, "new", mode=0o600)
+    assert (target.read_text(), link.read_text()) == ("mine", "new")
+    assert not link.is_symlink()
+    assert mode_of(link) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("missing/file", "create it first"),
+        ("file/below", "a file stands where a folder is needed"),
+        ("folder", "a folder stands where the file is needed"),
+        ("n" * 256, "choose a shorter name"),
+    ],
+)
+def test_a_failure_says_what_helps_and_leaves_nothing(tmp_path: Path, path: str, hint: str) -> None:
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileTrouble, match="cannot write") as trouble:
+        write_whole(tmp_path / path, "new")
+    assert hint in trouble.value.hint
+    assert path in trouble.value.message
+    assert trouble.value.exit_code is ExitCode.UNFINISHED
+    assert isinstance(trouble.value.cause, OSError)
+    assert names(tmp_path) == ["file", "folder"]
+
+
+def test_text_with_half_a_character_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
+    write_whole(tmp_path / "file", "old")
+    with pytest.raises(FileTrouble, match="surrogate") as trouble:
+        write_whole(tmp_path / "file", "new \ud800")
+    assert "lone surrogate" in trouble.value.hint
+    assert (tmp_path / "file").read_text() == "old"
+
+
+def test_without_room_the_old_file_stays(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    write_whole(file, "old")
+    with start_child("full_disk_child", "write", file) as child:
+        told, _ = child.communicate(timeout=30)
+    assert told.decode().startswith(f"cannot write {file}: File too large; raise the limit")
+    assert file.read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_writers_at_once_never_mix(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    whole = {letter * 100_000 for letter in "abcd"}
+    write_whole(file, "a" * 100_000)
+
+    def write(content: str) -> None:
+        for _ in range(20):
+            write_whole(file, content, sync=False)
+
+    writers = [Thread(target=write, args=(content,)) for content in sorted(whole)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert file.read_text() in whole
+    assert file.read_text() in whole
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.crash
+def test_a_killed_writer_leaves_the_old_content_or_the_new(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    for _ in range(count(ci=8, full=100)):
+        with start_child("write_child", file) as child:
+            assert child.stdout
+            acknowledged = [child.stdout.readline() for _ in range(random.randint(1, 15))]
+            # Any moment will do, also one in the middle of a write.
+            time.sleep(random.uniform(0, 0.003))
+            child.kill()
+            acknowledged += child.stdout.readlines()
+        last = int(acknowledged[-1])
+        assert file.read_bytes() in (content_of(last), content_of(last + 1))
+        assert remove_leavings(tmp_path) <= 1
+        assert names(tmp_path) == ["file"]
+
+
+def test_leavings_of_dead_writers_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    left = f".attractor-{dead_pid()}-0123456789abcdef.tmp"
+    kept = [
+        f".attractor-{os.getpid()}-0123456789abcdef.tmp",
+        f"{left}.txt",
+        f"x{left}",
+        left.replace("tmp", "TMP"),
+        ".attractor-0-0123456789abcdef.tmp",
+        ".hidden",
+        "file",
+    ]
+    for name in (left, *kept):
+        (tmp_path / name).write_text("content")
+    assert remove_leavings(tmp_path) == 1
+    assert names(tmp_path) == sorted(kept)
+
+
+@pytest.mark.parametrize("deed", [sync_folder, remove_leavings])
+def test_a_missing_folder_is_told(tmp_path: Path, deed: Callable[[Path], object]) -> None:
+    with pytest.raises(FileTrouble, match="missing") as trouble:
+        deed(tmp_path / "missing")
+    assert "create it first" in trouble.value.hint
+
+
+def test_a_file_is_no_folder_to_sync(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileTrouble, match="Not a directory"):
+        sync_folder(tmp_path / "file")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+def test_a_file_system_that_cannot_sync_folders_is_no_trouble(tmp_path: Path) -> None:
+    sync_folder(tmp_path)
+    sync_folder("/proc")
+
+
+def test_all_is_written_however_little_the_kernel_takes() -> None:
+    reader, writer = os.pipe()
+    content = os.urandom(300_000)
+    thread = Thread(target=write_fully, args=(writer, content))
+    thread.start()
+    received = b""
+    while len(received) < len(content):
+        received += os.read(reader, 4096)
+    thread.join()
+    os.close(reader)
+    os.close(writer)
+    assert received == content
+
+
+def test_running_processes_are_told_from_dead_ones() -> None:
+    assert is_running(os.getpid())
+    assert is_running(1)
+    assert not is_running(dead_pid())
+    assert not is_running(10**30)
+
+
+@given(st.binary())
+def test_any_content_comes_back(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    file = tmp_path_factory.getbasetemp() / "any-content"
+    write_whole(file, content, sync=False)
+    assert file.read_bytes() == content

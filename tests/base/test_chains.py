@@ -1,0 +1,301 @@
+import hashlib
+import hmac
+import random
+import tracemalloc
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.canonical import Json, parse_json
+from attractor.base.chains import (
+    GENESIS,
+    Head,
+    Verdict,
+    require_intact,
+    seal,
+    verify,
+    verify_file,
+)
+from attractor.base.errors import ChainBroken, ExitCode, FileTrouble, NotCanonical, UsageError
+from tests.counts import count
+
+LENGTH = 1_000
+KEY = b"a key in the state folder"
+RECORDS = st.lists(st.dictionaries(st.text().map("k{}".format), st.integers() | st.text()))
+
+
+def chained(records: list[dict[str, Json]], key: bytes | None = None) -> tuple[list[bytes], Head]:
+    head, lines = GENESIS, list[bytes]()
+    for record in records:
+        link = seal(record, head, key=key)
+        lines.append(link.line.encode())
+        head = link.head
+    return lines, head
+
+
+@cache
+def long_chain(key: bytes | None = None) -> tuple[tuple[bytes, ...], Head]:
+    records: list[dict[str, Json]] = [
+        {"type": "StageCompleted", "data": {"number": number, "words": "äöü\n" * (number % 7)}}
+        for number in range(1, LENGTH + 1)
+    ]
+    lines, head = chained(records, key)
+    return tuple(lines), head
+
+
+def record_of(line: bytes) -> dict[str, Json]:
+    record = cast("dict[str, Json]", parse_json(line))
+    return {name: value for name, value in record.items() if name not in ("seq", "prev", "hash")}
+
+
+def flaw_of(verdict: Verdict) -> tuple[int, str]:
+    """Return the bad line, after seeing that the head is that of the line before."""
+    assert verdict.flaw
+    return verdict.flaw.line, verdict.flaw.reason
+
+
+def flaw_in(lines: list[bytes], *, expected: Head | None = None) -> tuple[int, str]:
+    verdict = verify(lines, expected=expected)
+    line, reason = flaw_of(verdict)
+    assert verdict.head.seq == line - 1
+    return line, reason
+
+
+def write(path: Path, lines: list[bytes] | tuple[bytes, ...]) -> bytes:
+    content = b"".join(line + b"\n" for line in lines)
+    path.write_bytes(content)
+    return content
+
+
+def trials(*, ci: int, full: int, seed: str) -> list[random.Random]:
+    return [random.Random(f"{seed} {number}") for number in range(count(ci=ci, full=full))]
+
+
+@given(RECORDS, st.none() | st.binary(min_size=1))
+def test_what_is_sealed_verifies_and_keeps_its_records(
+    records: list[dict[str, Json]], key: bytes | None
+) -> None:
+    lines, head = chained(records, key)
+    assert verify(lines, expected=head, key=key) == Verdict(head, None)
+    assert head.seq == len(records)
+    assert [record_of(line) for line in lines] == records
+
+
+def test_the_hash_of_a_line_can_be_had_without_us() -> None:
+    zeros = "0" * 64
+    body = f'{{"a":"ä","b":1,"prev":"{zeros}","seq":1}}'.encode()
+    for key, expected in [
+        (None, hashlib.sha256(body).hexdigest()),
+        (KEY, hmac.new(KEY, body, "sha256").hexdigest()),
+    ]:
+        link = seal({"b": 1, "a": "ä"}, GENESIS, key=key)
+        assert link.head == Head(1, expected)
+        assert link.line == (f'{{"a":"ä","b":1,"hash":"{expected}","prev":"{zeros}","seq":1}}')
+
+
+@pytest.mark.parametrize("name", ["seq", "prev", "hash"])
+def test_a_record_with_a_reserved_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"'{name}' of its own"):
+        seal({name: 1}, GENESIS)
+
+
+def test_a_record_that_is_not_json_is_refused_with_its_place() -> None:
+    with pytest.raises(NotCanonical, match=r"at data\[0\]$"):
+        seal({"data": [float("nan")]}, GENESIS)
+
+
+def test_a_file_is_verified_whole_and_from_a_line(tmp_path: Path) -> None:
+    lines, head = long_chain()
+    write(tmp_path / "chain", lines)
+    assert verify_file(tmp_path / "chain", expected=head) == Verdict(head, None)
+    (tmp_path / "empty").write_bytes(b"")
+    assert verify_file(tmp_path / "empty") == Verdict(GENESIS, None)
+    start = verify(lines[:600]).head
+    offset = sum(len(line) + 1 for line in lines[:600])
+    assert verify_file(tmp_path / "chain", offset=offset, start=start) == Verdict(head, None)
+    assert flaw_of(verify_file(tmp_path / "chain", offset=offset + 1, start=start))[0] == 1
+    assert flaw_of(verify_file(tmp_path / "chain", offset=offset))[0] == 1
+    with pytest.raises(FileTrouble, match="missing"):
+        verify_file(tmp_path / "missing")
+
+
+def test_any_flipped_bit_of_a_short_chain_is_found_in_its_line(tmp_path: Path) -> None:
+    lines, head = chained([{"text": "é"}, {"n": 10}, {}])
+    content = write(tmp_path / "chain", lines)
+    for at in range(len(content)):
+        for bit in random.Random(at).sample(range(8), count(ci=2, full=8)):
+            spoilt = bytearray(content)
+            spoilt[at] ^= 1 << bit
+            (tmp_path / "chain").write_bytes(spoilt)
+            verdict = verify_file(tmp_path / "chain", expected=head)
+            assert flaw_of(verdict)[0] == content[:at].count(b"\n") + 1
+            assert verdict.head.seq == content[:at].count(b"\n")
+
+
+def test_a_flipped_bit_of_a_long_chain_is_found_in_its_line(tmp_path: Path) -> None:
+    lines, head = long_chain()
+    content = write(tmp_path / "chain", lines)
+    for trial in trials(ci=15, full=2_000, seed="flip"):
+        at = trial.randrange(len(content))
+        spoilt = bytearray(content)
+        spoilt[at] ^= 1 << trial.randrange(8)
+        (tmp_path / "chain").write_bytes(spoilt)
+        line, _ = flaw_of(verify_file(tmp_path / "chain", expected=head))
+        assert line == content[:at].count(b"\n") + 1
+
+
+def test_a_deleted_line_is_found_where_it_stood() -> None:
+    lines, head = long_chain()
+    for trial in trials(ci=10, full=500, seed="delete"):
+        gone = trial.randrange(LENGTH - 1)
+        line, reason = flaw_in([*lines[:gone], *lines[gone + 1 :]])
+        assert line == gone + 1
+        assert reason == f"is not the next: number {gone + 1} is missing (this is {gone + 2})"
+    assert verify(lines[:-3]).flaw is None
+    line, reason = flaw_in(list(lines[:-3]), expected=head)
+    assert (line, reason) == (LENGTH - 2, f"is missing: the chain went on to number {LENGTH}")
+    assert flaw_in([], expected=head)[0] == 1
+
+
+def test_a_doubled_line_is_found_at_its_second_place() -> None:
+    lines, _ = long_chain()
+    for trial in trials(ci=10, full=500, seed="double"):
+        twice = trial.randrange(LENGTH)
+        again = trial.choice([twice + 1, trial.randrange(twice, LENGTH) + 1])
+        line, reason = flaw_in([*lines[:again], lines[twice], *lines[again:]])
+        assert (line, reason) == (again + 1, f"is doubled: it is number {twice + 1} again")
+
+
+def test_swapped_lines_are_found_at_the_first_of_the_two() -> None:
+    lines, _ = long_chain()
+    for trial in trials(ci=10, full=500, seed="swap"):
+        first, second = sorted(trial.sample(range(LENGTH), 2))
+        swapped = list(lines)
+        swapped[first], swapped[second] = swapped[second], swapped[first]
+        line, reason = flaw_in(swapped)
+        assert line == first + 1
+        assert reason.startswith(f"is out of place: number {first + 1} comes later")
+
+
+def test_a_truncated_line_is_found() -> None:
+    lines, _ = long_chain()
+    for trial in trials(ci=10, full=500, seed="truncate"):
+        cut = trial.randrange(LENGTH)
+        shorter = lines[cut][: trial.randrange(len(lines[cut]))]
+        line, reason = flaw_in([*lines[:cut], shorter, *lines[cut + 1 :]])
+        assert line == cut + 1
+        assert reason.startswith("is not a line of JSON (")
+
+
+def test_a_file_that_ends_within_a_line_is_torn_there(tmp_path: Path) -> None:
+    lines, _ = chained([{"a": 1}, {"b": 2}])
+    content = write(tmp_path / "chain", lines)
+    for end in range(len(lines[0]) + 2, len(content)):
+        (tmp_path / "chain").write_bytes(content[:end])
+        flaw = flaw_of(verify_file(tmp_path / "chain"))
+        assert flaw == (2, "is torn: it has no newline at its end")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"a":1,', b'"a": 1,'),
+        (b'"a":1,', b'"a":1.0,'),
+        (b'"a":1,', b'"a":1,"a":1,'),
+        (b'"text":"A"', b'"text":"\\u0041"'),
+        (b'{"a":1,', b'{"A":1,'),
+        (b'"seq":2', b'"seq":3'),
+        (b'"seq":2', b'"seq":"2"'),
+        (b'"seq":2', b'"seq":true'),
+        (b'"seq":2', b'"seq":' + b"9" * 4300),
+        (b'"prev":"', b'"prev":"\xc3\xa4'),
+        (b'"hash":"', b'"hash":"\xc3\xa4'),
+        (b'"hash"', b'"Hash"'),
+        (b'"a":1', b'"a":' + b"[" * 200 + b"]" * 200),
+        (b"}", b"}\r"),
+        (b"}", b"}\n"),
+        (b"{", b" {"),
+        (b"{", b"[{"),
+    ],
+)
+def test_a_line_that_is_not_byte_for_byte_what_was_written_is_found(old: bytes, new: bytes) -> None:
+    lines, _ = chained([{"a": 1, "text": "A"}] * 3)
+    assert old in lines[1]
+    assert flaw_in([lines[0], lines[1].replace(old, new, 1), lines[2]])[0] == 2
+
+
+@pytest.mark.parametrize("line", [b"", b"null", b"[]", b"1", b"{}", b'{"seq":1}', b"\xff", b"\0"])
+def test_what_is_no_sealed_record_is_found(line: bytes) -> None:
+    assert flaw_in([line])[0] == 1
+
+
+@given(st.lists(st.binary()))
+def test_no_bytes_at_all_make_it_stumble(lines: list[bytes]) -> None:
+    verdict = verify(lines)
+    assert (verdict.flaw is None) == (not lines)
+
+
+def test_a_record_sealed_anew_is_found_at_the_line_after_it() -> None:
+    lines, head = chained([{"n": n} for n in range(5)])
+    before = verify(lines[:2]).head
+    lines[2] = seal({"n": "forged"}, before).line.encode()
+    line, reason = flaw_in(lines)
+    assert line == 4
+    assert reason == "does not follow from the line before: one of the two was replaced"
+    assert verify(lines[:3]).flaw is None
+    assert flaw_in(lines[:3], expected=head)[0] == 4
+
+
+def test_a_chain_rewritten_to_the_end_is_found_by_the_expected_head() -> None:
+    _, head = chained([{"n": n} for n in range(5)])
+    forged, _ = chained([{"n": n * 2} for n in range(5)])
+    assert verify(forged).flaw is None
+    line, reason = flaw_in(forged, expected=head)
+    assert (line, reason) == (5, "is not the line expected here: it was replaced")
+
+
+def test_the_chain_may_go_on_behind_the_expected_head() -> None:
+    lines, head = chained([{"n": n} for n in range(5)])
+    early = verify(lines[:3]).head
+    assert verify(lines, expected=early) == Verdict(head, None)
+    assert verify(lines[3:], start=early, expected=early) == Verdict(head, None)
+    assert verify([], start=early, expected=early) == Verdict(early, None)
+    for wrong in (Head(3, "0" * 64), Head(2, "0" * 64), GENESIS):
+        assert flaw_of(verify(lines[3:], start=early, expected=wrong))[0] == 1
+
+
+def test_only_the_right_key_verifies() -> None:
+    keyed, head = long_chain(KEY)
+    open_lines, _ = long_chain()
+    assert verify(keyed, expected=head, key=KEY) == Verdict(head, None)
+    for lines, key in [(keyed, b"another key"), (keyed, b""), (keyed, None), (open_lines, KEY)]:
+        line, reason = flaw_of(verify(lines, key=key))
+        assert (line, reason) == (1, "was changed, or sealed with another key")
+
+
+def test_a_broken_chain_is_raised_with_its_line() -> None:
+    lines, _ = chained([{"n": n} for n in range(3)])
+    require_intact(verify(lines), "the ledger")
+    with pytest.raises(ChainBroken) as broken:
+        require_intact(verify([lines[0], lines[2]]), "the ledger")
+    assert broken.value.message == (
+        "the ledger: line 2 is not the next: number 2 is missing (this is 3)"
+    )
+    assert broken.value.exit_code is ExitCode.BROKEN
+    assert broken.value.hint
+
+
+def test_a_file_is_verified_line_by_line(tmp_path: Path) -> None:
+    lines, head = chained([{"text": "x" * 50_000}] * 100)
+    write(tmp_path / "chain", lines)
+    tracemalloc.start()
+    try:
+        assert verify_file(tmp_path / "chain", expected=head) == Verdict(head, None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000

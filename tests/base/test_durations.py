@@ -1,0 +1,135 @@
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.durations import describe_duration, format_duration, parse_duration
+from attractor.base.errors import ExitCode, InvalidDuration
+
+HUNDRED_YEARS_MS = 36_500 * 24 * 60 * 60 * 1000
+
+durations = st.integers(0, HUNDRED_YEARS_MS).map(lambda number: timedelta(milliseconds=number))
+written = st.tuples(
+    st.integers(0, 36_500).map(str), st.sampled_from(["ms", "s", "m", "h", "d"])
+).map("".join)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("250ms", timedelta(milliseconds=250)),
+        ("900s", timedelta(seconds=900)),
+        ("15m", timedelta(minutes=15)),
+        ("2h", timedelta(hours=2)),
+        ("1d", timedelta(days=1)),
+        ("0s", timedelta()),
+        ("007s", timedelta(seconds=7)),
+        ("0" * 5000 + "7s", timedelta(seconds=7)),
+        ("36500d", timedelta(days=36_500)),
+    ],
+)
+def test_a_whole_number_and_a_unit_is_a_duration(text: str, meant: timedelta):
+    assert parse_duration(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake", "hint"),
+    [
+        ("", "is empty", "whole number and a unit"),
+        (" \t", "is empty", "whole number and a unit"),
+        ("15", "has no unit", "write 15s"),
+        ("2hours", "has the unknown unit 'hours'", "did you mean 2h?"),
+        ("5min", "has the unknown unit 'min'", "did you mean 5m?"),
+        ("5sec", "has the unknown unit 'sec'", "did you mean 5s?"),
+        ("5minuts", "has the unknown unit 'minuts'", "did you mean 5m?"),
+        ("30S", "has the unknown unit 'S'", "did you mean 30s?"),
+        ("5us", "has the unknown unit 'us'", "whole number and a unit"),
+        ("3fortnights", "has the unknown unit 'fortnights'", "whole number and a unit"),
+        ("1.5s", "is a fraction", "write 1500ms"),
+        (".5h", "is a fraction", "write 30m"),
+        ("1,5 hours", "has a blank in it", "whole number and a unit"),
+        ("1,5hours", "is a fraction", "write 90m"),
+        ("0.5ms", "is a fraction", "the smallest duration is 1ms"),
+        ("1.5", "is a fraction", "whole number and a unit"),
+        ("99999999.5d", "is a fraction", "write 36500d"),
+        ("-5s", "is negative", "whole number and a unit"),
+        ("−5s", "is negative", "whole number and a unit"),
+        ("5 m", "has a blank in it", "write 5m"),
+        (" 5m", "has a blank in it", "write 5m"),
+        ("5m\n", "has a blank in it", "write 5m"),
+        ("1h30m", "has more than one unit", "write 90m"),
+        ("999999d1s", "has more than one unit", "whole number and a unit"),
+        ("36501d", "is too large", "the longest is 36500d"),
+        ("9" * 5000 + "s", "is too large", "the longest is 36500d"),
+        ("soon", "is not a duration", "whole number and a unit"),
+        ("5s!", "is not a duration", "whole number and a unit"),
+        ("٣s", "is not a duration", "whole number and a unit"),
+    ],
+)
+def test_a_mistake_is_named_and_answered(text: str, mistake: str, hint: str):
+    with pytest.raises(InvalidDuration) as caught:
+        parse_duration(text)
+    assert mistake in caught.value.message
+    assert hint in caught.value.hint
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert len(caught.value.message) < 120
+
+
+@given(st.text(max_size=12) | st.from_regex(r"[-0-9.,]{0,30}[a-z ]{0,12}", fullmatch=True))
+def test_any_text_is_a_duration_or_an_invalid_one(text: str):
+    with suppress(InvalidDuration):
+        assert parse_duration(text) >= timedelta()
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [
+        (timedelta(seconds=900), "15m"),
+        (timedelta(seconds=90), "90s"),
+        (timedelta(milliseconds=1500), "1500ms"),
+        (timedelta(hours=24), "1d"),
+        (timedelta(hours=25), "25h"),
+        (timedelta(), "0s"),
+    ],
+)
+def test_a_duration_is_written_in_its_shortest_exact_form(duration: timedelta, text: str):
+    assert format_duration(duration) == text
+
+
+@pytest.mark.parametrize(
+    "duration", [timedelta(microseconds=1500), timedelta(seconds=-1), timedelta(days=36_501)]
+)
+def test_what_no_duration_can_say_is_not_written(duration: timedelta):
+    with pytest.raises(InvalidDuration, match="cannot be written"):
+        format_duration(duration)
+
+
+@given(durations)
+def test_what_is_written_reads_back(duration: timedelta):
+    assert parse_duration(format_duration(duration)) == duration
+
+
+@given(written)
+def test_what_was_read_is_written_no_longer_than_before(text: str):
+    again = format_duration(parse_duration(text))
+    assert parse_duration(again) == parse_duration(text)
+    assert len(again) <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [
+        (timedelta(seconds=90), "1m 30s"),
+        (timedelta(hours=2, minutes=5, seconds=59), "2h 5m"),
+        (timedelta(milliseconds=340.7), "340ms"),
+        (timedelta(milliseconds=1500), "1s 500ms"),
+        (timedelta(days=3, seconds=7), "3d"),
+        (timedelta(), "0ms"),
+        (timedelta(microseconds=300), "0ms"),
+        (timedelta(seconds=-3), "0ms"),
+    ],
+)
+def test_people_read_the_two_largest_units(duration: timedelta, text: str):
+    assert describe_duration(duration) == text

@@ -1,0 +1,308 @@
+import os
+import random
+import signal
+import sys
+import time
+import tracemalloc
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.errors import ExitCode, FileTrouble, JournalError, LockHeld
+from attractor.base.journal import Journal, Line, TornLine, read_lines, read_torn
+from tests.base.journal_child import line_of
+from tests.base.start_child import start_child
+from tests.counts import count
+
+BLOCK = 1 << 16
+
+
+class Interruption(Exception):
+    """Stands for Ctrl-C."""
+
+
+def contents(path: Path) -> list[bytes]:
+    return [line.content for line in read_lines(path)]
+
+
+def swap_file_under(journal: Journal, other: int) -> None:
+    """Let the journal write to another open file, so that the kernel's own errors can be had."""
+    journal_file = journal.path.stat()
+    for file in range(3, 256):
+        try:
+            is_it = os.path.samestat(os.fstat(file), journal_file)
+        except OSError:
+            continue
+        if is_it:
+            os.dup2(other, file, inheritable=False)
+
+
+@contextmanager
+def alarm_after(seconds: float) -> Generator[None]:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interruption
+
+    old = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+def test_lines_are_read_back_with_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with Journal.open(path) as journal:
+        assert (journal.offset, journal.torn) == (0, None)
+        assert journal.append("ä") == 3
+        assert journal.append(b"\xff\r\x0b", sync=False) == 7
+        assert journal.append("") == 8
+        assert journal.offset == 8
+    assert path.read_bytes() == b"\xc3\xa4\n\xff\r\x0b\n\n"
+    lines = [Line(0, b"\xc3\xa4"), Line(3, b"\xff\r\x0b"), Line(7, b"")]
+    assert list(read_lines(str(path))) == lines
+    assert [line.end for line in lines] == [3, 7, 8]
+
+
+def test_a_journal_is_gone_on_with(tmp_path: Path) -> None:
+    for number in range(3):
+        with Journal.open(tmp_path / "journal") as journal:
+            assert (journal.offset, journal.torn) == (2 * number, None)
+            journal.append(str(number))
+    assert contents(tmp_path / "journal") == [b"0", b"1", b"2"]
+
+
+@given(st.lists(st.binary().filter(lambda line: b"\n" not in line)))
+def test_any_lines_come_back(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
+    path = tmp_path_factory.mktemp("any") / "journal"
+    with Journal.open(path) as journal:
+        ends = [journal.append(line, sync=False) for line in lines]
+        journal.sync()
+    assert contents(path) == lines
+    assert [line.end for line in read_lines(path)] == ends
+
+
+def test_a_second_writer_is_refused_and_cuts_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with Journal.open(path) as journal:
+        journal.append("whole")
+        with path.open("ab") as file:
+            file.write(b"in flight")
+        with pytest.raises(LockHeld, match="has a writer already") as refusal:
+            Journal.open(path)
+        assert refusal.value.hint
+    assert path.read_bytes() == b"whole\nin flight"
+    Journal.open(path).close()
+
+
+@pytest.mark.parametrize("last", [b"", b"x", b'{"data":"\xc3\xa4\xf0\x9f\x98\x80\\n"}'])
+def test_a_journal_cut_at_any_byte_of_its_last_line(tmp_path: Path, last: bytes) -> None:
+    path = tmp_path / "journal"
+    whole = b"one\ntwo\n"
+    for cut in range(len(last) + 2):
+        path.write_bytes((whole + last + b"\n")[: len(whole) + cut])
+        is_whole, is_torn = cut == len(last) + 1, 0 < cut <= len(last)
+        expected = [b"one", b"two"] + [last] * is_whole
+        torn = TornLine(len(whole), last[:cut]) if is_torn else None
+        assert contents(path) == expected
+        assert read_torn(path) == torn
+        with Journal.open(path) as journal:
+            assert journal.torn == torn
+            assert journal.append("next") == journal.offset == path.stat().st_size
+        assert contents(path) == [*expected, b"next"]
+        assert read_torn(path) is None
+
+
+@pytest.mark.parametrize("length", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
+@pytest.mark.parametrize("whole", [b"", b"\n", b"first\n", b"x" * BLOCK + b"\n"])
+def test_a_torn_line_of_any_length_is_found(tmp_path: Path, whole: bytes, length: int) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(whole + b"y" * length)
+    with Journal.open(path) as journal:
+        assert journal.torn == TornLine(len(whole), b"y" * length)
+        assert journal.offset == len(whole)
+    assert path.read_bytes() == whole
+
+
+def test_opening_does_not_read_what_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\ntorn")
+    tracemalloc.start()
+    try:
+        Journal.open(path).close()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * BLOCK
+
+
+def test_reading_never_writes(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(b"one\ntorn")
+    os.utime(path, (1, 1))
+    assert contents(path) == [b"one"]
+    assert read_torn(path) == TornLine(4, b"torn")
+    assert path.read_bytes() == b"one\ntorn"
+    assert path.stat().st_mtime == 1
+
+
+def test_a_follower_reads_on_where_it_stopped(tmp_path: Path) -> None:
+    path, offset = tmp_path / "journal", 0
+    with Journal.open(path) as journal:
+        for number in range(3):
+            journal.append(f"{number} first")
+            journal.append(f"{number} second")
+            with path.open("ab") as file:
+                file.write(b"half")
+            lines = list(read_lines(path, offset=offset))
+            assert [line.content for line in lines] == [
+                f"{number} first".encode(),
+                f"{number} second".encode(),
+            ]
+            offset = lines[-1].end
+            assert list(read_lines(path, offset=offset)) == []
+            os.truncate(path, offset)
+
+
+@pytest.mark.parametrize("offset", [-1, 2, 4, 6, 10])
+def test_reading_from_where_no_line_begins_is_told(tmp_path: Path, offset: int) -> None:
+    (tmp_path / "journal").write_bytes(b"\none\ntwo\n")
+    with pytest.raises(FileTrouble, match=f"begins at byte {offset}"):
+        list(read_lines(tmp_path / "journal", offset=offset))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"), [("a\nb", "newline"), (b"a\n", "newline"), ("\ud800", "surrogates")]
+)
+def test_what_is_no_line_is_refused(tmp_path: Path, line: str | bytes, words: str) -> None:
+    with Journal.open(tmp_path / "journal") as journal:
+        with pytest.raises(JournalError, match=words):
+            journal.append(line)
+        journal.append("good")
+    assert contents(tmp_path / "journal") == [b"good"]
+
+
+def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "journal")
+    journal.close()
+    journal.close()
+    with pytest.raises(JournalError, match="takes no lines: it was closed"):
+        journal.append("late")
+    with pytest.raises(JournalError, match="takes no lines: it was closed"):
+        journal.sync()
+    assert contents(tmp_path / "journal") == []
+
+
+def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    for name, hint in [("missing/journal", "create it"), ("link", "symbolic"), (".", "a folder")]:
+        with pytest.raises(FileTrouble, match="cannot open") as trouble:
+            Journal.open(tmp_path / name)
+        assert hint in trouble.value.hint
+    for read in (contents, read_torn):
+        with pytest.raises(FileTrouble, match="cannot read"):
+            read(tmp_path / "target")
+    assert [file.name for file in tmp_path.iterdir()] == ["link"]
+
+
+def test_without_room_the_journal_stays_as_it_was_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with start_child("full_disk_child", "append", path) as child:
+        told, _ = child.communicate(timeout=30)
+    assert told.decode().startswith(f"cannot append to {path}: File too large; raise the limit")
+    assert path.read_bytes() == b"before\nafter\n"
+
+
+def test_after_a_failed_sync_the_journal_is_closed_for_good(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    with Journal.open(tmp_path / "journal") as journal:
+        swap_file_under(journal, writer)
+        journal.append("a pipe takes lines", sync=False)
+        with pytest.raises(JournalError, match="cannot sync") as trouble:
+            journal.append("but cannot be synced")
+        assert trouble.value.exit_code is ExitCode.UNFINISHED
+        for deed in (lambda: journal.append("more", sync=False), journal.sync):
+            with pytest.raises(JournalError, match="takes no lines: it could not be synced"):
+                deed()
+        assert os.read(reader, 100) == b"a pipe takes lines\nbut cannot be synced\n"
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
+def test_a_half_line_that_cannot_be_taken_back_closes_the_journal(tmp_path: Path) -> None:
+    full = os.open("/dev/full", os.O_RDWR)
+    with Journal.open(tmp_path / "journal") as journal:
+        swap_file_under(journal, full)
+        with pytest.raises(JournalError, match="No space left") as trouble:
+            journal.append("line")
+        assert "free some space" in trouble.value.hint
+        with pytest.raises(JournalError, match="half a line could not be taken back"):
+            journal.append("line")
+    os.close(full)
+
+
+def test_an_interrupted_append_never_gets_a_line_behind_it(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    with Journal.open(tmp_path / "journal") as journal:
+        swap_file_under(journal, writer)
+        with pytest.raises(Interruption), alarm_after(0.1):
+            journal.append(b"x" * 10_000_000, sync=False)
+        with pytest.raises(JournalError, match="an append was interrupted"), alarm_after(10):
+            journal.append("more")
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("how", ["synced", "unsynced"])
+def test_a_killed_writer_loses_no_acknowledged_line(tmp_path: Path, how: str) -> None:
+    for number in range(count(ci=8, full=100)):
+        path = tmp_path / f"{number}"
+        with start_child("journal_child", path, how) as child:
+            assert child.stdout
+            acknowledged = [child.stdout.readline() for _ in range(random.randint(1, 20))]
+            # Any moment will do, also one in the middle of a write.
+            time.sleep(random.uniform(0, 0.003))
+            child.kill()
+            acknowledged += child.stdout.readlines()
+        assert [int(line) for line in acknowledged] == list(range(1, len(acknowledged) + 1))
+        assert_kept(path, len(acknowledged), may_have_one_more=True)
+        path.unlink()
+
+
+@pytest.mark.crash
+def test_a_writer_killed_in_the_middle_of_a_line_leaves_it_torn(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with start_child("journal_child", path, "torn") as child:
+        assert child.stdout
+        assert [child.stdout.readline() for _ in range(4)] == [b"1\n", b"2\n", b"3\n", b"torn\n"]
+    torn = assert_kept(path, 3, may_have_one_more=False)
+    assert torn
+    assert torn.content == line_of(4)[:20_000]
+
+
+def assert_kept(path: Path, acknowledged: int, *, may_have_one_more: bool) -> TornLine | None:
+    """See that all acknowledged lines are there, and that a torn one is dropped and reported."""
+    whole = list(read_lines(path))
+    assert [line.content for line in whole] == [line_of(n + 1) for n in range(len(whole))]
+    assert acknowledged <= len(whole) <= acknowledged + may_have_one_more
+    torn = read_torn(path)
+    with Journal.open(path) as journal:
+        assert journal.torn == torn
+        assert journal.offset == whole[-1].end
+        journal.append("next")
+    if torn:
+        assert torn.offset == whole[-1].end
+        assert line_of(len(whole) + 1).startswith(torn.content)
+    assert [line.content for line in read_lines(path, offset=whole[-1].end)] == [b"next"]
+    return torn

@@ -1,0 +1,304 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+from typing import BinaryIO
+
+import pytest
+
+from attractor.base.errors import ExitCode, FileTrouble, LockHeld, UsageError
+from attractor.base.locks import FileLock, Holder, holder_of, lock_at_once, open_to_lock, unlock
+from tests.base.start_child import start_child
+from tests.counts import count
+
+
+@dataclass(frozen=True)
+class Race:
+    """Processes that answer orders through one pipe."""
+
+    children: dict[int, subprocess.Popen[bytes]]
+    answers: BinaryIO
+
+    def order(self, word: str, *pids: int) -> None:
+        for pid in pids:
+            order = self.children[pid].stdin
+            assert order
+            order.write(f"{word}\n".encode())
+            order.flush()
+
+    def answer(self) -> tuple[int, str]:
+        pid, _, words = self.answers.readline().decode().strip().partition(" ")
+        return int(pid), words
+
+    def kill(self, pid: int) -> None:
+        self.children[pid].kill()
+        self.children.pop(pid).wait(timeout=30)
+
+
+@contextmanager
+def racing(path: Path, how_many: int) -> Generator[Race]:
+    with ExitStack() as stack:
+        reader, writer = os.pipe()
+        answers = stack.enter_context(os.fdopen(reader, "rb", buffering=0))
+        started = [
+            stack.enter_context(start_child("lock_child", path, stdout=writer))
+            for _ in range(how_many)
+        ]
+        # With our own end closed, the pipe ends when the last child does.
+        os.close(writer)
+        race = Race({child.pid: child for child in started}, answers)
+        race.order("greet", *race.children)
+        for _ in started:
+            assert race.answer()[1] == "ready"
+        yield race
+
+
+def write_note(path: Path, **changes: object) -> None:
+    note = {"host": os.uname().nodename, "pid": os.getpid(), "purpose": "", "started": "1"}
+    path.with_name(f"{path.name}.holder").write_text(json.dumps(note | changes))
+
+
+def started(path: Path) -> int:
+    return int(json.loads(path.with_name(f"{path.name}.holder").read_text())["started"])
+
+
+def assert_free(path: Path) -> None:
+    FileLock(path).acquire().release()
+
+
+def test_a_second_lock_is_refused_with_the_holder_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    before = datetime.now(UTC).replace(microsecond=0)
+    with FileLock(path).acquire(purpose="attractor run caf\udce9.dot"):
+        with pytest.raises(LockHeld) as refusal:
+            FileLock(path).acquire()
+        holder = holder_of(path)
+    assert holder
+    assert before <= holder.since.replace(microsecond=0) <= datetime.now(UTC)
+    assert refusal.value.message == (
+        f"{path} is held by process {os.getpid()} on {os.uname().nodename} "
+        f"since {holder.since:%Y-%m-%d %H:%M:%S+00:00}, attractor run caf\\udce9.dot"
+    )
+    assert refusal.value.exit_code is ExitCode.REFUSED
+    assert refusal.value.hint
+
+
+def test_the_same_object_cannot_take_its_lock_twice(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "lock") as lock:
+        with pytest.raises(LockHeld):
+            lock.acquire()
+        with pytest.raises(LockHeld):
+            FileLock(tmp_path / "lock").acquire()
+    assert_free(tmp_path / "lock")
+
+
+def test_a_released_lock_is_free_and_its_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock = FileLock(path)
+    lock.release()
+    for _ in range(3):
+        lock.acquire()
+        assert holder_of(path)
+        lock.release()
+        lock.release()
+        assert holder_of(path) is None
+    assert [file.name for file in tmp_path.iterdir()] == ["lock"]
+    assert_free(path)
+
+
+def test_an_error_inside_gives_the_lock_back(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), FileLock(tmp_path / "lock"):
+        raise ZeroDivisionError
+    assert_free(tmp_path / "lock")
+
+
+def test_threads_exclude_each_other(tmp_path: Path) -> None:
+    total = tmp_path / "total"
+    total.write_text("0")
+
+    def add() -> None:
+        for _ in range(5):
+            with FileLock(tmp_path / "lock").acquire(wait=30):
+                total.write_text(str(int(total.read_text()) + 1))
+
+    threads = [Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert total.read_text() == "20"
+
+
+def test_waiting_ends_when_the_time_is_over(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "lock"):
+        for wait in (-1.0, 0.0, 0.1):
+            began = time.monotonic()
+            with pytest.raises(LockHeld):
+                FileLock(tmp_path / "lock").acquire(wait=wait)
+            assert max(0.0, wait) <= time.monotonic() - began < wait + 10
+
+
+def test_waiting_ends_when_the_lock_is_given_back(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "lock").acquire()
+    waiting, got = Event(), Event()
+
+    def wait() -> None:
+        waiting.set()
+        with FileLock(tmp_path / "lock").acquire(wait=30):
+            got.set()
+
+    thread = Thread(target=wait)
+    thread.start()
+    assert waiting.wait(timeout=30)
+    assert not got.is_set()
+    lock.release()
+    thread.join()
+    assert got.is_set()
+
+
+@pytest.mark.parametrize("wait", [float("inf"), float("nan")])
+def test_nobody_waits_for_ever(tmp_path: Path, wait: float) -> None:
+    with pytest.raises(UsageError, match="a wait has an end"):
+        FileLock(tmp_path / "lock").acquire(wait=wait)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"started": "not when we began"},
+        {"pid": 2**31 - 1},
+        {"pid": 10**30},
+        {"pid": -1},
+        {"pid": "text"},
+        {"host": 7},
+        {"host": "\ud800"},
+    ],
+)
+def test_words_that_cannot_be_true_are_not_shown(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    path = tmp_path / "lock"
+    file = open_to_lock(path)
+    assert lock_at_once(file)
+    write_note(path, **changes)
+    with pytest.raises(LockHeld, match="a process that has not written its name"):
+        FileLock(path).acquire()
+    unlock(file)
+
+
+@pytest.mark.parametrize("note", ["", "[]", "{", "null", "\ufeff{}"])
+def test_a_spoilt_note_is_not_shown(tmp_path: Path, note: str) -> None:
+    (tmp_path / "lock.holder").write_text(note)
+    assert holder_of(tmp_path / "lock") is None
+    assert_free(tmp_path / "lock")
+
+
+def test_a_holder_on_another_host_is_shown(tmp_path: Path) -> None:
+    write_note(tmp_path / "lock", host="elsewhere", pid=4711, purpose="attractor run")
+    os.utime(tmp_path / "lock.holder", (0, 0))
+    since = datetime(1970, 1, 1, tzinfo=UTC)
+    holder = holder_of(tmp_path / "lock")
+    assert holder == Holder(4711, "elsewhere", since, "attractor run")
+    words = "process 4711 on elsewhere since 1970-01-01 00:00:00+00:00, attractor run"
+    assert str(holder) == words
+
+
+def test_a_note_that_cannot_be_written_keeps_nobody_from_the_lock(tmp_path: Path) -> None:
+    (tmp_path / "lock.holder").mkdir()
+    with (
+        FileLock(tmp_path / "lock"),
+        pytest.raises(LockHeld, match="has not written its name"),
+    ):
+        FileLock(tmp_path / "lock").acquire()
+
+
+def test_a_missing_folder_and_a_symbolic_link_are_told(tmp_path: Path) -> None:
+    with pytest.raises(FileTrouble, match="cannot lock") as trouble:
+        FileLock(tmp_path / "missing" / "lock").acquire()
+    assert "create it first" in trouble.value.hint
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with pytest.raises(FileTrouble) as trouble:
+        FileLock(tmp_path / "link").acquire()
+    assert "symbolic link" in trouble.value.hint
+    assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.crash
+def test_of_sixteen_processes_one_has_the_lock_and_the_next_takes_over(tmp_path: Path) -> None:
+    for number in range(count(ci=1, full=10)):
+        path = tmp_path / f"{number}.lock"
+        with racing(path, 16) as race:
+            race.order("race", *race.children)
+            answers = dict(race.answer() for _ in range(16))
+            (holder,) = [pid for pid, words in answers.items() if words == "won"]
+            losers = [words for words in answers.values() if words.startswith(f"lost {path} is h")]
+            assert len(losers) == 15
+            race.order("wait", *(race.children.keys() - {holder}))
+            for _ in range(5):
+                with pytest.raises(LockHeld, match=f"by process {holder} on .*, racing"):
+                    FileLock(path).acquire()
+                race.kill(holder)
+                holder, words = race.answer()
+                assert words == "won"
+                assert holder in race.children
+        FileLock(path).acquire(wait=30).release()
+
+
+@pytest.mark.crash
+def test_a_child_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with racing(path, 1) as race:
+        (holder,) = race.children
+        race.order("race", holder)
+        assert race.answer() == (holder, "won")
+        race.order("spawn", holder)
+        grandchild = int(race.answer()[1].removeprefix("spawned "))
+        os.kill(holder, signal.SIGKILL)
+        race.children[holder].wait(timeout=30)
+        os.kill(grandchild, 0)
+        assert_free(path)
+
+
+def test_a_lock_is_free_though_a_child_about_to_begin_has_its_file_still(tmp_path: Path) -> None:
+    file = open_to_lock(tmp_path / "lock")
+    assert lock_at_once(file)
+    between_fork_and_exec = os.dup(file.fileno())
+    unlock(file)
+    assert_free(tmp_path / "lock")
+    os.close(between_fork_and_exec)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when a process began")
+def test_the_start_of_a_process_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with FileLock(path):
+        ours = started(path)
+    with racing(path, 1) as race:
+        race.order("race", *race.children)
+        assert race.answer()[1] == "won"
+        assert started(path) > ours > 0
+
+
+@pytest.mark.crash
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what a zombie is")
+def test_a_dead_holder_that_nobody_has_waited_for_is_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with racing(path, 1) as race:
+        (holder,) = race.children
+        race.order("race", holder)
+        assert race.answer() == (holder, "won")
+        shown = holder_of(path)
+        assert shown
+        assert shown.pid == holder
+        race.children[holder].kill()
+        os.waitid(os.P_PID, holder, os.WEXITED | os.WNOWAIT)
+        assert holder_of(path) is None
+        assert_free(path)

@@ -1,0 +1,23 @@
+"""Replaces a file again and again, and says which content is in place, until it is killed."""
+
+import os
+import sys
+from itertools import count
+
+from attractor.base.atomic_files import write_whole
+
+
+def content_of(number: int) -> bytes:
+    """Return a content that shows its number and whether it is whole."""
+    return b"%d " % number + b"x" * (number * 7919 % 300_000) + b" %d" % number
+
+
+def main(path: str) -> None:
+    """Write one content after the other."""
+    for number in count(1):
+        write_whole(path, content_of(number))
+        os.write(1, b"%d\n" % number)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
