@@ -1,0 +1,58 @@
+"""Finds the folders and files that the configuration is about; imports nothing heavy."""
+
+import os.path
+from pathlib import Path
+
+from platformdirs import user_config_path, user_state_path
+
+PROJECT_FILE = "attractor.toml"
+
+_APPLICATION = "attractor"
+
+
+def find_project_root(start: Path) -> Path:
+    """Find the project a folder or file belongs to.
+
+    It is the nearest folder upward with an `attractor.toml`, else with a `.git` (a folder, or the
+    file of a worktree), else the folder itself. Links to folders are followed first, so that `..`
+    leads where it says. Give an absolute path.
+    """
+    # Unlike their namesakes in pathlib, these two never raise, whatever may not be looked into.
+    is_folder = os.path.isdir(start)  # noqa: PTH112
+    folder = Path(os.path.realpath(start if is_folder else start.parent))
+    return _nearest_with(PROJECT_FILE, folder) or _nearest_with(".git", folder) or folder
+
+
+def user_config_file() -> Path:
+    """Return the user's own configuration file, which need not be there."""
+    return user_config_path(_APPLICATION) / "config.toml"
+
+
+def default_state_dir() -> Path:
+    """`attractor` in the user's state folder, such as `~/.local/state/attractor`."""
+    return user_state_path(_APPLICATION)
+
+
+def absolute(path: Path, *, base: Path, home: str) -> Path:
+    """Make a path absolute from the folder it is written in; `~` is the home handed in."""
+    first = path.parts[0] if path.parts else ""
+    if "\0" in str(path):
+        raise ValueError("no path holds a NUL character")
+    if not first.startswith("~"):
+        return base / path
+    if first != "~":
+        raise ValueError(f"only ~ itself stands for a folder, {first} does not: write it in full")
+    if not home:
+        raise ValueError("HOME is not set, so ~ stands for no folder")
+    return base.joinpath(home, *path.parts[1:])
+
+
+def shown(file: Path, *, cwd: Path) -> str:
+    """Write a file's name for people standing in a folder: short below it, else in full."""
+    return str(file.relative_to(cwd) if file.is_relative_to(cwd) else file)
+
+
+def _nearest_with(name: str, folder: Path) -> Path | None:
+    # A link that leads nowhere counts: reading it then says so, instead of passing it over.
+    candidates = (folder, *folder.parents)
+    return next((one for one in candidates if os.path.lexists(one / name)), None)

@@ -1,0 +1,51 @@
+"""The settings there are: adding one is adding a field here, and nothing else.
+
+The variable, the flag, the documentation and the origin follow from the field. A path is written
+relative to the place it is written in; a relative default is relative to the project's root.
+Every field has a default and a description.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from attractor.config.places import default_state_dir
+
+
+class Section(BaseModel):
+    """A table of settings that cannot be changed and takes no key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OutputSettings(Section):
+    """How results and progress are written."""
+
+    color: Literal["auto", "always", "never"] = Field(
+        default="auto", description="Whether to write in colour; `auto` does on a terminal only."
+    )
+
+
+class DoctorSettings(Section):
+    """What `attractor doctor` looks for."""
+
+    min_free_mb: int = Field(
+        default=1024,
+        ge=0,
+        description="How many megabytes of free disk the folder of the runs should have.",
+    )
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    state_dir: Path = Field(
+        default_factory=default_state_dir,
+        description="The folder of workspaces, sealed suites, the ledger and its key.",
+    )
+    runs_dir: Path = Field(
+        default=Path("runs"), description="The folder that holds a folder for every run."
+    )
+    output: OutputSettings = OutputSettings()
+    doctor: DoctorSettings = DoctorSettings()

@@ -1,0 +1,130 @@
+"""Says what a model of settings looks like: its sections, its tables of free keys, its leaves.
+
+A section is a field that is a model. A free table is a field that is a mapping: its keys are the
+user's. Both are merged key by key. Everything else is a leaf, and is replaced as a whole.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import Annotated, Never, cast, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from attractor.config.keys import KeyPath
+
+FREE_KEY = "NAME"
+"""What stands for the key of a free table where it is documented."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A value where a model expects a leaf; its shape is Never where it expects no key at all."""
+
+    path: KeyPath
+    shape: object
+    value: object
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A leaf that a model has, whether or not it has a value."""
+
+    path: KeyPath
+    shape: object
+    field: FieldInfo
+
+
+def leaves(shape: object, value: object, path: KeyPath = ()) -> Iterator[Leaf]:
+    """Yield every leaf of a nested value, in its order; an empty table within it is a leaf too."""
+    table = _table(value) if is_table(shape) else None
+    if table:
+        for key, inner in table.items():
+            yield from leaves(child(shape, key), inner, (*path, str(key)))
+    elif path:
+        yield Leaf(path, shape, value)
+
+
+def slots(model: type[BaseModel], path: KeyPath = ()) -> Iterator[Slot]:
+    """Yield every leaf that a model has, in its order."""
+    for name, field in model.model_fields.items():
+        yield from _slots(child(model, name), (*path, name), field)
+
+
+def default_values(model: type[BaseModel]) -> dict[str, object]:
+    """Return the defaults of a model's fields; a field that must be set is left out."""
+    defaults = {
+        name: cast(object, field.get_default(call_default_factory=True, validated_data={}))
+        for name, field in model.model_fields.items()
+    }
+    return {name: value for name, value in defaults.items() if value is not PydanticUndefined}
+
+
+def is_table(shape: object) -> bool:
+    """Say whether a shape is a section or a free table."""
+    return _section(shape) is not None or _is_free(shape)
+
+
+def child(shape: object, key: str | int) -> object:
+    """Return the shape under a key or an index of a shape, or Never."""
+    plain = _plain(shape)
+    section = _section(plain)
+    if section is not None:
+        field = section.model_fields.get(str(key))
+        return Annotated[field.annotation, field] if field else Never
+    arguments = get_args(plain)
+    if _is_free(plain):
+        return arguments[1]
+    is_sequence = _is_kind(plain, Sequence) and isinstance(key, int)
+    return arguments[0] if is_sequence else Never
+
+
+def keys_at(shape: object, path: KeyPath) -> tuple[str, ...]:
+    """Return the keys a model has under a path; none for a leaf and for a free table."""
+    for key in path:
+        shape = child(shape, key)
+    section = _section(_plain(shape))
+    return tuple(section.model_fields) if section else ()
+
+
+def _slots(shape: object, path: KeyPath, field: FieldInfo) -> Iterator[Slot]:
+    section = _section(shape)
+    if section is not None:
+        yield from slots(section, path)
+    elif _is_free(shape):
+        yield from _slots(child(shape, FREE_KEY), (*path, FREE_KEY), field)
+    else:
+        yield Slot(path, shape, field)
+
+
+def _table(value: object) -> Mapping[str, object] | None:
+    if isinstance(value, BaseModel):
+        return dict(value)
+    return cast(Mapping[str, object], value) if isinstance(value, Mapping) else None
+
+
+def _section(shape: object) -> type[BaseModel] | None:
+    bare = _bare(shape)
+    return bare if isinstance(bare, type) and issubclass(bare, BaseModel) else None
+
+
+def _is_free(shape: object) -> bool:
+    return _is_kind(_bare(shape), Mapping)
+
+
+def _is_kind(shape: object, kind: type) -> bool:
+    origin = get_origin(shape)
+    return isinstance(origin, type) and issubclass(origin, kind)
+
+
+def _bare(shape: object) -> object:
+    return get_args(shape)[0] if get_origin(shape) is Annotated else shape
+
+
+def _plain(shape: object) -> object:
+    """Take the annotations off a shape, and the `| None` of an optional one."""
+    bare = _bare(shape)
+    members = [one for one in get_args(bare) if one is not NoneType]
+    return _bare(members[0]) if NoneType in get_args(bare) and len(members) == 1 else bare

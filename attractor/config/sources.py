@@ -1,0 +1,143 @@
+"""Reads the places that settings come from: files, variables and flags."""
+
+import codecs
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from attractor.config.errors import BrokenFile, InvalidSetting
+from attractor.config.keys import VARIABLE_PREFIX, KeyPath, dotted, path_of_variable, read_key
+from attractor.config.origins import Origin, OriginKind
+from attractor.config.toml_places import KeyLines, key_lines, line_of
+
+RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE",)
+"""Variables that have our prefix and set no setting."""
+
+_POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, variable or flag: what it sets, and the folder its relative paths start from."""
+
+    origin: Origin
+    base: Path
+    values: Mapping[str, object]
+    lines: KeyLines = field(default_factory=dict[KeyPath, int])
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are texts that stand for values, as variables and flags are."""
+        return self.origin.kind in (OriginKind.VARIABLE, OriginKind.FLAG)
+
+    def origin_of(self, path: KeyPath) -> Origin:
+        """Return the origin of one of its keys, with the line when it is a file."""
+        return Origin(self.origin.kind, self.origin.place, line_of(path, self.lines))
+
+
+def read_file(file: Path, origin: Origin) -> Source:
+    """Read a TOML file; one that is not there sets nothing."""
+    text = _text(file, origin)
+    try:
+        values = tomllib.loads(text)
+        return Source(origin, file.parent, values, key_lines(text))
+    except RecursionError as cause:
+        raise BrokenFile("its values are nested too deeply", origin=origin) from cause
+    except ValueError as cause:
+        raise _broken(str(cause), text, origin) from cause
+
+
+def read_variable(name: str, value: str, *, cwd: Path) -> Source:
+    """Read one variable, such as `ATTRACTOR_OUTPUT__COLOR`."""
+    origin = Origin(OriginKind.VARIABLE, name)
+    return Source(origin, cwd, _nested(path_of_variable(name), _value(value, origin)))
+
+
+def read_flag(flag: str, *, cwd: Path) -> Source:
+    """Read one `KEY=VALUE`, such as `output.color=never`."""
+    origin = Origin(OriginKind.FLAG, flag)
+    key, equals, value = flag.partition("=")
+    try:
+        path = read_key(key)
+    except ValueError as cause:
+        message = f"{key!r} is not the key of a setting"
+        hint = "write KEY=VALUE, such as output.color=never"
+        raise InvalidSetting(message, hint=hint, origin=origin) from cause
+    if not equals:
+        hint = f"write KEY=VALUE, such as {dotted(path)}=VALUE"
+        raise InvalidSetting("there is no = after the key", hint=hint, origin=origin)
+    return Source(origin, cwd, _nested(path, _value(value, origin)))
+
+
+def set_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """List our variables by name, a section before its settings; an empty one is not set."""
+    ours = (name for name in sorted(environ) if name.startswith(VARIABLE_PREFIX))
+    return [
+        (name, environ[name]) for name in ours if name not in RESERVED_VARIABLES and environ[name]
+    ]
+
+
+def _text(file: Path, origin: Origin) -> str:
+    try:
+        data = file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as cause:
+        if file.is_symlink():
+            raise BrokenFile("is a link to a file that is not there", origin=origin) from cause
+        return ""
+    except OSError as cause:
+        raise BrokenFile(f"cannot be read: {cause.strerror}", origin=origin) from cause
+    if data.startswith(codecs.BOM_UTF8):
+        hint = "save it as UTF-8 without a byte order mark"
+        raise BrokenFile("starts with a byte order mark", hint=hint, origin=_at(origin, 1, 1))
+    try:
+        return data.decode()
+    except UnicodeDecodeError as cause:
+        before = data[: cause.start].decode()
+        message = f"not UTF-8: the byte 0x{data[cause.start]:02x}"
+        hint = "save it as UTF-8"
+        raise BrokenFile(message, hint=hint, origin=_at(origin, *_end_of(before))) from cause
+
+
+def _broken(said: str, text: str, origin: Origin) -> BrokenFile:
+    found = _POSITION.search(said)
+    if found is None:
+        return BrokenFile(said, origin=origin)
+    named = found["line"] and found["column"]
+    position = (int(found["line"]), int(found["column"])) if named else _end_of(text.rstrip())
+    return BrokenFile(said[: found.start()], origin=_at(origin, *position))
+
+
+def _value(text: str, origin: Origin) -> object:
+    """Read a text that starts as a TOML list or table does; leave any other as it is."""
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        values = tomllib.loads(f"value = {text}")
+        if len(values) > 1:
+            raise ValueError("something follows the value")
+    except (ValueError, RecursionError) as cause:
+        said = _POSITION.sub("", str(cause))
+        message = f"a value that starts with {text[0]} is read as TOML: {said}"
+        hint = 'write it as TOML, such as ["a", "b"] or {a = "b"}'
+        raise InvalidSetting(message, hint=hint, origin=origin) from cause
+    return cast(object, values["value"])
+
+
+def _nested(path: tuple[str, ...], value: object) -> dict[str, object]:
+    *outer, last = path
+    nested = {last: value}
+    for part in reversed(outer):
+        nested = {part: cast(object, nested)}
+    return nested
+
+
+def _at(origin: Origin, line: int, column: int) -> Origin:
+    return Origin(origin.kind, origin.place, line, column)
+
+
+def _end_of(text: str) -> tuple[int, int]:
+    """Return the line and the column just after a text."""
+    return text.count("\n") + 1, len(text) - text.rfind("\n")

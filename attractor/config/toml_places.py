@@ -1,0 +1,95 @@
+"""Finds the lines that the keys of a TOML text stand on, which `tomllib` does not tell."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from attractor.config.keys import KEY_PATTERN, KeyPath, read_key
+
+KeyLines = Mapping[KeyPath, int]
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_START = re.compile(rf"(?P<opening>\[?\[?)[ \t]*(?P<key>{KEY_PATTERN})[ \t]*(?:=|\]\]?)")
+_VALUE_PART = re.compile(
+    r'"{3}(?:[^\\]|\\.)*?"{3,5}'
+    r"|'{3}.*?'{3,5}"
+    r'|"(?:[^"\\\n]|\\.)*"'
+    r"|'[^'\n]*'"
+    r"|\#[^\n]*"
+    r"|(?P<open>[\[{])|(?P<close>[\]}])|(?P<end>\n)"
+    r"|[^\"'\#\[\]{}\n]+",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The start of a statement: a table's header, or a key with its `=`."""
+
+    line: int
+    opening: str
+    key: KeyPath
+
+
+def key_lines(text: str) -> KeyLines:
+    """Map every key of a valid TOML text to its line, the tables it is in included.
+
+    An element of an array of tables has its index as a key. What stands inside the brackets of a
+    value has no line of its own; `line_of` answers the line of the key it belongs to.
+    """
+    lines: dict[KeyPath, int] = {}
+    counts: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    for start in _starts(text):
+        path = (*table, *start.key)
+        if start.opening:
+            path = table = _opened(start, counts)
+        for length in range(1, len(path) + 1):
+            lines.setdefault(path[:length], start.line)
+    return lines
+
+
+def line_of(path: KeyPath, lines: KeyLines) -> int | None:
+    """Return the line of a key, or else of the nearest key around it."""
+    prefixes = (path[:length] for length in range(len(path), 0, -1))
+    return next((lines[prefix] for prefix in prefixes if prefix in lines), None)
+
+
+def _starts(text: str) -> Iterator[_Start]:
+    line, counted = 1, 0
+    position = _end_of_blank(text, 0)
+    while start := _START.match(text, position):
+        line, counted = line + text.count("\n", counted, position), position
+        yield _Start(line, start["opening"], read_key(start["key"]))
+        end = start.end() if start["opening"] else _end_of_value(text, start.end())
+        position = _end_of_blank(text, end)
+
+
+def _opened(header: _Start, counts: dict[KeyPath, int]) -> KeyPath:
+    """Return the table that a header opens: within an array it is the last element's."""
+    path: KeyPath = ()
+    for part in header.key[:-1]:
+        path = _last_element((*path, part), counts)
+    path = (*path, header.key[-1])
+    if header.opening == "[[":
+        counts[path] = counts.get(path, 0) + 1
+    return _last_element(path, counts)
+
+
+def _last_element(path: KeyPath, counts: Mapping[KeyPath, int]) -> KeyPath:
+    return (*path, counts[path] - 1) if path in counts else path
+
+
+def _end_of_blank(text: str, position: int) -> int:
+    blank = _BLANK.match(text, position)
+    return blank.end() if blank else position
+
+
+def _end_of_value(text: str, position: int) -> int:
+    depth = 0
+    while part := _VALUE_PART.match(text, position):
+        depth += bool(part["open"]) - bool(part["close"])
+        position = part.end()
+        if part["end"] and not depth:
+            break
+    return position

@@ -1,0 +1,49 @@
+"""A project, a user and a folder to stand in, for the tests that load a configuration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from attractor.config.configuration import Configuration
+from attractor.config.load import load
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Project:
+    """Three folders: the project, the user's configuration, and one to stand in."""
+
+    root: Path
+    home: Path
+    cwd: Path
+
+    @property
+    def user_file(self) -> Path:
+        return self.home / "config.toml"
+
+    def write(self, text: str) -> None:
+        (self.root / "attractor.toml").write_text(text, encoding="utf-8")
+
+    def write_user(self, text: str) -> None:
+        self.user_file.write_text(text, encoding="utf-8")
+
+    def load(
+        self,
+        model: type[Model],
+        *,
+        flags: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Configuration[Model]:
+        return load(
+            model,
+            root=self.root,
+            cwd=cwd or self.root,
+            environ={"HOME": str(self.home)} | dict(environ or {}),
+            flags=flags,
+            user_file=self.user_file,
+        )

@@ -1,0 +1,47 @@
+import pytest
+
+from attractor.base.errors import UnknownName
+from attractor.config.settings import Section, Settings
+from tests.config.models import Everything
+from tests.config.project import Project
+
+
+def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: Project):
+    project.write("[doctor]\nmin_free_mb = 5")
+    configuration = project.load(Settings)
+    entries = [
+        (entry.key, entry.value, entry.origin.describe()) for entry in configuration.entries()
+    ]
+    assert entries == [
+        ("state_dir", configuration.settings.state_dir, "default"),
+        ("runs_dir", project.root / "runs", "default"),
+        ("output.color", "auto", "default"),
+        ("doctor.min_free_mb", 5, "attractor.toml:2"),
+    ]
+
+
+def test_entries_go_into_sections_and_free_tables_at_any_depth(project: Project):
+    flags = ["aliases.b=1", "aliases.a=2", "profiles.p.model=m", "outer.inner.limits.low=3"]
+    configuration = project.load(Everything, flags=flags)
+    values = {entry.key: entry.value for entry in configuration.entries()}
+    assert values["outer.inner.limits.low"] == 3
+    assert (values["aliases.a"], values["aliases.b"]) == ("2", "1")
+    assert values["profiles.p.effort"] == "low"
+    assert values["hooks"] == []
+    assert values["mounts"] == {}
+    assert list(configuration.origins) == list(values)
+    assert configuration.origin("profiles.p.effort").describe() == "default"
+    assert configuration.origin("profiles.p.model").describe() == "--config profiles.p.model=m"
+
+
+def test_the_origin_of_what_is_no_setting_is_refused_with_a_suggestion(project: Project):
+    with pytest.raises(UnknownName) as caught:
+        project.load(Settings).origin("output.colour")
+    assert caught.value.hint == "did you mean output.color?"
+
+
+def test_a_model_without_settings_has_no_entries(project: Project):
+    class Nothing(Section):
+        pass
+
+    assert project.load(Nothing).entries() == ()

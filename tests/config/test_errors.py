@@ -1,0 +1,47 @@
+import pytest
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.config.errors import (
+    BrokenFile,
+    ConfigError,
+    InvalidSetting,
+    SeveralMistakes,
+    UnknownSetting,
+    raise_mistakes,
+)
+from attractor.config.origins import Origin, OriginKind
+
+PLACE = Origin(OriginKind.PROJECT, "attractor.toml", 3)
+
+
+@pytest.mark.parametrize("kind", [BrokenFile, UnknownSetting, InvalidSetting])
+def test_every_mistake_is_wrong_usage_and_begins_with_its_place(kind: type[ConfigError]):
+    mistake = kind("it is wrong", origin=PLACE)
+    assert isinstance(mistake, UsageError)
+    assert mistake.exit_code is ExitCode.USAGE
+    assert mistake.message == "attractor.toml:3: it is wrong"
+
+
+def test_a_message_left_out_is_the_docstring():
+    assert UnknownSetting(origin=PLACE).message == "attractor.toml:3: There is no such setting"
+    assert UnknownSetting().message == "There is no such setting"
+
+
+def test_nothing_wrong_raises_nothing():
+    raise_mistakes([])
+
+
+def test_one_mistake_is_raised_as_it_is():
+    mistake = UnknownSetting("x")
+    with pytest.raises(UnknownSetting) as caught:
+        raise_mistakes([mistake])
+    assert caught.value is mistake
+
+
+def test_several_mistakes_have_a_line_each_with_the_hint_that_is_their_own():
+    mistakes = [UnknownSetting("a", hint="did you mean b?"), InvalidSetting("c"), BrokenFile("d")]
+    with pytest.raises(SeveralMistakes) as caught:
+        raise_mistakes(mistakes)
+    assert caught.value.message.splitlines() == ["a (did you mean b?)", "c", "d"]
+    assert caught.value.mistakes == tuple(mistakes)
+    assert caught.value.exit_code is ExitCode.USAGE
