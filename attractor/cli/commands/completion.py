@@ -1,0 +1,39 @@
+"""Print the script that completes attractor's commands in a shell."""
+
+import click
+from click.shell_completion import get_completion_class
+
+from attractor.base.errors import ExitCode
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+
+SHELLS = ("bash", "zsh", "fish")
+FILES = {
+    "bash": "~/.bashrc",
+    "zsh": "~/.zshrc",
+    "fish": "~/.config/fish/completions/attractor.fish",
+}
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL")
+@json_option
+@click.pass_context
+def completion(ctx: click.Context, shell: str, as_json: bool) -> ExitCode:
+    """Print the script that completes attractor's commands in SHELL: bash, zsh or fish.
+
+    Add it once: attractor completion bash >> ~/.bashrc (zsh: ~/.zshrc; fish:
+    ~/.config/fish/completions/attractor.fish), and open a new shell.
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    program = ctx.find_root().info_name or "attractor"
+    script = kind(ctx.find_root().command, {}, program, f"_{program.upper()}_COMPLETE").source()
+    if as_json:
+        show_json({"shell": shell, "script": script, "file": FILES[shell]})
+    else:
+        show(script)
+    return ExitCode.DONE
+
+
+part = completion

@@ -1,0 +1,108 @@
+"""Look at this machine and say what is missing, each with its remedy."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from attractor import __version__
+from attractor.base.errors import ExitCode
+from attractor.base.registry import Registry
+from attractor.cli.examination import Examination, Finding, Machine, Standing
+from attractor.cli.invocation import Invocation
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.config.load import Configuration
+from attractor.config.settings import Settings
+
+COLORS = {Standing.OK: "green", Standing.MISSING: "yellow", Standing.PROBLEM: "red"}
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def doctor(invocation: Invocation, as_json: bool) -> ExitCode:
+    """Look at this machine and say what is missing, each with its remedy.
+
+    It tries what it can (a sandbox is made, a folder is written to) and changes nothing. Whether a
+    provider's key is set is said, never the key. The effective settings are listed with the place
+    each one comes from. Ends with 1 when something is missing without which nothing works.
+    """
+    configuration = invocation.configuration
+    machine = Machine(invocation.environ, invocation.folder, configuration)
+    findings = asyncio.run(examine_all(machine, examination_registry()))
+    if as_json:
+        show_json(as_record(findings, configuration))
+    else:
+        show(as_text(findings, configuration), color=invocation.color)
+    healthy = all(finding.standing is not Standing.PROBLEM for finding in findings)
+    return ExitCode.DONE if healthy else ExitCode.FAILED
+
+
+def examination_registry() -> Registry[Examination]:
+    """Return the examinations by name."""
+    return Registry("attractor.cli.examinations", Examination, noun="examination")
+
+
+async def examine_all(machine: Machine, parts: Registry[Examination]) -> list[Finding]:
+    """Make every examination at the same time and return what they found, in order of name."""
+    found = await asyncio.gather(*(parts[name](machine) for name in parts))
+    return [finding for findings in found for finding in findings]
+
+
+def as_record(
+    findings: Sequence[Finding], configuration: Configuration[Settings]
+) -> dict[str, object]:
+    """Return the findings for a program."""
+    count = {standing: sum(one.standing is standing for one in findings) for standing in Standing}
+    return {
+        "attractor": __version__,
+        "findings": [asdict(finding) for finding in findings],
+        "configuration": [
+            {"key": one.key, "value": _plain(one.value), "origin": one.origin.describe()}
+            for one in configuration.entries()
+        ],
+        "summary": count,
+    }
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, bool | int | float) else str(value)
+
+
+def as_text(findings: Sequence[Finding], configuration: Configuration[Settings]) -> str:
+    """Return the findings for a person."""
+    lines = [f"attractor {__version__}", ""]
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        lines += _describe(finding, width)
+    lines += ["", "Settings, and where each comes from:", *_settings(configuration), ""]
+    return "\n".join([*lines, _summary(findings)])
+
+
+def _describe(finding: Finding, width: int) -> list[str]:
+    standing = click.style(f"{finding.standing:<8}", fg=COLORS[finding.standing])
+    lines = [f"  {standing} {finding.subject:<{width}}  {finding.found}"]
+    if finding.remedy:
+        lines.append(f"  {'':<8} {'':<{width}}  remedy: {finding.remedy}")
+    return lines
+
+
+def _settings(configuration: Configuration[Settings]) -> list[str]:
+    rows = [(one.key, str(one.value), one.origin.describe()) for one in configuration.entries()]
+    keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return [f"  {key:<{keys}}  {value:<{values}}  {origin}" for key, value, origin in rows]
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    problems = sum(finding.standing is Standing.PROBLEM for finding in findings)
+    lacking = sum(finding.standing is Standing.MISSING for finding in findings)
+    if problems:
+        return f"{problems} to mend before anything works, {lacking} more missing."
+    if lacking:
+        return f"Ready. {lacking} missing that only some work needs."
+    return "Ready. Nothing is missing."
+
+
+part = doctor

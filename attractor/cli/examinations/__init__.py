@@ -1,0 +1,1 @@
+"""One file for each thing `attractor doctor` looks at."""

@@ -1,0 +1,58 @@
+"""bubblewrap, which shuts a stage's tools in: tried for real, not believed."""
+
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from attractor.base.processes import ExecResult
+from attractor.cli.examination import Finding, Machine, missing, ok
+
+SUBJECT = "bubblewrap"
+ATTEMPT = Path(__file__).parent / "_escape.py"
+INSTALL = "install bubblewrap (Debian: apt-get install bubblewrap)"
+ALLOW = "allow user namespaces, or run tools unguarded by name in the profile"
+
+
+async def examine(machine: Machine) -> Sequence[Finding]:
+    """Report what got out of a sandbox that was made for the purpose."""
+    program = machine.find("bwrap")
+    if not program:
+        return [missing(SUBJECT, "no bwrap on PATH: tools run unguarded", remedy=INSTALL)]
+    with tempfile.TemporaryDirectory() as hidden, socket.create_server(("127.0.0.1", 0)) as outside:
+        secret = Path(hidden, "secret")
+        secret.write_text("hidden")
+        port = outside.getsockname()[1]
+        attempt = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(ATTEMPT),
+            str(secret),
+            str(port),
+            str(os.getpid()),
+        ]
+        return [_judge(await machine.run(program, *_walls(hidden), *attempt))]
+
+
+def _walls(hidden: str) -> list[str]:
+    return [
+        *("--unshare-all", "--die-with-parent", "--ro-bind", "/", "/"),
+        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", hidden, "--remount-ro", hidden, "--"),
+    ]
+
+
+def _judge(result: ExecResult) -> Finding:
+    if result.exit_code != 0:
+        said = " ".join(result.stderr.split()) or f"it ended with {result.exit_code}"
+        return missing(SUBJECT, f"no sandbox can be made: {said}", remedy=ALLOW)
+    escaped: list[str] = json.loads(result.stdout)
+    if escaped:
+        return missing(SUBJECT, f"its sandbox leaks: {', '.join(escaped)}", remedy=ALLOW)
+    return ok(SUBJECT, "hides folders, processes and the network, and forbids writing (tried)")
+
+
+part = examine

@@ -1,0 +1,18 @@
+"""git, which keeps what a run made."""
+
+from collections.abc import Sequence
+
+from attractor.cli.examination import Finding, Machine, ok, problem
+
+
+async def examine(machine: Machine) -> Sequence[Finding]:
+    """Report git's version."""
+    version = await machine.version("git", "--version")
+    if version:
+        return [ok("git", version.removeprefix("git version "))]
+    return [
+        problem("git", "git does not answer", remedy="install git (Debian: apt-get install git)")
+    ]
+
+
+part = examine

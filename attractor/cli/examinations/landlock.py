@@ -1,0 +1,27 @@
+"""Landlock, the kernel's own way to shut a process in: tried for real, not believed."""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from attractor.cli.examination import Finding, Machine, missing, ok
+
+SUBJECT = "landlock"
+ATTEMPT = Path(__file__).parent / "_landlocked.py"
+REMEDY = "use bubblewrap, or a kernel of 5.13 or newer with Landlock switched on"
+
+
+async def examine(machine: Machine) -> Sequence[Finding]:
+    """Report whether a process that shut itself in can still read."""
+    with tempfile.TemporaryDirectory() as hidden:
+        secret = Path(hidden, "secret")
+        secret.write_text("hidden")
+        result = await machine.run(sys.executable, "-I", "-S", str(ATTEMPT), str(secret))
+    said = result.stdout.strip() or " ".join(result.stderr.split())
+    if result.exit_code == 0:
+        return [ok(SUBJECT, f"{said}; a process shut itself in and could not read (tried)")]
+    return [missing(SUBJECT, f"the kernel does not shut a process in: {said}", remedy=REMEDY)]
+
+
+part = examine

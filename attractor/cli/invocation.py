@@ -1,0 +1,52 @@
+"""What one call of the command line was given: its flags, its folder, its variables."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from attractor.cli.output import wants_color
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from attractor.config.load import Configuration
+    from attractor.config.settings import Settings
+
+
+@dataclass
+class Invocation:
+    """The outside world as this call sees it; everything below is handed what it needs of it."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    flags: tuple[str, ...] = ()
+    debug: bool = False
+
+    @cached_property
+    def folder(self) -> "Path":
+        """The current folder."""
+        from pathlib import Path
+
+        return Path.cwd()
+
+    @cached_property
+    def configuration(self) -> "Configuration[Settings]":
+        """The effective settings, read when a command first asks for one."""
+        from attractor.config.load import load_configuration
+        from attractor.config.places import user_config_file
+
+        return load_configuration(
+            start=self.folder,
+            cwd=self.folder,
+            environ=self.environ,
+            flags=self.flags,
+            user_file=user_config_file(),
+        )
+
+    @property
+    def color(self) -> bool:
+        """Whether standard output gets colour."""
+        choice = self.configuration.settings.output.color
+        return wants_color(choice, self.environ, sys.stdout)

@@ -1,0 +1,46 @@
+"""Writes results for a person or a program; a reader that has gone away is no error."""
+
+import os
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TextIO
+
+import click
+
+
+class Color(StrEnum):
+    """When to colour what is written."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+def show(text: str, *, err: bool = False, color: bool | None = None) -> None:
+    """Write a line for a person: results to standard output, progress and errors to the other."""
+    try:
+        click.echo(text, err=err, color=color)
+    except BrokenPipeError:
+        close_quietly(sys.stderr if err else sys.stdout)
+
+
+def show_json(value: object) -> None:
+    """Write one JSON value for a program."""
+    import json
+
+    show(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def close_quietly(stream: TextIO) -> None:
+    """Send what is still written to a closed pipe nowhere, so that the command ends as it would."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def wants_color(choice: str, environ: Mapping[str, str], stream: TextIO) -> bool:
+    """Tell whether a stream gets colour: as chosen, else on a terminal without NO_COLOR."""
+    if choice != Color.AUTO:
+        return choice == Color.ALWAYS
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

@@ -1,0 +1,34 @@
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import ATTRACTOR, attractor
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_is_printed_for_people_and_programs(shell: str) -> None:
+    script = attractor("completion", shell).stdout
+    assert "_ATTRACTOR_COMPLETE" in script
+    told = json.loads(attractor("completion", shell, "--json").stdout)
+    assert told["script"].strip() == script.strip()
+    assert shell in told["file"]
+
+
+def test_bash_completes_a_command_with_it(tmp_path: Path) -> None:
+    code = (
+        f'PATH="{Path(ATTRACTOR).parent}:$PATH"; source <(attractor completion bash);'
+        "COMP_WORDS=(attractor doc); COMP_CWORD=1; _attractor_completion attractor;"
+        'echo "${COMPREPLY[@]}"'
+    )
+    result = subprocess.run(
+        ["bash", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert result.stdout == "doctor\n"
+
+
+def test_an_unknown_shell_is_refused() -> None:
+    result = attractor("completion", "tcsh")
+    assert result.returncode == 2
+    assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in result.stderr

@@ -1,0 +1,190 @@
+"""What `attractor doctor` finds, on machines that a test makes bare, leaky or full."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from attractor import __version__
+from attractor.cli.commands.doctor import as_text
+from attractor.cli.examination import Finding, Standing, missing, ok, problem
+from attractor.config.configuration import Configuration
+from attractor.config.load import load_configuration
+from attractor.config.settings import Settings
+from tests.cli.running import attractor
+
+SECRET = "sk-never-to-be-shown-0123456789"
+
+
+def look(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run doctor on a machine with nothing on PATH but what the variables say."""
+    bare = {
+        "PATH": str(folder / "bin"),
+        "HOME": str(folder),
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
+    (folder / "bin").mkdir(exist_ok=True)
+    return attractor("doctor", "--json", folder=folder, variables=bare | variables)
+
+
+def findings(result: subprocess.CompletedProcess[str]) -> dict[str, dict[str, str]]:
+    told: dict[str, Any] = json.loads(result.stdout)
+    return {one["subject"]: one for one in told["findings"]}
+
+
+def add_program(folder: Path, name: str, script: str) -> None:
+    file = folder / "bin" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
+def test_a_bare_machine_is_told_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
+    result = look(tmp_path)
+    assert result.returncode == 1
+    found = findings(result)
+    standing = {subject: one["standing"] for subject, one in found.items()}
+    assert standing["git"] == "problem"
+    for subject in ["graphviz", "bubblewrap", "key of openai", "agent codex"]:
+        assert standing[subject] == "missing"
+    assert standing["python"] == "ok"
+    assert "apt-get install git" in found["git"]["remedy"]
+    assert json.loads(result.stdout)["summary"] == {
+        "ok": list(standing.values()).count("ok"),
+        "missing": list(standing.values()).count("missing"),
+        "problem": 1,
+    }
+
+
+def test_everything_that_is_not_well_has_a_remedy(tmp_path: Path) -> None:
+    for one in findings(look(tmp_path)).values():
+        assert bool(one["remedy"]) == (one["standing"] != "ok")
+
+
+def test_a_program_that_is_there_and_answers_is_well(tmp_path: Path) -> None:
+    add_program(tmp_path, "git", "echo git version 9.9")
+    add_program(tmp_path, "dot", "echo dot - graphviz version 8 >&2")
+    add_program(tmp_path, "codex", "exit 1")
+    result = look(tmp_path)
+    found = findings(result)
+    assert result.returncode == 0
+    assert (found["git"]["standing"], found["git"]["found"]) == ("ok", "9.9")
+    assert found["graphviz"]["standing"] == "ok"
+    assert "does not answer" in found["agent codex"]["found"]
+
+
+def test_a_key_is_found_and_never_shown(tmp_path: Path) -> None:
+    result = look(tmp_path, OPENAI_API_KEY=SECRET, GOOGLE_API_KEY=SECRET, ANTHROPIC_API_KEY="")
+    found = findings(result)
+    assert found["key of openai"]["found"] == "OPENAI_API_KEY is set"
+    assert found["key of gemini"]["found"] == "GOOGLE_API_KEY is set"
+    assert found["key of anthropic"]["standing"] == "missing"
+    assert SECRET not in result.stdout + result.stderr
+
+
+def test_a_sandbox_that_leaks_is_seen_by_trying_it(tmp_path: Path) -> None:
+    pretends = 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
+    add_program(tmp_path, "bwrap", pretends)
+    told = findings(look(tmp_path))["bubblewrap"]
+    assert told["standing"] == "missing"
+    for leak in ["reads a hidden file", "writes", "reaches the network", "sees processes"]:
+        assert leak in told["found"]
+
+
+def test_a_sandbox_that_can_not_be_made_is_told_with_its_reason(tmp_path: Path) -> None:
+    add_program(tmp_path, "bwrap", "echo No permissions to create a new namespace >&2; exit 1")
+    told = findings(look(tmp_path))["bubblewrap"]
+    assert "No permissions to create a new namespace" in told["found"]
+    assert "user namespaces" in told["remedy"]
+
+
+def test_a_runs_folder_that_can_not_be_written_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = look(tmp_path, ATTRACTOR_RUNS_DIR=str(tmp_path / "file" / "runs"))
+    told = findings(result)["runs folder"]
+    assert result.returncode == 1
+    assert told["standing"] == "problem"
+    assert "set runs_dir" in told["remedy"]
+
+
+def test_too_little_disk_is_told(tmp_path: Path) -> None:
+    told = findings(look(tmp_path, ATTRACTOR_DOCTOR__MIN_FREE_MB="999999999"))["disk"]
+    assert told["standing"] == "missing"
+    assert "999,999,999 MB wanted" in told["found"]
+
+
+def test_a_state_folder_others_can_read_is_told(tmp_path: Path) -> None:
+    state = tmp_path / "open"
+    state.mkdir()
+    for mode, standing in [(0o755, "missing"), (0o700, "ok")]:
+        state.chmod(mode)
+        told = findings(look(tmp_path, ATTRACTOR_STATE_DIR=str(state)))["state folder"]
+        assert told["standing"] == standing
+
+
+def test_doctor_leaves_nothing_behind(tmp_path: Path) -> None:
+    look(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["bin"]
+
+
+def test_every_setting_is_listed_with_its_origin(tmp_path: Path) -> None:
+    (tmp_path / "attractor.toml").write_text('\nruns_dir = "r"\n')
+    result = look(tmp_path, ATTRACTOR_OUTPUT__COLOR="never")
+    told = {one["key"]: one for one in json.loads(result.stdout)["configuration"]}
+    assert told["runs_dir"] == {
+        "key": "runs_dir",
+        "value": str(tmp_path / "r"),
+        "origin": "attractor.toml:2",
+    }
+    assert told["output.color"]["origin"] == "ATTRACTOR_OUTPUT__COLOR"
+    assert told["doctor.min_free_mb"]["value"] == 1024
+
+
+@pytest.mark.parametrize("color", ["always", "never"])
+def test_colour_is_as_chosen(tmp_path: Path, color: str) -> None:
+    result = attractor("--config", f"output.color={color}", "doctor", folder=tmp_path)
+    assert ("\x1b[" in result.stdout) == (color == "always")
+
+
+def some_findings() -> list[Finding]:
+    return [
+        ok("git", "2.39.5"),
+        missing("key of openai", "OPENAI_API_KEY is not set", remedy="export OPENAI_API_KEY"),
+        problem("runs folder", "/runs: nothing can be written", remedy="make it writable"),
+    ]
+
+
+def some_configuration(tmp_path: Path) -> Configuration[Settings]:
+    return load_configuration(
+        start=tmp_path,
+        cwd=tmp_path,
+        environ={"ATTRACTOR_STATE_DIR": "/state", "ATTRACTOR_RUNS_DIR": "/runs"},
+        user_file=tmp_path / "none.toml",
+    )
+
+
+def test_the_text_for_people(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+    configuration = some_configuration(tmp_path)
+    text = as_text(some_findings(), configuration)
+    assert click.unstyle(text).replace(__version__, "VERSION") == snapshot
+    assert as_text(some_findings()[:2], configuration).endswith(
+        "Ready. 1 missing that only some work needs."
+    )
+    assert as_text(some_findings()[:1], configuration).endswith("Ready. Nothing is missing.")
+
+
+def test_a_finding_without_its_remedy_can_not_be_made() -> None:
+    with pytest.raises(ValueError, match="a remedy belongs"):
+        Finding("git", Standing.MISSING, "no git")
+    with pytest.raises(ValueError, match="a remedy belongs"):
+        Finding("git", Standing.OK, "2.39", "install it")
+
+
+def test_the_interpreter_is_named() -> None:
+    result = attractor("doctor", "--json")
+    assert sys.executable in findings(result)["python"]["found"]

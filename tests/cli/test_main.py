@@ -1,0 +1,205 @@
+"""The command line as a whole, as a real process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attractor import __version__
+from tests.cli.running import ATTRACTOR, attractor, copied_package
+
+SLEEPER = '''
+"""Sleep until somebody interrupts."""
+import time
+import click
+@click.command()
+def sleeper() -> None:
+    """Sleep."""
+    click.echo("asleep")
+    time.sleep(30)
+part = sleeper
+'''
+BREAKER = '''
+"""Break."""
+import click
+from attractor.cli.options import json_option
+@click.command()
+@json_option
+def breaker(as_json: bool) -> None:
+    """Break."""
+    raise RuntimeError("no bridge")
+part = breaker
+'''
+TALKER = '''
+"""Talk on and on."""
+import click
+from attractor.base.errors import ExitCode
+from attractor.cli.output import show
+@click.command()
+def talker() -> ExitCode:
+    """Talk."""
+    for number in range(100_000):
+        show(f"line {number}")
+    return ExitCode.NO_GO
+part = talker
+'''
+
+
+def test_the_version_is_told() -> None:
+    result = attractor("--version")
+    assert (result.returncode, result.stdout) == (0, f"attractor {__version__}\n")
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_lists_the_commands(flag: str) -> None:
+    result = attractor(flag)
+    assert result.returncode == 0
+    assert "  doctor " in result.stdout
+    assert result.stderr == ""
+
+
+def test_help_imports_no_command_and_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from attractor.cli.main import main; main(['--help']);"
+        "heavy = {'pydantic', 'asyncio', 'rich', 'litellm', 'httpx', 'importlib.metadata'};"
+        "sys.exit(f'{heavy & set(sys.modules)}' if heavy & set(sys.modules) or"
+        " any(name.startswith('attractor.cli.commands.') for name in sys.modules) else 0)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_no_words_at_all_get_the_help_and_wrong_usage() -> None:
+    result = attractor()
+    assert result.returncode == 2
+    assert "Commands:" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--bogus"], "error: no such option: --bogus (see 'attractor --help')\n"),
+        (["--debgu"], "error: no such option: --debgu (did you mean --debug?)\n"),
+        (["docter"], "error: unknown command 'docter' (did you mean doctor?)\n"),
+        (["doctor", "--jsn"], "error: no such option: --jsn (did you mean --json?)\n"),
+        (
+            ["doctor", "now"],
+            "error: got unexpected extra argument (now) (see 'attractor doctor --help')\n",
+        ),
+        (
+            ["completion", "tcsh"],
+            "error: invalid value for 'SHELL': 'tcsh' is not one of 'bash', 'zsh', 'fish' "
+            "(see 'attractor completion --help')\n",
+        ),
+    ],
+)
+def test_wrong_usage_is_one_line_with_a_suggestion(words: list[str], line: str) -> None:
+    result = attractor(*words)
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", line)
+
+
+def test_a_broken_project_file_is_one_line_that_names_the_place(tmp_path: Path) -> None:
+    (tmp_path / "attractor.toml").write_text('runs_dir = "x"\n[output\n')
+    result = attractor("doctor", folder=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: attractor.toml:2")
+    assert len(result.stderr.splitlines()) == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unknown_setting_brings_place_and_suggestion(tmp_path: Path) -> None:
+    (tmp_path / "attractor.toml").write_text('\n[outptu]\ncolor = "never"\n')
+    result = attractor("doctor", folder=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: attractor.toml:2")
+    assert "output" in result.stderr
+
+
+def test_an_error_is_json_as_well_when_json_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "attractor.toml").write_text("[output\n")
+    result = attractor("doctor", "--json", folder=tmp_path)
+    told = json.loads(result.stdout)["error"]
+    assert told["exit_code"] == result.returncode == 2
+    assert told["kind"] == "BrokenFile"
+    assert f"error: {told['message']}" in result.stderr
+
+
+def test_a_traceback_is_shown_only_with_debug(tmp_path: Path) -> None:
+    folder = copied_package(tmp_path, breaker=BREAKER)
+    plain = attractor("breaker", "--json", copy=folder)
+    assert plain.returncode == 1
+    assert "defect of attractor: RuntimeError: no bridge" in plain.stderr
+    assert "--debug" in plain.stderr
+    assert "Traceback" not in plain.stderr
+    assert json.loads(plain.stdout)["error"]["kind"] == "Defect"
+    for words in (["--debug", "breaker"], ["breaker", "--debug"]):
+        assert "Traceback" in attractor(*words, copy=folder).stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
+def test_an_interrupt_ends_with_130(tmp_path: Path, number: signal.Signals) -> None:
+    folder = copied_package(tmp_path, sleeper=SLEEPER)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "attractor", "sleeper"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "asleep\n"
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "error: interrupted\n")
+
+
+def test_a_closed_pipe_ends_quietly_and_with_the_true_code(tmp_path: Path) -> None:
+    folder = copied_package(tmp_path, talker=TALKER)
+    script = f"{sys.executable} -m attractor talker | head -1; echo ended with ${{PIPESTATUS[0]}}"
+    result = subprocess.run(
+        ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (result.stdout, result.stderr) == ("line 0\nended with 5\n", "")
+
+
+def test_help_into_a_closed_pipe_ends_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(
+        [ATTRACTOR, "--help"], stdout=writing, stderr=subprocess.PIPE, timeout=30, check=False
+    )
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_a_full_disk_behind_the_output_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [ATTRACTOR, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30
+        )
+    assert result.returncode == 3
+    assert result.stderr.startswith("error: ")
+    assert "No space left" in result.stderr
+
+
+def test_completion_knows_the_commands() -> None:
+    variables = {
+        "_ATTRACTOR_COMPLETE": "bash_complete",
+        "COMP_WORDS": "attractor doc",
+        "COMP_CWORD": "1",
+    }
+    assert attractor(variables=variables).stdout == "plain,doctor\n"
+
+
+def test_the_package_runs_as_a_module() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "attractor", "--version"], capture_output=True, text=True, timeout=30
+    )
+    assert result.stdout == f"attractor {__version__}\n"

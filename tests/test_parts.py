@@ -1,0 +1,49 @@
+"""Every part of every registry is what its folder holds, and says what it is."""
+
+import inspect
+from typing import Any
+
+import click
+import pytest
+
+from attractor.base.registry import Registry
+from attractor.cli.commands.doctor import examination_registry
+from attractor.cli.root import command_registry
+
+REGISTRIES: list[Registry[Any]] = [command_registry(), examination_registry()]
+MEMBERS = [
+    pytest.param(registry, name, id=f"{registry.noun} {name}")
+    for registry in REGISTRIES
+    for name in registry
+]
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.noun)
+def test_a_registry_has_members(registry: Registry[Any]) -> None:
+    assert list(registry)
+
+
+@pytest.mark.parametrize(("registry", "name"), MEMBERS)
+def test_a_part_is_of_its_kind_and_says_what_it_is(registry: Registry[Any], name: str) -> None:
+    part: object = registry[name]
+    assert registry.summary(name)
+    assert not registry.summary(name).endswith(".")
+    assert inspect.getdoc(part)
+
+
+@pytest.mark.parametrize("name", list(command_registry()))
+def test_a_command_says_the_same_in_a_list_and_by_itself(name: str) -> None:
+    command = command_registry()[name]
+    first = (command.help or "").splitlines()[0].rstrip(".")
+    summary = command_registry().summary(name)
+    assert first.split()[0] == summary.split()[0]
+
+
+@pytest.mark.parametrize("name", list(command_registry()))
+def test_a_command_that_shows_something_can_show_it_to_a_program(name: str) -> None:
+    options = {option for parameter in command_registry()[name].params for option in parameter.opts}
+    assert "--json" in options
+
+
+def test_commands_are_commands() -> None:
+    assert all(isinstance(one, click.Command) for one in command_registry().values())
