@@ -1,0 +1,56 @@
+# Everything people type. `make` alone lists the targets.
+# The first one that needs .venv makes it; it is made anew when what it is made of has changed.
+
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+READY := .venv/ready
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+PYTHON_FILES := attractor tests benchmarks docs
+PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
+
+.PHONY: help demo test check fmt docs bench build thorough crash live clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+demo: $(READY) ## set up, and run the main job
+	@$(BIN)/attractor doctor
+
+test: $(READY) ## run the tests, offline, at small counts
+	@$(PYTEST) -m "not live"
+
+check: $(READY) ## check format, lint, types and the generated docs
+	@$(BIN)/ruff format --check $(PYTHON_FILES)
+	@$(BIN)/ruff check $(PYTHON_FILES)
+	@$(BIN)/pyright
+	@$(BIN)/python -m cogapp --verbosity=1 --check -c $(PAGES)
+
+fmt: $(READY) ## format the code and apply the safe fixes
+	@$(BIN)/ruff check --fix-only --quiet $(PYTHON_FILES)
+	@$(BIN)/ruff format $(PYTHON_FILES)
+
+docs: $(READY) ## write the generated parts of the docs anew
+	@$(BIN)/python -m cogapp --verbosity=1 -r -c $(PAGES)
+
+bench: $(READY) ## measure: each prints ratio and limit, and fails when it misses
+	@$(BIN)/python -m benchmarks
+
+build: $(READY) ## make the wheel and the sdist in dist/
+	@$(BIN)/python -m hatchling build
+
+thorough: $(READY) ## run everything at full counts, then the benchmarks
+	@COUNTS=full $(PYTEST)
+	@$(MAKE) --no-print-directory bench
+
+crash: $(READY) ## kill real processes, at full counts
+	@COUNTS=full $(PYTEST) -m crash
+
+live: $(READY) ## run what needs the network or a key
+	@$(PYTEST) -m live
+
+clean: ## remove what was set up and built
+	@rm -rf .venv dist .pytest_cache .ruff_cache .hypothesis
+	@find attractor tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt scripts/set-up
+	@scripts/set-up .venv

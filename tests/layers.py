@@ -1,0 +1,191 @@
+"""Reads what the package imports and does, as text, and holds it against the table of floors."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+HOUSE = ROOT / "docs" / "explanation" / "the-house.md"
+PACKAGE = "attractor"
+MAY_IMPORT_LATE = (
+    "attractor.cli.",
+    "attractor.base.registry",
+    "attractor.base.entry_points",
+    "attractor.llm.providers.litellm",
+)
+READS_THE_TIME = "attractor.base.clock"
+OUTSIDE_WORLD = {"os.environ", "os.getenv", "time.time", "datetime.now", "datetime.today"}
+
+
+@dataclass(frozen=True)
+class Room:
+    """One row of the table."""
+
+    name: str
+    floor: int
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Module:
+    """One file of the package, parsed."""
+
+    name: str
+    tree: ast.Module
+
+    @property
+    def room(self) -> str:
+        parts = self.name.split(".")
+        return parts[1] if len(parts) > 1 else ""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One module that another one imports, and the names it takes from it."""
+
+    target: str
+    names: tuple[str, ...]
+    line: int
+    level: int
+
+
+def read_table(page: Path = HOUSE) -> dict[str, Room]:
+    rows = re.findall(r"^\| (\d) \| `(\w+)` \|[^|]*\|([^|]*)\|$", page.read_text("utf-8"), re.M)
+    return {
+        name: Room(name, int(floor), tuple(filter(None, re.split(r"[,\s]+", needs))))
+        for floor, name, needs in rows
+    }
+
+
+def read_modules(root: Path = ROOT) -> list[Module]:
+    files = sorted((root / PACKAGE).rglob("*.py"))
+    return [Module(_module_name(file, root), ast.parse(file.read_text("utf-8"))) for file in files]
+
+
+def _module_name(file: Path, root: Path) -> str:
+    parts = file.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def read_imports(tree: ast.AST) -> Iterator[Import]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, (), node.lineno, 0)
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            yield Import(node.module or "", names, node.lineno, node.level)
+
+
+def upward_needs(table: dict[str, Room]) -> list[str]:
+    """The table's last column must itself go downward."""
+    return [
+        f"{room.name} needs {need}"
+        for room in table.values()
+        for need in room.needs
+        if need not in table or table[need].floor >= room.floor
+    ]
+
+
+def upward_imports(module: Module, table: dict[str, Room]) -> list[str]:
+    if module.room not in table:
+        return (
+            [] if module.name in {PACKAGE, f"{PACKAGE}.__main__"} else [f"{module.name}: no room"]
+        )
+    floor = table[module.room].floor
+    return [
+        f"{module.name}:{found.line} imports {target}"
+        for found in read_imports(module.tree)
+        for target in _rooms_named(found)
+        if target != module.room and (target not in table or table[target].floor >= floor)
+    ]
+
+
+def _rooms_named(found: Import) -> list[str]:
+    parts = found.target.split(".")
+    if parts[0] != PACKAGE:
+        return []
+    if len(parts) > 1:
+        return [parts[1]]
+    return [name for name in found.names if not name.startswith("__")]
+
+
+def relative_imports(module: Module) -> list[str]:
+    return [f"{module.name}:{one.line}" for one in read_imports(module.tree) if one.level]
+
+
+def late_imports(module: Module) -> list[str]:
+    if f"{module.name}.".startswith(MAY_IMPORT_LATE) or module.name in MAY_IMPORT_LATE:
+        return []
+    functions = [
+        node
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    ]
+    return [
+        f"{module.name}:{one.line} imports {one.target} inside a function"
+        for function in functions
+        for one in read_imports(function)
+    ]
+
+
+def private_reaches(module: Module) -> list[str]:
+    """Names with a leading underscore that belong to another room."""
+    found = [
+        f"{module.name}:{one.line} reaches for {one.target} {name}"
+        for one in read_imports(module.tree)
+        if one.target.startswith(f"{PACKAGE}.") and one.target.split(".")[1] != module.room
+        for name in [*one.target.split("."), *one.names]
+        if _is_private(name)
+    ]
+    return found + [
+        f"{module.name}:{node.lineno} reaches for {ast.unparse(node)}"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and _is_private(node.attr) and _is_foreign(node, module)
+    ]
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
+
+
+def _is_foreign(node: ast.Attribute, module: Module) -> bool:
+    imported = {
+        name.split(".")[0]
+        for one in read_imports(module.tree)
+        if one.target.startswith(PACKAGE) and _rooms_named(one) != [module.room]
+        for name in (one.names or (one.target,))
+    }
+    return isinstance(node.value, ast.Name) and node.value.id in imported
+
+
+def statements_that_run(module: Module) -> list[str]:
+    """At the top of a module only definitions, assignments and imports may stand."""
+    definitions = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    values = (ast.Assign, ast.AnnAssign)
+    return [
+        f"{module.name}:{node.lineno} {ast.unparse(node).splitlines()[0]}"
+        for node in module.tree.body
+        if not isinstance(node, definitions + values)
+        and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        and not _is_guard(node)
+    ]
+
+
+def _is_guard(node: ast.stmt) -> bool:
+    guards = {"TYPE_CHECKING", "__name__ == '__main__'"}
+    return isinstance(node, ast.If) and ast.unparse(node.test) in guards
+
+
+def outside_readings(module: Module, table: dict[str, Room]) -> list[str]:
+    """Below the composition root nothing reads the environment or the time on its own."""
+    room = table.get(module.room)
+    if room is None or room.floor >= table["pipeline"].floor or module.name == READS_THE_TIME:
+        return []
+    return [
+        f"{module.name}:{node.lineno} reads {ast.unparse(node)}"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in OUTSIDE_WORLD
+    ]

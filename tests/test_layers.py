@@ -1,0 +1,129 @@
+"""The rooms import downward, keep their private names, and do nothing when they are imported."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests import layers
+
+TABLE = layers.read_table()
+MODULES = layers.read_modules()
+
+
+def test_the_table_is_read_whole() -> None:
+    assert len(TABLE) == 20
+    assert TABLE["base"] == layers.Room("base", 0, ())
+    assert TABLE["scenarios"].needs == ("pipeline", "twins", "workspaces")
+
+
+def test_the_table_goes_downward() -> None:
+    assert layers.upward_needs(TABLE) == []
+
+
+def test_a_table_that_goes_upward_is_seen() -> None:
+    table = TABLE | {"base": layers.Room("base", 0, ("engine", "nowhere"))}
+    assert layers.upward_needs(table) == ["base needs engine", "base needs nowhere"]
+
+
+CHECKS: list[Callable[[layers.Module], list[str]]] = [
+    lambda module: layers.upward_imports(module, TABLE),
+    layers.relative_imports,
+    layers.late_imports,
+    layers.private_reaches,
+    layers.statements_that_run,
+    lambda module: layers.outside_readings(module, TABLE),
+]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_the_module_keeps_the_rules_of_the_house(module: layers.Module) -> None:
+    assert [fault for check in CHECKS for fault in check(module)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("base.x", "import attractor.config.load", "imports config"),
+        ("base.x", "from attractor.config import load", "imports config"),
+        ("base.x", "from attractor import cli", "imports cli"),
+        ("config.x", "from attractor.llm.client import Client", "imports llm"),
+        ("config.x", "if TYPE_CHECKING:\n    import attractor.engine.runner", "imports engine"),
+        ("cellar.x", "", "no room"),
+        ("base.x", "from . import errors", "attractor.base.x:1"),
+        ("config.x", "def f():\n    import json", "inside a function"),
+        ("config.x", "class A:\n    async def f(self):\n        from a import b", "inside a func"),
+        ("config.x", "from attractor.base.registry import _listed", "reaches for"),
+        ("config.x", "from attractor.base._hidden import seen", "reaches for"),
+        ("config.x", "from attractor.base import registry\nregistry._listed()", "reaches for"),
+        ("base.x", "print(1)", "print(1)"),
+        ("base.x", "for i in range(3):\n    pass", "for i in range(3)"),
+        ("base.x", "with open('x') as f:\n    pass", "with open"),
+        ("engine.x", "import os\ndef f():\n    return os.environ['A']", "reads os.environ"),
+        ("handlers.x", "import time\ndef f():\n    return time.time()", "reads time.time"),
+        ("base.x", "def f():\n    return datetime.now(UTC)", "reads datetime.now"),
+    ],
+)
+def test_a_breach_is_seen(name: str, text: str, fault: str) -> None:
+    module = layers.Module(f"attractor.{name}", ast.parse(text))
+    assert any(fault in found for check in CHECKS for found in check(module))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config.x", "from attractor.base.errors import UsageError"),
+        ("cli.commands.run", "def f():\n    import json"),
+        ("llm.providers.litellm", "def f():\n    import litellm"),
+        ("base.x", "from attractor.base.registry import _listed"),
+        ("cli.x", "import os\ndef f():\n    return os.environ"),
+        ("base.clock", "def f():\n    return datetime.now(UTC)"),
+        ("base.x", "if __name__ == '__main__':\n    main()"),
+    ],
+)
+def test_what_is_allowed_is_let_pass(name: str, text: str) -> None:
+    module = layers.Module(f"attractor.{name}", ast.parse(text))
+    assert [found for check in CHECKS for found in check(module)] == []
+
+
+WATCHED_IMPORT = """
+import importlib, sys
+
+import {before}
+
+WRITES = {{"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.putenv", "os.system", "os.fork",
+          "subprocess.Popen", "socket.connect", "socket.bind", "_thread.start_new_thread"}}
+done = []
+
+def opens_to_write(event, arguments):
+    return event == "open" and set(str(arguments[1] or "")) & set("wax+")
+
+def watch(event, arguments):
+    if event in WRITES or opens_to_write(event, arguments):
+        done.append(f"{{event}} {{arguments}}")
+
+sys.addaudithook(watch)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+assert not done, done
+"""
+
+
+def import_watched(*names: str, before: str = "sys") -> subprocess.CompletedProcess[str]:
+    """Import modules in a fresh interpreter that reports whatever they do besides."""
+    code = WATCHED_IMPORT.format(before=before)
+    return subprocess.run(
+        [sys.executable, "-B", "-c", code, *names], capture_output=True, text=True, timeout=60
+    )
+
+
+def test_importing_every_module_does_nothing() -> None:
+    names = [module.name for module in MODULES if not module.name.endswith("__main__")]
+    result = import_watched(*names, before="pydantic, platformdirs, click, asyncio")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_a_module_that_does_something_on_import_is_seen() -> None:
+    assert "open ('/dev/null'" in import_watched("tests.busy_on_import").stderr
