@@ -1,10 +1,11 @@
 """Hash chains over JSON records: whoever changes, drops, doubles or moves a line is found out.
 
 Every line carries its number (`seq`), the hash of the line before (`prev`) and its own hash, taken
-over the canonical JSON of everything else in it. With a key the hash is an HMAC: without the key
-nobody can make a line that verifies. Without a key anybody can rewrite a chain from some line to
-the end; only a head kept elsewhere tells. The same holds for lines cut off at the end: what is left
-is a good chain, and only an `expected` head shows that it was longer.
+over the canonical JSON of everything else in it. With a key it carries a seal as well, an HMAC of
+its hash: anybody can check the chain, whoever has the key can check the seals, and nobody else can
+make a line that verifies. Without seals anybody can rewrite a chain from some line to the end; only
+a head kept elsewhere tells. The same holds for lines cut off at the end: what is left is a good
+chain, and only an `expected` head shows that it was longer.
 """
 
 import hmac
@@ -16,7 +17,7 @@ from attractor.base.atomic_files import file_trouble
 from attractor.base.canonical import Json, JsonObject, canonical_json, content_hash, parse_json
 from attractor.base.errors import ChainBroken, NotCanonical, UsageError
 
-_RESERVED = ("seq", "prev", "hash")
+_RESERVED = ("seq", "prev", "hash", "seal")
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,11 @@ class Flaw:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The head that the good lines lead to, and the flaw behind them, if there is one."""
+    """The head that the good lines lead to, the flaw behind them, and the seals nobody checked."""
 
     head: Head
     flaw: Flaw | None
+    unchecked_seals: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class _Sealed:
     record: dict[str, Json]
     head: Head
     before: Head
+    seal: str | None
 
 
 def seal(record: JsonObject, head: Head, *, key: bytes | None = None) -> Link:
@@ -68,9 +71,8 @@ def seal(record: JsonObject, head: Head, *, key: bytes | None = None) -> Link:
     for name in _RESERVED:
         if name in record:
             raise UsageError(f"a record to be chained must not have {name!r} of its own")
-    body: JsonObject = {**record, "seq": head.seq + 1, "prev": head.hash}
-    signed = _signature(canonical_json(body).encode(), key)
-    return Link(canonical_json({**body, "hash": signed}), Head(head.seq + 1, signed))
+    digest = _digest(record, head)
+    return _link(record, head, digest, None if key is None else _seal_of(digest, key))
 
 
 def verify(
@@ -83,7 +85,7 @@ def verify(
     """Find the first bad line among lines without their newlines.
 
     The chain must pass through the `expected` head; more lines may follow, and the verdict's head
-    says where it ends.
+    says where it ends. Without a key seals are counted, not checked.
     """
     return _verify((line + b"\n" for line in lines), start, expected, key)
 
@@ -118,30 +120,48 @@ def _verify(
     if expected and start.seq >= expected.seq and start != expected:
         return Verdict(start, Flaw(1, "does not begin behind the line expected before it"))
     rest = iter(lines)
-    head, number = start, 0
+    head, number, unchecked = start, 0, 0
     for number, raw in enumerate(rest, 1):
-        following = _follow(raw, head, key)
-        if following is None:
-            return Verdict(head, Flaw(number, _reason(raw, head, key, rest)))
-        if expected and following.seq == expected.seq and following != expected:
-            return Verdict(head, Flaw(number, "is not the line expected here: it was replaced"))
-        head = following
+        sealed = _follow(raw, head, key)
+        if sealed is None:
+            return Verdict(head, Flaw(number, _reason(raw, head, key, rest)), unchecked)
+        if expected and sealed.head.seq == expected.seq and sealed.head != expected:
+            replaced = Flaw(number, "is not the line expected here: it was replaced")
+            return Verdict(head, replaced, unchecked)
+        head = sealed.head
+        unchecked += key is None and sealed.seal is not None
     if expected and head.seq < expected.seq:
         lost = f"is missing: the chain went on to number {expected.seq}"
-        return Verdict(head, Flaw(number + 1, lost))
-    return Verdict(head, None)
+        return Verdict(head, Flaw(number + 1, lost), unchecked)
+    return Verdict(head, None, unchecked)
 
 
-def _follow(raw: bytes, head: Head, key: bytes | None) -> Head | None:
-    """Return the head after a line, if sealing its record anew gives the very same bytes."""
+def _follow(raw: bytes, head: Head, key: bytes | None) -> _Sealed | None:
+    """Take a line apart, if linking its record to a head anew gives the very same bytes."""
     sealed = _take_apart(raw)
     if not isinstance(sealed, _Sealed):
         return None
     try:
-        link = seal(sealed.record, head, key=key)
+        digest = _digest(sealed.record, head)
     except NotCanonical:
         return None
-    return link.head if hmac.compare_digest(link.line.encode() + b"\n", raw) else None
+    link = _link(sealed.record, head, digest, sealed.seal if key is None else _seal_of(digest, key))
+    return sealed if hmac.compare_digest(link.line.encode() + b"\n", raw) else None
+
+
+def _link(record: JsonObject, head: Head, digest: str, sealed: str | None) -> Link:
+    seals = {} if sealed is None else {"seal": sealed}
+    line = {**record, "seq": head.seq + 1, "prev": head.hash, "hash": digest, **seals}
+    return Link(canonical_json(line), Head(head.seq + 1, digest))
+
+
+def _digest(record: JsonObject, head: Head) -> str:
+    body: JsonObject = {**record, "seq": head.seq + 1, "prev": head.hash}
+    return content_hash(canonical_json(body).encode())
+
+
+def _seal_of(digest: str, key: bytes) -> str:
+    return hmac.digest(key, digest.encode(), "sha256").hex()
 
 
 def _take_apart(raw: bytes) -> _Sealed | str:
@@ -152,7 +172,10 @@ def _take_apart(raw: bytes) -> _Sealed | str:
         return f"is not a line of JSON ({fault})"
     match record:
         case {"seq": int(seq), "prev": str(prev), "hash": str(own), **rest}:
-            return _Sealed(rest, Head(seq, own), Head(seq - 1, prev))
+            own_seal = rest.pop("seal", None)
+            if own_seal is None or isinstance(own_seal, str):
+                return _Sealed(rest, Head(seq, own), Head(seq - 1, prev), own_seal)
+            return "has a seal that is not a text"
         case _:
             return "is not a record with seq, prev and hash"
 
@@ -179,7 +202,3 @@ def _reason(raw: bytes, head: Head, key: bytes | None, rest: Iterator[bytes]) ->
 def _number_of(raw: bytes) -> int | None:
     sealed = _take_apart(raw)
     return sealed.head.seq if isinstance(sealed, _Sealed) else None
-
-
-def _signature(body: bytes, key: bytes | None) -> str:
-    return content_hash(body) if key is None else hmac.digest(key, body, "sha256").hex()

@@ -49,7 +49,8 @@ def long_chain(key: bytes | None = None) -> tuple[tuple[bytes, ...], Head]:
 
 def record_of(line: bytes) -> dict[str, Json]:
     record = cast("dict[str, Json]", parse_json(line))
-    return {name: value for name, value in record.items() if name not in ("seq", "prev", "hash")}
+    own = ("seq", "prev", "hash", "seal")
+    return {name: value for name, value in record.items() if name not in own}
 
 
 def flaw_of(verdict: Verdict) -> tuple[int, str]:
@@ -88,16 +89,15 @@ def test_what_is_sealed_verifies_and_keeps_its_records(
 def test_the_hash_of_a_line_can_be_had_without_us() -> None:
     zeros = "0" * 64
     body = f'{{"a":"ä","b":1,"prev":"{zeros}","seq":1}}'.encode()
-    for key, expected in [
-        (None, hashlib.sha256(body).hexdigest()),
-        (KEY, hmac.new(KEY, body, "sha256").hexdigest()),
-    ]:
+    digest = hashlib.sha256(body).hexdigest()
+    proof = hmac.new(KEY, digest.encode(), "sha256").hexdigest()
+    for key, sealed in [(None, ""), (KEY, f'"seal":"{proof}",')]:
         link = seal({"b": 1, "a": "ä"}, GENESIS, key=key)
-        assert link.head == Head(1, expected)
-        assert link.line == (f'{{"a":"ä","b":1,"hash":"{expected}","prev":"{zeros}","seq":1}}')
+        assert link.head == Head(1, digest)
+        assert link.line == f'{{"a":"ä","b":1,"hash":"{digest}","prev":"{zeros}",{sealed}"seq":1}}'
 
 
-@pytest.mark.parametrize("name", ["seq", "prev", "hash"])
+@pytest.mark.parametrize("name", ["seq", "prev", "hash", "seal"])
 def test_a_record_with_a_reserved_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=f"'{name}' of its own"):
         seal({name: 1}, GENESIS)
@@ -272,9 +272,31 @@ def test_only_the_right_key_verifies() -> None:
     keyed, head = long_chain(KEY)
     open_lines, _ = long_chain()
     assert verify(keyed, expected=head, key=KEY) == Verdict(head, None)
-    for lines, key in [(keyed, b"another key"), (keyed, b""), (keyed, None), (open_lines, KEY)]:
+    for lines, key in [(keyed, b"another key"), (keyed, b""), (open_lines, KEY)]:
         line, reason = flaw_of(verify(lines, key=key))
         assert (line, reason) == (1, "was changed, or sealed with another key")
+
+
+def test_without_the_key_the_chain_is_checked_and_the_seals_are_counted() -> None:
+    keyed, head = long_chain(KEY)
+    assert verify(keyed, expected=head) == Verdict(head, None, unchecked_seals=len(keyed))
+    assert verify(long_chain()[0]).unchecked_seals == 0
+    changed = [*keyed[:499], keyed[499].replace(b'"data":', b'"dada":'), *keyed[500:]]
+    verdict = verify(changed)
+    assert flaw_of(verdict)[0] == 500
+    assert verdict.unchecked_seals == 499
+
+
+def test_a_seal_that_is_no_text_or_is_taken_off_is_found() -> None:
+    lines, _ = chained([{"n": 1}], KEY)
+    record = parse_json(lines[0])
+    assert isinstance(record, dict)
+    proof = str(record["seal"])
+    for other in [b"1", b"null", b"[]"]:
+        assert flaw_of(verify([lines[0].replace(b'"%s"' % proof.encode(), other)]))[0] == 1
+    bare = lines[0].replace(b'"seal":"%s",' % proof.encode(), b"")
+    assert verify([bare]).flaw is None
+    assert flaw_of(verify([bare], key=KEY))[0] == 1
 
 
 def test_a_broken_chain_is_raised_with_its_line() -> None:
