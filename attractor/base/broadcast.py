@@ -106,7 +106,7 @@ class Subscription(Generic[T]):
         buffer: int,
         on_error: "Callable[[Subscription[T]], None] | None",
     ) -> None:
-        self.name: str = getattr(callback, "__qualname__", repr(callback))
+        self.name: str = getattr(callback, "__qualname__", type(callback).__qualname__)
         self.error: BaseException | None = None
         self._callback = callback
         self._on_error = on_error

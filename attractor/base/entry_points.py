@@ -1,7 +1,7 @@
 """Parts that other distributions offer: scanned once for each environment, then read from a cache.
 
 The cache lies where Python keeps its own: in `__pycache__` beside this file. It is used only while
-every folder of the environment's path is as old as it was when the scan was made. As with `.pyc`
+what is installed in the environment's path is what it was when the scan was made. As with `.pyc`
 files, a folder that can't be written costs time at start-up and nothing else.
 """
 
@@ -34,7 +34,7 @@ def find_entry_points(
     """Return what the distributions on the path offer to one group."""
     folders = [os.path.abspath(folder) for folder in (sys.path if path is None else path)]
     environment = "\t".join([sys.prefix, *folders])
-    age = "\t".join(_changed_at(folder) for folder in folders)
+    age = "\t".join(_installed_in(folder) for folder in folders)
     # The name need only keep environments apart; the file's first lines say which one it is of.
     file = os.path.join(cache, _FILES.replace("*", f"{crc32(os.fsencode(environment)):08x}"))
     found = _read(file, environment, age)
@@ -44,10 +44,14 @@ def find_entry_points(
     return [one for one in found if one.group == group]
 
 
-def _changed_at(folder: str) -> str:
-    """Installing or removing a distribution changes the time of the folder it lies in."""
+def _installed_in(folder: str) -> str:
+    """Name what is installed in a folder, each with the time it was last changed."""
     try:
-        return str(os.stat(folder).st_mtime_ns)
+        with os.scandir(folder) as entries:
+            found = [one for one in entries if one.name.endswith((".dist-info", ".egg-info"))]
+            return " ".join(sorted(f"{one.name}:{one.stat().st_mtime_ns}" for one in found))
+    except NotADirectoryError:
+        return f"archive:{os.stat(folder).st_mtime_ns}"
     except OSError:
         return "none"
 

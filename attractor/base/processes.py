@@ -7,7 +7,6 @@ Who left the group (`setsid`) is not pursued, but holding our pipes open does no
 
 import asyncio
 import codecs
-import errno
 import os
 import signal
 import subprocess
@@ -20,7 +19,9 @@ from time import monotonic
 from typing import IO, Literal
 
 from attractor.base.bounded_output import BoundedOutput, OutputLimit
-from attractor.base.errors import MachineryError, ProcessNotStarted
+from attractor.base.errors import MachineryError
+from attractor.base.process_groups import has_members, signal_group
+from attractor.base.process_start import start_process
 
 Stream = Literal["stdout", "stderr"]
 
@@ -32,10 +33,6 @@ _POLL_S = 0.01
 _SETTLE_S = 0.2
 # Time to read what is in a pipe that somebody outside the group fills faster than we read.
 _DRAIN_S = 0.5
-_HINTS: Mapping[int | None, str] = {
-    errno.ENOEXEC: "it is no program of this machine; a script begins with a #! line",
-    errno.E2BIG: "arguments and environment are too long: hand long input over as stdin",
-}
 # Time for the kernel to carry a SIGKILL out: it can take long on a dead network file system.
 _KILL_S = 5.0
 
@@ -83,7 +80,7 @@ async def run_process(
 ) -> ExecResult:
     """Run a program to its end or its time limit, and end whatever it left in its group."""
     started = monotonic()
-    child = _Child(_start(argv, Path(cwd), env, piped=bool(stdin)), stdin, on_output, keep)
+    child = _Child(start_process(argv, Path(cwd), env, piped=bool(stdin)), stdin, on_output, keep)
     try:
         try:
             timed_out = await child.run(timeout)
@@ -161,7 +158,7 @@ class _Child:
             if self._popen.poll() is not None:
                 await self._gone_within(_SETTLE_S)
             if not self._is_gone():
-                _signal_group(self._popen.pid, signal.SIGTERM)
+                signal_group(self._popen.pid, signal.SIGTERM)
                 await self._gone_within(grace)
         finally:
             await self._kill_group()
@@ -268,7 +265,7 @@ class _Child:
         reader.pipe.close()
 
     def _is_gone(self) -> bool:
-        return self._popen.poll() is not None and not _has_members(self._popen.pid)
+        return self._popen.poll() is not None and not has_members(self._popen.pid)
 
     async def _gone_within(self, seconds: float) -> None:
         until = monotonic() + seconds
@@ -284,89 +281,12 @@ class _Child:
         cancelled = False
         until = monotonic() + _KILL_S
         # Once in any case: who forks while we look through /proc can be overlooked.
-        _signal_group(self._popen.pid, signal.SIGKILL)
+        signal_group(self._popen.pid, signal.SIGKILL)
         while not self._is_gone() and monotonic() < until:
             try:
                 await asyncio.sleep(_POLL_S)
             except asyncio.CancelledError:
                 cancelled = True
-            _signal_group(self._popen.pid, signal.SIGKILL)
+            signal_group(self._popen.pid, signal.SIGKILL)
         if cancelled:
             raise asyncio.CancelledError
-
-
-def _start(
-    argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, *, piped: bool
-) -> subprocess.Popen[bytes]:
-    if not argv:
-        raise ProcessNotStarted("no program is named", hint="give its name, then its arguments")
-    try:
-        return subprocess.Popen(
-            list(argv),
-            bufsize=0,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise _not_started(argv[0], cwd, error) from error
-
-
-def _not_started(program: str, cwd: Path, error: OSError | ValueError) -> ProcessNotStarted:
-    why = error.strerror if isinstance(error, OSError) else str(error)
-    if isinstance(error, OSError) and error.filename == cwd:  # only the folder is a Path
-        return ProcessNotStarted(
-            f"{program} was not started in {cwd}: {why}",
-            hint="the folder it should run in must exist, and we must be allowed to enter it",
-        )
-    return ProcessNotStarted(
-        f"{program} was not started: {why}", hint=_hint(program, cwd / program, error)
-    )
-
-
-def _hint(program: str, path: Path, error: OSError | ValueError) -> str:
-    if isinstance(error, FileNotFoundError):
-        if "/" not in program:
-            return "no folder of the PATH has it: install it, or give its whole path"
-        if path.is_file():
-            return "the interpreter that its first line names is missing"
-        return f"there is no file {path}"
-    if isinstance(error, PermissionError):
-        return "it is a folder" if path.is_dir() else f"make it executable: chmod +x {path}"
-    number = error.errno if isinstance(error, OSError) else None
-    return _HINTS.get(number, "look at its name, its arguments and its environment")
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def _has_members(group: int) -> bool:
-    """Whether a group whose leader was waited for has living members that we could end."""
-    # Its orphans come to us when we are process 1; they stay members until they are waited for.
-    with suppress(ChildProcessError):
-        while os.waitpid(-group, os.WNOHANG) != (0, 0):
-            pass
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    # Who else is process 1 may take its time to wait for the dead.
-    lives = _lives(group)
-    return not lives or any(lives)
-
-
-def _lives(group: int) -> list[bool]:
-    """Return of each member of a group whether it lives; nothing where the system tells nothing."""
-    lives: list[bool] = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            fields = stat.read_bytes().rpartition(b")")[2].split()
-            if int(fields[2]) == group:
-                # A zombie with threads only lost its first one.
-                lives.append(fields[0] not in (b"Z", b"X") or int(fields[17]) > 1)
-    return lives

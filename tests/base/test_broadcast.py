@@ -86,6 +86,8 @@ def test_a_blocked_callback_holds_up_nobody():
     assert everything.wait(30)
     assert got == list(range(1000))
     assert blocked.got == []
+    # Nor does it keep the program from ending.
+    assert [one.daemon for one in threading.enumerate() if one.name == "Blocked"] == [True]
     blocked.let_go.set()
     assert broadcast.close(LONG) == []
     assert blocked.got == list(range(1000))
@@ -375,6 +377,17 @@ def test_a_stream_outlives_its_loop_and_what_it_still_held_is_reported():
     publish_all(broadcast, [3, 4])
     assert broadcast.close(LONG) == [Undelivered("stream", 1, None)]
     assert got == [1, 2, 1, 2, 3, 4]
+
+
+def test_a_stream_that_nobody_waits_on_after_its_loop_is_closed_does_not_stop_the_end():
+    broadcast = Broadcast[int]()
+
+    async def wait_in_vain() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(broadcast.stream()), 0.01)
+
+    asyncio.run(wait_in_vain())
+    assert broadcast.close() == []
 
 
 # --- the end

@@ -89,3 +89,14 @@ def test_the_first_of_two_distributions_of_one_name_counts(tmp_path: Path) -> No
     path = [str(tmp_path / "near"), str(tmp_path / "far")]
     found = find_entry_points("attractor.tools", path=path, cache=str(tmp_path / "cache"))
     assert [one.value for one in found] == ["shed.near"]
+
+
+def test_other_files_beside_what_is_installed_do_not_matter(places: Places, tmp_path: Path) -> None:
+    cache = tmp_path.parent / f"{tmp_path.name}-cache"
+    places.distribution("shed", ENTRY)
+    find(places, cache)
+    [file] = cache.glob("*.entry-points")
+    before = file.stat().st_mtime_ns
+    (places.folder / "another.txt").touch()
+    assert find(places, cache) == [HAMMER]
+    assert file.stat().st_mtime_ns == before

@@ -86,13 +86,13 @@ def test_threads_that_share_a_generator_never_get_the_same_id():
     ids = RunIds(now=lambda: NEW_YEAR, randomness=always(bytes(10)))
     made: list[str] = []
     threads = [
-        Thread(target=lambda: made.extend([ids.new() for _ in range(500)])) for _ in range(4)
+        Thread(target=lambda: made.extend([ids.new() for _ in range(1000)])) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert len(set(made)) == 2000
+    assert len(set(made)) == len(made) == 4000
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""Starts a program, and says plainly why one could not be started."""
+
+import errno
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attractor.base.errors import ProcessNotStarted
+
+_HINTS: Mapping[int | None, str] = {
+    errno.ENOEXEC: "it is no program of this machine; a script begins with a #! line",
+    errno.E2BIG: "arguments and environment are too long: hand long input over as stdin",
+}
+
+
+def start_process(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, *, piped: bool
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, or say why it could not be started."""
+    if not argv:
+        raise ProcessNotStarted("no program is named", hint="give its name, then its arguments")
+    try:
+        return subprocess.Popen(
+            list(argv),
+            bufsize=0,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise _not_started(argv[0], cwd, error) from error
+
+
+def _not_started(program: str, cwd: Path, error: OSError | ValueError) -> ProcessNotStarted:
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and error.filename == cwd:  # only the folder is a Path
+        return ProcessNotStarted(
+            f"{program} was not started in {cwd}: {why}",
+            hint="the folder it should run in must exist, and we must be allowed to enter it",
+        )
+    return ProcessNotStarted(
+        f"{program} was not started: {why}", hint=_hint(program, cwd / program, error)
+    )
+
+
+def _hint(program: str, path: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        if "/" not in program:
+            return "no folder of the PATH has it: install it, or give its whole path"
+        if path.is_file():
+            return "the interpreter that its first line names is missing"
+        return f"there is no file {path}"
+    if isinstance(error, PermissionError):
+        return "it is a folder" if path.is_dir() else f"make it executable: chmod +x {path}"
+    number = error.errno if isinstance(error, OSError) else None
+    return _HINTS.get(number, "look at its name, its arguments and its environment")
