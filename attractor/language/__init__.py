@@ -1,0 +1,66 @@
+"""Text to a validated graph and back.
+
+This door is light: what stands behind a name is imported when the name is first asked for.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attractor.language.diagnostics import Diagnostic, Severity
+    from attractor.language.errors import ParseError, ValidationError
+    from attractor.language.folders import folder_name
+    from attractor.language.graph import Edge, Graph, Node
+    from attractor.language.lint_rule import LintRule
+    from attractor.language.parsing import parse, parse_file
+    from attractor.language.preparation import Prepared, prepare
+    from attractor.language.transform import Transform
+    from attractor.language.validation import validate, validate_or_raise
+    from attractor.language.vocabulary import Vocabulary
+
+__all__ = [
+    "Diagnostic",
+    "Edge",
+    "Graph",
+    "LintRule",
+    "Node",
+    "ParseError",
+    "Prepared",
+    "Severity",
+    "Transform",
+    "ValidationError",
+    "Vocabulary",
+    "folder_name",
+    "parse",
+    "parse_file",
+    "prepare",
+    "validate",
+    "validate_or_raise",
+]
+
+_HOMES = {
+    "Diagnostic": "diagnostics",
+    "Edge": "graph",
+    "Graph": "graph",
+    "LintRule": "lint_rule",
+    "Node": "graph",
+    "ParseError": "errors",
+    "Prepared": "preparation",
+    "Severity": "diagnostics",
+    "Transform": "transform",
+    "ValidationError": "errors",
+    "Vocabulary": "vocabulary",
+    "folder_name": "folders",
+    "parse": "parsing",
+    "parse_file": "parsing",
+    "prepare": "preparation",
+    "validate": "validation",
+    "validate_or_raise": "validation",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -1,0 +1,62 @@
+"""What is to be said about a pipeline: a rule, a sentence, a place, and what to do about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from attractor.language.spans import NOWHERE, Span
+
+
+class Severity(StrEnum):
+    """How grave it is: an ERROR keeps a pipeline from running."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One thing found; a rule leaves its own name out, whoever runs it fills it in."""
+
+    severity: Severity
+    message: str
+    span: Span = NOWHERE
+    node: str = ""
+    edge: tuple[str, str] | None = None
+    fix: str = ""
+    rule: str = ""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it keeps the pipeline from running."""
+        return self.severity is Severity.ERROR
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sort diagnostics by their place in the text; each stands there once."""
+    return tuple(sorted(dict.fromkeys(diagnostics), key=lambda one: (one.span, one.rule)))
+
+
+def error(
+    message: str,
+    span: Span = NOWHERE,
+    *,
+    node: str = "",
+    edge: tuple[str, str] | None = None,
+    fix: str = "",
+) -> Diagnostic:
+    """Say what keeps the pipeline from running."""
+    return Diagnostic(Severity.ERROR, message, span, node, edge, fix)
+
+
+def warning(
+    message: str,
+    span: Span = NOWHERE,
+    *,
+    node: str = "",
+    edge: tuple[str, str] | None = None,
+    fix: str = "",
+) -> Diagnostic:
+    """Say what is probably not meant."""
+    return Diagnostic(Severity.WARNING, message, span, node, edge, fix)

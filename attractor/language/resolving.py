@@ -1,0 +1,170 @@
+"""Makes a graph of statements: gives defaults out, cuts chains, flattens subgraphs (2.9-2.12)."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from attractor.language.graph import Edge, Graph, Node
+from attractor.language.spans import Span
+from attractor.language.syntax import (
+    Assignment,
+    Defaults,
+    Digraph,
+    EdgeStatement,
+    Identifier,
+    NodeStatement,
+    Statement,
+    Subgraph,
+)
+from attractor.language.values import NO_ATTRIBUTES, Attribute, Attributes
+
+_SEPARATORS = re.compile(r"[,\s]+")
+_NOT_IN_A_CLASS = re.compile(r"[^a-z0-9-]")
+
+_Table = dict[str, Attribute]
+
+
+def resolve(digraph: Digraph) -> Graph:
+    """Return the graph that a text means."""
+    resolution = _Resolution()
+    resolution.walk(digraph.statements)
+    for scope in resolution.scopes:
+        scope.derive_classes()
+    return Graph(
+        name=digraph.id.text if digraph.id else "",
+        nodes={draft.id.text: draft.node() for draft in resolution.drafts.values()},
+        edges=tuple(resolution.edges),
+        attributes=Attributes(resolution.scopes[0].own),
+        span=digraph.span,
+    )
+
+
+def derived_class(label: str) -> str:
+    """Return the class that a subgraph's label stands for: `Loop A` is `loop-a`."""
+    return _NOT_IN_A_CLASS.sub("", label.lower().replace(" ", "-"))
+
+
+def split_classes(classes: str) -> list[str]:
+    """Return the names in a `class` attribute, which commas or blanks separate (ruling L7)."""
+    return [one for one in _SEPARATORS.split(classes) if one]
+
+
+@dataclass
+class _Scope:
+    """A subgraph, or the graph: what it says of itself, and its defaults as they stand."""
+
+    parent: "_Scope | None" = None
+    own: _Table = field(default_factory=dict[str, Attribute])
+    nodes: _Table = field(default_factory=dict[str, Attribute])
+    edges: _Table = field(default_factory=dict[str, Attribute])
+    classes: tuple[str, ...] = ()
+
+    def set_defaults(self, defaults: Defaults) -> None:
+        given = _table(defaults.attributes)
+        # Replaced, not changed: the nodes so far go on holding the defaults as they were.
+        if defaults.of == "node":
+            self.nodes = {**self.nodes, **given}
+        elif defaults.of == "edge":
+            self.edges = {**self.edges, **given}
+        else:
+            self.own.update(given)
+
+    def derive_classes(self) -> None:
+        if self.parent is None:
+            return
+        label = self.own.get("label")
+        derived = derived_class(str(label.value)) if label else ""
+        self.classes = (*self.parent.classes, derived) if derived else self.parent.classes
+
+
+@dataclass
+class _Draft:
+    """A node of which more may be said further on."""
+
+    id: Identifier
+    defaults: _Table
+    scopes: list[_Scope]
+    given: _Table = field(default_factory=dict[str, Attribute])
+    is_declared: bool = False
+
+    def declare(self, statement: NodeStatement, scope: _Scope) -> None:
+        """Take what a statement says; what an earlier declaration left open is filled in."""
+        if self.is_declared:
+            self.defaults = {**scope.nodes, **self.defaults}
+            self.scopes.append(scope)
+        else:
+            self.id, self.defaults, self.scopes = statement.id, scope.nodes, [scope]
+        self.is_declared = True
+        self.given.update(_table(statement.attributes))
+
+    def node(self) -> Node:
+        table = {**self.defaults, **self.given}
+        own = split_classes(str(table["class"].value)) if "class" in table else []
+        derived = [one for scope in self.scopes for one in scope.classes]
+        return Node(
+            self.id.text,
+            Attributes(table) if table else NO_ATTRIBUTES,
+            tuple(dict.fromkeys([*own, *derived])),
+            self.id.span,
+            self.is_declared,
+        )
+
+
+class _Resolution:
+    """One walk over the statements of a graph, however deep they lie."""
+
+    def __init__(self) -> None:
+        self.scopes = [_Scope()]
+        self.drafts: dict[str, _Draft] = {}
+        self.edges: list[Edge] = []
+
+    def walk(self, statements: Iterable[Statement]) -> None:
+        waiting = [(self.scopes[0], iter(statements))]
+        while waiting:
+            scope, rest = waiting[-1]
+            statement = next(rest, None)
+            if statement is None:
+                waiting.pop()
+            elif isinstance(statement, Subgraph):
+                within = _Scope(scope, {}, scope.nodes, scope.edges)
+                self.scopes.append(within)
+                waiting.append((within, iter(statement.statements)))
+            else:
+                self._take(statement, scope)
+
+    def _take(self, statement: Statement, scope: _Scope) -> None:
+        match statement:
+            case NodeStatement():
+                self._draft(statement.id, scope).declare(statement, scope)
+            case EdgeStatement():
+                self._chain(statement, scope)
+            case Defaults():
+                scope.set_defaults(statement)
+            case Assignment(attribute):
+                scope.own[attribute.key] = attribute
+            case _:
+                pass
+
+    def _draft(self, id_: Identifier, scope: _Scope) -> _Draft:
+        draft = self.drafts.get(id_.text)
+        if draft is None:
+            draft = self.drafts[id_.text] = _Draft(id_, scope.nodes, [scope])
+        return draft
+
+    def _chain(self, statement: EdgeStatement, scope: _Scope) -> None:
+        table = {**scope.edges, **_table(statement.attributes)}
+        attributes = Attributes(table) if table else NO_ATTRIBUTES
+        for id_ in statement.ids:
+            self._draft(id_, scope)
+        for source, target in pairwise(statement.ids):
+            span = _across(source.span, target.span)
+            self.edges.append(Edge(source.text, target.text, attributes, span))
+
+
+def _table(attributes: Iterable[Attribute]) -> _Table:
+    return {attribute.key: attribute for attribute in attributes}
+
+
+def _across(first: Span, last: Span) -> Span:
+    return Span(first.file, first.line, first.column, last.end_line, last.end_column)

@@ -1,0 +1,74 @@
+"""Both ends of an edge are nodes of the pipeline.
+
+What it does: reports a node that no line declares and that edges name only as a target, or only as
+a source.
+
+Why: in DOT an edge brings its nodes into being. A mistyped id brings one too: an empty stage, while
+the real one loses its way in.
+
+Example:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        review [prompt="Review"]
+        exit   [shape=Msquare]
+        start -> review -> exit
+        start -> reveiw
+    }
+
+Instead:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        review [prompt="Review"]
+        exit   [shape=Msquare]
+        start -> review -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph import Edge, Graph
+from attractor.language.nearest import suggester
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class EdgeTargetExists:
+    """Edges lead from nodes to nodes."""
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each id at one end of edges that is no node."""
+        suggest = suggester(node.id for node in graph.nodes.values() if node.is_declared)
+        for id_, edge in _ends(graph).items():
+            role = "leads to" if edge.target == id_ else "comes from"
+            message = f"an edge {role} {quote(id_)}, which is declared nowhere"
+            node = graph.nodes.get(id_)
+            yield error(
+                message,
+                node.span if node else edge.span,
+                node=id_,
+                edge=(edge.source, edge.target),
+                fix=suggest(id_) or f'declare it: {id_} [label="..."]',
+            )
+
+
+def _ends(graph: Graph) -> dict[str, Edge]:
+    """Return the ids that are not nodes, each with an edge that names it."""
+    ends: dict[str, Edge] = {}
+    for edge in graph.edges:
+        for id_ in (edge.source, edge.target):
+            if id_ not in ends and _is_loose(graph, id_):
+                ends[id_] = edge
+    return ends
+
+
+def _is_loose(graph: Graph, id_: str) -> bool:
+    node = graph.nodes.get(id_)
+    if node is None:
+        return True
+    return not node.is_declared and not (graph.incoming(id_) and graph.outgoing(id_))
+
+
+part = EdgeTargetExists()

@@ -1,0 +1,52 @@
+"""No edge leaves the exit.
+
+What it does: reports each edge whose source is the exit node.
+
+Why: reaching the exit ends the run. An edge from there is never taken.
+
+Example:
+
+    digraph Example {
+        start   [shape=Mdiamond]
+        work    [prompt="Work"]
+        cleanup [prompt="Clean up"]
+        exit    [shape=Msquare]
+        start -> work -> exit
+        exit -> cleanup
+    }
+
+Instead:
+
+    digraph Example {
+        start   [shape=Mdiamond]
+        work    [prompt="Work"]
+        cleanup [prompt="Clean up"]
+        exit    [shape=Msquare]
+        start -> work -> cleanup -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class ExitNoOutgoing:
+    """Nothing comes behind the exit."""
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each edge out of the exit."""
+        for node in graph.exits:
+            for edge in graph.outgoing(node.id):
+                yield error(
+                    f"an edge leads from the exit to {quote(edge.target)}",
+                    edge.span,
+                    edge=(edge.source, edge.target),
+                    fix="put the stage before the exit",
+                )
+
+
+part = ExitNoOutgoing()

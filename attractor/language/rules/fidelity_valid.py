@@ -1,0 +1,58 @@
+"""A fidelity is one that exists.
+
+What it does: reports a `fidelity` or `default_fidelity` that is none of `full`, `truncate`,
+`compact`, `summary:low`, `summary:medium` and `summary:high`.
+
+Why: an unknown one falls back to the default, and the stage is told more or less than was meant.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work", fidelity="summary"]
+        exit  [shape=Msquare]
+        start -> work -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work", fidelity="summary:low"]
+        exit  [shape=Msquare]
+        start -> work -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.graph import Graph
+from attractor.language.holders import each_attribute
+from attractor.language.nearest import suggester
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+FIDELITIES = ("full", "truncate", "compact", "summary:low", "summary:medium", "summary:high")
+_KEYS = frozenset({"fidelity", "default_fidelity"})
+
+
+class FidelityValid:
+    """Fidelities exist."""
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each fidelity that does not."""
+        suggest = suggester(FIDELITIES)
+        for holder, attribute in each_attribute(graph):
+            mode = str(attribute.value) if attribute.key in _KEYS else ""
+            if mode and mode not in FIDELITIES:
+                yield warning(
+                    f"{quote(mode)} is no fidelity",
+                    attribute.value.span,
+                    node=holder.node,
+                    edge=holder.edge,
+                    fix=suggest(mode) or f"write one of {', '.join(FIDELITIES)}",
+                )
+
+
+part = FidelityValid()

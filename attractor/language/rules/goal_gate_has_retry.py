@@ -1,0 +1,59 @@
+"""A goal gate says where to go when it does not hold.
+
+What it does: reports a node with `goal_gate=true` and neither `retry_target` nor
+`fallback_retry_target`, on itself or on the graph.
+
+Why: the exit stays shut until the gate's stage succeeds. Without a place to go back to, the run can
+only fail there.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        tests [prompt="Make the tests pass", goal_gate=true]
+        exit  [shape=Msquare]
+        start -> tests -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        tests [prompt="Make the tests pass", goal_gate=true, retry_target="tests"]
+        exit  [shape=Msquare]
+        start -> tests -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.graph import Graph
+from attractor.language.values import Attributes
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class GoalGateHasRetry:
+    """Goal gates have a way back."""
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each goal gate without one."""
+        if _has_target(graph.attributes):
+            return
+        for node in graph.nodes.values():
+            if node.is_goal_gate and not _has_target(node.attributes):
+                value = node.attributes.by_key["goal_gate"]
+                yield warning(
+                    f"the goal gate {quote(node.id)} has no retry_target",
+                    value.span if value.span.is_somewhere else node.span,
+                    node=node.id,
+                    fix=f'add retry_target="{node.id}", or another node',
+                )
+
+
+def _has_target(attributes: Attributes) -> bool:
+    return any(attributes.text(key) for key in ("retry_target", "fallback_retry_target"))
+
+
+part = GoalGateHasRetry()

@@ -1,0 +1,50 @@
+"""A stage that a model does has a prompt.
+
+What it does: reports a codergen node with an empty `prompt`, whether it has a label or not.
+
+Why: the label takes the prompt's place then. A label is written for people who see the whole
+picture; a model sees only these few words.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [label="Fix it"]
+        exit  [shape=Msquare]
+        start -> work -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [label="Fix it", prompt="Make the failing test in tests/test_login.py pass"]
+        exit  [shape=Msquare]
+        start -> work -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.graph import Graph
+from attractor.language.shapes import DEFAULT_TYPE
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class PromptOnLlmNodes:
+    """Models get prompts."""
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each codergen node without one; an undeclared one has its own rule."""
+        ends = {node.id for node in (*graph.starts, *graph.exits)}
+        for node in graph.nodes.values():
+            is_llm = node.type == DEFAULT_TYPE and node.is_declared and node.id not in ends
+            if is_llm and not node.prompt.strip():
+                fix = 'add prompt="..." with what is to be done'
+                message = f"the stage {quote(node.id)} has no prompt"
+                yield warning(message, node.span, node=node.id, fix=fix)
+
+
+part = PromptOnLlmNodes()

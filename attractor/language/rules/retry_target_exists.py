@@ -1,0 +1,57 @@
+"""A retry target is a node of the pipeline.
+
+What it does: reports a `retry_target` or `fallback_retry_target`, of the graph or of a node, that
+names no node.
+
+Why: it is needed when something has already failed. A mistyped one shows only then, and turns a
+retry into a failed run.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work", goal_gate=true, retry_target="wrok"]
+        exit  [shape=Msquare]
+        start -> work -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work", goal_gate=true, retry_target="work"]
+        exit  [shape=Msquare]
+        start -> work -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.graph import Graph
+from attractor.language.holders import each_attribute
+from attractor.language.nearest import suggester
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+_KEYS = frozenset({"retry_target", "fallback_retry_target"})
+
+
+class RetryTargetExists:
+    """Retry targets are nodes."""
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each target that is no node."""
+        suggest = suggester(graph.nodes)
+        for holder, attribute in each_attribute(graph):
+            target = str(attribute.value) if attribute.key in _KEYS else ""
+            if target and target not in graph.nodes:
+                yield warning(
+                    f"{attribute.key} names {quote(target)}, which is no node",
+                    attribute.value.span,
+                    node=holder.node,
+                    fix=suggest(target) or "name a node of this pipeline",
+                )
+
+
+part = RetryTargetExists()

@@ -1,0 +1,51 @@
+"""No edge leads to the start.
+
+What it does: reports each edge whose target is the start node.
+
+Why: the start is where a run begins, not a stage to come back to. Whoever wants to begin again
+means the first stage behind it.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        exit  [shape=Msquare]
+        start -> work -> exit
+        work -> start [condition="outcome=fail"]
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work", max_retries=2]
+        exit  [shape=Msquare]
+        start -> work -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class StartNoIncoming:
+    """Nothing comes before the start."""
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each edge into the start."""
+        for node in graph.starts:
+            for edge in graph.incoming(node.id):
+                yield error(
+                    f"an edge leads from {quote(edge.source)} to the start",
+                    edge.span,
+                    edge=(edge.source, edge.target),
+                    fix="lead it to the first stage behind the start",
+                )
+
+
+part = StartNoIncoming()

@@ -1,0 +1,48 @@
+"""A pipeline has exactly one exit node.
+
+What it does: asks for one node of shape `Msquare`; only when there is none, for one with the id
+`exit`, `Exit`, `end` or `End`.
+
+Why: reaching the exit is what success means. Without it no run can succeed, and with two nobody
+knows which one counts.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        start -> work
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        exit  [shape=Msquare]
+        start -> work -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class TerminalNode:
+    """There is one exit node."""
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report that it is missing, or each one too many."""
+        if not graph.exits:
+            fix = "add a node: exit [shape=Msquare]"
+            yield error("the pipeline has no exit node", graph.span, fix=fix)
+        for node in graph.exits[1:]:
+            message = f"{quote(node.id)} is a second exit node: {quote(graph.exits[0].id)} is one"
+            yield error(message, node.span, node=node.id, fix="lead all ways to one exit")
+
+
+part = TerminalNode()

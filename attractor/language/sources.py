@@ -1,0 +1,41 @@
+"""The text of a file, and where in it an offset stands."""
+
+import re
+from bisect import bisect_right
+from functools import cached_property
+
+from attractor.language.spans import Span
+
+_NEWLINE = re.compile("\n")
+
+
+class Source:
+    """A text with the name of its file."""
+
+    def __init__(self, text: str, file: str = "") -> None:
+        self.text = text
+        self.file = file
+
+    def span(self, start: int, end: int) -> Span:
+        """Return the place between two offsets."""
+        starts = self._line_starts
+        line = bisect_right(starts, start)
+        end_line = line
+        if line < len(starts) and end >= starts[line]:
+            end_line = bisect_right(starts, end)
+        return Span(
+            self.file, line, start - starts[line - 1] + 1, end_line, end - starts[end_line - 1] + 1
+        )
+
+    def line(self, number: int) -> str:
+        """Return a line without its end; an empty text when there is no such line."""
+        starts = self._line_starts
+        if not 0 < number <= len(starts):
+            return ""
+        start = starts[number - 1]
+        end = starts[number] - 1 if number < len(starts) else len(self.text)
+        return self.text[start:end].removesuffix("\r")
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(newline.end() for newline in _NEWLINE.finditer(self.text))]

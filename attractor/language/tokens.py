@@ -1,0 +1,90 @@
+"""Cuts a text into the tokens that the grammar of `dot.lark` is made of."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from attractor.language.attribute_lists import read_attribute, read_list
+from attractor.language.findings import Findings
+from attractor.language.literals import read_text
+from attractor.language.patterns import IDENTIFIER, TOKEN
+from attractor.language.syntax import Identifier
+from attractor.language.values import Attribute
+from attractor.language.wording import quote
+
+END = "$END"
+_KEYWORDS = {
+    "digraph": "DIGRAPH",
+    "subgraph": "SUBGRAPH",
+    "graph": "GRAPH",
+    "node": "NODE",
+    "edge": "EDGE",
+    "strict": "STRICT",
+}
+# Behind these there is no telling what is text and what is not.
+_LAST = frozenset({"UNCLOSED_TEXT", "UNCLOSED_COMMENT"})
+
+
+class Token(NamedTuple):
+    """A piece of a text: of which type, from where to where, and what it means.
+
+    An `id` is what a word says, a keyword too; `attributes` are those of a whole list, or one.
+    """
+
+    type: str
+    start: int
+    end: int
+    id: Identifier | None = None
+    attributes: tuple[Attribute, ...] = ()
+
+
+def scan(findings: Findings) -> Iterator[Token]:
+    """Yield every token of a text, at last one of the type END."""
+    text, at = findings.source.text, 0
+    while True:
+        found = TOKEN.match(text, at)
+        kind = found.lastgroup if found else None
+        if found is None or kind is None:
+            break
+        start, at = found.span(kind)
+        token = _token(findings, kind, start, at)
+        if token is not None:
+            yield token
+        if kind in _LAST:
+            break
+    yield Token(END, len(text), len(text))
+
+
+def _token(findings: Findings, kind: str, start: int, end: int) -> Token | None:
+    match kind:
+        case "ATTRIBUTES":
+            return Token(kind, start, end, None, read_list(findings, start, end))
+        case "ATTRIBUTE":
+            return Token(kind, start, end, None, read_attribute(findings, start, end))
+        case "NAME":
+            return _name(findings, start, end)
+        case "TEXT":
+            id_, _ = read_text(findings.source.text[start + 1 : end - 1])
+            findings.not_portable("an id in quotes", start, end, fix=_plain_id(id_))
+            return Token("ID", start, end, Identifier(id_, findings.source.span(start, end)))
+        case "PREPROCESSOR":
+            findings.not_portable(
+                "a line of the C preprocessor", start, end, fix="begin it with //"
+            )
+            return None
+        case _:
+            return Token(kind, start, end)
+
+
+def _name(findings: Findings, start: int, end: int) -> Token:
+    name = findings.source.text[start:end]
+    if not name.isascii():
+        message = f"the id {quote(name)} has letters outside a to z"
+        findings.not_portable(message, start, end, fix="put the word into the label")
+    identifier = Identifier(name, findings.source.span(start, end))
+    return Token(_KEYWORDS.get(name, "ID"), start, end, identifier)
+
+
+def _plain_id(id_: str) -> str:
+    if IDENTIFIER.fullmatch(id_):
+        return f"write {id_} without the quotes"
+    return "use letters, digits and _ in ids, and put the words into the label"

@@ -1,0 +1,42 @@
+"""Holds a graph against the rules (attractor-spec 7.3)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from attractor.language.diagnostics import Diagnostic, in_order
+from attractor.language.errors import ValidationError
+from attractor.language.graph import Graph
+from attractor.language.lint_rule import LintRule, rule_registry
+from attractor.language.vocabulary import Vocabulary
+
+_NO_NAMES = Vocabulary()
+_NO_RULES: Mapping[str, LintRule] = {}
+
+
+def validate(
+    graph: Graph,
+    *,
+    vocabulary: Vocabulary = _NO_NAMES,
+    extra_rules: Mapping[str, LintRule] = _NO_RULES,
+) -> tuple[Diagnostic, ...]:
+    """Apply every rule, and further ones by name, and return what they found in order of place."""
+    rules: dict[str, LintRule] = {**rule_registry(), **extra_rules}
+    found = [
+        replace(diagnostic, rule=diagnostic.rule or name)
+        for name, rule in rules.items()
+        for diagnostic in rule.apply(graph, vocabulary)
+    ]
+    return in_order(found)
+
+
+def validate_or_raise(
+    graph: Graph,
+    *,
+    vocabulary: Vocabulary = _NO_NAMES,
+    extra_rules: Mapping[str, LintRule] = _NO_RULES,
+) -> tuple[Diagnostic, ...]:
+    """Return what is no error; an error raises ValidationError."""
+    diagnostics = validate(graph, vocabulary=vocabulary, extra_rules=extra_rules)
+    if any(one.is_error for one in diagnostics):
+        raise ValidationError(diagnostics)
+    return diagnostics

@@ -1,0 +1,125 @@
+"""Attributes and their values: what kind a value is, what it means, and how it was written."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from attractor.base.durations import format_duration, parse_duration
+from attractor.language.spans import NOWHERE, Span
+
+
+class ValueKind(StrEnum):
+    """How a value was written (attractor-spec 2.4)."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    DURATION = "duration"
+    BARE = "bare"
+
+
+# Numbers of more digits than anybody means cost time beyond measure to read.
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
+
+Plain = str | int | float | bool | timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value; equality leaves out where and how it was written."""
+
+    kind: ValueKind
+    plain: Plain
+    text: str = field(default="", compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
+
+    def __str__(self) -> str:
+        return self.plain if isinstance(self.plain, str) else self.text
+
+    @classmethod
+    def of(cls, plain: Plain) -> "Value":
+        """Make a value in code; a text is one that stands in quotes."""
+        match plain:
+            case bool():
+                return cls(ValueKind.BOOLEAN, plain, "true" if plain else "false")
+            case int():
+                return cls(ValueKind.INTEGER, plain, str(plain))
+            case float():
+                return cls(ValueKind.FLOAT, plain, f"{plain:f}")
+            case timedelta():
+                return cls(ValueKind.DURATION, plain, format_duration(plain))
+            case str():
+                return cls(ValueKind.STRING, plain, quoted(plain))
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A key with its value; the span is the key's, the value has its own."""
+
+    key: str
+    value: Value
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The attributes of a graph, a node or an edge, what default blocks give it among them."""
+
+    by_key: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Plain]) -> "Attributes":
+        """Make attributes in code."""
+        return cls({key: Attribute(key, Value.of(value)) for key, value in plain.items()})
+
+    def replaced(self, key: str, value: Value) -> "Attributes":
+        """Return these attributes with another value for a key, which keeps its place."""
+        before = self.by_key.get(key)
+        attribute = Attribute(key, value, before.span if before else NOWHERE)
+        return Attributes({**self.by_key, key: attribute})
+
+    def value(self, key: str) -> Value | None:
+        """Return the value of an attribute, or None when it is not set."""
+        attribute = self.by_key.get(key)
+        return attribute.value if attribute else None
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return an attribute as text."""
+        value = self.value(key)
+        return default if value is None else str(value)
+
+    def number(self, key: str) -> int | None:
+        """Return a whole number, quoted or not, or None when the attribute holds none."""
+        value = self.value(key)
+        plain = value.plain if value else None
+        if isinstance(plain, str):
+            return parse_integer(plain)
+        return plain if isinstance(plain, int) and not isinstance(plain, bool) else None
+
+    def flag(self, key: str) -> bool:
+        """Return whether an attribute is set to true."""
+        return self.text(key) == "true"
+
+    def duration(self, key: str) -> timedelta | None:
+        """Return a duration, quoted or not, or None when the attribute is not set."""
+        value = self.value(key)
+        if value is None or value.plain == "":
+            return None
+        return value.plain if isinstance(value.plain, timedelta) else parse_duration(str(value))
+
+
+NO_ATTRIBUTES = Attributes()
+
+
+def parse_integer(text: str) -> int | None:
+    """Read a whole number as the specification writes it, or return None."""
+    return int(text) if _INTEGER.fullmatch(text) else None
+
+
+def quoted(text: str) -> str:
+    """Write a text in quotes, as pipelines and Graphviz write it."""
+    return f'"{text.translate(_ESCAPED)}"'

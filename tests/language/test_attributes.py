@@ -1,0 +1,48 @@
+import pytest
+
+from attractor.language.attributes import ATTRIBUTES, AttributeType, KnownAttribute, Place
+from attractor.language.graphviz import GRAPHVIZ_ATTRIBUTES
+from attractor.language.literals import read_word
+
+# attractor-spec 2.5 to 2.7 and Appendix A.
+SPECIFIED = {
+    Place.GRAPH: "goal label model_stylesheet default_max_retries default_max_retry retry_target "
+    "fallback_retry_target default_fidelity stack.child_dotfile stack.child_workdir "
+    "tool_hooks.pre tool_hooks.post",
+    Place.NODE: "label shape type prompt max_retries goal_gate retry_target fallback_retry_target "
+    "fidelity thread_id class timeout llm_model llm_provider reasoning_effort auto_status "
+    "allow_partial tool_hooks.pre tool_hooks.post tool_command human.default_choice join_policy",
+    Place.EDGE: "label condition weight fidelity thread_id loop_restart",
+}
+
+
+@pytest.mark.parametrize("place", list(Place))
+def test_the_table_has_every_attribute_of_the_specification(place: Place) -> None:
+    there = {row.name for row in ATTRIBUTES.values() if place in row.places}
+    assert set(SPECIFIED[place].split()) <= there
+
+
+@pytest.mark.parametrize("row", list(ATTRIBUTES.values()), ids=lambda row: row.name)
+def test_a_row_is_whole(row: KnownAttribute) -> None:
+    assert row.sentence.endswith(".")
+    assert row.places
+    assert row.name not in GRAPHVIZ_ATTRIBUTES
+    assert row.type is AttributeType.STRING or not row.choices
+    assert not row.alias_of or row.alias_of in ATTRIBUTES
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("default_max_retries", 0),
+        ("max_goal_gate_redirects", 10),
+        ("max_node_visits", 100),
+        ("weight", 0),
+        ("goal_gate", False),
+        ("auto_status", False),
+        ("allow_partial", False),
+        ("loop_restart", False),
+    ],
+)
+def test_the_defaults_of_the_texts(name: str, default: object) -> None:
+    assert read_word(ATTRIBUTES[name].default).plain == default

@@ -1,0 +1,86 @@
+from attractor.language.diagnostics import Diagnostic, Severity, error, in_order, warning
+from attractor.language.report import as_record, as_text, headline, summary
+from attractor.language.sources import Source
+from attractor.language.spans import NOWHERE, Span
+
+
+def test_a_diagnostic_is_shown_with_its_line_and_a_caret() -> None:
+    source = Source("one\n\ttwo three\n", "f.dot")
+    shown = as_text(error("m", source.span(9, 14), fix="do it"), source)
+    assert shown.split("\n") == [
+        "f.dot:2:6: error[]: m",
+        "    2 | \ttwo three",
+        "      | \t    ^^^^^",
+        "  fix: do it",
+    ]
+
+
+def test_the_caret_of_several_lines_ends_with_the_first() -> None:
+    source = Source("abcdef\nghi", "f")
+    assert as_text(error("m", source.span(3, 9)), source).endswith(" |    ^^^")
+
+
+def test_of_a_long_line_only_what_is_near_is_shown() -> None:
+    source = Source("x" * 1000 + "HERE" + "y" * 1_000_000, "f")
+    shown = as_text(error("m", source.span(1000, 1004)), source)
+    _, line, caret = shown.split("\n")
+    assert len(line) < 120
+    assert line[caret.index("^") : caret.rindex("^") + 1] == "HERE"
+
+
+def test_nothing_that_a_terminal_obeys_is_shown() -> None:
+    source = Source("a\x1b[31m\u202eb", "f\x1b.dot")
+    shown = as_text(error("bad \x1b[0m\nname", source.span(0, 1), fix="\x07"), source)
+    assert not {"\x1b", "\u202e", "\x07"} & set(shown)
+    assert "bad \ufffd[0m\\nname" in shown
+
+
+def test_without_a_place_only_the_sentence_is_shown() -> None:
+    assert as_text(error("m"), None) == "error[]: m"
+    assert headline(Diagnostic(Severity.INFO, "m", Span("f", 0, 0, 0, 0), rule="r")) == (
+        "f: info[r]: m"
+    )
+
+
+def test_the_record_has_every_field_and_counts() -> None:
+    told = warning("m", Span("f.dot", 2, 3, 2, 4), node="n", edge=("a", "b"), fix="do it")
+    assert as_record([told, error("e")], files=2) == {
+        "diagnostics": [
+            {
+                "rule": "",
+                "severity": "warning",
+                "message": "m",
+                "file": "f.dot",
+                "line": 2,
+                "column": 3,
+                "node": "n",
+                "edge": ["a", "b"],
+                "fix": "do it",
+            },
+            {
+                "rule": "",
+                "severity": "error",
+                "message": "e",
+                "file": "",
+                "line": 0,
+                "column": 0,
+                "node": None,
+                "edge": None,
+                "fix": None,
+            },
+        ],
+        "summary": {"files": 2, "errors": 1, "warnings": 1, "infos": 0},
+    }
+
+
+def test_the_summary_counts_in_words() -> None:
+    assert summary([], files=1) == "1 file, nothing to mend"
+    assert summary([error("a"), error("b"), warning("c")], files=2) == (
+        "2 errors, 1 warning in 2 files"
+    )
+
+
+def test_diagnostics_stand_in_the_order_of_their_places_and_once() -> None:
+    later, sooner = (error("m", Span("f", line, 1, line, 2)) for line in (9, 2))
+    assert in_order([later, sooner, later]) == (sooner, later)
+    assert in_order([later, error("x", NOWHERE)])[0].span is NOWHERE
