@@ -1,0 +1,1 @@
+"""Where tools touch the world: files, commands, services."""

@@ -1,0 +1,192 @@
+"""The first process of a sandbox: starts and ends commands, and hands sockets out.
+
+A program of its own, for any Python from 3.9; nothing else of ours is inside. It is told what to do
+by JSON messages over one inherited socket, together with the pipes that a command writes to, and
+answers each once, under its `id`:
+
+- `start` (`argv`, `cwd`, `env`; two descriptors): `code` and `cut` when the command and everybody
+  in its process group are gone; `cut` tells that it was ended before it ended.
+- `end` (`job`, `grace` in seconds): SIGTERM for the group of that command, SIGKILL after the grace.
+- `socket` (`family`): a new socket of the inside, which the outside binds or connects itself.
+
+Being process 1 it cannot be killed from inside, gets all orphans, and takes everybody with it when
+it ends. It ends when the socket closes, so nothing survives who started it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+_PR_SET_DUMPABLE = 4
+_LARGEST_MESSAGE = 1024 * 1024
+_POLL_S = 0.01
+# Time for what a command left running to end by itself: `program > >(tee log)` prints still.
+_SETTLE_S = 0.2
+_GRACE_S = 2.0
+_NOT_STARTED = 127
+# Time for the kernel to carry a SIGKILL out.
+_KILL_S = 1.0
+
+
+class Job:
+    """A command in a process group of its own, and the signals it is still to get."""
+
+    def __init__(self, number: int, process: subprocess.Popen[bytes]) -> None:
+        self.number = number
+        self.group = process.pid
+        self.code: int | None = None
+        self.cut = False
+        self._process = process
+        self._signals: list[tuple[float, int]] = []
+        self._give_up = 0.0
+
+    def has_ended(self, status: int) -> None:
+        """Take note of how the command itself ended; who is left in its group must follow."""
+        self.code = self._process.returncode = os.waitstatus_to_exitcode(status)
+        if not self.cut:
+            self._plan(time.monotonic() + _SETTLE_S, _GRACE_S)
+
+    def end(self, grace: float) -> None:
+        """End the command before its time."""
+        if self.code is None and not self.cut:
+            self.cut = True
+            self._plan(time.monotonic(), grace)
+
+    def is_ending(self) -> bool:
+        """Tell whether signals are due, or a group is to be seen gone."""
+        return self.cut or self.code is not None
+
+    def is_gone(self) -> bool:
+        """Send what is due; tell whether nobody is left."""
+        now = time.monotonic()
+        while self._signals and self._signals[0][0] <= now:
+            self._signal(self._signals.pop(0)[1])
+        if self.code is None:
+            return False
+        return not self._signal(0) or (not self._signals and now > self._give_up)
+
+    def _plan(self, start: float, grace: float) -> None:
+        self._signals = [(start, signal.SIGTERM), (start + grace, signal.SIGKILL)]
+        self._give_up = start + grace + _KILL_S
+
+    def _signal(self, number: int) -> bool:
+        try:
+            os.killpg(self.group, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+class Supervisor:
+    """Does what the outside asks for."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._jobs: list[Job] = []
+        self._woken, waker = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(waker, False)
+        # It does nothing: that there is a handler makes the signal wake us.
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+
+    def serve(self) -> None:
+        """Go on until the socket closes."""
+        self._answer(0)
+        while self._is_wanted():
+            self._reap()
+            self._report()
+
+    def _is_wanted(self) -> bool:
+        """Wait for something to do, and do what is asked; tell whether the socket is open."""
+        soon = _POLL_S if any(job.is_ending() for job in self._jobs) else None
+        ready, _, _ = select.select([self._control, self._woken], [], [], soon)
+        if self._woken in ready:
+            os.read(self._woken, 4096)
+        if self._control not in ready:
+            return True
+        data, received, _, _ = socket.recv_fds(self._control, _LARGEST_MESSAGE, 2)
+        if data:
+            self._do(json.loads(data), received)
+        return bool(data)
+
+    def _do(self, asked: dict[str, Any], received: Sequence[int]) -> None:
+        if asked["do"] == "start":
+            self._start(asked, received)
+        elif asked["do"] == "socket":
+            with socket.socket(asked["family"], socket.SOCK_STREAM) as made:
+                self._answer(asked["id"], made.fileno())
+        for job in self._jobs:
+            if asked["do"] == "end" and job.number == asked["job"]:
+                job.end(asked["grace"])
+
+    def _start(self, asked: dict[str, Any], received: Sequence[int]) -> None:
+        out, err = received
+        try:
+            process = subprocess.Popen(
+                asked["argv"],
+                cwd=asked["cwd"],
+                env=asked["env"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            os.write(err, f"not started: {error}\n".encode("utf-8", "replace"))
+            self._answer(asked["id"], code=_NOT_STARTED, cut=False)
+        else:
+            self._jobs.append(Job(asked["id"], process))
+        finally:
+            os.close(out)
+            os.close(err)
+
+    def _reap(self) -> None:
+        """Wait for all that have ended, orphans too."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            for job in self._jobs:
+                if job.group == pid:
+                    job.has_ended(status)
+
+    def _report(self) -> None:
+        for job in [one for one in self._jobs if one.is_ending() and one.is_gone()]:
+            self._jobs.remove(job)
+            self._answer(job.number, code=job.code, cut=job.cut)
+
+    def _answer(self, number: int, *hand: int, **told: Any) -> None:
+        socket.send_fds(self._control, [json.dumps({"id": number, **told}).encode()], hand)
+
+
+def main() -> None:
+    """Close ourselves to all who are inside, then serve."""
+    # Else a process inside takes the socket out of us (pidfd_getfd) and speaks to the outside.
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        sys.exit(f"cannot be made undumpable: {os.strerror(ctypes.get_errno())}")
+    # With Python's own handler a process inside could end us by it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        control.set_inheritable(False)
+        try:
+            Supervisor(control).serve()
+        except (BrokenPipeError, ConnectionResetError):  # the outside is gone
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Chooses where tools run: in a sandbox when one can be had, else unguarded, and says so."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.base.errors import UnknownName
+from attractor.environments.bubblewrap import HOME, Interpreter, Walls
+from attractor.environments.environment import ExecutionEnvironment, Promises
+from attractor.environments.errors import NotSupported, SandboxNotStarted
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.promises import prove
+from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.variables import sandboxed
+
+KINDS = ("auto", "bubblewrap", "none")
+
+_SYSTEM_PYTHON = "/usr/bin/python3"
+_LACKS: Mapping[str, str] = {
+    "hides_operator": "your folders show",
+    "own_network": "your network can be reached",
+    "own_processes": "your processes show",
+    "writes_only_workspace": "more than the workspace can be written",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where tools run, what that was proved to guard, and a sentence that tells a person."""
+
+    kind: str
+    promises: Promises
+    sentence: str
+    make: Callable[[Path], ExecutionEnvironment]
+
+
+async def choose_environment(
+    kind: str,
+    *,
+    environ: Mapping[str, str],
+    hide: Sequence[Path],
+    read: Sequence[Path] = (),
+    pass_env: Sequence[str] = (),
+    scratch: Path | None = None,
+) -> Choice:
+    """Choose by `auto`, `bubblewrap` or `none`, and try out what was chosen.
+
+    `hide` are the operator's folders: home, project, state folder. `read` are those that may be
+    read all the same, such as toolchains; `pass_env` the variables handed in by name.
+    """
+    if kind == "landlock":
+        raise NotSupported("the sandbox landlock is not supported yet", hint="use bubblewrap")
+    if kind not in KINDS:
+        raise UnknownName("sandbox", kind, KINDS)
+    if kind == "none":
+        return _unguarded(environ, "no sandbox was asked for")
+    try:
+        return await _bubblewrap(environ, hide, read, pass_env, scratch)
+    except SandboxNotStarted as error:
+        if kind == "bubblewrap":
+            raise
+        return _unguarded(environ, error.message)
+
+
+def find_interpreter() -> Interpreter:
+    """Return the system's Python, which every sandbox has, else ours with the folder it needs."""
+    if os.access(_SYSTEM_PYTHON, os.X_OK):
+        return Interpreter(_SYSTEM_PYTHON)
+    return Interpreter(str(Path(sys.executable).resolve()), (Path(sys.base_prefix),))
+
+
+async def _bubblewrap(
+    environ: Mapping[str, str],
+    hide: Sequence[Path],
+    read: Sequence[Path],
+    pass_env: Sequence[str],
+    scratch: Path | None,
+) -> Choice:
+    program = shutil.which("bwrap", path=environ.get("PATH", ""))
+    if not program:
+        raise SandboxNotStarted(
+            "no bwrap on PATH", hint="install bubblewrap (Debian: apt-get install bubblewrap)"
+        )
+    python = find_interpreter()
+    readable = [str(path) for path in read]
+    variables = sandboxed(environ, read=readable, passed=pass_env, home=HOME)
+    walls = Walls(program, python, variables, read=tuple(read), hide=tuple(hide))
+    promises = await prove(
+        lambda folder: SandboxedExecutionEnvironment(folder, walls),
+        python=python.program,
+        hide=hide,
+        read=[*read, *python.needs],
+        scratch=scratch,
+    )
+
+    def make(folder: Path) -> ExecutionEnvironment:
+        return SandboxedExecutionEnvironment(folder, walls, promises=promises)
+
+    return Choice("bubblewrap", promises, _sentence(promises), make)
+
+
+def _unguarded(environ: Mapping[str, str], why: str) -> Choice:
+    def make(folder: Path) -> ExecutionEnvironment:
+        return LocalExecutionEnvironment(folder, environ=environ)
+
+    sentence = f"Tools run unguarded, with your rights on this machine: {why}."
+    return Choice("none", Promises(), sentence, make)
+
+
+def _sentence(promises: Promises) -> str:
+    lacks = [words for name, words in _LACKS.items() if not getattr(promises, name)]
+    if lacks:
+        return f"Tools run in a sandbox (bubblewrap) that leaks: {', '.join(lacks)}."
+    return "Tools run in a sandbox (bubblewrap): only the workspace shows, and there is no network."

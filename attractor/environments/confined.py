@@ -1,0 +1,168 @@
+"""Finds files under one folder and never outside it, whatever links and races lie in the way.
+
+A path is walked name by name, each folder opened under the one before and no link followed by the
+kernel. A link is read and walked as well: one that stays inside is good, one that leads out is not.
+So nobody who changes the folder meanwhile can put something else under a name that was checked.
+"""
+
+import errno
+import os
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.environments.errors import FileUnusable, PathOutside, file_failure
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# As many as the kernel allows on one path, so that links in a circle end.
+_MOST_LINKS = 40
+# Each step holds a file descriptor; a process may have no more than 1024 of them.
+_DEEPEST = 200
+
+
+@dataclass(frozen=True)
+class Place:
+    """A name in an open folder, `.` for the folder itself; there need be nothing yet."""
+
+    folder: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Confined:
+    """A folder of this machine, and the absolute paths by which those inside know it."""
+
+    root: Path
+    names: Sequence[str]
+
+    def relative(self, path: str) -> str:
+        """Return a path as counted from the folder; refuse one that says it leads out."""
+        parts = _split(self._below(path))
+        if ".." in parts:
+            raise PathOutside(f"{path} leads out of the working folder, or through ..")
+        return "/".join(parts) or "."
+
+    @contextmanager
+    def located(
+        self, verb: str, path: str, *, follow: bool = True, create: bool = False
+    ) -> Generator[Place]:
+        """Find where a path leads, its last link followed or not, its folders made or not.
+
+        What the system refuses meanwhile is told in an error that begins with the verb.
+        """
+        walk = _Walk(self, path, create=create)
+        try:
+            walk.start(self.relative(path))
+            yield walk.to_end(follow=follow)
+        except OSError as cause:
+            raise file_failure(verb, path, cause) from cause
+        finally:
+            walk.close()
+
+    @contextmanager
+    def opened(self, verb: str, path: str) -> Generator[int]:
+        """Open a folder."""
+        with self.located(verb, path) as place:
+            folder = os.open(place.name, _FOLDER, dir_fd=place.folder)
+            try:
+                yield folder
+            finally:
+                os.close(folder)
+
+    def below(self, link: str, path: str) -> str:
+        """Return where an absolute link leads, as counted from the folder."""
+        try:
+            return self._below(link)
+        except PathOutside as cause:
+            raise PathOutside(f"{path} leads out of the working folder by a link") from cause
+
+    def _below(self, path: str) -> str:
+        if "\0" in path:
+            raise FileUnusable("a path holds a null character", hint="leave it out")
+        if not path.startswith("/"):
+            return path
+        parts = _split(path)
+        for name in sorted(self.names, key=len, reverse=True):
+            known = _split(name)
+            if parts[: len(known)] == known:
+                return "/".join(parts[len(known) :])
+        raise PathOutside(f"{path} is not in the working folder")
+
+
+class _Walk:
+    """One way down: the folders it came through, kept open, and the names still to go."""
+
+    def __init__(self, confined: Confined, path: str, *, create: bool) -> None:
+        self._confined = confined
+        self._path = path
+        self._create = create
+        self._through: list[int] = []
+        self._ahead: deque[str] = deque()
+        self._links = 0
+
+    def start(self, relative: str) -> None:
+        # The root is the operator's: it may be reached through links.
+        self._through.append(os.open(self._confined.root, _FOLDER & ~os.O_NOFOLLOW))
+        self._ahead.extend(_split(relative))
+
+    def to_end(self, *, follow: bool) -> Place:
+        while self._ahead:
+            name = self._ahead.popleft()
+            if name == "..":
+                self._go_up()
+            elif self._ahead:
+                self._enter(name)
+            elif follow and (target := self._link(name)) is not None:
+                self._follow(target)
+            else:
+                return Place(self._through[-1], name)
+        return Place(self._through[-1], ".")
+
+    def close(self) -> None:
+        while self._through:
+            os.close(self._through.pop())
+
+    def _go_up(self) -> None:
+        if len(self._through) == 1:
+            raise PathOutside(f"{self._path} leads out of the working folder by a link")
+        os.close(self._through.pop())
+
+    def _enter(self, name: str) -> None:
+        if len(self._through) > _DEEPEST:
+            raise OSError(errno.ENAMETOOLONG, "too many folders deep")
+        if self._create:
+            with suppress(FileExistsError):
+                os.mkdir(name, dir_fd=self._through[-1])
+        try:
+            self._through.append(os.open(name, _FOLDER, dir_fd=self._through[-1]))
+        except OSError as cause:
+            # Kernels differ in which of the two they say of a link.
+            target = self._link(name) if cause.errno in (errno.ELOOP, errno.ENOTDIR) else None
+            if target is None:
+                raise
+            self._follow(target)
+
+    def _link(self, name: str) -> str | None:
+        """Return where a link leads, None when it is none."""
+        try:
+            return os.readlink(name, dir_fd=self._through[-1])
+        except OSError as cause:
+            if cause.errno in (errno.EINVAL, errno.ENOENT):
+                return None
+            raise
+
+    def _follow(self, target: str) -> None:
+        self._links += 1
+        if self._links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        if target.startswith("/"):
+            target = self._confined.below(target, self._path)
+            while len(self._through) > 1:
+                os.close(self._through.pop())
+        self._ahead.extendleft(reversed(_split(target)))
+
+
+def _split(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]

@@ -1,0 +1,118 @@
+"""Carries connections from a socket that listens to wherever a coroutine connects."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from attractor.base.errors import UsageError
+from attractor.environments.errors import PortUnusable
+
+Connect = Callable[[], Awaitable[socket.socket]]
+
+LOOPBACK = "127.0.0.1"
+
+_PIECE = 64 * 1024
+_RESET = struct.pack("ii", 1, 0)
+# Time for a file descriptor to become free when there is none for a connection.
+_RETRY_S = 0.05
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host and a port."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read `host:port`, where the host may stand in brackets."""
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise UsageError(f"{text!r} is no address", hint="write host:port: 127.0.0.1:8080")
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    async def connect(self) -> socket.socket:
+        """Return a connection to it."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        return await connect_socket(socket.socket(family, kind, protocol), address)
+
+
+async def connect_socket(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
+    """Connect a socket and return it, or close it."""
+    try:
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, address)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def listen(made: socket.socket, port: int) -> socket.socket:
+    """Make a socket listen on a port of the loopback, any that is free for 0, or close it."""
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((LOOPBACK, port))
+        made.listen()
+        made.setblocking(False)
+    except (OSError, OverflowError) as cause:
+        made.close()
+        hint = "choose a free port from 1024 on"
+        raise PortUnusable(f"cannot listen on port {port}: {cause}", hint=hint) from cause
+    return made
+
+
+@asynccontextmanager
+async def forwarded(listener: socket.socket, connect: Connect) -> AsyncGenerator[None]:
+    """Carry every connection for as long as the block runs, then end them all."""
+    carrying = asyncio.create_task(_accept(listener, connect))
+    try:
+        yield
+    finally:
+        carrying.cancel()
+        with suppress(asyncio.CancelledError):
+            await carrying
+        listener.close()
+
+
+async def _accept(listener: socket.socket, connect: Connect) -> None:
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            try:
+                near, _ = await loop.sock_accept(listener)
+            except OSError:
+                await asyncio.sleep(_RETRY_S)
+                continue
+            tasks.create_task(_carry(near, connect))
+
+
+async def _carry(near: socket.socket, connect: Connect) -> None:
+    with near:
+        try:
+            far = await connect()
+        except OSError:
+            # Nobody listens there: closing with a reset says so.
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            return
+        with far:
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(_copy(near, far))
+                ways.create_task(_copy(far, near))
+
+
+async def _copy(source: socket.socket, sink: socket.socket) -> None:
+    """Carry one way to its end, and hand the end on."""
+    loop = asyncio.get_running_loop()
+    with suppress(OSError):
+        while piece := await loop.sock_recv(source, _PIECE):
+            await loop.sock_sendall(sink, piece)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,179 @@
+"""Files in memory and commands answered by a table, to try tools without a machine."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from attractor.base.errors import UsageError
+from attractor.base.processes import ExecResult
+from attractor.environments.confined import Confined
+from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
+from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, NotSupported
+from attractor.environments.patterns import matches
+from attractor.environments.texts import encode_text, select_lines
+
+WORKSPACE = "/workspace"
+
+
+class MemoryExecutionEnvironment:
+    """An environment that touches nothing: `files` and `ran` can be looked at afterwards."""
+
+    def __init__(
+        self,
+        files: Mapping[str, str] | None = None,
+        *,
+        commands: Mapping[str, ExecResult] | None = None,
+    ) -> None:
+        self._paths = Confined(Path(WORKSPACE), (WORKSPACE,))
+        self._commands = dict(commands or {})
+        self.files = dict(files or {})
+        self.ran: list[str] = []
+
+    async def initialize(self) -> None:
+        """Do nothing: it is ready."""
+
+    async def cleanup(self) -> None:
+        """Do nothing: nothing runs."""
+
+    def working_directory(self) -> str:
+        """Return the folder as others would see it."""
+        return WORKSPACE
+
+    def platform(self) -> str:
+        """Return a system, the same everywhere."""
+        return "linux"
+
+    def os_version(self) -> str:
+        """Return a version, the same everywhere."""
+        return "memory"
+
+    def promises(self) -> Promises:
+        """Return that nothing was proved."""
+        return Promises()
+
+    async def read_file(
+        self, path: str, *, offset: int | None = None, limit: int | None = None
+    ) -> str:
+        """Return a file's text, or lines of it."""
+        return select_lines(self.files[self._file("read", path)], offset, limit)
+
+    async def write_file(self, path: str, content: str) -> None:
+        """Keep a text under a path, as the newest."""
+        name = self._paths.relative(path)
+        encode_text(content, path)
+        if name == "." or name in self._folders():
+            raise FileUnusable(f"{path} is a folder")
+        if any(name.startswith(f"{file}/") for file in self.files):
+            raise FileUnusable(f"cannot write {path}: a file stands where a folder is needed")
+        self.files.pop(name, None)
+        self.files[name] = content
+
+    async def delete_file(self, path: str) -> None:
+        """Forget a file."""
+        del self.files[self._file("delete", path)]
+
+    async def file_exists(self, path: str) -> bool:
+        """Tell whether there is a file or folder."""
+        name = self._paths.relative(path)
+        return name == "." or name in self.files or name in self._folders()
+
+    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
+        """Return the names in a folder."""
+        if depth < 1:
+            raise UsageError(
+                f"a folder cannot be listed {depth} deep", hint="1 is the folder alone"
+            )
+        before = self._folder("list", path)
+        sizes = {name: len(text.encode()) for name, text in self.files.items()}
+        below = [name for name in {*sizes, *self._folders()} if name.startswith(before)]
+        return [
+            DirEntry(name.removeprefix(before), name not in sizes, sizes.get(name))
+            for name in sorted(below)
+            if name.removeprefix(before).count("/") < depth
+        ]
+
+    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
+        """Return the files a pattern matches, the newest first."""
+        if pattern.startswith("/"):
+            pattern, path = self._paths.relative(pattern), "."
+        before = self._folder("search", path)
+        return [
+            name
+            for name in reversed(self.files)
+            if name.startswith(before) and matches(pattern, name.removeprefix(before))
+        ]
+
+    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
+        """Return `file:line:text` for every line that a regular expression matches."""
+        try:
+            wanted = re.compile(pattern, re.IGNORECASE if options.ignore_case else 0)
+        except re.error as cause:
+            raise InvalidPattern(f"{pattern!r} is not a regular expression: {cause}") from cause
+        found = [
+            f"{name}:{number}:{line}\n"
+            for name in self._searched(path, options.glob)
+            for number, line in enumerate(self.files[name].split("\n"), 1)
+            if wanted.search(line)
+        ]
+        return "".join(found[: options.max_results])
+
+    async def exec_command(
+        self,
+        command: str,
+        *,
+        timeout_ms: int,
+        working_dir: str | None = None,
+        env_vars: Mapping[str, str] | None = None,
+    ) -> ExecResult:
+        """Return what the table says of a command."""
+        self.ran.append(command)
+        if command not in self._commands:
+            raise NotSupported(
+                f"no command runs in memory: {command}", hint="hand its result in as commands="
+            )
+        return self._commands[command]
+
+    async def start_service(
+        self, command: str, *, env_vars: Mapping[str, str] | None = None
+    ) -> Service:
+        """Refuse: nothing runs in memory."""
+        raise NotSupported(f"no service runs in memory: {command}")
+
+    def reach(self, port: int) -> AbstractAsyncContextManager[str]:
+        """Refuse: there are no ports in memory."""
+        raise NotSupported(f"there is no port {port} in memory")
+
+    def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
+        """Refuse: there are no ports in memory."""
+        raise NotSupported(f"there is no port {port} in memory")
+
+    def _folders(self) -> set[str]:
+        return {
+            str(folder) for name in self.files for folder in Path(name).parents if name != "."
+        } - {"."}
+
+    def _file(self, verb: str, path: str) -> str:
+        name = self._paths.relative(path)
+        if name == "." or name in self._folders():
+            raise FileUnusable(f"{path} is a folder")
+        if name not in self.files:
+            raise FileMissing(f"cannot {verb} {path}: there is no such file")
+        return name
+
+    def _folder(self, verb: str, path: str) -> str:
+        """Return what the names in a folder begin with."""
+        name = self._paths.relative(path)
+        if name == ".":
+            return ""
+        if name not in self._folders():
+            raise FileMissing(f"cannot {verb} {path}: there is no such folder")
+        return f"{name}/"
+
+    def _searched(self, path: str, glob: str) -> Iterator[str]:
+        file = self._paths.relative(path)
+        before = "" if file in self.files else self._folder("search", path)
+        for name in sorted([file] if file in self.files else self.files):
+            subject = name if "/" in glob else name.rpartition("/")[2]
+            if name.startswith(before) and (not glob or matches(glob, subject)):
+                yield name

@@ -1,0 +1,237 @@
+"""Tools in a sandbox of their own: bubblewrap, one for each stage, with a supervisor inside.
+
+The workspace is `/workspace` and the only thing of the operator's that can be written, or seen. The
+file tools work on the same folder from outside, confined to it. Linux only.
+"""
+
+import asyncio
+import platform
+import shutil
+import socket
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from time import monotonic
+
+from attractor.base.bounded_output import BoundedOutput, OutputLimit
+from attractor.base.errors import MachineryError, UsageError
+from attractor.base.processes import ExecResult
+from attractor.environments import files
+from attractor.environments.bubblewrap import WORKSPACE, Walls
+from attractor.environments.confined import Confined
+from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
+from attractor.environments.forwarding import (
+    LOOPBACK,
+    Address,
+    connect_socket,
+    forwarded,
+    listen,
+)
+from attractor.environments.intake import Intake
+from attractor.environments.sandbox import Ended, Job, Sandbox
+from attractor.environments.sandboxed_service import watch_service
+from attractor.environments.searching import TIME_LIMIT_MS, Searcher
+from attractor.environments.services import Backlog
+
+SHELL = "/bin/bash"
+
+
+class SandboxedExecutionEnvironment:
+    """A folder of this machine, where commands run behind walls."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        walls: Walls,
+        *,
+        promises: Promises | None = None,
+        keep: OutputLimit | None = None,
+    ) -> None:
+        self._folder = Path(folder).resolve()
+        self._walls = walls
+        self._promises = promises or Promises()
+        self._keep = keep or OutputLimit()
+        self._confined = Confined(self._folder, (WORKSPACE,))
+        ripgrep = shutil.which("rg", path=walls.variables.get("PATH", ""))
+        self._searcher = Searcher(walls.python.program, ripgrep)
+        self._running: Sandbox | None = None
+
+    async def initialize(self) -> None:
+        """Start the sandbox, if it does not run."""
+        files.require_folder(self._confined, ".")
+        if self._running is None:
+            self._running = await Sandbox.start(self._walls, self._folder)
+
+    async def cleanup(self) -> None:
+        """End everything inside, whoever started it, and see it gone."""
+        if self._running is not None:
+            await self._running.close()
+            self._running = None
+
+    def working_directory(self) -> str:
+        """Return the folder as commands see it."""
+        return WORKSPACE
+
+    def platform(self) -> str:
+        """Return the name of the operating system."""
+        return platform.system().lower()
+
+    def os_version(self) -> str:
+        """Return the release of the operating system."""
+        return platform.release()
+
+    def promises(self) -> Promises:
+        """Return what attempts at boot proved."""
+        return self._promises
+
+    async def read_file(
+        self, path: str, *, offset: int | None = None, limit: int | None = None
+    ) -> str:
+        """Return a file's text, or lines of it."""
+        return files.read_text(self._confined, path, offset=offset, limit=limit)
+
+    async def write_file(self, path: str, content: str) -> None:
+        """Write a file whole, its folders included."""
+        files.write_text(self._confined, path, content)
+
+    async def delete_file(self, path: str) -> None:
+        """Remove a file."""
+        files.delete(self._confined, path)
+
+    async def file_exists(self, path: str) -> bool:
+        """Tell whether there is a file or folder."""
+        return files.exists(self._confined, path)
+
+    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
+        """Return the names in a folder."""
+        return await asyncio.to_thread(files.list_directory, self._confined, path, depth=depth)
+
+    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
+        """Return the files a pattern matches, the newest first."""
+        return await asyncio.to_thread(files.glob, self._confined, pattern, path)
+
+    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
+        """Return `file:line:text` for every line that matches; the search runs inside."""
+        below = files.require_there(self._confined, path)
+        return await self._searcher.grep(pattern, below, options, self._search)
+
+    async def exec_command(
+        self,
+        command: str,
+        *,
+        timeout_ms: int,
+        working_dir: str | None = None,
+        env_vars: Mapping[str, str] | None = None,
+    ) -> ExecResult:
+        """Run a shell command to its end or its time limit."""
+        started = monotonic()
+        stdout, stderr = BoundedOutput(self._keep), BoundedOutput(self._keep)
+        with ExitStack() as closing:
+            out, err = Intake(stdout.add), Intake(stderr.add)
+            closing.callback(out.close)
+            closing.callback(err.close)
+            job = await self._start(command, out, err, working_dir=working_dir, env_vars=env_vars)
+            ended = await self._end_within(job, timeout_ms / 1000)
+            await out.drain()
+            await err.drain()
+        return _result(stdout, stderr, ended, seconds=monotonic() - started)
+
+    async def start_service(
+        self, command: str, *, env_vars: Mapping[str, str] | None = None
+    ) -> Service:
+        """Start a shell command that goes on until it is stopped or the environment given up."""
+        backlog = Backlog()
+        out = Intake(backlog.add)
+        try:
+            job = await self._start(command, out, out, working_dir=None, env_vars=env_vars)
+        except BaseException:
+            out.close()
+            raise
+        return watch_service(self._sandbox(), job, out, backlog)
+
+    @asynccontextmanager
+    async def reach(self, port: int) -> AsyncGenerator[str]:
+        """Yield an address outside whose connections go to a port inside."""
+        sandbox = self._sandbox()
+
+        async def connect() -> socket.socket:
+            try:
+                made = await sandbox.make_socket(socket.AF_INET)
+                return await connect_socket(made, (LOOPBACK, port))
+            except ConnectionRefusedError:  # it may listen on the other loopback only
+                made = await sandbox.make_socket(socket.AF_INET6)
+                return await connect_socket(made, ("::1", port))
+
+        listener = listen(socket.socket(socket.AF_INET, socket.SOCK_STREAM), 0)
+        async with forwarded(listener, connect):
+            yield f"{LOOPBACK}:{listener.getsockname()[1]}"
+
+    def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
+        """Carry connections from a port inside to an address outside."""
+        return self._offered(port, Address.parse(address))
+
+    @asynccontextmanager
+    async def _offered(self, port: int, address: Address) -> AsyncGenerator[None]:
+        made = await self._sandbox().make_socket(socket.AF_INET)
+        async with forwarded(listen(made, port), address.connect):
+            yield
+
+    def _sandbox(self) -> Sandbox:
+        if self._running is None:
+            raise UsageError(
+                "the sandbox does not run", hint="initialize() comes first, cleanup() last"
+            )
+        return self._running
+
+    async def _start(
+        self,
+        command: str,
+        out: Intake,
+        err: Intake,
+        *,
+        working_dir: str | None,
+        env_vars: Mapping[str, str] | None,
+    ) -> Job:
+        """Start a shell inside; its ends of the pipes are then only its own."""
+        try:
+            below = files.require_folder(self._confined, working_dir or ".")
+            return await self._sandbox().run(
+                [SHELL, "-c", command],
+                cwd=f"{WORKSPACE}/{below}",
+                env={**self._walls.variables, **(env_vars or {})},
+                out=out.writer,
+                err=err.writer,
+            )
+        finally:
+            out.close_writer()
+            err.close_writer()
+
+    async def _end_within(self, job: Job, seconds: float) -> Ended:
+        sandbox = self._sandbox()
+        try:
+            async with asyncio.timeout(seconds):
+                return await job.wait()
+        except TimeoutError:
+            return await sandbox.end(job)
+        except asyncio.CancelledError:
+            with suppress(MachineryError):
+                await sandbox.end(job)
+            raise
+
+    async def _search(self, command: str) -> ExecResult:
+        return await self.exec_command(command, timeout_ms=TIME_LIMIT_MS)
+
+
+def _result(
+    stdout: BoundedOutput, stderr: BoundedOutput, ended: Ended, *, seconds: float
+) -> ExecResult:
+    out, err = stdout.kept(), stderr.kept()
+    return ExecResult(
+        stdout=out.text,
+        stderr=err.text,
+        exit_code=ended.code,
+        timed_out=ended.cut,
+        duration_ms=round(seconds * 1000),
+        stdout_omitted=out.omitted,
+        stderr_omitted=err.omitted,
+    )

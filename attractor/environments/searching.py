@@ -1,0 +1,72 @@
+"""Searches files with ripgrep, or with Python where there is none, and reads what they print.
+
+Both search what is hidden or ignored as well, but nothing in `.git`, and skip binary files.
+"""
+
+import json
+import shlex
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attractor.base.processes import ExecResult
+from attractor.environments.environment import GrepOptions
+from attractor.environments.errors import FileUnusable, InvalidPattern
+
+TIME_LIMIT_MS = 30_000
+
+_LONGEST_LINE = 500
+_SEARCH = Path(__file__).parent / "_search.py"
+
+Execute = Callable[[str], Coroutine[Any, Any, ExecResult]]
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """The programs to search with, as the commands of an environment find them."""
+
+    python: str
+    ripgrep: str | None
+
+    async def grep(self, pattern: str, path: str, options: GrepOptions, execute: Execute) -> str:
+        """Search below a path that is counted from the working folder, by a command run there."""
+        command = self._ripgrep(pattern, path, options) or self._python(pattern, path, options)
+        result = await execute(command)
+        if result.timed_out:
+            hint = "search a smaller folder, or with a simpler pattern"
+            raise FileUnusable(f"the search took longer than {TIME_LIMIT_MS} ms", hint=hint)
+        if result.exit_code not in (0, 1) and not result.stdout:
+            raise _failure(pattern, path, result.stderr)
+        lines = result.stdout.splitlines(keepends=True)[: options.max_results]
+        return "".join(line.removeprefix("./") for line in lines)
+
+    def _ripgrep(self, pattern: str, path: str, options: GrepOptions) -> str:
+        if not self.ripgrep:
+            return ""
+        globs = [*(["--glob", options.glob] if options.glob else []), "--glob", "!.git"]
+        switches = [
+            *("--no-config", "--no-heading", "--with-filename", "--line-number", "--no-messages"),
+            *("--color=never", "--hidden", "--no-ignore", "--sort=path", "--max-columns-preview"),
+            *(f"--max-columns={_LONGEST_LINE}", f"--max-count={options.max_results}"),
+            *(["--ignore-case"] if options.ignore_case else []),
+        ]
+        return shlex.join([self.ripgrep, *switches, *globs, "--regexp", pattern, "--", path])
+
+    def _python(self, pattern: str, path: str, options: GrepOptions) -> str:
+        asked = {
+            "pattern": pattern,
+            "path": path,
+            "glob": options.glob,
+            "ignore_case": options.ignore_case,
+            "max_results": options.max_results,
+        }
+        code = _SEARCH.read_text("utf-8")
+        return shlex.join([self.python, "-I", "-S", "-c", code, json.dumps(asked)])
+
+
+def _failure(pattern: str, path: str, said: str) -> FileUnusable | InvalidPattern:
+    if "regex parse error" in said:
+        words = " ".join(said.partition("regex parse error:")[2].split())
+        return InvalidPattern(f"{pattern!r} is not a regular expression: {words}")
+    return FileUnusable(f"cannot search {path}: {' '.join(said.split())}")

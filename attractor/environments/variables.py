@@ -1,0 +1,78 @@
+"""Which environment variables a command gets (coding-agent-loop §4.2)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+# §4.2 names the first five endings; the others are what clouds call the same.
+_SECRET = re.compile(
+    r".*_(API_KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|CREDENTIALS|ACCESS_KEY|PRIVATE_KEY)",
+    re.IGNORECASE,
+)
+_CORE = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TERM", "TZ", "TMPDIR"}
+_LANGUAGES = {
+    *("GOPATH", "GOROOT", "CARGO_HOME", "RUSTUP_HOME", "NVM_DIR", "NODE_PATH", "PYENV_ROOT"),
+    *("VIRTUAL_ENV", "CONDA_PREFIX", "JAVA_HOME", "GRADLE_USER_HOME", "GEM_HOME", "RBENV_ROOT"),
+    *("BUN_INSTALL", "DENO_DIR", "DOTNET_ROOT", "PNPM_HOME", "SDKMAN_DIR"),
+}
+_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_SYSTEM = ("/usr", "/bin", "/sbin")
+
+
+class Inherit(StrEnum):
+    """How much of the operator's environment a command gets."""
+
+    ALL = "all"
+    CORE = "core"
+    NONE = "none"
+
+
+def inherited(environ: Mapping[str, str], inherit: Inherit = Inherit.ALL) -> dict[str, str]:
+    """Return what commands on the operator's own machine get: no keys in any case."""
+    if inherit is Inherit.NONE:
+        return {}
+    core = {name: value for name, value in environ.items() if _is_core(name)}
+    if inherit is Inherit.CORE:
+        return core
+    return core | {name: value for name, value in environ.items() if not _SECRET.fullmatch(name)}
+
+
+def sandboxed(
+    environ: Mapping[str, str], *, read: Sequence[str], passed: Sequence[str], home: str
+) -> dict[str, str]:
+    """Return what commands in a sandbox get: nothing that tells of the operator, but what is named.
+
+    Of paths only those stay that lie in the system or in a folder that may be read.
+    """
+    visible = (*_SYSTEM, *read)
+    told = {
+        name: value
+        for name, value in environ.items()
+        if name in {"LANG", "TERM", "TZ"} or name.startswith("LC_")
+    }
+    languages = {
+        name: value
+        for name, value in environ.items()
+        if name in _LANGUAGES and _is_below(value, visible)
+    }
+    named = {name: environ[name] for name in passed if name in environ}
+    folders = [one for one in environ.get("PATH", "").split(":") if _is_below(one, visible)]
+    own = {
+        "PATH": ":".join(dict.fromkeys((*folders, *_SYSTEM_PATH))),
+        "HOME": home,
+        "USER": "agent",
+        "LOGNAME": "agent",
+        "SHELL": "/bin/bash",
+        "TMPDIR": "/tmp",
+    }
+    return told | languages | own | named
+
+
+def _is_core(name: str) -> bool:
+    return name in _CORE or name in _LANGUAGES or name.startswith("LC_")
+
+
+def _is_below(path: str, folders: Sequence[str]) -> bool:
+    return ".." not in path.split("/") and any(
+        path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders
+    )

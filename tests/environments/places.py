@@ -1,0 +1,103 @@
+"""Environments to try, and what the tests do with them."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attractor.base.bounded_output import OutputLimit
+from attractor.base.processes import ExecResult
+from attractor.environments.bubblewrap import HOME, Walls
+from attractor.environments.choose import find_interpreter
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import SandboxNotStarted
+from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.variables import sandboxed
+
+T = TypeVar("T")
+
+FAR_MS = 60_000
+KEEP = OutputLimit(head=1000, tail=1000)
+OPERATOR = {
+    "PATH": os.environ.get("PATH", ""),
+    "LANG": "C.UTF-8",
+    "OPENAI_API_KEY": "sk-never-to-be-seen",
+    "github_token": "never-to-be-seen",
+    "DB_PASSWORD": "never-to-be-seen",
+    "EDITOR": "vi",
+}
+
+
+def use(
+    environment: ExecutionEnvironment,
+    work: Callable[[ExecutionEnvironment], Coroutine[Any, Any, T]],
+) -> T:
+    """Do something in an environment from its first call to its last."""
+
+    async def whole() -> T:
+        await environment.initialize()
+        try:
+            return await work(environment)
+        finally:
+            await environment.cleanup()
+
+    return asyncio.run(whole())
+
+
+def run(environment: ExecutionEnvironment, *commands: str) -> list[ExecResult]:
+    """Run commands one after the other."""
+
+    async def work(env: ExecutionEnvironment) -> list[ExecResult]:
+        return [await env.exec_command(one, timeout_ms=FAR_MS) for one in commands]
+
+    return use(environment, work)
+
+
+def make_walls(
+    *,
+    environ: Mapping[str, str] = OPERATOR,
+    read: Sequence[Path] = (),
+    hide: Sequence[Path] = (),
+    passed: Sequence[str] = (),
+) -> Walls:
+    """Return walls of the bubblewrap that is installed."""
+    return Walls(
+        shutil.which("bwrap") or "bwrap",
+        find_interpreter(),
+        sandboxed(environ, read=[str(path) for path in read], passed=passed, home=HOME),
+        read=tuple(read),
+        hide=tuple(hide),
+    )
+
+
+def why_no_sandbox(folder: Path) -> str:
+    """Return why no sandbox can be had here, nothing when one can."""
+    if not shutil.which("bwrap"):
+        return "bubblewrap is not installed"
+
+    async def work(env: ExecutionEnvironment) -> None:
+        return None
+
+    try:
+        use(SandboxedExecutionEnvironment(folder, make_walls()), work)
+    except SandboxNotStarted as error:
+        return error.message
+    return ""
+
+
+def processes_in(namespace: str) -> list[int]:
+    """Return who lives in a namespace of processes, such as `pid:[4026532341]`.
+
+    The dead are not counted: who is their parent now may take its time to look.
+    """
+    found: list[int] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+            if state not in "ZX" and str((process / "ns/pid").readlink()) == namespace:
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,327 @@
+"""What an agent tries from inside a sandbox, and does not get."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from tests.counts import count
+from tests.environments.places import FAR_MS, OPERATOR, make_walls, processes_in, run, use
+
+pytestmark = pytest.mark.usefixtures("sandbox_allowed")
+
+CANARY = "canary-7e5fca01"
+NAMESPACE = "readlink /proc/self/ns/pid"
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Path:
+    """A home with a project, its suite, a state folder and a key."""
+    home = tmp_path / "home-of-somebody"
+    for name in ("project/scenarios/suite.toml", ".local/state/attractor/ledger.key", ".netrc"):
+        file = home / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(CANARY)
+    return home
+
+
+@pytest.fixture
+def neutral() -> Iterator[Path]:
+    """A workspace whose path tells nothing, as runs have it; `tmp_path` would name the test."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def environment(operator: Path, neutral: Path) -> ExecutionEnvironment:
+    environ = OPERATOR | {
+        "HOME": str(operator),
+        "PATH": f"{operator}/bin:{OPERATOR['PATH']}",
+        "ATTRACTOR_STATE_DIR": str(operator / ".local/state/attractor"),
+        "GOPATH": str(operator / "go"),
+        "XDG_RUNTIME_DIR": str(operator / "run"),
+        "SECRET_KEY_BASE": CANARY,
+        "OPENAI_API_KEY": CANARY,
+    }
+    return SandboxedExecutionEnvironment(neutral, make_walls(environ=environ, hide=[operator]))
+
+
+def python(code: str, *arguments: str) -> str:
+    """Return a command that runs Python inside."""
+    quoted = textwrap.dedent(code).replace("'", "'\"'\"'")
+    return f"python3 -I -c '{quoted}' {' '.join(arguments)}"
+
+
+def test_the_operators_files_cannot_be_read_by_any_name(
+    environment: ExecutionEnvironment, operator: Path
+) -> None:
+    files = [str(file) for file in operator.rglob("*") if file.is_file()]
+    assert len(files) == 3
+    roots = ["", "/proc/1/root", "/proc/self/root", "/workspace/..", "/proc/1/cwd"]
+    results = run(environment, *[f"cat {root}{file}" for root in roots for file in files])
+    assert all(result.exit_code != 0 and CANARY not in result.output for result in results)
+
+
+def test_nothing_of_the_operators_lies_anywhere(
+    environment: ExecutionEnvironment, operator: Path
+) -> None:
+    look = "find / -xdev -path /proc -prune -o -path /usr -prune -o -print"
+    (found,) = run(environment, look)
+    assert "/workspace" in found.stdout
+    assert operator.name not in found.stdout
+    assert "scenarios" not in found.stdout
+
+
+def test_no_key_and_no_path_of_the_operators_shows_in_any_process(
+    environment: ExecutionEnvironment, operator: Path
+) -> None:
+    names = "cmdline environ mountinfo mounts mountstats maps cgroup status stat limits comm"
+    look = f"env; for name in {names}; do cat /proc/[0-9]*/$name; done; ls -l /proc/[0-9]*/fd"
+    told, passwd = run(environment, look, "getent passwd; hostname; cat /etc/hosts")
+    assert "supervisor" in told.stdout
+    assert "/workspace" in told.stdout
+    hidden = [CANARY, operator.name, str(operator.parent), str(Path(__file__).parent.parent.parent)]
+    assert [word for word in hidden if word in told.output] == []
+    assert passwd.stdout.startswith("agent:")
+    assert socket.gethostname() not in passwd.stdout
+
+
+def test_of_host_paths_the_mounts_show_the_system_and_the_workspaces_random_name(
+    environment: ExecutionEnvironment, neutral: Path
+) -> None:
+    (told,) = run(environment, "cat /proc/self/mountinfo")
+    disk = [line.split() for line in told.stdout.splitlines() if " - tmpfs " not in line]
+    sources = {words[3] for words in disk if not words[4].startswith(("/proc", "/dev"))}
+    beyond = {path for path in sources if not path.startswith(("/usr", "/etc", "/lib", "/bin"))}
+    # On a disk of its own the path is counted from there.
+    assert all(str(neutral).endswith(path) for path in beyond)
+    assert len(beyond) == 1
+
+
+def test_the_supervisor_cannot_be_looked_into_or_taken_over(
+    environment: ExecutionEnvironment,
+) -> None:
+    attack = python("""
+        import ctypes, json, os
+        libc = ctypes.CDLL(None, use_errno=True)
+        got = []
+        if libc.ptrace(16, 1, 0, 0) == 0: got.append("ptrace")
+        if libc.ptrace(0x4206, 1, 0, 0) == 0: got.append("seize")
+        pidfd = os.pidfd_open(1)
+        for number in range(64):
+            if libc.syscall(438, pidfd, number, 0) >= 0: got.append(f"pidfd_getfd {number}")
+            try: got.append(os.readlink(f"/proc/1/fd/{number}"))
+            except OSError: pass
+        for name in ("mem", "environ", "maps", "root/etc/passwd", "syscall", "stack"):
+            try: got.append(f"{name} {len(open(f'/proc/1/{name}', 'rb').read(1))}")
+            except OSError: pass
+        memory = ctypes.create_string_buffer(16)
+        class Part(ctypes.Structure):
+            _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+        ours, theirs = Part(ctypes.addressof(memory), 16), Part(0x400000, 16)
+        if libc.process_vm_readv(1, ctypes.byref(ours), 1, ctypes.byref(theirs), 1, 0) > 0:
+            got.append("process_vm_readv")
+        print(json.dumps(got))
+    """)
+    (told,) = run(environment, attack)
+    assert json.loads(told.stdout) == []
+
+
+def test_the_supervisor_cannot_be_ended_or_stopped(environment: ExecutionEnvironment) -> None:
+    signals = "for n in $(seq 1 64); do kill -$n 1; done 2>/dev/null; true"
+    *_, after = run(
+        environment, signals, "kill -STOP 1; kill -9 1", "kill -9 -1", "echo still here"
+    )
+    assert after.stdout == "still here\n"
+
+
+def test_a_command_holds_nothing_that_is_not_its_own(environment: ExecutionEnvironment) -> None:
+    (told,) = run(environment, "ls /proc/self/fd; ls -l /proc/self/fd/3")
+    assert told.stdout.split()[:3] == ["0", "1", "2"]
+    assert "socket" not in told.stdout
+    assert "attractor" not in told.stdout
+
+
+def test_no_listener_outside_can_be_reached(environment: ExecutionEnvironment) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind("\0attractor-test-" + str(os.getpid()))
+        unix.listen()
+        port = tcp.getsockname()[1]
+        dial = python(
+            """
+            import socket, sys
+            unix = socket.socket(socket.AF_UNIX)
+            for connect in (
+                lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5),
+                lambda: socket.create_connection(("192.0.2.1", 80), 5),
+                lambda: unix.connect("\\0attractor-test-" + sys.argv[2]),
+            ):
+                try: connect()
+                except OSError as error: print(type(error).__name__)
+                else: print("reached")
+        """,
+            str(port),
+            str(os.getpid()),
+        )
+        told, devices = run(environment, dial, "tail -n +3 /proc/net/dev | cut -d: -f1")
+    assert len(told.stdout.split()) == 3
+    assert "reached" not in told.stdout
+    assert devices.stdout.split() == ["lo"]
+
+
+def test_no_process_outside_is_seen_or_ended(environment: ExecutionEnvironment) -> None:
+    waits = [sys.executable, "-c", "import sys; sys.stdin.read()", CANARY]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE) as bystander:
+        ended, seen = run(
+            environment,
+            f"kill -9 {bystander.pid}; kill -9 {os.getpid()}; kill -9 {os.getppid()}",
+            "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
+        )
+        assert bystander.poll() is None
+        bystander.communicate(timeout=30)
+    assert ended.exit_code != 0
+    assert CANARY not in seen.stdout
+
+
+def test_nothing_but_the_workspace_can_be_written(
+    environment: ExecutionEnvironment, neutral: Path
+) -> None:
+    tries = [
+        *(f"touch {place}/x" for place in ("", "/usr", "/etc", "/run", "/usr/local", "/var")),
+        *("touch /tmp/../x", "mount -o remount,rw /usr", "umount /proc/sys", "mknod x b 8 0"),
+        *("chroot / true", "echo >/etc/passwd", "rm /usr/bin/env", "ln /etc/passwd hard"),
+    ]
+    results = run(environment, *tries, "touch /tmp/x /var/tmp/y ~/z here", "id -u; id -G")
+    assert [result.exit_code == 0 for result in results] == [False] * len(tries) + [True, True]
+    assert [file.name for file in neutral.iterdir()] == ["here"]
+    assert results[-1].stdout.split() == ["1000", "1000"]
+
+
+def test_the_kernels_settings_cannot_be_written_even_when_the_operator_is_root(
+    environment: ExecutionEnvironment,
+) -> None:
+    look = "find /proc -path '/proc/[0-9]*' -prune -o -type f -print 2>/dev/null | head -5000"
+    attack = python("""
+        import os, sys
+        for name in sys.stdin.read().split():
+            if name.startswith("/proc/pressure"): continue  # asks for a notice, sets nothing
+            try: os.close(os.open(name, os.O_WRONLY))
+            except OSError: continue
+            print(name)
+    """)
+    told, capable = run(
+        environment, f"{look} | {attack}", "grep -h Cap /proc/self/status /proc/1/status"
+    )
+    assert told.stdout == ""
+    assert set(capable.stdout.split()[1::2]) == {"0" * 16}
+
+
+def test_a_namespace_made_inside_undoes_nothing(environment: ExecutionEnvironment) -> None:
+    inner = "unshare --user --map-root-user --mount --pid --fork sh -c '{}'"
+    proc, cover, usr = run(
+        environment,
+        inner.format("mount -t proc proc /tmp && ls /tmp/sys"),
+        inner.format("umount /proc/sys || umount -l /proc"),
+        inner.format("mount -o remount,bind,rw /usr && touch /usr/x"),
+    )
+    assert 0 not in {proc.exit_code, cover.exit_code, usr.exit_code}
+
+
+def test_a_hidden_folder_in_a_readable_one_is_covered(tmp_path: Path, neutral: Path) -> None:
+    tools = tmp_path / "tools"
+    for name in ("bin/tool", "project/suite", "project/.venv/lib", "key"):
+        (tools / name).parent.mkdir(parents=True, exist_ok=True)
+        (tools / name).write_text(CANARY)
+    walls = make_walls(
+        read=[tools, tools / "project/.venv"], hide=[tools / "project", tools / "key"]
+    )
+    environment = SandboxedExecutionEnvironment(neutral, walls)
+    found, read, key, write = run(
+        environment,
+        f"cd {tools} && grep -rl {CANARY} . | sort",
+        f"cat {tools}/bin/tool {tools}/project/.venv/lib",
+        f"cat {tools}/key",
+        f"touch {tools}/x || touch {tools}/project/x || touch {tools}/project/.venv/x",
+    )
+    assert found.stdout.split() == ["./bin/tool", "./project/.venv/lib"]
+    assert read.stdout == CANARY * 2
+    assert CANARY not in key.output
+    assert write.exit_code != 0
+
+
+def test_cleaning_up_leaves_nobody_whatever_they_did(environment: ExecutionEnvironment) -> None:
+    hide_away = """
+        setsid sh -c "trap '' TERM HUP INT; touch one; sleep 1000" >/dev/null 2>&1 &
+        (setsid setsid nohup sh -c 'touch two; sleep 1000' >/dev/null 2>&1 &)
+        until [ -e one ] && [ -e two ]; do sleep 0.01; done
+        kill -STOP $! ; readlink /proc/self/ns/pid
+    """
+
+    async def work(env: ExecutionEnvironment) -> str:
+        await env.start_service("trap '' TERM; sleep 1000")
+        namespace = (await env.exec_command(hide_away, timeout_ms=FAR_MS)).stdout.strip()
+        await env.delete_file("one")
+        await env.delete_file("two")
+        assert len(processes_in(namespace)) >= 4
+        return namespace
+
+    for _ in range(count(ci=3, full=50)):
+        namespace = use(environment, work)
+        assert namespace.startswith("pid:[")
+        assert processes_in(namespace) == []
+
+
+RUNNER = '''
+import asyncio, sys
+from pathlib import Path
+from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from tests.environments.places import make_walls
+
+async def main():
+    environment = SandboxedExecutionEnvironment(Path(sys.argv[1]), make_walls())
+    await environment.initialize()
+    await environment.start_service("sleep 1000")
+    command = """
+        setsid setsid sh -c 'touch ready; exec sleep 1000' >/dev/null 2>&1 &
+        until [ -e ready ]; do sleep 0.01; done
+        rm ready; readlink /proc/self/ns/pid
+    """
+    print((await environment.exec_command(command, timeout_ms=60000)).stdout.strip(), flush=True)
+    await environment.exec_command("sleep 1000", timeout_ms=1000000)
+
+asyncio.run(main())
+'''
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("stopped", [False, True], ids=["supervisor runs", "supervisor stopped"])
+def test_a_killed_runner_leaves_nobody(neutral: Path, *, stopped: bool) -> None:
+    for _ in range(count(ci=1, full=20)):
+        with subprocess.Popen(
+            [sys.executable, "-c", RUNNER, str(neutral)], stdout=subprocess.PIPE, text=True
+        ) as runner:
+            assert runner.stdout is not None
+            namespace = runner.stdout.readline().strip()
+            before = processes_in(namespace)
+            if stopped:  # so that it does not see the socket close
+                os.kill(min(before), signal.SIGSTOP)
+            runner.kill()
+        assert len(before) >= 3
+        asyncio.run(nobody_is_left(namespace))
+
+
+async def nobody_is_left(namespace: str) -> None:
+    async with asyncio.timeout(10):
+        while processes_in(namespace):
+            await asyncio.sleep(0.01)

@@ -1,0 +1,84 @@
+"""Where tools run is chosen, tried and said."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UnknownName
+from attractor.environments.choose import Choice, choose_environment, find_interpreter
+from attractor.environments.errors import NotSupported, SandboxNotStarted
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from tests.environments.places import FAR_MS, use
+
+
+def choose(kind: str, folder: Path, *, path: str | None = None) -> Choice:
+    environ = {"PATH": os.environ["PATH"] if path is None else path}
+    hide = [folder / "home"]
+    hide[0].mkdir(exist_ok=True)
+    return asyncio.run(choose_environment(kind, environ=environ, hide=hide, scratch=folder))
+
+
+def add_bwrap(folder: Path, script: str) -> str:
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "bwrap"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return str(program.parent)
+
+
+@pytest.mark.usefixtures("sandbox_allowed")
+@pytest.mark.parametrize("kind", ["auto", "bubblewrap"])
+def test_a_sandbox_is_taken_when_it_can_be_had(kind: str, tmp_path: Path, workspace: Path) -> None:
+    choice = choose(kind, tmp_path)
+    assert choice.kind == "bubblewrap"
+    assert choice.promises.guards_holdouts
+    assert choice.promises.writes_only_workspace
+    assert "sandbox (bubblewrap): only the workspace shows" in choice.sentence
+    environment = choice.make(workspace)
+    assert isinstance(environment, SandboxedExecutionEnvironment)
+    assert environment.promises() == choice.promises
+    result = use(environment, lambda env: env.exec_command("pwd", timeout_ms=FAR_MS))
+    assert result.stdout == "/workspace\n"
+
+
+def test_without_bubblewrap_tools_run_unguarded_and_that_is_said(tmp_path: Path) -> None:
+    choice = choose("auto", tmp_path, path="/nowhere")
+    assert choice.kind == "none"
+    assert choice.sentence == (
+        "Tools run unguarded, with your rights on this machine: no bwrap on PATH."
+    )
+    assert not choice.promises.guards_holdouts
+    assert isinstance(choice.make(tmp_path), LocalExecutionEnvironment)
+
+
+def test_a_sandbox_that_is_forbidden_here_is_told_with_its_own_words(tmp_path: Path) -> None:
+    path = add_bwrap(tmp_path, "echo 'bwrap: No permissions to create a new namespace' >&2; exit 1")
+    assert "No permissions" in choose("auto", tmp_path, path=path).sentence
+    with pytest.raises(SandboxNotStarted, match="No permissions") as caught:
+        choose("bubblewrap", tmp_path, path=path)
+    assert "doctor" in caught.value.hint
+
+
+def test_a_sandbox_by_name_is_not_replaced_by_none(tmp_path: Path) -> None:
+    with pytest.raises(SandboxNotStarted, match="no bwrap on PATH") as caught:
+        choose("bubblewrap", tmp_path, path="/nowhere")
+    assert "apt-get install bubblewrap" in caught.value.hint
+
+
+def test_none_is_none_where_a_sandbox_could_be_had(tmp_path: Path) -> None:
+    assert choose("none", tmp_path).kind == "none"
+
+
+def test_other_kinds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotSupported, match="landlock"):
+        choose("landlock", tmp_path)
+    with pytest.raises(UnknownName, match="bubblewarp") as caught:
+        choose("bubblewarp", tmp_path)
+    assert "bubblewrap" in caught.value.hint
+
+
+def test_an_interpreter_is_found() -> None:
+    assert os.access(find_interpreter().program, os.X_OK)

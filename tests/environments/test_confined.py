@@ -1,0 +1,252 @@
+"""Links and races do not lead out of the working folder."""
+
+import os
+import shutil
+import stat
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from attractor.environments import files
+from attractor.environments.confined import Confined
+from attractor.environments.environment import ExecutionEnvironment, GrepOptions
+from attractor.environments.errors import FileMissing, FileUnusable, NotText, PathOutside
+from tests.counts import count
+from tests.environments.places import use
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    folder = tmp_path / "outside"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "secret").write_text("hidden")
+    return folder
+
+
+@pytest.fixture
+def inside(workspace: Path) -> Confined:
+    return Confined(workspace, (str(workspace), "/workspace"))
+
+
+def read(inside: Confined, path: str) -> str:
+    return files.read_text(inside, path, offset=None, limit=None)
+
+
+@pytest.fixture(params=["whole", "folder", "relative", "chain", "through proc"])
+def planted(request: pytest.FixtureRequest, workspace: Path, outside: Path) -> str:
+    """A path in the workspace that leads to a file outside by links."""
+    (workspace / "a").mkdir()
+    links = {
+        "whole": ("a/link", str(outside / "secret"), "a/link"),
+        "folder": ("a/link", str(outside), "a/link/secret"),
+        "relative": ("a/link", "../../outside", "a/link/secret"),
+        "chain": ("b", "a/link", "b/secret"),
+        "through proc": ("a/link", f"/proc/self/root{outside}", "a/link/secret"),
+    }
+    name, target, path = links[request.param]
+    (workspace / "a/link").symlink_to(outside)
+    (workspace / name).unlink(missing_ok=True)
+    (workspace / name).symlink_to(target)
+    return path
+
+
+def test_no_file_tool_follows_a_link_out(machine: ExecutionEnvironment, planted: str) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        for doing in (
+            env.read_file(planted),
+            env.write_file(planted, "planted"),
+            env.file_exists(planted),
+            env.list_directory(planted),
+            env.glob("*", planted),
+            env.grep("hidden", planted, GrepOptions()),
+            env.exec_command("true", timeout_ms=1000, working_dir=planted),
+            env.write_file(f"{planted}/new/file", "planted"),
+        ):
+            with pytest.raises(PathOutside, match="by a link") as caught:
+                await doing
+            assert "outside/" not in caught.value.message
+        assert await env.grep("hidden", ".", GrepOptions()) == ""
+
+    use(machine, work)
+
+
+def test_nothing_outside_was_made_changed_or_removed(
+    machine: ExecutionEnvironment, planted: str, outside: Path
+) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        with suppress(FileUnusable):
+            await env.delete_file(planted)
+        with suppress(FileUnusable):
+            await env.write_file(planted, "planted")
+        assert await env.grep("hidden", ".", GrepOptions()) == ""
+
+    use(machine, work)
+    assert sorted(file.name for file in outside.iterdir()) == ["deep", "secret"]
+    assert (outside / "secret").read_text() == "hidden"
+
+
+def test_walks_do_not_enter_links(inside: Confined, workspace: Path, outside: Path) -> None:
+    (workspace / "folder").symlink_to(outside)
+    (workspace / "file").symlink_to(outside / "secret")
+    entries = files.list_directory(inside, ".", depth=9)
+    assert [(entry.name, entry.is_dir, entry.size) for entry in entries] == [
+        ("file", False, None),
+        ("folder", False, None),
+    ]
+    assert files.glob(inside, "**", ".") == []
+
+
+def test_a_link_that_stays_inside_is_followed(inside: Confined, workspace: Path) -> None:
+    (workspace / "real/deep").mkdir(parents=True)
+    (workspace / "real/file").write_text("text")
+    (workspace / "by-folder").symlink_to("real")
+    (workspace / "real/deep/up").symlink_to("../file")
+    (workspace / "absolute").symlink_to("/workspace/real/./deep/../file")
+    (workspace / "named").symlink_to(workspace / "by-folder/deep/up")
+    (workspace / "new").symlink_to("real/made/later")
+    for path in ("by-folder/file", "real/deep/up", "absolute", "named", "by-folder/deep/up"):
+        assert read(inside, path) == "text", path
+    files.write_text(inside, "absolute", "changed")
+    assert (workspace / "real/file").read_text() == "changed"
+    assert (workspace / "absolute").is_symlink()
+    (workspace / "real/made").mkdir()
+    files.write_text(inside, "new", "made")
+    assert (workspace / "real/made/later").read_text() == "made"
+    files.delete(inside, "named")
+    assert (workspace / "real/file").exists()
+
+
+def test_links_in_a_circle_end(inside: Confined, workspace: Path) -> None:
+    (workspace / "a").symlink_to("b")
+    (workspace / "b").symlink_to("a")
+    (workspace / "self").symlink_to("self/self")
+    for path in ("a", "a/x", "self", "self/x"):
+        with pytest.raises(FileUnusable, match="symbolic links"):
+            read(inside, path)
+
+
+def test_a_path_too_deep_is_refused_and_nothing_stays_open(
+    inside: Confined, workspace: Path
+) -> None:
+    before = list(Path("/dev/fd").iterdir())
+    with pytest.raises(FileUnusable, match="too many folders deep"):
+        files.write_text(inside, "/".join("d" * 1000), "text")
+    with pytest.raises(FileMissing):
+        read(inside, "no/such")
+    assert len(list(Path("/dev/fd").iterdir())) == len(before)
+
+
+def test_a_null_character_is_refused(inside: Confined) -> None:
+    with pytest.raises(FileUnusable, match="null"):
+        read(inside, "a\0b")
+
+
+class Swapper:
+    """Puts a link in place of a folder or file and back, as fast as it can, until it is stopped."""
+
+    def __init__(self, folder: Path, target: Path) -> None:
+        self._folder, self._target = folder, target
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._swap)
+
+    def __enter__(self) -> "Swapper":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join(timeout=30)
+
+    def _swap(self) -> None:
+        kept = self._folder.with_name("kept")
+        while not self._stopped.is_set():
+            self._folder.rename(kept)
+            # In between, the tools may make the folder anew.
+            with suppress(FileExistsError):
+                self._folder.symlink_to(self._target)
+            while kept.exists():
+                if self._folder.is_symlink():
+                    self._folder.unlink()
+                with suppress(OSError):
+                    kept.rename(self._folder)
+                    break
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize(("swapped", "name"), [("", "file"), ("", "deep/file"), ("file", "file")])
+def test_a_race_with_links_wins_nothing(
+    inside: Confined, workspace: Path, outside: Path, swapped: str, name: str
+) -> None:
+    for root, text in ((workspace / "a", "open"), (outside, "hidden")):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    path = f"a/{name}"
+    doings: list[Callable[[], object]] = [
+        lambda: read(inside, path),
+        lambda: files.write_text(inside, path, "open"),
+        lambda: files.write_text(inside, f"{path}-new", "open"),
+        lambda: files.delete(inside, f"{path}-new"),
+        lambda: files.glob(inside, "**", "."),
+        lambda: [entry.name for entry in files.list_directory(inside, "a", depth=3)],
+    ]
+    before = sorted(outside.rglob("*"))
+    done = refused = 0
+    with Swapper(workspace / "a" / swapped, outside / swapped):
+        for attempt in range(count(ci=3000, full=100_000)):
+            try:
+                told = doings[attempt % len(doings)]()
+            except FileUnusable:
+                refused += 1
+            else:
+                done += 1
+                assert "hidden" not in str(told)
+                assert "secret" not in str(told)
+    assert done > 0
+    assert refused > 0
+    assert (outside / name).read_text() == "hidden"
+    assert sorted(outside.rglob("*")) == before
+
+
+def test_a_file_replaced_by_a_link_after_the_look_is_not_followed(
+    inside: Confined, workspace: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "secret").write_text("open")
+    look = os.readlink
+
+    def look_then_swap(name: str, *, dir_fd: int | None = None) -> str:
+        try:
+            return look(name, dir_fd=dir_fd)
+        finally:
+            (workspace / "secret").unlink(missing_ok=True)
+            (workspace / "secret").symlink_to(outside / "secret")
+
+    monkeypatch.setattr(os, "readlink", look_then_swap)
+    with pytest.raises(FileUnusable, match="symbolic links"):
+        read(inside, "secret")
+    (workspace / "secret").unlink()
+    with pytest.raises(NotText):
+        files.write_text(inside, "secret", "planted")
+    assert (outside / "secret").read_text() == "hidden"
+
+
+def test_a_folder_replaced_by_a_link_after_the_look_is_not_entered(
+    inside: Confined, workspace: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "folder").mkdir()
+    look = os.stat
+
+    def look_then_swap(
+        name: str, *, dir_fd: int | None = None, follow_symlinks: bool = True
+    ) -> os.stat_result:
+        found = look(name, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+        if name == "folder" and stat.S_ISDIR(found.st_mode):
+            (workspace / "folder").rmdir()
+            (workspace / "folder").symlink_to(outside)
+        return found
+
+    monkeypatch.setattr(os, "stat", look_then_swap)
+    found = files.list_directory(inside, ".", depth=5)
+    assert [entry.name for entry in found] == ["folder"]

@@ -1,0 +1,441 @@
+"""What every environment does alike: files in memory too, commands where there is a machine."""
+
+import asyncio
+import socket
+import urllib.request
+
+import pytest
+
+from attractor.base.errors import AttractorError, UsageError
+from attractor.environments.environment import DirEntry, ExecutionEnvironment, GrepOptions, Service
+from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, PathOutside
+from tests.environments.places import FAR_MS, run, use
+
+# A dead process keeps its number until its parent looks, which takes some their time.
+LIVES = "grep -qs '^State:.[RSDT]' /proc/{}/status"
+SERVER = """
+import http.server
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b"from a service")
+server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "one\ntwo", "one\r\ntwo\r\n", "\ufeffgrüße 🐍\n", "a\x0bb\x85c\u2028d\n"]
+)
+def test_a_file_is_read_as_it_was_written(environment: ExecutionEnvironment, text: str) -> None:
+    async def work(env: ExecutionEnvironment) -> str:
+        await env.write_file("a/b/c.txt", "before")
+        await env.write_file("a/b/c.txt", text)
+        return await env.read_file("a/b/c.txt")
+
+    assert use(environment, work) == text
+
+
+@pytest.mark.parametrize(
+    ("offset", "limit", "lines"),
+    [
+        (None, None, "1\n2\n3"),
+        (1, 2, "1\n2\n"),
+        (3, None, "3"),
+        (2, 99, "2\n3"),
+        (4, 1, ""),
+        (1, 0, ""),
+    ],
+)
+def test_lines_are_counted_from_one(
+    environment: ExecutionEnvironment, offset: int | None, limit: int | None, lines: str
+) -> None:
+    async def work(env: ExecutionEnvironment) -> str:
+        await env.write_file("x", "1\n2\n3")
+        return await env.read_file("x", offset=offset, limit=limit)
+
+    assert use(environment, work) == lines
+
+
+def test_a_line_before_the_first_is_refused(environment: ExecutionEnvironment) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        await env.write_file("x", "1\n")
+        with pytest.raises(UsageError, match="no line 0"):
+            await env.read_file("x", offset=0)
+
+    use(environment, work)
+
+
+def test_absolute_paths_of_the_working_folder_are_understood(
+    environment: ExecutionEnvironment,
+) -> None:
+    async def work(env: ExecutionEnvironment) -> list[str]:
+        folder = env.working_directory()
+        await env.write_file(f"{folder}/x/y", "text")
+        names = [f"{folder}/x/y", "/workspace/x/y", "./x//y", "x/./y"]
+        assert await env.glob(f"{folder}/x/*") == ["x/y"]
+        return [await env.read_file(name) for name in names]
+
+    assert set(use(environment, work)) == {"text"}
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "a/../x", "/etc/passwd", "/workspaces/x"])
+def test_paths_outside_are_refused_by_every_file_tool(
+    environment: ExecutionEnvironment, path: str
+) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        await env.write_file("a/x", "text")
+        for doing in (
+            env.read_file(path),
+            env.write_file(path, "text"),
+            env.delete_file(path),
+            env.file_exists(path),
+            env.list_directory(path),
+            env.glob("*", path),
+            env.grep("x", path, GrepOptions()),
+        ):
+            with pytest.raises(PathOutside) as caught:
+                await doing
+            assert caught.value.hint
+
+    use(environment, work)
+
+
+def test_what_is_not_there_is_said_to_be_missing(environment: ExecutionEnvironment) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        for doing in (
+            env.read_file("no/such"),
+            env.delete_file("no/such"),
+            env.list_directory("no/such"),
+            env.glob("*", "no/such"),
+            env.grep("x", "no/such", GrepOptions()),
+        ):
+            with pytest.raises(FileMissing, match="no/such"):
+                await doing
+
+    use(environment, work)
+
+
+def test_a_folder_is_no_file_and_a_file_no_folder(environment: ExecutionEnvironment) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        await env.write_file("folder/file", "text")
+        for doing in (
+            env.read_file("folder"),
+            env.write_file("folder", "text"),
+            env.delete_file("folder"),
+            env.write_file(".", "text"),
+            env.write_file("folder/file/below", "text"),
+            env.list_directory("folder/file"),
+        ):
+            with pytest.raises(FileUnusable):
+                await doing
+        assert await env.read_file("folder/file") == "text"
+
+    use(environment, work)
+
+
+def test_a_deleted_file_is_gone_and_its_folder_is_not_asked_for(
+    environment: ExecutionEnvironment,
+) -> None:
+    async def work(env: ExecutionEnvironment) -> list[bool]:
+        await env.write_file("a/x", "text")
+        await env.write_file("a/y", "text")
+        await env.delete_file("a/x")
+        return [await env.file_exists(name) for name in ("a/x", "a/y", "a", ".", "a/y/z", "b")]
+
+    assert use(environment, work) == [False, True, True, True, False, False]
+
+
+def test_half_a_character_is_refused_and_the_old_file_stays(
+    environment: ExecutionEnvironment,
+) -> None:
+    async def work(env: ExecutionEnvironment) -> str:
+        await env.write_file("x", "old")
+        with pytest.raises(FileUnusable, match="surrogate"):
+            await env.write_file("x", "new \ud800")
+        return await env.read_file("x")
+
+    assert use(environment, work) == "old"
+
+
+def test_a_folder_is_listed_sorted_and_as_deep_as_asked(environment: ExecutionEnvironment) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        for name in ("b/c/d", "a", "b/a", ".hidden"):
+            await env.write_file(name, "four")
+        flat = [
+            DirEntry(".hidden", False, 4),
+            DirEntry("a", False, 4),
+            DirEntry("b", True, None),
+        ]
+        assert list(await env.list_directory(".")) == flat
+        names = [entry.name for entry in await env.list_directory(".", depth=2)]
+        assert names == [".hidden", "a", "b", "b/a", "b/c"]
+        assert [entry.name for entry in await env.list_directory("b", depth=9)] == ["a", "c", "c/d"]
+        with pytest.raises(UsageError):
+            await env.list_directory(".", depth=0)
+
+    use(environment, work)
+
+
+def test_a_pattern_finds_files_the_newest_first(environment: ExecutionEnvironment) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        for name in ("a.py", "src/b.py", "src/deep/c.py", "src/deep/d.txt", ".git/e.py"):
+            await env.write_file(name, "text")
+        assert set(await env.glob("**/*.py")) >= {"a.py", "src/b.py", "src/deep/c.py"}
+        assert list(await env.glob("*.py")) == ["a.py"]
+        assert set(await env.glob("src/**")) == {"src/b.py", "src/deep/c.py", "src/deep/d.txt"}
+        assert list(await env.glob("*/?.txt", "src")) == ["src/deep/d.txt"]
+        assert list(await env.glob("no such")) == []
+        for newest in ("a.py", "src/b.py", "a.py"):
+            # A clock of files is coarse: written again until it shows.
+            for _ in range(1000):
+                await env.write_file(newest, "again")
+                if (await env.glob("**/*.py"))[0] == newest:
+                    break
+            else:
+                pytest.fail(f"{newest} does not come first")
+
+    use(environment, work)
+
+
+def test_lines_that_match_are_found_with_their_places(environment: ExecutionEnvironment) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        await env.write_file("src/a.py", "one\nTwo three\n")
+        await env.write_file("b.txt", "two\ntwo\n")
+
+        async def grep(pattern: str, path: str, options: GrepOptions | None = None) -> list[str]:
+            found = await env.grep(pattern, path, options or GrepOptions())
+            return found.splitlines()
+
+        assert await grep("[tT]wo", ".") == ["b.txt:1:two", "b.txt:2:two", "src/a.py:2:Two three"]
+        assert await grep("TWO", "src", GrepOptions(ignore_case=True)) == ["src/a.py:2:Two three"]
+        assert await grep("two", "src") == []
+        assert await grep("o", ".", GrepOptions(glob="*.py")) == [
+            "src/a.py:1:one",
+            "src/a.py:2:Two three",
+        ]
+        assert await grep("two", "b.txt", GrepOptions(max_results=1)) == ["b.txt:1:two"]
+        assert await grep("^-{0}two$", "b.txt") == ["b.txt:1:two", "b.txt:2:two"]
+        with pytest.raises(InvalidPattern, match="not a regular expression"):
+            await grep("(", ".")
+
+    use(environment, work)
+
+
+def test_a_command_is_told_apart_by_its_streams_and_its_exit_code(
+    machine: ExecutionEnvironment,
+) -> None:
+    said, failed, killed, unread = run(
+        machine, "echo out; echo err >&2", "exit 7", "kill -9 $$", "cat; echo 'no input'"
+    )
+    assert (said.stdout, said.stderr, said.exit_code) == ("out\n", "err\n", 0)
+    assert (failed.exit_code, failed.timed_out) == (7, False)
+    assert killed.exit_code == -9
+    assert unread.stdout == "no input\n"
+
+
+def test_a_command_runs_in_the_folder_and_with_the_variables_asked_for(
+    machine: ExecutionEnvironment,
+) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        await env.write_file("a folder/x", "text")
+        at_home = await env.exec_command("pwd", timeout_ms=FAR_MS)
+        assert at_home.stdout.strip() == env.working_directory()
+        below = await env.exec_command(
+            'cat x; echo "$GREETING"',
+            timeout_ms=FAR_MS,
+            working_dir="/workspace/a folder",
+            env_vars={"GREETING": "hello $HOME"},
+        )
+        assert below.stdout == "texthello $HOME\n"
+        for missing in ("..", "no such", "a folder/x"):
+            with pytest.raises(FileUnusable):
+                await env.exec_command("true", timeout_ms=FAR_MS, working_dir=missing)
+
+    use(machine, work)
+
+
+def test_no_key_reaches_a_command(machine: ExecutionEnvironment) -> None:
+    (result,) = run(machine, "env")
+    assert "PATH=" in result.stdout
+    assert "never-to-be-seen" not in result.stdout
+
+
+def test_a_command_whose_time_is_up_is_ended_with_all_it_started(
+    machine: ExecutionEnvironment,
+) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        command = "sleep 1000 & echo $!; trap 'echo asked; exit 3' TERM; wait"
+        result = await env.exec_command(command, timeout_ms=300)
+        child = result.stdout.split()[0]
+        assert result.timed_out
+        assert (result.stdout.split()[1], result.exit_code) == ("asked", 3)
+        left = await env.exec_command(LIVES.format(child), timeout_ms=FAR_MS)
+        assert left.exit_code != 0
+
+    use(machine, work)
+
+
+def test_what_a_command_leaves_in_its_group_ends_with_it(machine: ExecutionEnvironment) -> None:
+    ended, left = run(machine, "sleep 1000 & echo $! >child", LIVES.format("$(cat child)"))
+    assert (ended.exit_code, ended.timed_out) == (0, False)
+    assert left.exit_code != 0
+
+
+def test_who_left_the_group_and_holds_the_pipe_is_not_waited_for(
+    machine: ExecutionEnvironment,
+) -> None:
+    ended, cleared = run(
+        machine, "setsid sleep 1000 & echo $! >child; echo done", "kill -9 $(cat child)"
+    )
+    assert ended.stdout == "done\n"
+    assert ended.duration_ms < 10_000
+    assert cleared.exit_code == 0
+
+
+def test_much_output_is_kept_to_its_two_ends(machine: ExecutionEnvironment) -> None:
+    (result,) = run(machine, "echo first; yes | head -c 3000000; echo last")
+    assert result.stdout.startswith("first\n")
+    assert result.stdout.endswith("last\n")
+    assert len(result.stdout) < 3000
+    assert result.stdout_omitted == 3_000_000 + len("first\nlast\n") - 2000
+
+
+def test_a_cancelled_command_is_ended(machine: ExecutionEnvironment) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        doing = asyncio.create_task(
+            env.exec_command("echo $$ >leader; exec sleep 1000", timeout_ms=FAR_MS)
+        )
+        async with asyncio.timeout(30):
+            while not await env.file_exists("leader") or not await env.read_file("leader"):
+                await asyncio.sleep(0.01)
+        doing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await doing
+        left = await env.exec_command(LIVES.format("$(cat leader)"), timeout_ms=FAR_MS)
+        assert left.exit_code != 0
+
+    use(machine, work)
+
+
+def test_many_commands_run_at_the_same_time(machine: ExecutionEnvironment) -> None:
+    async def work(env: ExecutionEnvironment) -> list[str]:
+        commands = [f"echo {number}; exit {number}" for number in range(20)]
+        doing = [env.exec_command(one, timeout_ms=FAR_MS) for one in commands]
+        results = await asyncio.gather(*doing)
+        assert [one.exit_code for one in results] == list(range(20))
+        return [one.stdout for one in results]
+
+    assert use(machine, work) == [f"{number}\n" for number in range(20)]
+
+
+async def first_line(service: Service) -> str:
+    said = b""
+    async with asyncio.timeout(30):
+        async for piece in service.output():
+            said += piece
+            if b"\n" in said:
+                return said.decode().splitlines()[0]
+    return said.decode()
+
+
+def fetch(address: str) -> str:
+    with urllib.request.urlopen(f"http://{address}/", timeout=30) as answer:
+        return answer.read().decode()
+
+
+def test_a_service_goes_on_and_its_port_can_be_reached(machine: ExecutionEnvironment) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        await env.write_file("server.py", SERVER)
+        service = await env.start_service("exec python3 server.py 2>/dev/null")
+        port = int(await first_line(service))
+        assert (await env.exec_command("true", timeout_ms=FAR_MS)).exit_code == 0
+        async with env.reach(port) as address:
+            for _ in range(3):
+                assert await asyncio.to_thread(fetch, address) == "from a service"
+        assert await service.stop() == -15
+        assert await service.stop() == -15
+        async with env.reach(port) as address:
+            with pytest.raises(OSError, match=r".+"):
+                await asyncio.to_thread(fetch, address)
+
+    use(machine, work)
+
+
+def test_a_service_that_ends_gives_all_it_printed_and_its_code(
+    machine: ExecutionEnvironment,
+) -> None:
+    async def work(env: ExecutionEnvironment) -> tuple[bytes, int]:
+        service = await env.start_service(
+            "echo $NAME; echo two >&2; exit 4", env_vars={"NAME": "1"}
+        )
+        async with asyncio.timeout(30):
+            said = b"".join([piece async for piece in service.output()])
+        return said, await service.stop()
+
+    assert use(machine, work) == (b"1\ntwo\n", 4)
+
+
+def test_a_service_that_goes_on_ends_with_its_environment(machine: ExecutionEnvironment) -> None:
+    async def work() -> None:
+        await machine.initialize()
+        service = await machine.start_service("echo ready; trap '' TERM; sleep 1000")
+        assert await first_line(service) == "ready"
+        await machine.cleanup()
+        async with asyncio.timeout(10):
+            assert b"".join([piece async for piece in service.output()]) == b""
+            assert await service.stop() != 0
+        await machine.cleanup()
+
+    asyncio.run(work())
+
+
+def test_an_address_outside_can_be_offered_inside(machine: ExecutionEnvironment) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said = await reader.readline()
+        writer.write(b"heard " + said)
+        await writer.drain()
+        writer.close()
+
+    async def work(env: ExecutionEnvironment) -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            port = free_port()
+            address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            talk = f"exec 3<>/dev/tcp/127.0.0.1/{port} && echo hello >&3 && cat <&3"
+            async with env.offer(port, address):
+                for _ in range(2):
+                    result = await env.exec_command(talk, timeout_ms=FAR_MS)
+                    assert result.stdout == "heard hello\n"
+                with pytest.raises(AttractorError, match=str(port)):
+                    async with env.offer(port, address):
+                        pass
+            assert (await env.exec_command(talk, timeout_ms=FAR_MS)).exit_code != 0
+
+    use(machine, work)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+def test_cleaning_up_is_harmless_when_repeated(environment: ExecutionEnvironment) -> None:
+    async def work() -> None:
+        await environment.cleanup()
+        await environment.initialize()
+        await environment.write_file("x", "text")
+        await environment.cleanup()
+        await environment.cleanup()
+        # And it can be made ready again.
+        await environment.initialize()
+        assert await environment.read_file("x") == "text"
+        await environment.cleanup()
+
+    asyncio.run(work())
+
+
+def test_an_environment_says_where_it_is(environment: ExecutionEnvironment) -> None:
+    assert environment.working_directory().startswith("/")
+    assert environment.platform() in {"linux", "darwin", "windows", "wasm"}
+    assert environment.os_version()

@@ -1,0 +1,160 @@
+"""What files the tools take and leave, beyond what every environment does alike."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from attractor.base.errors import FileTrouble
+from attractor.environments import files
+from attractor.environments.confined import Confined
+from attractor.environments.errors import FileUnusable, NotText
+
+
+@pytest.fixture
+def inside(workspace: Path) -> Confined:
+    return Confined(workspace, ("/workspace",))
+
+
+def read(inside: Confined, path: str) -> str:
+    return files.read_text(inside, path, offset=None, limit=None)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+@given(text=TEXTS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_text_comes_back(inside: Confined, text: str) -> None:
+    files.write_text(inside, "file", text)
+    assert read(inside, "file") == text
+
+
+@given(text=TEXTS, size=st.integers(1, 5))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_lines_of_a_file_make_up_the_file(inside: Confined, text: str, size: int) -> None:
+    files.write_text(inside, "file", text)
+    starts = range(1, text.count("\n") + 2, size)
+    parts = [files.read_text(inside, "file", offset=start, limit=size) for start in starts]
+    assert "".join(parts) == text
+    assert all(part.count("\n") <= size for part in parts)
+
+
+@pytest.mark.parametrize("data", [b"a\0b", b"caf\xe9", b"\xff\xfe"])
+def test_what_is_no_text_is_refused_rather_than_changed(
+    inside: Confined, workspace: Path, data: bytes
+) -> None:
+    (workspace / "file").write_bytes(data)
+    with pytest.raises(NotText, match="file"):
+        read(inside, "file")
+
+
+def test_a_pipe_or_a_socket_is_refused_at_once(inside: Confined, workspace: Path) -> None:
+    os.mkfifo(workspace / "pipe")
+    # The path of a socket may have no more than 108 characters.
+    folder = os.open(workspace, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(f"/proc/self/fd/{folder}/socket")
+        for name in ("pipe", "socket"):
+            with pytest.raises(FileUnusable):
+                read(inside, name)
+            with pytest.raises(NotText):
+                files.write_text(inside, name, "text")
+    os.close(folder)
+
+
+def test_a_file_too_large_is_refused(inside: Confined, workspace: Path) -> None:
+    with (workspace / "large").open("wb") as large:
+        large.truncate(files.LARGEST_READ + 1)
+    with pytest.raises(FileUnusable, match="larger than") as caught:
+        read(inside, "large")
+    assert "sed" in caught.value.hint
+
+
+def test_a_written_file_keeps_its_permissions_and_a_new_one_has_the_usual(
+    inside: Confined, workspace: Path
+) -> None:
+    script = workspace / "script"
+    script.write_text("old")
+    script.chmod(0o750)
+    files.write_text(inside, "script", "new")
+    files.write_text(inside, "other", "new")
+    (workspace / "usual").write_text("new")
+    assert stat.S_IMODE(script.stat().st_mode) == 0o750
+    assert (workspace / "other").stat().st_mode == (workspace / "usual").stat().st_mode
+
+
+def test_a_file_is_replaced_whole_and_its_other_names_keep_the_old(
+    inside: Confined, workspace: Path
+) -> None:
+    (workspace / "file").write_text("old")
+    (workspace / "twin").hardlink_to(workspace / "file")
+    with (workspace / "file").open() as reader:
+        files.write_text(inside, "file", "new")
+        assert reader.read() == "old"
+    assert (workspace / "twin").read_text() == "old"
+    assert {file.name for file in workspace.iterdir()} == {"file", "twin"}
+
+
+def test_a_name_too_long_is_the_callers_fault(inside: Confined) -> None:
+    with pytest.raises(FileUnusable, match="too long") as caught:
+        files.write_text(inside, "x" * 300, "text")
+    assert caught.value.hint == "choose a shorter name"
+
+
+def test_no_file_descriptor_left_is_trouble_of_the_machine(inside: Confined) -> None:
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(FileTrouble, match="open files"):
+            read(inside, "file")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_names_that_are_no_text_can_be_listed(inside: Confined, workspace: Path) -> None:
+    (workspace / os.fsdecode(b"caf\xe9")).touch()
+    names = [entry.name for entry in files.list_directory(inside, ".", depth=1)]
+    assert names == ["caf\ufffd"]
+    assert files.glob(inside, "caf?", ".") == ["caf\ufffd"]
+
+
+def test_a_folder_closed_to_us_is_left_out(inside: Confined, workspace: Path) -> None:
+    (workspace / "closed").mkdir(mode=0)
+    (workspace / "file").touch()
+    assert "file" in files.glob(inside, "**", ".")
+
+
+def test_folders_are_nested_as_deep_as_somebody_likes(inside: Confined, workspace: Path) -> None:
+    folder = os.open(workspace, os.O_RDONLY)
+    for _ in range(1000):
+        os.mkdir("d", dir_fd=folder)
+        below = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    (workspace / "file").touch()
+    assert files.glob(inside, "**/file", ".") == ["file"]
+    assert len(files.list_directory(inside, ".", depth=5000)) <= 1001
+
+
+def test_too_many_names_are_refused_with_a_hint(
+    inside: Confined, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_NAMES", 3)
+    for number in range(4):
+        (workspace / str(number)).touch()
+    with pytest.raises(FileUnusable, match="more than 3 names"):
+        files.list_directory(inside, ".", depth=1)
+
+
+def test_the_newest_come_first(inside: Confined, workspace: Path) -> None:
+    for name, time in (("b", 2), ("c", 3), ("a", 2), ("d", 1)):
+        (workspace / name).touch()
+        os.utime(workspace / name, (time, time))
+    assert files.glob(inside, "?", ".") == ["c", "a", "b", "d"]

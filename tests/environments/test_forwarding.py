@@ -1,0 +1,107 @@
+"""Connections are carried both ways, to their ends."""
+
+import asyncio
+import socket
+from contextlib import suppress
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.environments.errors import PortUnusable
+from attractor.environments.forwarding import LOOPBACK, Address, forwarded, listen
+
+
+def new_socket() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+
+def port_of(listener: socket.socket) -> int:
+    return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("localhost:80", Address("localhost", 80)), ("[::1]:65535", Address("::1", 65535))],
+)
+def test_an_address_is_read(text: str, address: Address) -> None:
+    assert Address.parse(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "80", ":80", "host:", "host:0", "host:65536", "h:x", "h:²"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no address"):
+        Address.parse(text)
+
+
+async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    said = await reader.read()  # to the end: half a connection must be handed on
+    writer.write(said.upper())
+    await writer.drain()
+    writer.close()
+
+
+async def ask(port: int, said: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection(LOOPBACK, port)
+    writer.write(said)
+    writer.write_eof()
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+def test_many_connections_are_carried_whole_at_the_same_time() -> None:
+    async def work() -> None:
+        server = await asyncio.start_server(shout, LOOPBACK, 0)
+        listener = listen(new_socket(), 0)
+        async with server:
+            connect = Address(LOOPBACK, port_of(server.sockets[0])).connect
+            async with forwarded(listener, connect), asyncio.timeout(30):
+                texts = [bytes([97 + number]) * 300_000 for number in range(10)]
+                told = await asyncio.gather(*(ask(port_of(listener), one) for one in texts))
+                assert told == [one.upper() for one in texts]
+
+    asyncio.run(work())
+
+
+def test_where_nobody_listens_the_connection_is_reset() -> None:
+    async def work() -> None:
+        with new_socket() as unused:
+            unused.bind((LOOPBACK, 0))
+            listener = listen(new_socket(), 0)
+            async with forwarded(listener, Address(LOOPBACK, port_of(unused)).connect):
+                for _ in range(2):
+                    with pytest.raises(ConnectionError):
+                        assert await ask(port_of(listener), b"x") == b"reset", "closed, not reset"
+
+    asyncio.run(work())
+
+
+def test_at_the_end_connections_are_closed_and_the_port_is_free() -> None:
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def work() -> None:
+        server = await asyncio.start_server(hold, LOOPBACK, 0)
+        listener = listen(new_socket(), 0)
+        port = port_of(listener)
+        async with server, asyncio.timeout(30):
+            async with forwarded(listener, Address(LOOPBACK, port_of(server.sockets[0])).connect):
+                reader, writer = await asyncio.open_connection(LOOPBACK, port)
+                writer.write(b"x")
+                await writer.drain()
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
+            listen(new_socket(), port).close()
+
+    asyncio.run(work())
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with listen(new_socket(), 0) as taken:
+        with pytest.raises(PortUnusable, match=str(port_of(taken))):
+            listen(new_socket(), port_of(taken))
+        with pytest.raises(PortUnusable):
+            listen(new_socket(), 70_000)

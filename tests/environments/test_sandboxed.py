@@ -1,0 +1,201 @@
+"""What only a sandbox does: its start, its loss, its two Pythons, the sockets it hands out."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.environments.bubblewrap import Interpreter
+from attractor.environments.environment import ExecutionEnvironment, GrepOptions
+from attractor.environments.errors import SandboxLost, SandboxNotStarted
+from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from tests.counts import count
+from tests.environments.places import FAR_MS, make_walls, processes_in, run, use
+
+PR_SET_CHILD_SUBREAPER = 36
+
+pytestmark = pytest.mark.usefixtures("sandbox_allowed")
+
+
+@pytest.fixture
+def environment(workspace: Path) -> SandboxedExecutionEnvironment:
+    return SandboxedExecutionEnvironment(workspace, make_walls())
+
+
+def test_before_the_start_and_after_the_end_nothing_runs(
+    environment: SandboxedExecutionEnvironment,
+) -> None:
+    async def work() -> None:
+        with pytest.raises(UsageError, match="does not run") as caught:
+            await environment.exec_command("true", timeout_ms=FAR_MS)
+        assert "initialize()" in caught.value.hint
+        with pytest.raises(UsageError):
+            await environment.start_service("true")
+
+    asyncio.run(work())
+    use(environment, lambda env: env.exec_command("true", timeout_ms=FAR_MS))
+    asyncio.run(work())
+
+
+def test_starts_and_ends_leave_no_descriptor_and_no_process(
+    environment: SandboxedExecutionEnvironment,
+) -> None:
+    async def work(env: ExecutionEnvironment) -> str:
+        service = await env.start_service("echo one; sleep 1000")
+        async for piece in service.output():
+            assert piece == b"one\n"
+            break
+        async with env.reach(80), env.offer(8080, "127.0.0.1:1"):
+            result = await env.exec_command("readlink /proc/self/ns/pid", timeout_ms=FAR_MS)
+        return result.stdout.strip()
+
+    namespaces = [use(environment, work)]
+    before = len(list(Path("/dev/fd").iterdir()))
+    namespaces += [use(environment, work) for _ in range(count(ci=3, full=30))]
+    assert len(list(Path("/dev/fd").iterdir())) == before
+    assert [processes_in(one) for one in namespaces] == [[]] * len(namespaces)
+
+
+def test_a_sandbox_that_is_killed_is_told_as_lost(
+    environment: SandboxedExecutionEnvironment,
+) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        told = await env.exec_command("readlink /proc/self/ns/pid", timeout_ms=FAR_MS)
+        first = min(processes_in(told.stdout.strip()))
+        service = await env.start_service("sleep 1000")
+        doing = asyncio.create_task(env.exec_command("sleep 1000", timeout_ms=FAR_MS))
+        await asyncio.sleep(0)
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(SandboxLost, match="ended before"):
+            await doing
+        assert await service.stop() == -signal.SIGKILL
+        with pytest.raises(SandboxLost):
+            await env.exec_command("true", timeout_ms=FAR_MS)
+
+    use(environment, work)
+
+
+@pytest.fixture
+def orphanage() -> Iterator[Callable[[], list[str]]]:
+    """Take in the orphans of this process, and tell of all its children."""
+    control = ctypes.CDLL(None).prctl
+    thread = Path(f"/proc/self/task/{threading.get_native_id()}/children")
+    control(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    yield lambda: thread.read_text().split()
+    control(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def test_a_sandbox_given_up_while_it_starts_leaves_nothing(
+    environment: SandboxedExecutionEnvironment, orphanage: Callable[[], list[str]]
+) -> None:
+    async def work(moment: float) -> None:
+        starting = asyncio.create_task(environment.initialize())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(moment):
+                await asyncio.shield(starting)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await environment.cleanup()
+
+    asyncio.run(work(60))
+    opened, children = len(list(Path("/dev/fd").iterdir())), orphanage()
+    trials = count(ci=20, full=300)
+    for trial in range(trials):
+        asyncio.run(work(0.04 * trial / trials))
+    assert len(list(Path("/dev/fd").iterdir())) == opened
+    assert orphanage() == children
+
+
+def test_the_python_we_run_on_serves_as_well_as_the_systems(workspace: Path) -> None:
+    ours = Interpreter(str(Path(sys.executable).resolve()), (Path(sys.base_prefix),))
+    walls = replace(make_walls(), python=ours)
+
+    async def work(env: ExecutionEnvironment) -> None:
+        await env.write_file("x", "needle\n")
+        assert await env.grep("needle", ".", GrepOptions()) == "x:1:needle\n"
+        assert (await env.exec_command("exit 3", timeout_ms=FAR_MS)).exit_code == 3
+
+    use(SandboxedExecutionEnvironment(workspace, walls), work)
+
+
+@pytest.mark.parametrize("python", ["/usr/bin/false", "/no/such/python"])
+def test_a_sandbox_without_its_supervisor_is_not_started(workspace: Path, python: str) -> None:
+    walls = replace(make_walls(), python=Interpreter(python))
+    with pytest.raises(SandboxNotStarted, match="no sandbox could be made"):
+        run(SandboxedExecutionEnvironment(workspace, walls), "true")
+
+
+def test_a_sandbox_by_a_program_that_is_missing_is_not_started(workspace: Path) -> None:
+    walls = replace(make_walls(), bubblewrap="/no/such/bwrap")
+    with pytest.raises(SandboxNotStarted, match="/no/such/bwrap"):
+        run(SandboxedExecutionEnvironment(workspace, walls), "true")
+
+
+def test_a_command_too_long_is_refused_and_the_sandbox_goes_on(
+    environment: SandboxedExecutionEnvironment,
+) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        with pytest.raises(UsageError, match="too long"):
+            await env.exec_command(f": {'x' * 1_000_000}", timeout_ms=FAR_MS)
+        argument = await env.exec_command(f": {'x' * 140_000}", timeout_ms=FAR_MS)
+        assert argument.exit_code == 127
+        assert "too long" in argument.stderr
+        assert (await env.exec_command(f": {'x' * 120_000}", timeout_ms=FAR_MS)).exit_code == 0
+
+    use(environment, work)
+
+
+def test_a_service_on_the_other_loopback_can_be_reached(
+    environment: SandboxedExecutionEnvironment,
+) -> None:
+    server = (
+        "import socket; s = socket.create_server(('::1', 8080), family=socket.AF_INET6);"
+        "print(1, flush=True); c, _ = s.accept(); c.sendall(b'six'); c.close()"
+    )
+
+    async def work(env: ExecutionEnvironment) -> bytes:
+        service = await env.start_service(f'exec python3 -c "{server}"')
+        async for _ in service.output():
+            break
+        async with env.reach(8080) as address, asyncio.timeout(30):
+            reader, writer = await asyncio.open_connection(*address.split(":"))
+            try:
+                return await reader.read()
+            finally:
+                writer.close()
+
+    assert use(environment, work) == b"six"
+
+
+def test_a_low_port_can_be_offered_inside(environment: SandboxedExecutionEnvironment) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        async with env.offer(80, "127.0.0.1:1"):
+            listens = await env.exec_command("grep -c ':0050 ' /proc/net/tcp", timeout_ms=FAR_MS)
+        assert listens.stdout == "1\n"
+
+    use(environment, work)
+
+
+def test_files_are_the_same_inside_and_outside(
+    environment: SandboxedExecutionEnvironment, workspace: Path
+) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        await env.write_file("from-outside", "1")
+        result = await env.exec_command(
+            "cat from-outside; echo 2 >from-inside; mkdir deep", timeout_ms=FAR_MS
+        )
+        assert result.stdout == "1"
+        assert await env.read_file("/workspace/from-inside") == "2\n"
+
+    use(environment, work)
+    owners = {file.stat().st_uid for file in workspace.iterdir()}
+    assert owners == {os.getuid()}

@@ -1,0 +1,89 @@
+"""Searching with ripgrep and without finds the same."""
+
+import asyncio
+import shutil
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.processes import ExecResult, run_process
+from attractor.environments.environment import GrepOptions
+from attractor.environments.errors import FileUnusable, InvalidPattern
+from attractor.environments.searching import Searcher
+
+
+@pytest.fixture(params=["ripgrep", "python"])
+def searcher(request: pytest.FixtureRequest) -> Searcher:
+    if request.param == "python":
+        return Searcher(sys.executable, None)
+    found = shutil.which("rg")
+    if not found:
+        pytest.skip("ripgrep is not installed")
+    return Searcher(sys.executable, found)
+
+
+def grep(
+    searcher: Searcher, folder: Path, pattern: str, path: str = ".", options: str = ""
+) -> list[str]:
+    async def execute(command: str) -> ExecResult:
+        return await run_process(
+            ["/bin/bash", "-c", command], cwd=folder, env={}, timeout=timedelta(seconds=30)
+        )
+
+    asked = GrepOptions(glob=options)
+    return asyncio.run(searcher.grep(pattern, path, asked, execute)).splitlines()
+
+
+def test_hidden_and_ignored_files_are_searched_binary_ones_and_git_are_not(
+    searcher: Searcher, tmp_path: Path
+) -> None:
+    seen = ["-dash", ".hidden", "a b'c", "ignored"]
+    for name in (*seen, ".git/config", "sub/.git/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("needle\n")
+    (tmp_path / ".gitignore").write_text("ignored\n")
+    (tmp_path / "binary").write_bytes(b"\0needle\n")
+    found = grep(searcher, tmp_path, "needle")
+    assert sorted(found) == sorted(
+        f"{n}:1:needle" for n in ("-dash", ".hidden", "a b'c", "ignored")
+    )
+
+
+def test_a_glob_with_a_folder_counts_from_the_working_folder(
+    searcher: Searcher, tmp_path: Path
+) -> None:
+    for name in ("a/x.py", "b/x.py", "x.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("needle\n")
+    assert grep(searcher, tmp_path, "needle", options="a/*.py") == ["a/x.py:1:needle"]
+    assert len(grep(searcher, tmp_path, "needle", options="x.*")) == 3
+    assert grep(searcher, tmp_path, "needle", "b") == ["b/x.py:1:needle"]
+
+
+def test_a_long_line_is_cut(searcher: Searcher, tmp_path: Path) -> None:
+    (tmp_path / "long").write_text("needle" + "x" * 100_000)
+    (line,) = grep(searcher, tmp_path, "needle")
+    assert 500 <= len(line) < 700
+
+
+def test_a_pattern_that_is_none_is_told_with_its_fault(searcher: Searcher, tmp_path: Path) -> None:
+    with pytest.raises(InvalidPattern, match=r"'a\(' is not a regular expression: .+"):
+        grep(searcher, tmp_path, "a(")
+
+
+def test_a_search_that_takes_for_ever_is_ended() -> None:
+    async def execute(command: str) -> ExecResult:
+        return ExecResult("", "", -15, timed_out=True, duration_ms=30_000)
+
+    with pytest.raises(FileUnusable, match="took longer"):
+        asyncio.run(Searcher("python3", None).grep("a", ".", GrepOptions(), execute))
+
+
+def test_a_program_that_fails_is_told() -> None:
+    async def execute(command: str) -> ExecResult:
+        return ExecResult("", "no such program\n", 127, timed_out=False, duration_ms=1)
+
+    with pytest.raises(FileUnusable, match="cannot search src: no such program"):
+        asyncio.run(Searcher("python3", None).grep("a", "src", GrepOptions(), execute))

@@ -1,0 +1,34 @@
+"""What a service printed is kept for who reads it."""
+
+import asyncio
+
+from attractor.environments.services import Backlog
+
+
+async def read(backlog: Backlog) -> bytes:
+    async with asyncio.timeout(30):
+        return b"".join([piece async for piece in backlog.read()])
+
+
+def test_a_reader_gets_what_was_printed_before_and_what_comes() -> None:
+    async def work() -> bytes:
+        backlog = Backlog()
+        backlog.add(b"before ")
+        reading = asyncio.create_task(read(backlog))
+        await asyncio.sleep(0)
+        backlog.add(b"after")
+        backlog.end()
+        return await reading
+
+    assert asyncio.run(work()) == b"before after"
+
+
+def test_what_nobody_reads_is_kept_to_its_end() -> None:
+    async def work() -> bytes:
+        backlog = Backlog(most=10)
+        for number in range(100):
+            backlog.add(b"%04d" % number)
+        backlog.end()
+        return await read(backlog)
+
+    assert asyncio.run(work()) == b"[... 392 bytes left out ...]\n00980099"
