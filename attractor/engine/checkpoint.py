@@ -1,0 +1,142 @@
+"""`checkpoint.json`: the fold of the journal up to one line, so that opening need not read it all.
+
+Its hash stands in the CheckpointSaved event at that line, so the chain finds a checkpoint that was
+tampered with. Lost, it is made anew from the events; older than the journal, the rest is added.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.atomic_files import file_trouble, write_whole
+from attractor.base.canonical import Json, canonical_json, content_hash, parse_json
+from attractor.base.chains import GENESIS, Head, require_intact, verify
+from attractor.base.errors import FileTrouble, NotCanonical
+from attractor.base.events import Event
+from attractor.base.journal import Line, read_lines
+from attractor.engine.errors import CheckpointBroken, RecordBroken
+from attractor.engine.fields import Fields
+from attractor.engine.run_state import RunState, fold, state_from_record, state_to_record
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a line of the journal begins, and the head of the chain before it."""
+
+    offset: int
+    before: Head
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a journal and its checkpoint come to: the state, and where the chain ends."""
+
+    state: RunState
+    head: Head
+    checkpoint_size: int = 0
+    checkpoint_offset: int = 0
+
+
+def draw_up(state: RunState, now: datetime) -> dict[str, Json]:
+    """Return what a checkpoint holds, but for its position."""
+    return {"timestamp": now.isoformat(), **state_to_record(state)}
+
+
+def digest(content: dict[str, Json]) -> str:
+    """Return the hash by which the journal knows a checkpoint."""
+    return content_hash(canonical_json(content).encode())
+
+
+def write_checkpoint(path: Path, content: dict[str, Json], at: Position) -> int:
+    """Put a checkpoint in place and return its size; the journal can replace it, so no sync."""
+    position: dict[str, Json] = {
+        "seq": at.before.seq + 1,
+        "offset": at.offset,
+        "prev": at.before.hash,
+    }
+    text = canonical_json({**content, "position": position})
+    write_whole(path, text, sync=False)
+    return len(text)
+
+
+def open_journal(journal: Path, checkpoint: Path) -> Found:
+    """Verify a journal from its checkpoint on, and return the state it comes to."""
+    text = _read(checkpoint)
+    if text is None:
+        return _replay(journal)
+    content, at = _take_apart(text, checkpoint)
+    lines = _lines_from(journal, at.offset, checkpoint)
+    head = _verified(journal, lines, at)
+    if not lines or _event(lines[0]).data.get("checkpoint") != digest(content):
+        raise CheckpointBroken(f"{checkpoint} is not the one that {journal.name} knows")
+    state = state_from_record(Fields(content, str(checkpoint)))
+    return Found(_folded(state, lines[1:]), head, len(text), at.offset)
+
+
+def _replay(journal: Path) -> Found:
+    lines = list(read_lines(journal)) if journal.exists() else []
+    head = _verified(journal, lines, Position(0, GENESIS))
+    return Found(_folded(RunState(), lines), head)
+
+
+def _verified(journal: Path, lines: Sequence[Line], at: Position) -> Head:
+    verdict = verify((line.content for line in lines), start=at.before)
+    require_intact(verdict, f"{journal} from byte {at.offset}")
+    return verdict.head
+
+
+def _folded(state: RunState, lines: Sequence[Line]) -> RunState:
+    for line in lines:
+        state = fold(state, _event(line))
+    return state
+
+
+def _event(line: Line) -> Event:
+    record = parse_json(line.content)
+    if not isinstance(record, dict):
+        raise RecordBroken(f"the line at byte {line.offset} of the journal is no event")
+    return Event.from_record(record)
+
+
+def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[Line]:
+    if not journal.exists() or journal.stat().st_size <= offset:
+        raise CheckpointBroken(
+            f"{journal} has lost lines: {checkpoint.name} knows one at byte {offset}",
+            hint="compare it with a copy: what was cut off cannot be made anew",
+        )
+    try:
+        return list(read_lines(journal, offset=offset))
+    except FileTrouble as fault:
+        if fault.cause is not None:
+            raise
+        raise CheckpointBroken(f"{journal} and {checkpoint.name} do not fit: {fault}") from fault
+
+
+def _read(checkpoint: Path) -> str | None:
+    """Return a checkpoint's text, or None when it is lost: not there, or emptied by a power cut."""
+    try:
+        content = checkpoint.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as cause:
+        raise file_trouble("read", checkpoint, cause) from cause
+    try:
+        return content.decode() if content.strip(b"\0") else None
+    except UnicodeDecodeError as cause:
+        raise CheckpointBroken(f"{checkpoint} is no text") from cause
+
+
+def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position]:
+    try:
+        record = parse_json(text)
+    except NotCanonical as cause:
+        raise CheckpointBroken(f"{checkpoint} is {cause}") from cause
+    match record:
+        case {"position": {"seq": int(seq), "offset": int(offset), "prev": str(prev)}, **content}:
+            pass
+        case _:
+            raise CheckpointBroken(f"{checkpoint} does not say which line it was made at")
+    if canonical_json(record) != text:
+        raise CheckpointBroken(f"{checkpoint} is not written as checkpoints are")
+    return content, Position(offset, Head(seq - 1, prev))

@@ -1,0 +1,78 @@
+"""What stages of one run share: keys and JSON values, and the run's log (attractor-spec 5.1)."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from threading import RLock
+
+from attractor.base.canonical import Json, canonical_json
+
+
+class Context:
+    """A key-value store that threads may share; a branch works on a clone.
+
+    Values go in and come out as copies: only `set` and `apply_updates` change what it holds, so
+    what a stage wrote is known and can be recorded.
+    """
+
+    def __init__(self, values: Mapping[str, Json] | None = None) -> None:
+        self._values: dict[str, Json] = dict(values or {})
+        self._written: dict[str, Json] = {}
+        self._logs: list[str] = []
+        self._lock = RLock()
+
+    def set(self, key: str, value: Json) -> None:
+        """Set one key."""
+        self.apply_updates({key: value})
+
+    def get(self, key: str, default: Json = None) -> Json:
+        """Return what a key holds, or the default."""
+        with self._lock:
+            return _own(self._values.get(key, default))
+
+    def get_string(self, key: str, default: str = "") -> str:
+        """Return what a key holds as text: `true`, `3`, or JSON for lists and tables."""
+        value = self.get(key)
+        return default if value is None else text_of(value)
+
+    def append_log(self, entry: str) -> None:
+        """Add a line to the run's log."""
+        with self._lock:
+            self._logs.append(entry)
+
+    def logs(self) -> tuple[str, ...]:
+        """Return the lines that were added to the run's log."""
+        with self._lock:
+            return tuple(self._logs)
+
+    def snapshot(self) -> dict[str, Json]:
+        """Return a deep copy of every value."""
+        with self._lock:
+            return deepcopy(self._values)
+
+    def written(self) -> dict[str, Json]:
+        """Return a deep copy of what was set since the context was made."""
+        with self._lock:
+            return deepcopy(self._written)
+
+    def clone(self) -> "Context":
+        """Return a context of its own with the same values and log."""
+        with self._lock:
+            twin = Context(deepcopy(self._values))
+            twin._logs = list(self._logs)
+            return twin
+
+    def apply_updates(self, updates: Mapping[str, Json]) -> None:
+        """Set every key of the updates."""
+        own = {key: _own(value) for key, value in updates.items()}
+        with self._lock:
+            self._values.update(own)
+            self._written.update(own)
+
+
+def text_of(value: Json) -> str:
+    """Return a value as text: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def _own(value: Json) -> Json:
+    return deepcopy(value) if isinstance(value, dict | list) else value

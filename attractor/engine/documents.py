@@ -1,0 +1,34 @@
+"""The small JSON files of a run directory that people read too."""
+
+import json
+from pathlib import Path
+
+from attractor.base.atomic_files import file_trouble, write_whole
+from attractor.base.canonical import JsonObject, canonical_json, parse_json
+from attractor.base.errors import NotCanonical
+from attractor.engine.errors import RecordBroken
+from attractor.engine.fields import Fields
+
+
+def pretty_json(record: JsonObject) -> str:
+    """Return a record as JSON that people can read."""
+    # Checked first: json itself would write what no reader takes back.
+    canonical_json(record)
+    return json.dumps(dict(record), indent=2, ensure_ascii=False) + "\n"
+
+
+def write_document(path: Path, record: JsonObject) -> None:
+    """Put a record in place whole, and make it last."""
+    write_whole(path, pretty_json(record))
+
+
+def read_document(path: Path) -> Fields:
+    """Read a record to be taken apart field by field."""
+    try:
+        content = path.read_bytes()
+    except OSError as cause:
+        raise file_trouble("read", path, cause) from cause
+    try:
+        return Fields(parse_json(content), str(path))
+    except NotCanonical as cause:
+        raise RecordBroken(f"{path} is {cause}") from cause

@@ -1,0 +1,27 @@
+"""What handlers emit events with: those of one attempt, as long as it lasts."""
+
+from attractor.base.canonical import Json
+from attractor.engine.errors import StageOver
+from attractor.engine.events import Place
+from attractor.engine.open_run import OpenRun
+
+
+class Emitter:
+    """Writes events of one attempt into the journal, and remembers their kinds."""
+
+    def __init__(self, run: OpenRun, place: Place) -> None:
+        self._run = run
+        self._place = place
+        self._is_over = False
+        self.kinds: set[str] = set()
+
+    def __call__(self, kind: str, **data: Json) -> None:
+        """Write the event into the run's journal."""
+        if self._is_over:
+            raise StageOver(f"the stage is over: {kind} was not recorded")
+        self._run.emit(kind, data, place=self._place)
+        self.kinds.add(kind)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self._is_over = True

@@ -1,0 +1,75 @@
+"""What can go wrong with a run, each with the exit code the command line answers.
+
+AttractorError
+├── UsageError                2
+│   ├── NotRunnable           2  the graph cannot be run
+│   ├── InvalidReport         2  a report is not what a status file holds
+│   └── StageOver             2  the stage has ended and takes nothing more
+├── Refused                   4
+│   ├── IllegalTransition     4  a run in this status cannot get that one
+│   ├── RunOver               4  the run has ended for good
+│   ├── GraphChanged          4  the pipeline is not the one the run began with
+│   ├── NewerFormat           4  a newer version made the run directory
+│   └── FenceLost             4  somebody else took the run over
+└── Broken                    6
+    ├── RecordBroken          6  a record of the run is not what was written
+    └── CheckpointBroken      6  the checkpoint is not what was written
+"""
+
+from attractor.base.errors import Broken, Refused, UsageError
+
+
+class NotRunnable(UsageError):
+    """The graph cannot be run."""
+
+    hint = "attractor validate tells what to mend, and where"
+
+
+class InvalidReport(UsageError):
+    """A report is not what a status file holds."""
+
+
+class StageOver(UsageError):
+    """The stage has ended and takes nothing more."""
+
+    hint = "write and emit before the handler returns"
+
+
+class IllegalTransition(Refused):
+    """A run in this status cannot get that one."""
+
+
+class RunOver(Refused):
+    """The run has ended for good."""
+
+    hint = "attractor fork starts a linked run from one of its stages"
+
+
+class GraphChanged(Refused):
+    """The pipeline is not the one the run began with."""
+
+    hint = "put the pipeline back as it was, or start a new run"
+
+
+class NewerFormat(Refused):
+    """A newer version made the run directory."""
+
+    hint = "update attractor, then try again"
+
+
+class FenceLost(Refused):
+    """Somebody else took the run over."""
+
+    hint = "attractor status shows who runs it now"
+
+
+class RecordBroken(Broken):
+    """A record of the run is not what was written."""
+
+    hint = "it was changed or cut, or a newer version wrote it; attractor audit verify tells more"
+
+
+class CheckpointBroken(Broken):
+    """The checkpoint is not what was written."""
+
+    hint = "when the journal verifies, remove checkpoint.json: it is made anew from the events"

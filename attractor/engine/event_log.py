@@ -1,0 +1,81 @@
+"""The journal of a run: every event, chained, without secrets, and handed to whoever watches."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import RLock
+
+from attractor.base.broadcast import Broadcast, Missed, Stream, Subscription
+from attractor.base.canonical import JsonObject
+from attractor.base.chains import GENESIS, Head, seal
+from attractor.base.clock import Clock
+from attractor.base.events import Event
+from attractor.base.journal import Journal, TornLine
+from attractor.engine.events import NO_PLACE, Place
+from attractor.engine.secrets import Redactor
+
+
+class EventLog:
+    """The one writer of `events.jsonl`; threads may share it."""
+
+    def __init__(self, path: Path, *, run_id: str, clock: Clock, redactor: Redactor) -> None:
+        self._run_id = run_id
+        self._clock = clock
+        self._redactor = redactor
+        self._broadcast = Broadcast[Event]()
+        self._lock = RLock()
+        self._journal = Journal.open(path)
+        self._head = GENESIS
+
+    @property
+    def torn(self) -> TornLine | None:
+        """What a writer that died left of a line; it was cut off on opening."""
+        return self._journal.torn
+
+    @property
+    def head(self) -> Head:
+        """Where the chain ends."""
+        return self._head
+
+    @property
+    def offset(self) -> int:
+        """The byte after the last line."""
+        return self._journal.offset
+
+    def go_on_from(self, head: Head) -> None:
+        """Set where the chain ends: what the lines there were verified to."""
+        self._head = head
+
+    def append(
+        self, kind: str, data: JsonObject, *, place: Place = NO_PLACE, sync: bool = False
+    ) -> Event:
+        """Write one event; without `sync` a power failure may lose it until the next sync."""
+        with self._lock:
+            event = Event(
+                time=self._clock.now(),
+                run_id=self._run_id,
+                type=kind,
+                node=place.node,
+                visit=place.visit,
+                attempt=place.attempt,
+                data=self._redactor.members(data),
+            )
+            link = seal(event.to_record(), self._head)
+            self._journal.append(link.line, sync=sync)
+            before, self._head = self._head, link.head
+            sealed = replace(event, seq=link.head.seq, prev=before.hash, hash=link.head.hash)
+            self._broadcast.publish(sealed)
+            return sealed
+
+    def subscribe(self, callback: Callable[[Event | Missed], None]) -> Subscription[Event]:
+        """Call back for each event from now on."""
+        return self._broadcast.subscribe(callback)
+
+    def stream(self) -> Stream[Event]:
+        """Return an async iterator over the events from now on."""
+        return self._broadcast.stream()
+
+    def close(self) -> None:
+        """Let another process write, and watchers have what is left."""
+        self._journal.close()
+        self._broadcast.close()

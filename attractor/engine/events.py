@@ -1,0 +1,202 @@
+"""What the engine says in the journal: one class a kind of event (attractor-spec 9.6 and ours).
+
+The class's name is the event's type, its fields are the event's data. Node, visit and attempt
+stand in the envelope. Handlers emit kinds of their own, but none of these.
+"""
+
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+from attractor.base.canonical import Json
+
+
+@dataclass(frozen=True)
+class PipelineStarted:
+    """The walk begins, with this progress."""
+
+    name: str
+    id: str
+    content_hash: str
+    progress: dict[str, Json]
+
+
+@dataclass(frozen=True)
+class PipelineCompleted:
+    """The walk reached its end."""
+
+    outcome: str
+    reason: str
+    duration: float
+    artifact_count: int = 0
+
+
+@dataclass(frozen=True)
+class PipelineFailed:
+    """The walk ended with a failure, or was canceled."""
+
+    error: str
+    duration: float
+
+
+@dataclass(frozen=True)
+class RunResumed:
+    """Another process goes on with the run, from the tree that the journal has."""
+
+    next_node: str
+    tree: str
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class RunInterrupted:
+    """The process was told to stop; the run can be resumed."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunStatusChanged:
+    """The run is somewhere else in the table of statuses."""
+
+    status: str
+    phase: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class OperatorAction:
+    """A person did something to the run; `order` is the file it came in."""
+
+    action: str
+    by: str
+    why: str
+    order: str = ""
+    question: str = ""
+    value: str = ""
+    is_accepted: bool = True
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """An attempt at a node begins."""
+
+    name: str
+    index: int
+
+
+@dataclass(frozen=True)
+class StageCompleted:
+    """An attempt ended without failing."""
+
+    name: str
+    index: int
+    outcome: str
+    duration: float
+    notes: str
+
+
+@dataclass(frozen=True)
+class StageFailed:
+    """An attempt failed, or wants to be tried again."""
+
+    name: str
+    index: int
+    error: str
+    failure_class: str
+    duration: float
+    will_retry: bool
+
+
+@dataclass(frozen=True)
+class StageRetrying:
+    """The stage is tried again after a wait."""
+
+    name: str
+    index: int
+    attempt: int
+    delay: float
+
+
+@dataclass(frozen=True)
+class StageParked:
+    """A question waits for a person, and no process waits with it."""
+
+    question: dict[str, Json]
+
+
+@dataclass(frozen=True)
+class EdgeSelected:
+    """Where the walk goes, why, and what became of every edge it could have taken."""
+
+    target: str
+    reason: str
+    label: str
+    condition: str
+    candidates: list[Json]
+
+
+@dataclass(frozen=True)
+class CheckpointSaved:
+    """What a stage changed; `checkpoint` is the hash of checkpoint.json when it is rewritten."""
+
+    node_id: str
+    step: dict[str, Json] | None
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class TornLineDropped:
+    """A writer that died left half a line, which was cut off."""
+
+    offset: int
+    length: int
+
+
+Happening: TypeAlias = (
+    PipelineStarted
+    | PipelineCompleted
+    | PipelineFailed
+    | RunResumed
+    | RunInterrupted
+    | RunStatusChanged
+    | OperatorAction
+    | StageStarted
+    | StageCompleted
+    | StageFailed
+    | StageRetrying
+    | StageParked
+    | EdgeSelected
+    | CheckpointSaved
+    | TornLineDropped
+)
+
+OUTCOME_ASSUMED = "OutcomeAssumed"
+"""The kind emitted when a stage ended without a report and is taken to have succeeded."""
+
+REPORT_REFUSED = "ReportRefused"
+"""The kind emitted when an agent's report was not taken."""
+
+ENGINE_KINDS = frozenset(kind.__name__ for kind in Happening.__args__)
+"""The kinds that only the engine writes: the state of a run is folded from them."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which attempt at which node an event is about."""
+
+    node: str | None = None
+    visit: int | None = None
+    attempt: int | None = None
+
+
+NO_PLACE = Place()
+
+
+def kind_of(happening: Happening) -> str:
+    """Return the event's type."""
+    return type(happening).__name__
+
+
+def data_of(happening: Happening) -> dict[str, Json]:
+    """Return the event's data."""
+    return {field.name: getattr(happening, field.name) for field in fields(happening)}

@@ -1,0 +1,73 @@
+"""What keeps a second runner out of a run directory, and tells a runner that it lost it."""
+
+from pathlib import Path
+from typing import Protocol
+
+from attractor.base.atomic_files import file_trouble
+from attractor.base.locks import FileLock
+from attractor.engine.errors import FenceLost
+
+
+class Fence(Protocol):
+    """Around one run directory; begun more than once, it is given up as often as it was begun."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody else took the run over."""
+        ...
+
+    def begin(self) -> None:
+        """Take the directory, or refuse with the name of who has it."""
+        ...
+
+    def commit(self) -> None:
+        """Refuse what is about to be written when the fence is lost."""
+        ...
+
+    def end(self) -> None:
+        """Give the directory up."""
+        ...
+
+
+class FileFence:
+    """A fence made of a lock that the kernel holds; it is lost when its file is another one."""
+
+    def __init__(self, path: Path, *, purpose: str = "") -> None:
+        self._path = path
+        self._purpose = purpose
+        self._lock = FileLock(path)
+        self._begun = 0
+        self._file: tuple[int, int] | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody else took the run over."""
+        return self._file is None or self._file != self._found()
+
+    def begin(self) -> None:
+        """Take the directory, or refuse with the name of who has it."""
+        if not self._begun:
+            self._lock.acquire(purpose=self._purpose)
+            self._file = self._found()
+        self._begun += 1
+
+    def commit(self) -> None:
+        """Refuse what is about to be written when the fence is lost."""
+        if self.is_lost:
+            raise FenceLost(f"{self._path.parent} was taken over by somebody else")
+
+    def end(self) -> None:
+        """Give the directory up."""
+        self._begun = max(0, self._begun - 1)
+        if not self._begun:
+            self._file = None
+            self._lock.release()
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as cause:
+            raise file_trouble("read", self._path, cause) from cause
+        return found.st_dev, found.st_ino

@@ -1,0 +1,44 @@
+"""Whether a walk may leave by the exit, and where it is sent when it may not (ruling R4)."""
+
+from attractor.engine.progress import Progress
+from attractor.engine.routing import Route, RouteReason, find_jump
+from attractor.language.graph import Graph, Node
+
+DEFAULT_REDIRECTS = 10
+DEFAULT_VISITS = 100
+
+
+def find_unsatisfied(graph: Graph, progress: Progress) -> Node | None:
+    """Return the first visited goal gate, in order of first visit, that has not succeeded."""
+    visited = ((graph.nodes.get(id_), record) for id_, record in progress.stages.items())
+    return next(
+        (
+            node
+            for node, record in visited
+            if node and node.is_goal_gate and not record.outcome.is_success
+        ),
+        None,
+    )
+
+
+def redirect(graph: Graph, gate: Node) -> Route | None:
+    """Return where an unsatisfied gate sends the walk instead of the exit, if anywhere."""
+    jump = find_jump(graph, gate)
+    if jump is None or graph.nodes[jump.target] in graph.exits:
+        return None
+    return Route(jump.target, RouteReason.GOAL_GATE)
+
+
+def redirect_limit(graph: Graph) -> int:
+    """Return how often gates may send the walk back, all together."""
+    limit = graph.attributes.number("max_goal_gate_redirects")
+    return DEFAULT_REDIRECTS if limit is None else limit
+
+
+def visit_limit(graph: Graph, node: Node) -> tuple[int, str]:
+    """Return how often a node may be visited, and the name of the attribute that says so."""
+    own = node.attributes.number("max_visits")
+    if own is not None:
+        return own, "max_visits"
+    limit = graph.attributes.number("max_node_visits")
+    return (DEFAULT_VISITS if limit is None else limit), "max_node_visits"

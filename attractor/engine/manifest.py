@@ -1,0 +1,88 @@
+"""What a run was made from: `manifest.json`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.engine.errors import RecordBroken
+from attractor.engine.fields import Fields
+from attractor.engine.seams import Base
+from attractor.environments.environment import Promises
+
+FORMAT = 1
+"""The format of run directories that this version makes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a run was made from; what is pinned here never changes."""
+
+    run_id: str
+    pipeline: str
+    goal: str
+    started: datetime
+    content_hash: str
+    base: Base = field(default=Base("", "", ""))
+    parent: str = ""
+    suite: str = ""
+    profile: str = ""
+    options: JsonObject = field(default_factory=dict[str, Json])
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    promises: Promises = field(default=Promises())
+
+
+def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
+    """Return a manifest as JSON has it."""
+    base, promises = manifest.base, manifest.promises
+    return {
+        "format": FORMAT,
+        "run_id": manifest.run_id,
+        "pipeline": manifest.pipeline,
+        "goal": manifest.goal,
+        "started": manifest.started.isoformat(),
+        "content_hash": manifest.content_hash,
+        "base": {"commit": base.commit, "tree": base.tree, "candidate": base.candidate},
+        "parent": manifest.parent,
+        "suite": manifest.suite,
+        "profile": manifest.profile,
+        "options": dict(manifest.options),
+        "versions": dict(manifest.versions),
+        "promises": {
+            "hides_operator": promises.hides_operator,
+            "own_network": promises.own_network,
+            "own_processes": promises.own_processes,
+            "writes_only_workspace": promises.writes_only_workspace,
+        },
+    }
+
+
+def manifest_from_record(fields: Fields) -> Manifest:
+    """Read a manifest back."""
+    base, promises, versions = (fields.inner(one) for one in ("base", "promises", "versions"))
+    return Manifest(
+        run_id=fields.text("run_id"),
+        pipeline=fields.text("pipeline"),
+        goal=fields.text("goal"),
+        started=_time(fields.text("started")),
+        content_hash=fields.text("content_hash"),
+        base=Base(base.text("commit"), base.text("tree"), base.text("candidate")),
+        parent=fields.text("parent"),
+        suite=fields.text("suite"),
+        profile=fields.text("profile"),
+        options=fields.members("options"),
+        versions={name: versions.text(name) for name in fields.members("versions")},
+        promises=Promises(
+            hides_operator=promises.flag("hides_operator"),
+            own_network=promises.flag("own_network"),
+            own_processes=promises.flag("own_processes"),
+            writes_only_workspace=promises.flag("writes_only_workspace"),
+        ),
+    )
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as cause:
+        raise RecordBroken(f"manifest: {text!r} is no time") from cause

@@ -1,0 +1,105 @@
+"""Decides where a walk goes after a visit: routing, goal gates and limits put together.
+
+Pure: the whole decision stands in one step of the journal, and a simulated walk makes the same.
+"""
+
+from dataclasses import dataclass, replace
+
+from attractor.engine.goal_gates import find_unsatisfied, redirect, redirect_limit, visit_limit
+from attractor.engine.lookup import make_lookup
+from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.progress import Ending, Move, Progress, Visit, record_visit
+from attractor.engine.routing import Route, RouteReason, route_failure, select_edge
+from attractor.language.graph import Graph
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where the walk goes, and the routes that lead there: more than one after a redirect."""
+
+    move: Move
+    routes: tuple[Route, ...]
+
+
+def choose_move(graph: Graph, progress: Progress, visit: Visit) -> Decision:
+    """Decide where a walk that made some progress goes after one more visit."""
+    after = record_visit(progress, visit)
+    route = _route(graph, after, visit)
+    failed = visit.outcome.status is StageStatus.FAIL and not visit.is_transparent
+    move = Move(
+        route.target,
+        route.reason.value,
+        redirects=int(route.reason is RouteReason.GOAL_GATE),
+        is_handled=failed and route.is_handled_failure,
+        is_stepped_over=failed and route.reason is RouteReason.ON_FAILURE,
+    )
+    return _Deciding(graph, after, visit).decide(move, route)
+
+
+def _route(graph: Graph, after: Progress, visit: Visit) -> Route:
+    node, outcome = graph.nodes[visit.node], visit.outcome
+    if visit.is_transparent:
+        outcome = Outcome(after.last_status, preferred_label=after.last_label)
+    lookup = make_lookup(outcome.status, outcome.preferred_label, after.context)
+    # A conditional succeeds, whatever the outcome is that it hands on: it has not failed itself.
+    failed = outcome.status is StageStatus.FAIL and not visit.is_transparent
+    return (route_failure if failed else select_edge)(graph, node, outcome, lookup)
+
+
+@dataclass(frozen=True)
+class _Deciding:
+    """One decision, over the progress after the visit."""
+
+    graph: Graph
+    after: Progress
+    visit: Visit
+
+    def decide(self, move: Move, route: Route) -> Decision:
+        """Send the walk to an end, back from the exit, or on."""
+        if route.reason is RouteReason.FAILED:
+            return Decision(self._failed(move, self.visit.outcome.failure_reason), (route,))
+        if route.reason is RouteReason.NO_ROUTE:
+            reason = f"no_route: no edge out of {self.visit.node} can be taken"
+            return Decision(self._failed(move, reason), (route,))
+        if route.reason is RouteReason.NO_EDGES or self._is_exit(route.target):
+            return self._leave(move, route)
+        return Decision(self._within_limits(move), (route,))
+
+    def _leave(self, move: Move, route: Route) -> Decision:
+        gate = find_unsatisfied(self.graph, self.after)
+        if gate is None:
+            return Decision(self._succeeded(move, route), (route,))
+        back = redirect(self.graph, gate)
+        if back is None:
+            reason = f"goal gate {gate.id} unsatisfied and no retry target"
+            return Decision(self._failed(move, reason), (route,))
+        sent_back = replace(
+            move, target=back.target, reason=back.reason.value, redirects=move.redirects + 1
+        )
+        return Decision(self._within_limits(sent_back), (route, back))
+
+    def _within_limits(self, move: Move) -> Move:
+        most = redirect_limit(self.graph)
+        if move.redirects and self.after.redirects + move.redirects > most:
+            return self._failed(move, f"goal gates: limit max_goal_gate_redirects={most} reached")
+        target = self.graph.nodes.get(move.target)
+        if target is None:
+            return self._failed(move, f"there is no node {move.target!r}")
+        limit, name = visit_limit(self.graph, target)
+        if self.after.visits(target.id) >= limit:
+            return self._failed(move, f"node {target.id}: limit {name}={limit} reached")
+        return move
+
+    def _succeeded(self, move: Move, route: Route) -> Move:
+        over = [*self.after.stepped_over, *([self.visit.node] if move.is_stepped_over else [])]
+        status = StageStatus.PARTIAL_SUCCESS if over else StageStatus.SUCCESS
+        reason = f"stepped over: {', '.join(dict.fromkeys(over))}" if over else "completed"
+        end = Ending(status, reason, route.target or self.visit.node)
+        return replace(move, target="", end=end)
+
+    def _failed(self, move: Move, reason: str) -> Move:
+        end = Ending(StageStatus.FAIL, reason or "failed without a reason", self.visit.node)
+        return replace(move, target="", is_handled=False, end=end)
+
+    def _is_exit(self, target: str) -> bool:
+        return any(target == exit_.id for exit_ in self.graph.exits)

@@ -1,0 +1,142 @@
+"""The workspace of a run that keeps no trees: work in place, or no work on files at all."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import NoReturn
+
+from attractor.base.errors import UsageError
+from attractor.base.processes import ExecResult
+from attractor.engine.seams import Base, TreeId
+from attractor.environments.environment import (
+    DirEntry,
+    ExecutionEnvironment,
+    GrepOptions,
+    Promises,
+    Service,
+)
+
+_NOWHERE = Base("", "", "")
+
+
+class NoEnvironment:
+    """Has neither files nor commands, for pipelines that work on none."""
+
+    async def initialize(self) -> None:
+        """Make nothing ready."""
+
+    async def cleanup(self) -> None:
+        """End nothing."""
+
+    def working_directory(self) -> str:
+        """Refuse: there is no folder."""
+        _refuse()
+
+    def platform(self) -> str:
+        """Refuse: there is no system."""
+        _refuse()
+
+    def os_version(self) -> str:
+        """Refuse: there is no system."""
+        _refuse()
+
+    def promises(self) -> Promises:
+        """Promise nothing."""
+        return Promises()
+
+    async def read_file(
+        self, path: str, *, offset: int | None = None, limit: int | None = None
+    ) -> str:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def write_file(self, path: str, content: str) -> None:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def delete_file(self, path: str) -> None:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def file_exists(self, path: str) -> bool:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def exec_command(
+        self,
+        command: str,
+        *,
+        timeout_ms: int,
+        working_dir: str | None = None,
+        env_vars: Mapping[str, str] | None = None,
+    ) -> ExecResult:
+        """Refuse: there are no commands."""
+        _refuse()
+
+    async def start_service(
+        self, command: str, *, env_vars: Mapping[str, str] | None = None
+    ) -> Service:
+        """Refuse: there are no commands."""
+        _refuse()
+
+    def reach(self, port: int) -> AbstractAsyncContextManager[str]:
+        """Refuse: there is no network."""
+        _refuse()
+
+    def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
+        """Refuse: there is no network."""
+        _refuse()
+
+
+class NoWorkspace:
+    """Takes no snapshots; its environment is the one it is given."""
+
+    def __init__(self, environment: ExecutionEnvironment | None = None) -> None:
+        self._environment = environment or NoEnvironment()
+
+    @property
+    def base(self) -> Base:
+        """What it was made from: nothing that has an id."""
+        return _NOWHERE
+
+    @property
+    def environment(self) -> ExecutionEnvironment:
+        """The environment it was given, else one in which nothing can be done."""
+        return self._environment
+
+    async def snapshot(self, subject: str) -> TreeId:
+        """Keep nothing."""
+        return ""
+
+    async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
+        """Leave everything as it is."""
+
+    async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
+        """Know of no change."""
+        return ()
+
+    async def export(self, tree: TreeId, to: Path) -> None:
+        """Refuse: there are no trees."""
+        raise UsageError("this run keeps no trees", hint="run it with --workspace isolated")
+
+    async def close(self) -> None:
+        """Hold nothing open."""
+
+
+def _refuse() -> NoReturn:
+    raise UsageError(
+        "this run has no environment to work in",
+        hint="run it with --workspace isolated or in-place",
+    )

@@ -1,0 +1,287 @@
+"""A run directory in the hands of this process: its fence, its journal, and where the run is.
+
+All that happens goes through here: an event is written, and the state is folded from that event.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Self
+
+from attractor.base.atomic_files import remove_leavings
+from attractor.base.canonical import Json
+from attractor.base.clock import Clock
+from attractor.base.errors import Broken, UsageError
+from attractor.base.events import Event
+from attractor.engine.checkpoint import (
+    Found,
+    Position,
+    digest,
+    draw_up,
+    open_journal,
+    write_checkpoint,
+)
+from attractor.engine.documents import write_document
+from attractor.engine.event_log import EventLog
+from attractor.engine.events import (
+    ENGINE_KINDS,
+    NO_PLACE,
+    CheckpointSaved,
+    Happening,
+    OperatorAction,
+    Place,
+    RunStatusChanged,
+    TornLineDropped,
+    data_of,
+    kind_of,
+)
+from attractor.engine.fence import Fence, FileFence
+from attractor.engine.inbox import Action, Inbox, Order, Received
+from attractor.engine.manifest import Manifest
+from attractor.engine.progress import Progress, Step
+from attractor.engine.progress_records import step_to_record
+from attractor.engine.question_records import question_to_record
+from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.engine.run_state import RunState, fold, outcome_of
+from attractor.engine.seams import Answer, AnswerKind, Question
+from attractor.engine.secrets import Redactor
+from attractor.engine.status import Standing, require_transition
+
+SMALL_CHECKPOINT = 4096
+"""Up to this size a checkpoint is rewritten at every stage."""
+
+
+class OpenRun:
+    """A run that this process may write to; made by `open_run`."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        manifest: Manifest,
+        *,
+        clock: Clock,
+        redactor: Redactor,
+        fence: Fence,
+        events: EventLog,
+        found: Found,
+    ) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self.clock = clock
+        self.redactor = redactor
+        self.events = events
+        self._fence = fence
+        self._inbox = Inbox(directory.inbox)
+        self._lock = RLock()
+        self._state = found.state
+        self._checkpoint_size = found.checkpoint_size
+        self._checkpoint_offset = found.checkpoint_offset
+
+    @property
+    def state(self) -> RunState:
+        """Where the run is."""
+        return self._state
+
+    @property
+    def progress(self) -> Progress:
+        """How far the walk has come."""
+        if self._state.progress is None:
+            raise UsageError(f"the walk of {self.manifest.run_id} has not begun")
+        return self._state.progress
+
+    def record(self, happening: Happening, *, place: Place = NO_PLACE, sync: bool = False) -> Event:
+        """Write an event, and fold it into the state."""
+        with self._lock:
+            event = self._append(kind_of(happening), data_of(happening), place, sync)
+            self._state = fold(self._state, event)
+            return event
+
+    def emit(
+        self, kind: str, data: Mapping[str, Json], *, place: Place = NO_PLACE, sync: bool = False
+    ) -> Event:
+        """Write an event of a kind that is not the engine's."""
+        if kind in ENGINE_KINDS:
+            raise UsageError(f"{kind} is an event of the engine", hint="choose another kind")
+        with self._lock:
+            return self._append(kind, data, place, sync)
+
+    def save(self, step: Step | None = None, *, place: Place = NO_PLACE) -> None:
+        """Write what a stage changed, which is the one sync of a stage; without one, a checkpoint.
+
+        The checkpoint is rewritten while it is small, and later when the journal has grown by as
+        much as it is long: so a stage costs the same however many went before.
+        """
+        with self._lock:
+            record = self.redactor.members(step_to_record(step)) if step else None
+            node = step.visit.node if step else (self._state.progress or _NO_PROGRESS).current_node
+            saved = CheckpointSaved(node, record, "")
+            after = fold(self._state, self._draft(saved))
+            content: dict[str, Json] | None = None
+            if step is None or self._is_due():
+                content = self.redactor.members(draw_up(after, self.clock.now()))
+                saved = replace(saved, checkpoint=digest(content))
+            at = Position(self.events.offset, self.events.head)
+            self._append(kind_of(saved), data_of(saved), place, sync=True)
+            self._state = after
+            if content is not None:
+                self._checkpoint_size = write_checkpoint(self.directory.checkpoint, content, at)
+                self._checkpoint_offset = self.events.offset
+
+    def change_status(self, standing: Standing, reason: str = "") -> None:
+        """Move the run on in the table of statuses, or refuse."""
+        require_transition(self._state.standing, standing)
+        changed = RunStatusChanged(standing.status.value, standing.phase.value, reason)
+        self.record(changed, sync=True)
+        self.write_run()
+
+    def write_run(self) -> None:
+        """Write run.json, for whoever asks where the run is."""
+        self._fence.commit()
+        write_document(self.directory.run, run_record(self.manifest, self._state, self.clock.now()))
+
+    def take_orders(self) -> None:
+        """Take what people left in the inbox: each order once, and as an event."""
+        # One process may have died after the event and before it moved the order.
+        taken = self._state.last_order
+        waiting = sorted(self._inbox.waiting(), key=lambda one: one.name != taken)
+        for received in waiting:
+            if received.name != taken:
+                self.record(self._judge(received), sync=True)
+            self._inbox.put_away(received)
+
+    def answer_to(self, question: Question) -> Answer | None:
+        """Return the answer that was left to a question, or that its time is up."""
+        if answer := self._state.answers.get(question.id):
+            return answer
+        asked = self._state.question
+        if asked and asked.id == question.id and asked.deadline:
+            is_late = datetime.fromisoformat(asked.deadline) <= self.clock.now()
+            return Answer(AnswerKind.TIMEOUT) if is_late else None
+        return None
+
+    def close(self) -> None:
+        """Give the run up: another process may take it."""
+        self.events.close()
+        self._fence.end()
+
+    def __enter__(self) -> Self:
+        """Hold the run."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the run up."""
+        self.close()
+
+    def _append(self, kind: str, data: Mapping[str, Json], place: Place, sync: bool) -> Event:
+        self._fence.commit()
+        return self.events.append(kind, data, place=place, sync=sync)
+
+    def _draft(self, happening: Happening) -> Event:
+        return Event(
+            time=self.clock.now(),
+            run_id=self.manifest.run_id,
+            type=kind_of(happening),
+            data=data_of(happening),
+        )
+
+    def _is_due(self) -> bool:
+        grown = self.events.offset - self._checkpoint_offset
+        return self._checkpoint_size <= SMALL_CHECKPOINT or grown >= self._checkpoint_size
+
+    def _judge(self, received: Received) -> OperatorAction:
+        order = received.order
+        if order is None:
+            return OperatorAction("", "", received.trouble, received.name, is_accepted=False)
+        refusal = _refusal(order, self._state)
+        return OperatorAction(
+            action=order.action.value,
+            by=order.by,
+            why="; ".join(filter(None, [order.why, refusal])),
+            order=received.name,
+            question=order.question,
+            value=order.value,
+            is_accepted=not refusal,
+        )
+
+
+_NO_PROGRESS = Progress("")
+
+
+def open_run(
+    root: Path, *, clock: Clock, redactor: Redactor | None = None, fence: Fence | None = None
+) -> OpenRun:
+    """Take a run directory, and verify and read what happened in it so far."""
+    directory = RunDirectory(root)
+    manifest = read_manifest(directory)
+    fence = fence or FileFence(directory.lock, purpose=f"runs {manifest.run_id}")
+    redactor = redactor or Redactor()
+    with ExitStack() as undo:
+        fence.begin()
+        undo.callback(fence.end)
+        remove_leavings(root)
+        _require_journal(directory)
+        events = EventLog(directory.events, run_id=manifest.run_id, clock=clock, redactor=redactor)
+        undo.callback(events.close)
+        found = open_journal(directory.events, directory.checkpoint)
+        events.go_on_from(found.head)
+        run = OpenRun(
+            directory,
+            manifest,
+            clock=clock,
+            redactor=redactor,
+            fence=fence,
+            events=events,
+            found=found,
+        )
+        if torn := events.torn:
+            run.record(TornLineDropped(torn.offset, len(torn.content)))
+        undo.pop_all()
+    return run
+
+
+def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:
+    """Return what run.json holds."""
+    outcome = outcome_of(state)
+    return {
+        "run_id": manifest.run_id,
+        "status": state.standing.status.value,
+        "phase": state.standing.phase.value,
+        "reason": state.reason,
+        "outcome": outcome.value if outcome else "",
+        "next_node": state.progress.next_node if state.progress else "",
+        "is_paused": state.is_paused,
+        "question": question_to_record(state.question) if state.question else None,
+        "updated": now.isoformat(),
+    }
+
+
+def _refusal(order: Order, state: RunState) -> str:
+    """Return why an order cannot be followed now; nothing when it can."""
+    match order.action:
+        case Action.ANSWER:
+            asked = state.question.id if state.question else ""
+            return "" if order.question == asked else "refused: this is not the question asked"
+        case Action.RESUME:
+            return "" if state.is_paused else "refused: the run is not paused"
+        case Action.STEER:
+            return "refused: no stage is at work that could be steered"
+        case Action.PAUSE | Action.CANCEL:
+            return ""
+
+
+def _require_journal(directory: RunDirectory) -> None:
+    """Refuse a directory that lost its journal: without it everything would begin anew."""
+    if not directory.events.exists() and directory.run.exists():
+        raise Broken(
+            f"{directory.events} is missing, but the run was begun",
+            hint="bring it back from a copy: the run cannot go on without it",
+        )

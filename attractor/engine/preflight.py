@@ -1,0 +1,70 @@
+"""What must hold before a first stage: all that is missing is told at once."""
+
+from collections.abc import Iterator, Mapping
+
+from attractor.base.errors import AttractorError, InvalidDuration, UnknownName
+from attractor.engine.errors import NotRunnable
+from attractor.engine.retry import retry_policy
+from attractor.engine.run_directory import RESERVED_NAMES
+from attractor.engine.seams import Handler
+from attractor.engine.secrets import Redactor
+from attractor.language.folders import folder_name
+from attractor.language.graph import Graph, Node
+from attractor.language.shapes import DEFAULT_TYPE, TYPE_OF_SHAPE
+
+
+def preflight(graph: Graph, handlers: Mapping[str, Handler], redactor: Redactor) -> None:
+    """Refuse a graph that cannot be run with these handlers, or not without telling a secret."""
+    if faults := [*find_faults(graph, handlers), *_secrets(graph, redactor)]:
+        raise NotRunnable(f"{graph.name or 'the graph'} cannot be run: {'; '.join(faults)}")
+
+
+def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[str]:
+    """Yield each reason why a graph cannot be run."""
+    if len(graph.starts) != 1:
+        yield f"it has {len(graph.starts)} start nodes, not one"
+    for node in graph.nodes.values():
+        yield from _faults_of(node, graph, handlers)
+    for edge in graph.edges:
+        if missing := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
+            yield f"an edge names the node {missing[0]!r}, which is not there"
+        if edge.attributes.flag("loop_restart"):
+            yield f"loop_restart on {edge.source} -> {edge.target} is not supported"
+
+
+def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
+    """Return what executes a node: by its type, else by its shape (attractor-spec 4.2).
+
+    A type of the language that nothing here executes is not replaced by another one.
+    """
+    if node.type in handlers:
+        return handlers[node.type]
+    by_shape = TYPE_OF_SHAPE.get(node.shape, DEFAULT_TYPE)
+    if node.type in TYPE_OF_SHAPE.values() or by_shape not in handlers:
+        raise UnknownName("node type", node.type, handlers)
+    return handlers[by_shape]
+
+
+def _secrets(graph: Graph, redactor: Redactor) -> Iterator[str]:
+    """The walk finds its way in the journal, where a secret would have been replaced."""
+    words = [*graph.nodes, *(edge.label for edge in graph.edges)]
+    if any(redactor.text(word) != word for word in words):
+        yield "a node id or an edge label holds the value of a secret of the environment"
+
+
+def _faults_of(node: Node, graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[str]:
+    if folder_name(node.id) in RESERVED_NAMES:
+        yield f"the node id {node.id!r} is reserved"
+    if node.attributes.text("if_interrupted") == "ask":
+        yield f"node {node.id}: if_interrupted=ask is not supported"
+    try:
+        retry_policy(node, graph)
+        node.attributes.duration("timeout")
+        if node not in graph.exits:
+            resolve_handler(node, handlers)
+    except (UnknownName, InvalidDuration) as fault:
+        yield f"node {node.id}: {_told(fault)}"
+
+
+def _told(fault: AttractorError) -> str:
+    return f"{fault} ({fault.hint})" if fault.hint else str(fault)

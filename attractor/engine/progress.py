@@ -1,0 +1,178 @@
+"""How far a walk has come, and what one stage changes in it: values only, and pure functions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from attractor.base.canonical import Json
+from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
+from attractor.engine.seams import TreeId
+from attractor.language.graph import Graph
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a walk ended, why, and at which node."""
+
+    status: StageStatus
+    reason: str
+    node: str
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What one visit of a node came to; `is_transparent` for a conditional (ruling R1)."""
+
+    node: str
+    number: int
+    attempts: int
+    outcome: Outcome
+    tree: TreeId = ""
+    logs: tuple[str, ...] = ()
+    seconds: float = 0.0
+    is_transparent: bool = False
+    is_assumed: bool = False
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where the walk goes after a visit: to another node, or to its end."""
+
+    target: str = ""
+    reason: str = ""
+    redirects: int = 0
+    is_handled: bool = False
+    is_stepped_over: bool = False
+    end: Ending | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one stage changes in a walk's progress; the journal holds it whole."""
+
+    visit: Visit
+    move: Move
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What is known of a node that was visited: how often, the last outcome, the retries."""
+
+    visits: int
+    outcome: StageStatus
+    retries: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """All that a walk knows of where it is; `stages` are in the order of the first visit."""
+
+    next_node: str
+    edge_reason: str = "start"
+    tree: TreeId = ""
+    context: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    stages: Mapping[str, StageRecord] = field(default_factory=dict[str, StageRecord])
+    completed: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    last_status: StageStatus = StageStatus.SUCCESS
+    last_label: str = ""
+    redirects: int = 0
+    handled: tuple[str, ...] = ()
+    stepped_over: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    usage: Usage = NOTHING_USED
+    seconds: float = 0.0
+    end: Ending | None = None
+
+    @property
+    def current_node(self) -> str:
+        """The last completed node, or the node at which the walk ended (attractor-spec 5.3)."""
+        if self.end:
+            return self.end.node
+        return self.completed[-1] if self.completed else ""
+
+    def visits(self, node: str) -> int:
+        """Return how often a node was visited."""
+        record = self.stages.get(node)
+        return record.visits if record else 0
+
+
+def begin(graph: Graph, tree: TreeId, inputs: Mapping[str, Json]) -> Progress:
+    """Return the progress of a walk that stands before the start, with the graph's attributes."""
+    mirrored = {f"graph.{key}": _plain(graph, key) for key in graph.attributes.by_key}
+    context = {"graph.goal": graph.goal, **mirrored, **inputs}
+    return Progress(next_node=graph.starts[0].id, tree=tree, context=context)
+
+
+def advance(progress: Progress, step: Step) -> Progress:
+    """Return how far a walk has come after a step: the same in a run and on resume."""
+    visit, move = step.visit, step.move
+    after = record_visit(progress, visit)
+    return replace(
+        after,
+        next_node=move.target,
+        edge_reason=move.reason,
+        redirects=after.redirects + move.redirects,
+        handled=(*after.handled, visit.node) if move.is_handled else after.handled,
+        stepped_over=(*after.stepped_over, visit.node)
+        if move.is_stepped_over
+        else after.stepped_over,
+        end=move.end,
+    )
+
+
+def record_visit(progress: Progress, visit: Visit) -> Progress:
+    """Return the progress with a visit recorded, before it is known where the walk goes on."""
+    outcome = visit.outcome
+    counts = not visit.is_transparent and outcome.status is not StageStatus.SKIPPED
+    return replace(
+        progress,
+        tree=visit.tree,
+        context={**progress.context, **_updates(progress, visit, counts=counts)},
+        stages={**progress.stages, visit.node: _stage_record(progress, visit)},
+        completed=(*progress.completed, visit.node),
+        logs=(*progress.logs, *visit.logs) if visit.logs else progress.logs,
+        last_status=outcome.status if counts else progress.last_status,
+        last_label=outcome.preferred_label if counts else progress.last_label,
+        assumed=(*progress.assumed, visit.node) if visit.is_assumed else progress.assumed,
+        usage=progress.usage + outcome.usage,
+        seconds=progress.seconds + visit.seconds,
+    )
+
+
+def retry_key(node: str) -> str:
+    """Return the context key that counts a node's retries (attractor-spec 5.1)."""
+    return f"internal.retry_count.{node}"
+
+
+def _updates(progress: Progress, visit: Visit, *, counts: bool) -> dict[str, Json]:
+    """Return what a visit changes in the context: what it said, then what the engine says."""
+    outcome = visit.outcome
+    updates = {**outcome.context_updates, "current_node": visit.node}
+    retries = _retries_left_over(visit)
+    if retries or retry_key(visit.node) in progress.context:
+        updates[retry_key(visit.node)] = retries
+    if counts:
+        updates["outcome"] = outcome.status.value
+        if outcome.preferred_label:
+            updates["preferred_label"] = outcome.preferred_label
+    return updates
+
+
+def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
+    before = progress.stages.get(visit.node)
+    status = visit.outcome.status
+    if before and status is StageStatus.SKIPPED:
+        # Skipping records no outcome (attractor-spec 5.2): an earlier one stands.
+        status = before.outcome
+    return StageRecord(visit.number, status, _retries_left_over(visit))
+
+
+def _retries_left_over(visit: Visit) -> int:
+    """Return the retry counter, which a success resets."""
+    return 0 if visit.outcome.status.is_success else visit.attempts - 1
+
+
+def _plain(graph: Graph, key: str) -> Json:
+    value = graph.attributes.value(key)
+    plain = value.plain if value else ""
+    return plain if isinstance(plain, str | int | float | bool) else str(value)

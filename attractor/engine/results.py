@@ -1,0 +1,89 @@
+"""How a run rests or ended: what `Runner.run` returns, and what final.json says."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.canonical import Json
+from attractor.base.errors import ExitCode
+from attractor.engine.manifest import Manifest
+from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
+from attractor.engine.outcome_records import usage_to_record
+from attractor.engine.progress import Progress
+from attractor.engine.run_state import RunState, outcome_of
+from attractor.engine.seams import Question, TreeId
+from attractor.engine.status import AWAITING_ANSWER, Standing
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a run stands when its runner lets go of it."""
+
+    run_id: str
+    directory: Path
+    standing: Standing
+    outcome: StageStatus | None
+    reason: str
+    completed: tuple[str, ...] = ()
+    tree: TreeId = ""
+    usage: Usage = NOTHING_USED
+    question: Question | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command line answers."""
+        if self.standing == AWAITING_ANSWER:
+            return ExitCode.UNFINISHED
+        is_good = self.outcome is not None and self.outcome.is_success
+        return ExitCode.DONE if is_good else ExitCode.FAILED
+
+
+def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
+    """Return where a run stands."""
+    progress = state.progress
+    end = progress.end if progress else None
+    return RunResult(
+        run_id=manifest.run_id,
+        directory=root,
+        standing=state.standing,
+        outcome=outcome_of(state),
+        reason=state.canceled or (end.reason if end else state.reason),
+        completed=progress.completed if progress else (),
+        tree=progress.tree if progress else "",
+        usage=progress.usage if progress else NOTHING_USED,
+        question=state.question,
+    )
+
+
+def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:
+    """Return what final.json holds: how the walk ended, in one page."""
+    progress = state.progress or Progress("")
+    outcome = outcome_of(state) or StageStatus.FAIL
+    return {
+        "run_id": manifest.run_id,
+        "pipeline": manifest.pipeline,
+        "goal": manifest.goal,
+        "outcome": outcome.value,
+        "why": state.canceled or (progress.end.reason if progress.end else state.reason),
+        "node": progress.current_node,
+        "next": _next(manifest.run_id, state, outcome),
+        "stages": len(progress.completed),
+        "visits": {node: count for node, count in Counter(progress.completed).items() if count > 1},
+        "redirects": progress.redirects,
+        "handled_failures": list(progress.handled),
+        "stepped_over": list(progress.stepped_over),
+        "assumed_outcomes": list(progress.assumed),
+        "usage": usage_to_record(progress.usage),
+        "seconds": progress.seconds,
+        "tree": progress.tree,
+        "started": manifest.started.isoformat(),
+        "ended": now.isoformat(),
+    }
+
+
+def _next(run_id: str, state: RunState, outcome: StageStatus) -> str:
+    """Return the command that is most likely wanted now."""
+    if outcome.is_success and not state.canceled:
+        return f"attractor status {run_id}"
+    return f"attractor logs {run_id}"

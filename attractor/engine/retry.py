@@ -1,0 +1,95 @@
+"""Decides how often a stage is tried, and how long to wait in between (attractor-spec 3.5, 3.6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from attractor.base.backoff import Backoff
+from attractor.base.errors import MachineryError, UnknownName
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
+from attractor.language.graph import Graph, Node
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often a stage is tried, and how long to wait between two attempts.
+
+    A verdict, such as a failing test, is tried again only as often as the node itself says.
+    """
+
+    max_attempts: int
+    backoff: Backoff
+    max_attempts_after_verdict: int = 1
+
+
+PRESETS: Mapping[str, RetryPolicy] = {
+    "none": RetryPolicy(1, Backoff(initial=timedelta(), jitter=False)),
+    "standard": RetryPolicy(5, Backoff(timedelta(milliseconds=200), 2.0)),
+    "aggressive": RetryPolicy(5, Backoff(timedelta(milliseconds=500), 2.0)),
+    "linear": RetryPolicy(3, Backoff(timedelta(milliseconds=500), 1.0)),
+    "patient": RetryPolicy(3, Backoff(timedelta(milliseconds=2000), 3.0)),
+}
+
+
+def retry_policy(node: Node, graph: Graph) -> RetryPolicy:
+    """Return a node's policy: `max_retries` says how often, `retry_policy` how long to wait."""
+    name = node.attributes.text("retry_policy") or graph.attributes.text("retry_policy")
+    if name and name not in PRESETS:
+        raise UnknownName("retry policy", name, PRESETS)
+    own = node.attributes.number("max_retries")
+    preset = PRESETS[name or "standard"]
+    return RetryPolicy(
+        max_attempts=1 + max(0, _retries(node, graph, preset if name else PRESETS["none"])),
+        backoff=preset.backoff,
+        max_attempts_after_verdict=1 + max(0, own or 0),
+    )
+
+
+def may_retry(policy: RetryPolicy, outcome: Outcome, attempt: int) -> bool:
+    """Tell whether an attempt that ended so is followed by another one (ruling R3)."""
+    if outcome.status is StageStatus.RETRY:
+        return attempt < policy.max_attempts
+    if outcome.status is not StageStatus.FAIL:
+        return False
+    match outcome.failure_class:
+        case FailureClass.TERMINAL | FailureClass.PIPELINE:
+            return False
+        case FailureClass.VERDICT:
+            return attempt < policy.max_attempts_after_verdict
+        case FailureClass.RETRYABLE | None:
+            return attempt < policy.max_attempts
+
+
+def settle(node: Node, outcome: Outcome) -> Outcome:
+    """Return what the last attempt's outcome comes to: a wish to try again is none any more."""
+    if outcome.status is not StageStatus.RETRY:
+        return outcome
+    if node.attributes.flag("allow_partial"):
+        notes = "\n".join(filter(None, [outcome.notes, "retries exhausted, partial accepted"]))
+        return replace(outcome, status=StageStatus.PARTIAL_SUCCESS, notes=notes, failure_class=None)
+    reason = ": ".join(filter(None, ["max retries exceeded", outcome.failure_reason]))
+    return replace(outcome, status=StageStatus.FAIL, failure_reason=reason)
+
+
+def failure_of(error: Exception) -> Outcome:
+    """Return the failure that a handler's exception means.
+
+    An exception may say by a flag `retryable` whether trying again can help; else it can when the
+    machine or the network had trouble, and cannot when somebody made a mistake.
+    """
+    said = getattr(error, "retryable", None)
+    can_help = said if isinstance(said, bool) else isinstance(error, OSError | MachineryError)
+    kind = FailureClass.RETRYABLE if can_help else FailureClass.TERMINAL
+    return failure(f"{type(error).__name__}: {error}", kind)
+
+
+def _retries(node: Node, graph: Graph, preset: RetryPolicy) -> int:
+    own = node.attributes.number("max_retries")
+    if own is not None:
+        return own
+    if node.attributes.text("retry_policy") == "none":
+        return 0
+    default = graph.attributes.number("default_max_retries")
+    if default is None:
+        default = graph.attributes.number("default_max_retry")
+    return preset.max_attempts - 1 if default is None else default

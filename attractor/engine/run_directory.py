@@ -1,0 +1,101 @@
+"""The layout of a run directory: which file is where, and how a new one is made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.base.atomic_files import file_trouble, sync_folder, write_whole
+from attractor.base.errors import Refused
+from attractor.engine.documents import read_document, write_document
+from attractor.engine.errors import NewerFormat
+from attractor.engine.manifest import FORMAT, Manifest, manifest_from_record, manifest_to_record
+from attractor.language.folders import folder_name
+
+RESERVED_NAMES = frozenset({"inbox", "artifacts", "children", "evaluation", "incidents"})
+"""Folders of a run directory that are not stages."""
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Where everything of one run lies."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """What the run was made from."""
+        return self.root / "manifest.json"
+
+    @property
+    def graph(self) -> Path:
+        """The source of the pipeline, exactly as run."""
+        return self.root / "graph.dot"
+
+    @property
+    def events(self) -> Path:
+        """The journal."""
+        return self.root / "events.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The fold of the journal."""
+        return self.root / "checkpoint.json"
+
+    @property
+    def run(self) -> Path:
+        """Where the run is now."""
+        return self.root / "run.json"
+
+    @property
+    def final(self) -> Path:
+        """How the walk ended."""
+        return self.root / "final.json"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock the runner holds."""
+        return self.root / "run.lock"
+
+    @property
+    def inbox(self) -> Path:
+        """Where anybody leaves orders for the runner."""
+        return self.root / "inbox"
+
+    @property
+    def incidents(self) -> Path:
+        """What an interruption left half-made."""
+        return self.root / "incidents"
+
+    def stage(self, node: str) -> Path:
+        """Return the folder of a node."""
+        return self.root / folder_name(node)
+
+
+def create_run_directory(root: Path, manifest: Manifest, source: str | bytes) -> RunDirectory:
+    """Make the directory of a new run; the manifest comes last, so with it all is there."""
+    directory = RunDirectory(root)
+    try:
+        root.mkdir(parents=True)
+        (directory.inbox / "done").mkdir(parents=True)
+    except FileExistsError as cause:
+        hint = "choose another place, or resume the run that is there"
+        raise Refused(f"{root} exists already", hint=hint) from cause
+    except OSError as cause:
+        raise file_trouble("make", root, cause) from cause
+    write_whole(directory.graph, source)
+    write_manifest(directory, manifest)
+    sync_folder(root.parent)
+    return directory
+
+
+def write_manifest(directory: RunDirectory, manifest: Manifest) -> None:
+    """Write what a run was made from."""
+    write_document(directory.manifest, manifest_to_record(manifest))
+
+
+def read_manifest(directory: RunDirectory) -> Manifest:
+    """Read what a run was made from, when this version knows its format."""
+    fields = read_document(directory.manifest)
+    format_ = fields.number("format")
+    if format_ > FORMAT:
+        raise NewerFormat(f"{directory.root} has format {format_}, newer than {FORMAT}")
+    return manifest_from_record(fields)

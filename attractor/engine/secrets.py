@@ -1,0 +1,83 @@
+"""Keeps secrets out of everything that is written: values of keys, tokens and passwords.
+
+A value is also found in base64, wherever it begins in the encoded text, and percent-encoded.
+"""
+
+import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable, Collection, Iterator, Mapping
+from urllib.parse import quote, quote_plus
+
+from attractor.base.canonical import Json, JsonObject
+
+PLACEHOLDER = "***"
+SHORTEST = 8
+_NAME = re.compile(r".*_(?:KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
+
+
+class Redactor:
+    """Replaces every secret in texts and JSON values, and half characters, which no file takes."""
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
+        # The longest first: a secret may begin with another one.
+        words = sorted(forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, words))) if words else None
+
+    @classmethod
+    def of_environment(
+        cls, environ: Mapping[str, str], *, names: Collection[str] = (), more: Collection[str] = ()
+    ) -> "Redactor":
+        """Make one from environment variables with telling names, further names and values."""
+        named = [value for name, value in environ.items() if _NAME.fullmatch(name) or name in names]
+        return cls([*named, *more])
+
+    def text(self, text: str) -> str:
+        """Return a text without secrets."""
+        if not text.isascii():
+            text = text.encode("utf-8", "backslashreplace").decode()
+        return self._pattern.sub(PLACEHOLDER, text) if self._pattern else text
+
+    def json(self, value: Json) -> Json:
+        """Return a JSON value without secrets, keys included."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return self.members(value)
+        return [self.json(one) for one in value] if isinstance(value, list) else value
+
+    def members(self, record: JsonObject) -> dict[str, Json]:
+        """Return a JSON object without secrets."""
+        return {self.text(key): self.json(value) for key, value in record.items()}
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret in every form it is looked for; of several lines, each line too."""
+    if len(secret) < SHORTEST:
+        return
+    for text in {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}:
+        if len(text) >= SHORTEST:
+            yield text
+            yield from _url_forms(text)
+            yield from _base64_forms(text.encode("utf-8", "surrogateescape"))
+
+
+def _url_forms(text: str) -> Iterator[str]:
+    for quoted in (
+        quote(text, safe="", errors="surrogateescape"),
+        quote(text, errors="surrogateescape"),
+        quote_plus(text, errors="surrogateescape"),
+    ):
+        yield quoted
+        yield re.sub(r"%[0-9A-F]{2}", lambda escape: escape[0].lower(), quoted)
+
+
+def _base64_forms(secret: bytes) -> Iterator[str]:
+    """Yield the part of the encoding that does not depend on what stands around the secret."""
+    encoders: tuple[Callable[[bytes], bytes], ...] = (b64encode, urlsafe_b64encode)
+    for encode in encoders:
+        for before in range(3):
+            encoded = encode(bytes(before) + secret).decode().rstrip("=")
+            begin = (0, 2, 3)[before]
+            end = len(encoded) - (1 if (before + len(secret)) % 3 else 0)
+            yield encoded[begin:end]

@@ -1,0 +1,55 @@
+from threading import Thread
+
+from attractor.engine.context import Context
+
+
+def test_values_are_kept_and_told_as_text() -> None:
+    context = Context({"a": 1})
+    context.set("flag", True)
+    assert (context.get("a"), context.get("none", 5)) == (1, 5)
+    assert context.get_string("flag") == "true"
+    assert context.get_string("none", "x") == "x"
+
+
+def test_nothing_that_comes_out_is_the_thing_itself() -> None:
+    inner = ["one"]
+    context = Context({"list": ["old"]})
+    context.set("set", inner)  # pyright: ignore[reportArgumentType]
+    inner.append("two")
+    got = context.get("list")
+    assert isinstance(got, list)
+    got.append("new")
+    assert context.snapshot() == {"list": ["old"], "set": ["one"]}
+
+
+def test_what_was_written_is_known() -> None:
+    context = Context({"old": 1})
+    context.set("a", 1)
+    context.apply_updates({"b": 2, "old": 3})
+    assert context.written() == {"a": 1, "b": 2, "old": 3}
+
+
+def test_a_clone_goes_its_own_way() -> None:
+    context = Context({"a": 1})
+    context.append_log("first")
+    clone = context.clone()
+    clone.set("a", 2)
+    clone.append_log("second")
+    assert (context.get("a"), context.logs()) == (1, ("first",))
+    assert (clone.get("a"), clone.logs()) == (2, ("first", "second"))
+
+
+def test_threads_lose_nothing() -> None:
+    context = Context()
+
+    def write(name: str) -> None:
+        for number in range(200):
+            context.set(f"{name}{number}", number)
+            context.append_log(name)
+
+    threads = [Thread(target=write, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(context.snapshot()) == len(context.logs()) == 800

@@ -1,0 +1,53 @@
+import pytest
+
+from attractor.base.errors import ExitCode, UnknownName
+from attractor.engine.errors import NotRunnable
+from attractor.engine.preflight import find_faults, preflight, resolve_handler
+from attractor.engine.secrets import Redactor
+from tests.engine.graphs import chain, edge, end, graph, line, node, start
+from tests.engine.runs import Nothing, Scripted, handlers_of
+
+HANDLERS = handlers_of(Nothing())
+
+
+def test_a_graph_that_can_run_passes() -> None:
+    preflight(line("a"), HANDLERS, Redactor())
+
+
+def test_all_that_is_missing_is_told_at_once() -> None:
+    whole = graph(
+        [
+            start(),
+            end(),
+            node("inbox"),
+            node("fan", "component"),
+            node("slow", timeout="soon"),
+            node("again", retry_policy="patent"),
+            node("ask", if_interrupted="ask"),
+        ],
+        [*chain("start", "exit"), edge("fan", "exit", loop_restart=True)],
+    )
+    with pytest.raises(NotRunnable) as caught:
+        preflight(whole, HANDLERS, Redactor())
+    for words in ("'inbox'", "'parallel'", "'soon'", "'patent'", "if_interrupted", "loop_restart"):
+        assert words in caught.value.message
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert len(list(find_faults(whole, HANDLERS))) == 6
+
+
+def test_a_secret_in_the_graph_is_refused_and_not_told() -> None:
+    with pytest.raises(NotRunnable) as caught:
+        preflight(line("my_password"), HANDLERS, Redactor(["password"]))
+    assert "secret" in caught.value.message
+    assert "password" not in caught.value.message
+
+
+def test_a_node_is_executed_by_its_type_else_by_its_shape() -> None:
+    mine = Scripted()
+    handlers = {**HANDLERS, "my_type": mine}
+    assert resolve_handler(node("a", type="my_type"), handlers) is mine
+    assert resolve_handler(node("a", "diamond"), handlers) is handlers["conditional"]
+    assert resolve_handler(node("a", "diamond", type="other"), handlers) is handlers["conditional"]
+    assert resolve_handler(node("a", "star"), handlers) is handlers["codergen"]
+    with pytest.raises(UnknownName):
+        resolve_handler(node("a", "tripleoctagon"), handlers)
