@@ -1,0 +1,86 @@
+"""One client for every model: messages in, an answer out, each provider by its own interface."""
+
+from attractor.llm.adapter import AdapterTimeout, ProviderAdapter
+from attractor.llm.client import Client, Complete, Middleware, provider_registry
+from attractor.llm.content import (
+    AudioData,
+    ContentKind,
+    ContentPart,
+    DocumentData,
+    ImageData,
+    ProviderData,
+    ThinkingData,
+    ToolCallData,
+    ToolResultData,
+)
+from attractor.llm.errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    ConfigurationError,
+    ContentFilterError,
+    ContextLengthError,
+    InvalidRequestError,
+    InvalidToolCallError,
+    NetworkError,
+    NotFoundError,
+    ProviderError,
+    QuotaExceededError,
+    RateLimitError,
+    RequestTimeoutError,
+    SDKError,
+    ServerError,
+    UnsupportedToolChoiceError,
+)
+from attractor.llm.message import Message, Role
+from attractor.llm.request import Request
+from attractor.llm.response import FinishReason, RateLimitInfo, Response, Usage, Warning
+from attractor.llm.retry import RetryPolicy, retry
+from attractor.llm.tools import ToolCall, ToolChoice, ToolDefinition, ToolResult
+
+__all__ = [
+    "AccessDeniedError",
+    "AdapterTimeout",
+    "AudioData",
+    "AuthenticationError",
+    "Client",
+    "Complete",
+    "ConfigurationError",
+    "ContentFilterError",
+    "ContentKind",
+    "ContentPart",
+    "ContextLengthError",
+    "DocumentData",
+    "FinishReason",
+    "ImageData",
+    "InvalidRequestError",
+    "InvalidToolCallError",
+    "Message",
+    "Middleware",
+    "NetworkError",
+    "NotFoundError",
+    "ProviderAdapter",
+    "ProviderData",
+    "ProviderError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RateLimitInfo",
+    "Request",
+    "RequestTimeoutError",
+    "Response",
+    "RetryPolicy",
+    "Role",
+    "SDKError",
+    "ServerError",
+    "ThinkingData",
+    "ToolCall",
+    "ToolCallData",
+    "ToolChoice",
+    "ToolDefinition",
+    "ToolResult",
+    "ToolResultData",
+    "UnsupportedToolChoiceError",
+    "Usage",
+    "Warning",
+    "provider_registry",
+    "retry",
+]

@@ -1,0 +1,69 @@
+"""Reads a provider's JSON by key, and says where it is not what it should be."""
+
+from collections.abc import Sequence
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.llm.errors import ServerError
+
+
+class Fields:
+    """A JSON object of a provider's answer, every field checked when it is read."""
+
+    def __init__(
+        self, value: Json | JsonObject, *, provider: str, path: str = "the answer"
+    ) -> None:
+        self.provider = provider
+        self.path = path
+        if not isinstance(value, dict):
+            raise self._malformed(path, "an object")
+        self.raw: JsonObject = value
+
+    def text(self, key: str) -> str:
+        """Return a text that has to be there."""
+        value = self.raw.get(key)
+        if not isinstance(value, str):
+            raise self._malformed(self._at(key), "a text")
+        return value
+
+    def text_or_none(self, key: str) -> str | None:
+        """Return a text, or None when there is none."""
+        return None if self.raw.get(key) is None else self.text(key)
+
+    def count_or_none(self, key: str) -> int | None:
+        """Return a number of things, or None when there is none."""
+        value = self.raw.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self._malformed(self._at(key), "a count")
+        return value
+
+    def count(self, key: str) -> int:
+        """Return a number of things, 0 when there is none."""
+        return self.count_or_none(key) or 0
+
+    def object(self, key: str) -> "Fields":
+        """Return an object, an empty one when there is none."""
+        value = self.raw.get(key)
+        return self._inner({} if value is None else value, key)
+
+    def objects(self, key: str) -> Sequence["Fields"]:
+        """Return a list of objects that has to be there."""
+        value = self.raw.get(key)
+        if not isinstance(value, list):
+            raise self._malformed(self._at(key), "a list")
+        return [self._inner(one, f"{key}[{index}]") for index, one in enumerate(value)]
+
+    def _inner(self, value: Json, key: str) -> "Fields":
+        return Fields(value, provider=self.provider, path=self._at(key))
+
+    def _at(self, key: str) -> str:
+        return f"{self.path}.{key}"
+
+    def _malformed(self, path: str, wanted: str) -> ServerError:
+        return ServerError(
+            f"{self.provider} answered with what it never should: {path} is not {wanted}",
+            provider=self.provider,
+            status_code=200,
+            hint="check the provider's base URL: does it speak this interface?",
+        )

@@ -1,0 +1,71 @@
+"""Messages: who says what in a conversation (3.1, 3.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.llm.content import ContentKind, ContentPart, ToolResultData
+
+
+class Role(StrEnum):
+    """Who produced a message."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+    DEVELOPER = "developer"
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Role
+    content: Sequence[ContentPart]
+    name: str | None = None
+    tool_call_id: str | None = None
+
+    @classmethod
+    def system(cls, text: str) -> Self:
+        """Instruct the model; typically the first message."""
+        return cls(Role.SYSTEM, _text(text))
+
+    @classmethod
+    def developer(cls, text: str) -> Self:
+        """Instruct the model in the application's name."""
+        return cls(Role.DEVELOPER, _text(text))
+
+    @classmethod
+    def user(cls, text: str) -> Self:
+        """Say something as the user."""
+        return cls(Role.USER, _text(text))
+
+    @classmethod
+    def assistant(cls, text: str) -> Self:
+        """Say something as the model."""
+        return cls(Role.ASSISTANT, _text(text))
+
+    @classmethod
+    def tool_result(
+        cls,
+        tool_call_id: str,
+        content: str | JsonObject | Sequence[Json],
+        *,
+        is_error: bool = False,
+    ) -> Self:
+        """Answer a tool call."""
+        result = ToolResultData(tool_call_id, content, is_error)
+        part = ContentPart(ContentKind.TOOL_RESULT, tool_result=result)
+        return cls(Role.TOOL, (part,), tool_call_id=tool_call_id)
+
+    @property
+    def text(self) -> str:
+        """The text of all parts that are text."""
+        return "".join(part.text or "" for part in self.content)
+
+
+def _text(text: str) -> Sequence[ContentPart]:
+    return (ContentPart(ContentKind.TEXT, text=text),)

@@ -1,0 +1,1 @@
+"""The providers, one file each, every one by its own native interface."""

@@ -1,0 +1,66 @@
+"""Anthropic, by its Messages API."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from attractor.llm.adapter import AdapterTimeout
+from attractor.llm.providers.anthropic_request import write_request
+from attractor.llm.providers.anthropic_response import read_response
+from attractor.llm.request import Request
+from attractor.llm.response import Response
+from attractor.llm.transport import Endpoint, Transport
+
+_BASE_URL = "https://api.anthropic.com"
+_VERSION = "2023-06-01"
+_TIMEOUT = AdapterTimeout()
+
+
+class AnthropicAdapter:
+    """Speaks Anthropic's Messages API."""
+
+    name = "anthropic"
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str = _BASE_URL,
+        default_headers: Mapping[str, str] | None = None,
+        timeout: AdapterTimeout = _TIMEOUT,
+    ) -> None:
+        headers = {
+            "x-api-key": api_key,
+            "anthropic-version": _VERSION,
+            **(default_headers or {}),
+        }
+        # Unlike OpenAI's, this provider's base URL is written without the version.
+        root = base_url.rstrip("/").removesuffix("/v1")
+        self._transport = Transport(Endpoint(self.name, root, api_key, headers, timeout))
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str], *, timeout: AdapterTimeout = _TIMEOUT
+    ) -> Self | None:
+        """Make one from ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL."""
+        key = environ.get("ANTHROPIC_API_KEY", "").strip()
+        if not key:
+            return None
+        base_url = environ.get("ANTHROPIC_BASE_URL") or _BASE_URL
+        return cls(api_key=key, base_url=base_url, timeout=timeout)
+
+    async def complete(self, request: Request) -> Response:
+        """Ask and wait for the whole answer."""
+        written = write_request(request, provider=self.name)
+        reply = await self._transport.post("v1/messages", written.body, headers=written.headers)
+        return read_response(reply, written.warnings, provider=self.name)
+
+    def supports_tool_choice(self, mode: str) -> bool:
+        """Tell whether the provider knows a tool choice."""
+        return mode in {"auto", "none", "required", "named"}
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        await self._transport.close()
+
+
+part = AnthropicAdapter

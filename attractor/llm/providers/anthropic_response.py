@@ -1,0 +1,86 @@
+"""Reads an answer of Anthropic's Messages API (7.5)."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from attractor.llm.content import (
+    ContentKind,
+    ContentPart,
+    ProviderData,
+    ThinkingData,
+    ToolCallData,
+)
+from attractor.llm.fields import Fields
+from attractor.llm.headers import ANTHROPIC_LIMITS, read_rate_limit
+from attractor.llm.message import Message, Role
+from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
+from attractor.llm.transport import Reply
+
+_REASONS: Mapping[str, Reason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+# Of thinking the provider counts no tokens of its own: about four letters make one (3.9).
+_LETTERS_A_TOKEN = 4
+
+
+def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -> Response:
+    """Translate an answer."""
+    body = reply.body
+    content = [_part(block, provider) for block in body.objects("content")]
+    why = body.text_or_none("stop_reason")
+    return Response(
+        id=body.text("id"),
+        model=body.text("model"),
+        provider=provider,
+        message=Message(Role.ASSISTANT, content),
+        finish_reason=FinishReason(_REASONS.get(why or "", "other"), why),
+        usage=_usage(body.object("usage"), content),
+        raw=body.raw,
+        warnings=warnings,
+        rate_limit=read_rate_limit(reply.headers, ANTHROPIC_LIMITS),
+    )
+
+
+def _part(block: Fields, provider: str) -> ContentPart:
+    kind = block.text("type")
+    kept = ProviderData(provider, block.raw)
+    match kind:
+        case "text":
+            return ContentPart(ContentKind.TEXT, text=block.text("text"))
+        case "tool_use":
+            arguments = block.object("input").raw
+            call = ToolCallData(block.text("id"), block.text("name"), arguments)
+            return ContentPart(ContentKind.TOOL_CALL, tool_call=call)
+        case "thinking":
+            thought = ThinkingData(block.text("thinking"), block.text_or_none("signature"))
+            return ContentPart(ContentKind.THINKING, thinking=thought, provider_data=kept)
+        case "redacted_thinking":
+            hidden = ThinkingData(block.text("data"), redacted=True)
+            return ContentPart(ContentKind.REDACTED_THINKING, thinking=hidden, provider_data=kept)
+        case _:
+            return ContentPart(kind, provider_data=kept)
+
+
+def _usage(usage: Fields, content: Sequence[ContentPart]) -> Usage:
+    return Usage(
+        input_tokens=usage.count("input_tokens"),
+        output_tokens=usage.count("output_tokens"),
+        reasoning_tokens=_thought_tokens(content),
+        cache_read_tokens=usage.count_or_none("cache_read_input_tokens"),
+        cache_write_tokens=usage.count_or_none("cache_creation_input_tokens"),
+        raw=usage.raw,
+    )
+
+
+def _thought_tokens(content: Sequence[ContentPart]) -> int | None:
+    thoughts = [
+        part.thinking.text
+        for part in content
+        if part.kind == ContentKind.THINKING and part.thinking
+    ]
+    return math.ceil(sum(map(len, thoughts)) / _LETTERS_A_TOKEN) if thoughts else None

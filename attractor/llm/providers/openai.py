@@ -1,0 +1,71 @@
+"""OpenAI, by its Responses API."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from attractor.llm.adapter import AdapterTimeout
+from attractor.llm.providers.openai_request import write_request
+from attractor.llm.providers.openai_response import read_response
+from attractor.llm.request import Request
+from attractor.llm.response import Response
+from attractor.llm.transport import Endpoint, Transport
+
+_BASE_URL = "https://api.openai.com/v1"
+_TIMEOUT = AdapterTimeout()
+
+
+class OpenAIAdapter:
+    """Speaks OpenAI's Responses API."""
+
+    name = "openai"
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str = _BASE_URL,
+        organization: str = "",
+        project: str = "",
+        default_headers: Mapping[str, str] | None = None,
+        timeout: AdapterTimeout = _TIMEOUT,
+    ) -> None:
+        account = {"openai-organization": organization, "openai-project": project}
+        headers = {
+            "authorization": f"Bearer {api_key}",
+            **{name: value for name, value in account.items() if value},
+            **(default_headers or {}),
+        }
+        self._transport = Transport(Endpoint(self.name, base_url, api_key, headers, timeout))
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str], *, timeout: AdapterTimeout = _TIMEOUT
+    ) -> Self | None:
+        """Make one from OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID."""
+        key = environ.get("OPENAI_API_KEY", "").strip()
+        if not key:
+            return None
+        return cls(
+            api_key=key,
+            base_url=environ.get("OPENAI_BASE_URL") or _BASE_URL,
+            organization=environ.get("OPENAI_ORG_ID", ""),
+            project=environ.get("OPENAI_PROJECT_ID", ""),
+            timeout=timeout,
+        )
+
+    async def complete(self, request: Request) -> Response:
+        """Ask and wait for the whole answer."""
+        body, warnings = write_request(request, provider=self.name)
+        reply = await self._transport.post("responses", body)
+        return read_response(reply, warnings, provider=self.name)
+
+    def supports_tool_choice(self, mode: str) -> bool:
+        """Tell whether the provider knows a tool choice."""
+        return mode in {"auto", "none", "required", "named"}
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        await self._transport.close()
+
+
+part = OpenAIAdapter

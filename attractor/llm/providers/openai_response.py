@@ -1,0 +1,95 @@
+"""Reads an answer of OpenAI's Responses API (7.5)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from attractor.llm.content import (
+    ContentKind,
+    ContentPart,
+    ProviderData,
+    ThinkingData,
+    ToolCallData,
+)
+from attractor.llm.errors import error_from_status_code
+from attractor.llm.fields import Fields
+from attractor.llm.headers import OPENAI_LIMITS, read_rate_limit
+from attractor.llm.message import Message, Role
+from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
+from attractor.llm.transport import Reply
+
+_INCOMPLETE: Mapping[str, Reason] = {
+    "max_output_tokens": "length",
+    "content_filter": "content_filter",
+}
+# A good status can carry a failure; these are the statuses it would have had.
+_FAILURES = {"rate_limit_exceeded": 429, "server_error": 500}
+
+
+def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -> Response:
+    """Translate an answer, or raise what it failed of."""
+    body = reply.body
+    _raise_failure(body, provider)
+    content = [part for item in body.objects("output") for part in _parts(item, provider)]
+    return Response(
+        id=body.text("id"),
+        model=body.text("model"),
+        provider=provider,
+        message=Message(Role.ASSISTANT, content),
+        finish_reason=_finish_reason(body, content),
+        usage=_usage(body.object("usage")),
+        raw=body.raw,
+        warnings=warnings,
+        rate_limit=read_rate_limit(reply.headers, OPENAI_LIMITS),
+    )
+
+
+def _raise_failure(body: Fields, provider: str) -> None:
+    if body.text_or_none("status") != "failed":
+        return
+    failure = body.object("error")
+    code = failure.text_or_none("code")
+    message = failure.text_or_none("message") or "no reason given"
+    raise error_from_status_code(
+        _FAILURES.get(code or "", 400), message, provider=provider, error_code=code, raw=body.raw
+    )
+
+
+def _parts(item: Fields, provider: str) -> Iterator[ContentPart]:
+    kind = item.text("type")
+    if kind == "message":
+        yield from (_said(one) for one in item.objects("content"))
+    elif kind == "function_call":
+        call = ToolCallData(item.text("call_id"), item.text("name"), item.text("arguments"))
+        yield ContentPart(ContentKind.TOOL_CALL, tool_call=call)
+    elif kind == "reasoning":
+        summary = [one.text_or_none("text") or "" for one in item.objects("summary")]
+        thought = ThinkingData("\n\n".join(summary))
+        kept = ProviderData(provider, item.raw)
+        yield ContentPart(ContentKind.THINKING, thinking=thought, provider_data=kept)
+    else:
+        yield ContentPart(kind, provider_data=ProviderData(provider, item.raw))
+
+
+def _said(content: Fields) -> ContentPart:
+    key = "refusal" if content.text("type") == "refusal" else "text"
+    return ContentPart(ContentKind.TEXT, text=content.text(key))
+
+
+def _finish_reason(body: Fields, content: Sequence[ContentPart]) -> FinishReason:
+    status = body.text_or_none("status")
+    if status == "incomplete":
+        why = body.object("incomplete_details").text_or_none("reason")
+        return FinishReason(_INCOMPLETE.get(why or "", "other"), why)
+    if status not in ("completed", None):
+        return FinishReason("other", status)
+    called = any(part.tool_call for part in content)
+    return FinishReason("tool_calls" if called else "stop", status)
+
+
+def _usage(usage: Fields) -> Usage:
+    return Usage(
+        input_tokens=usage.count("input_tokens"),
+        output_tokens=usage.count("output_tokens"),
+        reasoning_tokens=usage.object("output_tokens_details").count_or_none("reasoning_tokens"),
+        cache_read_tokens=usage.object("input_tokens_details").count_or_none("cached_tokens"),
+        raw=usage.raw,
+    )

@@ -1,0 +1,58 @@
+"""Reads an answer given as JSON, as if a provider had sent it."""
+
+from hypothesis import strategies as st
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.llm import Response
+from attractor.llm.fields import Fields
+from attractor.llm.providers import anthropic_response, openai_response
+from attractor.llm.transport import Reply
+
+WORDS = st.sampled_from(
+    [
+        "id",
+        "type",
+        "text",
+        "model",
+        "output",
+        "content",
+        "usage",
+        "status",
+        "message",
+        "reasoning",
+        "function_call",
+        "tool_use",
+        "thinking",
+        "redacted_thinking",
+        "name",
+        "arguments",
+        "call_id",
+        "input",
+        "summary",
+        "data",
+        "error",
+        "code",
+        "failed",
+        "incomplete",
+        "incomplete_details",
+        "reason",
+        "stop_reason",
+        "input_tokens",
+        "output_tokens",
+    ]
+)
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS | st.text()
+values = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=6)
+)
+bodies = st.dictionaries(WORDS, values, max_size=9)
+
+
+def read_openai(body: JsonObject | Json) -> Response:
+    reply = Reply(Fields(body, provider="openai"), {})
+    return openai_response.read_response(reply, (), provider="openai")
+
+
+def read_anthropic(body: JsonObject | Json) -> Response:
+    reply = Reply(Fields(body, provider="anthropic"), {})
+    return anthropic_response.read_response(reply, (), provider="anthropic")

@@ -1,0 +1,176 @@
+from typing import Any
+
+import pytest
+
+from attractor.base.canonical import JsonObject
+from attractor.llm import (
+    ConfigurationError,
+    ContentKind,
+    ContentPart,
+    DocumentData,
+    InvalidRequestError,
+    Message,
+    ProviderData,
+    Request,
+    Role,
+    ThinkingData,
+    ToolCallData,
+    ToolChoice,
+    ToolResultData,
+)
+from attractor.llm.providers.anthropic_request import Written, write_request
+from tests.llm.asking import SHELL
+
+CACHING = "prompt-caching-2024-07-31"
+
+
+def written(*messages: Message, options: JsonObject | None = None, **more: Any) -> Written:
+    plain: JsonObject = {"auto_cache": False, **(options or {})}
+    request = Request(
+        model="claude", messages=messages, provider_options={"anthropic": plain}, **more
+    )
+    return write_request(request, provider="anthropic")
+
+
+def blocks(*parts: ContentPart, role: Role = Role.ASSISTANT) -> Any:
+    turns: Any = written(Message(role, parts)).body["messages"]
+    (message,) = turns
+    return message["content"]
+
+
+def test_instructions_stand_apart_and_max_tokens_is_always_there() -> None:
+    sent = written(Message.system("a"), Message.user("b"), Message.developer("c"))
+    assert sent.body == {
+        "model": "claude",
+        "max_tokens": 4096,
+        "system": [{"type": "text", "text": "a"}, {"type": "text", "text": "c"}],
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "b"}]}],
+    }
+    assert (sent.headers, list(sent.warnings)) == ({}, [])
+
+
+def test_user_and_assistant_take_turns() -> None:
+    sent = written(
+        Message.user("a"),
+        Message.user("b"),
+        Message.assistant("c"),
+        Message.assistant("d"),
+        Message.tool_result("1", "e"),
+        Message.tool_result("2", "f", is_error=True),
+        Message.user("g"),
+    )
+    turns: Any = sent.body["messages"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
+    assert [len(turn["content"]) for turn in turns] == [2, 2, 3]
+    assert turns[2]["content"] == [
+        {"type": "tool_result", "tool_use_id": "1", "content": "e"},
+        {"type": "tool_result", "tool_use_id": "2", "content": "f", "is_error": True},
+        {"type": "text", "text": "g"},
+    ]
+
+
+def test_empty_texts_are_left_out_with_the_turn_they_leave_empty() -> None:
+    sent = written(Message.user("a"), Message.assistant(""), Message.user("b"))
+    turns: Any = sent.body["messages"]
+    assert [(turn["role"], len(turn["content"])) for turn in turns] == [("user", 2)]
+
+
+def test_a_call_is_an_object_however_its_arguments_came() -> None:
+    for arguments, sent in (({"a": 1}, {"a": 1}), ('{"a": 1}', {"a": 1}), ("{broken", {})):
+        call = ToolCallData("1", "shell", arguments)  # pyright: ignore[reportArgumentType]
+        assert blocks(ContentPart(ContentKind.TOOL_CALL, tool_call=call)) == [
+            {"type": "tool_use", "id": "1", "name": "shell", "input": sent}
+        ]
+
+
+def test_a_result_may_show_an_image() -> None:
+    result = ToolResultData("1", {"a": 1}, image_data=b"png")
+    (block,) = blocks(ContentPart(ContentKind.TOOL_RESULT, tool_result=result), role=Role.TOOL)
+    source = {"type": "base64", "media_type": "image/png", "data": "cG5n"}
+    assert block["content"] == [
+        {"type": "text", "text": '{"a": 1}'},
+        {"type": "image", "source": source},
+    ]
+
+
+def test_thoughts_are_written_from_their_fields_when_they_did_not_come_from_here() -> None:
+    assert blocks(
+        ContentPart(ContentKind.THINKING, thinking=ThinkingData("hm", "sig")),
+        ContentPart(ContentKind.REDACTED_THINKING, thinking=ThinkingData("x", redacted=True)),
+        ContentPart(ContentKind.THINKING, thinking=ThinkingData("unsigned")),
+    ) == [
+        {"type": "thinking", "thinking": "hm", "signature": "sig"},
+        {"type": "redacted_thinking", "data": "x"},
+    ]
+
+
+def test_what_came_from_here_goes_back_verbatim_and_what_did_not_is_left_out() -> None:
+    item: JsonObject = {"type": "thinking", "thinking": "hm", "signature": "s", "odd": [1]}
+    thinking = ThinkingData("hm", "s")
+    ours, others = ProviderData("anthropic", item), ProviderData("openai", item)
+    assert blocks(
+        ContentPart(ContentKind.THINKING, thinking=thinking, provider_data=ours),
+        ContentPart(ContentKind.THINKING, thinking=thinking, provider_data=others),
+        ContentPart("server_tool_use", provider_data=ProviderData("anthropic", {"id": "1"})),
+        ContentPart("web_search_call", provider_data=others),
+        ContentPart(ContentKind.TEXT, text="kept", provider_data=others),
+    ) == [item, {"id": "1"}, {"type": "text", "text": "kept"}]
+
+
+def test_tools_and_the_choice_among_them() -> None:
+    sent = written(tools=[SHELL]).body
+    assert sent["tools"] == [
+        {
+            "name": "shell",
+            "description": "Run a command.",
+            "input_schema": SHELL.parameters,
+        }
+    ]
+    assert sent["tool_choice"] == {"type": "auto"}
+    required = written(tools=[SHELL], tool_choice=ToolChoice("required")).body
+    assert required["tool_choice"] == {"type": "any"}
+    named = written(tools=[SHELL], tool_choice=ToolChoice("named", "shell")).body
+    assert named["tool_choice"] == {"type": "tool", "name": "shell"}
+    none = written(tools=[SHELL], tool_choice=ToolChoice("none")).body
+    assert not {"tools", "tool_choice"} & set(none)
+
+
+def test_what_is_given_is_sent() -> None:
+    given: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "max_tokens": 7}
+    sent = written(**given, stop_sequences=["END"], metadata={"user_id": "u"}).body
+    assert {**sent, "messages": 0} == {
+        "model": "claude",
+        "messages": 0,
+        "max_tokens": 7,
+        "temperature": 0.0,
+        "top_p": 0.5,
+        "stop_sequences": ["END"],
+        "metadata": {"user_id": "u"},
+    }
+
+
+def test_what_the_provider_does_not_take_is_warned_about() -> None:
+    sent = written(metadata={"run": "1"}, reasoning_effort="high")
+    assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 2
+    assert "metadata" not in sent.body
+
+
+def test_beta_headers_are_joined_and_no_part_of_the_body() -> None:
+    sent = written(options={"beta_headers": ["a-1", "b-2", "a-1"], "thinking": {"type": "enabled"}})
+    assert sent.headers == {"anthropic-beta": "a-1,b-2"}
+    assert sent.body["thinking"] == {"type": "enabled"}
+    assert not {"beta_headers", "auto_cache"} & set(sent.body)
+    cached = written(options={"beta_headers": ["a-1"], "auto_cache": True})
+    assert cached.headers == {"anthropic-beta": f"a-1,{CACHING}"}
+
+
+@pytest.mark.parametrize("names", ["a-1", [1], {"a": 1}])
+def test_beta_headers_are_a_list_of_names(names: Any) -> None:
+    with pytest.raises(ConfigurationError, match="beta_headers"):
+        written(options={"beta_headers": names})
+
+
+def test_what_cannot_be_sent_yet_is_refused() -> None:
+    document = ContentPart(ContentKind.DOCUMENT, document=DocumentData(data=b""))
+    with pytest.raises(InvalidRequestError, match="document is not supported yet for anthropic"):
+        blocks(document, role=Role.USER)

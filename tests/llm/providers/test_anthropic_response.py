@@ -1,0 +1,80 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.llm import ContentKind, SDKError, ThinkingData
+from tests.counts import count
+from tests.llm.providers.answers import bodies, read_anthropic
+
+TEXT: Json = {"type": "text", "text": "hi"}
+THINKING: Json = {"type": "thinking", "thinking": "abcdefghi", "signature": "s", "odd": 1}
+
+
+def body(*content: Json, **more: Json) -> JsonObject:
+    return {"id": "r", "model": "m", "stop_reason": "end_turn", "content": list(content), **more}
+
+
+def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
+    hidden: Json = {"type": "redacted_thinking", "data": "x"}
+    call: Json = {"type": "tool_use", "id": "t", "name": "n", "input": {"a": 1}}
+    search: Json = {"type": "server_tool_use", "id": "ws"}
+    response = read_anthropic(body(THINKING, hidden, TEXT, call, search))
+    assert [part.kind for part in response.message.content] == [
+        ContentKind.THINKING,
+        ContentKind.REDACTED_THINKING,
+        ContentKind.TEXT,
+        ContentKind.TOOL_CALL,
+        "server_tool_use",
+    ]
+    thought, secret, *_, found = response.message.content
+    assert thought.thinking == ThinkingData("abcdefghi", "s")
+    assert secret.thinking == ThinkingData("x", redacted=True)
+    kept = [one.provider_data for one in (thought, secret, found) if one.provider_data]
+    assert [one.item for one in kept] == [THINKING, hidden, search]
+    assert {one.provider for one in kept} == {"anthropic"}
+    assert response.tool_calls[0].arguments == {"a": 1}
+    assert response.reasoning == "abcdefghi"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("tool_use", "tool_calls"),
+        ("refusal", "content_filter"),
+        ("pause_turn", "other"),
+        (None, "other"),
+    ],
+)
+def test_why_it_stopped(raw: str | None, reason: str) -> None:
+    found = read_anthropic(body(TEXT, stop_reason=raw)).finish_reason
+    assert (found.reason, found.raw) == (reason, raw)
+
+
+def test_usage_is_read_with_what_was_cached() -> None:
+    usage: Json = {
+        "input_tokens": 10,
+        "output_tokens": 20,
+        "cache_read_input_tokens": 5,
+        "cache_creation_input_tokens": 6,
+    }
+    found = read_anthropic(body(TEXT, usage=usage)).usage
+    assert (found.input_tokens, found.output_tokens, found.total_tokens) == (10, 20, 30)
+    assert (found.cache_read_tokens, found.cache_write_tokens) == (5, 6)
+    assert (found.reasoning_tokens, found.raw) == (None, usage)
+
+
+def test_tokens_of_thinking_are_estimated_from_its_length() -> None:
+    assert read_anthropic(body(THINKING, TEXT)).usage.reasoning_tokens == 3
+
+
+@settings(max_examples=count(ci=60, full=5000))
+@given(bodies)
+def test_whatever_comes_only_our_own_errors_are_raised(answer: dict[str, Json]) -> None:
+    with suppress(SDKError):
+        read_anthropic({**body(), **answer})

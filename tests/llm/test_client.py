@@ -1,0 +1,177 @@
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+from typing import Self
+
+import pytest
+
+from attractor.base.errors import ExitCode
+from attractor.llm import (
+    AdapterTimeout,
+    Client,
+    Complete,
+    ConfigurationError,
+    FinishReason,
+    Message,
+    Request,
+    Response,
+    ToolChoice,
+    UnsupportedToolChoiceError,
+    Usage,
+    provider_registry,
+)
+from tests.llm.asking import a_request, ask, speaking
+
+HELLO = Request(model="m", messages=[Message.user("hello")])
+
+
+class Echo:
+    """Answers with its own name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.closed = False
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], *, timeout: AdapterTimeout) -> Self | None:
+        return None
+
+    async def complete(self, request: Request) -> Response:
+        said = Message.assistant(f"{self.name} to {request.provider}")
+        return Response("1", request.model, self.name, said, FinishReason("stop"), Usage())
+
+    def supports_tool_choice(self, mode: str) -> bool:
+        return mode != "required"
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def echoes() -> dict[str, Echo]:
+    return {name: Echo(name) for name in ("one", "two")}
+
+
+def complete(client: Client, request: Request) -> Response:
+    async def asking() -> Response:
+        return await client.complete(request)
+
+    return asyncio.run(asking())
+
+
+def test_a_request_goes_to_the_provider_it_names() -> None:
+    client = Client(providers=echoes(), default_provider="one")
+    assert complete(client, replace(HELLO, provider="two")).text == "two to two"
+
+
+def test_a_request_without_a_provider_goes_to_the_default() -> None:
+    assert complete(Client(providers=echoes(), default_provider="two"), HELLO).text == "two to two"
+
+
+def test_the_client_never_guesses() -> None:
+    with pytest.raises(ConfigurationError, match="which provider serves the model 'm'") as caught:
+        complete(Client(providers=echoes()), HELLO)
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_an_unknown_provider_is_named_with_the_one_that_was_meant() -> None:
+    with pytest.raises(ConfigurationError, match="no provider 'onee'") as caught:
+        complete(Client(providers=echoes()), replace(HELLO, provider="onee"))
+    assert "did you mean one?" in caught.value.hint
+    with pytest.raises(ConfigurationError, match="no provider 'three'"):
+        Client(providers=echoes(), default_provider="three")
+
+
+def test_a_tool_choice_a_provider_does_not_know_is_refused() -> None:
+    client = Client(providers=echoes(), default_provider="one")
+    assert complete(client, replace(HELLO, tool_choice=ToolChoice("auto"))).text
+    with pytest.raises(UnsupportedToolChoiceError, match="one knows no tool choice 'required'"):
+        complete(client, replace(HELLO, tool_choice=ToolChoice("required")))
+
+
+class Recorder:
+    """Middleware that writes down when it is passed."""
+
+    def __init__(self, name: str, passed: list[str]) -> None:
+        self.name = name
+        self.passed = passed
+
+    async def __call__(self, request: Request, next: Complete) -> Response:
+        self.passed.append(f"{self.name} asks {request.provider}")
+        response = await next(request)
+        self.passed.append(f"{self.name} hears {response.provider}")
+        return response
+
+
+def test_middleware_asks_in_order_and_hears_in_reverse() -> None:
+    passed: list[str] = []
+    around = [Recorder("outer", passed), Recorder("inner", passed)]
+    complete(Client(providers=echoes(), default_provider="one", middleware=around), HELLO)
+    assert passed == ["outer asks one", "inner asks one", "inner hears one", "outer hears one"]
+
+
+def test_middleware_may_send_a_request_elsewhere_or_answer_itself() -> None:
+    def elsewhere(request: Request, next: Complete) -> Awaitable[Response]:
+        return next(replace(request, provider="two"))
+
+    async def itself(request: Request, next: Complete) -> Response:
+        return await Echo("middleware").complete(request)
+
+    one = Client(providers=echoes(), default_provider="one", middleware=[elsewhere])
+    assert complete(one, HELLO).text == "two to two"
+    other = Client(providers=echoes(), default_provider="one", middleware=[itself])
+    assert complete(other, HELLO).text == "middleware to one"
+
+
+def test_closing_the_client_closes_every_provider() -> None:
+    providers = echoes()
+
+    async def use() -> None:
+        async with Client(providers=providers):
+            assert not any(one.closed for one in providers.values())
+
+    asyncio.run(use())
+    assert all(one.closed for one in providers.values())
+
+
+def test_only_providers_with_a_key_are_set_up_from_the_environment() -> None:
+    client = Client.from_env({"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": " "})
+    assert (list(client.providers), client.default_provider) == (["openai"], "openai")
+    both = Client.from_env({"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"})
+    assert (list(both.providers), both.default_provider) == (["anthropic", "openai"], "anthropic")
+    assert Client.from_env({}).default_provider is None
+
+
+def test_every_provider_of_the_folder_can_be_set_up_and_closed() -> None:
+    async def close(client: Client) -> None:
+        await client.close()
+
+    keys = {f"{name.upper()}_API_KEY": "k" for name in provider_registry()}
+    client = Client.from_env(keys)
+    assert list(client.providers) == list(provider_registry())
+    assert all(one.supports_tool_choice("auto") for one in client.providers.values())
+    asyncio.run(close(client))
+
+
+def test_middleware_stands_around_real_calls_too() -> None:
+    passed: list[str] = []
+    with speaking('rules = [{ answer = { text = "Hi." } }]') as twin:
+        response = ask(twin, a_request("openai", "hello"), middleware=[Recorder("a", passed)])
+    assert response.text == "Hi."
+    assert passed == ["a asks openai", "a hears openai"]
+
+
+def test_many_requests_at_once_each_get_their_own_answer() -> None:
+    rules = "\n".join(
+        f'[[rules]]\nwhen = {{ first_user = "<{one}>" }}\nanswer = {{ text = "{one}" }}'
+        for one in range(30)
+    )
+
+    with speaking(rules) as twin:
+
+        async def asking() -> list[Response]:
+            async with Client.from_env(twin.environ()) as client:
+                asked = [a_request(["openai", "anthropic"][n % 2], f"<{n}>") for n in range(30)]
+                return await asyncio.gather(*map(client.complete, asked))
+
+        answers = asyncio.run(asking())
+    assert [one.text for one in answers] == [str(n) for n in range(30)]

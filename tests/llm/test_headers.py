@@ -1,0 +1,78 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.llm import RateLimitInfo
+from attractor.llm.headers import (
+    ANTHROPIC_LIMITS,
+    OPENAI_LIMITS,
+    read_rate_limit,
+    read_retry_after,
+)
+
+DATE = "Mon, 02 Nov 2026 10:00:00 GMT"
+NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2", 2.0),
+        ("0.5", 0.5),
+        ("0", 0.0),
+        ("Mon, 02 Nov 2026 10:00:30 GMT", 30.0),
+        ("Mon, 02 Nov 2026 09:00:00 GMT", 0.0),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
+    assert read_retry_after({"retry-after": text, "date": DATE}) == seconds
+
+
+def test_a_date_to_wait_for_means_nothing_without_the_date_of_the_answer() -> None:
+    assert read_retry_after({"retry-after": DATE}) is None
+    assert read_retry_after({}) is None
+
+
+@pytest.mark.parametrize(
+    ("reset", "moment"),
+    [
+        ("2h", NOON),
+        ("1h59m60s", NOON),
+        ("6m0s", datetime(2026, 11, 2, 10, 6, tzinfo=UTC)),
+        ("120ms", datetime(2026, 11, 2, 10, 0, 0, 120_000, tzinfo=UTC)),
+        ("2026-11-02T12:00:00Z", NOON),
+        ("9999999999999h", None),
+        ("later", None),
+    ],
+)
+def test_the_moment_of_a_reset_is_a_date_or_a_span(reset: str, moment: datetime | None) -> None:
+    headers = {"x-ratelimit-reset-requests": reset, "date": DATE}
+    assert read_rate_limit(headers, OPENAI_LIMITS) == RateLimitInfo(reset_at=moment)
+
+
+def test_each_provider_has_names_of_its_own() -> None:
+    openai = {"x-ratelimit-remaining-requests": "9", "x-ratelimit-limit-tokens": "100"}
+    assert read_rate_limit(openai, OPENAI_LIMITS) == RateLimitInfo(9, tokens_limit=100)
+    anthropic = {"anthropic-ratelimit-requests-limit": "50"}
+    assert read_rate_limit(anthropic, ANTHROPIC_LIMITS) == RateLimitInfo(requests_limit=50)
+    assert read_rate_limit(openai, ANTHROPIC_LIMITS) is None
+
+
+@given(st.text(), st.text(), st.text())
+def test_no_header_breaks_anything(one: str, two: str, three: str) -> None:
+    read_retry_after({"retry-after": one, "date": two})
+    names = {"x-ratelimit-remaining-requests": one, "date": two}
+    read_rate_limit(names | {"x-ratelimit-reset-requests": three}, OPENAI_LIMITS)
+
+
+@pytest.mark.parametrize("year", ["99999999999999999999", "10000"])
+def test_an_impossible_date_is_no_date(year: str) -> None:
+    impossible = DATE.replace("2026", year)
+    assert read_retry_after({"retry-after": impossible, "date": DATE}) is None
