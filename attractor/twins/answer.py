@@ -1,0 +1,86 @@
+"""What a script lets a model say, or which trouble it lets happen."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+
+from attractor.base.durations import parse_duration
+from attractor.base.errors import InvalidDuration
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_duration(value)
+    except InvalidDuration as cause:
+        # Of the errors raised while a model is made, pydantic only gathers this kind.
+        raise ValueError(f"{cause.message}: {cause.hint}") from cause
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class Written(BaseModel):
+    """A table of a script: it cannot be changed and takes no key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ToolUse(Written):
+    """A tool the model calls; `raw_arguments` is for a text that is no JSON."""
+
+    name: str
+    arguments: dict[str, JsonValue] = {}
+    raw_arguments: str | None = None
+
+
+class Tokens(Written):
+    """How many tokens a call is said to have used; what is left out is counted."""
+
+    input: int | None = Field(default=None, ge=0)
+    output: int | None = Field(default=None, ge=0)
+    reasoning: int | None = Field(default=None, ge=0)
+    cache_read: int = Field(default=0, ge=0)
+    cache_write: int = Field(default=0, ge=0)
+
+
+class FaultKind(StrEnum):
+    """Which trouble happens."""
+
+    STATUS = "status"
+    HANG = "hang"
+    CUT = "cut"
+    MALFORMED = "malformed"
+
+
+class Fault(Written):
+    """Trouble instead of an answer."""
+
+    kind: Annotated[FaultKind, Field(strict=False)]
+    status: int = Field(default=500, ge=400, le=599)
+    message: str = "the script says so"
+    code: str | None = None
+    retry_after: Duration | None = None
+    body: str = '{"this is": not JSON'
+
+
+class Answer(Written):
+    """What the model says, calls and thinks, and how long that takes."""
+
+    text: str = ""
+    thinking: str | None = None
+    redacted_thinking: str | None = None
+    tool_calls: Annotated[tuple[ToolUse, ...], Field(strict=False)] = ()
+    finish: Literal["stop", "tool_calls", "length", "content_filter"] | None = None
+    usage: Tokens = Tokens()
+    delay: Duration = timedelta()
+    headers: dict[str, str] = {}
+    fault: Fault | None = None
+
+    @property
+    def finished_by(self) -> Literal["stop", "tool_calls", "length", "content_filter"]:
+        """Why the model stopped: as the script says, else what follows from the answer."""
+        return self.finish or ("tool_calls" if self.tool_calls else "stop")

@@ -1,0 +1,61 @@
+"""What one provider's way to speak over HTTP has to be, for a twin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from attractor.base.canonical import JsonObject
+from attractor.base.registry import Registry
+from attractor.twins.answer import Answer
+from attractor.twins.conversation import Conversation
+from attractor.twins.errors import Rejection
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that was understood: what it says, its body, and a word to make ids from."""
+
+    conversation: Conversation
+    body: JsonObject
+    seed: str
+
+
+class Wire(Protocol):
+    """One provider's requests, answers and errors."""
+
+    @property
+    def name(self) -> str:
+        """The wire's name, as scripts say it."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Where requests are posted."""
+        ...
+
+    @property
+    def base_path(self) -> str:
+        """What clients of this provider expect behind the host in their base URL."""
+        ...
+
+    @property
+    def variables(self) -> tuple[str, str]:
+        """The environment variables in which clients look for base URL and key."""
+        ...
+
+    def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
+        """Understand a request, or raise the Rejection the provider would answer with."""
+        ...
+
+    def write(self, answer: Answer, asked: Asked) -> JsonObject:
+        """Write an answer as the provider would."""
+        ...
+
+    def write_error(self, rejection: Rejection) -> JsonObject:
+        """Write an error as the provider would."""
+        ...
+
+
+def wire_registry() -> Registry[Wire]:
+    """Return the wires by name."""
+    return Registry("attractor.twins.wires", Wire, noun="wire")

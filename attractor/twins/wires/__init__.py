@@ -1,0 +1,1 @@
+"""The wires a provider twin speaks, one file each."""

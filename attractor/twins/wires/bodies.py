@@ -1,0 +1,39 @@
+"""Checks a request's body and reads what is spoken in it, on any wire."""
+
+import json
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from attractor.base.canonical import JsonObject
+from attractor.twins.answer import ToolUse
+from attractor.twins.errors import Rejection
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class _Spoken(Protocol):
+    text: str
+
+
+def check_body(model: type[B], body: JsonObject) -> B:
+    """Return the body with its types, or refuse it and name the field that is wrong."""
+    try:
+        return model.model_validate(body, strict=True)
+    except ValidationError as cause:
+        fault = cause.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise Rejection(400, f"{place}: {fault['msg']}") from cause
+
+
+def spoken(content: str | Sequence[_Spoken]) -> str:
+    """Return the text of some content, given as a text or as a list of parts."""
+    return content if isinstance(content, str) else "\n".join(one.text for one in content)
+
+
+def arguments_text(call: ToolUse) -> str:
+    """Return a call's arguments as the text a provider sends."""
+    if call.raw_arguments is not None:
+        return call.raw_arguments
+    return json.dumps(call.arguments, ensure_ascii=False)

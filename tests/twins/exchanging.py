@@ -1,0 +1,48 @@
+"""Exchanges one request with a wire, without a server."""
+
+import json
+from typing import Any
+
+from attractor.twins.exchange import Arrival, Reply, reply_to
+from attractor.twins.script import parse_script
+from attractor.twins.wire import wire_registry
+
+KEYS = {
+    "openai": {"authorization": "Bearer k"},
+    "anthropic": {"x-api-key": "k", "anthropic-version": "2023-06-01"},
+}
+HELLO: dict[str, dict[str, Any]] = {
+    "openai": {"model": "gpt-5", "input": "hello"},
+    "anthropic": {
+        "model": "claude",
+        "max_tokens": 10,
+        "messages": [{"role": "user", "content": "hello"}],
+    },
+}
+ANY = 'rules = [{ answer = { text = "Hi." } }]'
+
+
+def reply(
+    wire: str,
+    body: dict[str, Any] | bytes,
+    script: str = ANY,
+    *,
+    headers: dict[str, str] | None = None,
+    attempt: int = 1,
+) -> Reply:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    arrival = Arrival(wire_registry()[wire], headers or KEYS[wire], content, attempt)
+    return reply_to(arrival, parse_script(script))
+
+
+def answer(wire: str, body: dict[str, Any], script: str = ANY) -> Any:
+    """Return the body of a good reply."""
+    found = reply(wire, body, script)
+    assert found.status == 200, found.body
+    return json.loads(found.body)
+
+
+def refusal(wire: str, body: dict[str, Any] | bytes, **more: Any) -> tuple[int, Any]:
+    """Return the status and the error of a reply."""
+    found = reply(wire, body, **more)
+    return found.status, json.loads(found.body)["error"]

@@ -1,0 +1,98 @@
+import json
+from datetime import timedelta
+
+import pytest
+
+from attractor.twins.answer import FaultKind
+from attractor.twins.wire import wire_registry
+from tests.twins.exchanging import HELLO, KEYS, refusal, reply
+
+pytestmark = pytest.mark.parametrize("wire", list(KEYS))
+
+
+def fault(text: str) -> str:
+    return f'rules = [{{ answer = {{ text = "a", fault = {{ {text} }} }} }}]'
+
+
+def test_every_wire_of_the_folder_is_tried_here(wire: str) -> None:
+    assert sorted(KEYS) == list(wire_registry())
+    part = wire_registry()[wire]
+    assert part.path.startswith(part.base_path)
+
+
+def test_the_same_request_gets_the_same_bytes(wire: str) -> None:
+    assert reply(wire, HELLO[wire]) == reply(wire, HELLO[wire])
+    other = HELLO[wire] | {"temperature": 1}
+    assert reply(wire, HELLO[wire]).body != reply(wire, other).body
+
+
+def test_the_rule_and_its_delay_and_headers_come_along(wire: str) -> None:
+    script = 'rules = [{ name = "r", answer = { delay = "2s", headers = { x-left = "3" } } }]'
+    found = reply(wire, HELLO[wire], script)
+    assert (found.status, found.rule, found.delay) == (200, "r", timedelta(seconds=2))
+    assert found.headers == {"x-left": "3"}
+
+
+@pytest.mark.parametrize(
+    ("status", "retry", "header"),
+    [(429, "2s", "2"), (503, "1500ms", "1.5"), (500, "", None), (529, "", None)],
+)
+def test_a_status_is_written_in_the_providers_shape(
+    wire: str, status: int, retry: str, header: str | None
+) -> None:
+    after = f', retry_after = "{retry}"' if retry else ""
+    found = reply(wire, HELLO[wire], fault(f'kind = "status", status = {status}{after}'))
+    assert (found.status, found.headers.get("retry-after")) == (status, header)
+    assert found.rule == "rule 1"
+    error = json.loads(found.body)["error"]
+    assert error["message"] == "the script says so"
+    assert error["type"]
+
+
+@pytest.mark.parametrize("kind", ["cut", "hang"])
+def test_trouble_on_the_way_leaves_the_answer_whole(wire: str, kind: str) -> None:
+    found = reply(wire, HELLO[wire], fault(f'kind = "{kind}"'))
+    assert (found.status, found.trouble) == (200, FaultKind(kind))
+    assert json.loads(found.body)
+
+
+def test_a_malformed_answer_is_what_the_script_says(wire: str) -> None:
+    with pytest.raises(ValueError, match="Expecting"):
+        json.loads(reply(wire, HELLO[wire], fault('kind = "malformed"')).body)
+    assert reply(wire, HELLO[wire], fault('kind = "malformed", body = "é"')).body == "é".encode()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"null", b"\xff", b'{"a":1,"a":2}'])
+def test_a_body_that_is_no_object_is_refused(wire: str, body: bytes) -> None:
+    status, error = refusal(wire, body)
+    assert (status, error["message"].startswith("the body is not")) == (400, True)
+
+
+def test_a_request_without_a_rule_is_an_error_in_the_providers_shape(wire: str) -> None:
+    script = 'rules = [{ name = "r", when = { step = 3 }, answer = {} }]'
+    status, error = refusal(wire, HELLO[wire], script=script)
+    assert status == 400
+    assert "the nearest is 'r', but step is 0, not 3" in error["message"]
+
+
+def test_a_rule_may_wait_for_another_attempt(wire: str) -> None:
+    script = 'rules = [{ when = { attempt = 2 }, answer = { text = "a" } }]'
+    assert [reply(wire, HELLO[wire], script, attempt=one).status for one in (1, 2)] == [400, 200]
+
+
+def test_streaming_is_refused_and_not_ignored(wire: str) -> None:
+    status, error = refusal(wire, HELLO[wire] | {"stream": True})
+    assert status == 400
+    assert "stream" in error["message"]
+
+
+def test_a_request_without_a_key_is_refused(wire: str) -> None:
+    headers = {"anthropic-version": "2023-06-01", "authorization": ""}
+    assert refusal(wire, HELLO[wire], headers=headers)[0] == 401
+
+
+@pytest.mark.parametrize("broken", [{"model": 5}, {"model": None}])
+def test_a_field_of_the_wrong_sort_is_named(wire: str, broken: dict[str, object]) -> None:
+    status, error = refusal(wire, HELLO[wire] | broken)
+    assert status == 400
+    assert error["message"].startswith("model: ")

@@ -1,0 +1,166 @@
+import asyncio
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+
+from attractor.base.errors import MachineryError
+from attractor.twins.errors import ScriptError
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.pytest_plugin import StartTwin
+from attractor.twins.script import parse_script
+from tests.twins.exchanging import ANY, HELLO, KEYS
+
+HANG = 'rules = [{ answer = { fault = { kind = "hang" } } }]'
+HANG_ONCE = """
+[[rules]]
+when = { attempt = 1 }
+answer.fault = { kind = "hang" }
+[[rules]]
+answer.text = "Hi."
+"""
+SLOW = 'rules = [{ answer = { text = "a", delay = "1h" } }]'
+
+
+def url(twin: ProviderTwin, wire: str) -> str:
+    return twin.url + {"openai": "/v1/responses", "anthropic": "/v1/messages"}[wire]
+
+
+def post(twin: ProviderTwin, wire: str = "openai", timeout: float = 10) -> httpx.Response:
+    return httpx.post(url(twin, wire), json=HELLO[wire], headers=KEYS[wire], timeout=timeout)
+
+
+@pytest.mark.parametrize("wire", list(KEYS))
+def test_one_script_answers_on_every_wire(wire: str, provider_twin: StartTwin) -> None:
+    answer = post(provider_twin(ANY), wire)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert "Hi." in answer.text
+
+
+def test_headers_and_status_of_the_script_are_sent(provider_twin: StartTwin) -> None:
+    fault = '{ kind = "status", status = 429, retry_after = "2s" }'
+    script = f'rules = [{{ answer = {{ headers = {{ x-left = "0" }}, fault = {fault} }} }}]'
+    answer = post(provider_twin(script))
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
+    assert answer.headers["x-left"] == "0"
+
+
+def test_every_request_is_counted_and_remembered(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    for wire in ("openai", "openai", "anthropic"):
+        post(twin, wire)
+    told = [(one.wire, one.attempt, one.rule, one.status) for one in twin.requests]
+    assert told == [
+        ("openai", 1, "rule 1", 200),
+        ("openai", 2, "rule 1", 200),
+        ("anthropic", 1, "rule 1", 200),
+    ]
+
+
+def test_the_control_port_shows_requests_to_whoever_has_the_token(
+    provider_twin: StartTwin,
+) -> None:
+    twin = provider_twin(ANY)
+    post(twin)
+    place = f"{twin.control_url}/requests"
+    for given in ("", "Bearer é", twin.token):
+        headers = [(b"authorization", given.encode())]
+        assert httpx.get(place, headers=headers).status_code == 401
+    shown = httpx.get(place, headers={"authorization": f"Bearer {twin.token}"}).json()
+    (request,) = shown["requests"]
+    assert (request["body"], request["rule"]) == (HELLO["openai"], "rule 1")
+    assert httpx.get(f"{twin.url}/requests").status_code == 404
+
+
+def test_a_path_nobody_speaks_is_told_which_ones_are(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    for answer in (httpx.post(f"{twin.url}/v1/chat/completions"), httpx.get(url(twin, "openai"))):
+        assert answer.status_code == 404
+        assert "POST /v1/messages, POST /v1/responses" in answer.json()["error"]["message"]
+
+
+def test_a_cut_answer_breaks_off_in_the_middle(provider_twin: StartTwin) -> None:
+    script = 'rules = [{ answer = { text = "a", fault = { kind = "cut" } } }]'
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+        post(provider_twin(script))
+
+
+def test_a_client_that_gives_up_does_not_disturb_the_twin(provider_twin: StartTwin) -> None:
+    twin = provider_twin(HANG_ONCE)
+    with pytest.raises(httpx.ReadTimeout):
+        post(twin, timeout=0.1)
+    assert post(twin).status_code == 200
+
+
+@pytest.mark.parametrize("script", [HANG, SLOW], ids=["hanging", "slow"])
+def test_closing_waits_for_nobody(script: str) -> None:
+    ended: list[Exception] = []
+
+    def ask(twin: ProviderTwin) -> None:
+        try:
+            post(twin, timeout=60)
+        except httpx.HTTPError as error:
+            ended.append(error)
+
+    with in_background(ProviderTwin(parse_script(script))) as twin:
+        thread = threading.Thread(target=ask, args=(twin,))
+        thread.start()
+        while not twin.requests:
+            time.sleep(0.001)
+        closed_at = time.monotonic()
+    thread.join(10)
+    assert time.monotonic() - closed_at < 5
+    assert len(ended) == 1
+
+
+def test_a_closed_twin_is_gone(provider_twin: StartTwin) -> None:
+    with in_background(ProviderTwin(parse_script(ANY))) as twin:
+        post(twin)
+    with pytest.raises(httpx.ConnectError):
+        post(twin)
+
+
+def test_it_serves_inside_a_running_loop_too() -> None:
+    async def main() -> str:
+        async with ProviderTwin(parse_script(ANY)) as twin, httpx.AsyncClient() as client:
+            answer = await client.post(
+                url(twin, "openai"), json=HELLO["openai"], headers=KEYS["openai"]
+            )
+            return answer.text
+
+    assert "Hi." in asyncio.run(main())
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        twin = ProviderTwin(parse_script(ANY), port=port)
+        with pytest.raises(MachineryError, match=f"port {port} of 127.0.0.1"), in_background(twin):
+            pass
+        control = ProviderTwin(parse_script(ANY), control_port=port)
+        with pytest.raises(MachineryError, match=f"port {port}"), in_background(control):
+            pass
+
+
+def test_clients_find_it_by_the_variables_they_know(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    environ = twin.environ()
+    assert environ["OPENAI_BASE_URL"] == f"{twin.url}/v1"
+    assert environ["ANTHROPIC_BASE_URL"] == twin.url
+    assert environ["OPENAI_API_KEY"] == environ["ANTHROPIC_API_KEY"]
+
+
+def test_a_rule_for_a_wire_nobody_speaks_is_refused() -> None:
+    script = parse_script('rules = [{ name = "r", when = { wire = "opnai" }, answer = {} }]')
+    with pytest.raises(ScriptError, match="'r': unknown wire 'opnai'") as caught:
+        ProviderTwin(script)
+    assert "openai" in caught.value.hint
+
+
+def test_tokens_are_of_one_twin_alone() -> None:
+    script = parse_script(ANY)
+    assert ProviderTwin(script).token != ProviderTwin(script).token
+    assert ProviderTwin(script, token="mine").token == "mine"

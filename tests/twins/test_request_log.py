@@ -1,0 +1,40 @@
+import json
+
+from attractor.twins.exchange import Arrival, Reply
+from attractor.twins.request_log import RequestLog
+from attractor.twins.wire import wire_registry
+
+HEADERS = {"authorization": "Bearer secret", "X-Api-Key": "secret", "x-more": "yes"}
+
+
+def logged(*bodies: bytes) -> RequestLog:
+    log = RequestLog()
+    for body in bodies:
+        arrival = Arrival(wire_registry()["openai"], HEADERS, body, 2)
+        log.add(arrival, Reply(200, b"", rule="r"))
+    return log
+
+
+def test_requests_are_remembered_in_order_with_their_rule_and_status() -> None:
+    one, two = logged(b'{"a": 1}', b"\xff{").entries
+    assert (one.number, one.body, one.rule, one.status) == (1, {"a": 1}, "r", 200)
+    assert (two.number, two.body, two.attempt, two.wire) == (2, "\ufffd{", 2, "openai")
+
+
+def test_keys_are_hidden() -> None:
+    (entry,) = logged(b"{}").entries
+    assert "secret" not in json.dumps(entry.record())
+    assert entry.headers["x-more"] == "yes"
+
+
+def test_the_same_request_is_counted_by_wire_and_by_every_byte() -> None:
+    log = RequestLog()
+    asked = [("a", b"1"), ("a", b"1"), ("a", b"2"), ("b", b"1"), ("a", b"1")]
+    assert [log.count_attempt(*one) for one in asked] == [1, 2, 1, 1, 3]
+
+
+def test_what_was_read_does_not_grow_afterwards() -> None:
+    log = logged(b"{}")
+    before = log.entries
+    log.add(Arrival(wire_registry()["openai"], {}, b"{}"), Reply(200, b""))
+    assert (len(before), len(log.entries)) == (1, 2)

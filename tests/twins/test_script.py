@@ -1,0 +1,205 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode, FileTrouble
+from attractor.twins.answer import Answer
+from attractor.twins.conversation import Conversation, Speaker, Turn
+from attractor.twins.errors import Rejection, ScriptError
+from attractor.twins.script import Rule, Script, When, load_script, parse_script
+from tests.examples import fences
+
+SCRIPT = """
+[[rules]]
+name = "plan"
+when = { first_user = "Plan", step = 0 }
+answer.text = "first"
+
+[[rules]]
+name = "plan further"
+when = { first_user = "Plan", step = 1 }
+answer.text = "second"
+
+[[rules]]
+name = "build"
+when = { first_user = { regex = "^Build\\\\b" }, model = "claude-*", wire = "anthropic" }
+answer.text = "built"
+
+[[rules]]
+when = { tool_result = "FAILED" }
+answer.text = "repair"
+"""
+
+
+def talk(*said: str, model: str = "gpt-5", wire: str = "openai", system: str = "") -> Conversation:
+    """Make a conversation of the user and the model by turns; `>` begins a tool's result."""
+    turns = [
+        Turn(Speaker.TOOL, text[1:])
+        if text.startswith(">")
+        else Turn((Speaker.USER, Speaker.ASSISTANT)[number % 2], text)
+        for number, text in enumerate(said)
+    ]
+    return Conversation(wire, model, system, turns)
+
+
+def answered(conversation: Conversation, script: str = SCRIPT, attempt: int = 1) -> str:
+    return parse_script(script).rule_for(conversation, attempt=attempt).answer.text
+
+
+def test_scene_and_step_choose_the_answer() -> None:
+    assert answered(talk("Plan it")) == "first"
+    assert answered(talk("Plan it", "ok", "go on")) == "second"
+
+
+def test_every_condition_must_hold() -> None:
+    assert answered(talk("Build it", model="claude-x", wire="anthropic")) == "built"
+    for model, wire, words in (
+        ("gpt-5", "anthropic", "Build it"),
+        ("claude-x", "openai", "Build it"),
+        ("claude-x", "anthropic", "Rebuild it"),
+    ):
+        with pytest.raises(Rejection):
+            answered(talk(words, model=model, wire=wire))
+
+
+def test_what_tools_answered_chooses_the_answer() -> None:
+    assert answered(talk("Test it", "run()", ">2 FAILED")) == "repair"
+    with pytest.raises(Rejection):
+        answered(talk("Test it", "run()", ">2 FAILED", "fix()", ">2 passed"))
+
+
+@pytest.mark.parametrize(
+    "when",
+    ['system = "brief"', 'last_user = "now"', 'words = "brief"', 'words = "ok"', "attempt = 1", ""],
+)
+def test_each_condition_finds_its_words(when: str) -> None:
+    script = f'[[rules]]\nwhen = {{ {when} }}\nanswer.text = "yes"'
+    assert answered(talk("Plan", "ok", "now", system="Be brief."), script) == "yes"
+
+
+def test_the_first_rule_that_fits_answers() -> None:
+    rules = (Rule(answer=Answer(text="a")), Rule(answer=Answer(text="b")))
+    assert Script(rules=rules).rule_for(talk("x")).answer.text == "a"
+
+
+def test_trouble_can_go_away_when_the_same_request_comes_again() -> None:
+    script = """
+    [[rules]]
+    when = { attempt = 1 }
+    answer.text = "trouble"
+    [[rules]]
+    answer.text = "answer"
+    """
+    assert [answered(talk("x"), script, attempt) for attempt in (1, 2, 3)] == [
+        "trouble",
+        "answer",
+        "answer",
+    ]
+
+
+def test_the_answer_depends_on_the_request_alone() -> None:
+    script = parse_script(SCRIPT)
+    asked = [talk("Plan it"), talk("Plan it", "ok", "go on")] * 3
+    assert [script.rule_for(one).name for one in asked] == ["plan", "plan further"] * 3
+
+
+def test_a_request_without_a_rule_is_refused_and_the_nearest_rule_named() -> None:
+    with pytest.raises(Rejection) as caught:
+        answered(talk("Plan it", "a", "b", "c", "d"))
+    assert caught.value.status == 400
+    assert caught.value.message == (
+        "no rule of the script answers step 2 of 'Plan it' (model gpt-5, wire openai); "
+        "the nearest is 'plan', but step is 2, not 0"
+    )
+
+
+def test_the_scene_weighs_more_than_the_step() -> None:
+    script = """
+    [[rules]]
+    when = { first_user = "Other", step = 1 }
+    answer.text = "a"
+    [[rules]]
+    name = "mine"
+    when = { first_user = "Plan", step = 0 }
+    answer.text = "b"
+    """
+    with pytest.raises(Rejection, match="nearest is 'mine', but step is 1, not 0"):
+        answered(talk("Plan it", "ok", "go"), script)
+
+
+def test_an_empty_script_answers_nothing() -> None:
+    with pytest.raises(Rejection, match=r"wire openai\)$"):
+        answered(talk("x"), "rules = []")
+
+
+def test_a_rule_without_a_name_is_named_by_its_place() -> None:
+    names = [rule.name for rule in parse_script(SCRIPT).rules]
+    assert names == ["plan", "plan further", "build", "rule 4"]
+
+
+def test_long_words_are_quoted_short_and_on_one_line() -> None:
+    with pytest.raises(Rejection) as caught:
+        answered(talk("x\n" * 5000), "rules = []")
+    assert len(caught.value.message) < 200
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("rules = [", "the script is not TOML"),
+        ("", "rules: Field required"),
+        ("rules = 1", "rules: "),
+        ("rule = []", "it has no key 'rule', did you mean 'rules'?"),
+        ("rules = [{}]", r"rules\[0\]\.answer: Field required"),
+        (
+            'rules = [{ answer = { text = "a", tool_call = [] } }]',
+            r"rules\[0\]\.answer has no key 'tool_call', did you mean 'tool_calls'\?",
+        ),
+        (
+            "rules = [{ when = { stp = 1 }, answer = {} }]",
+            r"rules\[0\]\.when has no key 'stp', did you mean 'step'\?",
+        ),
+        (
+            'rules = [{ when = { words = { regex = "(" } }, answer = {} }]',
+            r"rules\[0\]\.when\.words.*not a regular expression",
+        ),
+        (
+            'rules = [{ answer = { delay = "2" } }]',
+            r"rules\[0\]\.answer\.delay: .*has no unit",
+        ),
+    ],
+)
+def test_a_script_that_is_none_says_where(text: str, fault: str) -> None:
+    with pytest.raises(ScriptError, match=fault) as caught:
+        parse_script(text)
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert "twin-scripts.md" in caught.value.hint
+
+
+def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "script.toml"
+    file.write_text(SCRIPT)
+    assert load_script(file) == parse_script(SCRIPT)
+    file.write_bytes(b"\xff")
+    with pytest.raises(ScriptError, match="is not UTF-8"):
+        load_script(file)
+    with pytest.raises(FileTrouble, match="cannot be read"):
+        load_script(tmp_path / "nowhere.toml")
+
+
+def test_the_script_in_the_documentation_is_one() -> None:
+    (page,) = [one for one in fences("toml") if one.page.name == "twin-scripts.md"]
+    script = parse_script(page.text)
+    assert script.rule_for(talk("Plan the change")).name == "plan: look first"
+    assert script.rule_for(talk("Make the change", "run", ">3 failed")).name == "repair"
+
+
+@pytest.mark.parametrize(("table", "kind"), [("when", When), ("answer", Answer)])
+def test_every_key_is_documented(table: str, kind: type[When | Answer]) -> None:
+    page = next(one.page for one in fences("toml") if one.page.name == "twin-scripts.md")
+    section = page.read_text("utf-8").split(f"## `{table}`")[1]
+    keys = re.split(r"\n## |\n\n`usage.input`", section)[0]
+    documented = set(re.findall(r"^\| `(\w+)` \|", keys, re.M))
+    assert documented == set(kind.model_fields)

@@ -1,0 +1,167 @@
+from typing import Any
+
+import pytest
+
+from attractor.twins.wires.anthropic import part
+from tests.twins.exchanging import HELLO, KEYS, answer, refusal
+
+SCRIPT = """
+[[rules]]
+[rules.answer]
+thinking = "abcdefgh"
+redacted_thinking = "secret"
+text = "Hi."
+tool_calls = [
+    { name = "shell", arguments = { command = "ls" } },
+    { name = "odd", raw_arguments = "{}" },
+]
+usage = { input = 100, cache_read = 60, cache_write = 30 }
+"""
+CALL = {"type": "tool_use", "id": "c", "name": "shell", "input": {"command": "ls"}}
+RESULT = {"type": "tool_result", "tool_use_id": "c", "content": "todo.py"}
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+def ask(*turns: Any, **more: Any) -> dict[str, Any]:
+    """Make a request of turns, the user's first."""
+    said = [
+        {"role": ("user", "assistant")[number % 2], "content": content}
+        for number, content in enumerate(turns)
+    ]
+    return {"model": "claude", "max_tokens": 10, "messages": said, **more}
+
+
+def test_an_answer_is_written_as_content_blocks() -> None:
+    found = answer("anthropic", HELLO["anthropic"], SCRIPT)
+    assert (found["type"], found["role"], found["stop_reason"]) == (
+        "message",
+        "assistant",
+        "tool_use",
+    )
+    thought, hidden, said, shell, odd = found["content"]
+    assert (thought["thinking"], bool(thought["signature"])) == ("abcdefgh", True)
+    assert (hidden["type"], "secret" in str(hidden)) == ("redacted_thinking", False)
+    assert said == {"type": "text", "text": "Hi."}
+    assert (shell["name"], shell["input"]) == ("shell", {"command": "ls"})
+    assert (odd["input"], odd["id"] != shell["id"]) == ({}, True)
+
+
+def test_usage_counts_nothing_twice() -> None:
+    usage = answer("anthropic", HELLO["anthropic"], SCRIPT)["usage"]
+    assert usage["input_tokens"] == 10
+    assert (usage["cache_read_input_tokens"], usage["cache_creation_input_tokens"]) == (60, 30)
+    counted = answer("anthropic", ask("x" * 40, system="y" * 39))["usage"]
+    assert (counted["input_tokens"], counted["output_tokens"]) == (20, 1)
+
+
+def test_thoughts_that_were_changed_are_refused() -> None:
+    thought, hidden, *_ = answer("anthropic", HELLO["anthropic"], SCRIPT)["content"]
+    assert answer("anthropic", ask("a", [thought, hidden], "b"))
+    for changed, words in (
+        (thought | {"thinking": "abcdefgX"}, "Invalid `signature` in `thinking` block"),
+        (thought | {"signature": ""}, "Invalid `signature` in `thinking` block"),
+        (hidden | {"data": "x"}, "Invalid `data` in `redacted_thinking` block"),
+    ):
+        message = refusal("anthropic", ask("a", [changed], "b"))[1]["message"]
+        assert message == f"messages.1.content.0: {words}"
+
+
+@pytest.mark.parametrize(
+    ("turns", "words"),
+    [
+        (["a", [CALL]], "messages.1: `tool_use` ids were found without `tool_result` blocks"),
+        (["a", [CALL], "b"], "messages.1: `tool_use` ids were found without `tool_result` blocks"),
+        ([[RESULT]], "messages.0: unexpected `tool_use_id` found in `tool_result` blocks: c"),
+        (
+            ["a", [CALL], [RESULT], "b", [RESULT]],
+            "messages.4: unexpected `tool_use_id` found in `tool_result` blocks: c",
+        ),
+        ([[{"type": "text", "text": ""}]], "messages.0.content.0: text content blocks must be"),
+        ([""], "messages.0.content.0: text content blocks must be"),
+    ],
+)
+def test_what_the_provider_refuses_is_refused(turns: list[Any], words: str) -> None:
+    assert answer("anthropic", ask("a", [CALL], [RESULT]))
+    status, error = refusal("anthropic", ask(*turns))
+    assert (status, error["type"]) == (400, "invalid_request_error")
+    assert error["message"].startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("roles", "words"),
+    [(["assistant"], "first message must use"), (["user", "user"], "roles must alternate")],
+)
+def test_user_and_assistant_take_turns(roles: list[str], words: str) -> None:
+    said = [{"role": role, "content": "a"} for role in roles]
+    assert words in refusal("anthropic", ask() | {"messages": said})[1]["message"]
+
+
+def test_four_cache_marks_are_the_most() -> None:
+    text = {"type": "text", "text": "a", **MARK}
+    four = ask([text, text], system=[text], tools=[{"name": "shell", **MARK}])
+    assert answer("anthropic", four)
+    five = ask([text, text, text], system=[text], tools=[{"name": "shell", **MARK}])
+    assert "A maximum of 4 blocks" in refusal("anthropic", five)[1]["message"]
+
+
+@pytest.mark.parametrize(
+    "missing", [{"max_tokens": None}, {"max_tokens": 0}, {"messages": []}, {"model": None}]
+)
+def test_what_has_to_be_there_has_to_be_there(missing: dict[str, Any]) -> None:
+    status, error = refusal("anthropic", HELLO["anthropic"] | missing)
+    assert (status, error["message"].split(":")[0]) == (400, next(iter(missing)))
+
+
+def test_the_version_has_to_be_said() -> None:
+    status, error = refusal("anthropic", HELLO["anthropic"], headers={"x-api-key": "k"})
+    assert (status, error["message"]) == (400, "anthropic-version: header is required")
+
+
+def test_a_conversation_is_read_by_turns() -> None:
+    body = ask(
+        "look",
+        [{"type": "text", "text": "a"}, CALL],
+        [
+            RESULT | {"content": [{"type": "text", "text": "todo.py"}]},
+            {"type": "text", "text": "b"},
+        ],
+        system=[{"type": "text", "text": "Be brief."}, {"type": "text", "text": "Be quick."}],
+    )
+    talk = part.read(KEYS["anthropic"], body)
+    assert (talk.system, talk.first_user, talk.last_user) == ("Be brief.\nBe quick.", "look", "b")
+    assert [turn.speaker for turn in talk.turns] == ["user", "assistant", "tool", "user"]
+    assert talk.turns[1].text == 'a\nshell({"command": "ls"})'
+    assert (talk.tool_result, talk.step) == ("todo.py", 1)
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [("stop", "end_turn"), ("length", "max_tokens"), ("content_filter", "refusal")],
+)
+def test_why_it_stopped_is_the_providers_word(finish: str, reason: str) -> None:
+    script = f'rules = [{{ answer = {{ text = "a", finish = "{finish}" }} }}]'
+    assert answer("anthropic", HELLO["anthropic"], script)["stop_reason"] == reason
+
+
+def test_arguments_this_wire_cannot_say_are_the_scripts_fault() -> None:
+    script = 'rules = [{ answer = { tool_calls = [{ name = "n", raw_arguments = "{" }] } }]'
+    status, error = refusal("anthropic", HELLO["anthropic"], script=script)
+    assert (status, "raw_arguments of n" in error["message"]) == (500, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, "authentication_error"),
+        (403, "permission_error"),
+        (404, "not_found_error"),
+        (413, "request_too_large"),
+        (429, "rate_limit_error"),
+        (500, "api_error"),
+        (529, "overloaded_error"),
+    ],
+)
+def test_errors_have_the_providers_types(status: int, kind: str) -> None:
+    script = f'rules = [{{ answer = {{ fault = {{ kind = "status", status = {status} }} }} }}]'
+    found, error = refusal("anthropic", HELLO["anthropic"], script=script)
+    assert (found, error["type"]) == (status, kind)

@@ -1,0 +1,124 @@
+from typing import Any
+
+import pytest
+
+from attractor.twins.wires.openai import part
+from tests.twins.exchanging import HELLO, KEYS, answer, refusal
+
+THOUGHT = """
+[rules.answer]
+thinking = "abcdefgh"
+redacted_thinking = "secret"
+text = "Hi."
+tool_calls = [
+    { name = "shell", arguments = { command = "ls" } },
+    { name = "odd", raw_arguments = "{" },
+]
+usage = { input = 100, cache_read = 60 }
+"""
+SCRIPT = f"[[rules]]{THOUGHT}"
+ENCRYPTED = {"include": ["reasoning.encrypted_content"]}
+CALL = {"type": "function_call", "call_id": "c", "name": "shell", "arguments": "{}"}
+RESULT = {"type": "function_call_output", "call_id": "c", "output": "todo.py"}
+
+
+def user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
+def ask(*items: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"model": "gpt-5", "input": list(items), **more}
+
+
+def test_an_answer_is_written_as_output_items() -> None:
+    found = answer("openai", HELLO["openai"] | ENCRYPTED, SCRIPT)
+    assert (found["object"], found["status"], found["model"]) == ("response", "completed", "gpt-5")
+    thought, hidden, said, shell, odd = found["output"]
+    assert thought["summary"] == [{"type": "summary_text", "text": "abcdefgh"}]
+    assert (hidden["summary"], "secret" in str(hidden)) == ([], False)
+    assert said["content"][0]["text"] == "Hi."
+    assert (shell["name"], shell["arguments"]) == ("shell", '{"command": "ls"}')
+    assert (odd["arguments"], odd["call_id"] != shell["call_id"]) == ("{", True)
+
+
+def test_usage_tells_what_was_cached_and_thought() -> None:
+    usage = answer("openai", HELLO["openai"], SCRIPT)["usage"]
+    assert (usage["input_tokens"], usage["input_tokens_details"]["cached_tokens"]) == (100, 60)
+    assert usage["output_tokens_details"]["reasoning_tokens"] == 2
+    assert usage["total_tokens"] == 100 + usage["output_tokens"]
+    counted = answer("openai", ask(user("x" * 40), instructions="y" * 39))["usage"]
+    assert (counted["input_tokens"], counted["output_tokens"]) == (20, 1)
+
+
+def test_thoughts_are_enclosed_only_when_they_are_asked_for() -> None:
+    plain = answer("openai", HELLO["openai"], SCRIPT)["output"][0]
+    assert plain["encrypted_content"] is None
+    assert answer("openai", HELLO["openai"] | ENCRYPTED, SCRIPT)["output"][0]["encrypted_content"]
+
+
+def test_a_thought_that_was_changed_is_refused() -> None:
+    thought = answer("openai", HELLO["openai"] | ENCRYPTED, SCRIPT)["output"][0]
+    assert answer("openai", ask(user("a"), thought, user("b")))
+    for changed in (thought | {"encrypted_content": "x"}, thought | {"encrypted_content": None}):
+        status, error = refusal("openai", ask(user("a"), changed, user("b")))
+        assert (status, error["code"]) == (400, "invalid_encrypted_content")
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        ([CALL], "No tool output found for function call c."),
+        ([RESULT], "No tool call found for function call output with call_id c."),
+    ],
+)
+def test_calls_and_results_belong_together(items: list[dict[str, Any]], words: str) -> None:
+    assert answer("openai", ask(user("a"), CALL, RESULT))
+    assert refusal("openai", ask(user("a"), *items))[1]["message"] == words
+
+
+def test_a_conversation_is_read_by_turns() -> None:
+    body = ask(
+        {"role": "developer", "content": "Be quick."},
+        user("look"),
+        user("again"),
+        {"type": "reasoning", "summary": []},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a"}]},
+        CALL,
+        RESULT,
+        instructions="Be brief.",
+    )
+    body["input"][3]["encrypted_content"] = answer("openai", HELLO["openai"] | ENCRYPTED, SCRIPT)[
+        "output"
+    ][0]["encrypted_content"]
+    talk = part.read(KEYS["openai"], body)
+    assert (talk.system, talk.first_user) == ("Be brief.\nBe quick.", "look\nagain")
+    assert [turn.speaker for turn in talk.turns] == ["user", "assistant", "tool"]
+    assert (talk.turns[1].text, talk.tool_result, talk.step) == ("a\nshell({})", "todo.py", 1)
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+)
+def test_an_unfinished_answer_says_why(finish: str, reason: str) -> None:
+    script = f'rules = [{{ answer = {{ text = "a", finish = "{finish}" }} }}]'
+    found = answer("openai", HELLO["openai"], script)
+    assert (found["status"], found["incomplete_details"]) == ("incomplete", {"reason": reason})
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (400, "invalid_request_error", None),
+        (401, "invalid_request_error", "invalid_api_key"),
+        (404, "invalid_request_error", "model_not_found"),
+        (429, "requests", "rate_limit_exceeded"),
+        (500, "server_error", None),
+    ],
+)
+def test_errors_have_the_providers_types_and_codes(
+    status: int, kind: str, code: str | None
+) -> None:
+    script = f'rules = [{{ answer = {{ fault = {{ kind = "status", status = {status} }} }} }}]'
+    found, error = refusal("openai", HELLO["openai"], script=script)
+    assert (found, error["type"], error["code"]) == (status, kind, code)
+    assert set(error) == {"message", "type", "param", "code"}
