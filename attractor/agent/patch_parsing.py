@@ -1,0 +1,154 @@
+"""Reads a patch of the v4a format (coding-agent-loop, Appendix A)."""
+
+from collections.abc import Sequence
+
+from attractor.agent.errors import InvalidPatch
+from attractor.agent.patches import (
+    AddFile,
+    DeleteFile,
+    Hunk,
+    HunkLine,
+    Mark,
+    Operation,
+    Patch,
+    UpdateFile,
+)
+
+_BEGIN = "*** Begin Patch"
+_END = "*** End Patch"
+_ADD = "*** Add File: "
+_DELETE = "*** Delete File: "
+_UPDATE = "*** Update File: "
+_MOVE = "*** Move to: "
+_END_OF_FILE = "*** End of File"
+_HUNK = "@@"
+_OPERATIONS = (_ADD, _DELETE, _UPDATE)
+
+
+def parse_patch(text: str) -> Patch:
+    """Read a patch, or say in which line it is not one."""
+    lines = text.replace("\r\n", "\n").strip().split("\n")
+    if lines[0].strip() != _BEGIN:
+        raise _refusal(1, f"a patch begins with {_BEGIN!r}, not with {_short(lines[0])}")
+    if len(lines) < 2 or lines[-1].strip() != _END:
+        raise _refusal(len(lines), f"a patch ends with {_END!r}, not with {_short(lines[-1])}")
+    reader = _Reader(lines[:-1])
+    operations: list[Operation] = []
+    while not reader.at_end:
+        operations.append(_read_operation(reader))
+    if not operations:
+        raise _refusal(2, "the patch holds no operation")
+    return Patch(tuple(operations))
+
+
+class _Reader:
+    """Goes through the lines of a patch and knows where it is."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+        self._next = 1
+
+    @property
+    def at_end(self) -> bool:
+        return self._next >= len(self._lines)
+
+    @property
+    def line(self) -> str:
+        """The line that comes next; nothing at the end."""
+        return "" if self.at_end else self._lines[self._next]
+
+    def take(self) -> str:
+        line = self.line
+        self._next += 1
+        return line
+
+    def take_after(self, prefix: str) -> str:
+        """Take the rest of the next line when it begins so; else take nothing."""
+        return self.take()[len(prefix) :].strip() if self.line.startswith(prefix) else ""
+
+    def refuse(self, mistake: str) -> InvalidPatch:
+        return _refusal(self._next + 1, mistake)
+
+
+def _read_operation(reader: _Reader) -> Operation:
+    prefix = next((one for one in _OPERATIONS if reader.line.startswith(one)), "")
+    if not prefix:
+        wanted = ", ".join(repr(one) for one in _OPERATIONS)
+        raise reader.refuse(f"expected one of {wanted}, not {_short(reader.line)}")
+    path = reader.take_after(prefix)
+    if not path:
+        raise reader.refuse("the path is missing")
+    if prefix == _ADD:
+        return AddFile(path, _read_added(reader))
+    return DeleteFile(path) if prefix == _DELETE else _read_update(reader, path)
+
+
+def _read_added(reader: _Reader) -> tuple[str, ...]:
+    lines: list[str] = []
+    empty: list[str] = []
+    while not reader.at_end and not reader.line.startswith(_OPERATIONS):
+        if reader.line and not reader.line.startswith("+"):
+            raise reader.refuse(f"a line of a new file begins with '+', not {_short(reader.line)}")
+        line = reader.take()
+        if line:
+            lines += [*empty, line[1:]]
+        # An empty line without its '+' belongs to the file only when more of the file follows.
+        empty = [] if line else [*empty, ""]
+    return tuple(lines)
+
+
+def _read_update(reader: _Reader, path: str) -> UpdateFile:
+    target = reader.take_after(_MOVE)
+    hunks: list[Hunk] = []
+    while not reader.at_end and not reader.line.startswith(_OPERATIONS):
+        hunks.append(_read_hunk(reader))
+    if not hunks and not target:
+        raise reader.refuse(f"the update of {path} holds no hunk")
+    return UpdateFile(path, tuple(hunks), target)
+
+
+def _read_hunk(reader: _Reader) -> Hunk:
+    hints = _read_hints(reader)
+    lines: list[HunkLine] = []
+    while not reader.at_end and not reader.line.startswith((_HUNK, "*** ")):
+        lines.append(_read_line(reader))
+    if not lines:
+        raise reader.refuse(f"expected lines that begin with ' ', '-' or '+', not {_next(reader)}")
+    at_end_of_file = reader.line.rstrip() == _END_OF_FILE
+    if at_end_of_file:
+        reader.take()
+    return Hunk(hints, tuple(lines), at_end_of_file)
+
+
+def _read_hints(reader: _Reader) -> tuple[str, ...]:
+    """Read `@@` lines; several narrow the place down, such as a class and then a method."""
+    hints: list[str] = []
+    while reader.line.startswith(_HUNK):
+        hints.append(reader.take()[len(_HUNK) :].removeprefix(" "))
+    return tuple(hint for hint in hints if hint.strip())
+
+
+def _read_line(reader: _Reader) -> HunkLine:
+    # Models leave the one space of an empty context line out.
+    line = reader.line or Mark.KEEP.value
+    try:
+        mark = Mark(line[0])
+    except ValueError as error:
+        mistake = f"a line of a hunk begins with ' ', '-' or '+', not {_short(line)}"
+        raise reader.refuse(mistake) from error
+    reader.take()
+    return HunkLine(mark, line[1:])
+
+
+def _next(reader: _Reader) -> str:
+    return "the end of the patch" if reader.at_end else _short(reader.line)
+
+
+def _refusal(number: int, mistake: str) -> InvalidPatch:
+    return InvalidPatch(
+        f"line {number} of the patch: {mistake}", hint="nothing was changed; send the patch anew"
+    )
+
+
+def _short(line: str) -> str:
+    return repr(line if len(line) <= 60 else f"{line[:60]}…")

@@ -1,0 +1,1 @@
+"""What suits the models of one provider; one file a provider."""

@@ -1,0 +1,12 @@
+"""For Anthropic's models: edits by old and new text, as in Claude Code (§3.5)."""
+
+from attractor.agent.provider_profile import ProfileTraits
+
+part = ProfileTraits(
+    id="anthropic",
+    model_prefixes=("claude-",),
+    tool_names=("read_file", "write_file", "edit_file", "shell", "grep", "glob"),
+    project_documents=("AGENTS.md", "CLAUDE.md"),
+    context_window_size=200_000,
+    default_command_timeout_ms=120_000,
+)

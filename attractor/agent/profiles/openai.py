@@ -1,0 +1,11 @@
+"""For OpenAI's models: edits by apply_patch, as in codex-rs (§3.4)."""
+
+from attractor.agent.provider_profile import ProfileTraits
+
+part = ProfileTraits(
+    id="openai",
+    model_prefixes=("gpt-", "o1", "o3", "o4", "codex-"),
+    tool_names=("read_file", "apply_patch", "write_file", "shell", "grep", "glob"),
+    project_documents=("AGENTS.md", ".codex/instructions.md"),
+    context_window_size=1_047_576,
+)

@@ -1,0 +1,57 @@
+"""Run a shell command, with a time limit."""
+
+from attractor.agent.arguments import number_of, text_of
+from attractor.agent.errors import CommandFailed
+from attractor.agent.tool import RegisteredTool, define
+from attractor.base.canonical import JsonObject
+from attractor.base.processes import ExecResult
+from attractor.environments.environment import ExecutionEnvironment
+
+# Only where no session fills the time limit in.
+_TIMEOUT_MS = 10_000
+
+
+async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
+    """Return what the command printed; one that ended badly or too late is an error (App. B)."""
+    timeout_ms = number_of(arguments, "timeout_ms", _TIMEOUT_MS)
+    result = await environment.exec_command(text_of(arguments, "command"), timeout_ms=timeout_ms)
+    if result.timed_out:
+        raise CommandFailed(_printed(result) + _timeout_message(timeout_ms))
+    ending = f"[exit code {result.exit_code}, {result.duration_ms} ms]"
+    if result.exit_code:
+        raise CommandFailed(_printed(result) + ending)
+    return _printed(result) + ending
+
+
+def _printed(result: ExecResult) -> str:
+    output = result.output
+    return output if not output or output.endswith("\n") else f"{output}\n"
+
+
+def _timeout_message(timeout_ms: int) -> str:
+    return (
+        f"[ERROR: Command timed out after {timeout_ms}ms. Partial output is shown above.\n"
+        "You can retry with a longer timeout by setting the timeout_ms parameter.]"
+    )
+
+
+part = RegisteredTool(
+    define(
+        "shell",
+        "Execute a shell command. Returns stdout, stderr, and exit code.",
+        {
+            "command": {"type": "string", "minLength": 1, "description": "The command to run."},
+            "timeout_ms": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "How many milliseconds the command may take.",
+            },
+            "description": {
+                "type": "string",
+                "description": "What the command does, for people who watch.",
+            },
+        },
+        required=["command"],
+    ),
+    execute,
+)

@@ -1,0 +1,79 @@
+"""A provider that answers from a list, in the tests' own process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Self
+
+from attractor.base.canonical import JsonObject
+from attractor.llm.adapter import AdapterTimeout
+from attractor.llm.client import Client
+from attractor.llm.content import ContentKind, ContentPart, ToolCallData
+from attractor.llm.message import Message, Role
+from attractor.llm.request import Request
+from attractor.llm.response import FinishReason, Response, Usage
+
+Step = Message | Exception | Callable[[Request], Awaitable[Message]]
+
+
+def said(text: str) -> Message:
+    return Message.assistant(text)
+
+
+def called(name: str, arguments: JsonObject | str, *, id: str = "call_1") -> ContentPart:
+    return ContentPart(ContentKind.TOOL_CALL, tool_call=ToolCallData(id, name, arguments))
+
+
+def calls(*parts: ContentPart, text: str = "") -> Message:
+    told = (ContentPart(ContentKind.TEXT, text=text),) if text else ()
+    return Message(Role.ASSISTANT, (*told, *parts))
+
+
+def call(name: str, **arguments: str | int | bool) -> Message:
+    return calls(called(name, dict(arguments)))
+
+
+class ScriptedProvider:
+    """Answers one step after the other and keeps what it was asked."""
+
+    def __init__(self, *steps: Step, name: str = "openai") -> None:
+        self._name = name
+        self._steps = list(steps)
+        self.requests: list[Request] = []
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], *, timeout: AdapterTimeout) -> Self | None:
+        return None
+
+    async def complete(self, request: Request) -> Response:
+        self.requests.append(request)
+        step = self._steps.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        message = step if isinstance(step, Message) else await step(request)
+        reason = "tool_calls" if any(part.tool_call for part in message.content) else "stop"
+        return Response(
+            id=f"answer_{len(self.requests)}",
+            model=request.model,
+            provider=self._name,
+            message=message,
+            finish_reason=FinishReason(reason),
+            usage=Usage(input_tokens=100, output_tokens=10),
+        )
+
+    def supports_tool_choice(self, mode: str) -> bool:
+        return True
+
+    async def close(self) -> None:
+        pass
+
+    def client(self) -> Client:
+        return Client(providers={self._name: self}, default_provider=self._name)
+
+
+async def never(request: Request) -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")

@@ -1,0 +1,143 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.agent.errors import InvalidPatch
+from attractor.agent.patch_parsing import parse_patch
+from attractor.agent.patches import (
+    AddFile,
+    DeleteFile,
+    Hunk,
+    HunkLine,
+    Mark,
+    Operation,
+    Patch,
+    UpdateFile,
+)
+
+EVERYTHING = """\
+*** Begin Patch
+*** Add File: new.py
++one
++
++ two
+*** Delete File: old dir/old.py
+*** Update File: a.py
+*** Move to: b.py
+@@ class A:
+@@     def f(self):
+ keep
+-go
++come
+
+*** End of File
+*** End Patch
+"""
+
+
+def test_every_operation_is_read() -> None:
+    assert parse_patch(EVERYTHING) == Patch(
+        (
+            AddFile("new.py", ("one", "", " two")),
+            DeleteFile("old dir/old.py"),
+            UpdateFile(
+                "a.py",
+                (
+                    Hunk(
+                        ("class A:", "    def f(self):"),
+                        (
+                            HunkLine(Mark.KEEP, "keep"),
+                            HunkLine(Mark.REMOVE, "go"),
+                            HunkLine(Mark.ADD, "come"),
+                            HunkLine(Mark.KEEP, ""),
+                        ),
+                        at_end_of_file=True,
+                    ),
+                ),
+                move_to="b.py",
+            ),
+        )
+    )
+
+
+def test_the_first_hunk_may_do_without_its_mark() -> None:
+    patch = parse_patch("*** Begin Patch\n*** Update File: a\n-x\n+y\n*** End Patch")
+    (update,) = patch.operations
+    assert isinstance(update, UpdateFile)
+    assert update.hunks[0].hints == ()
+    assert update.hunks[0].expected == ("x",)
+
+
+def test_space_around_the_patch_and_long_line_ends_are_forgiven() -> None:
+    text = "\n\n*** Begin Patch\r\n*** Add File: a\r\n+x\r\n*** End Patch\r\n\n"
+    assert parse_patch(text) == Patch((AddFile("a", ("x",)),))
+
+
+def test_an_empty_line_behind_a_new_file_is_no_part_of_it() -> None:
+    text = "*** Begin Patch\n*** Add File: a\n+x\n\n+y\n\n*** Delete File: b\n*** End Patch"
+    assert parse_patch(text) == Patch((AddFile("a", ("x", "", "y")), DeleteFile("b")))
+
+
+def test_a_file_can_be_moved_without_a_change() -> None:
+    text = "*** Begin Patch\n*** Update File: a\n*** Move to: b\n*** End Patch"
+    assert parse_patch(text) == Patch((UpdateFile("a", (), "b"),))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "line 1 of the patch: a patch begins with '*** Begin Patch'"),
+        ("*** Begin Patch\n*** Add File: a\n+x", "line 3 of the patch: a patch ends with"),
+        ("*** Begin Patch", "line 1 of the patch: a patch ends with"),
+        ("*** Begin Patch\n*** End Patch", "the patch holds no operation"),
+        ("*** Begin Patch\nhello\n*** End Patch", "line 2 of the patch: expected one of"),
+        ("*** Begin Patch\n*** Add File: \n+x\n*** End Patch", "the path is missing"),
+        ("*** Begin Patch\n*** Add File: a\nx\n*** End Patch", "line 3 of the patch: a line of a"),
+        ("*** Begin Patch\n*** Update File: a\n*** End Patch", "the update of a holds no hunk"),
+        ("*** Begin Patch\n*** Update File: a\n@@ f\n*** End Patch", "not the end of the patch"),
+        ("*** Begin Patch\n*** Update File: a\n@@\n-x\n!y\n*** End Patch", "line 5 of the patch"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(text: str, told: str) -> None:
+    with pytest.raises(InvalidPatch) as raised:
+        parse_patch(text)
+    assert told in raised.value.message
+    assert "nothing was changed" in raised.value.hint
+
+
+LINES = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=12)
+PATHS = st.from_regex(r"[a-z]{1,6}(/[a-z]{1,6})?(\.py)?", fullmatch=True)
+HUNKS = st.builds(
+    Hunk,
+    st.lists(LINES.filter(str.strip), max_size=2).map(tuple),
+    st.lists(st.builds(HunkLine, st.sampled_from(Mark), LINES), min_size=1, max_size=4).map(tuple),
+    st.booleans(),
+)
+OPERATIONS = st.one_of(
+    st.builds(AddFile, PATHS, st.lists(LINES, max_size=3).map(tuple)),
+    st.builds(DeleteFile, PATHS),
+    st.builds(UpdateFile, PATHS, st.lists(HUNKS, min_size=1, max_size=2).map(tuple), PATHS),
+)
+
+
+def written(operation: Operation) -> str:
+    match operation:
+        case AddFile(path, lines):
+            return "".join([f"*** Add File: {path}\n", *(f"+{line}\n" for line in lines)])
+        case DeleteFile(path):
+            return f"*** Delete File: {path}\n"
+        case UpdateFile(path, hunks, target):
+            head = f"*** Update File: {path}\n" + (f"*** Move to: {target}\n" if target else "")
+            return head + "".join(written_hunk(hunk) for hunk in hunks)
+
+
+def written_hunk(hunk: Hunk) -> str:
+    lines = [f"{line.mark}{line.text}\n" for line in hunk.lines]
+    hints = [f"@@ {hint}\n" for hint in hunk.hints] or ["@@\n"]
+    return "".join([*hints, *lines, "*** End of File\n" if hunk.at_end_of_file else ""])
+
+
+@given(st.lists(OPERATIONS, min_size=1, max_size=4).map(tuple))
+def test_what_is_written_is_read_back(operations: tuple[Operation, ...]) -> None:
+    text = "*** Begin Patch\n" + "".join(map(written, operations)) + "*** End Patch\n"
+    assert parse_patch(text) == Patch(operations)

@@ -1,0 +1,556 @@
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.agent.errors import SessionBusy, SessionClosed, ToolError
+from attractor.agent.events import EventKind, SessionEvent
+from attractor.agent.loop import Ending, Stop
+from attractor.agent.provider_profile import ProviderProfile, create_profile
+from attractor.agent.session import Session, SessionState
+from attractor.agent.session_config import SessionConfig
+from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.turns import AssistantTurn, SteeringTurn, ToolResultsTurn, UserTurn
+from attractor.base.broadcast import Broadcast
+from attractor.base.canonical import JsonObject
+from attractor.base.errors import FileTrouble, MachineryError
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.llm.content import ContentKind, ContentPart, ThinkingData
+from attractor.llm.errors import AuthenticationError, ContextLengthError, ServerError
+from attractor.llm.message import Message, Role
+from attractor.llm.request import Request
+from attractor.llm.retry import RetryPolicy
+from tests.agent.places import finish, local
+from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
+
+QUICK = RetryPolicy(base_delay=0.001, jitter=False)
+
+
+class Played:
+    """A session over a scripted model, and what it told."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *steps: Step,
+        config: SessionConfig | None = None,
+        one_tool_at_a_time: bool = False,
+    ) -> None:
+        self.provider = ScriptedProvider(*steps)
+        self.profile: ProviderProfile = create_profile("openai", model="gpt-test")
+        if one_tool_at_a_time:
+            traits = replace(self.profile.traits, supports_parallel_tool_calls=False)
+            self.profile = replace(self.profile, traits=traits)
+        self.events: list[SessionEvent] = []
+        self.session = Session(
+            self.profile,
+            local(folder),
+            client=self.provider.client(),
+            config=config or SessionConfig(retry_policy=QUICK),
+            on_event=self.events.append,
+        )
+
+    def register(self, name: str, act: Callable[[JsonObject], Awaitable[str]]) -> None:
+        async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
+            return await act(arguments)
+
+        definition = define(name, "For tests.", {"x": {"type": "integer"}}, required=[])
+        self.profile.tool_registry.register(RegisteredTool(definition, execute))
+
+    def submit(self, text: str = "Do it") -> Ending:
+        return finish(self.session.submit(text))
+
+    @property
+    def kinds(self) -> list[EventKind]:
+        return [event.kind for event in self.events]
+
+    def told(self, kind: EventKind) -> list[JsonObject]:
+        return [event.data for event in self.events if event.kind is kind]
+
+    @property
+    def results(self) -> list[tuple[object, bool]]:
+        turns = [turn for turn in self.session.history if isinstance(turn, ToolResultsTurn)]
+        return [(one.content, one.is_error) for turn in turns for one in turn.results]
+
+
+def texts(request: Request) -> list[tuple[str, str]]:
+    return [(message.role.value, message.text) for message in request.messages[1:]]
+
+
+def test_a_conversation_runs_until_the_model_only_talks(tmp_path: Path) -> None:
+    played = Played(
+        tmp_path,
+        call("write_file", file_path="a", content="x"),
+        call("read_file", file_path="a"),
+        said("Done."),
+    )
+    assert played.submit() == Ending(Stop.COMPLETED, "Done.")
+    assert (tmp_path / "a").read_text() == "x"
+    assert played.results == [("Wrote 1 bytes to a", False), ("1 | x", False)]
+    assert [type(turn) for turn in played.session.history] == [
+        UserTurn,
+        AssistantTurn,
+        ToolResultsTurn,
+        AssistantTurn,
+        ToolResultsTurn,
+        AssistantTurn,
+    ]
+    assert played.session.state is SessionState.IDLE
+    assert (played.session.usage.input_tokens, played.session.usage.output_tokens) == (300, 30)
+
+
+def test_the_model_is_given_the_whole_conversation(tmp_path: Path) -> None:
+    played = Played(tmp_path, call("glob", pattern="*"), said("Nothing."), said("Still."))
+    played.submit("Look")
+    played.submit("Again")
+    assert [message.role for message in played.provider.requests[2].messages] == [
+        Role.SYSTEM,
+        Role.USER,
+        Role.ASSISTANT,
+        Role.TOOL,
+        Role.ASSISTANT,
+        Role.USER,
+    ]
+    assert played.provider.requests[2].provider == "openai"
+
+
+def test_an_empty_answer_is_not_sent_back(tmp_path: Path) -> None:
+    played = Played(tmp_path, Message(Role.ASSISTANT, ()), said(""), said("Here."))
+    for text in ("one", "two", "three"):
+        played.submit(text)
+    assert texts(played.provider.requests[2]) == [
+        ("user", "one"),
+        ("user", "two"),
+        ("user", "three"),
+    ]
+
+
+def test_thoughts_go_back_as_they_came(tmp_path: Path) -> None:
+    thought = ContentPart(ContentKind.THINKING, thinking=ThinkingData("hm", signature="sealed"))
+    answer = Message(Role.ASSISTANT, (thought, called("glob", {"pattern": "*"})))
+    played = Played(tmp_path, answer, said("ok"))
+    played.submit()
+    assert played.provider.requests[1].messages[2] == answer
+    assert played.told(EventKind.ASSISTANT_TEXT_END)[0]["reasoning"] == "hm"
+
+
+def test_a_round_limit_stops_one_input_only(tmp_path: Path) -> None:
+    config = SessionConfig(max_tool_rounds_per_input=1)
+    looks = call("glob", pattern="*")
+    played = Played(tmp_path, looks, looks, said("ok"), config=config)
+    assert played.submit().stop is Stop.ROUND_LIMIT
+    assert played.submit().stop is Stop.ROUND_LIMIT
+    assert played.told(EventKind.TURN_LIMIT) == [{"round": 1}, {"round": 1}]
+    assert played.session.state is SessionState.IDLE
+
+
+def test_a_turn_limit_holds_over_all_inputs(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("1"), said("2"), config=SessionConfig(max_turns=2))
+    assert [played.submit().stop for _ in range(3)] == [
+        Stop.COMPLETED,
+        Stop.COMPLETED,
+        Stop.TURN_LIMIT,
+    ]
+    assert played.told(EventKind.TURN_LIMIT) == [{"total_turns": 2}]
+    assert played.submit().text == "2"
+
+
+def test_steering_is_heard_after_the_round(tmp_path: Path) -> None:
+    played = Played(tmp_path, call("steered"), said("ok"))
+
+    async def steer(_: JsonObject) -> str:
+        played.session.steer("Use tabs")
+        return "done"
+
+    played.register("steered", steer)
+    played.submit()
+    assert texts(played.provider.requests[1])[-1] == ("user", "Use tabs")
+    assert [turn.content for turn in played.session.history if isinstance(turn, SteeringTurn)] == [
+        "Use tabs"
+    ]
+    assert played.told(EventKind.STEERING_INJECTED) == [{"content": "Use tabs"}]
+
+
+def test_steering_while_idle_is_heard_with_the_next_input(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("ok"))
+    played.session.steer("Be brief")
+    played.submit("Go")
+    assert texts(played.provider.requests[0]) == [("user", "Go"), ("user", "Be brief")]
+
+
+def test_steering_during_the_last_answer_is_not_lost(tmp_path: Path) -> None:
+    async def steered(request: Request) -> Message:
+        played.session.steer("One more thing")
+        return said("Done.")
+
+    played = Played(tmp_path, steered, said("That as well."))
+    assert played.submit().text == "That as well."
+
+
+def test_follow_ups_are_worked_on_one_after_the_other(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("1"), said("2"), said("3"))
+    played.session.follow_up("then this")
+    played.session.follow_up("then that")
+    assert played.submit("first").text == "3"
+    inputs = [turn.content for turn in played.session.history if isinstance(turn, UserTurn)]
+    assert inputs == ["first", "then this", "then that"]
+    assert played.kinds.count(EventKind.PROCESSING_END) == 1
+
+
+def test_a_loop_is_noticed_and_the_model_told(tmp_path: Path) -> None:
+    config = SessionConfig(loop_detection_window=4)
+    same = call("glob", pattern="*")
+    played = Played(tmp_path, same, same, same, same, said("ok"), config=config)
+    played.submit()
+    warning = (
+        "Loop detected: the last 4 tool calls follow a repeating pattern. Try a different approach."
+    )
+    assert played.told(EventKind.LOOP_DETECTION) == [{"message": warning}]
+    assert texts(played.provider.requests[4])[-1] == ("user", warning)
+
+
+def test_loop_detection_can_be_switched_off(tmp_path: Path) -> None:
+    config = SessionConfig(loop_detection_window=2, enable_loop_detection=False)
+    same = call("glob", pattern="*")
+    played = Played(tmp_path, same, same, said("ok"), config=config)
+    played.submit()
+    assert EventKind.LOOP_DETECTION not in played.kinds
+
+
+def test_an_abort_ends_running_commands_and_closes(tmp_path: Path) -> None:
+    command = "echo $$ > pid; exec sleep 600"
+    played = Played(tmp_path, call("shell", command=command, timeout_ms=600_000))
+
+    async def abort_when_it_runs() -> Ending:
+        work = asyncio.create_task(played.session.submit("Wait"))
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+            await asyncio.sleep(0.01)
+        played.session.abort()
+        return await work
+
+    assert finish(abort_when_it_runs()).stop is Stop.ABORTED
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert played.session.state is SessionState.CLOSED
+    assert played.told(EventKind.SESSION_END) == [{"state": "CLOSED", "aborted": True}]
+
+
+def test_an_abort_ends_a_call_to_the_model(tmp_path: Path) -> None:
+    played = Played(tmp_path, never)
+
+    async def abort() -> Ending:
+        work = asyncio.create_task(played.session.submit("Think"))
+        while not played.provider.requests:
+            await asyncio.sleep(0)
+        played.session.abort()
+        return await work
+
+    assert finish(abort()).stop is Stop.ABORTED
+    assert played.kinds[-1] is EventKind.SESSION_END
+
+
+def test_an_abort_while_idle_closes(tmp_path: Path) -> None:
+    played = Played(tmp_path)
+    played.session.abort()
+    played.session.abort()
+    assert played.kinds == [EventKind.SESSION_START, EventKind.SESSION_END]
+
+
+def test_being_cancelled_closes_the_session_and_goes_on_up(tmp_path: Path) -> None:
+    played = Played(tmp_path, never)
+
+    async def cancel() -> None:
+        work = asyncio.create_task(played.session.submit("Think"))
+        while not played.provider.requests:
+            await asyncio.sleep(0)
+        work.cancel()
+        await work
+
+    with pytest.raises(asyncio.CancelledError):
+        finish(cancel())
+    assert played.session.state is SessionState.CLOSED
+    assert played.kinds[-1] is EventKind.SESSION_END
+
+
+def test_a_closed_session_takes_nothing(tmp_path: Path) -> None:
+    session = Played(tmp_path).session
+    session.close()
+    session.close()
+    with pytest.raises(SessionClosed):
+        finish(session.submit("x"))
+    with pytest.raises(SessionClosed):
+        session.steer("x")
+    with pytest.raises(SessionClosed):
+        session.follow_up("x")
+
+
+def test_a_session_takes_one_input_at_a_time(tmp_path: Path) -> None:
+    played = Played(tmp_path, never)
+
+    async def twice() -> None:
+        work = asyncio.create_task(played.session.submit("one"))
+        await asyncio.sleep(0)
+        try:
+            await played.session.submit("two")
+        finally:
+            played.session.abort()
+            await work
+
+    with pytest.raises(SessionBusy):
+        finish(twice())
+
+
+def test_a_refused_key_closes_the_session_at_once(tmp_path: Path) -> None:
+    played = Played(tmp_path, AuthenticationError("no such key", provider="openai"))
+    with pytest.raises(AuthenticationError):
+        played.submit()
+    assert len(played.provider.requests) == 1
+    assert played.kinds[-2:] == [EventKind.ERROR, EventKind.SESSION_END]
+    assert played.told(EventKind.ERROR) == [
+        {"message": "no such key", "error": "AuthenticationError"}
+    ]
+    assert played.session.state is SessionState.CLOSED
+
+
+def test_a_full_context_window_warns_and_leaves_the_session_open(tmp_path: Path) -> None:
+    played = Played(tmp_path, ContextLengthError("too long", provider="openai"), said("ok"))
+    with pytest.raises(ContextLengthError):
+        played.submit()
+    assert {"message": "too long"} in played.told(EventKind.WARNING)
+    assert EventKind.ERROR not in played.kinds
+    assert played.submit().text == "ok"
+
+
+def test_passing_trouble_is_tried_again(tmp_path: Path) -> None:
+    trouble = ServerError("down", provider="openai", status_code=503)
+    played = Played(tmp_path, trouble, trouble, said("ok"))
+    assert played.submit().text == "ok"
+    assert len(played.told(EventKind.WARNING)) == 2
+
+
+def test_trouble_that_does_not_pass_closes_the_session(tmp_path: Path) -> None:
+    trouble = ServerError("down", provider="openai", status_code=503)
+    played = Played(tmp_path, trouble, trouble, trouble)
+    with pytest.raises(ServerError):
+        played.submit()
+    assert played.session.state is SessionState.CLOSED
+
+
+async def _no_argument(_: JsonObject) -> str:
+    raise KeyError("oops")
+
+
+async def _no_tool(_: JsonObject) -> str:
+    raise ToolError("not today", hint="try tomorrow")
+
+
+async def _timeout(_: JsonObject) -> str:
+    raise TimeoutError
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (_no_argument, "Tool error (broken): 'oops'"),
+        (_no_tool, "Tool error (broken): not today\ntry tomorrow"),
+        (_timeout, "Tool error (broken): TimeoutError"),
+    ],
+)
+def test_whatever_goes_wrong_in_a_tool_is_told_to_the_model(
+    tmp_path: Path, act: Callable[[JsonObject], Awaitable[str]], told: str
+) -> None:
+    played = Played(tmp_path, call("broken"), said("I see."))
+    played.register("broken", act)
+    assert played.submit().text == "I see."
+    assert played.results == [(told, True)]
+    assert played.told(EventKind.TOOL_CALL_END)[0]["error"] == told
+
+
+def test_trouble_of_the_machine_is_not_the_models_to_mend(tmp_path: Path) -> None:
+    played = Played(tmp_path, calls(called("full", {}), called("waits", {}, id="call_2")))
+    ended: list[bool] = []
+
+    async def full(_: JsonObject) -> str:
+        raise FileTrouble("the disk is full")
+
+    async def waits(_: JsonObject) -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+        return ""
+
+    played.register("full", full)
+    played.register("waits", waits)
+    with pytest.raises(MachineryError, match="the disk is full"):
+        played.submit()
+    assert ended == [True]
+    assert played.session.state is SessionState.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        ("read_fil", {"file_path": "a"}, "Unknown tool: read_fil\ndid you mean read_file?"),
+        ("read_file", {}, "Invalid arguments for tool: read_file\nfile_path is missing"),
+        (
+            "read_file",
+            '{"file_path": ',
+            "Invalid arguments for tool: read_file\nthe arguments of 'read_file' are not JSON",
+        ),
+        (
+            "read_file",
+            {"file_path": "a", "limit": "all"},
+            "Invalid arguments for tool: read_file\nlimit must be integer, not string",
+        ),
+    ],
+)
+def test_a_call_that_cannot_be_made_is_told_to_the_model(
+    tmp_path: Path, name: str, arguments: JsonObject | str, told: str
+) -> None:
+    played = Played(tmp_path, calls(called(name, arguments)), said("I see."))
+    played.submit()
+    ((content, is_error),) = played.results
+    assert str(content).startswith(told)
+    assert is_error
+
+
+def test_null_stands_for_an_argument_that_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    arguments = {"file_path": "a", "offset": None, "limit": None}
+    played = Played(tmp_path, calls(called("read_file", arguments)), said("ok"))
+    played.submit()
+    assert played.results == [("1 | x", False)]
+
+
+def test_tools_run_side_by_side_and_results_keep_the_order_of_calls(tmp_path: Path) -> None:
+    both = [called("meet", {"x": number}, id=f"call_{number}") for number in (1, 2)]
+    played = Played(tmp_path, calls(*both), said("ok"))
+    arrived = asyncio.Barrier(2)
+
+    async def meet(arguments: JsonObject) -> str:
+        await arrived.wait()
+        return str(arguments["x"])
+
+    played.register("meet", meet)
+    played.submit()
+    assert played.results == [("1", False), ("2", False)]
+
+
+def test_tools_run_one_by_one_where_the_profile_says_so(tmp_path: Path) -> None:
+    both = [called("alone", {"x": number}, id=f"call_{number}") for number in (1, 2)]
+    played = Played(tmp_path, calls(*both), said("ok"), one_tool_at_a_time=True)
+    at_work: list[int] = []
+
+    async def alone(arguments: JsonObject) -> str:
+        at_work.append(1)
+        await asyncio.sleep(0)
+        assert len(at_work) == 1
+        at_work.pop()
+        return "ok"
+
+    played.register("alone", alone)
+    played.submit()
+    assert played.results == [("ok", False), ("ok", False)]
+
+
+def test_two_changes_of_one_file_at_once_do_not_undo_each_other(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("one two three\n")
+    patches = [
+        f"*** Begin Patch\n*** Update File: a\n-{old}\n+{new}\n*** End Patch"
+        for old, new in [
+            ("one two three", "1 two three"),
+            ("1 two three", "1 2 three"),
+            ("1 2 three", "1 2 3"),
+        ]
+    ]
+    parts = [called("apply_patch", {"patch": one}, id=f"c{n}") for n, one in enumerate(patches)]
+    played = Played(tmp_path, calls(*parts), said("ok"))
+    played.submit()
+    assert (tmp_path / "a").read_text() == "1 2 3\n"
+
+
+def test_the_event_has_the_whole_output_and_the_model_what_fits(tmp_path: Path) -> None:
+    (tmp_path / "big").write_text("x" * 60_000)
+    played = Played(tmp_path, call("read_file", file_path="big"), said("ok"))
+    played.submit()
+    (end,) = played.told(EventKind.TOOL_CALL_END)
+    assert end["output"] == "1 | " + "x" * 60_000
+    assert "10004 characters were removed" in str(played.results[0][0])
+
+
+def test_a_time_limit_comes_from_call_session_and_maximum(tmp_path: Path) -> None:
+    config = SessionConfig(default_command_timeout_ms=150, max_command_timeout_ms=300)
+    played = Played(
+        tmp_path,
+        call("shell", command="sleep 30"),
+        call("shell", command="sleep 30", timeout_ms=600_000),
+        said("ok"),
+        config=config,
+    )
+    played.submit()
+    first, second = (str(content) for content, _ in played.results)
+    assert "timed out after 150ms" in first
+    assert "timed out after 300ms" in second
+
+
+def test_a_changed_configuration_counts_from_the_next_call(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("1"), said("2"))
+    played.submit()
+    played.session.config = SessionConfig(reasoning_effort="high")
+    played.submit()
+    assert [one.reasoning_effort for one in played.provider.requests] == [None, "high"]
+
+
+def test_every_event_comes_in_order(tmp_path: Path) -> None:
+    played = Played(tmp_path, call("glob", pattern="*"), said("ok"))
+    played.submit()
+    played.session.close()
+    assert played.kinds == [
+        EventKind.SESSION_START,
+        EventKind.USER_INPUT,
+        EventKind.ASSISTANT_TEXT_START,
+        EventKind.ASSISTANT_TEXT_END,
+        EventKind.TOOL_CALL_START,
+        EventKind.TOOL_CALL_END,
+        EventKind.ASSISTANT_TEXT_START,
+        EventKind.ASSISTANT_TEXT_END,
+        EventKind.PROCESSING_END,
+        EventKind.SESSION_END,
+    ]
+    assert {event.session_id for event in played.events} == {played.session.id}
+
+
+def test_a_context_that_fills_up_is_warned_of_once(tmp_path: Path) -> None:
+    played = Played(tmp_path, said("1"), said("2"))
+    limit = played.profile.traits.context_window_size
+    played.submit("x" * int(limit * 4 * 0.79))
+    assert played.told(EventKind.WARNING) == []
+    played.submit("x" * int(limit * 4 * 0.05))
+    assert played.told(EventKind.WARNING) == [
+        {"message": "Context usage at ~84% of context window"}
+    ]
+
+
+def test_events_can_be_read_as_a_stream(tmp_path: Path) -> None:
+    async def read() -> list[object]:
+        broadcast = Broadcast[SessionEvent]()
+        stream = broadcast.stream()
+        provider = ScriptedProvider(said("ok"))
+        session = Session(
+            create_profile("openai", model="gpt-test"),
+            local(tmp_path),
+            client=provider.client(),
+            on_event=broadcast.publish,
+        )
+        await session.submit("Go")
+        session.close()
+        broadcast.close()
+        return [event async for event in stream]
+
+    events = finish(read())
+    kinds = [event.kind for event in events if isinstance(event, SessionEvent)]
+    assert (kinds[0], kinds[-1]) == (EventKind.SESSION_START, EventKind.SESSION_END)

@@ -1,0 +1,21 @@
+from pathlib import Path
+
+from attractor.agent.tools.grep import part
+from attractor.base.canonical import Json
+from tests.agent.places import finish, local, write
+
+
+def grep(folder: Path, pattern: str, **more: Json) -> list[str]:
+    return finish(part.execute({"pattern": pattern, **more}, local(folder))).splitlines()
+
+
+def test_lines_are_found_with_their_places(tmp_path: Path) -> None:
+    write(tmp_path, a__py="x = 1\ny = 1\n", b__txt="X = 2\n")
+    assert grep(tmp_path, "x = .") == ["a.py:1:x = 1"]
+    assert grep(tmp_path, "x = .", case_insensitive=True) == ["a.py:1:x = 1", "b.txt:1:X = 2"]
+    assert grep(tmp_path, "=", glob_filter="*.py", max_results=1) == ["a.py:1:x = 1"]
+    assert grep(tmp_path, "=", path="b.txt") == ["b.txt:1:X = 2"]
+
+
+def test_nothing_found_is_said(tmp_path: Path) -> None:
+    assert grep(tmp_path, "x") == ["No matches"]

@@ -1,0 +1,36 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from attractor.agent.errors import CommandFailed
+from attractor.agent.tools.shell import part
+from attractor.base.canonical import Json
+from tests.agent.places import finish, local
+
+
+def run(folder: Path, command: str, **more: Json) -> str:
+    return finish(part.execute({"command": command, **more}, local(folder)))
+
+
+def test_both_outputs_the_exit_code_and_the_duration_are_told(tmp_path: Path) -> None:
+    shown = run(tmp_path, "echo out; printf err >&2")
+    assert re.fullmatch(r"out\nerr\n\[exit code 0, \d+ ms\]", shown)
+
+
+def test_a_silent_command_is_told_by_its_exit_code(tmp_path: Path) -> None:
+    assert re.fullmatch(r"\[exit code 0, \d+ ms\]", run(tmp_path, "true"))
+
+
+def test_a_command_that_fails_is_an_error_with_its_output(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match=r"^why\n\[exit code 3, \d+ ms\]$"):
+        run(tmp_path, "echo why; exit 3")
+
+
+def test_a_command_out_of_time_is_an_error_with_what_it_printed(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed) as raised:
+        run(tmp_path, "echo begun; sleep 30", timeout_ms=200)
+    assert raised.value.message == (
+        "begun\n[ERROR: Command timed out after 200ms. Partial output is shown above.\n"
+        "You can retry with a longer timeout by setting the timeout_ms parameter.]"
+    )

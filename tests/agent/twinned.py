@@ -1,0 +1,99 @@
+"""Sessions that talk to a scripted model over real HTTP, on either wire."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attractor.agent.events import EventKind, SessionEvent
+from attractor.agent.provider_profile import create_profile
+from attractor.agent.session import Session
+from attractor.agent.session_config import SessionConfig
+from attractor.base.canonical import JsonObject
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.llm.client import Client
+from attractor.twins.answer import Answer, ToolUse
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import Rule, Script, When
+from tests.agent.places import finish, local
+
+WIRES = ("openai", "anthropic")
+MODELS = {"openai": "gpt-5.2-codex", "anthropic": "claude-opus-4-6"}
+
+
+def says(text: str) -> Answer:
+    return Answer(text=text)
+
+
+def uses(*tools: ToolUse, text: str = "") -> Answer:
+    return Answer(text=text, tool_calls=tools)
+
+
+def use(name: str, arguments: JsonObject | None = None) -> ToolUse:
+    return ToolUse(name=name, arguments=dict(arguments or {}))
+
+
+def script(*answers: Answer) -> Script:
+    """Answer one step after the other."""
+    rules = [Rule(when=When(step=step), answer=answer) for step, answer in enumerate(answers)]
+    return Script(rules=tuple(rules))
+
+
+@dataclass
+class Talk:
+    """A session, what it told, and what the model was sent."""
+
+    session: Session
+    environment: LocalExecutionEnvironment
+    twin: ProviderTwin
+    events: list[SessionEvent] = field(default_factory=list[SessionEvent])
+
+    def told(self, kind: EventKind) -> Sequence[JsonObject]:
+        return [event.data for event in self.events if event.kind is kind]
+
+    @property
+    def kinds(self) -> Sequence[EventKind]:
+        return [event.kind for event in self.events]
+
+    @property
+    def last_request(self) -> str:
+        return str(self.twin.requests[-1].body)
+
+
+def talk(
+    folder: Path,
+    wire: str,
+    answers: Sequence[Answer],
+    work: Callable[[Talk], Awaitable[None]],
+    *,
+    config: SessionConfig | None = None,
+    instructions: str = "",
+) -> Talk:
+    """Let a session work on a script and return what came of it."""
+
+    async def run(twin: ProviderTwin) -> Talk:
+        events: list[SessionEvent] = []
+        environment = local(folder)
+        async with Client.from_env(twin.environ()) as client:
+            session = Session(
+                create_profile(wire, model=MODELS[wire]),
+                environment,
+                client=client,
+                config=config or SessionConfig(),
+                instructions=instructions,
+                on_event=events.append,
+            )
+            talk = Talk(session, environment, twin, events)
+            await work(talk)
+            session.close()
+            return talk
+
+    with in_background(ProviderTwin(script(*answers))) as twin:
+        return finish(run(twin))
+
+
+def submit(*inputs: str) -> Callable[[Talk], Awaitable[None]]:
+    async def work(talk: Talk) -> None:
+        for one in inputs:
+            await talk.session.submit(one)
+
+    return work
