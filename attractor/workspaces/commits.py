@@ -1,0 +1,58 @@
+"""Makes commits without git's index or work tree, and brings them to another repository."""
+
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.errors import UsageError
+from attractor.workspaces.git import Git
+from attractor.workspaces.objects import Objects
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who made a commit, and when."""
+
+    name: str
+    email: str
+    at: datetime
+
+    def written(self) -> str:
+        """Return it as it stands in a commit."""
+        if self.at.tzinfo is None:
+            raise UsageError(f"the time of a commit needs a time zone: {self.at.isoformat()}")
+        name, email = (_plain(text) for text in (self.name, self.email))
+        return f"{name} <{email}> {int(self.at.timestamp())} {self.at:%z}"
+
+
+def write_commit(
+    objects: Objects, *, tree: str, parents: tuple[str, ...], author: Author, message: str
+) -> str:
+    """Keep a commit and return its id."""
+    lines = [
+        f"tree {tree}",
+        *(f"parent {parent}" for parent in parents),
+        f"author {author.written()}",
+        f"committer {author.written()}",
+        "",
+        message.replace("\0", "").strip("\n"),
+        "",
+    ]
+    return objects.write("commit", "\n".join(lines).encode("utf-8", "backslashreplace")).hex()
+
+
+async def bring_commit(commit: str, *, out_of: Git, into: Git, without: str = "") -> None:
+    """Copy a commit and all it needs, but for what an older commit has, as one pack."""
+    wanted = f"{commit}\n^{without}\n" if without else f"{commit}\n"
+    with tempfile.TemporaryDirectory(prefix="scratch-", dir=out_of.git_dir) as folder:
+        pack = Path(folder) / "pack"
+        await out_of.run_to(
+            pack, "pack-objects", "--revs", "--stdout", "--quiet", stdin=wanted.encode()
+        )
+        await into.run_from(pack, "index-pack", "--stdin", "--strict")
+
+
+def _plain(text: str) -> str:
+    """Leave out what would break the line."""
+    return "".join(letter for letter in text if letter.isprintable() and letter not in "<>").strip()

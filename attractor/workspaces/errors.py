@@ -1,0 +1,67 @@
+"""The errors of the workspaces.
+
+AttractorError
+├── UsageError
+│   ├── NotARepository    2  there is no git repository at that place
+│   ├── UnknownCommit     2  a name that is no commit of the repository
+│   └── FolderInUse       2  a folder that should be new or empty is not
+├── MachineryError
+│   ├── GitFailed         3  git could not do what it was asked
+│   └── WorkspaceExists   3  a run has a workspace already
+├── Refused
+│   ├── BranchMoved       4  a branch is not where it was expected
+│   └── CheckoutInTheWay  4  files of a checked-out branch would be lost
+└── Broken
+    ├── ObjectMissing     6  an object that a record names is not in the store
+    └── RecordBroken      6  what a run wrote down about its workspace cannot be read
+"""
+
+from attractor.base.errors import Broken, MachineryError, Refused, UsageError
+
+
+class NotARepository(UsageError):
+    """There is no git repository at this place."""
+
+    hint = "run `git init` and commit something, or work in place (--workspace in-place)"
+
+
+class UnknownCommit(UsageError):
+    """This names no commit of the repository."""
+
+    hint = "name a commit, a branch or a tag; a new repository needs its first commit"
+
+
+class FolderInUse(UsageError):
+    """This folder should be new or empty."""
+
+    hint = "name a folder that does not exist yet"
+
+
+class GitFailed(MachineryError):
+    """git could not do what it was asked."""
+
+
+class WorkspaceExists(MachineryError):
+    """This run has a workspace already."""
+
+    hint = "resume the run, or start a new one"
+
+
+class BranchMoved(Refused):
+    """The branch is not where it was expected."""
+
+
+class CheckoutInTheWay(Refused):
+    """Files of a checked-out branch would be lost."""
+
+
+class ObjectMissing(Broken):
+    """An object that a record names is not in the store."""
+
+    hint = "was the project moved, or its history rewritten? bring it back, then try again"
+
+
+class RecordBroken(Broken):
+    """What a run wrote down about its workspace cannot be read."""
+
+    hint = "start a new run"

@@ -1,0 +1,145 @@
+"""Runs git: the only place that does, and nothing but git runs.
+
+A git directory can name programs (hooks, fsmonitor, filters, text converters, external diffs), and
+so can the machine's configuration, variables and the attributes of a tree. None of them is to run
+when we look at what an agent left: each is switched off, and only plumbing that reads no work tree
+is used.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.base.errors import ProcessNotStarted
+from attractor.base.processes import ExecResult, run_process
+from attractor.workspaces.errors import GitFailed, ObjectMissing
+
+_OFF = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.attributesFile": "/dev/null",
+    "core.excludesFile": "/dev/null",
+    "core.autocrlf": "false",
+    "core.sshCommand": "false",
+    "diff.external": "",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    # Who the reflogs say moved a branch.
+    "user.name": "attractor",
+    "user.email": "attractor@localhost",
+    "protocol.allow": "never",
+    # Who owns the directory decides nothing when nothing in it is run.
+    "safe.directory": "*",
+}
+_OPTIONS = (
+    "--no-pager",
+    "--no-optional-locks",
+    "--no-replace-objects",
+    "--literal-pathspecs",
+    *(word for key, value in _OFF.items() for word in ("-c", f"{key}={value}")),
+)
+_VARIABLES = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "LC_ALL": "C",
+}
+_TIMEOUT = timedelta(minutes=10)
+_MISSING = ("bad object", "unable to find", "unable to read", "not a tree", "Not a valid object")
+_SHELL_FOUND_NO_PROGRAM = 127
+
+
+@dataclass(frozen=True)
+class Git:
+    """git over one git directory; `search_path` is the PATH it is sought on."""
+
+    git_dir: Path
+    search_path: str
+    work_tree: Path | None = None
+
+    def with_work_tree(self, work_tree: Path) -> "Git":
+        """Return the same git over other files."""
+        return replace(self, work_tree=work_tree)
+
+    async def run(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Run a command that must succeed, and return what it prints, without the last newline."""
+        result = await self.answer(*arguments, stdin=stdin)
+        self._check(result, arguments)
+        return result.stdout.removesuffix("\n")
+
+    async def answer(self, *arguments: str, stdin: bytes = b"") -> ExecResult:
+        """Run a command that may fail, and return how it ended."""
+        return await self._run((), arguments, stdin)
+
+    async def run_to(self, output: Path, *arguments: str, stdin: bytes = b"") -> None:
+        """Run a command and put what it prints into a file, byte for byte."""
+        shell = ("/bin/sh", "-c", 'exec "$@" >"$0"', str(output))
+        self._check(await self._run(shell, arguments, stdin), arguments)
+
+    async def run_from(self, source: Path, *arguments: str) -> str:
+        """Run a command that reads a file, and return what it prints."""
+        shell = ("/bin/sh", "-c", 'exec "$@" <"$0"', str(source))
+        result = await self._run(shell, arguments, b"")
+        self._check(result, arguments)
+        return result.stdout.removesuffix("\n")
+
+    async def _run(
+        self, before: Sequence[str], arguments: Sequence[str], stdin: bytes
+    ) -> ExecResult:
+        cwd = self.work_tree or self.git_dir
+        return await _run_git(before, arguments, cwd, self._variables(), stdin)
+
+    def _variables(self) -> Mapping[str, str]:
+        chosen = {"PATH": self.search_path, "GIT_DIR": str(self.git_dir)}
+        if self.work_tree is not None:
+            chosen["GIT_WORK_TREE"] = str(self.work_tree)
+        return _VARIABLES | chosen
+
+    def _check(self, result: ExecResult, arguments: Sequence[str]) -> None:
+        if result.exit_code == _SHELL_FOUND_NO_PROGRAM:
+            raise ProcessNotStarted(
+                "git was not started", hint="no folder of the PATH has it: install it"
+            )
+        if result.timed_out:
+            raise GitFailed(f"git {arguments[0]} in {self.git_dir} took over {_TIMEOUT}")
+        if result.exit_code != 0:
+            why = result.stderr.strip() or f"it ended with {result.exit_code}"
+            said = f"git {arguments[0]} in {self.git_dir} failed: {why}"
+            if any(words in why for words in _MISSING):
+                raise ObjectMissing(said)
+            raise GitFailed(said, hint=_remedy(why))
+
+
+async def find_git_dir(folder: Path, *, search_path: str) -> Path | None:
+    """Return the git directory that a folder belongs to, if it belongs to one."""
+    told = await _run_git(
+        (), ("rev-parse", "--absolute-git-dir"), folder, _VARIABLES | {"PATH": search_path}, b""
+    )
+    return Path(told.stdout.removesuffix("\n")) if told.exit_code == 0 else None
+
+
+async def _run_git(
+    before: Sequence[str],
+    arguments: Sequence[str],
+    cwd: Path,
+    variables: Mapping[str, str],
+    stdin: bytes,
+) -> ExecResult:
+    return await run_process(
+        [*before, "git", *_OPTIONS, *arguments],
+        cwd=cwd,
+        env=variables,
+        timeout=_TIMEOUT,
+        stdin=stdin,
+    )
+
+
+def _remedy(why: str) -> str:
+    if "No space left" in why:
+        return "free some space on this disk, then try again"
+    if "Permission denied" in why:
+        return "get permission for that folder, then try again"
+    return "look at that repository with `git fsck`"

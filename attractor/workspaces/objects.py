@@ -1,0 +1,146 @@
+"""Writes git's loose objects without git; their ids are git's."""
+
+import hashlib
+import os
+import secrets
+import zlib
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from attractor.base.atomic_files import file_trouble, remove_leavings, write_fully, write_whole
+
+Kind = Literal["blob", "tree", "commit"]
+
+# Compression that costs the least: a snapshot waits for it, and git packs anew what lasts.
+_LEVEL = 1
+_PIECE = 1 << 20
+# Beyond so many files one sync of the whole machine is quicker than one for each.
+_MANY = 256
+
+
+class Objects:
+    """The folder of objects of one git directory, to write into."""
+
+    def __init__(self, folder: Path, object_format: str) -> None:
+        self.folder = folder
+        self._format = object_format
+        self._known: set[bytes] = set()
+        self._unsynced: list[Path] = []
+
+    def know(self, ids: Iterable[bytes]) -> None:
+        """Take it as given that objects are there, here or where the alternates point."""
+        self._known.update(ids)
+
+    def write(self, kind: Kind, content: bytes) -> bytes:
+        """Keep an object, if it is not there, and return its id as bytes."""
+        whole = _whole(kind, content)
+        name = _digest(whole, self._format)
+        if not self._has(name):
+            write_whole(self._place(name), zlib.compress(whole, _LEVEL), sync=False, mode=0o444)
+            self._keep(name)
+        return name
+
+    def write_large(self, file: int, size: int) -> bytes | None:
+        """Keep an open file as a blob, piece by piece; None if it has not this size after all."""
+        digest = hashlib.new(self._format, usedforsecurity=False)
+        temporary = self.folder / f"tmp_obj_{secrets.token_hex(8)}"
+        try:
+            with temporary.open("xb", buffering=0) as target:
+                read = _deflate(file, size, digest.update, target.fileno())
+            if read != size:
+                return None
+            name = digest.digest()
+            temporary.chmod(0o444)
+            temporary.replace(self._place(name))
+        except OSError as cause:
+            raise file_trouble("write", temporary, cause) from cause
+        finally:
+            with suppress(OSError):  # it is in place, or could not be written at all
+                temporary.unlink()
+        self._keep(name)
+        return name
+
+    def sync(self) -> None:
+        """Make everything written so far last through a power failure."""
+        written, self._unsynced = self._unsynced, []
+        if len(written) > _MANY:
+            os.sync()
+            return
+        for path in [*written, *{file.parent for file in written}]:
+            _sync(path)
+
+    def remove_leavings(self) -> None:
+        """Remove what killed writers left; nobody else may be writing."""
+        for unfinished in self.folder.glob("tmp_obj_*"):
+            unfinished.unlink(missing_ok=True)
+        for folder in self.folder.glob("[0-9a-f][0-9a-f]"):
+            remove_leavings(folder)
+
+    def _has(self, name: bytes) -> bool:
+        if name in self._known:
+            return True
+        try:
+            # A power failure can leave an empty file.
+            there = self._path(name).stat().st_size > 0
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if there:
+            self._known.add(name)
+        return there
+
+    def _keep(self, name: bytes) -> None:
+        self._known.add(name)
+        self._unsynced.append(self._path(name))
+
+    def _path(self, name: bytes) -> Path:
+        written = name.hex()
+        return self.folder / written[:2] / written[2:]
+
+    def _place(self, name: bytes) -> Path:
+        path = self._path(name)
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as cause:
+            raise file_trouble("create", path.parent, cause) from cause
+        return path
+
+
+def object_id(kind: Kind, content: bytes, object_format: str) -> bytes:
+    """Return the id that an object has, without keeping it."""
+    return _digest(_whole(kind, content), object_format)
+
+
+def _whole(kind: Kind, content: bytes) -> bytes:
+    return b"%s %d\0%s" % (kind.encode(), len(content), content)
+
+
+def _digest(whole: bytes, object_format: str) -> bytes:
+    return hashlib.new(object_format, whole, usedforsecurity=False).digest()
+
+
+def _deflate(file: int, size: int, note: Callable[[bytes], None], target: int) -> int:
+    """Compress a file into another as a blob; return how much of it was read."""
+    compressor = zlib.compressobj(_LEVEL)
+    header = b"blob %d\0" % size
+    note(header)
+    write_fully(target, compressor.compress(header))
+    read = 0
+    while piece := os.read(file, _PIECE):
+        read += len(piece)
+        note(piece)
+        write_fully(target, compressor.compress(piece))
+    write_fully(target, compressor.flush())
+    return read
+
+
+def _sync(path: Path) -> None:
+    try:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as cause:
+        raise file_trouble("sync", path, cause) from cause

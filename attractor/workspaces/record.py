@@ -1,0 +1,82 @@
+"""What a run writes down about its workspace, so that another process can open it again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.base.atomic_files import file_trouble, write_whole
+from attractor.base.canonical import canonical_json, parse_json
+from attractor.base.errors import NotCanonical
+from attractor.engine.seams import Base
+from attractor.workspaces.errors import RecordBroken
+
+_FORMAT = 1
+_NAME = "workspace.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where a workspace lies and what it was made from.
+
+    What is left out of the project's tree, and what is ignored besides what the tree says, stands
+    in the words of a `.gitignore`.
+    """
+
+    folder: Path
+    base: Base
+    left_out: tuple[str, ...]
+    ignored: tuple[str, ...]
+    object_format: str
+
+
+def write_record(store: Path, record: Record) -> None:
+    """Write a record into a store."""
+    write_whole(
+        store / _NAME,
+        canonical_json(
+            {
+                "format": _FORMAT,
+                "folder": str(record.folder),
+                "commit": record.base.commit,
+                "tree": record.base.tree,
+                "candidate": record.base.candidate,
+                "left_out": list(record.left_out),
+                "ignored": list(record.ignored),
+                "object_format": record.object_format,
+            }
+        ),
+    )
+
+
+def read_record(store: Path) -> Record | None:
+    """Read the record in a store, or return None when there is none."""
+    path = store / _NAME
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as cause:
+        raise file_trouble("read", path, cause) from cause
+    try:
+        told = parse_json(text)
+    except NotCanonical as cause:
+        raise RecordBroken(f"{path} cannot be read: {cause}") from cause
+    match told:
+        case {
+            "format": 1,
+            "folder": str(folder),
+            "commit": str(commit),
+            "tree": str(tree),
+            "candidate": str(candidate),
+            "left_out": [*left_out],
+            "ignored": [*ignored],
+            "object_format": str(object_format),
+        }:
+            return Record(
+                Path(folder),
+                Base(commit, tree, candidate),
+                tuple(map(str, left_out)),
+                tuple(map(str, ignored)),
+                object_format,
+            )
+        case _:
+            raise RecordBroken(f"{path} is not what this version of attractor writes")

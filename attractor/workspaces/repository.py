@@ -1,0 +1,60 @@
+"""The repository of a person: where its parts lie, and what it names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.workspaces.errors import BranchMoved, NotARepository, UnknownCommit
+from attractor.workspaces.git import Git, find_git_dir
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository that we read, and give refs and objects to; its files stay untouched."""
+
+    git: Git
+    common_dir: Path
+    object_format: str
+
+    @property
+    def objects(self) -> Path:
+        """Where its objects lie."""
+        return self.common_dir / "objects"
+
+    async def commit(self, name: str) -> str:
+        """Return the id of the commit that a name stands for."""
+        found = await self.git.answer(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
+        )
+        if found.exit_code != 0:
+            raise UnknownCommit(f"{name!r} names no commit of {self.git.git_dir}")
+        return found.stdout.strip()
+
+    async def tree(self, commit: str) -> str:
+        """Return the id of a commit's tree."""
+        return await self.git.run("rev-parse", "--verify", f"{commit}^{{tree}}")
+
+    async def ref(self, name: str) -> str:
+        """Return the id a full ref name points to, or nothing when there is no such ref."""
+        found = await self.git.answer("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+        return found.stdout.strip()
+
+    async def create_ref(self, name: str, commit: str) -> None:
+        """Let a new ref point to a commit; one that does already is left alone."""
+        before = await self.ref(name)
+        if before not in ("", commit):
+            raise BranchMoved(
+                f"{name} stands at {before[:12]} already, not at {commit[:12]}",
+                hint="rename or delete it, then try again",
+            )
+        await self.git.run("update-ref", name, commit, before or "0" * len(commit))
+
+
+async def open_repository(folder: Path, *, search_path: str) -> Repository:
+    """Find the repository that a folder belongs to."""
+    git_dir = await find_git_dir(folder, search_path=search_path)
+    if git_dir is None:
+        raise NotARepository(f"{folder} is in no git repository")
+    git = Git(git_dir, search_path)
+    common_dir = await git.run("rev-parse", "--path-format=absolute", "--git-common-dir")
+    object_format = await git.run("rev-parse", "--show-object-format")
+    return Repository(git, Path(common_dir), object_format)

@@ -1,0 +1,146 @@
+"""The one object store of a run: what its snapshots are kept in and read from."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from attractor.base.atomic_files import write_whole
+from attractor.workspaces.errors import ObjectMissing
+from attractor.workspaces.git import Git
+from attractor.workspaces.in_thread import in_thread
+from attractor.workspaces.objects import Objects
+from attractor.workspaces.trees import FOLDER, Change, FlatTree, TreeEntry
+
+_Result = TypeVar("_Result")
+_SCRATCH = "scratch-"
+_EXACT = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv")
+
+
+class Store:
+    """A git directory of our own, in the state folder, that no agent can reach."""
+
+    def __init__(self, folder: Path, *, object_format: str, search_path: str) -> None:
+        self.folder = folder
+        self.object_format = object_format
+        self.git = Git(folder, search_path)
+        self.objects = Objects(folder / "objects", object_format)
+        self.cache_file = folder / "main.stats"
+
+    async def make(self, *, borrow_from: Path | None = None) -> None:
+        """Make the git directory; what it borrows objects from must stay."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        await self.git.run(
+            "init", "--quiet", "--bare", "--template=", f"--object-format={self.object_format}"
+        )
+        if borrow_from is not None:
+            information = self.folder / "objects" / "info"
+            information.mkdir(exist_ok=True)
+            line = f"{borrow_from}\n".encode(errors="surrogateescape")
+            write_whole(information / "alternates", line)
+
+    async def output_of(self, git: Git, *arguments: str) -> bytes:
+        """Return what a git prints, byte for byte: paths need not be Unicode."""
+        with self._scratch() as output:
+            await git.run_to(output, *arguments)
+            return output.read_bytes()
+
+    async def files_of(self, tree: str) -> FlatTree:
+        """Return every file of a tree, and remember that its objects are there."""
+        listed = await self.output_of(self.git, "ls-tree", "-r", "-t", "-z", "--full-tree", tree)
+        entries = dict(map(_parse_entry, _split(listed)))
+        self.objects.know(entry.id for entry in entries.values())
+        self.objects.know([bytes.fromhex(tree)])
+        return {path: entry for path, entry in entries.items() if entry.mode != FOLDER}
+
+    async def index_of(self, git: Git) -> FlatTree:
+        """Return what is staged in another repository; an unsettled merge has modes of nothing."""
+        listed = await self.output_of(git, "ls-files", "--stage", "-z")
+        return dict(map(_parse_staged, _split(listed)))
+
+    async def changes(self, since: str, until: str) -> Sequence[Change]:
+        """Return the paths in which two trees differ, sorted."""
+        if since == until:
+            return []
+        arguments = ("diff-tree", *_EXACT, "-z", "--raw", "--no-abbrev", since, until)
+        words = iter(_split(await self.output_of(self.git, *arguments)))
+        return [_parse_change(line, path) for line, path in zip(words, words, strict=True)]
+
+    async def write_patch(self, since: str, until: str, patch: Path) -> None:
+        """Write what leads from one tree to another, in the form that `git apply` takes."""
+        arguments = ("diff-tree", *_EXACT, "-p", "--binary", "--full-index", since, until)
+        await self.git.run_to(patch, *arguments)
+
+    async def with_blobs(
+        self, ids: Sequence[bytes], use: Callable[[Iterator[bytes]], _Result]
+    ) -> _Result:
+        """Hand the contents of some files, in order, to a function that runs in a thread."""
+        with self._scratch() as output:
+            asked = b"".join(b"%s\n" % name.hex().encode() for name in ids)
+            await self.git.run_to(output, "cat-file", "--batch", stdin=asked)
+            with output.open("rb") as file:
+                return await in_thread(lambda: use(_read_blobs(file)))
+
+    def remove_leavings(self) -> None:
+        """Remove what killed processes left; nobody else may be using the store."""
+        for scratch in self.folder.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(scratch, ignore_errors=True)
+        self.objects.remove_leavings()
+
+    def point_at(self, tree: str) -> None:
+        """Let a ref keep the tree that was taken last."""
+        ref = self.folder / "refs" / "attractor" / "dimension" / "main"
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(ref, f"{tree}\n", sync=False)
+
+    @contextmanager
+    def empty_folder(self) -> Generator[Path]:
+        """Have an empty folder for a while."""
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self.folder) as folder:
+            yield Path(folder)
+
+    @contextmanager
+    def _scratch(self) -> Generator[Path]:
+        with self.empty_folder() as folder:
+            yield folder / "output"
+
+
+def _split(listed: bytes) -> list[bytes]:
+    return listed.split(b"\0")[:-1]
+
+
+def _parse_entry(line: bytes) -> tuple[bytes, TreeEntry]:
+    told, _, path = line.partition(b"\t")
+    mode, _, object_id = told.split(b" ")
+    return path, _entry(mode, object_id)
+
+
+def _parse_staged(line: bytes) -> tuple[bytes, TreeEntry]:
+    told, _, path = line.partition(b"\t")
+    mode, object_id, stage = told.split(b" ")
+    return path, _entry(mode if stage == b"0" else b"0", object_id)
+
+
+def _parse_change(line: bytes, path: bytes) -> Change:
+    before_mode, after_mode, before, after, _ = line.removeprefix(b":").split(b" ")
+    return Change(
+        path,
+        _entry(before_mode, before) if int(before_mode) else None,
+        _entry(after_mode, after) if int(after_mode) else None,
+    )
+
+
+def _entry(mode: bytes, object_id: bytes) -> TreeEntry:
+    return TreeEntry(int(mode, 8), bytes.fromhex(object_id.decode()))
+
+
+def _read_blobs(file: BinaryIO) -> Iterator[bytes]:
+    while header := file.readline():
+        name, _, rest = header.rstrip(b"\n").partition(b" ")
+        if not rest.startswith(b"blob "):
+            raise ObjectMissing(f"{name.decode()} is {rest.decode()}, where a file is needed")
+        content = file.read(int(rest.removeprefix(b"blob ")))
+        file.read(1)
+        yield content

@@ -1,0 +1,44 @@
+"""Makes the store of a run in the state folder, and opens it again."""
+
+import shutil
+from pathlib import Path
+
+from attractor.base.atomic_files import file_trouble
+from attractor.workspaces.errors import RecordBroken, WorkspaceExists
+from attractor.workspaces.record import Record, read_record
+from attractor.workspaces.store import Store
+
+
+async def make_store(
+    state: Path,
+    run_id: str,
+    *,
+    search_path: str,
+    object_format: str = "sha1",
+    borrow_from: Path | None = None,
+) -> Store:
+    """Make the store of a run, which may borrow objects; a half-made one is made anew."""
+    place = _place(state, run_id)
+    if read_record(place) is not None:
+        raise WorkspaceExists(f"run {run_id} has a workspace in {state} already")
+    store = Store(place, object_format=object_format, search_path=search_path)
+    try:
+        if place.exists():  # without a record it was never finished
+            shutil.rmtree(place)
+        await store.make(borrow_from=borrow_from)
+    except OSError as cause:
+        raise file_trouble("make", place, cause) from cause
+    return store
+
+
+def open_store(state: Path, run_id: str, *, search_path: str) -> tuple[Store, Record]:
+    """Open the store of a run to read from it, with the record of its workspace."""
+    place = _place(state, run_id)
+    record = read_record(place)
+    if record is None:
+        raise RecordBroken(f"run {run_id} has no workspace in {state}")
+    return Store(place, object_format=record.object_format, search_path=search_path), record
+
+
+def _place(state: Path, run_id: str) -> Path:
+    return state / "stores" / run_id

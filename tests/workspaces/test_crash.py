@@ -1,0 +1,69 @@
+import asyncio
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.counts import count
+from tests.workspaces.projects import Project, contents, git
+
+ROOT = Path(__file__).parents[2]
+
+
+def killed_at_some_moment(below: Path) -> list[str]:
+    """Run snapshots until a kill between the first and some later moment; return what was said."""
+    command = [sys.executable, "-m", "tests.workspaces.snapshot_child", str(below)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
+        watch = threading.Timer(60, child.kill)
+        watch.start()
+        assert child.stdout is not None
+        said = child.stdout.readline().decode()
+        # The moment itself is what is tried here: there is no event to wait for.
+        time.sleep(random.uniform(0, 0.3))
+        child.kill()
+        said += child.stdout.read().decode()
+        watch.cancel()
+    return said.splitlines()
+
+
+@pytest.mark.crash
+def test_a_kill_leaves_the_last_tree_and_the_next_snapshot_is_right(project: Project) -> None:
+    workspace = asyncio.run(project.workspace())
+    asyncio.run(workspace.close())
+    for _ in range(count(ci=3, full=20)):
+        said = killed_at_some_moment(project.state.parent)
+        asyncio.run(check_after_kill(project, said))
+
+
+async def check_after_kill(project: Project, said: list[str]) -> None:
+    number, tree = said[-1].split(" ")
+    workspace = await project.workspace_again()
+    store = workspace.store.folder
+    git(store, "fsck", "--strict", "--no-dangling", *(line.split(" ")[1] for line in said))
+    assert not list(store.glob("objects/**/*tmp*"))
+    left = contents(workspace.folder)
+    # What was half done is kept whole, and the last tree comes back.
+    half_done = await workspace.snapshot("after the kill")
+    await workspace.restore(tree)
+    assert contents(workspace.folder)["number"] == number.encode()
+    assert await workspace.snapshot("restored") == tree
+    await workspace.restore(half_done)
+    assert contents(workspace.folder) == left
+    assert (
+        await workspace.snapshot("half done") == half_done == tree_by_git(workspace.folder, store)
+    )
+    await workspace.close()
+
+
+def tree_by_git(folder: Path, store: Path) -> str:
+    """Return the id that git gives what the base's rules let in."""
+    variables = {"GIT_DIR": str(store), "GIT_INDEX_FILE": str(store / "an index")}
+    (store / "an index").unlink(missing_ok=True)
+    git(folder, "--work-tree=.", "add", "-A", "-f", variables=variables)
+    tree = git(folder, "write-tree", variables=variables)
+    (store / "an index").unlink()
+    return tree

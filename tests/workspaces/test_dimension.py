@@ -1,0 +1,309 @@
+import asyncio
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.errors import FolderInUse, ObjectMissing
+from tests.counts import count
+from tests.workspaces.projects import SEARCH_PATH, Project, age, contents, everything, git, write
+
+EVIL = """[core]
+\tfsmonitor = {0}
+\thooksPath = {1}
+\tsshCommand = {0}
+\tpager = {0}
+\teditor = {0}
+[filter "evil"]
+\tclean = {0}
+\tsmudge = {0}
+\trequired = true
+[diff "evil"]
+\ttextconv = {0}
+\tcommand = {0}
+[diff]
+\texternal = {0}
+"""
+HOOKS = ("post-checkout", "post-index-change", "pre-commit", "reference-transaction", "post-commit")
+
+
+def plant_traps(folder: Path, trap: Path) -> Path:
+    """Let every program that git can be told to run leave a file behind."""
+    caught = trap / "caught"
+    program = trap / "program"
+    program.write_text(f"#!/bin/sh\necho $0 >>'{caught}'\ncat\n")
+    program.chmod(0o755)
+    for hook in HOOKS:
+        (trap / hook).symlink_to(program)
+        write(folder, {f".git/hooks/{hook}": program.read_text()})
+        (folder / ".git/hooks" / hook).chmod(0o755)
+    write(folder, {".gitattributes": "* filter=evil diff=evil text eol=crlf\n"})
+    with (folder / ".git/config").open("a") as config:
+        config.write(EVIL.format(program, trap))
+    return caught
+
+
+def test_what_an_agent_plants_neither_breaks_a_snapshot_nor_runs(
+    project: Project, tmp_path: Path
+) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        inside = workspace.folder
+        plant_traps(inside, trap)
+        write(inside, {"nested/.git/HEAD": "ref: refs/heads/main\n", "nested/a": "a\r\n"})
+        plant_traps(inside / "nested", Path(tempfile.mkdtemp(dir=tmp_path)))
+        write(inside, {"pointer/.git": f"gitdir: {project.folder}/.git\n", "pointer/b": "b"})
+        write(inside, {"also/.GIT/config": "x", "also/c": "c", "todo.py": "print('new')\n"})
+        tree = await workspace.snapshot("planted")
+        await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "aside")
+        await workspace.restore(tree)
+        assert await workspace.snapshot("again") == tree
+        await workspace.export(tree, tmp_path / "copy")
+        (inside / "HEAD").write_text("x")
+        await workspace.close()
+
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    asyncio.run(scene())
+    copy = contents(tmp_path / "copy")
+    assert copy["nested/a"] == b"a\r\n"
+    assert {"pointer/b", "also/c", "nested/.gitattributes"} < set(copy)
+    assert not [name for name in copy if ".git/" in name.lower()]
+    assert {one.path for one in project.snapshots[0][1].skipped} == {
+        "nested/.git", "pointer/.git", "also/.GIT",
+    }  # fmt: skip
+    assert not list(tmp_path.rglob("caught"))
+
+
+def test_the_traps_do_catch_a_git_that_is_not_careful(project: Project, tmp_path: Path) -> None:
+    workspace = asyncio.run(project.workspace())
+    caught = plant_traps(workspace.folder, tmp_path)
+    subprocess.run(["git", "add", "-A"], cwd=workspace.folder, check=False, timeout=60)
+    assert caught.exists()
+
+
+def test_the_agents_git_is_never_opened(project: Project, tmp_path: Path) -> None:
+    workspace = asyncio.run(project.workspace())
+    agents = workspace.folder / ".git"
+    for path in sorted(agents.rglob("*")):
+        if path.is_file():
+            path.unlink()
+    os.mkfifo(agents / "HEAD")  # whoever opens it hangs
+    os.mkfifo(agents / "config")
+    write(workspace.folder, {"new": "new"})
+
+    async def scene() -> None:
+        async with asyncio.timeout(30):
+            tree = await workspace.snapshot("one")
+            await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "aside")
+            await workspace.export(tree, tmp_path / "copy")
+
+    asyncio.run(scene())
+
+
+_FILES = st.dictionaries(
+    st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3).map("/".join),
+    st.tuples(st.sampled_from(["file", "program", "link"]), st.text("xy", max_size=2)),
+    max_size=6,
+)
+
+
+def fill(folder: Path, files: dict[str, tuple[str, str]]) -> None:
+    """Put files into a folder, over whatever is in the way."""
+    for name, (kind, text) in files.items():
+        path = folder / name
+        for above in [*reversed(path.relative_to(folder).parents)][1:]:
+            if (folder / above).is_symlink() or (folder / above).is_file():
+                (folder / above).unlink()
+            (folder / above).mkdir(exist_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            continue
+        path.unlink(missing_ok=True)
+        if kind == "link":
+            path.symlink_to(text or "x")
+        else:
+            path.write_text(text)
+            path.chmod(0o755 if kind == "program" else 0o644)
+
+
+def told(folder: Path) -> dict[str, tuple[bytes, bool]]:
+    return {
+        name: (content, os.access(folder / name, os.X_OK))
+        for name, content in contents(folder).items()
+    }
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Dimension:
+    return asyncio.run(Project.made(tmp_path_factory.mktemp("shared")).workspace())
+
+
+@settings(deadline=None, max_examples=count(ci=12, full=300))
+@given(before=_FILES, after=_FILES)
+def test_restoring_brings_back_every_file(
+    shared: Dimension, before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]]
+) -> None:
+    async def scene() -> None:
+        await shared.restore(shared.base.candidate)
+        fill(shared.folder, before)
+        tree, files = await shared.snapshot("before"), told(shared.folder)
+        fill(shared.folder, after)
+        (shared.folder / "todo.py").unlink(missing_ok=True)
+        await shared.restore(tree)
+        assert told(shared.folder) == files
+        assert await shared.snapshot("after") == tree
+
+    # A lock of asyncio belongs to the loop that first waited for it; nobody ever waits here.
+    asyncio.run(scene())
+
+
+def test_half_made_edits_are_set_aside_as_a_patch(project: Project, tmp_path: Path) -> None:
+    async def scene() -> dict[str, bytes]:
+        workspace = await project.workspace()
+        write(workspace.folder, {"todo.py": "half", "new": b"\0\1\2" * 50, "x.log": "ignored"})
+        (workspace.folder / "link").unlink()
+        left = contents(workspace.folder)
+        await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "in" / "left")
+        assert contents(workspace.folder)["todo.py"] == b"print('todo')\n"
+        assert (workspace.folder / "x.log").read_text() == "ignored"
+        [patch] = (tmp_path / "in" / "left").iterdir()
+        subprocess.run(
+            ["git", "apply", "--whitespace=nowarn", str(patch)],
+            cwd=workspace.folder,
+            env={"PATH": SEARCH_PATH, "GIT_CONFIG_GLOBAL": "/dev/null"},
+            check=True,
+            timeout=60,
+        )
+        assert contents(workspace.folder) == left
+        return left
+
+    asyncio.run(scene())
+
+
+def test_a_tree_that_is_there_already_is_not_touched(project: Project, tmp_path: Path) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        before = everything(workspace.folder)
+        await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "left")
+        assert everything(workspace.folder) == before
+        assert not (tmp_path / "left").exists()
+
+    asyncio.run(scene())
+
+
+def test_files_that_are_the_same_in_both_trees_are_not_touched(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        same = age(workspace.folder / "tool")
+        write(workspace.folder, {"todo.py": "changed"})
+        await workspace.restore(workspace.base.candidate)
+        assert age(workspace.folder / "tool") == same
+
+    asyncio.run(scene())
+
+
+def test_restoring_writes_through_no_link(project: Project, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    write(outside, {"read me.txt": "mine", "kept.txt": "mine"})
+
+    async def scene() -> None:
+        workspace = await project.workspace()
+        for name in ("docs", "build"):
+            for file in (workspace.folder / name).iterdir():
+                file.unlink()
+            (workspace.folder / name).rmdir()
+            (workspace.folder / name).symlink_to(outside)
+        (workspace.folder / "todo.py").unlink()
+        (workspace.folder / "todo.py").symlink_to(outside / "kept.txt")
+        await workspace.restore(workspace.base.candidate)
+        assert await workspace.snapshot("restored") == workspace.base.candidate
+
+    asyncio.run(scene())
+    assert contents(outside) == {"read me.txt": b"mine", "kept.txt": b"mine"}
+
+
+def test_restoring_leaves_a_file_with_two_names_elsewhere_alone(
+    project: Project, tmp_path: Path
+) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        (workspace.folder / "todo.py").unlink()
+        (tmp_path / "elsewhere").write_text("mine")
+        (workspace.folder / "todo.py").hardlink_to(tmp_path / "elsewhere")
+        await workspace.restore(workspace.base.candidate)
+
+    asyncio.run(scene())
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+
+
+def test_what_stands_in_the_way_gives_way(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        (workspace.folder / "todo.py").unlink()
+        write(workspace.folder, {"todo.py/x.log": "ignored", "todo.py/.git/x": "skipped"})
+        (workspace.folder / "tool").unlink()
+        os.mkfifo(workspace.folder / "tool")
+        await workspace.restore(workspace.base.candidate)
+        assert await workspace.snapshot("restored") == workspace.base.candidate
+
+    asyncio.run(scene())
+    assert project.snapshots[-1][1].skipped == ()
+
+
+def test_changed_paths_are_told_as_text(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        write(workspace.folder, {os.fsdecode(b"n\xff"): "", "todo.py": "x", "scenarios/new": "y"})
+        (workspace.folder / "tool").chmod(0o644)
+        tree = await workspace.snapshot("one")
+        changed = await workspace.changed(workspace.base.candidate, tree)
+        assert changed == ["n\\xff", "scenarios/new", "todo.py", "tool"]
+        assert await workspace.changed(tree, tree) == []
+
+    asyncio.run(scene())
+
+
+def test_an_export_is_the_tree_and_nothing_besides(project: Project, tmp_path: Path) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        write(workspace.folder, {"x.log": "ignored", "new": "new"})
+        tree = await workspace.snapshot("one")
+        write(workspace.folder, {"new": "newer"})
+        await workspace.export(tree, tmp_path / "copy")
+        copy = contents(tmp_path / "copy")
+        assert (copy["new"], "x.log" in copy) == (b"new", False)
+        assert os.access(tmp_path / "copy" / "tool", os.X_OK)
+        assert not (tmp_path / "copy" / ".git").exists()
+        with pytest.raises(FolderInUse, match="is not empty"):
+            await workspace.export(tree, tmp_path / "copy")
+        with pytest.raises(ObjectMissing):
+            await workspace.restore("1" * 40)
+
+    asyncio.run(scene())
+
+
+def test_snapshots_of_one_workspace_do_not_mix(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        base = workspace.base.candidate
+        write(workspace.folder, {"new": "new"})
+        taken = await asyncio.gather(*(workspace.snapshot(str(number)) for number in range(5)))
+        assert len(set(taken)) == 1
+        await asyncio.gather(workspace.restore(base), workspace.restore(taken[0]))
+        assert await workspace.snapshot("last") == taken[0]
+
+    asyncio.run(scene())
+
+
+def test_the_person_finds_the_last_tree_under_a_ref(project: Project) -> None:
+    workspace = asyncio.run(project.workspace())
+    write(workspace.folder, {"new": "new"})
+    tree = asyncio.run(workspace.snapshot("one"))
+    store = workspace.store.folder
+    assert git(store, "rev-parse", "refs/attractor/dimension/main") == tree
+    git(store, "fsck", "--no-dangling", "--strict")

@@ -1,0 +1,96 @@
+import asyncio
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attractor.workspaces.objects import Objects
+from attractor.workspaces.result_tree import LEFT_OUT, candidate_files, lay_over, result_trees
+from attractor.workspaces.trees import FILE, SUBMODULE, Change, FlatTree, TreeEntry, write_tree
+from tests.counts import count
+from tests.workspaces.projects import Project, git, write
+
+ONE, TWO = TreeEntry(FILE, b"1" * 20), TreeEntry(FILE, b"2" * 20)
+
+
+def test_changes_are_laid_over_and_what_was_left_out_is_the_bases(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        write(workspace.folder, {"todo.py": "new\n", "added/x": "x"})
+        (workspace.folder / "tool").unlink()
+        write(workspace.folder, {"scenarios/todo/holdout/one.scenario.toml": "forged"})
+        write(workspace.folder, {"runs": "a file where the records are"})
+        tree = await workspace.snapshot("one")
+        base = workspace.base
+        [same, result] = await result_trees(
+            workspace.store, base, [base.candidate, tree], left_out=LEFT_OUT
+        )
+        assert (same.tree, same.not_taken) == (base.tree, ())
+        assert result.not_taken == ("runs", "scenarios/todo/holdout/one.scenario.toml")
+        told = git(
+            workspace.store.folder, "diff-tree", "-r", "--name-status", base.tree, result.tree
+        )
+        assert told == "A\tadded/x\nM\ttodo.py\nD\ttool"
+
+    asyncio.run(scene())
+
+
+def test_a_candidate_has_no_submodules_and_no_modes_of_old(project: Project) -> None:
+    base = {
+        b"old": TreeEntry(0o100664, b"1" * 20),
+        b"lib": TreeEntry(SUBMODULE, b"2" * 20),
+        b"scenarios/a": ONE,
+        b"x/runs/a": ONE,
+        b"a/.GIT/b": ONE,
+    }
+    assert candidate_files(base, LEFT_OUT) == {b"old": ONE, b"x/runs/a": ONE}
+
+
+def test_what_lies_in_or_above_something_kept_is_not_taken() -> None:
+    base = {b"lib/sub": TreeEntry(SUBMODULE, b"2" * 20), b"secret.txt": ONE, b"a": ONE}
+    changes = [
+        Change(b"a", ONE, TWO),
+        Change(b"lib", None, TWO),
+        Change(b"lib/sub/x", None, TWO),
+        Change(b"lib/other", None, TWO),
+        Change(b"secret.txt", None, TWO),
+    ]
+    laid, refused = lay_over(base, changes, ["/secret.txt"])
+    assert laid == base | {b"a": TWO, b"lib/other": TWO}
+    assert [change.path for change in refused] == [b"lib", b"lib/sub/x", b"secret.txt"]
+
+
+_PATHS = st.lists(st.sampled_from([b"a", b"b", b"scenarios", b"runs"]), min_size=1, max_size=3).map(
+    b"/".join
+)
+_TREES = st.dictionaries(_PATHS, st.sampled_from([ONE, TWO]), max_size=6).map(
+    lambda files: {path: entry for path, entry in files.items() if not _lies_in(path, files)}
+)
+
+
+def _lies_in(path: bytes, files: FlatTree) -> bool:
+    return any(path.startswith(other + b"/") for other in files)
+
+
+@settings(deadline=None, max_examples=count(ci=100, full=2000))
+@given(base=_TREES, after=_TREES)
+def test_the_result_differs_from_the_base_as_the_candidate_does(
+    base: FlatTree, after: FlatTree
+) -> None:
+    before = candidate_files(base, LEFT_OUT)
+    paths = sorted(before.keys() | after.keys())
+    changes = [
+        Change(path, before.get(path), after.get(path))
+        for path in paths
+        if before.get(path) != after.get(path)
+    ]
+    laid, refused = lay_over(base, changes, LEFT_OUT)
+    kept = {path: entry for path, entry in base.items() if path not in before}
+    not_taken = {change.path for change in refused}
+    assert kept.items() <= laid.items()
+    assert laid == kept | {path: entry for path, entry in after.items() if path not in not_taken}
+    assert not any(_lies_in(path, laid) for path in laid)
+    assert all(path.startswith((b"scenarios", b"runs")) for path in not_taken)
+    with tempfile.TemporaryDirectory() as folder:
+        assert len(write_tree(Objects(Path(folder), "sha1"), laid)) == 20

@@ -1,0 +1,292 @@
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attractor.base.errors import FileTrouble
+from attractor.workspaces.dot_git import is_dot_git
+from attractor.workspaces.ignores import IgnoreRules
+from attractor.workspaces.objects import Objects, object_id
+from attractor.workspaces.snapshot import DEEPEST, Rules, Skipped, Snapshot, Why, take_snapshot
+from attractor.workspaces.stat_cache import StatCache, time_there
+from tests.counts import count
+from tests.workspaces.projects import git, write
+
+NOTHING_IGNORED = Rules(IgnoreRules({}))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder to walk and a store to walk into."""
+
+    folder: Path
+    store: Path
+
+    @classmethod
+    def made(cls, below: Path) -> "Place":
+        place = cls(below / "work", below / "store")
+        place.folder.mkdir()
+        git(below, "init", "-q", "--bare", "store")
+        return place
+
+    def take(self, rules: Rules = NOTHING_IGNORED, *, cache: StatCache | None = None) -> Snapshot:
+        objects = Objects(self.store / "objects", "sha1")
+        now_ns = time_there(self.store)
+        return take_snapshot(self.folder, objects, rules, cache=cache or {}, now_ns=now_ns)
+
+    def listed(self, tree: str) -> list[str]:
+        listed = git(self.store, "ls-tree", "-r", "-z", "--name-only", tree)
+        return listed.removesuffix("\0").split("\0")
+
+    def tree_by_git(self) -> str:
+        index = self.store / "an index"
+        index.unlink(missing_ok=True)
+        variables = {"GIT_DIR": str(self.store), "GIT_INDEX_FILE": str(index)}
+        git(self.folder, "--work-tree=.", "add", "-A", "-f", variables=variables)
+        return git(self.folder, "write-tree", variables=variables)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place.made(tmp_path)
+
+
+_NAMES = st.binary(min_size=1, max_size=6).filter(
+    lambda name: (
+        not set(name) & {0, ord("/")} and name not in (b".", b"..") and not is_dot_git(name)
+    )
+)
+_CONTENTS = st.one_of(
+    st.tuples(st.just("file"), st.binary(max_size=40)),
+    st.tuples(st.just("program"), st.binary(max_size=40)),
+    st.tuples(st.just("link"), _NAMES),
+    st.tuples(st.just("empty folder"), st.just(b"")),
+)
+_TREES = st.dictionaries(
+    st.lists(_NAMES, min_size=1, max_size=4).map(b"/".join), _CONTENTS, max_size=10
+)
+
+
+def build(folder: Path, tree: dict[bytes, tuple[str, bytes]]) -> None:
+    for name, (kind, content) in tree.items():
+        path = folder / os.fsdecode(name)
+        # A path below a file, or a folder where a file is wanted, is left out.
+        with suppress(FileExistsError, NotADirectoryError, IsADirectoryError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if kind == "link":
+                path.symlink_to(os.fsdecode(content))
+            elif kind == "empty folder":
+                path.mkdir()
+            elif not path.is_symlink():
+                path.write_bytes(content)
+                path.chmod(0o755 if kind == "program" else 0o600)
+
+
+@settings(deadline=None, max_examples=count(ci=25, full=500))
+@given(tree=_TREES)
+def test_ids_are_those_of_git(tree: dict[bytes, tuple[str, bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as below:
+        place = Place.made(Path(below))
+        build(place.folder, tree)
+        taken = place.take()
+        assert taken.skipped == ()
+        assert git(place.store, "cat-file", "-t", taken.tree) == "tree"
+        git(place.store, "fsck", "--strict", "--no-dangling", taken.tree)
+        assert taken.tree == place.tree_by_git()
+
+
+def test_names_sort_as_git_sorts_them(place: Place) -> None:
+    write(place.folder, {"a/x": "", "a.b": "", "a-b": "", "a0": "", "b": "", "B": ""})
+    assert place.take().tree == place.tree_by_git()
+
+
+def test_an_empty_folder_has_the_empty_tree(place: Place) -> None:
+    (place.folder / "a/b").mkdir(parents=True)
+    taken = place.take()
+    assert taken.tree == "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+    assert git(place.store, "cat-file", "-t", taken.tree) == "tree"
+
+
+def test_large_files_have_gits_ids(place: Place) -> None:
+    write(place.folder, {"large": os.urandom(3_000_000), "again": b"x" * 2_000_000})
+    taken = place.take()
+    assert taken.tree == place.tree_by_git()
+    assert not list(place.store.glob("objects/tmp_obj_*"))
+    git(place.store, "fsck", "--strict", "--no-dangling", taken.tree)
+
+
+def test_attributes_of_the_tree_change_no_file(place: Place) -> None:
+    write(
+        place.folder,
+        {
+            ".gitattributes": "*.txt eol=crlf filter=evil ident\n"
+            "*.u working-tree-encoding=UTF-16\n",
+            "a.txt": "one\r\ntwo\n$Id$\n",
+            "b.u": "no UTF-16\n",
+        },
+    )
+    taken = place.take()
+    assert git(place.store, "cat-file", "blob", f"{taken.tree}:a.txt") == "one\r\ntwo\n$Id$"
+    assert git(place.store, "cat-file", "blob", f"{taken.tree}:b.u") == "no UTF-16"
+
+
+def test_nothing_that_git_takes_for_its_own_is_entered(place: Place) -> None:
+    for name in (".git", "nested/.git", ".GIT", "sub/.Git", "git~1", "more/.git.", "x/.g\u200cit"):
+        write(place.folder, {f"{name}/config": "[core]\n\tfsmonitor = touch gotcha\n"})
+    write(place.folder, {"nested/a": "a", "pointer/.git": "gitdir: /etc\n", "pointer/b": "b"})
+    (place.folder / ".gitmodules").symlink_to("elsewhere")
+    taken = place.take()
+    assert place.listed(taken.tree) == ["nested/a", "pointer/b"]
+    # The one at the top is the agent's own git, and no news.
+    assert sorted(one.path for one in taken.skipped) == [
+        ".GIT", ".gitmodules", "git~1", "more/.git.", "nested/.git", "pointer/.git", "sub/.Git",
+        "x/.g\u200cit",
+    ]  # fmt: skip
+    assert {one.why for one in taken.skipped} == {Why.GIT}
+    git(place.store, "fsck", "--strict", "--no-dangling", taken.tree)
+
+
+def test_what_is_no_file_is_skipped_and_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(place.folder, {"file": "content"})
+    os.mkfifo(place.folder / "fifo")
+    monkeypatch.chdir(place.folder)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+    taken = place.take()
+    assert place.listed(taken.tree) == ["file"]
+    assert sorted(one.path for one in taken.skipped) == ["fifo", "socket"]
+    assert {one.why for one in taken.skipped} == {Why.SPECIAL}
+
+
+def test_a_link_is_kept_and_never_followed(place: Place) -> None:
+    outside = place.store.parent / "outside"
+    write(outside, {"secret": "secret"})
+    (place.folder / "to folder").symlink_to(outside)
+    (place.folder / "to file").symlink_to(outside / "secret")
+    (place.folder / "to nothing").symlink_to("gone")
+    taken = place.take()
+    assert taken.tree == place.tree_by_git()
+    assert git(place.store, "cat-file", "blob", f"{taken.tree}:to file") == f"{outside}/secret"
+
+
+def test_a_folder_that_is_a_link_is_refused(place: Place) -> None:
+    place.folder.rmdir()
+    place.folder.symlink_to("/etc")
+    with pytest.raises(FileTrouble, match="cannot read"):
+        place.take()
+
+
+def test_names_that_are_no_unicode_survive(place: Place) -> None:
+    write(place.folder, {os.fsdecode(b"\xff\n\\x"): "odd"})
+    os.mkfifo(place.folder / os.fsdecode(b"\xfe"))
+    taken = place.take()
+    assert taken.tree == place.tree_by_git()
+    assert taken.skipped == (Skipped("\\xfe", Why.SPECIAL),)
+
+
+def test_folders_without_end_are_cut_off_and_told(place: Place) -> None:
+    write(place.folder, {"a": "a"})
+    at = os.open(place.folder, os.O_RDONLY)
+    for depth in range(DEEPEST + 5):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+        if depth in (DEEPEST - 1, DEEPEST):
+            os.close(os.open("f", os.O_WRONLY | os.O_CREAT, dir_fd=at))
+    os.close(at)
+    taken = place.take()
+    assert place.listed(taken.tree) == ["a", "d/" * DEEPEST + "f"]
+    assert taken.skipped == (Skipped("d/" * DEEPEST + "d", Why.DEEP),)
+
+
+def test_a_file_too_large_is_skipped_and_told(place: Place) -> None:
+    write(place.folder, {"a": "a", "large": ""})
+    os.truncate(place.folder / "large", 2**40)
+    taken = place.take()
+    assert place.listed(taken.tree) == ["a"]
+    assert taken.skipped == (Skipped("large", Why.LARGE),)
+
+
+def test_only_what_changed_is_read_again(place: Place) -> None:
+    write(place.folder, {"same": "same", "changed": "before", "gone": "gone", "mode": "mode"})
+    first = place.take()
+    assert set(first.cache) == {b"same", b"changed", b"gone", b"mode"}
+    # As if some time had passed.
+    cache = {path: known._replace(checked_ns=2**62) for path, known in first.cache.items()}
+    (place.folder / "gone").unlink()
+    (place.folder / "mode").chmod(0o755)
+    write(place.folder, {"changed": "after!", "new": "new"})
+    second = place.take(cache=cache)
+    assert set(second.cache) == {b"same", b"changed", b"mode", b"new"}
+    assert second.cache[b"same"] is cache[b"same"]
+    assert second.cache[b"changed"] != cache[b"changed"]
+    assert second.tree == place.tree_by_git()
+
+
+def test_a_change_right_after_a_walk_is_seen(place: Place) -> None:
+    cache: StatCache = {}
+    for number in range(100, 100 + count(ci=50, full=2000)):
+        write(place.folder, {"file": str(number)})
+        taken = place.take(cache=cache)
+        cache = taken.cache
+        assert taken.cache[b"file"].id == object_id("blob", str(number).encode(), "sha1")
+
+
+def test_ignored_files_are_no_candidates_but_are_named(place: Place) -> None:
+    rules = Rules(
+        IgnoreRules({b"": b"*.log\nbuild/\n"}),
+        files=frozenset({b"build/tracked", b"kept.log"}),
+        folders=frozenset({b"build"}),
+    )
+    files = ("a", "x.log", "kept.log", "build/tracked", "build/made", "sub/build/a/b", "sub/c")
+    write(place.folder, dict.fromkeys(files, ""))
+    # Rules of the workspace's own do not count.
+    write(place.folder, {".gitignore": "a\n!x.log\n"})
+    taken = place.take(rules)
+    assert place.listed(taken.tree) == [".gitignore", "a", "build/tracked", "kept.log", "sub/c"]
+    assert sorted(taken.ignored) == ["build/made", "sub/build", "x.log"]
+
+
+@contextmanager
+def churning(folder: Path) -> Generator[None]:
+    """Let somebody write, rename and remove in a folder all the while."""
+    over = threading.Event()
+
+    def churn() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            path = folder / f"f{number % 7}"
+            with suppress(OSError):
+                path.write_bytes(b"x" * (number % 5000))
+                path.rename(folder / f"g{number % 5}")
+                (folder / f"h{number % 3}").symlink_to("gone")
+                (folder / f"h{(number + 1) % 3}").unlink()
+                (folder / f"d{number % 3}").mkdir()
+                (folder / f"d{(number + 1) % 3}").rmdir()
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=30)
+
+
+def test_a_folder_that_changes_meanwhile_still_gives_a_whole_tree(place: Place) -> None:
+    write(place.folder, {"steady": "steady"})
+    with churning(place.folder):
+        trees = {place.take().tree for _ in range(count(ci=20, full=500))}
+    for tree in trees:
+        assert "steady" in place.listed(tree)
+    git(place.store, "fsck", "--strict", "--no-dangling", *trees)
