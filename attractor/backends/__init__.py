@@ -1,0 +1,1 @@
+"""Ways to do a codergen stage: one file a way."""

@@ -1,0 +1,152 @@
+"""Lets our own agent do the stage, with tools, until it reports how the stage ended."""
+
+from dataclasses import dataclass, replace
+
+from attractor.agent.events import EventKind, SessionEvent
+from attractor.agent.loop import Ending, Stop
+from attractor.agent.prompts import read_prompt
+from attractor.agent.provider_profile import create_profile
+from attractor.agent.session import Session, SessionState
+from attractor.backends.agent_parts import AgentParts, choose_model
+from attractor.backends.agent_record import Record
+from attractor.backends.agent_reporting import Reporting
+from attractor.backends.parts import BackendParts
+from attractor.base.canonical import Json
+from attractor.base.errors import UsageError
+from attractor.engine.events import OUTCOME_ASSUMED
+from attractor.engine.outcome import FailureClass, Outcome, Usage, failure, success
+from attractor.engine.seams import Stage
+from attractor.llm.errors import SDKError
+
+_LONGEST_RESPONSE = 200
+_LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)
+
+
+class Agent:
+    """Runs a session for each stage, and takes the outcome it reports (attractor-spec 4.5)."""
+
+    def __init__(self, parts: BackendParts) -> None:
+        self._parts = parts
+        self._at_work: dict[str, Session] = {}
+
+    async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+        """Do the work a prompt asks for, and return what was reported with what it cost."""
+        work = _open(stage, self._agent_parts())
+        self._at_work[stage.node.id] = work.session
+        try:
+            outcome = await _do(work, prompt)
+        finally:
+            del self._at_work[stage.node.id]
+            work.session.close()
+        usage = work.session.usage
+        return replace(outcome, usage=Usage(usage.input_tokens, usage.output_tokens))
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        """Hand words to the session of a node's stage; tell whether one is at work."""
+        session = self._at_work.get(stage_id)
+        if session is None or session.state is SessionState.CLOSED:
+            return False
+        session.steer(text)
+        return True
+
+    def _agent_parts(self) -> AgentParts:
+        parts = self._parts.agent
+        if parts is None:
+            raise UsageError(
+                "the backend 'agent' has no model to talk to",
+                hint="set a provider's key, such as OPENAI_API_KEY or ANTHROPIC_API_KEY",
+            )
+        return parts
+
+
+@dataclass(frozen=True)
+class _Work:
+    stage: Stage
+    session: Session
+    reporting: Reporting
+    reminder: str
+
+
+def _open(stage: Stage, parts: AgentParts) -> _Work:
+    choice = choose_model(stage, parts)
+    folders = parts.prompt_folders
+    profile = create_profile(choice.provider, model=choice.model, prompt_folders=folders)
+    reporting = Reporting(stage)
+    profile.tool_registry.register(reporting.tool())
+    record = Record(stage, reporting)
+
+    def on_event(event: SessionEvent) -> None:
+        record.take(event)
+        if reporting.is_spoilt and event.kind is EventKind.TOOL_CALL_END:
+            session.abort()
+
+    session = Session(
+        profile,
+        stage.workspace.environment,
+        client=parts.client,
+        clock=parts.clock,
+        config=replace(parts.config, reasoning_effort=choice.reasoning_effort),
+        instructions=read_prompt("report_outcome", folders=folders),
+        on_event=on_event,
+        id=f"{stage.node.id}@{stage.visit}.{stage.attempt}",
+    )
+    return _Work(stage, session, reporting, read_prompt("report_reminder", folders=folders))
+
+
+async def _do(work: _Work, prompt: str) -> Outcome:
+    try:
+        ending = await _converse(work, prompt)
+    except SDKError as error:
+        # A report that was taken stands, whatever became of the words after it.
+        return work.reporting.outcome or _model_failed(error)
+    work.stage.files.write("response.md", ending.text)
+    outcome = work.reporting.outcome
+    if outcome is None:
+        return _without_report(work, ending)
+    updates = _traces(work.stage, ending) | dict(outcome.context_updates)
+    return replace(outcome, context_updates=updates)
+
+
+async def _converse(work: _Work, prompt: str) -> Ending:
+    """Let the agent work, and ask once for a report that did not come (ruling R4)."""
+    ending = await work.session.submit(prompt)
+    if work.reporting.outcome or work.session.state is SessionState.CLOSED:
+        return ending
+    if ending.stop is Stop.TURN_LIMIT:
+        return ending
+    reminded = await work.session.submit(work.reminder)
+    return replace(ending, text=ending.text or reminded.text)
+
+
+def _without_report(work: _Work, ending: Ending) -> Outcome:
+    stage = work.stage
+    if work.reporting.is_spoilt:
+        return failure(f"invalid report: {work.reporting.refusals[-1]}")
+    if ending.stop in _LIMITS:
+        return failure(f"stopped by the {ending.stop.value} before it reported")
+    if _wants_verdict(stage):
+        return failure("no_verdict", FailureClass.VERDICT)
+    stage.emit(OUTCOME_ASSUMED, reason="the agent ended without reporting", outcome="success")
+    return success(f"Stage completed: {stage.node.id}", **_traces(stage, ending))
+
+
+def _wants_verdict(stage: Stage) -> bool:
+    node = stage.node
+    nearest = node if node.attributes.value("require_verdict") else stage.graph
+    return (
+        node.is_goal_gate
+        and nearest.attributes.flag("require_verdict")
+        and not node.attributes.flag("auto_status")
+    )
+
+
+def _traces(stage: Stage, ending: Ending) -> dict[str, Json]:
+    return {"last_stage": stage.node.id, "last_response": ending.text[:_LONGEST_RESPONSE]}
+
+
+def _model_failed(error: SDKError) -> Outcome:
+    kind = FailureClass.RETRYABLE if error.retryable else FailureClass.TERMINAL
+    return failure(f"{type(error).__name__}: {error.message}", kind)
+
+
+part = Agent

@@ -1,0 +1,99 @@
+"""How an agent reports its stage: the tool `report_outcome`, and what was reported with it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from attractor.agent.tool import RegisteredTool, define
+from attractor.base.canonical import Json, JsonObject
+from attractor.engine.events import REPORT_REFUSED
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.engine.reports import check_report
+from attractor.engine.seams import Stage
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.llm.tools import ToolDefinition
+
+REPORT_OUTCOME = "report_outcome"
+
+_NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
+
+
+class Reporting:
+    """What the agent of one stage has reported so far."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.outcome: Outcome | None = None
+        self.refusals: list[str] = []
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether a report was refused once more after it had been sent back (ruling R8)."""
+        return len(self.refusals) > 1
+
+    def tool(self) -> RegisteredTool:
+        """Return the tool for this stage, which offers the labels its node can route to."""
+        return RegisteredTool(_definition(self._stage), self._execute)
+
+    def refuse(self, reason: str) -> None:
+        """Remember that a report was sent back."""
+        self.refusals.append(reason)
+        self._stage.emit(REPORT_REFUSED, reason=reason)
+
+    async def _execute(self, arguments: JsonObject, environment: ExecutionEnvironment) -> str:
+        self.outcome = _with_reason(check_report(arguments), self._stage.node.id)
+        return "Recorded. End now with a short message that says what you did."
+
+
+def _with_reason(outcome: Outcome, node: str) -> Outcome:
+    if outcome.status not in _NEEDS_REASON:
+        return outcome
+    reason = outcome.failure_reason or outcome.notes or f"{node} reported {outcome.status.value}"
+    # What an agent says about the work is a verdict, not a hiccup to be tried away (ruling R3).
+    verdict = FailureClass.VERDICT if outcome.status is StageStatus.FAIL else None
+    return replace(outcome, failure_reason=reason, failure_class=outcome.failure_class or verdict)
+
+
+def _definition(stage: Stage) -> ToolDefinition:
+    properties: dict[str, JsonObject] = {
+        "outcome": {
+            "type": "string",
+            "enum": ["success", "partial_success", "retry", "fail"],
+            "description": "How the stage ended.",
+        },
+        **_ways(stage),
+        "context_updates": {
+            "type": "object",
+            "description": "Values that later stages shall have, by key.",
+        },
+        "notes": {"type": "string", "description": "What was done, in a sentence or two."},
+        "failure_reason": {
+            "type": "string",
+            "description": "Why it failed or should be tried again.",
+        },
+    }
+    words = "Report how your stage ended. Call it once, when your work is done."
+    return define(REPORT_OUTCOME, words, properties, required=["outcome"])
+
+
+def _ways(stage: Stage) -> dict[str, JsonObject]:
+    """Offer the ways out of the node, where there are any to choose from."""
+    labels = _distinct(stage.labels)
+    targets = _distinct([edge.target for edge in stage.graph.outgoing(stage.node.id)])
+    ways: dict[str, JsonObject] = {}
+    if labels:
+        ways["preferred_label"] = {
+            "type": "string",
+            "enum": labels,
+            "description": "The way the pipeline should take from here.",
+        }
+    if targets:
+        ways["suggested_next_ids"] = {
+            "type": "array",
+            "items": {"type": "string", "enum": targets},
+            "description": "The stages that should come next, the best first.",
+        }
+    return ways
+
+
+def _distinct(names: Sequence[str]) -> list[Json]:
+    return list(dict.fromkeys(name for name in names if name))

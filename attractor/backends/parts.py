@@ -1,0 +1,17 @@
+"""What every backend is built from."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from attractor.backends.simulated_outcomes import NO_OUTCOMES, SimulatedOutcomes
+
+if TYPE_CHECKING:  # the client of the models is slow to load, and not every run has one
+    from attractor.backends.agent_parts import AgentParts
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendParts:
+    """What each backend needs, under the backend's name."""
+
+    simulate: SimulatedOutcomes = NO_OUTCOMES
+    agent: "AgentParts | None" = None

@@ -1,0 +1,1 @@
+"""What each type of node does: one file a type."""

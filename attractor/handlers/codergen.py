@@ -1,0 +1,76 @@
+"""A task for an agent or a model: the backend does what the prompt says."""
+
+import re
+from dataclasses import dataclass
+
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
+from attractor.engine.seams import Parts, Stage
+from attractor.handlers.excerpts import shorten
+
+LONGEST_RESPONSE = 200
+_GOAL = re.compile(r"\$goal\b")
+
+
+@dataclass(frozen=True)
+class Codergen:
+    """Hands the prompt to the backend, and keeps what was asked and answered (attractor-spec 4.5).
+
+    A backend that returns an outcome has said everything itself, and writes its own response.md.
+    """
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Let the backend work; text alone from it is a success."""
+        prompt = write_prompt(stage)
+        stage.files.write("prompt.md", prompt)
+        result = await self.parts.backend.run(stage, prompt)
+        if isinstance(result, Outcome):
+            return result
+        stage.files.write("response.md", result)
+        return _no_verdict(stage) if _wants_verdict(stage) else _success(stage, result)
+
+
+def write_prompt(stage: Stage) -> str:
+    """Return the node's prompt, or its label when it has none, with the goal put in once."""
+    node, goal = stage.node, stage.graph.goal
+    if not node.prompt.strip():
+        return _put_in(goal, node.label)
+    # A graph that was prepared (attractor-spec 9.2) has the goal in its prompts already: what is
+    # left of `$goal` there are the goal's own words.
+    return node.prompt if _GOAL.search(goal) else _put_in(goal, node.prompt)
+
+
+def _put_in(goal: str, text: str) -> str:
+    return _GOAL.sub(lambda _: goal, text)
+
+
+def _wants_verdict(stage: Stage) -> bool:
+    """Whether text alone is not enough here (ruling R4)."""
+    node = stage.node
+    nearest = node if node.attributes.value("require_verdict") else stage.graph
+    return (
+        node.is_goal_gate
+        and nearest.attributes.flag("require_verdict")
+        and not node.attributes.flag("auto_status")
+    )
+
+
+def _no_verdict(stage: Stage) -> Outcome:
+    return Outcome(
+        StageStatus.FAIL,
+        failure_reason="no_verdict",
+        failure_class=FailureClass.VERDICT,
+        notes=f"The backend answered the goal gate {stage.node.id} with text and no outcome",
+    )
+
+
+def _success(stage: Stage, response: str) -> Outcome:
+    return success(
+        f"Stage completed: {stage.node.id}",
+        last_stage=stage.node.id,
+        last_response=shorten(response, LONGEST_RESPONSE),
+    )
+
+
+part = Codergen

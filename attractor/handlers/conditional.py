@@ -1,0 +1,20 @@
+"""A fork in the road, which does nothing; the engine chooses by the conditions on its edges."""
+
+from dataclasses import dataclass
+
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Parts, Stage
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Succeeds at once, and leaves the routing to the engine (attractor-spec 4.7)."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Succeed without a word on where to go."""
+        return success(f"Conditional node evaluated: {stage.node.id}")
+
+
+part = Conditional

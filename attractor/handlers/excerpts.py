@@ -1,0 +1,17 @@
+"""Cuts long texts down to what a context or a sentence can hold, so that the cut can be seen."""
+
+from attractor.base.bounded_output import BoundedOutput, OutputLimit
+
+ENDS = OutputLimit(head=2_000, tail=6_000)
+
+
+def shorten(text: str, length: int) -> str:
+    """Return the beginning of a text, at most so many characters long."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def keep_ends(text: str, limit: OutputLimit = ENDS) -> str:
+    """Return the beginning and the end of a text, with a line that says what is left out."""
+    output = BoundedOutput(limit)
+    output.add(text.encode("utf-8", "replace"))
+    return output.kept().text

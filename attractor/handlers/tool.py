@@ -1,0 +1,65 @@
+"""A shell command, whose exit code is the verdict."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from attractor.base.durations import describe_duration
+from attractor.base.processes import ExecResult
+from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.seams import Parts, Stage
+from attractor.handlers.excerpts import keep_ends, shorten
+from attractor.language.graph import Node
+
+LONGEST_WORDS = 200
+# Without `timeout` there is no limit (attractor-spec 2.6), but an environment wants a number.
+UNLIMITED = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """Runs `tool_command` in the environment of the stage (attractor-spec 4.10)."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Run the command to its end or its time limit, and judge by its exit code."""
+        command = _command(stage.node)
+        if not command.strip():
+            return failure(f"No tool_command specified: {stage.node.id}", FailureClass.PIPELINE)
+        limit = _limit(stage.node)
+        result = await stage.workspace.environment.exec_command(
+            command, timeout_ms=limit // timedelta(milliseconds=1)
+        )
+        stage.files.write("stdout.txt", result.stdout)
+        stage.files.write("stderr.txt", result.stderr)
+        return _judge(command, limit, result)
+
+
+def _command(node: Node) -> str:
+    return node.attributes.text("tool_command") or node.attributes.text("script")
+
+
+def _limit(node: Node) -> timedelta:
+    limit = node.attributes.duration("timeout")
+    return UNLIMITED if limit is None else limit
+
+
+def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:
+    if result.timed_out:
+        ended = failure(f"tool_command did not end within {describe_duration(limit)}")
+    elif result.exit_code:
+        reason = f"tool_command ended with exit code {result.exit_code}{_last_words(result)}"
+        ended = failure(reason, FailureClass.VERDICT)
+    else:
+        ended = success(f"Tool completed: {shorten(command, LONGEST_WORDS)}")
+    # Also after a failure: whoever mends it wants to read what was printed.
+    return replace(ended, context_updates={"tool.output": keep_ends(result.stdout)})
+
+
+def _last_words(result: ExecResult) -> str:
+    """Return the last line a command printed, on standard error if there is one."""
+    lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
+    return f": {shorten(lines[-1], LONGEST_WORDS)}" if lines else ""
+
+
+part = Tool

@@ -1,0 +1,130 @@
+"""A gate where a person chooses the way on."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
+from attractor.engine.question_records import answer_to_record, question_to_record
+from attractor.engine.seams import Answer, AnswerKind, Option, Parts, Question, QuestionKind, Stage
+from attractor.handlers.choices import (
+    Choice,
+    find_choices,
+    match_choice,
+    match_target,
+    preferred_label,
+    record_choice,
+)
+from attractor.handlers.excerpts import shorten
+from attractor.language.graph import Node
+
+ASKED_AT_MOST = 3
+LONGEST_WORDS = 200
+
+
+@dataclass(frozen=True)
+class WaitHuman:
+    """Asks which of the ways out to take (attractor-spec 4.6, ruling R5)."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Ask, and wait for an answer that is one of the choices."""
+        choices = find_choices(stage.graph, stage.node.id, stage.context.snapshot())
+        if not choices:
+            reason = f"No outgoing edges for human gate {stage.node.id}"
+            return failure(reason, FailureClass.PIPELINE)
+        answer = await self._interview(stage, choices)
+        return conclude(stage.node, choices, answer)
+
+    async def _interview(self, stage: Stage, choices: Sequence[Choice]) -> Answer:
+        """Ask within the node's time limit, and record it."""
+        question = write_question(stage, choices)
+        asked = question_to_record(question)
+        stage.emit("InterviewStarted", question=asked)
+        started = monotonic()
+        answer = await self._answer_in_time(stage.node, question, choices)
+        duration = round(monotonic() - started, 3)
+        if answer.kind is AnswerKind.TIMEOUT:
+            stage.emit("InterviewTimeout", question=asked, duration=duration)
+        else:
+            said = answer_to_record(answer)
+            stage.emit("InterviewCompleted", question=asked, answer=said, duration=duration)
+        return answer
+
+    async def _answer_in_time(
+        self, node: Node, question: Question, choices: Sequence[Choice]
+    ) -> Answer:
+        limit = node.attributes.duration("timeout")
+        timer = asyncio.timeout(None if limit is None else limit.total_seconds())
+        try:
+            async with timer:
+                return await self._answer(question, choices)
+        except TimeoutError:
+            # An interviewer may have a time-out of its own, say of a network: that is no answer.
+            if not timer.expired():
+                raise
+            return Answer(AnswerKind.TIMEOUT)
+
+    async def _answer(self, question: Question, choices: Sequence[Choice]) -> Answer:
+        """Ask again while the answer is none of the choices, a few times at most."""
+        answer = await self.parts.interviewer.ask(question)
+        for _ in range(ASKED_AT_MOST - 1):
+            if answer.kind is not AnswerKind.GIVEN or match_choice(answer.value, choices):
+                break
+            await self.parts.interviewer.inform(_refusal(answer.value, choices), question.stage)
+            answer = await self.parts.interviewer.ask(question)
+        return answer
+
+
+def write_question(stage: Stage, choices: Sequence[Choice]) -> Question:
+    """Return what a gate asks; a loop back to it, or another attempt, asks another question."""
+    return Question(
+        id=f"{stage.node.id}@{stage.visit}.{stage.attempt}",
+        text=stage.node.label,
+        kind=QuestionKind.MULTIPLE_CHOICE,
+        options=tuple(Option(choice.key, choice.label) for choice in choices),
+        stage=stage.node.id,
+    )
+
+
+def conclude(node: Node, choices: Sequence[Choice], answer: Answer) -> Outcome:
+    """Return the outcome of a gate that was answered, skipped or left waiting."""
+    if answer.kind is AnswerKind.TIMEOUT:
+        return _after_timeout(node, choices)
+    if answer.kind is AnswerKind.SKIPPED:
+        return failure("human skipped interaction", FailureClass.TERMINAL)
+    choice = match_choice(answer.value, choices)
+    if choice is None:
+        return failure(_refusal(answer.value, choices), FailureClass.TERMINAL)
+    return _chosen(choice, choices, f"chosen by {answer.by or 'a person'}")
+
+
+def _after_timeout(node: Node, choices: Sequence[Choice]) -> Outcome:
+    default = node.attributes.text("human.default_choice")
+    if not default:
+        return Outcome(StageStatus.RETRY, failure_reason="human gate timeout, no default")
+    choice = match_target(default, choices)
+    if choice is None:
+        reason = f"human.default_choice of {node.id}: {_refusal(default, choices)}"
+        return failure(reason, FailureClass.PIPELINE)
+    return _chosen(choice, choices, "the default, for want of an answer in time")
+
+
+def _chosen(choice: Choice, choices: Sequence[Choice], how: str) -> Outcome:
+    return Outcome(
+        StageStatus.SUCCESS,
+        preferred_label=preferred_label(choice, choices),
+        suggested_next_ids=(choice.target,),
+        context_updates=record_choice(choice),
+        notes=f"{choice.label}: {how}",
+    )
+
+
+def _refusal(said: str, choices: Sequence[Choice]) -> str:
+    known = ", ".join(f"{choice.key} ({choice.label})" for choice in choices)
+    return f"{shorten(said, LONGEST_WORDS)!r} is none of the choices: {known}"
+
+
+part = WaitHuman

@@ -1,0 +1,33 @@
+"""Approves by itself: yes, or the first choice."""
+
+from dataclasses import dataclass
+
+from attractor.engine.seams import Answer, AnswerKind, Question, QuestionKind
+from attractor.interviewers.parts import InterviewerParts
+
+NAME = "auto_approve"
+
+
+@dataclass(frozen=True)
+class AutoApprove:
+    """Answers where no person is there to ask, and signs with its own name (attractor-spec 6.4)."""
+
+    parts: InterviewerParts
+
+    async def ask(self, question: Question) -> Answer:
+        """Approve."""
+        return Answer(AnswerKind.GIVEN, _approval(question), by=NAME)
+
+    async def inform(self, message: str, stage: str) -> None:
+        """Tell nobody."""
+
+
+def _approval(question: Question) -> str:
+    if question.kind in (QuestionKind.YES_NO, QuestionKind.CONFIRMATION):
+        return "yes"
+    if question.kind is QuestionKind.MULTIPLE_CHOICE and question.options:
+        return question.options[0].key
+    return "auto-approved"
+
+
+part = AutoApprove

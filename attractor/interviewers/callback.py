@@ -1,0 +1,33 @@
+"""Has a function of the caller's answer."""
+
+from collections.abc import Awaitable
+
+from attractor.base.errors import UsageError
+from attractor.engine.seams import Answer, Question
+from attractor.interviewers.parts import InterviewerParts
+
+
+class Callback:
+    """Hands every question to a function, plain or async (attractor-spec 6.4).
+
+    A plain function has to answer at once: while it works, nothing else does, time limits included.
+    """
+
+    def __init__(self, parts: InterviewerParts) -> None:
+        if parts.callback is None:
+            raise UsageError(
+                "the interviewer 'callback' was given no function to call",
+                hint="give it one that takes a Question and returns an Answer",
+            )
+        self._callback = parts.callback
+
+    async def ask(self, question: Question) -> Answer:
+        """Let the function answer."""
+        answer = self._callback(question)
+        return await answer if isinstance(answer, Awaitable) else answer
+
+    async def inform(self, message: str, stage: str) -> None:
+        """Tell nobody: the function only answers."""
+
+
+part = Callback

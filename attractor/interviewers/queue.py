@@ -1,0 +1,29 @@
+"""Answers from a list given in advance, one a question, in order."""
+
+from collections import deque
+from dataclasses import replace
+
+from attractor.engine.seams import Answer, AnswerKind, Question
+from attractor.interviewers.parts import InterviewerParts
+
+NAME = "queue"
+
+
+class Queue:
+    """Gives the answers one after the other; when they are used up, every question is skipped."""
+
+    def __init__(self, parts: InterviewerParts) -> None:
+        self._answers = deque(parts.answers)
+
+    async def ask(self, question: Question) -> Answer:
+        """Take the next answer."""
+        if not self._answers:
+            return Answer(AnswerKind.SKIPPED, by=NAME)
+        answer = self._answers.popleft()
+        return answer if answer.by else replace(answer, by=NAME)
+
+    async def inform(self, message: str, stage: str) -> None:
+        """Tell nobody."""
+
+
+part = Queue

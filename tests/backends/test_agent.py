@@ -1,0 +1,377 @@
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.agent.session_config import SessionConfig
+from attractor.backends.agent import Agent, part
+from attractor.backends.agent_parts import AgentParts
+from attractor.backends.parts import BackendParts
+from attractor.base.canonical import Json
+from attractor.base.errors import FileTrouble, UsageError
+from attractor.base.kinds import find_shortcoming
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
+from attractor.engine.seams import Backend
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.language.graph import Graph
+from attractor.language.values import Plain
+from attractor.llm.errors import AuthenticationError, ServerError
+from attractor.llm.message import Message
+from attractor.llm.request import Request
+from attractor.llm.retry import RetryPolicy
+from tests.agent.places import finish, local
+from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
+from tests.handlers.stages import Play, edge, graph, node
+
+NO_WAITS = SessionConfig(retry_policy=RetryPolicy(max_retries=0))
+
+
+def review(attributes: Mapping[str, Plain], of_graph: Mapping[str, Plain]) -> Graph:
+    return graph(
+        node("review", **attributes),
+        edge("review", "ship", label="[A] Approve"),
+        edge("review", "fix", label="[F] Fix"),
+        edge("review", "drop"),
+        **of_graph,
+    )
+
+
+class Work:
+    """One stage done by the agent backend over a scripted model."""
+
+    def __init__(self, folder: Path, *steps: Step, pipeline: Graph | None = None) -> None:
+        self.provider = ScriptedProvider(*steps)
+        self.parts = AgentParts(
+            client=self.provider.client(), model="gpt-test", provider="openai", config=NO_WAITS
+        )
+        self.play = Play(pipeline or review({}, {}), at="review", environment=local(folder))
+
+    @property
+    def backend(self) -> Agent:
+        return Agent(BackendParts(agent=self.parts))
+
+    def run(self, prompt: str = "Review it") -> Outcome:
+        outcome = finish(self.backend.run(self.play.stage, prompt))
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    def request(self, number: int = 0) -> Request:
+        return self.provider.requests[number]
+
+    @property
+    def transcript(self) -> list[dict[str, Json]]:
+        return [json.loads(line) for line in self.play.files.texts["transcript.jsonl"].splitlines()]
+
+
+def reports(**report: Json) -> Message:
+    return calls(called("report_outcome", report))
+
+
+def test_it_is_a_backend() -> None:
+    assert part is Agent
+    assert find_shortcoming(part, type[Backend]) == ""
+
+
+def test_a_report_becomes_the_outcome(tmp_path: Path) -> None:
+    work = Work(
+        tmp_path,
+        call("write_file", file_path="a", content="x"),
+        reports(
+            outcome="partial_success",
+            preferred_label="[F] Fix",
+            suggested_next_ids=["fix"],
+            context_updates={"finding": "a typo"},
+            notes="One typo",
+        ),
+        said("I found a typo."),
+    )
+    assert work.run() == Outcome(
+        StageStatus.PARTIAL_SUCCESS,
+        preferred_label="[F] Fix",
+        suggested_next_ids=("fix",),
+        context_updates={
+            "last_stage": "review",
+            "last_response": "I found a typo.",
+            "finding": "a typo",
+        },
+        notes="One typo",
+        usage=Usage(300, 30),
+    )
+    assert (tmp_path / "a").read_text() == "x"
+    assert work.play.files.texts["response.md"] == "I found a typo."
+
+
+def test_the_tool_offers_the_ways_out_of_the_node(tmp_path: Path) -> None:
+    work = Work(tmp_path, reports(outcome="success"), said("ok"))
+    work.run()
+    (tool,) = [tool for tool in work.request().tools if tool.name == "report_outcome"]
+    properties = tool.parameters["properties"]
+    assert isinstance(properties, dict)
+    offered = json.loads(json.dumps(properties))
+    assert offered["preferred_label"]["enum"] == ["[A] Approve", "[F] Fix"]
+    assert offered["suggested_next_ids"]["items"]["enum"] == ["ship", "fix", "drop"]
+
+
+def test_a_node_without_ways_offers_none(tmp_path: Path) -> None:
+    work = Work(tmp_path, reports(outcome="success"), said("ok"), pipeline=graph(node("review")))
+    work.run()
+    (tool,) = [tool for tool in work.request().tools if tool.name == "report_outcome"]
+    properties = tool.parameters["properties"]
+    assert isinstance(properties, dict)
+    assert not {"preferred_label", "suggested_next_ids"} & set(properties)
+
+
+def test_the_agent_is_told_how_to_report_after_all_else(tmp_path: Path) -> None:
+    work = Work(tmp_path, reports(outcome="success"), said("ok"))
+    work.run("Review it")
+    assert "call\n`report_outcome` once" in work.request().messages[0].text
+    assert work.request().messages[1].text == "Review it"
+
+
+def test_a_reported_failure_is_a_verdict_with_a_reason(tmp_path: Path) -> None:
+    work = Work(tmp_path, reports(outcome="fail", notes="Two tests fail"), said("Bad."))
+    outcome = work.run()
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.VERDICT)
+    assert outcome.failure_reason == "Two tests fail"
+    retry = Work(tmp_path, reports(outcome="retry"), said("Again.")).run()
+    assert (retry.status, retry.failure_class) == (StageStatus.RETRY, None)
+    assert retry.failure_reason == "review reported retry"
+
+
+FORGED: dict[str, Json] = {"outcome": "success", "context_updates": {"human.gate.selected": "A"}}
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        (FORGED, "a report may not set human.gate.selected"),
+        ({"outcome": "done"}, "outcome must be one of"),
+        ({"notes": "I am done"}, "outcome is missing"),
+        ({"outcome": "success", "preferred_label": "Ship"}, "preferred_label must be one of"),
+        ({"outcome": "success", "suggested_next_ids": ["moon"]}, "suggested_next_ids[0] must be"),
+    ],
+)
+def test_an_invalid_report_goes_back_once(
+    tmp_path: Path, report: dict[str, Json], told: str
+) -> None:
+    mended = Work(tmp_path, reports(**report), reports(outcome="success"), said("ok"))
+    assert mended.run().status is StageStatus.SUCCESS
+    (result,) = [part.tool_result for part in mended.request(1).messages[-1].content]
+    assert result is not None
+    assert result.is_error
+    assert told in str(result.content)
+    assert mended.play.events.kinds.count("ReportRefused") == 1
+
+    spoilt = Work(tmp_path, reports(**report), reports(**report), said("never"))
+    outcome = spoilt.run()
+    assert outcome.status is StageStatus.FAIL
+    assert outcome.failure_reason.startswith("invalid report: ")
+    assert told in outcome.failure_reason
+    assert outcome.usage == Usage(200, 20)
+
+
+def test_a_report_that_was_taken_outlives_bad_ones_after_it(tmp_path: Path) -> None:
+    work = Work(tmp_path, reports(outcome="success"), reports(**FORGED), reports(**FORGED))
+    assert work.run().status is StageStatus.SUCCESS
+
+
+def test_the_last_report_counts(tmp_path: Path) -> None:
+    work = Work(
+        tmp_path, reports(outcome="success"), reports(outcome="fail", notes="no"), said("ok")
+    )
+    assert work.run().status is StageStatus.FAIL
+
+
+def test_an_agent_that_does_not_report_is_asked_once(tmp_path: Path) -> None:
+    work = Work(tmp_path, said("I did it."), reports(outcome="success", notes="done"), said("ok"))
+    outcome = work.run()
+    assert outcome.notes == "done"
+    assert "without calling `report_outcome`" in work.request(1).messages[-1].text
+    assert work.play.files.texts["response.md"] == "I did it."
+    assert "OutcomeAssumed" not in work.play.events.kinds
+
+
+def test_a_plain_stage_without_a_report_is_taken_to_have_succeeded(tmp_path: Path) -> None:
+    work = Work(tmp_path, said("I did it."), said("Really."))
+    outcome = work.run()
+    assert (outcome.status, outcome.usage) == (StageStatus.SUCCESS, Usage(200, 20))
+    assert outcome.context_updates == {"last_stage": "review", "last_response": "I did it."}
+    assert work.play.events.kinds.count("OutcomeAssumed") == 1
+
+
+@pytest.mark.parametrize(
+    ("attributes", "of_graph", "status"),
+    [
+        ({"goal_gate": True, "require_verdict": True}, {}, StageStatus.FAIL),
+        ({"goal_gate": True}, {"require_verdict": True}, StageStatus.FAIL),
+        (
+            {"goal_gate": True, "require_verdict": False},
+            {"require_verdict": True},
+            StageStatus.SUCCESS,
+        ),
+        ({"goal_gate": True}, {}, StageStatus.SUCCESS),
+        ({}, {"require_verdict": True}, StageStatus.SUCCESS),
+        (
+            {"goal_gate": True, "require_verdict": True, "auto_status": True},
+            {},
+            StageStatus.SUCCESS,
+        ),
+    ],
+)
+def test_prose_is_no_verdict_at_a_gate_that_requires_one(
+    tmp_path: Path,
+    attributes: dict[str, Plain],
+    of_graph: dict[str, Plain],
+    status: StageStatus,
+) -> None:
+    pipeline = review(attributes, of_graph)
+    outcome = Work(tmp_path, said("Good."), said("It is good."), pipeline=pipeline).run()
+    assert outcome.status is status
+    if status is StageStatus.FAIL:
+        assert outcome.failure_reason == "no_verdict"
+        assert outcome.failure_class is FailureClass.VERDICT
+
+
+@pytest.mark.parametrize(
+    ("limit", "steps", "reason"),
+    [
+        ({"max_turns": 1}, 1, "stopped by the turn_limit before it reported"),
+        ({"max_tool_rounds_per_input": 1}, 2, "stopped by the round_limit before it reported"),
+    ],
+)
+def test_an_agent_stopped_by_a_limit_has_not_succeeded(
+    tmp_path: Path, limit: dict[str, int], steps: int, reason: str
+) -> None:
+    work = Work(tmp_path, *[call("glob", pattern="*")] * steps)
+    work.parts = replace(work.parts, config=SessionConfig(**limit))  # pyright: ignore[reportArgumentType]
+    outcome = work.run()
+    assert (outcome.status, outcome.failure_reason) == (StageStatus.FAIL, reason)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ServerError("down", provider="openai"), FailureClass.RETRYABLE),
+        (AuthenticationError("who?", provider="openai"), FailureClass.TERMINAL),
+    ],
+)
+def test_trouble_with_the_model_is_a_failure_of_its_class(
+    tmp_path: Path, error: Exception, kind: FailureClass
+) -> None:
+    work = Work(tmp_path, call("glob", pattern="*"), error)
+    outcome = work.run()
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
+    assert outcome.failure_reason == f"{type(error).__name__}: {error}"
+    assert outcome.usage == Usage(100, 10)
+
+
+def test_a_report_stands_when_the_last_words_fail(tmp_path: Path) -> None:
+    work = Work(tmp_path, reports(outcome="success"), ServerError("down", provider="openai"))
+    assert work.run().status is StageStatus.SUCCESS
+
+
+class Broken(LocalExecutionEnvironment):
+    async def file_exists(self, path: str) -> bool:
+        raise FileTrouble("the disk is gone")
+
+
+def test_trouble_of_the_machine_goes_up(tmp_path: Path) -> None:
+    work = Work(tmp_path, said("never"))
+    work.play.environment = Broken(tmp_path, environ={})
+    with pytest.raises(FileTrouble):
+        work.run()
+
+
+def test_everything_said_and_done_is_in_the_transcript_and_the_gist_in_the_journal(
+    tmp_path: Path,
+) -> None:
+    text = "x" * 1_000
+    work = Work(
+        tmp_path,
+        call("write_file", file_path="a", content=text),
+        reports(outcome="success"),
+        said("Done."),
+    )
+    work.run()
+    kinds = [line["kind"] for line in work.transcript]
+    assert (kinds[0], kinds[-1]) == ("SESSION_START", "SESSION_END")
+    assert kinds == work.play.events.kinds
+    written = work.transcript[kinds.index("TOOL_CALL_START")]
+    assert written["arguments"] == {"file_path": "a", "content": text}
+    journal = dict(zip(work.play.events.kinds[::-1], work.play.events.all[::-1], strict=True))
+    assert len(json.dumps(journal["TOOL_CALL_START"])) < 1_000
+    assert all(line["session"] == "review@1.1" for line in work.transcript)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "asked"),
+    [
+        ({}, ("openai", "gpt-test", "high")),
+        ({"llm_model": "gpt-5.2", "reasoning_effort": "low"}, ("openai", "gpt-5.2", "low")),
+        ({"llm_model": "own", "llm_provider": "openai"}, ("openai", "own", "high")),
+        ({"llm_model": "own"}, ("openai", "own", "high")),
+        ({"llm_model": "claude-opus-4-6"}, ("anthropic", "claude-opus-4-6", "high")),
+    ],
+)
+def test_the_node_chooses_its_model(
+    tmp_path: Path, attributes: dict[str, Plain], asked: tuple[str, str, str]
+) -> None:
+    work = Work(tmp_path, pipeline=review(attributes, {}))
+    work.provider = ScriptedProvider(reports(outcome="success"), said("ok"), name=asked[0])
+    work.parts = replace(work.parts, client=work.provider.client())
+    work.run()
+    request = work.request()
+    assert (request.provider, request.model, request.reasoning_effort) == asked
+
+
+def test_a_stage_without_a_model_is_refused(tmp_path: Path) -> None:
+    work = Work(tmp_path)
+    work.parts = replace(work.parts, model="", provider="")
+    with pytest.raises(UsageError, match="which model does the stage of node 'review'"):
+        work.run()
+    work.parts = replace(work.parts, model="gpt-5.2")
+    work.play.pipeline = review({"llm_provider": "anthropic"}, {})
+    with pytest.raises(UsageError, match="which model does the stage"):
+        work.run()
+    work.play.pipeline = review({}, {})
+    work.parts = replace(work.parts, model="own")
+    with pytest.raises(UsageError, match="nothing says which provider serves the model 'own'"):
+        work.run()
+
+
+def test_without_a_client_the_backend_says_what_to_set(tmp_path: Path) -> None:
+    stage = Work(tmp_path).play.stage
+    with pytest.raises(UsageError, match="no model to talk to") as raised:
+        finish(Agent(BackendParts()).run(stage, "Go"))
+    assert "OPENAI_API_KEY" in raised.value.hint
+
+
+def test_words_reach_the_session_at_work_and_nobody_else(tmp_path: Path) -> None:
+    async def steered(request: Request) -> Message:
+        assert await backend.steer("review", "Look at the tests")
+        assert not await backend.steer("other", "x")
+        return call("glob", pattern="*")
+
+    work = Work(tmp_path, steered, reports(outcome="success"), said("ok"))
+    backend = work.backend
+    finish(backend.run(work.play.stage, "Go"))
+    assert work.request(1).messages[-1].text == "Look at the tests"
+    assert not finish(backend.steer("review", "too late"))
+
+
+def test_a_stage_that_is_cancelled_ends_its_session(tmp_path: Path) -> None:
+    work = Work(tmp_path, never)
+
+    async def cancel() -> None:
+        task = asyncio.create_task(work.backend.run(work.play.stage, "Go"))
+        while not work.provider.requests:
+            await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        finish(cancel())
+    assert work.transcript[-1]["kind"] == "SESSION_END"

@@ -1,0 +1,201 @@
+"""Builds a stage by hand and lets a handler do it, with stand-ins that remember what they got."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+from attractor.backends.parts import BackendParts
+from attractor.backends.simulate import Simulate
+from attractor.base.canonical import Json
+from attractor.base.processes import ExecResult
+from attractor.engine.context import Context
+from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.outcome import Outcome
+from attractor.engine.seams import (
+    Answer,
+    AnswerKind,
+    Backend,
+    Interviewer,
+    Parts,
+    Question,
+    Stage,
+)
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.handlers.registry import handler_registry
+from attractor.language.conditions import Lookup
+from attractor.language.graph import Edge, Graph, Node
+from attractor.language.values import Attribute, Attributes, Plain, Value, ValueKind
+
+KINDS = {
+    str: ValueKind.STRING,
+    int: ValueKind.INTEGER,
+    float: ValueKind.FLOAT,
+    bool: ValueKind.BOOLEAN,
+    timedelta: ValueKind.DURATION,
+}
+
+
+def attributes(**plain: Plain) -> Attributes:
+    """Return attributes; a double underscore in a name is a dot."""
+    by_key = {name.replace("__", "."): value for name, value in plain.items()}
+    return Attributes(
+        {
+            key: Attribute(key, Value(KINDS[type(value)], value, str(value).lower()))
+            for key, value in by_key.items()
+        }
+    )
+
+
+def node(id_: str, **plain: Plain) -> Node:
+    return Node(id_, attributes(**plain))
+
+
+def edge(source: str, target: str, **plain: Plain) -> Edge:
+    return Edge(source, target, attributes(**plain))
+
+
+@dataclass(frozen=True)
+class Equals:
+    """A condition `key=value`."""
+
+    key: str
+    value: str
+
+    def holds(self, lookup: Lookup) -> bool:
+        return lookup(self.key) == self.value
+
+    def keys(self) -> frozenset[str]:
+        return frozenset((self.key,))
+
+
+def edge_if(source: str, target: str, key: str, value: str, **plain: Plain) -> Edge:
+    """Return an edge with the condition `key=value`."""
+    plain["condition"] = f"{key}={value}"
+    return Edge(source, target, attributes(**plain), condition=Equals(key, value))
+
+
+def graph(*parts: Node | Edge, **plain: Plain) -> Graph:
+    nodes = {one.id: one for one in parts if isinstance(one, Node)}
+    edges = tuple(one for one in parts if isinstance(one, Edge))
+    for one in edges:
+        for end in (one.source, one.target):
+            nodes.setdefault(end, Node(end))
+    return Graph("pipeline", nodes, edges, attributes(**plain))
+
+
+@dataclass
+class KeptFiles:
+    """Stage files that stay in memory."""
+
+    texts: dict[str, str] = field(default_factory=dict[str, str])
+
+    def write(self, name: str, text: str) -> None:
+        self.texts[name] = text
+
+    def append(self, name: str, line: str) -> None:
+        self.texts[name] = self.texts.get(name, "") + line + "\n"
+
+
+@dataclass
+class KeptEvents:
+    """Events that stay in memory."""
+
+    all: list[tuple[str, dict[str, Json]]] = field(
+        default_factory=list[tuple[str, dict[str, Json]]]
+    )
+
+    def __call__(self, kind: str, **data: Json) -> None:
+        self.all.append((kind, data))
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.all]
+
+
+@dataclass
+class Shell:
+    """An environment with commands only, which end as they are told to."""
+
+    result: ExecResult = ExecResult("", "", 0, False, 1)
+    commands: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+
+    async def exec_command(self, command: str, *, timeout_ms: int) -> ExecResult:
+        self.commands.append((command, timeout_ms))
+        return self.result
+
+
+@dataclass
+class Saying:
+    """A backend that answers what it was given, and remembers what it was asked."""
+
+    answer: Outcome | str
+    prompts: list[str] = field(default_factory=list[str])
+
+    async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+        self.prompts.append(prompt)
+        return self.answer
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        return False
+
+
+@dataclass
+class Person:
+    """An interviewer that gives answers in order, then none for ever, and remembers questions."""
+
+    answers: Sequence[str | Answer] = ()
+    questions: list[Question] = field(default_factory=list[Question])
+    told: list[str] = field(default_factory=list[str])
+
+    async def ask(self, question: Question) -> Answer:
+        self.questions.append(question)
+        if len(self.questions) > len(self.answers):
+            await asyncio.Event().wait()
+        answer = self.answers[len(self.questions) - 1]
+        return answer if isinstance(answer, Answer) else Answer(AnswerKind.GIVEN, answer, "Ada")
+
+    async def inform(self, message: str, stage: str) -> None:
+        self.told.append(message)
+
+
+@dataclass
+class Play:
+    """One attempt at a node, and what came of it."""
+
+    pipeline: Graph
+    at: str
+    backend: Backend = field(default_factory=lambda: Simulate(BackendParts()))
+    interviewer: Interviewer = field(default_factory=Person)
+    shell: Shell = field(default_factory=Shell)
+    environment: ExecutionEnvironment | None = None
+    context: Context = field(default_factory=Context)
+    visit: int = 1
+    attempt: int = 1
+    files: KeptFiles = field(default_factory=KeptFiles)
+    events: KeptEvents = field(default_factory=KeptEvents)
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(
+            node=self.pipeline.nodes[self.at],
+            graph=self.pipeline,
+            context=self.context,
+            logs_root=Path("/nowhere"),
+            visit=self.visit,
+            attempt=self.attempt,
+            labels=[edge.label for edge in self.pipeline.outgoing(self.at)],
+            files=self.files,
+            emit=self.events,
+            workspace=NoWorkspace(self.environment or cast(ExecutionEnvironment, self.shell)),
+        )
+
+    def run(self) -> Outcome:
+        """Let the handler of the node's type do it."""
+        return asyncio.run(asyncio.wait_for(self.execute(), 20))
+
+    async def execute(self) -> Outcome:
+        handler = handler_registry()[self.stage.node.type](Parts(self.backend, self.interviewer))
+        return await handler.execute(self.stage)

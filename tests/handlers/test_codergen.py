@@ -1,0 +1,137 @@
+import asyncio
+
+import pytest
+
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.language.graph import Graph
+from attractor.language.transforms.variable_expansion import VariableExpansion
+from attractor.language.values import Plain
+from tests.handlers.stages import Play, Saying, graph, node
+
+
+def one(**plain: Plain) -> Graph:
+    return graph(node("plan", **plain), goal="a clock")
+
+
+def test_prompt_and_response_are_kept_and_the_response_is_summed_up_in_the_context() -> None:
+    backend = Saying("Here is the plan.")
+    play = Play(one(prompt="Plan $goal"), "plan", backend=backend)
+    outcome = play.run()
+    assert backend.prompts == ["Plan a clock"]
+    assert play.files.texts == {"prompt.md": "Plan a clock", "response.md": "Here is the plan."}
+    assert outcome == Outcome(
+        StageStatus.SUCCESS,
+        notes="Stage completed: plan",
+        context_updates={"last_stage": "plan", "last_response": "Here is the plan."},
+    )
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n"])
+def test_without_a_prompt_the_label_is_the_prompt(prompt: str) -> None:
+    play = Play(one(prompt=prompt, label="Plan $goal, $goal"), "plan")
+    play.run()
+    assert play.files.texts["prompt.md"] == "Plan a clock, a clock"
+
+
+@pytest.mark.parametrize("attribute", ["prompt", "label"])
+def test_a_goal_that_names_the_variable_is_put_in_once(attribute: str) -> None:
+    written = graph(node("plan", **{attribute: "Do: $goal"}), goal="explain $goal")
+    play = Play(VariableExpansion().apply(written), "plan")
+    play.run()
+    assert play.files.texts["prompt.md"] == "Do: explain $goal"
+
+
+def test_a_word_that_begins_like_the_variable_is_left_alone() -> None:
+    play = Play(one(prompt=r"$goals of $goal, \1"), "plan")
+    play.run()
+    assert play.files.texts["prompt.md"] == r"$goals of a clock, \1"
+
+
+def test_a_long_response_is_cut_in_the_context_and_whole_in_its_file() -> None:
+    play = Play(one(), "plan", backend=Saying("é" * 1000))
+    assert play.run().context_updates["last_response"] == "é" * 199 + "…"
+    assert play.files.texts["response.md"] == "é" * 1000
+
+
+def test_the_prompt_is_on_disk_before_the_backend_begins() -> None:
+    seen: list[str] = []
+
+    class Looking(Saying):
+        async def run(self, stage: object, prompt: str) -> Outcome | str:
+            seen.extend(play.files.texts)
+            return "done"
+
+    play = Play(one(), "plan", backend=Looking(""))
+    play.run()
+    assert seen == ["prompt.md"]
+
+
+def test_an_outcome_of_the_backend_is_returned_as_it_is() -> None:
+    reported = Outcome(StageStatus.PARTIAL_SUCCESS, preferred_label="Fix", notes="half")
+    play = Play(one(), "plan", backend=Saying(reported))
+    assert play.run() is reported
+    assert "response.md" not in play.files.texts
+
+
+def test_an_error_of_the_backend_is_left_to_the_engine() -> None:
+    class Broken(Saying):
+        async def run(self, stage: object, prompt: str) -> Outcome | str:
+            raise ConnectionError("no answer")
+
+    play = Play(one(), "plan", backend=Broken(""))
+    with pytest.raises(ConnectionError, match="no answer"):
+        play.run()
+    assert "prompt.md" in play.files.texts
+
+
+def test_a_cancelled_stage_cancels_its_backend() -> None:
+    async def cancel() -> bool:
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        class Waiting(Saying):
+            async def run(self, stage: object, prompt: str) -> Outcome | str:
+                begun.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    ended.set()
+                return ""
+
+        task = asyncio.create_task(Play(one(), "plan", backend=Waiting("")).execute())
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return ended.is_set()
+
+    assert asyncio.run(cancel())
+
+
+def test_text_at_a_gate_that_wants_a_verdict_is_none() -> None:
+    play = Play(one(goal_gate=True, require_verdict=True), "plan", backend=Saying("All done!"))
+    outcome = play.run()
+    assert outcome.status is StageStatus.FAIL
+    assert outcome.failure_reason == "no_verdict"
+    assert outcome.failure_class is FailureClass.VERDICT
+    assert play.files.texts["response.md"] == "All done!"
+
+
+@pytest.mark.parametrize(
+    ("on_graph", "on_node", "status"),
+    [
+        ({}, {"goal_gate": True}, StageStatus.SUCCESS),
+        ({"require_verdict": True}, {"goal_gate": True}, StageStatus.FAIL),
+        ({"require_verdict": True}, {}, StageStatus.SUCCESS),
+        ({"require_verdict": True}, {"goal_gate": True, "auto_status": True}, StageStatus.SUCCESS),
+        (
+            {"require_verdict": True},
+            {"goal_gate": True, "require_verdict": False},
+            StageStatus.SUCCESS,
+        ),
+        ({}, {"require_verdict": True}, StageStatus.SUCCESS),
+    ],
+)
+def test_a_verdict_is_wanted_of_goal_gates_where_node_or_graph_says_so(
+    on_graph: dict[str, Plain], on_node: dict[str, Plain], status: StageStatus
+) -> None:
+    assert Play(graph(node("plan", **on_node), **on_graph), "plan").run().status is status

@@ -1,0 +1,93 @@
+"""Every handler is of its kind and does a stage in the one common way."""
+
+import inspect
+
+import pytest
+
+from attractor.base.errors import InvalidPart, UnknownName
+from attractor.base.kinds import find_shortcoming
+from attractor.base.registry import Registry
+from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.seams import Handler, Parts
+from attractor.handlers.registry import BuiltHandler, handler_registry
+from attractor.language.parsing import parse
+from tests.examples import ROOT, Fence, fences
+from tests.handlers.stages import Person, Play, Saying, edge, graph, node
+from tests.packages import Places
+
+NAMES = list(handler_registry())
+PAGE = ROOT / "docs" / "reference" / "handlers.md"
+EXAMPLES = [fence for fence in fences("dot") if fence.page == PAGE]
+
+
+def test_the_handlers_of_the_specification_are_there() -> None:
+    assert {"start", "exit", "codergen", "conditional", "tool", "wait.human"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_handler_is_built_from_parts_and_says_what_it_is(name: str) -> None:
+    kind = handler_registry()[name]
+    handler = kind(Parts(Saying("done"), Person()))
+    assert find_shortcoming(handler, Handler) == ""
+    assert inspect.getdoc(kind)
+    assert inspect.getdoc(kind.execute)
+    assert handler_registry().summary(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_handler_does_a_stage_that_has_all_it_needs(name: str) -> None:
+    pipeline = graph(
+        node("it", type=name, prompt="Do it", tool_command="make"), edge("it", "on", label="Yes")
+    )
+    play = Play(pipeline, "it", interviewer=Person(["Yes"]))
+    outcome = play.run()
+    assert isinstance(outcome, Outcome)
+    assert outcome.status is StageStatus.SUCCESS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_handler_keeps_nothing_between_stages(name: str) -> None:
+    handler = handler_registry()[name](Parts(Saying("done"), Person()))
+    with pytest.raises(AttributeError):
+        handler.anything = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_handler_is_documented(name: str) -> None:
+    page = PAGE.read_text("utf-8")
+    assert f"| [`{name}`](" in page
+    assert f"\n## {name}\n" in page
+
+
+@pytest.mark.parametrize("fence", EXAMPLES, ids=lambda fence: fence.name)
+def test_an_example_is_a_pipeline_whose_nodes_have_handlers(fence: Fence) -> None:
+    pipeline = parse(fence.text)
+    assert {one.type for one in pipeline.nodes.values()} <= set(NAMES)
+    ends = {"start", "exit"}
+    assert ends <= {one.type for one in pipeline.nodes.values()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_handler_has_an_example(name: str) -> None:
+    section = PAGE.read_text("utf-8").partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    [example] = [one for one in EXAMPLES if one.text in section]
+    assert name in {one.type for one in parse(example.text).nodes.values()}
+
+
+def test_a_type_without_a_handler_is_named_with_what_is_near() -> None:
+    with pytest.raises(UnknownName) as caught:
+        handler_registry()["wait.humans"]
+    assert str(caught.value) == "unknown handler 'wait.humans'"
+    assert caught.value.hint == "did you mean wait.human?"
+
+
+def test_what_is_no_handler_is_refused(places: Places) -> None:
+    package = places.package(
+        wrong='"""Nothing."""\nclass Wrong:\n    def run(self): ...\npart = Wrong',
+        made='"""Built."""\npart = 3',
+    )
+    registry = Registry(package, type[BuiltHandler], noun="handler")
+    with pytest.raises(InvalidPart, match="Wrong has no execute"):
+        registry["wrong"]
+    with pytest.raises(InvalidPart, match="not a class"):
+        registry["made"]

@@ -1,0 +1,132 @@
+from datetime import timedelta
+
+import pytest
+
+from attractor.base.processes import ExecResult
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.language.values import Plain
+from tests.handlers.stages import Play, Shell, graph, node
+
+WEEK_MS = 7 * 24 * 3600 * 1000
+
+
+def play(result: ExecResult | None = None, **plain: Plain) -> Play:
+    pipeline = graph(node("check", shape="parallelogram", **plain))
+    shell = Shell(result or ExecResult("", "", 0, False, 1))
+    return Play(pipeline, "check", shell=shell)
+
+
+def ended(code: int, out: str = "", err: str = "") -> ExecResult:
+    return ExecResult(out, err, code, False, 1)
+
+
+def test_a_command_that_ends_with_0_is_a_success_with_its_output() -> None:
+    it = play(ended(0, "ok\n", "careful\n"), tool_command="make test")
+    assert it.run() == Outcome(
+        StageStatus.SUCCESS,
+        notes="Tool completed: make test",
+        context_updates={"tool.output": "ok\n"},
+    )
+    assert it.shell.commands == [("make test", WEEK_MS)]
+    assert it.files.texts == {"stdout.txt": "ok\n", "stderr.txt": "careful\n"}
+
+
+def test_another_exit_code_is_a_verdict_that_names_it_and_the_last_words() -> None:
+    it = play(ended(2, "1 failed\n", "trace\nAssertionError: no\n\n"), tool_command="make test")
+    outcome = it.run()
+    assert outcome.status is StageStatus.FAIL
+    assert outcome.failure_class is FailureClass.VERDICT
+    assert outcome.failure_reason == "tool_command ended with exit code 2: AssertionError: no"
+    assert outcome.context_updates == {"tool.output": "1 failed\n"}
+    assert it.files.texts == {
+        "stdout.txt": "1 failed\n",
+        "stderr.txt": "trace\nAssertionError: no\n\n",
+    }
+
+
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [
+        ("said on standard output\n", "exit code 1: said on standard output"),
+        ("", "exit code 1"),
+        ("x" * 999, "exit code 1: " + "x" * 199 + "…"),
+    ],
+)
+def test_the_reason_is_short(out: str, reason: str) -> None:
+    outcome = play(ended(1, out), tool_command="false").run()
+    assert outcome.failure_reason == f"tool_command ended with {reason}"
+
+
+def test_a_command_that_a_signal_ended_failed() -> None:
+    outcome = play(ended(-9), tool_command="sleep 9").run()
+    assert outcome.failure_class is FailureClass.VERDICT
+    assert "exit code -9" in outcome.failure_reason
+
+
+@pytest.mark.parametrize("exit_code", [0, -15, 124])
+def test_running_out_of_time_is_a_failure_that_may_be_tried_again(exit_code: int) -> None:
+    result = ExecResult("so far", "", exit_code, True, 900_000)
+    it = play(result, tool_command="make", timeout=timedelta(minutes=15))
+    outcome = it.run()
+    assert outcome.status is StageStatus.FAIL
+    assert outcome.failure_class is FailureClass.RETRYABLE
+    assert outcome.failure_reason == "tool_command did not end within 15m"
+    assert outcome.context_updates == {"tool.output": "so far"}
+    assert it.shell.commands == [("make", 900_000)]
+
+
+@pytest.mark.parametrize("timeout", ["250ms", timedelta(milliseconds=250)])
+def test_the_time_limit_may_be_quoted(timeout: Plain) -> None:
+    it = play(tool_command="make", timeout=timeout)
+    it.run()
+    assert it.shell.commands == [("make", 250)]
+
+
+def test_a_limit_of_nothing_is_a_limit() -> None:
+    it = play(tool_command="make", timeout=timedelta())
+    it.run()
+    assert it.shell.commands == [("make", 0)]
+
+
+@pytest.mark.parametrize("plain", [{}, {"tool_command": ""}, {"tool_command": " \n"}])
+def test_a_tool_without_a_command_is_a_mistake_in_the_pipeline(plain: dict[str, str]) -> None:
+    it = play(None, **plain)
+    outcome = it.run()
+    assert outcome.status is StageStatus.FAIL
+    assert outcome.failure_class is FailureClass.PIPELINE
+    assert outcome.failure_reason == "No tool_command specified: check"
+    assert it.shell.commands == []
+
+
+def test_script_is_another_name_for_the_command() -> None:
+    it = play(script="make lint")
+    it.run()
+    assert it.shell.commands[0][0] == "make lint"
+
+
+def test_the_specifications_name_goes_first() -> None:
+    it = play(script="no", tool_command="yes")
+    it.run()
+    assert it.shell.commands[0][0] == "yes"
+
+
+def test_the_goal_is_not_put_into_a_command() -> None:
+    it = Play(graph(node("check", type="tool", tool_command="echo $goal"), goal="; rm x"), "check")
+    it.run()
+    assert it.shell.commands[0][0] == "echo $goal"
+
+
+def test_a_long_output_is_whole_in_its_file_and_bounded_in_the_context() -> None:
+    out = "first\n" + "x" * 100_000 + "\nlast\n"
+    it = play(ended(0, out), tool_command="make")
+    kept = it.run().context_updates["tool.output"]
+    assert isinstance(kept, str)
+    assert len(kept) < 9_000
+    assert kept.startswith("first\n")
+    assert kept.endswith("\nlast\n")
+    assert "bytes left out" in kept
+    assert it.files.texts["stdout.txt"] == out
+
+
+def test_a_long_command_is_cut_in_the_notes() -> None:
+    assert len(play(tool_command="x" * 5000).run().notes) < 250

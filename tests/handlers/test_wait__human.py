@@ -1,0 +1,220 @@
+import asyncio
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.engine.question_records import question_to_record
+from attractor.engine.seams import Answer, AnswerKind, Option, Parked, Question, QuestionKind
+from attractor.interviewers.park import Park
+from attractor.interviewers.parts import InterviewerParts
+from attractor.language.graph import Graph
+from attractor.language.values import Plain
+from tests.handlers.stages import Person, Play, edge, edge_if, graph, node
+
+LATE = Answer(AnswerKind.TIMEOUT)
+SKIP = Answer(AnswerKind.SKIPPED)
+SOON = timedelta(milliseconds=30)
+
+
+def gate(**plain: Plain) -> Graph:
+    return graph(
+        node("gate", shape="hexagon", **plain),
+        edge("gate", "ship", label="[A] Approve"),
+        edge("gate", "fix", label="[F] Fix"),
+        edge("gate", "stop"),
+    )
+
+
+def play(*answers: str | Answer, **plain: Plain) -> Play:
+    return Play(gate(**plain), "gate", interviewer=Person(answers))
+
+
+def person(it: Play) -> Person:
+    assert isinstance(it.interviewer, Person)
+    return it.interviewer
+
+
+def test_the_answer_chooses_the_way_on() -> None:
+    assert play("f").run() == Outcome(
+        StageStatus.SUCCESS,
+        preferred_label="[F] Fix",
+        suggested_next_ids=("fix",),
+        context_updates={
+            "human.gate.selected": "F",
+            "human.gate.label": "[F] Fix",
+            "human.gate.target": "fix",
+        },
+        notes="[F] Fix: chosen by Ada",
+    )
+
+
+def test_the_question_names_node_visit_and_attempt_and_shows_every_way_out() -> None:
+    it = play("f", label="Ready?")
+    it.visit, it.attempt = 3, 2
+    it.run()
+    assert person(it).questions == [
+        Question(
+            id="gate@3.2",
+            text="Ready?",
+            kind=QuestionKind.MULTIPLE_CHOICE,
+            options=(Option("A", "[A] Approve"), Option("F", "[F] Fix"), Option("S", "stop")),
+            stage="gate",
+        )
+    ]
+
+
+def test_an_interview_is_recorded() -> None:
+    it = play("F", label="Ready?")
+    it.run()
+    question = question_to_record(person(it).questions[0])
+    (started, first), (completed, last) = it.events.all
+    assert (started, first) == ("InterviewStarted", {"question": question})
+    assert completed == "InterviewCompleted"
+    assert isinstance(last.pop("duration"), float)
+    answer = {"kind": "given", "value": "F", "by": "Ada"}
+    assert last == {"question": question, "answer": answer}
+
+
+def test_an_answer_that_matches_nothing_is_asked_again() -> None:
+    it = play("yes", "", "fix")
+    assert it.run().suggested_next_ids == ("fix",)
+    assert len(person(it).questions) == 3
+    assert person(it).told == [
+        "'yes' is none of the choices: A ([A] Approve), F ([F] Fix), S (stop)",
+        "'' is none of the choices: A ([A] Approve), F ([F] Fix), S (stop)",
+    ]
+    assert it.events.kinds == ["InterviewStarted", "InterviewCompleted"]
+
+
+def test_after_some_answers_that_match_nothing_the_last_is_refused() -> None:
+    it = play("yes", "ok", "go" * 500)
+    outcome = it.run()
+    assert outcome.status is StageStatus.FAIL
+    assert outcome.failure_class is FailureClass.TERMINAL
+    assert "… is none of the choices" in outcome.failure_reason.replace("'", "")
+    assert len(outcome.failure_reason) < 400
+    assert outcome.suggested_next_ids == ()
+    assert outcome.context_updates == {}
+    assert len(person(it).questions) == 3
+
+
+@pytest.mark.parametrize("before", [[], ["nonsense"]])
+def test_a_skipped_question_fails_and_is_not_asked_again(before: list[str]) -> None:
+    it = play(*before, SKIP)
+    outcome = it.run()
+    assert outcome.status is StageStatus.FAIL
+    assert outcome.failure_class is FailureClass.TERMINAL
+    assert outcome.failure_reason == "human skipped interaction"
+    assert it.events.all[-1][1]["answer"] == {"kind": "skipped", "value": "", "by": ""}
+
+
+def test_time_running_out_asks_for_another_attempt() -> None:
+    it = play(LATE)
+    assert it.run() == Outcome(StageStatus.RETRY, failure_reason="human gate timeout, no default")
+    assert it.events.kinds == ["InterviewStarted", "InterviewTimeout"]
+    question = question_to_record(person(it).questions[0])
+    assert it.events.all[-1][1]["question"] == question
+
+
+@pytest.mark.parametrize("default", ["fix", "F", "[F] Fix", "FIX"])
+def test_time_running_out_takes_the_default(default: str) -> None:
+    outcome = play(LATE, human__default_choice=default).run()
+    assert outcome.status is StageStatus.SUCCESS
+    assert outcome.preferred_label == "[F] Fix"
+    assert outcome.suggested_next_ids == ("fix",)
+    assert outcome.context_updates["human.gate.selected"] == "F"
+    assert outcome.notes == "[F] Fix: the default, for want of an answer in time"
+
+
+def test_a_default_that_is_no_choice_is_a_mistake_in_the_pipeline() -> None:
+    outcome = play(LATE, human__default_choice="fixx").run()
+    assert outcome.status is StageStatus.FAIL
+    assert outcome.failure_class is FailureClass.PIPELINE
+    assert outcome.failure_reason.startswith("human.default_choice of gate: 'fixx' is none of")
+
+
+def test_a_default_does_not_answer_for_who_skips_or_mistypes() -> None:
+    assert play(SKIP, human__default_choice="fix").run().status is StageStatus.FAIL
+    assert play("x", "x", "x", human__default_choice="fix").run().status is StageStatus.FAIL
+
+
+@pytest.mark.parametrize("answers", [[], ["nonsense"]])
+def test_the_timeout_of_the_node_is_the_time_there_is(answers: list[str]) -> None:
+    it = play(*answers, timeout=SOON)
+    assert it.run().status is StageStatus.RETRY
+    assert it.events.kinds == ["InterviewStarted", "InterviewTimeout"]
+    duration = it.events.all[-1][1]["duration"]
+    assert isinstance(duration, float)
+    assert 0.025 <= duration < 20
+
+
+def test_a_limit_of_nothing_is_a_limit() -> None:
+    assert play(timeout=timedelta()).run().status is StageStatus.RETRY
+
+
+def test_a_timeout_inside_the_interviewer_is_an_error_of_its_own() -> None:
+    class Far(Person):
+        async def ask(self, question: Question) -> Answer:
+            raise TimeoutError("the chat server does not answer")
+
+    it = Play(gate(timeout="10m", human__default_choice="ship"), "gate", interviewer=Far())
+    with pytest.raises(TimeoutError, match="chat server"):
+        it.run()
+
+
+def test_a_gate_without_a_way_out_is_a_mistake_in_the_pipeline() -> None:
+    it = Play(graph(node("gate", type="wait.human")), "gate")
+    outcome = it.run()
+    assert outcome.status is StageStatus.FAIL
+    assert outcome.failure_class is FailureClass.PIPELINE
+    assert outcome.failure_reason == "No outgoing edges for human gate gate"
+    assert it.events.kinds == []
+
+
+def test_a_way_for_failures_is_not_offered_and_the_context_is_asked() -> None:
+    pipeline = graph(
+        node("gate", shape="hexagon"),
+        edge_if("gate", "stop", "outcome", "fail", label="Stop"),
+        edge_if("gate", "ship", "context.tested", "true", label="Ship"),
+        edge("gate", "fix", label="Fix"),
+    )
+    it = Play(pipeline, "gate", interviewer=Person(["stop", "ship"]))
+    it.context.set("tested", True)
+    assert it.run().suggested_next_ids == ("ship",)
+
+
+def test_of_two_ways_with_one_label_the_chosen_one_is_named_by_its_target_alone() -> None:
+    pipeline = graph(
+        node("gate", shape="hexagon"),
+        edge("gate", "ship", label="Go on"),
+        edge("gate", "fix", label="go on"),
+    )
+    outcome = Play(pipeline, "gate", interviewer=Person(["fix"])).run()
+    assert outcome.preferred_label == ""
+    assert outcome.suggested_next_ids == ("fix",)
+    assert outcome.context_updates["human.gate.label"] == "go on"
+
+
+def test_a_parked_question_passes_through() -> None:
+    park = Park(InterviewerParts(input=StringIO(), output=StringIO()))
+    it = Play(gate(timeout="10m"), "gate", interviewer=park)
+    with pytest.raises(Parked) as caught:
+        it.run()
+    assert caught.value.question.id == "gate@1.1"
+    assert it.events.kinds == ["InterviewStarted"]
+
+
+def test_a_cancelled_gate_stops_asking() -> None:
+    async def cancel() -> list[str]:
+        it = play(timeout="10m")
+        task = asyncio.create_task(it.execute())
+        while not person(it).questions:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return it.events.kinds
+
+    assert asyncio.run(cancel()) == ["InterviewStarted"]

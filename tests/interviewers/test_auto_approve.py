@@ -1,0 +1,23 @@
+import asyncio
+
+import pytest
+
+from attractor.engine.seams import Option, Question, QuestionKind
+from attractor.interviewers.auto_approve import AutoApprove
+from tests.interviewers.questions import GATE, Terminal, given, question
+
+
+@pytest.mark.parametrize(
+    ("asked", "value"),
+    [
+        (GATE, "Y"),
+        (question(QuestionKind.MULTIPLE_CHOICE, Option("2", "Second"), Option("1", "First")), "2"),
+        (question(QuestionKind.MULTIPLE_CHOICE), "auto-approved"),
+        (question(QuestionKind.YES_NO), "yes"),
+        (question(QuestionKind.CONFIRMATION), "yes"),
+        (question(QuestionKind.FREEFORM), "auto-approved"),
+    ],
+)
+def test_it_approves_and_signs_with_its_name(asked: Question, value: str) -> None:
+    answer = asyncio.run(AutoApprove(Terminal().parts()).ask(asked))
+    assert answer == given(value, "auto_approve")
