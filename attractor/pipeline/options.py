@@ -1,0 +1,70 @@
+"""What a run was asked to be: chosen once at its start, kept in its manifest, used on resume."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.engine.fields import Fields
+
+
+class WorkspaceKind(StrEnum):
+    """What tree a run works on."""
+
+    ISOLATED = "isolated"
+    IN_PLACE = "in-place"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Everything a person may choose for a run."""
+
+    file: Path
+    goal: str = ""
+    backend: str = "agent"
+    model: str = ""
+    provider: str = ""
+    workspace: WorkspaceKind = WorkspaceKind.ISOLATED
+    sandbox: str = "auto"
+    interviewer: str = "console"
+    answers: Sequence[str] = ()
+    outcomes: JsonObject | None = None
+    suite: str = ""
+    profile: str = ""
+
+    def to_record(self) -> dict[str, Json]:
+        """Return them as they stand in the manifest; suite and profile are pinned there anyway."""
+        return {
+            "file": str(self.file),
+            "goal": self.goal,
+            "backend": self.backend,
+            "model": self.model,
+            "provider": self.provider,
+            "workspace": self.workspace.value,
+            "sandbox": self.sandbox,
+            "interviewer": self.interviewer,
+            "answers": list(self.answers),
+            "outcomes": dict(self.outcomes) if self.outcomes is not None else None,
+        }
+
+
+def options_from_record(record: JsonObject, *, suite: str, profile: str) -> RunOptions:
+    """Read the options back from a manifest."""
+    fields = Fields(record, "manifest: options")
+    outcomes = record.get("outcomes")
+    return RunOptions(
+        file=Path(fields.text("file")),
+        goal=fields.text("goal"),
+        backend=fields.text("backend"),
+        model=fields.text("model"),
+        provider=fields.text("provider"),
+        workspace=WorkspaceKind(fields.text("workspace")),
+        sandbox=fields.text("sandbox"),
+        interviewer=fields.text("interviewer"),
+        answers=fields.texts("answers"),
+        outcomes=outcomes if isinstance(outcomes, dict) else None,
+        suite=suite,
+        profile=profile,
+    )

@@ -1,0 +1,85 @@
+"""Builds what a run is made of, each part by the name the options give it."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from attractor.backends.agent_parts import AgentParts
+from attractor.backends.parts import BackendParts
+from attractor.backends.registry import backend_registry
+from attractor.backends.simulated_outcomes import NO_OUTCOMES, read_outcomes
+from attractor.base.errors import UsageError
+from attractor.engine.answers import AnsweredFirst
+from attractor.engine.open_run import OpenRun
+from attractor.engine.seams import Answer, AnswerKind, Backend, Handler, Interviewer, Parts
+from attractor.environments.choose import Choice, choose_environment
+from attractor.handlers.registry import handler_registry
+from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.registry import interviewer_registry
+from attractor.language.graph import Graph
+from attractor.llm.client import Client
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.world import World
+
+PROJECT_PROMPTS = Path("agents") / "_profiles"
+
+
+async def build_handlers(
+    graph: Graph, options: RunOptions, world: World, stack: AsyncExitStack, *, run: OpenRun
+) -> Mapping[str, Handler]:
+    """Build the handler of every type the graph uses; what they hold open ends with the stack."""
+    backend = await _backend(graph, options, world, stack)
+    interviewer = _interviewer(options, world, answered=len(run.state.answers))
+    # What was answered into the run's inbox is not asked again.
+    parts = Parts(backend, AnsweredFirst(interviewer, run.answer_to))
+    registry = handler_registry()
+    used = {node.type for node in graph.nodes.values()} & set(registry)
+    return {name: registry[name](parts) for name in sorted(used)}
+
+
+async def choose_place(options: RunOptions, world: World) -> Choice:
+    """Choose where tools run, and try out what that guards."""
+    world.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home = world.environ.get("HOME", "")
+    hidden = [world.project, world.state_dir, world.runs_dir, *([Path(home)] if home else [])]
+    return await choose_environment(
+        options.sandbox,
+        environ=world.environ,
+        hide=[folder for folder in hidden if folder.exists()],
+        scratch=world.state_dir,
+    )
+
+
+async def _backend(
+    graph: Graph, options: RunOptions, world: World, stack: AsyncExitStack
+) -> Backend:
+    outcomes = NO_OUTCOMES
+    if options.outcomes is not None:
+        outcomes = read_outcomes(dict(options.outcomes), nodes=graph.nodes)
+    parts = BackendParts(simulate=outcomes)
+    if options.backend == "agent":
+        client = await stack.enter_async_context(Client.from_env(world.environ))
+        parts = BackendParts(simulate=outcomes, agent=_agent_parts(client, options, world))
+    elif options.outcomes is not None and options.backend != "simulate":
+        raise UsageError("outcomes are for the backend simulate", hint="add --backend simulate")
+    return backend_registry()[options.backend](parts)
+
+
+def _agent_parts(client: Client, options: RunOptions, world: World) -> AgentParts | None:
+    if not client.providers:
+        return None
+    return AgentParts(
+        client=client,
+        model=options.model,
+        provider=options.provider,
+        clock=world.clock,
+        prompt_folders=(world.project / PROJECT_PROMPTS,),
+    )
+
+
+def _interviewer(options: RunOptions, world: World, *, answered: int) -> Interviewer:
+    """Build who asks people; answers that were given before a crash are not given again."""
+    left = options.answers[answered:]
+    answers = [Answer(AnswerKind.GIVEN, value=value, by="answers") for value in left]
+    parts = InterviewerParts(input=world.input, output=world.output, answers=answers)
+    return interviewer_registry()[options.interviewer](parts)

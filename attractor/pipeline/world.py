@@ -1,0 +1,41 @@
+"""The outside world as one run sees it: read once by the command line, and handed down."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from attractor.base.clock import Clock
+from attractor.base.events import Event
+
+Watch = Callable[[Event], None]
+
+
+def unwatched(event: Event) -> None:
+    """Take no notice of an event."""
+
+
+def untold(sentence: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Where a run finds its project, its variables, the time, and people."""
+
+    project: Path
+    state_dir: Path
+    runs_dir: Path
+    environ: Mapping[str, str]
+    clock: Clock
+    randomness: Callable[[int], bytes]
+    input: TextIO
+    output: TextIO
+    version: str
+    watch: Watch = unwatched
+    tell: Callable[[str], None] = untold
+
+    @property
+    def search_path(self) -> str:
+        """Where programs are looked for."""
+        return self.environ.get("PATH", "")

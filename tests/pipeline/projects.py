@@ -1,0 +1,61 @@
+"""Makes projects in git repositories, and worlds to run their pipelines in."""
+
+import io
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from attractor.base.clock import SystemClock
+from attractor.base.events import Event
+from attractor.pipeline.world import World
+
+LINEAR = """
+digraph linear {
+    graph [goal="Say hello"]
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    plan  [prompt="Plan: $goal"]
+    make  [shape=parallelogram, tool_command="echo made > made.txt"]
+    start -> plan -> make -> exit
+}
+"""
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ["-c", "user.name=T", "-c", "user.email=t@localhost"]
+    command = ["git", *identity, *words]
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=30, check=True
+    )
+    return result.stdout
+
+
+def make_project(folder: Path, pipeline: str = LINEAR, **files: str) -> Path:
+    """Make a repository with one commit: a pipeline, and what is given."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    for name, text in {"pipeline.dot": pipeline, "readme.txt": "hello\n", **files}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "Begin")
+    return folder
+
+
+def make_world(
+    project: Path, *, watch: Callable[[Event], None] = lambda event: None, **environ: str
+) -> World:
+    """Make a world around a project; its state lies beside it."""
+    return World(
+        project=project,
+        state_dir=project.parent / "state",
+        runs_dir=project / "runs",
+        environ={"PATH": os.environ["PATH"], "HOME": str(project.parent), **environ},
+        clock=SystemClock(),
+        randomness=os.urandom,
+        input=io.StringIO(),
+        output=io.StringIO(),
+        version="0",
+        watch=watch,
+    )
