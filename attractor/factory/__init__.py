@@ -1,0 +1,1 @@
+"""How a run is judged and promoted: profiles, suites, the gate, decisions and their ledger."""

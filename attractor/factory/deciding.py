@@ -1,0 +1,113 @@
+"""Records a person's decision about a run: all or nothing, and only when the gate allows it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from attractor.base.canonical import Json, canonical_json
+from attractor.base.errors import NoGo
+from attractor.base.journal import Journal
+from attractor.engine.open_run import OpenRun
+from attractor.engine.status import APPROVED, AWAITING_DECISION, REJECTED
+from attractor.factory.errors import AlreadyDecided, NotDecidable, RationaleTooShort
+from attractor.factory.evaluating import GATE_EVALUATED, Evaluator
+from attractor.factory.gate import GateReport, gate
+from attractor.factory.ledger import Entry
+
+DECIDED = "decided"
+SHORTEST_RATIONALE = 10
+
+
+class Verdict(StrEnum):
+    """What a person decided."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who decided what, how they proved who they are, and why."""
+
+    verdict: Verdict
+    by: str
+    proof: str
+    rationale: str
+
+
+def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
+    """Judge the run afresh and record the decision; an approval needs the gate's go."""
+    if len(decision.rationale.strip()) < SHORTEST_RATIONALE:
+        raise RationaleTooShort()
+    _settle(run, evaluator)
+    if run.state.standing != AWAITING_DECISION:
+        raise NotDecidable(
+            f"{run.manifest.run_id} is {run.state.standing}, not waiting for a decision",
+            hint="a run is decided on after its evaluation",
+        )
+    report = gate(evaluator.judged(run))
+    if decision.verdict is Verdict.APPROVED and not report.go:
+        _refuse(run, report)
+    record = _record(run, decision, report)
+    entry = evaluator.ledger.append(DECIDED, run.manifest.run_id, record, now=run.clock.now())
+    _keep_in_run(run.directory.root, entry)
+    _set_status(run, entry)
+    return entry
+
+
+def decision_of(evaluator: Evaluator, run_id: str) -> Entry | None:
+    """Return the decision about a run, when there is one."""
+    decisions = (one for one in evaluator.ledger.entries(run_id) if one.kind == DECIDED)
+    return next(decisions, None)
+
+
+def _settle(run: OpenRun, evaluator: Evaluator) -> None:
+    """Refuse a second decision; the first one counts also when its process died right after it."""
+    entry = decision_of(evaluator, run.manifest.run_id)
+    if entry is None:
+        return
+    if run.state.standing == AWAITING_DECISION:
+        _set_status(run, entry)
+    raise AlreadyDecided(f"{run.manifest.run_id} is {entry.data['verdict']} already")
+
+
+def _refuse(run: OpenRun, report: GateReport) -> None:
+    run.emit(GATE_EVALUATED, {"refused": "approval", **report.to_record()}, sync=True)
+    words = "; ".join(f"{one.rule}: {one.words}" for one in report.reasons)
+    raise NoGo(f"the gate says no-go: {words}", hint="reject it, or mend the run and try again")
+
+
+def _record(run: OpenRun, decision: Decision, report: GateReport) -> dict[str, Json]:
+    manifest = run.manifest
+    return {
+        "verdict": decision.verdict.value,
+        "by": decision.by,
+        "proof": decision.proof,
+        "rationale": decision.rationale.strip(),
+        "tree": run.progress.tree,
+        "base_commit": manifest.base.commit,
+        "pipeline_hash": manifest.content_hash,
+        "suite": manifest.suite,
+        "profile": manifest.profile,
+        "gate": report.to_record(),
+        "journal_head": run.events.head.hash,
+    }
+
+
+def _keep_in_run(root: Path, entry: Entry) -> None:
+    """Keep the decision in the run's own folder too, for whoever reads only that."""
+    line: dict[str, Json] = {
+        "run_id": entry.run_id,
+        "time": entry.time,
+        "data": dict(entry.data),
+        "ledger": {"seq": entry.head.seq, "hash": entry.head.hash},
+    }
+    with Journal.open(root / "decisions.jsonl") as journal:
+        journal.append(canonical_json(line))
+
+
+def _set_status(run: OpenRun, entry: Entry) -> None:
+    verdict = str(entry.data["verdict"])
+    run.emit("DecisionRecorded", {"verdict": verdict, "ledger_seq": entry.head.seq}, sync=True)
+    standing = APPROVED if verdict == Verdict.APPROVED else REJECTED
+    run.change_status(standing, str(entry.data["rationale"]))

@@ -1,0 +1,133 @@
+"""Says go or no-go: a pure function of what was evaluated and what was asked for.
+
+Nothing here reads a clock, a file or a stored verdict: everything it judges by is handed in, so
+that whoever has the same records comes to the same answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from attractor.base.canonical import Json
+from attractor.environments.environment import Promises
+from attractor.factory.profile import Profile
+from attractor.scenarios.satisfaction import BOUND_SENTENCE, Tally, lower_bound, satisfaction
+from attractor.scenarios.suite import Suite
+from attractor.scenarios.trial import TrialResult, tally
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One evaluation: what was tried, by which suite, and how each trial ended."""
+
+    tree: str
+    suite_seal: str
+    promises: Promises
+    results: tuple[TrialResult, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the gate judges by: the run's pinned hashes, its suite and its evaluations."""
+
+    tree: str
+    suite: Suite | None
+    suite_seal: str
+    evaluations: tuple[Evaluated, ...]
+    profile: Profile
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One rule that says no, in words that give no holdout away."""
+
+    rule: str
+    words: str
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """The gate's answer, and what it rests on."""
+
+    go: bool
+    reasons: tuple[Reason, ...]
+    played: int
+    satisfied: int
+    satisfaction: Fraction
+    bound: float
+    flaky: int = 0
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it as it stands in a report, an event and a decision."""
+        return {
+            "go": self.go,
+            "reasons": [{"rule": one.rule, "words": one.words} for one in self.reasons],
+            "played": self.played,
+            "satisfied": self.satisfied,
+            "satisfaction": f"{self.satisfaction}",
+            "lower_bound": self.bound,
+            "bound_means": BOUND_SENTENCE,
+            "flaky": self.flaky,
+        }
+
+
+def gate(judged: Judged) -> GateReport:
+    """Judge a run: go only when no rule says no."""
+    if judged.suite is None:
+        reason = Reason("no_suite", "the run has no suite, so nothing speaks for it")
+        return GateReport(False, (reason,), 0, 0, Fraction(0), 0.0)
+    tallies = _pooled(judged, judged.suite)
+    played, satisfied = sum(one.played for one in tallies), sum(one.satisfied for one in tallies)
+    settings = judged.suite.settings.gate
+    share = satisfaction(tallies)
+    bound = lower_bound(satisfied, played, confidence=settings.confidence) if played else 0.0
+    reasons = (
+        *_hash_mismatch(judged),
+        *_unresolved(tallies),
+        *_too_little("satisfaction", share, settings.min_satisfaction),
+        *_too_little("lower_bound", bound, settings.min_lower_bound),
+        *_isolation(judged),
+    )
+    flaky = sum(one.is_flaky for one in tallies)
+    return GateReport(not reasons, reasons, played, satisfied, share, bound, flaky)
+
+
+def _pooled(judged: Judged, suite: Suite) -> list[Tally]:
+    """Count the trials of all evaluations of this tree together: a second one replaces none."""
+    results = [
+        result for one in judged.evaluations if one.tree == judged.tree for result in one.results
+    ]
+    return tally(suite.of_split("holdout"), results)
+
+
+def _hash_mismatch(judged: Judged) -> Sequence[Reason]:
+    trees = {one.tree for one in judged.evaluations} - {judged.tree}
+    seals = {one.suite_seal for one in judged.evaluations} - {judged.suite_seal}
+    if trees or seals:
+        what = " and ".join(["another tree"] * bool(trees) + ["another suite"] * bool(seals))
+        return [Reason("hash_mismatch", f"an evaluation is of {what} than the run's")]
+    return []
+
+
+def _unresolved(tallies: Sequence[Tally]) -> Sequence[Reason]:
+    failed = sum(not one.passed for one in tallies)
+    if not failed:
+        return []
+    return [Reason("unresolved_failure", f"{failed} of {len(tallies)} held-out scenarios failed")]
+
+
+def _too_little(rule: str, value: Fraction | float, wanted: Fraction | float) -> Sequence[Reason]:
+    if value >= wanted:
+        return []
+    words = f"{float(value):.3f} is less than the {float(wanted):.3f} the suite asks for"
+    return [Reason(rule, words)]
+
+
+def _isolation(judged: Judged) -> Sequence[Reason]:
+    verified = judged.evaluations and all(
+        one.promises.guards_holdouts for one in judged.evaluations
+    )
+    if verified or judged.profile.allow_unverified_isolation:
+        return []
+    words = "it was not proved that agents and candidate could not see the holdouts"
+    return [Reason("isolation_unverified", words)]

@@ -1,0 +1,70 @@
+"""Starts runs and goes on with them: pins what they are judged by, walks, evaluates."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.base.errors import UsageError
+from attractor.engine.open_run import OpenRun, open_run
+from attractor.engine.results import RunResult
+from attractor.engine.secrets import Redactor
+from attractor.factory.evaluating import Evaluator
+from attractor.factory.ledger import Ledger
+from attractor.factory.pinned import Stores
+from attractor.factory.profiles import ProfileStore
+from attractor.factory.promoting import CandidateTree, Promotion, promote
+from attractor.factory.suites import SuiteStore
+from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
+from attractor.pipeline.running import rest, resume, start
+from attractor.pipeline.world import World
+from attractor.workspaces.repository import open_repository
+from attractor.workspaces.stores import open_store
+
+
+def evaluator_of(state_dir: Path) -> Evaluator:
+    """Return what evaluates the runs of a state folder."""
+    stores = Stores(SuiteStore(state_dir), ProfileStore(state_dir))
+    return Evaluator(stores, Ledger(state_dir), state_dir / "trials")
+
+
+async def launch(
+    options: RunOptions, world: World, *, root: Path | None = None, evaluate: bool = True
+) -> RunResult:
+    """Start a run: what judges it is pinned before its first stage."""
+    evaluator = evaluator_of(world.state_dir)
+    stores = evaluator.stores
+    pinned = replace(
+        options,
+        suite=stores.pin_suite(options.suite),
+        profile=stores.pin_profile(options.profile),
+    )
+    return await start(pinned, world, root=root, finish=evaluator.finish if evaluate else rest)
+
+
+async def go_on(root: Path, world: World, *, evaluate: bool = True) -> RunResult:
+    """Go on with a run that stopped, its evaluation included."""
+    finish = evaluator_of(world.state_dir).finish if evaluate else rest
+    return await resume(root, world, finish=finish)
+
+
+def hold(root: Path, world: World) -> OpenRun:
+    """Take a run in hand to decide on it or promote it."""
+    return open_run(root, clock=world.clock, redactor=Redactor.of_environment(world.environ))
+
+
+async def promote_run(root: Path, world: World, *, branch: str) -> Promotion:
+    """Give the result of an approved run to a branch of the project."""
+    with hold(root, world) as run:
+        options = options_from_record(
+            run.manifest.options, suite=run.manifest.suite, profile=run.manifest.profile
+        )
+        if options.workspace is not WorkspaceKind.ISOLATED:
+            raise UsageError(
+                "only a run with an isolated workspace can be promoted",
+                hint="run it with --workspace isolated, in a git repository",
+            )
+        repository = await open_repository(world.project, search_path=world.search_path)
+        store, record = open_store(
+            world.state_dir, run.manifest.run_id, search_path=world.search_path
+        )
+        tree = CandidateTree(store, record.base, record.left_out)
+        return await promote(run, evaluator_of(world.state_dir), repository, tree, branch=branch)

@@ -1,0 +1,62 @@
+"""The profiles of a state folder: every change is a new revision, and runs keep theirs."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from attractor.base.atomic_files import write_whole
+from attractor.base.errors import UnknownName
+from attractor.base.locks import FileLock
+from attractor.factory.errors import InvalidProfile
+from attractor.factory.profile import Profile
+
+PATIENCE_S = 10.0
+
+
+class ProfileStore:
+    """Every profile of one state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self._folder = state / "profiles"
+        self._lock = FileLock(self._folder / "profiles.lock")
+
+    def create(self, name: str, *, allow_unverified_isolation: bool = False) -> Profile:
+        """Keep the first revision of a profile."""
+        profile = _valid(name, allow_unverified_isolation)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock.acquire(wait=PATIENCE_S, purpose="attractor profile create"):
+            if name in self.names():
+                raise InvalidProfile(
+                    f"there is a profile {name!r} already", hint="take another name"
+                )
+            (self._folder / name).mkdir(mode=0o700, exist_ok=True)
+            write_whole(self._file(profile), profile.model_dump_json(indent=2))
+        return profile
+
+    def names(self) -> list[str]:
+        """Return the names of all profiles."""
+        return sorted(one.parent.name for one in self._folder.glob("*/1.json"))
+
+    def find(self, reference: str) -> Profile:
+        """Return the revision that `NAME` (the latest) or `NAME@REVISION` stands for."""
+        name, _, number = reference.partition("@")
+        if name not in self.names():
+            raise UnknownName("profile", name, self.names())
+        revisions = {file.stem: file for file in (self._folder / name).glob("*.json")}
+        if number and number not in revisions:
+            raise UnknownName(f"revision of profile {name}", number, revisions)
+        chosen = number or max(revisions, key=int)
+        return Profile.model_validate_json(revisions[chosen].read_bytes())
+
+    def _file(self, profile: Profile) -> Path:
+        return self._folder / profile.name / f"{profile.revision}.json"
+
+
+def _valid(name: str, allow_unverified_isolation: bool) -> Profile:
+    try:
+        return Profile(name=name, allow_unverified_isolation=allow_unverified_isolation)
+    except ValidationError as error:
+        raise InvalidProfile(
+            f"{name!r} is no name for a profile",
+            hint="use lower-case letters, digits, - and _",
+        ) from error

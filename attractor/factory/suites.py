@@ -1,0 +1,110 @@
+"""The registered suites of a state folder: versions 1, 2, 3... of a name, each a sealed copy."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from attractor.base.atomic_files import write_whole
+from attractor.base.errors import UnknownName
+from attractor.base.locks import FileLock
+from attractor.scenarios.errors import InvalidSuite
+from attractor.scenarios.reading import read_suite
+from attractor.scenarios.satisfaction import failures_tolerated, trials_needed
+from attractor.scenarios.sealing import SealedSuite, open_sealed, seal_suite
+from attractor.scenarios.suite import Suite
+
+PATIENCE_S = 10.0
+
+
+class SuiteVersion(BaseModel):
+    """One registered version: immutable, and what runs pin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: int
+    seal: str
+    registered: datetime
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What registering came to."""
+
+    version: SuiteVersion
+    is_new: bool
+    trials: int
+    failures_tolerated: int
+
+
+class SuiteStore:
+    """Every registered suite of one state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self._folder = state / "suites"
+        self._sealed = self._folder / "sealed"
+        self._lock = FileLock(self._folder / "suites.lock")
+
+    def register(self, folder: Path, *, now: datetime) -> Registered:
+        """Seal a suite as a new version; the content of the latest one again changes nothing."""
+        suite = read_suite(folder)
+        trials, tolerated = _feasible(suite)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock.acquire(wait=PATIENCE_S, purpose="attractor suite register"):
+            sealed = seal_suite(folder, self._sealed)
+            versions = self.versions(suite.settings.name)
+            if versions and versions[-1].seal == sealed.seal:
+                return Registered(versions[-1], False, trials, tolerated)
+            version = SuiteVersion(
+                name=suite.settings.name,
+                version=len(versions) + 1,
+                seal=sealed.seal,
+                registered=now,
+            )
+            self._write(version)
+        return Registered(version, True, trials, tolerated)
+
+    def versions(self, name: str) -> list[SuiteVersion]:
+        """Return the versions of a suite, oldest first."""
+        files = sorted((self._folder / name).glob("*.json"), key=lambda file: int(file.stem))
+        return [SuiteVersion.model_validate_json(file.read_bytes()) for file in files]
+
+    def names(self) -> list[str]:
+        """Return the names of all suites."""
+        return sorted(one.parent.name for one in self._folder.glob("*/1.json"))
+
+    def find(self, reference: str) -> SuiteVersion:
+        """Return the version that `NAME` (the latest) or `NAME@VERSION` stands for."""
+        name, _, number = reference.partition("@")
+        versions = self.versions(name) if name in self.names() else []
+        if not versions:
+            raise UnknownName("suite", name, self.names())
+        chosen = {str(one.version): one for one in versions}
+        if number and number not in chosen:
+            raise UnknownName(f"version of suite {name}", number, chosen)
+        return chosen[number] if number else versions[-1]
+
+    def open(self, version: SuiteVersion) -> SealedSuite:
+        """Read the sealed copy of a version, verified against its hash."""
+        return open_sealed(self._sealed, version.seal)
+
+    def _write(self, version: SuiteVersion) -> None:
+        folder = self._folder / version.name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        write_whole(folder / f"{version.version}.json", version.model_dump_json(indent=2))
+
+
+def _feasible(suite: Suite) -> tuple[int, int]:
+    """Return how many trials of holdouts there are and how many may fail, or refuse the suite."""
+    gate = suite.settings.gate
+    trials = suite.settings.trials.n * len(suite.of_split("holdout"))
+    tolerated = failures_tolerated(trials, gate.min_lower_bound, confidence=gate.confidence)
+    if tolerated < 0:
+        needed = trials_needed(gate.min_lower_bound, confidence=gate.confidence)
+        raise InvalidSuite(
+            f"{trials} trials can never reach the lower bound of {gate.min_lower_bound}",
+            hint=f"it takes {needed}, all satisfied: raise trials.n, or ask for less",
+        )
+    return trials, tolerated

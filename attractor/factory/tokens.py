@@ -1,0 +1,76 @@
+"""Tokens that prove who decides when no person sits at a terminal.
+
+A token is shown once. What is kept is its hash, so that nobody who reads the file can use it.
+"""
+
+import hmac
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from attractor.base.atomic_files import write_whole
+from attractor.base.canonical import content_hash
+from attractor.factory.errors import InvalidToken
+
+TOKENS_FILE = "tokens.json"
+OWNER_ONLY = 0o600
+SCOPES = ("decide",)
+
+
+class KeptToken(BaseModel):
+    """What is kept of a token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    scope: str
+    digest: str
+
+
+_KEPT = TypeAdapter(tuple[KeptToken, ...])
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of one state folder."""
+
+    folder: Path
+
+    def create(self, name: str, scope: str, secret: str) -> KeptToken:
+        """Keep a new token's hash; the caller shows the secret once."""
+        if scope not in SCOPES:
+            raise InvalidToken(f"unknown scope {scope!r}", hint=f"scopes: {', '.join(SCOPES)}")
+        if any(one.name == name for one in self.list()):
+            raise InvalidToken(f"there is a token {name!r} already", hint="take another name")
+        token = KeptToken(name=name, scope=scope, digest=_digest(secret))
+        self._write((*self.list(), token))
+        return token
+
+    def list(self) -> tuple[KeptToken, ...]:
+        """Return what is kept of every token."""
+        file = self.folder / TOKENS_FILE
+        return _KEPT.validate_json(file.read_bytes()) if file.exists() else ()
+
+    def revoke(self, name: str) -> None:
+        """Forget a token, which opens nothing afterwards."""
+        left = tuple(one for one in self.list() if one.name != name)
+        if len(left) == len(self.list()):
+            raise InvalidToken(f"there is no token {name!r}", hint="see 'attractor token list'")
+        self._write(left)
+
+    def holder(self, secret: str, scope: str) -> str:
+        """Return the name of the token a secret belongs to, or refuse it."""
+        digest = _digest(secret)
+        for one in self.list():
+            if hmac.compare_digest(one.digest, digest) and one.scope == scope:
+                return one.name
+        raise InvalidToken(f"no token of the scope {scope!r} is this one")
+
+    def _write(self, tokens: tuple[KeptToken, ...]) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(self.folder / TOKENS_FILE, _KEPT.dump_json(tokens), mode=OWNER_ONLY)
+
+
+def _digest(secret: str) -> str:
+    return content_hash(secret.encode())

@@ -1,0 +1,44 @@
+"""A file that the candidate left in its folder."""
+
+from pydantic import model_validator
+
+from attractor.base.errors import AttractorError
+from attractor.scenarios.expectations import TextExpectation
+from attractor.scenarios.observed import CheckResult, Observed, judged
+
+
+class FileCheck(TextExpectation):
+    """Holds when a file is there, or is not, and what it holds is as demanded."""
+
+    path: str
+    exists: bool = True
+
+    @model_validator(mode="after")
+    def _does_not_contradict_itself(self) -> "FileCheck":
+        if not self.exists and self.demands:
+            raise ValueError("a file that must not exist can hold nothing")
+        return self
+
+    async def judge(self, observed: Observed) -> CheckResult:
+        """Look for the file and read it."""
+        found = await observed.environment.file_exists(self.path)
+        if found != self.exists:
+            reason = f"{self.path} is {'there' if found else 'missing'}"
+            return judged("file", passed=False, reason=reason, evidence=reason)
+        if not self.demands:
+            reason = f"{self.path} is {'there' if found else 'not there'}, as demanded"
+            return judged("file", passed=True, reason=reason, evidence=reason)
+        return await self._judge_content(observed)
+
+    async def _judge_content(self, observed: Observed) -> CheckResult:
+        try:
+            text = await observed.environment.read_file(self.path)
+        except AttractorError as error:
+            reason = f"{self.path} can't be read: {error}"
+            return judged("file", passed=False, reason=reason, evidence=reason)
+        lack = self.shortcoming(text)
+        reason = f"{self.path} {lack or 'is as demanded'}"
+        return judged("file", passed=not lack, reason=reason, evidence=text)
+
+
+part = FileCheck

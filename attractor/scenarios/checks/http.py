@@ -1,0 +1,27 @@
+"""The answer to an HTTP request."""
+
+from attractor.scenarios.expectations import TextExpectation
+from attractor.scenarios.observed import CheckResult, Observed, StepRecord, judged, step_record
+
+
+class HttpCheck(TextExpectation):
+    """Holds when the answer has a status, 200 unless another is written, and a body as demanded."""
+
+    step: str
+    status: int = 200
+
+    async def judge(self, observed: Observed) -> CheckResult:
+        """Compare status and body."""
+        record = step_record(observed, "http", self.step)
+        if not isinstance(record, StepRecord):
+            return record
+        evidence = f"{record.http_status}\n{record.body}"
+        if record.http_status != self.status:
+            reason = f"step {self.step} was answered with {record.http_status}, not {self.status}"
+            return judged("http", passed=False, reason=reason, evidence=evidence)
+        lack = self.shortcoming(record.body)
+        reason = f"the answer to step {self.step} {lack or 'is as demanded'}"
+        return judged("http", passed=not lack, reason=reason, evidence=evidence)
+
+
+part = HttpCheck

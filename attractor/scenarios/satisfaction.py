@@ -1,0 +1,89 @@
+"""How much of a suite a candidate satisfies, in exact fractions, and how sure that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import exp, lgamma, log, log1p
+
+BOUND_SENTENCE = (
+    "The bound says how sure we are about these scenarios; it says nothing about others."
+)
+_HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The trials of one scenario: how many were played and satisfied, and what it weighs."""
+
+    scenario: str
+    played: int
+    satisfied: int
+    weight: Fraction = Fraction(1)
+    min_pass_rate: Fraction = Fraction(1)
+
+    @property
+    def passed(self) -> bool:
+        """Whether enough of its trials satisfied it."""
+        return self.played > 0 and Fraction(self.satisfied, self.played) >= self.min_pass_rate
+
+    @property
+    def is_flaky(self) -> bool:
+        """Whether some of its trials satisfied it and others did not."""
+        return 0 < self.satisfied < self.played
+
+
+def satisfaction(tallies: Sequence[Tally]) -> Fraction:
+    """Return the weighted share of satisfied trials; nothing played satisfies nothing."""
+    total = sum((tally.weight * tally.played for tally in tallies), Fraction(0))
+    if not total:
+        return Fraction(0)
+    return sum((tally.weight * tally.satisfied for tally in tallies), Fraction(0)) / total
+
+
+def lower_bound(satisfied: int, played: int, *, confidence: float = 0.95) -> float:
+    """Return the one-sided Clopper-Pearson bound: the true share is above it, this surely.
+
+    It is the share at which as many satisfied trials or more are as unlikely as the confidence
+    leaves room for. It is rounded down, never up.
+    """
+    if satisfied == 0:
+        return 0.0
+    low, high = Fraction(0), Fraction(satisfied, played)
+    unlikely = 1 - confidence
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if _at_least(satisfied, played, float(middle)) > unlikely:
+            high = middle
+        else:
+            low = middle
+    return float(low)
+
+
+def trials_needed(bound: float, *, confidence: float = 0.95) -> int:
+    """Return how many trials, all satisfied, reach a lower bound."""
+    needed = 1
+    while lower_bound(needed, needed, confidence=confidence) < bound:
+        needed += 1
+    return needed
+
+
+def failures_tolerated(played: int, bound: float, *, confidence: float = 0.95) -> int:
+    """Return how many of the trials may fail while the bound still holds; -1 when none may."""
+    tolerated = -1
+    while tolerated < played and (
+        lower_bound(played - tolerated - 1, played, confidence=confidence) >= bound
+    ):
+        tolerated += 1
+    return tolerated
+
+
+def _at_least(satisfied: int, played: int, share: float) -> float:
+    """Return how likely so many satisfied trials or more are, at a true share."""
+    return sum(_exactly(k, played, share) for k in range(satisfied, played + 1))
+
+
+def _exactly(k: int, n: int, share: float) -> float:
+    # By logarithms: the number of ways is too large for a float with a thousand trials.
+    ways = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+    missed = (n - k) * log1p(-share) if k < n else 0.0
+    return exp(ways + k * log(share) + missed)

@@ -1,0 +1,137 @@
+"""A suite as people write it: scenarios with steps and checks, and what the gate asks of them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from attractor.base.durations import parse_duration
+from attractor.base.errors import InvalidDuration
+
+
+def _as_duration(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("a duration is a text such as 30s")
+    try:
+        return parse_duration(value)
+    except InvalidDuration as error:
+        raise ValueError(f"{error.message}; {error.hint}") from error
+
+
+def _as_fraction(value: object) -> object:
+    # By way of its text: 0.9 as a float is a little more than nine tenths.
+    return Fraction(str(value)) if isinstance(value, int | float | str) else value
+
+
+Exact = Annotated[Fraction, BeforeValidator(_as_fraction)]
+Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+class Written(BaseModel):
+    """Something people write: it takes no key it does not know and can't be changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrialSettings(Written):
+    """How often each scenario is played, and with what patience."""
+
+    n: int = Field(default=1, ge=1)
+    timeout: Duration = timedelta(seconds=60)
+    infra_retries: int = Field(default=1, ge=0)
+
+
+class GateSettings(Written):
+    """What the gate asks for before it says go."""
+
+    min_satisfaction: Exact = Field(default=Fraction(1), ge=0, le=1)
+    min_lower_bound: float = Field(default=0.0, ge=0, lt=1)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+
+
+class CommandStep(Written):
+    """A shell command, run to its end in the candidate's folder."""
+
+    name: Name
+    run: str
+    timeout: Duration | None = None
+
+
+class ServiceStep(Written):
+    """A command that goes on in the background until a port of it answers."""
+
+    name: Name
+    service: str
+    port: int = Field(ge=1, le=65535)
+    ready: Duration = timedelta(seconds=10)
+
+
+class RequestStep(Written):
+    """An HTTP request to a port inside."""
+
+    name: Name
+    port: int = Field(ge=1, le=65535)
+    path: str = "/"
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] = "GET"
+    body: str = ""
+    timeout: Duration | None = None
+
+
+Step = CommandStep | ServiceStep | RequestStep
+
+
+class CheckSpec(Written):
+    """One check: its kind is a file in `checks/`; the other keys are that kind's own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything written but the kind."""
+        return dict(self.model_extra or {})
+
+
+class Scenario(Written):
+    """A story of what somebody does and what must then be true."""
+
+    id: Name
+    title: str
+    story: str
+    split: Literal["train", "holdout"] = "holdout"
+    weight: Exact = Field(default=Fraction(1), gt=0)
+    min_pass_rate: Exact = Field(default=Fraction(1), gt=0, le=1)
+    setup: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = Field(min_length=1)
+    checks: tuple[CheckSpec, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_are_apart(self) -> "Scenario":
+        names = [step.name for step in self.steps]
+        if len(names) != len(set(names)):
+            raise ValueError("two steps have the same name")
+        return self
+
+
+class SuiteSettings(Written):
+    """What stands in `suite.toml`."""
+
+    name: Name
+    pipeline: str
+    trials: TrialSettings = TrialSettings()
+    gate: GateSettings = GateSettings()
+
+
+class Suite(Written):
+    """A whole suite."""
+
+    settings: SuiteSettings
+    scenarios: tuple[Scenario, ...]
+
+    def of_split(self, split: str) -> Sequence[Scenario]:
+        """Return the scenarios of one split, in the order of their ids."""
+        return [one for one in self.scenarios if one.split == split]

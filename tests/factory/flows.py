@@ -1,0 +1,73 @@
+"""Runs with a suite, from their start to where a person decides."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.engine.results import RunResult
+from attractor.factory.deciding import Decision, Verdict, decide
+from attractor.factory.evaluating import Evaluator
+from attractor.factory.launch import evaluator_of, hold, launch, promote_run
+from attractor.factory.ledger import Entry
+from attractor.factory.promoting import Promotion
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.world import World
+from tests.pipeline.projects import make_project, make_world
+from tests.scenarios.suites import write_suite
+
+HOLDOUT = """
+id = "made"
+title = "It is made"
+story = "Ann looks into the file."
+
+[[steps]]
+name = "look"
+run = "cat made.txt"
+
+[[checks]]
+kind = "stdout"
+step = "look"
+equals = "{wanted}"
+"""
+REASON = "The file says what it should."
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One project with a registered suite, and what happens to its run."""
+
+    project: Path
+    world: World
+
+    @property
+    def evaluator(self) -> Evaluator:
+        return evaluator_of(self.world.state_dir)
+
+    def launch(self, *, suite: str = "todo", profile: str = "lenient") -> RunResult:
+        options = RunOptions(
+            file=self.project / "pipeline.dot",
+            backend="simulate",
+            sandbox="none",
+            suite=suite,
+            profile=profile,
+        )
+        return asyncio.run(launch(options, self.world))
+
+    def decide(self, result: RunResult, verdict: Verdict, rationale: str = REASON) -> Entry:
+        with hold(result.directory, self.world) as run:
+            return decide(run, self.evaluator, Decision(verdict, "ann", "token", rationale))
+
+    def promote(self, result: RunResult, branch: str = "main") -> Promotion:
+        return asyncio.run(promote_run(result.directory, self.world, branch=branch))
+
+
+def make_flow(tmp_path: Path, *, wanted: str = "made") -> Flow:
+    """Make a project whose only holdout wants a file to hold a word."""
+    project = make_project(tmp_path / "project", **{"scenarios/todo/secret.txt": "hidden\n"})
+    world = make_world(project)
+    flow = Flow(project, world)
+    suite = write_suite(tmp_path / "suite", made=HOLDOUT.format(wanted=wanted))
+    flow.evaluator.stores.suites.register(suite, now=world.clock.now())
+    flow.evaluator.stores.profiles.create("lenient", allow_unverified_isolation=True)
+    flow.evaluator.stores.profiles.create("strict")
+    return flow

@@ -1,0 +1,80 @@
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import Broken, ChainBroken, ExitCode
+from attractor.factory.ledger import Ledger
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def filled(folder: Path) -> Ledger:
+    ledger = Ledger(folder)
+    for number in range(3):
+        ledger.append("evaluated", f"run-{number % 2}", {"n": number}, now=NOW)
+    return ledger
+
+
+def test_what_is_appended_is_read_back_by_run(tmp_path: Path) -> None:
+    ledger = filled(tmp_path / "state")
+    assert [entry.data["n"] for entry in ledger.entries()] == [0, 1, 2]
+    assert [entry.data["n"] for entry in ledger.entries("run-0")] == [0, 2]
+    [first, *_] = ledger.entries()
+    assert (first.kind, first.run_id, first.time) == ("evaluated", "run-0", NOW.isoformat())
+
+
+def test_an_empty_ledger_has_no_entries(tmp_path: Path) -> None:
+    assert list(Ledger(tmp_path).entries()) == []
+
+
+def test_a_changed_line_is_found_before_anything_is_added_or_read(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    ledger.file.write_bytes(ledger.file.read_bytes().replace(b'"n":1', b'"n":7'))
+    with pytest.raises(ChainBroken, match="line 2") as caught:
+        ledger.append("decided", "run-0", {}, now=NOW)
+    assert caught.value.exit_code is ExitCode.BROKEN
+    with pytest.raises(ChainBroken, match="line 2"):
+        list(ledger.entries())
+
+
+def test_nobody_without_the_key_can_write_a_line_that_verifies(tmp_path: Path) -> None:
+    ledger, forger = filled(tmp_path / "ours"), filled(tmp_path / "theirs")
+    ledger.file.write_bytes(forger.file.read_bytes())
+    with pytest.raises(ChainBroken, match="line 1"):
+        list(ledger.entries())
+
+
+def test_without_the_key_the_chain_is_checked_and_the_seals_are_not(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    (tmp_path / "ledger.key").unlink()
+    verdict = ledger.verify()
+    assert (verdict.flaw, verdict.unchecked_seals) == (None, 3)
+    with pytest.raises(Broken, match="the key of .* is gone"):
+        ledger.append("decided", "run-0", {}, now=NOW)
+
+
+def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
+    filled(tmp_path / "state")
+    assert stat.S_IMODE((tmp_path / "state" / "ledger.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+
+
+def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from datetime import UTC, datetime;"
+        "from attractor.factory.ledger import Ledger;"
+        "[Ledger(Path(sys.argv[1])).append('evaluated', sys.argv[2], {'n': n},"
+        " now=datetime(2026, 1, 1, tzinfo=UTC)) for n in range(5)]"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, tmp_path, f"run-{number}"])
+        for number in range(4)
+    ]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0, 0]
+    entries = list(Ledger(tmp_path).entries())
+    assert len(entries) == 20
+    assert [one.data["n"] for one in entries if one.run_id == "run-2"] == [0, 1, 2, 3, 4]

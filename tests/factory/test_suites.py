@@ -1,0 +1,66 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UnknownName
+from attractor.factory.suites import SuiteStore
+from attractor.scenarios.errors import InvalidSuite, SuiteChanged
+from tests.scenarios.suites import SUITE, write_suite
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_a_suite_is_registered_once_for_each_content(tmp_path: Path) -> None:
+    store = SuiteStore(tmp_path / "state")
+    folder = write_suite(tmp_path / "suite")
+    first = store.register(folder, now=NOW)
+    assert (first.version.version, first.is_new, first.trials) == (1, True, 1)
+    again = store.register(folder, now=NOW)
+    assert (again.version, again.is_new) == (first.version, False)
+    write_suite(folder, suite=SUITE + "[trials]\nn = 3\n")
+    second = store.register(folder, now=NOW)
+    assert (second.version.version, second.is_new, second.trials) == (2, True, 3)
+    assert [one.version for one in store.versions("todo")] == [1, 2]
+
+
+def test_a_version_is_found_by_name_and_number(tmp_path: Path) -> None:
+    store = SuiteStore(tmp_path / "state")
+    folder = write_suite(tmp_path / "suite")
+    first = store.register(folder, now=NOW).version
+    write_suite(folder, suite=SUITE + "[trials]\nn = 3\n")
+    second = store.register(folder, now=NOW).version
+    assert (store.find("todo"), store.find("todo@1")) == (second, first)
+    assert store.open(first).suite.settings.trials.n == 1
+    with pytest.raises(UnknownName, match="unknown suite 'tudo'") as caught:
+        store.find("tudo")
+    assert caught.value.hint == "did you mean todo?"
+    with pytest.raises(UnknownName, match="version of suite todo '3'"):
+        store.find("todo@3")
+    with pytest.raises(UnknownName):
+        store.find("../suites/todo")
+
+
+def test_a_sealed_copy_that_was_changed_is_refused_when_it_is_opened(tmp_path: Path) -> None:
+    store = SuiteStore(tmp_path / "state")
+    version = store.register(write_suite(tmp_path / "suite"), now=NOW).version
+    (store.open(version).folder / "holdout" / "easier.scenario.toml").write_text("")
+    with pytest.raises(SuiteChanged):
+        store.open(version)
+
+
+def test_a_bound_that_can_never_be_reached_is_refused_with_the_number_it_takes(
+    tmp_path: Path,
+) -> None:
+    suite = SUITE + "[trials]\nn = 5\n[gate]\nmin_lower_bound = 0.9\n"
+    with pytest.raises(InvalidSuite, match="5 trials can never reach") as caught:
+        SuiteStore(tmp_path / "state").register(write_suite(tmp_path / "s", suite=suite), now=NOW)
+    assert "it takes 29" in caught.value.hint
+
+
+def test_how_many_failures_are_tolerated_is_told(tmp_path: Path) -> None:
+    suite = SUITE + "[trials]\nn = 59\n[gate]\nmin_lower_bound = 0.9\n"
+    registered = SuiteStore(tmp_path / "state").register(
+        write_suite(tmp_path / "s", suite=suite), now=NOW
+    )
+    assert (registered.trials, registered.failures_tolerated) == (59, 1)

@@ -1,0 +1,45 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from attractor.factory.errors import InvalidToken
+from attractor.factory.tokens import Tokens
+
+SECRET = "a-secret-of-the-test"
+
+
+def test_a_token_opens_its_scope_and_no_other(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    tokens.create("ci", "decide", SECRET)
+    assert tokens.holder(SECRET, "decide") == "ci"
+    for secret, scope in [("another", "decide"), (SECRET, "promote"), ("", "decide")]:
+        with pytest.raises(InvalidToken):
+            tokens.holder(secret, scope)
+
+
+def test_the_secret_is_kept_nowhere(tmp_path: Path) -> None:
+    Tokens(tmp_path).create("ci", "decide", SECRET)
+    file = tmp_path / "tokens.json"
+    assert SECRET not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_revoked_token_opens_nothing(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    tokens.create("ci", "decide", SECRET)
+    tokens.revoke("ci")
+    assert tokens.list() == ()
+    with pytest.raises(InvalidToken):
+        tokens.holder(SECRET, "decide")
+    with pytest.raises(InvalidToken, match="there is no token 'ci'"):
+        tokens.revoke("ci")
+
+
+def test_a_name_is_taken_once_and_a_scope_must_exist(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    tokens.create("ci", "decide", SECRET)
+    with pytest.raises(InvalidToken, match="there is a token 'ci' already"):
+        tokens.create("ci", "decide", "other")
+    with pytest.raises(InvalidToken, match="unknown scope 'all'"):
+        tokens.create("other", "all", "other")

@@ -1,0 +1,148 @@
+"""Scenarios played for real, in a folder on this machine."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.scenarios.judging import build_checks, check_registry, judge_all
+from attractor.scenarios.observed import CheckResult, Observed
+from attractor.scenarios.playing import play
+from attractor.scenarios.suite import Scenario
+
+SERVER = "python3 -m http.server --bind 127.0.0.1 {port}"
+
+
+def scenario(
+    steps: Sequence[dict[str, Any]], checks: Sequence[dict[str, Any]] = (), **more: Any
+) -> Scenario:
+    checks = checks or [{"kind": "file", "path": ".", "exists": True}]
+    told = {"id": "s", "title": "S", "story": "S.", "steps": steps, "checks": checks}
+    return Scenario.model_validate(told | more)
+
+
+def played(folder: Path, one: Scenario) -> tuple[Observed, tuple[CheckResult, ...]]:
+    async def run() -> tuple[Observed, tuple[CheckResult, ...]]:
+        environment = LocalExecutionEnvironment(folder, environ={"PATH": os.environ["PATH"]})
+        await environment.initialize()
+        try:
+            observed = await play(one, environment, timeout=timedelta(seconds=10))
+            checks = await judge_all(build_checks(one, check_registry()), observed)
+            return observed, checks
+        finally:
+            await environment.cleanup()
+
+    return asyncio.run(run())
+
+
+def verdicts(folder: Path, one: Scenario) -> list[tuple[bool, str]]:
+    return [(check.passed, check.reason) for check in played(folder, one)[1]]
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def test_commands_share_a_folder_and_are_judged_one_by_one(tmp_path: Path) -> None:
+    steps = [
+        {"name": "write", "run": "echo hello > greeting.txt; echo done"},
+        {"name": "read", "run": "cat greeting.txt; echo warned >&2; exit 3"},
+    ]
+    checks = [
+        {"kind": "exit", "step": "write"},
+        {"kind": "exit", "step": "read"},
+        {"kind": "exit", "step": "read", "equals": 3},
+        {"kind": "stdout", "step": "read", "equals": "hello"},
+        {"kind": "stdout", "step": "read", "lacks": "hell"},
+        {"kind": "stderr", "step": "read", "matches": "^warn"},
+        {"kind": "file", "path": "greeting.txt", "contains": "ell"},
+        {"kind": "file", "path": "greeting.txt", "contains": "bye"},
+        {"kind": "file", "path": "absent.txt"},
+        {"kind": "file", "path": "absent.txt", "exists": False},
+        {"kind": "file", "path": "greeting.txt", "exists": False},
+    ]
+    assert verdicts(tmp_path, scenario(steps, checks)) == [
+        (True, "step write ended with 0"),
+        (False, "step read ended with 3, not 0"),
+        (True, "step read ended with 3"),
+        (True, "standard output of step read is as demanded"),
+        (False, "standard output of step read contains 'hell'"),
+        (True, "standard error of step read is as demanded"),
+        (True, "greeting.txt is as demanded"),
+        (False, "greeting.txt does not contain 'bye'"),
+        (False, "absent.txt is missing"),
+        (True, "absent.txt is not there, as demanded"),
+        (False, "greeting.txt is there"),
+    ]
+
+
+def test_a_command_whose_time_is_up_has_no_exit_code(tmp_path: Path) -> None:
+    steps = [{"name": "sleep", "run": "sleep 30", "timeout": "100ms"}]
+    [(passed, reason)] = verdicts(tmp_path, scenario(steps, [{"kind": "exit", "step": "sleep"}]))
+    assert (passed, reason) == (False, "step sleep ended with none: its time was up, not 0")
+
+
+def test_a_service_is_waited_for_asked_and_stopped(tmp_path: Path, port: int) -> None:
+    (tmp_path / "index.html").write_text("<p>hello</p>")
+    steps = [
+        {"name": "serve", "service": SERVER.format(port=port), "port": port},
+        {"name": "open", "port": port, "path": "/index.html"},
+        {"name": "miss", "port": port, "path": "/nothing"},
+    ]
+    checks = [
+        {"kind": "http", "step": "open", "contains": "hello"},
+        {"kind": "http", "step": "miss", "status": 404},
+        {"kind": "http", "step": "miss"},
+    ]
+    assert verdicts(tmp_path, scenario(steps, checks)) == [
+        (True, "the answer to step open is as demanded"),
+        (True, "the answer to step miss is as demanded"),
+        (False, "step miss was answered with 404, not 200"),
+    ]
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), 1)
+
+
+def test_a_service_that_never_answers_fails_the_checks_behind_it(tmp_path: Path, port: int) -> None:
+    steps = [
+        {"name": "serve", "service": "sleep 30", "port": port, "ready": "200ms"},
+        {"name": "open", "port": port},
+    ]
+    observed, checks = played(tmp_path, scenario(steps, [{"kind": "http", "step": "open"}]))
+    assert observed.steps["serve"].trouble == f"nothing answered on port {port} in time"
+    assert [(one.passed, one.reason) for one in checks] == [(False, "step open was not reached")]
+
+
+def test_a_request_nobody_answers_is_the_candidates_failure(tmp_path: Path, port: int) -> None:
+    steps = [{"name": "open", "port": port}]
+    [(passed, reason)] = verdicts(tmp_path, scenario(steps, [{"kind": "http", "step": "open"}]))
+    assert not passed
+    assert "GET / was not answered" in reason
+
+
+def test_a_setup_that_fails_ends_the_play(tmp_path: Path) -> None:
+    steps = [{"name": "list", "run": "ls"}]
+    checks = [{"kind": "exit", "step": "list"}]
+    one = scenario(steps, checks, setup=["touch made", "exit 4", "touch too-late"])
+    observed, results = played(tmp_path, one)
+    assert [record.exit_code for record in observed.steps.values()] == [0, 4]
+    assert not results[0].passed
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["made"]
+
+
+def test_the_evidence_is_a_hash_of_what_was_seen(tmp_path: Path) -> None:
+    steps = [{"name": "say", "run": "echo one"}]
+    checks = [{"kind": "stdout", "step": "say", "contains": "one"}]
+    first = played(tmp_path, scenario(steps, checks))[1][0]
+    again = played(tmp_path, scenario(steps, checks))[1][0]
+    other = played(tmp_path, scenario([{"name": "say", "run": "echo one two"}], checks))[1][0]
+    assert first.evidence == again.evidence != other.evidence
+    assert len(first.evidence) == 64

@@ -1,0 +1,63 @@
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.scenarios.satisfaction import (
+    Tally,
+    failures_tolerated,
+    lower_bound,
+    satisfaction,
+    trials_needed,
+)
+
+
+@pytest.mark.parametrize(
+    ("trials", "bound"), [(5, 0.549), (10, 0.741), (20, 0.861), (29, 0.902), (59, 0.950)]
+)
+def test_the_bound_of_trials_that_all_satisfy(trials: int, bound: float) -> None:
+    assert round(lower_bound(trials, trials), 3) == bound
+    assert lower_bound(trials, trials) == pytest.approx(0.05 ** (1 / trials), abs=1e-9)
+
+
+def test_the_bound_of_eight_in_ten() -> None:
+    # The table value of the one-sided bound at 95 %.
+    assert lower_bound(8, 10) == pytest.approx(0.493099, abs=1e-6)
+    assert lower_bound(0, 10) == 0.0
+
+
+def test_thousands_of_trials_are_no_trouble() -> None:
+    assert 0.99 < lower_bound(2990, 3000) < 2990 / 3000
+
+
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_bound_lies_below_the_share_and_grows_with_it(counts: tuple[int, int]) -> None:
+    satisfied, played = counts
+    bound = lower_bound(satisfied, played)
+    assert 0 <= bound <= satisfied / played
+    if satisfied < played:
+        assert bound < lower_bound(satisfied + 1, played)
+
+
+def test_how_many_trials_and_failures_a_bound_needs() -> None:
+    assert trials_needed(0.9) == 29
+    assert [failures_tolerated(n, 0.9) for n in (28, 29, 59)] == [-1, 0, 1]
+
+
+def test_satisfaction_is_the_weighted_share_in_exact_fractions() -> None:
+    tallies = [
+        Tally("a", played=3, satisfied=1, weight=Fraction(2)),
+        Tally("b", played=3, satisfied=3),
+    ]
+    assert satisfaction(tallies) == Fraction(5, 9)
+    assert satisfaction([]) == 0
+
+
+def test_a_scenario_passes_at_its_own_rate_and_some_of_each_is_flaky() -> None:
+    half = Tally("a", played=10, satisfied=9, min_pass_rate=Fraction(9, 10))
+    assert half.passed
+    assert half.is_flaky
+    assert not Tally("a", played=10, satisfied=8, min_pass_rate=Fraction(9, 10)).passed
+    assert not Tally("a", played=0, satisfied=0).passed
+    assert not Tally("a", played=2, satisfied=2).is_flaky
