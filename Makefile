@@ -5,7 +5,7 @@
 BIN := .venv/bin
 READY := .venv/ready
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
-PYTHON_FILES := attractor tests benchmarks docs
+PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
 .PHONY: help demo test check fmt docs bench build thorough crash live clean
@@ -14,7 +14,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 demo: $(READY) ## set up, and run the main job
-	@$(BIN)/attractor doctor
+	@$(BIN)/python examples/demo.py
 
 test: $(READY) ## run the tests, offline, at small counts
 	@$(PYTEST) -m "not live"

@@ -6,6 +6,7 @@ stands for anything, in a line or as a line of its own.
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def as_script(text: str) -> str:
 def runnable(command: str) -> str:
     """Of `make` only the plan is run: the tests would start themselves."""
     return (
-        command.replace("make ", f"make -C {ROOT} -n ", 1)
+        command.replace("make ", f"make -C {shlex.quote(str(ROOT))} -n ", 1)
         if command.startswith("make ")
         else command
     )
@@ -66,9 +67,11 @@ def runnable(command: str) -> str:
 
 def outputs(text: str, folder: Path) -> list[str]:
     """Run the commands of a fence one after the other in a folder; return what each printed."""
-    environ = os.environ | {
+    # From nothing: what the developer has set must not show.
+    environ = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
+        "LANG": "C.UTF-8",
         "NO_COLOR": "1",
     }
     result = subprocess.run(

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,17 @@ MAY_IMPORT_LATE = (
     "attractor.llm.providers.litellm",
 )
 READS_THE_TIME = "attractor.base.clock"
-OUTSIDE_WORLD = {"os.environ", "os.getenv", "time.time", "datetime.now", "datetime.today"}
+OUTSIDE_WORLD = {
+    "os.environ",
+    "os.getenv",
+    "time.time",
+    "time.time_ns",
+    "datetime.now",
+    "datetime.today",
+    "datetime.utcnow",
+    "date.today",
+}
+LONGEST_FUNCTION = 60
 
 
 @dataclass(frozen=True)
@@ -184,8 +195,36 @@ def outside_readings(module: Module, table: dict[str, Room]) -> list[str]:
     room = table.get(module.room)
     if room is None or room.floor >= table["pipeline"].floor or module.name == READS_THE_TIME:
         return []
-    return [
+    named = [
+        f"{module.name}:{one.line} reads {one.target}.{name}"
+        for one in read_imports(module.tree)
+        for name in one.names
+        if f"{one.target}.{name}" in OUTSIDE_WORLD
+    ]
+    return named + [
         f"{module.name}:{node.lineno} reads {ast.unparse(node)}"
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node) in OUTSIDE_WORLD
+    ]
+
+
+def foreign_imports(module: Module) -> list[str]:
+    """The ground floor needs the standard library alone."""
+    if module.room != "base":
+        return []
+    known = sys.stdlib_module_names | {PACKAGE}
+    return [
+        f"{module.name}:{one.line} imports {one.target}"
+        for one in read_imports(module.tree)
+        if one.target.split(".")[0] not in known
+    ]
+
+
+def oversized(module: Module) -> list[str]:
+    """A function over sixty lines does more than one thing."""
+    return [
+        f"{module.name}:{node.lineno} {node.name} has {length} lines"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
     ]

@@ -35,6 +35,8 @@ CHECKS: list[Callable[[layers.Module], list[str]]] = [
     layers.private_reaches,
     layers.statements_that_run,
     lambda module: layers.outside_readings(module, TABLE),
+    layers.foreign_imports,
+    layers.oversized,
 ]
 
 
@@ -64,6 +66,10 @@ def test_the_module_keeps_the_rules_of_the_house(module: layers.Module) -> None:
         ("engine.x", "import os\ndef f():\n    return os.environ['A']", "reads os.environ"),
         ("handlers.x", "import time\ndef f():\n    return time.time()", "reads time.time"),
         ("base.x", "def f():\n    return datetime.now(UTC)", "reads datetime.now"),
+        ("engine.x", "from os import environ", "reads os.environ"),
+        ("engine.x", "from time import time", "reads time.time"),
+        ("base.x", "import pydantic", "imports pydantic"),
+        ("cli.x", "def f():\n" + "    pass\n" * 61, "has 62 lines"),
     ],
 )
 def test_a_breach_is_seen(name: str, text: str, fault: str) -> None:

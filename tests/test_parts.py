@@ -6,11 +6,36 @@ from typing import Any
 import click
 import pytest
 
+from attractor.agent.provider_profile import profile_parts
+from attractor.agent.tool import tool_parts
+from attractor.backends.registry import backend_registry
 from attractor.base.registry import Registry
 from attractor.cli.commands.doctor import examination_registry
 from attractor.cli.root import command_registry
+from attractor.handlers.registry import handler_registry
+from attractor.interviewers.registry import interviewer_registry
+from attractor.language.draw import drawer_registry
+from attractor.language.lint_rule import rule_registry
+from attractor.language.transform import transform_registry
+from attractor.llm.client import provider_registry
+from attractor.scenarios.judging import check_registry
+from attractor.twins.wire import wire_registry
 
-REGISTRIES: list[Registry[Any]] = [command_registry(), examination_registry()]
+REGISTRIES: list[Registry[Any]] = [
+    command_registry(),
+    examination_registry(),
+    rule_registry(),
+    transform_registry(),
+    drawer_registry(),
+    provider_registry(),
+    tool_parts(),
+    profile_parts(),
+    handler_registry(),
+    backend_registry(),
+    interviewer_registry(),
+    check_registry(),
+    wire_registry(),
+]
 MEMBERS = [
     pytest.param(registry, name, id=f"{registry.noun} {name}")
     for registry in REGISTRIES

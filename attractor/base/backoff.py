@@ -45,7 +45,7 @@ class Backoff:
         microsecond = timedelta(microseconds=1)
         wait, maximum = self.initial / microsecond, self.maximum / microsecond
         for _ in range(attempt - 1):
-            if wait >= maximum or self.factor == 1:
+            if wait >= maximum or not wait or self.factor == 1:
                 break
             wait *= self.factor
         return min(wait, maximum)

@@ -71,6 +71,8 @@ def seal(record: JsonObject, head: Head, *, key: bytes | None = None) -> Link:
     for name in _RESERVED:
         if name in record:
             raise UsageError(f"a record to be chained must not have {name!r} of its own")
+    if key == b"":
+        raise UsageError("an empty key seals nothing", hint="hand in 32 random bytes")
     digest = _digest(record, head)
     return _link(record, head, digest, None if key is None else _seal_of(digest, key))
 

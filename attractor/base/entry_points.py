@@ -15,7 +15,7 @@ from attractor.base.errors import FileTrouble
 
 OUR_GROUPS = "attractor."
 CACHE_FOLDER = os.path.join(os.path.dirname(__file__), "__pycache__")
-_FILES = "attractor.*.entry-points"
+CACHE_FILES = "attractor.*.entry-points"
 _ENVIRONMENTS_KEPT = 16
 
 
@@ -36,7 +36,7 @@ def find_entry_points(
     environment = "\t".join([sys.prefix, *folders])
     age = "\t".join(_installed_in(folder) for folder in folders)
     # The name need only keep environments apart; the file's first lines say which one it is of.
-    file = os.path.join(cache, _FILES.replace("*", f"{crc32(os.fsencode(environment)):08x}"))
+    file = os.path.join(cache, CACHE_FILES.replace("*", f"{crc32(os.fsencode(environment)):08x}"))
     found = _read(file, environment, age)
     if found is None:
         found = _scan(folders)
@@ -83,7 +83,7 @@ def _write(file: str, environment: str, age: str, found: list[EntryPoint]) -> No
 def _forget_oldest(cache: str) -> None:
     from pathlib import Path
 
-    files = sorted(Path(cache).glob(_FILES), key=lambda file: -file.stat().st_mtime_ns)
+    files = sorted(Path(cache).glob(CACHE_FILES), key=lambda file: -file.stat().st_mtime_ns)
     for file in files[_ENVIRONMENTS_KEPT:]:
         file.unlink(missing_ok=True)
 
@@ -92,10 +92,13 @@ def _scan(folders: Sequence[str]) -> list[EntryPoint]:
     # 20 ms to import, and needed only after something was installed.
     from importlib.metadata import distributions
 
-    first = {one.name: one for one in reversed(list(distributions(path=list(folders))))}
-    return [
-        EntryPoint(point.group, point.name, point.value, distribution.name)
-        for distribution in first.values()
-        for point in distribution.entry_points
-        if point.group.startswith(OUR_GROUPS)
-    ]
+    first: dict[str, list[EntryPoint]] = {}
+    for distribution in distributions(path=list(folders)):
+        try:
+            name = distribution.name
+            points = list(distribution.entry_points)
+        except Exception:  # noqa: BLE001 - a damaged distribution offers nothing
+            continue
+        ours = [one for one in points if one.group.startswith(OUR_GROUPS)]
+        first.setdefault(name, [EntryPoint(one.group, one.name, one.value, name) for one in ours])
+    return [point for points in first.values() for point in points]

@@ -62,8 +62,9 @@ class Registry(Mapping[str, T], Generic[T]):
         source = self._source(name)
         try:
             part = _load(source)
-        except (ImportError, AttributeError, SyntaxError) as error:
-            raise self._refuse(name, f"can't be loaded: {error}") from error
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            raise self._refuse(name, f"can't be loaded: {told}") from error
         shortcoming = find_shortcoming(part, self.kind)
         if shortcoming:
             raise self._refuse(name, f"can't be used: {shortcoming}")
@@ -102,13 +103,18 @@ def part_name(stem: str) -> str:
 def _listed(folder: str, package: str) -> Iterator[tuple[str, Source]]:
     for file in sorted(os.listdir(folder)):
         stem, ending = os.path.splitext(file)
-        text = _read(folder, file) if ending == ".py" else ""
+        # Editors and other systems leave files here whose names are no modules.
+        is_module = ending == ".py" and stem.isidentifier()
+        text = _read(folder, file) if is_module else ""
         if any(words in text for words in _NAMES_ITS_PART):
             yield part_name(stem), Source(f"{package}.{stem}", _first_sentence(text))
 
 
 def _read(folder: str, file: str) -> str:
-    with open(os.path.join(folder, file), encoding="utf-8") as opened:
+    path = os.path.join(folder, file)
+    if not os.path.isfile(path):
+        return ""
+    with open(path, encoding="utf-8", errors="replace") as opened:
         return "\n" + opened.read()
 
 

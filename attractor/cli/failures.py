@@ -36,10 +36,12 @@ def describe_failure(error: BaseException) -> Failure:
         case KeyboardInterrupt() | click.Abort():
             return Failure("Interrupted", "interrupted", "", ExitCode.INTERRUPTED)
         case OSError():
-            hint = "the machine refused this; see 'attractor doctor'"
-            return Failure("MachineryError", str(error), hint, ExitCode.UNFINISHED)
+            told = f"the machine refused: {error}"
+            hint = "look at disk, permissions and open files"
+            return Failure("MachineryError", told, hint, ExitCode.UNFINISHED)
         case _:
-            told = f"this is a defect of attractor: {type(error).__name__}: {error}"
+            words = " ".join(str(error).split())
+            told = f"this is a defect of attractor: {type(error).__name__}: {words}"
             hint = "run it again with --debug and report the traceback"
             return Failure("Defect", told, hint, ExitCode.FAILED)
 
@@ -52,6 +54,8 @@ def _one_line(error: click.ClickException) -> str:
 
 
 def _usage_hint(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--json":
+        return "it stands behind the command"
     if isinstance(error, click.NoSuchOption) and error.possibilities:
         return f"did you mean {' or '.join(sorted(error.possibilities))}?"
     context = getattr(error, "ctx", None)

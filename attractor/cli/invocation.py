@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from attractor.base.errors import UsageError
 from attractor.cli.output import wants_color
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ class Invocation:
         """The current folder."""
         from pathlib import Path
 
-        return Path.cwd()
+        try:
+            return Path.cwd()
+        except OSError as error:
+            raise UsageError(
+                "the current folder is not there any more", hint="change to another one"
+            ) from error
 
     @cached_property
     def configuration(self) -> "Configuration[Settings]":
@@ -50,3 +56,8 @@ class Invocation:
         """Whether standard output gets colour."""
         choice = self.configuration.settings.output.color
         return wants_color(choice, self.environ, sys.stdout)
+
+    @property
+    def has_terminal(self) -> bool:
+        """Whether a person sits at standard input."""
+        return sys.stdin is not None and sys.stdin.isatty()

@@ -9,9 +9,9 @@ from types import FrameType
 
 import click
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation
-from attractor.cli.output import close_quietly, show, show_json
+from attractor.cli.output import flush, give_up_if_dead, show, show_json
 from attractor.cli.root import PROGRAM, build_root
 
 COMPLETION_VARIABLE = "_ATTRACTOR_COMPLETE"
@@ -23,12 +23,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     invocation = Invocation()
     with _terminated_like_interrupted():
         try:
-            code = _run(arguments, invocation)
+            # A copy: the words are looked at again when they could not be parsed.
+            code = _run(list(arguments), invocation)
+            flush(sys.stdout)
         except BrokenPipeError:
             code = ExitCode.DONE
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every error ends here
             code = _answer(error, arguments, debug=invocation.debug)
-    _flush()
+    give_up_if_dead(sys.stdout)
+    give_up_if_dead(sys.stderr)
     return code
 
 
@@ -47,30 +50,35 @@ def _run(arguments: list[str], invocation: Invocation) -> int:
 def _complete(root: click.Group, instruction: str) -> int:
     from click.shell_completion import shell_complete
 
-    return shell_complete(root, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    try:
+        return shell_complete(root, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    except (KeyError, ValueError) as error:
+        words = f"the shell did not say what to complete: {error}"
+        raise UsageError(words, hint="see 'attractor completion --help'") from error
 
 
 def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        show(error.format_message(), err=True)
-        return ExitCode.USAGE
+    """Tell of an error as far as somebody listens; the exit code is right in any case."""
     from attractor.cli.failures import describe_failure
 
     failure = describe_failure(error)
-    if debug:
-        import traceback
+    with suppress(OSError):
+        if debug or "--debug" in _options(arguments):
+            import traceback
 
-        show("".join(traceback.format_exception(error)).rstrip(), err=True)
-    if _asks_for_json(arguments):
-        show_json(failure.record())
-    show(failure.line(), err=True)
+            show("".join(traceback.format_exception(error)).rstrip(), err=True)
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            show(error.format_message(), err=True)
+        else:
+            show(failure.line(), err=True)
+    with suppress(OSError):
+        if "--json" in _options(arguments):
+            show_json(failure.record())
     return failure.exit_code
 
 
-def _asks_for_json(arguments: list[str]) -> bool:
-    # Looked up in the words themselves: the error may be that they could not be parsed.
-    words = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return "--json" in words
+def _options(arguments: list[str]) -> list[str]:
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
 @contextmanager
@@ -87,12 +95,8 @@ def _terminated_like_interrupted() -> Generator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _flush() -> None:
-    try:
-        with suppress(ValueError):
-            sys.stdout.flush()
-    except BrokenPipeError:
-        close_quietly(sys.stdout)
+    # Whoever answers Ctrl-C just now knows how to end what is under way: asyncio cancels its task.
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        raise KeyboardInterrupt
+    handler(signal.SIGINT, frame)

@@ -26,21 +26,39 @@ def show(text: str, *, err: bool = False, color: bool | None = None) -> None:
 
 
 def show_json(value: object) -> None:
-    """Write one JSON value for a program."""
+    """Write one JSON value for a program, in letters that every reader can read."""
     import json
 
-    show(json.dumps(value, indent=2, ensure_ascii=False))
+    show(json.dumps(value, indent=2))
 
 
-def close_quietly(stream: TextIO) -> None:
-    """Send what is still written to a closed pipe nowhere, so that the command ends as it would."""
+def flush(stream: TextIO | None) -> None:
+    """Write out what is waiting; a stream that was never open has nothing to write."""
+    if stream is not None and not stream.closed:
+        stream.flush()
+
+
+def give_up_if_dead(stream: TextIO | None) -> None:
+    """Send what can't be written nowhere, so that ending does not fail for it once more."""
+    try:
+        flush(stream)
+    except OSError:
+        close_quietly(stream)
+
+
+def close_quietly(stream: TextIO | None) -> None:
+    """Send what is still written nowhere, so that the command ends as it would."""
+    if stream is None:
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
-def wants_color(choice: str, environ: Mapping[str, str], stream: TextIO) -> bool:
+def wants_color(choice: str, environ: Mapping[str, str], stream: TextIO | None) -> bool:
     """Tell whether a stream gets colour: as chosen, else on a terminal without NO_COLOR."""
     if choice != Color.AUTO:
         return choice == Color.ALWAYS
+    if stream is None:
+        return False
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

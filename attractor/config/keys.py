@@ -47,7 +47,9 @@ def variable_name(path: KeyPath) -> str:
 def path_of_variable(name: str) -> tuple[str, ...]:
     """Say which setting a variable sets; one that is not in upper case sets none there is."""
     bare = name.removeprefix(VARIABLE_PREFIX)
-    return tuple((bare.lower() if bare == bare.upper() else bare).split("__"))
+    # Keys are in lower case, so in upper case it stands for none, and is told as mistyped.
+    path = bare.lower() if bare == bare.upper() else bare.upper()
+    return tuple(path.split("__"))
 
 
 def printable(text: str) -> str:

@@ -1,9 +1,12 @@
 """Finds the folders and files that the configuration is about; imports nothing heavy."""
 
 import os.path
+from collections.abc import Callable
 from pathlib import Path
 
 from platformdirs import user_config_path, user_state_path
+
+from attractor.base.errors import UsageError
 
 PROJECT_FILE = "attractor.toml"
 
@@ -25,12 +28,12 @@ def find_project_root(start: Path) -> Path:
 
 def user_config_file() -> Path:
     """Return the user's own configuration file, which need not be there."""
-    return user_config_path(_APPLICATION) / "config.toml"
+    return _place(user_config_path) / "config.toml"
 
 
 def default_state_dir() -> Path:
     """`attractor` in the user's state folder, such as `~/.local/state/attractor`."""
-    return user_state_path(_APPLICATION)
+    return _place(user_state_path)
 
 
 def absolute(path: Path, *, base: Path, home: str) -> Path:
@@ -56,3 +59,12 @@ def _nearest_with(name: str, folder: Path) -> Path | None:
     # A link that leads nowhere counts: reading it then says so, instead of passing it over.
     candidates = (folder, *folder.parents)
     return next((one for one in candidates if os.path.lexists(one / name)), None)
+
+
+def _place(find: Callable[[str], Path]) -> Path:
+    try:
+        return find(_APPLICATION)
+    except RuntimeError as cause:
+        raise UsageError(
+            "nothing says where the home folder is", hint="set HOME to a folder"
+        ) from cause

@@ -13,7 +13,7 @@ from attractor.config.keys import VARIABLE_PREFIX, KeyPath, dotted, path_of_vari
 from attractor.config.origins import Origin, OriginKind
 from attractor.config.toml_places import KeyLines, key_lines, line_of
 
-RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE",)
+RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE", "ATTRACTOR_TOKEN")
 """Variables that have our prefix and set no setting."""
 
 _POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
@@ -81,6 +81,9 @@ def set_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _text(file: Path, origin: Origin) -> str:
+    if file.exists() and not file.is_file() and not file.is_dir():
+        # A pipe would let us wait for ever, a device would never end.
+        raise BrokenFile("is not a file", origin=origin)
     try:
         data = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as cause:

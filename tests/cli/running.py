@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+NO_HOME = Path("/nonexistent")
 ROOT = Path(__file__).parent.parent.parent
 ATTRACTOR = str(Path(sys.executable).parent / "attractor")
 
@@ -19,9 +20,7 @@ def attractor(
 ) -> subprocess.CompletedProcess[str]:
     """Run the program: the installed one, or a copy of the package in a folder."""
     program = [sys.executable, "-m", "attractor"] if copy else [ATTRACTOR]
-    environ = {
-        name: value for name, value in os.environ.items() if not name.startswith("ATTRACTOR_")
-    }
+    environ = {"PATH": os.environ["PATH"], "HOME": str(NO_HOME), "LANG": "C.UTF-8"}
     return subprocess.run(
         [*program, *words],
         cwd=copy or folder,

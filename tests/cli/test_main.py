@@ -2,15 +2,18 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from attractor import __version__
 from tests.cli.running import ATTRACTOR, attractor, copied_package
+from tests.counts import count
 
 SLEEPER = '''
 """Sleep until somebody interrupts."""
@@ -167,7 +170,8 @@ def test_an_interrupt_ends_with_130(tmp_path: Path, number: signal.Signals) -> N
 
 def test_a_closed_pipe_ends_quietly_and_with_the_true_code(tmp_path: Path) -> None:
     folder = copied_package(tmp_path, talker=TALKER)
-    script = f"{sys.executable} -m attractor talker | head -1; echo ended with ${{PIPESTATUS[0]}}"
+    program = shlex.quote(sys.executable)
+    script = f"{program} -m attractor talker | head -1; echo ended with ${{PIPESTATUS[0]}}"
     result = subprocess.run(
         ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=30, check=False
     )
@@ -184,16 +188,6 @@ def test_help_into_a_closed_pipe_ends_quietly() -> None:
     assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_a_full_disk_behind_the_output_is_told() -> None:
-    with Path("/dev/full").open("w") as full:
-        result = subprocess.run(
-            [ATTRACTOR, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30
-        )
-    assert result.returncode == 3
-    assert result.stderr.startswith("error: ")
-    assert "No space left" in result.stderr
-
-
 def test_completion_knows_the_commands() -> None:
     variables = {
         "_ATTRACTOR_COMPLETE": "bash_complete",
@@ -208,3 +202,80 @@ def test_the_package_runs_as_a_module() -> None:
         [sys.executable, "-m", "attractor", "--version"], capture_output=True, text=True, timeout=30
     )
     assert result.stdout == f"attractor {__version__}\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["--help"], ["doctor", "--json"], ["doctr", "--json"]])
+def test_a_full_disk_behind_the_output_is_told_once(words: list[str], unbuffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [ATTRACTOR, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": unbuffered},
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert result.returncode == (2 if words[0] == "doctr" else 3)
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_closed_streams_change_no_exit_code() -> None:
+    for script, code in [
+        ("--version >&-", 0),
+        ("--help >&-", 0),
+        ("doctr 2>&-", 2),
+        ("doctr 2>/dev/full", 2),
+        ("doctr >&- 2>&- <&-", 2),
+    ]:
+        result = subprocess.run(
+            ["bash", "-c", f"'{ATTRACTOR}' {script}"],
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        assert (script, result.returncode) == (script, code)
+        assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.crash
+def test_sigterm_at_any_moment_of_a_slow_command_leaves_nobody_and_no_traceback(
+    tmp_path: Path,
+) -> None:
+    slow = tmp_path / "bin"
+    slow.mkdir()
+    for name in ("git", "dot", "codex"):
+        (slow / name).write_text("#!/bin/sh\nexec sleep 60.125\n")
+        (slow / name).chmod(0o755)
+    environ = {"PATH": f"{slow}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    for number in range(count(ci=6, full=60)):
+        process = subprocess.Popen(
+            [ATTRACTOR, "doctor"], env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        time.sleep(0.35 + number % 10 * 0.03)
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (130, b"error: interrupted\n")
+    assert subprocess.run(["pgrep", "-f", "sleep 60[.]125"], check=False).returncode == 1
+
+
+def test_json_before_the_command_is_answered_in_json() -> None:
+    result = attractor("--json", "doctor")
+    assert result.returncode == 2
+    assert json.loads(result.stdout)["error"]["hint"] == "it stands behind the command"
+
+
+def test_debug_shows_where_words_could_not_be_parsed() -> None:
+    assert "Traceback" in attractor("--debug", "--bogus").stderr
+
+
+def test_json_can_be_read_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    folder.mkdir()
+    result = subprocess.run(
+        [ATTRACTOR, "doctor", "--json"], cwd=folder, capture_output=True, timeout=60, check=False
+    )
+    assert json.loads(result.stdout.decode("utf-8"))["findings"]

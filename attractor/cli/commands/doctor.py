@@ -7,9 +7,9 @@ from dataclasses import asdict
 import click
 
 from attractor import __version__
-from attractor.base.errors import ExitCode
+from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.registry import Registry
-from attractor.cli.examination import Examination, Finding, Machine, Standing
+from attractor.cli.examination import Examination, Finding, Machine, Standing, problem
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
@@ -47,8 +47,20 @@ def examination_registry() -> Registry[Examination]:
 
 async def examine_all(machine: Machine, parts: Registry[Examination]) -> list[Finding]:
     """Make every examination at the same time and return what they found, in order of name."""
-    found = await asyncio.gather(*(parts[name](machine) for name in parts))
+    found = await asyncio.gather(*(_examine(name, machine, parts) for name in parts))
     return [finding for findings in found for finding in findings]
+
+
+async def _examine(name: str, machine: Machine, parts: Registry[Examination]) -> Sequence[Finding]:
+    """Make one examination; one that fails is a finding and keeps none of the others from us."""
+    try:
+        return await parts[name](machine)
+    except AttractorError as error:
+        remedy = error.hint or "mend what it names"
+        return [problem(name, f"could not be looked at: {error}", remedy=remedy)]
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what doctor is asked for
+        told = f"could not be looked at: {type(error).__name__}: {error}"
+        return [problem(name, told, remedy="mend what it names, and look again")]
 
 
 def as_record(

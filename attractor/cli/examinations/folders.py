@@ -41,7 +41,11 @@ def _private(finding: Finding, folder: Path) -> Finding:
 
 
 def _room(folder: Path, wanted_mb: int) -> Finding:
-    free_mb = shutil.disk_usage(_nearest(folder)).free // MEGABYTE
+    try:
+        free_mb = shutil.disk_usage(_nearest(folder)).free // MEGABYTE
+    except OSError as error:
+        found = f"{folder}: {error.strerror}"
+        return problem("disk", found, remedy="set runs_dir to a folder that can be there")
     found = f"{free_mb:,} MB free for runs, {wanted_mb:,} MB wanted"
     if free_mb >= wanted_mb:
         return ok("disk", found)

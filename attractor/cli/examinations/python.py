@@ -1,12 +1,11 @@
 """The Python that runs this program, and whether its start can be kept fast."""
 
-import os
 import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.base.entry_points import CACHE_FOLDER
+from attractor.base.entry_points import CACHE_FILES, CACHE_FOLDER
 from attractor.cli.examination import Finding, Machine, missing, ok
 
 
@@ -16,14 +15,13 @@ async def examine(machine: Machine) -> Sequence[Finding]:
 
 
 def _start_up() -> Finding:
-    cache = Path(CACHE_FOLDER)
-    writable = os.access(cache if cache.exists() else cache.parent, os.W_OK)
-    if writable:
+    # It was read or written on the way here, when the commands were listed.
+    if any(Path(CACHE_FOLDER).glob(CACHE_FILES)):
         return ok("start-up", "what other distributions offer is cached")
     return missing(
         "start-up",
         f"{CACHE_FOLDER} can't be written, so every start scans the installed distributions",
-        remedy="run 'attractor --version' once as the user who installed it",
+        remedy="run 'attractor --help' once as the user who installed it",
     )
 
 

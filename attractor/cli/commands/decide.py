@@ -1,0 +1,53 @@
+"""Record a decision on a run."""
+
+import click
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.cli.invocation import Invocation
+from attractor.cli.operators import prove_operator
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.cli.worlds import world_of
+from attractor.factory.deciding import Decision, Verdict
+from attractor.factory.deciding import decide as record_decision
+from attractor.factory.launch import evaluator_of, hold
+from attractor.pipeline.runs import find_run
+
+
+@click.command()
+@click.argument("reference", metavar="RUN", default="latest")
+@click.option("--approve", is_flag=True, help="Approve; the gate must say go.")
+@click.option("--reject", is_flag=True, help="Reject; the gate may say what it likes.")
+@click.option("--rationale", required=True, help="Why, in a sentence.")
+@json_option
+@click.pass_obj
+def decide(
+    invocation: Invocation,
+    reference: str,
+    approve: bool,
+    reject: bool,
+    rationale: str,
+    as_json: bool,
+) -> ExitCode:
+    """Record a decision on a run.
+
+    The first one is final. Who decides is proved by a token in ATTRACTOR_TOKEN, else by sitting at
+    a terminal. An approval that the gate does not allow is refused with 5; no way leads round it.
+    """
+    if approve == reject:
+        raise UsageError("say one of --approve and --reject", hint="exactly one of the two")
+    world = world_of(invocation)
+    verdict = Verdict.APPROVED if approve else Verdict.REJECTED
+    with hold(find_run(reference, world.runs_dir), world) as run:
+        sandboxed = run.manifest.promises.guards_holdouts
+        operator = prove_operator(invocation, sandboxed=sandboxed)
+        decision = Decision(verdict, operator.name, operator.proof, rationale)
+        entry = record_decision(run, evaluator_of(world.state_dir), decision)
+    if as_json:
+        show_json({"run_id": entry.run_id, "hash": entry.head.hash, **entry.data})
+    else:
+        show(f"run {entry.run_id}: {verdict} by {operator.name} ({operator.proof})")
+    return ExitCode.DONE
+
+
+part = decide

@@ -1,0 +1,38 @@
+"""Move a branch to what an approved run made."""
+
+import asyncio
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.cli.worlds import world_of
+from attractor.factory.launch import promote_run
+from attractor.pipeline.runs import find_run
+
+
+@click.command()
+@click.argument("reference", metavar="RUN", default="latest")
+@click.option("--to", "branch", default="main", show_default=True, help="The branch to move.")
+@json_option
+@click.pass_obj
+def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) -> ExitCode:
+    """Move a branch to what an approved run made.
+
+    The branch gets one commit, and only if it still stands where the run began (else 4). Files of a
+    checked-out branch are moved with it when nothing was changed there.
+    """
+    world = world_of(invocation)
+    root = find_run(reference, world.runs_dir)
+    promotion = asyncio.run(promote_run(root, world, branch=branch))
+    if as_json:
+        told = {"branch": promotion.branch, "commit": promotion.commit, "tag": promotion.tag}
+        show_json(told)
+    else:
+        show(f"{promotion.branch} is now {promotion.commit[:12]} (tag {promotion.tag})")
+    return ExitCode.DONE
+
+
+part = promote

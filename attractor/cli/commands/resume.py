@@ -1,0 +1,34 @@
+"""Go on with a run that stopped."""
+
+import asyncio
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation
+from attractor.cli.options import json_option
+from attractor.cli.progress import print_event
+from attractor.cli.results import show_result
+from attractor.cli.worlds import world_of
+from attractor.factory.launch import go_on
+from attractor.pipeline.runs import find_run
+
+
+@click.command()
+@click.argument("reference", metavar="RUN")
+@click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation.")
+@json_option
+@click.pass_obj
+def resume(invocation: Invocation, reference: str, no_evaluate: bool, as_json: bool) -> ExitCode:
+    """Go on with a run that stopped.
+
+    RUN is an id, the beginning of one, a run directory, or 'latest'. Only the stage that was at
+    work is repeated, from the tree it began with. A run that somebody else holds is refused.
+    """
+    world = world_of(invocation, watch=print_event)
+    root = find_run(reference, world.runs_dir)
+    result = asyncio.run(go_on(root, world, evaluate=not no_evaluate))
+    return show_result(result, as_json=as_json)
+
+
+part = resume

@@ -1,0 +1,120 @@
+"""Run a pipeline, and evaluate what came of it."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from attractor.base.canonical import Json, parse_json
+from attractor.base.errors import ExitCode, UsageError
+from attractor.cli.invocation import Invocation
+from attractor.cli.options import json_option
+from attractor.cli.progress import print_event
+from attractor.cli.results import show_result
+from attractor.cli.worlds import world_of
+from attractor.factory.launch import launch
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+
+
+@click.command()
+@click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE.dot")
+@click.option("--goal", default="", help="Another goal than the one the pipeline has.")
+@click.option("--backend", default="agent", show_default=True, help="What does the stages.")
+@click.option("--model", default="", help="The model of nodes that name none.")
+@click.option("--provider", default="", help="The provider of nodes that name none.")
+@click.option(
+    "--outcomes",
+    type=click.Path(path_type=Path),
+    help="A JSON file of outcomes by node, for the backend simulate.",
+)
+@click.option(
+    "--workspace",
+    type=click.Choice([kind.value for kind in WorkspaceKind]),
+    default=WorkspaceKind.ISOLATED.value,
+    show_default=True,
+    help="The tree to work on: a copy of the last commit, the project itself, or no snapshots.",
+)
+@click.option(
+    "--sandbox",
+    default="auto",
+    show_default=True,
+    help="Where tools run: auto, bubblewrap or none.",
+)
+@click.option(
+    "--interviewer",
+    default="",
+    help="Who answers human gates: console, park, auto_approve or queue.",
+)
+@click.option("--auto-approve", is_flag=True, help="Short for --interviewer auto_approve.")
+@click.option("--answer", "answers", multiple=True, help="An answer for the interviewer queue.")
+@click.option("--suite", default="", metavar="S[@V]", help="The suite that judges the run.")
+@click.option("--profile", default="", metavar="P[@R]", help="The policy it is judged by.")
+@click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Where to keep the run.")
+@json_option
+@click.pass_obj
+def run(
+    invocation: Invocation,
+    pipeline: Path,
+    goal: str,
+    backend: str,
+    model: str,
+    provider: str,
+    outcomes: Path | None,
+    workspace: str,
+    sandbox: str,
+    interviewer: str,
+    auto_approve: bool,
+    answers: tuple[str, ...],
+    suite: str,
+    profile: str,
+    no_evaluate: bool,
+    run_dir: Path | None,
+    as_json: bool,
+) -> ExitCode:
+    """Run a pipeline, and evaluate what came of it.
+
+    Every stage is kept in a run directory; a run that died goes on with 'attractor resume'. What
+    happens is told on standard error. Ends with 0 when the pipeline ended well, 1 when it failed,
+    and 3 when it waits for a person.
+    """
+    options = RunOptions(
+        file=pipeline.absolute(),
+        goal=goal,
+        backend=backend,
+        model=model,
+        provider=provider,
+        workspace=WorkspaceKind(workspace),
+        sandbox=sandbox,
+        interviewer=_interviewer(invocation, interviewer, auto_approve),
+        answers=answers,
+        outcomes=_read_outcomes(outcomes),
+        suite=suite,
+        profile=profile,
+    )
+    world = world_of(invocation, watch=print_event)
+    root = run_dir.absolute() if run_dir else None
+    result = asyncio.run(launch(options, world, root=root, evaluate=not no_evaluate))
+    return show_result(result, as_json=as_json)
+
+
+def _interviewer(invocation: Invocation, named: str, auto_approve: bool) -> str:
+    if auto_approve:
+        return "auto_approve"
+    # Where nobody sits, a question is left for whoever comes.
+    return named or ("console" if invocation.has_terminal else "park")
+
+
+def _read_outcomes(file: Path | None) -> dict[str, Json] | None:
+    if file is None:
+        return None
+    try:
+        content = parse_json(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}", hint="name a JSON file") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{file}: outcomes are a table of nodes", hint='such as {"test": "fail"}')
+    return content
+
+
+part = run

@@ -1,0 +1,33 @@
+"""List the runs of the project, the newest first."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.pipeline.runs import RunSummary, list_runs
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def runs(invocation: Invocation, as_json: bool) -> ExitCode:
+    """List the runs of the project, the newest first."""
+    found = list_runs(invocation.configuration.settings.runs_dir)
+    if as_json:
+        show_json([one.to_record() for one in found])
+    elif found:
+        show("\n".join(_line(one) for one in found))
+    else:
+        show("There are no runs yet. Start one: attractor run FILE")
+    return ExitCode.DONE
+
+
+def _line(one: RunSummary) -> str:
+    started = one.started.astimezone().strftime("%Y-%m-%d %H:%M")
+    status = f"{one.status} ({one.phase})" if one.phase else one.status
+    return f"{one.run_id}  {started}  {status:<24} {one.outcome:<16} {one.pipeline}"
+
+
+part = runs

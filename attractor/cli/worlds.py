@@ -1,0 +1,28 @@
+"""Makes the world a run sees of what this call was given."""
+
+import os
+import sys
+
+from attractor import __version__
+from attractor.base.clock import SystemClock
+from attractor.cli.invocation import Invocation
+from attractor.cli.output import show
+from attractor.pipeline.world import Watch, World, unwatched
+
+
+def world_of(invocation: Invocation, *, watch: Watch = unwatched) -> World:
+    """Return the world as this call sees it; what it is told goes to standard error."""
+    configuration = invocation.configuration
+    return World(
+        project=configuration.root,
+        state_dir=configuration.settings.state_dir,
+        runs_dir=configuration.settings.runs_dir,
+        environ=invocation.environ,
+        clock=SystemClock(),
+        randomness=os.urandom,
+        input=sys.stdin,
+        output=sys.stderr,
+        version=__version__,
+        watch=watch,
+        tell=lambda sentence: show(sentence, err=True),
+    )

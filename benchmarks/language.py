@@ -1,0 +1,92 @@
+"""How long pipelines take to read and check, as multiples of cutting their text into tokens."""
+
+import gc
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from attractor.language import prepare
+from benchmarks.ratios import Ratio, measure, report
+
+PYTHON = sys.executable
+ATTRACTOR = str(Path(sys.executable).parent / "attractor")
+ROUNDS = 5
+TOKEN = re.compile(
+    r'(?P<text>"(?:[^"\\]|\\.)*")|(?P<arrow>->)|(?P<word>[A-Za-z_][\w.]*)|(?P<number>-?\d+\w*)'
+    r"|(?P<sign>[^\s])"
+)
+
+PARSE_AND_VALIDATE = 15
+TENFOLD = 12
+START = 16
+
+
+def main() -> int:
+    """Measure reading, its growth, and the start of the command."""
+    return report([_reading(), *_growth(), _start()])
+
+
+def pipeline(nodes: int) -> str:
+    """Return a pipeline without a fault: so many stages in a line, with 130 letters each."""
+    stages = [
+        f'    stage_{i} [label="Stage {i}", prompt="Do the work of stage {i}", max_retries={i % 4}]'
+        for i in range(nodes)
+    ]
+    edges = [
+        f'    stage_{i} -> stage_{i + 1} [condition="outcome=success"]' for i in range(nodes - 1)
+    ]
+    head = ["digraph Long {", "    start [shape=Mdiamond]", "    exit [shape=Msquare]"]
+    ends = ["    start -> stage_0", f"    stage_{nodes - 1} -> exit", "}"]
+    return "\n".join([*head, *stages, *edges, *ends])
+
+
+def tokens(text: str) -> list[tuple[str | None, str]]:
+    """Cut a text into tokens with one pattern: the least that reading it can cost."""
+    return [(found.lastgroup, found[0]) for found in TOKEN.finditer(text)]
+
+
+def _reading() -> Ratio:
+    text = pipeline(10_000)
+    pairs = [(_time(lambda: tokens(text)), _time(lambda: prepare(text))) for _ in range(ROUNDS)]
+    value = statistics.median(taken / least for least, taken in pairs)
+    return Ratio("10,000 nodes: parse + validate / tokens", value, PARSE_AND_VALIDATE)
+
+
+def _growth() -> list[Ratio]:
+    sizes = [100, 1_000, 10_000, 100_000]
+    texts = {size: pipeline(size) for size in sizes}
+    took = {
+        size: min(
+            _time(lambda size=size: prepare(texts[size]))
+            for _ in range(2 if size > 10_000 else ROUNDS)
+        )
+        for size in sizes
+    }
+    return [
+        Ratio(f"{larger:,} nodes / {size:,} nodes", took[larger] / took[size], TENFOLD)
+        for size, larger in zip(sizes, sizes[1:], strict=False)
+    ]
+
+
+def _start() -> Ratio:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "small.dot"
+        file.write_text(pipeline(3), encoding="utf-8")
+        command = [ATTRACTOR, "validate", str(file)]
+        name = "attractor validate, 5 nodes / python -c pass"
+        return measure(name, command, [PYTHON, "-c", "pass"], limit=START)
+
+
+def _time(work: Callable[[], object]) -> float:
+    gc.collect()
+    before = time.process_time()
+    work()
+    return time.process_time() - before
+
+
+if __name__ == "__main__":
+    sys.exit(main())

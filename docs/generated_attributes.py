@@ -1,0 +1,30 @@
+"""Writes the table of attributes; cog puts it into the reference."""
+
+from attractor.language.attributes import ATTRIBUTES, KnownAttribute, Place
+from attractor.language.shapes import TYPE_OF_SHAPE
+
+_HEAD = ["| attribute | type | default | what it says |", "|---|---|---|---|"]
+
+
+def attributes() -> str:
+    """Return a table of attributes for each place they can stand on."""
+    return "\n\n".join(_section(place) for place in Place)
+
+
+def shapes() -> str:
+    """Return the table of shapes."""
+    rows = [f"| `{shape}` | `{type_}` |" for shape, type_ in TYPE_OF_SHAPE.items()]
+    return "\n".join(["| shape | type |", "|---|---|", *rows])
+
+
+def _section(place: Place) -> str:
+    rows = [_row(one) for one in ATTRIBUTES.values() if place in one.places]
+    return "\n".join([f"## On {_NAMED[place]}", "", *_HEAD, *rows])
+
+
+def _row(one: KnownAttribute) -> str:
+    type_ = " or ".join(f"`{choice}`" for choice in one.choices) or str(one.type)
+    return f"| `{one.name}` | {type_} | {one.default} | {one.sentence} |"
+
+
+_NAMED = {Place.GRAPH: "the graph", Place.NODE: "a node", Place.EDGE: "an edge"}

@@ -1,0 +1,199 @@
+"""The main job, from a wish to a promoted branch, offline: the models' words come from a script.
+
+It copies examples/todo into a fresh repository outside the clone and does there, with the real
+command line, what a person would do. A first run is killed in the middle and resumed, and the gate
+says no-go; a second run is better, is approved and promoted. Ends with 0, or with the first exit
+code that is not the expected one.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import load_script
+
+TODO = Path(__file__).parent / "todo"
+PIPELINE = "pipelines/wish.dot"
+KILLED_AT = "implement: begins"
+BETTER_WISH = (
+    "Let `todo.py list --open` show only the tasks that are not done, "
+    "with the numbers that `done` takes."
+)
+GIT_IDENTITY = ["-c", "user.name=You", "-c", "user.email=you@localhost"]
+NO_GO = 5
+
+
+class Surprise(Exception):
+    """A command ended with another exit code than it should have."""
+
+    def __init__(self, command: list[str], code: int) -> None:
+        super().__init__(f"'{' '.join(command)}' ended with {code}")
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The folder, the project in it and the variables in which everything happens."""
+
+    folder: Path
+    environ: Mapping[str, str]
+
+    @property
+    def project(self) -> Path:
+        """The repository of the to-do program."""
+        return self.folder / "todo"
+
+    def attractor(self, *words: str, expected: int = 0, quiet: bool = False) -> str:
+        """Run a command as a person would, and return what it printed."""
+        print(f"\n$ attractor {' '.join(words)}", flush=True)
+        command = [sys.executable, "-m", "attractor", *words]
+        result = self._run(command, stdout=subprocess.PIPE)
+        if not quiet:
+            print(result.stdout, end="", flush=True)
+        if result.returncode != expected:
+            raise Surprise(["attractor", *words], result.returncode)
+        return result.stdout
+
+    def shell(self, *words: str) -> str:
+        """Run another program in the project, and return what it printed."""
+        result = self._run([*words], stdout=subprocess.PIPE)
+        if result.returncode != 0:
+            raise Surprise([*words], result.returncode)
+        return result.stdout
+
+    def start_and_kill(self, *words: str, at: str) -> None:
+        """Start a command, and kill it without mercy when it says a word."""
+        print(f"\n$ attractor {' '.join(words)}", flush=True)
+        command = [sys.executable, "-m", "attractor", *words]
+        with subprocess.Popen(
+            command, cwd=self.project, env=self.environ, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                print(line, end="", flush=True)
+                if at in line:
+                    process.send_signal(signal.SIGKILL)
+        if process.returncode != -signal.SIGKILL:
+            raise Surprise(["attractor", *words], process.returncode)
+        print("(killed with kill -9)", flush=True)
+
+    def _run(self, command: list[str], *, stdout: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=self.project,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+def main() -> int:
+    """Play the demo, and say where everything is."""
+    script = read_arguments()
+    folder = Path(tempfile.mkdtemp(prefix="attractor-demo-"))
+    with in_background(ProviderTwin(load_script(script))) as twin:
+        stage = Stage(folder, make_environ(folder, twin.environ()))
+        try:
+            play(stage)
+        except Surprise as surprise:
+            print(f"\nThe demo ended early: {surprise}. Everything is in {folder}.")
+            return surprise.code
+    print(f"\nDone. Everything is in {folder}:")
+    print(f"  the graph     {folder / 'wish.svg'}")
+    print(f"  the runs      {stage.project / 'runs'}")
+    print(f"  the program   {stage.project}")
+    return 0
+
+
+def read_arguments() -> Path:
+    """Return the script that the models' words come from."""
+    parser = argparse.ArgumentParser(description="Play the demo.")
+    parser.add_argument("--script", type=Path, default=TODO / "twins" / "wish.toml")
+    return parser.parse_args().script
+
+
+def make_environ(folder: Path, twin: Mapping[str, str]) -> dict[str, str]:
+    """Return variables of the demo's own: its state folder, and the twin for every provider."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("ATTRACTOR_")}
+    return ours | dict(twin) | {"ATTRACTOR_STATE_DIR": str(folder / "state")}
+
+
+def play(stage: Stage) -> None:
+    """Do one thing after the other."""
+    policy = make_project(stage)
+    prepare(stage, policy)
+    first_run(stage)
+    second_run(stage)
+    decide_and_promote(stage)
+
+
+def make_project(stage: Stage) -> list[str]:
+    """Make the repository, and choose the policy that this machine allows."""
+    shutil.copytree(TODO, stage.project)
+    for words in (
+        ["init", "--quiet", "--initial-branch", "main"],
+        ["add", "--all"],
+        ["commit", "--quiet", "--message", "A small to-do list"],
+    ):
+        stage.shell("git", *GIT_IDENTITY, *words)
+    told = json.loads(stage.attractor("doctor", "--json", quiet=True))
+    standing = {one["subject"]: one["standing"] for one in told["findings"]}
+    if standing["bubblewrap"] == "ok":
+        print("Agents and candidates are shut in by bubblewrap.")
+        return []
+    print("No sandbox can be had here, so agents run unguarded; the profile allows that by name.")
+    return ["--allow-unverified-isolation"]
+
+
+def prepare(stage: Stage, policy: list[str]) -> None:
+    """Check the pipeline, make a profile, seal the hidden scenarios and draw the graph."""
+    stage.attractor("validate", PIPELINE)
+    stage.attractor("profile", "create", "demo", *policy)
+    stage.attractor("suite", "register", "scenarios/todo")
+    stage.attractor("render", PIPELINE, "--output", str(stage.folder / "wish.svg"))
+
+
+def first_run(stage: Stage) -> None:
+    """Run, die, go on; the project's tests pass, and a hidden scenario does not."""
+    judged = ["--suite", "todo", "--profile", "demo"]
+    stage.start_and_kill("run", PIPELINE, *judged, at=KILLED_AT)
+    stage.attractor("resume", "latest")
+    stage.attractor("gate", "latest", expected=NO_GO)
+
+
+def second_run(stage: Stage) -> None:
+    """Run again with a wish that says more."""
+    judged = ["--suite", "todo", "--profile", "demo"]
+    stage.attractor("run", PIPELINE, *judged, "--goal", BETTER_WISH)
+    stage.attractor("gate", "latest")
+
+
+def decide_and_promote(stage: Stage) -> None:
+    """Approve with a token, move the branch, and use the program."""
+    token = stage.attractor("token", "create", "demo", quiet=True).strip()
+    approver = Stage(stage.folder, {**stage.environ, "ATTRACTOR_TOKEN": token})
+    reason = "The hidden scenarios pass, and the numbers are the right ones."
+    approver.attractor("decide", "latest", "--approve", "--rationale", reason)
+    approver.attractor("promote", "latest", "--to", "main")
+    print("\n$ git log --oneline main")
+    print(stage.shell("git", "log", "--oneline", "main"), end="")
+    for words in (["add", "write"], ["add", "test"], ["done", "1"]):
+        stage.shell("python3", "todo.py", *words)
+    print("\n$ python3 todo.py list --open")
+    print(stage.shell("python3", "todo.py", "list", "--open"), end="")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

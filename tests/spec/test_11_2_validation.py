@@ -1,0 +1,101 @@
+"""Definition of Done 11.2: validation and linting."""
+
+import pytest
+
+from attractor.language import (
+    Diagnostic,
+    Severity,
+    ValidationError,
+    parse,
+    validate,
+    validate_or_raise,
+)
+
+WHOLE = """digraph G {
+    start [shape=Mdiamond]
+    work  [prompt="Work"]
+    exit  [shape=Msquare]
+    start -> work -> exit
+}"""
+
+
+def found(text: str, rule: str) -> list[Diagnostic]:
+    return [one for one in validate(parse(text)) if one.rule == rule]
+
+
+def replaced(old: str, new: str) -> str:
+    assert old in WHOLE
+    return WHOLE.replace(old, new)
+
+
+def test_11_2_a_whole_pipeline_has_no_diagnostics() -> None:
+    assert validate(parse(WHOLE)) == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "there", "twice"),
+    [
+        ("start_node", "start [shape=Mdiamond]", "other [shape=Mdiamond]"),
+        ("terminal_node", "exit  [shape=Msquare]", "other [shape=Msquare]"),
+    ],
+)
+def test_11_2_exactly_one_start_and_one_exit(rule: str, there: str, twice: str) -> None:
+    none = found(f"digraph G {{ {twice.replace('[', '[type=tool, ')} }}", rule)
+    several = found(replaced(there, f"{there}\n{twice}"), rule)
+    assert [one.severity for one in none + several] == [Severity.ERROR, Severity.ERROR]
+    assert several[0].node == "other"
+
+
+@pytest.mark.parametrize("start", ["start", "Start"])
+@pytest.mark.parametrize("exit_", ["exit", "end"])
+def test_11_2_start_and_exit_are_found_by_id(start: str, exit_: str) -> None:
+    text = f"digraph G {{ {start}; {exit_}; {start} -> {exit_} }}"
+    assert validate(parse(text)) == ()
+
+
+def test_11_2_the_start_has_no_incoming_edges() -> None:
+    (one,) = found(replaced("start -> work", "work -> start\nstart -> work"), "start_no_incoming")
+    assert (one.severity, one.edge) == (Severity.ERROR, ("work", "start"))
+
+
+def test_11_2_the_exit_has_no_outgoing_edges() -> None:
+    (one,) = found(replaced("start -> work", "exit -> work\nstart -> work"), "exit_no_outgoing")
+    assert (one.severity, one.edge) == (Severity.ERROR, ("exit", "work"))
+
+
+def test_11_2_all_nodes_are_reachable() -> None:
+    (one,) = found(replaced("exit  [", "lost [prompt=x]\nexit ["), "reachability")
+    assert (one.severity, one.node) == (Severity.ERROR, "lost")
+
+
+def test_11_2_all_edges_reference_nodes() -> None:
+    (one,) = found(replaced("start -> work", "work -> wrok\nstart -> work"), "edge_target_exists")
+    assert (one.severity, one.node, one.edge) == (Severity.ERROR, "wrok", ("work", "wrok"))
+
+
+@pytest.mark.parametrize("attributes", ["", '[label="Work"]', '[prompt=" "]'])
+def test_11_2_a_codergen_node_without_prompt_is_a_warning(attributes: str) -> None:
+    (one,) = found(replaced('[prompt="Work"]', attributes), "prompt_on_llm_nodes")
+    assert (one.severity, one.node) == (Severity.WARNING, "work")
+
+
+def test_11_2_conditions_parse() -> None:
+    text = replaced("-> exit", '-> exit [condition="outcome is good"]')
+    (one,) = found(text, "condition_syntax")
+    assert (one.severity, one.edge) == (Severity.ERROR, ("start", "work"))
+
+
+def test_11_2_validate_or_raise_throws_on_errors_alone() -> None:
+    with pytest.raises(ValidationError, match=r"error\[terminal_node\]"):
+        validate_or_raise(parse("digraph G { start }"))
+    warned = validate_or_raise(parse(replaced('[prompt="Work"]', "")))
+    assert [one.rule for one in warned] == ["prompt_on_llm_nodes"]
+
+
+def test_11_2_a_result_names_rule_severity_place_and_message() -> None:
+    (one,) = found(replaced("exit  [", "lost [prompt=x]\nexit ["), "reachability")
+    assert one.rule == "reachability"
+    assert one.severity is Severity.ERROR
+    assert one.node == "lost"
+    assert one.message == "'lost' is an orphan: unreachable from the start"
+    assert one.fix

@@ -1,0 +1,115 @@
+"""attractor-spec 11.6, as far as a handler alone decides it."""
+
+import asyncio
+from pathlib import Path
+
+from attractor.engine.outcome import Outcome, StageStatus, failure
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.handlers.registry import handler_registry
+from tests.handlers.stages import Person, Play, Saying, edge, edge_if, graph, node
+from tests.packages import Places
+
+SUCCEEDED = Outcome(StageStatus.SUCCESS)
+
+
+def test_11_6_start_returns_success_at_once() -> None:
+    play = Play(graph(node("start", shape="Mdiamond"), edge("start", "plan")), "start")
+    assert play.run() == SUCCEEDED
+    assert (play.files.texts, play.events.all) == ({}, [])
+
+
+def test_11_6_exit_returns_success_at_once_and_leaves_goal_gates_to_the_engine() -> None:
+    unmet = node("build", goal_gate=True)
+    play = Play(graph(unmet, node("done", shape="Msquare"), edge("build", "done")), "done")
+    assert play.run() == SUCCEEDED
+    assert (play.files.texts, play.events.all) == ({}, [])
+
+
+def test_11_6_codergen_expands_goal_calls_the_backend_and_writes_prompt_and_response() -> None:
+    backend = Saying("print('hello')")
+    pipeline = graph(node("plan", shape="box", prompt="Plan: $goal"), goal="a hello world script")
+    play = Play(pipeline, "plan", backend=backend)
+    assert play.run().status is StageStatus.SUCCESS
+    assert backend.prompts == ["Plan: a hello world script"]
+    assert play.files.texts == {
+        "prompt.md": "Plan: a hello world script",
+        "response.md": "print('hello')",
+    }
+
+
+def test_11_6_codergen_returns_the_outcome_of_the_backend() -> None:
+    red = failure("no")
+    assert Play(graph(node("plan")), "plan", backend=Saying(red)).run() is red
+
+
+def test_11_6_codergen_without_a_model_simulates() -> None:
+    play = Play(graph(node("plan")), "plan")
+    outcome = play.run()
+    assert outcome.status is StageStatus.SUCCESS
+    assert outcome.context_updates == {
+        "last_stage": "plan",
+        "last_response": "[Simulated] Response for stage: plan",
+    }
+
+
+def test_11_6_wait_human_offers_edge_labels_and_returns_the_selected_one() -> None:
+    person = Person(["N"])
+    pipeline = graph(
+        node("gate", shape="hexagon"),
+        edge("gate", "ship", label="[Y] Yes"),
+        edge("gate", "fix", label="[N] No"),
+    )
+    outcome = Play(pipeline, "gate", interviewer=person).run()
+    assert [option.label for option in person.questions[0].options] == ["[Y] Yes", "[N] No"]
+    assert outcome.preferred_label == "[N] No"
+
+
+def test_11_6_conditional_passes_through_without_preferring_a_way() -> None:
+    pipeline = graph(
+        node("fork", shape="diamond"),
+        edge_if("fork", "ship", "outcome", "success", label="Yes"),
+        edge_if("fork", "fix", "outcome", "fail", label="No"),
+    )
+    outcome = Play(pipeline, "fork").run()
+    assert outcome == Outcome(StageStatus.SUCCESS, notes="Conditional node evaluated: fork")
+
+
+def test_11_6_tool_executes_its_command_and_returns_the_result(tmp_path: Path) -> None:
+    environment = LocalExecutionEnvironment(tmp_path, environ={"PATH": "/usr/bin:/bin"})
+    command = "echo done > made; echo out; echo careful >&2"
+    pipeline = graph(node("check", shape="parallelogram", tool_command=command))
+    play = Play(pipeline, "check", environment=environment)
+    outcome = play.run()
+    assert outcome.status is StageStatus.SUCCESS
+    assert outcome.context_updates == {"tool.output": "out\n"}
+    assert play.files.texts == {"stdout.txt": "out\n", "stderr.txt": "careful\n"}
+    assert (tmp_path / "made").read_text() == "done\n"
+
+
+def test_11_6_tool_that_fails_or_takes_too_long_is_fail(tmp_path: Path) -> None:
+    environment = LocalExecutionEnvironment(tmp_path, environ={"PATH": "/usr/bin:/bin"})
+
+    def run(command: str) -> Outcome:
+        pipeline = graph(node("check", type="tool", tool_command=command, timeout="200ms"))
+        return Play(pipeline, "check", environment=environment).run()
+
+    assert run("exit 3").failure_reason == "tool_command ended with exit code 3"
+    assert run("sleep 1000").failure_reason == "tool_command did not end within 200ms"
+
+
+def test_11_6_a_custom_handler_is_registered_by_type_string(places: Places) -> None:
+    package = places.package(
+        shout='''"""Shouts."""
+from attractor.engine.outcome import Outcome, success
+class Shout:
+    """Shouts the label."""
+    def __init__(self, parts): pass
+    async def execute(self, stage): return success(stage.node.label.upper())
+part = Shout
+'''
+    )
+    entry = f"[attractor.handlers]\nmy_custom_type = {package}.shout\n"
+    places.distribution("shouting", entry)
+    assert "my_custom_type" in list(handler_registry())
+    pipeline = graph(node("it", type="my_custom_type", label="hello"))
+    assert asyncio.run(Play(pipeline, "it").execute()).notes == "HELLO"

@@ -1,0 +1,90 @@
+"""Definition of Done 11.7: state and context."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.seams import Stage
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace, run_graph
+
+
+def test_11_7_handlers_read_the_context_and_return_updates(tmp_path: Path) -> None:
+    seen: list[object] = []
+
+    async def read(stage: Stage) -> Outcome:
+        seen.append((stage.context.get("said"), stage.context.get("set")))
+        return success()
+
+    async def write(stage: Stage) -> Outcome:
+        stage.context.set("set", 2)
+        return success(said=[1])
+
+    run_graph(tmp_path, line("one", "two"), {"one": write, "two": read})
+    assert seen == [([1], 2)]
+
+
+def test_11_7_updates_are_merged_after_each_node(tmp_path: Path) -> None:
+    script = {"one": success(a=1, b=1), "two": success(b=2)}
+    _, place = run_graph(tmp_path, line("one", "two"), script)
+    context = place.json("checkpoint.json")["context"]
+    assert isinstance(context, dict)
+    assert (context["a"], context["b"]) == (1, 2)
+    assert (context["outcome"], context["current_node"]) == ("success", "two")
+
+
+def test_11_7_a_checkpoint_is_saved_after_each_node(tmp_path: Path) -> None:
+    seen: list[object] = []
+
+    async def look(stage: Stage) -> Outcome:
+        checkpoint = place.json("checkpoint.json")
+        seen.append((checkpoint["current_node"], checkpoint["completed_nodes"]))
+        return success()
+
+    place = Workplace(tmp_path / "run", line("one", "two"), {"one": look, "two": look})
+    place.run()
+    assert seen == [("start", ["start"]), ("one", ["start", "one"])]
+    assert [one.data["node_id"] for one in place.events("CheckpointSaved")] == [
+        "",
+        "start",
+        "one",
+        "two",
+        "exit",
+    ]
+    checkpoint = place.json("checkpoint.json")
+    assert checkpoint["current_node"] == "exit"
+    assert {"timestamp", "context", "node_retries", "logs"} <= set(checkpoint)
+
+
+def test_11_7_a_run_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
+    async def die(stage: Stage) -> Outcome:
+        raise KeyboardInterrupt
+
+    seen: list[object] = []
+
+    async def look(stage: Stage) -> Outcome:
+        seen.append(stage.context.get("kept"))
+        return success()
+
+    place = Workplace(
+        tmp_path / "run", line("one", "two", "three"), {"one": success(kept=1), "two": die}
+    )
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    again = Workplace(tmp_path / "run", place.graph, {"two": look})
+    result = again.run()
+    assert (result.outcome, seen) == (StageStatus.SUCCESS, [1])
+    assert again.handler.nodes == ["two", "three"]
+    assert result.completed == ("start", "one", "two", "three")
+
+
+def test_11_7_artifacts_lie_in_the_stage_folder(tmp_path: Path) -> None:
+    async def write(stage: Stage) -> Outcome:
+        stage.files.write("prompt.md", "ask")
+        stage.files.write("response.md", "answer")
+        return success()
+
+    _, place = run_graph(tmp_path, line("work"), {"work": write})
+    found = sorted(one.name for one in (place.root / "work").iterdir())
+    assert found == ["prompt.md", "response.md", "status.json"]

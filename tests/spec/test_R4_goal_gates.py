@@ -1,0 +1,73 @@
+"""Ruling R4: gates are judged in the order of their first visit, within limits that are named."""
+
+from pathlib import Path
+
+from attractor.engine.outcome import StageStatus, success
+from attractor.engine.status import FAILED
+from tests.engine.graphs import chain, edge, end, graph, node, start
+from tests.engine.runs import FAIL, run_graph
+
+
+def test_R4_the_gate_visited_first_is_judged_first(tmp_path: Path) -> None:
+    whole = graph(
+        [
+            start(),
+            end(),
+            node("late", goal_gate=True, retry_target="mend_late"),
+            node("early", goal_gate=True, retry_target="mend_early"),
+        ],
+        [
+            *chain("start", "early"),
+            edge("early", "late", "outcome=fail"),
+            edge("late", "exit", "outcome=fail"),
+            *chain("mend_early", "exit"),
+            *chain("mend_late", "exit"),
+        ],
+        max_goal_gate_redirects=1,
+    )
+    result, _ = run_graph(tmp_path, whole, {"early": FAIL, "late": FAIL})
+    assert result.completed == ("start", "early", "late", "mend_early")
+
+
+def test_R4_skipping_never_satisfies_a_gate(tmp_path: Path) -> None:
+    gate = node("gate", goal_gate=True)
+    whole = graph([start(), gate, end()], chain("start", "gate", "exit"))
+    result, _ = run_graph(tmp_path, whole, {"gate": StageStatus.SKIPPED})
+    assert (result.standing, result.outcome) == (FAILED, StageStatus.FAIL)
+
+
+def test_R4_a_gate_that_was_not_visited_does_not_count(tmp_path: Path) -> None:
+    whole = graph(
+        [start(), end(), node("gate", goal_gate=True)],
+        [*chain("start", "work", "exit"), edge("work", "gate", weight=-1), *chain("gate", "exit")],
+    )
+    result, _ = run_graph(tmp_path, whole)
+    assert result.outcome is StageStatus.SUCCESS
+
+
+def test_R4_redirects_are_bounded(tmp_path: Path) -> None:
+    whole = graph(
+        [start(), end(), node("gate", goal_gate=True, retry_target="work")],
+        [*chain("start", "work", "gate"), edge("gate", "exit", "outcome=fail")],
+        max_goal_gate_redirects=3,
+    )
+    result, place = run_graph(tmp_path, whole, {"gate": FAIL})
+    assert place.handler.nodes.count("gate") == 4
+    assert "max_goal_gate_redirects=3" in result.reason
+
+
+def test_R4_n_visits_are_exactly_n(tmp_path: Path) -> None:
+    whole = graph(
+        [start(), end(), node("work", max_visits=3)],
+        [*chain("start", "work", "check"), edge("check", "work", "outcome=fail")],
+    )
+    result, place = run_graph(tmp_path, whole, {"check": FAIL})
+    assert place.handler.nodes.count("work") == 3
+    assert result.reason == "node work: limit max_visits=3 reached"
+
+
+def test_R4_the_default_is_a_hundred_visits(tmp_path: Path) -> None:
+    whole = graph([start(), end()], [*chain("start", "a"), edge("a", "a")])
+    result, place = run_graph(tmp_path, whole, {"a": success()})
+    assert len(place.handler.calls) == 100
+    assert "max_node_visits=100" in result.reason

@@ -1,0 +1,40 @@
+"""Ruling R9: the stages are those the walk made, and success is the exit reached in good order."""
+
+from pathlib import Path
+
+from attractor.engine.outcome import StageStatus
+from tests.engine.graphs import chain, edge, end, graph, line, node, start
+from tests.engine.runs import FAIL, run_graph
+
+
+def test_R9_the_exit_is_no_stage(tmp_path: Path) -> None:
+    result, place = run_graph(tmp_path, line("work"))
+    assert result.completed == ("start", "work")
+    assert not (place.root / "exit").exists()
+    assert [one.node for one in place.events("StageStarted")] == ["start", "work"]
+
+
+def test_R9_what_was_not_visited_leaves_nothing(tmp_path: Path) -> None:
+    whole = graph(
+        [start(), end()],
+        [*chain("start", "work", "exit"), edge("work", "other", weight=-1)],
+    )
+    _, place = run_graph(tmp_path, whole)
+    assert not (place.root / "other").exists()
+
+
+def test_R9_a_visited_gate_that_does_not_hold_is_no_success(tmp_path: Path) -> None:
+    whole = graph(
+        [start(), end(), node("gate", goal_gate=True)],
+        [*chain("start", "gate"), edge("gate", "exit", "outcome=fail")],
+    )
+    result, _ = run_graph(tmp_path, whole, {"gate": FAIL})
+    assert result.outcome is StageStatus.FAIL
+
+
+def test_R9_final_json_says_how_it_ended_and_what_to_do(tmp_path: Path) -> None:
+    _, place = run_graph(tmp_path, line("work", goal="win"), {"work": FAIL})
+    final = place.json("final.json")
+    assert (final["outcome"], final["why"], final["goal"]) == ("fail", "broken", "win")
+    assert str(final["next"]).startswith("attractor logs ")
+    assert {"usage", "seconds", "started", "ended", "tree"} <= set(final)

@@ -1,0 +1,72 @@
+"""Coding-agent-loop 9.11, each line on both wires over HTTP."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.agent.events import EventKind
+from attractor.agent.session import SessionState
+from attractor.agent.session_config import SessionConfig
+from attractor.llm.errors import AuthenticationError, ContextLengthError
+from attractor.llm.retry import RetryPolicy
+from attractor.twins.answer import Answer, Fault, FaultKind
+from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
+
+pytestmark = pytest.mark.parametrize("wire", WIRES)
+
+
+def refused(status: int, message: str = "no", code: str | None = None) -> Answer:
+    return Answer(fault=Fault(kind=FaultKind.STATUS, status=status, message=message, code=code))
+
+
+def test_9_11_the_model_can_recover_from_a_tools_error(tmp_path: Path, wire: str) -> None:
+    (tmp_path / "right").write_text("found")
+    answers = [
+        uses(use("read_file", {"file_path": "wrong"})),
+        uses(use("read_file", {"file_path": "right"})),
+        says("It says: found"),
+    ]
+    done = talk(tmp_path, wire, answers, submit("Read"))
+    assert ["error" in one for one in done.told(EventKind.TOOL_CALL_END)] == [True, False]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_9_11_passing_trouble_is_tried_again(tmp_path: Path, wire: str, status: int) -> None:
+    async def work(talk: Talk) -> None:
+        with pytest.raises(Exception, match=str(status)):
+            await talk.session.submit("Go")
+
+    quick = SessionConfig(retry_policy=RetryPolicy(max_retries=2, base_delay=0.001))
+    done = talk(tmp_path, wire, [refused(status)], work, config=quick)
+    assert len(done.twin.requests) == 3
+
+
+def test_9_11_a_refused_key_surfaces_at_once_and_closes(tmp_path: Path, wire: str) -> None:
+    async def work(talk: Talk) -> None:
+        with pytest.raises(AuthenticationError):
+            await talk.session.submit("Go")
+        assert talk.session.state is SessionState.CLOSED
+
+    done = talk(tmp_path, wire, [refused(401)], work)
+    assert len(done.twin.requests) == 1
+    assert done.kinds[-2:] == [EventKind.ERROR, EventKind.SESSION_END]
+
+
+def test_9_11_a_full_context_window_is_a_warning(tmp_path: Path, wire: str) -> None:
+    async def work(talk: Talk) -> None:
+        with pytest.raises(ContextLengthError):
+            await talk.session.submit("Go")
+        assert talk.session.state is SessionState.IDLE
+
+    done = talk(tmp_path, wire, [refused(400, "prompt is too long")], work)
+    assert len(done.told(EventKind.WARNING)) == 1
+
+
+def test_9_11_a_shutdown_ends_with_the_sessions_end(tmp_path: Path, wire: str) -> None:
+    async def work(talk: Talk) -> None:
+        await talk.session.submit("Go")
+        talk.session.abort()
+
+    done = talk(tmp_path, wire, [says("ok")], work)
+    assert done.kinds[-1] is EventKind.SESSION_END
+    assert done.told(EventKind.SESSION_END) == [{"state": "CLOSED", "aborted": True}]

@@ -1,0 +1,73 @@
+"""Coding-agent-loop 9.2."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.agent.events import EventKind
+from attractor.agent.provider_profile import create_profile
+from attractor.agent.tool import RegisteredTool, define
+from attractor.base.canonical import JsonObject
+from attractor.base.errors import UnknownName
+from attractor.environments.environment import ExecutionEnvironment
+from tests.agent.twinned import WIRES, Talk, says, talk, use, uses
+
+
+async def run_tests(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
+    return f"ran {arguments.get('filter', 'all')}"
+
+
+def test_9_2_openai_edits_by_apply_patch() -> None:
+    names = create_profile("openai", model="gpt-5.2-codex").tool_registry.names()
+    assert names == ["read_file", "apply_patch", "write_file", "shell", "grep", "glob"]
+
+
+def test_9_2_anthropic_edits_by_old_and_new_string() -> None:
+    profile = create_profile("anthropic", model="claude-opus-4-6")
+    names = profile.tool_registry.names()
+    assert names == ["read_file", "write_file", "edit_file", "shell", "grep", "glob"]
+    properties = profile.tool_registry["edit_file"].definition.parameters["properties"]
+    assert isinstance(properties, dict)
+    assert {"old_string", "new_string", "replace_all"} <= set(properties)
+
+
+def test_9_2_a_profile_that_is_left_out_is_named() -> None:
+    with pytest.raises(UnknownName, match="gemini"):
+        create_profile("gemini", model="gemini-3-flash-preview")
+
+
+@pytest.mark.parametrize(
+    ("provider", "topics"),
+    [
+        ("openai", ["coding agent", "apply_patch", "*** Begin Patch", "style of the code"]),
+        ("anthropic", ["coding agent", "old_string` must be unique", "conventions of the code"]),
+    ],
+)
+def test_9_2_each_prompt_covers_identity_tools_and_coding(provider: str, topics: list[str]) -> None:
+    prompt = create_profile(provider, model="m").base_prompt
+    assert [topic for topic in topics if topic not in prompt] == []
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_9_2_a_custom_tool_works_on_top_of_a_profile(tmp_path: Path, wire: str) -> None:
+    async def work(talk: Talk) -> None:
+        properties = {"filter": {"type": "string"}}
+        definition = define("run_tests", "Run the tests.", {**properties}, required=[])
+        talk.session.profile.tool_registry.register(RegisteredTool(definition, run_tests))
+        await talk.session.submit("Test it")
+
+    answers = [uses(use("run_tests", {"filter": "unit"})), says("ok")]
+    done = talk(tmp_path, wire, answers, work)
+    assert done.told(EventKind.TOOL_CALL_END)[0]["output"] == "ran unit"
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_9_2_a_custom_tool_takes_the_place_of_one_of_its_name(tmp_path: Path, wire: str) -> None:
+    async def work(talk: Talk) -> None:
+        definition = define("shell", "Not really.", {}, required=[])
+        talk.session.profile.tool_registry.register(RegisteredTool(definition, run_tests))
+        await talk.session.submit("Test it")
+
+    done = talk(tmp_path, wire, [uses(use("shell")), says("ok")], work)
+    assert done.told(EventKind.TOOL_CALL_END)[0]["output"] == "ran all"
+    assert "Not really." in done.last_request

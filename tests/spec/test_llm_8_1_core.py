@@ -1,0 +1,71 @@
+"""unified-llm 8.1, core infrastructure: the boxes that are built."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from attractor.llm import Client, Complete, ConfigurationError, Request, Response
+from attractor.llm.providers.anthropic import AnthropicAdapter
+from attractor.llm.providers.openai import OpenAIAdapter
+from tests.llm.asking import PROVIDERS, a_request, ask, speaking
+
+SCRIPT = """
+[[rules]]
+when = { wire = "openai" }
+answer.text = "from openai"
+[[rules]]
+when = { wire = "anthropic" }
+answer.text = "from anthropic"
+"""
+
+
+def test_8_1_client_is_constructed_from_environment_variables() -> None:
+    client = Client.from_env({"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "HOME": "/"})
+    assert list(client.providers) == PROVIDERS
+    assert list(Client.from_env({"OPENAI_API_KEY": "k"}).providers) == ["openai"]
+
+
+def test_8_1_client_is_constructed_with_explicit_adapters() -> None:
+    adapters = {"openai": OpenAIAdapter(api_key="k"), "anthropic": AnthropicAdapter(api_key="k")}
+    client = Client(providers=adapters, default_provider="openai")
+    assert (client.providers, client.default_provider) == (adapters, "openai")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_8_1_requests_are_dispatched_by_their_provider_field(provider: str) -> None:
+    with speaking(SCRIPT) as twin:
+        assert ask(twin, a_request(provider, "hello")).text == f"from {provider}"
+
+
+def test_8_1_the_default_provider_is_used_when_none_is_named() -> None:
+    with speaking(SCRIPT) as twin:
+        request = replace(a_request("anthropic", "hello"), provider=None)
+        assert ask(twin, request).text == "from anthropic"
+
+
+def test_8_1_configuration_error_when_no_provider_and_no_default() -> None:
+    client = Client.from_env({})
+    request = replace(a_request("openai", "hello"), provider=None)
+    with pytest.raises(ConfigurationError, match="nothing says which provider"):
+        asyncio.run(client.complete(request))
+
+
+def test_8_1_middleware_runs_in_order_and_in_reverse() -> None:
+    passed: list[str] = []
+
+    async def outer(request: Request, next: Complete) -> Response:
+        passed.append("outer request")
+        response = await next(request)
+        passed.append("outer response")
+        return response
+
+    async def inner(request: Request, next: Complete) -> Response:
+        passed.append("inner request")
+        response = await next(request)
+        passed.append("inner response")
+        return response
+
+    with speaking(SCRIPT) as twin:
+        ask(twin, a_request("openai", "hello"), middleware=[outer, inner])
+    assert passed == ["outer request", "inner request", "inner response", "outer response"]

@@ -1,0 +1,51 @@
+"""unified-llm 8.6, prompt caching: the boxes that are built."""
+
+from typing import Any
+
+from attractor.llm import Message
+from tests.llm.asking import SHELL, a_request, ask, last_body, speaking
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+BETA = "prompt-caching-2024-07-31"
+SCRIPT = """
+[[rules]]
+answer = { text = "Hi.", usage = { input = 100, cache_read = 60, cache_write = 30 } }
+"""
+TALK = [Message.system("Be brief."), Message.user("a"), Message.assistant("b"), Message.user("c")]
+
+
+def test_8_6_openai_needs_no_configuration_and_reports_what_was_read() -> None:
+    with speaking(SCRIPT) as twin:
+        usage = ask(twin, a_request("openai", *TALK)).usage
+        assert "cache" not in str(last_body(twin))
+    assert (usage.cache_read_tokens, usage.cache_write_tokens) == (60, None)
+
+
+def test_8_6_anthropic_injects_breakpoints_on_system_tools_and_prefix() -> None:
+    with speaking(SCRIPT) as twin:
+        ask(twin, a_request("anthropic", *TALK, tools=[SHELL]))
+        body: Any = last_body(twin)
+    assert body["system"][-1]["cache_control"] == MARK["cache_control"]
+    assert body["tools"][-1]["cache_control"] == MARK["cache_control"]
+    marked = [bool(MARK.items() <= turn["content"][-1].items()) for turn in body["messages"]]
+    assert marked == [True, False, True]
+
+
+def test_8_6_anthropic_sends_the_beta_header_when_cache_control_is_present() -> None:
+    with speaking(SCRIPT) as twin:
+        ask(twin, a_request("anthropic", *TALK))
+        assert twin.requests[0].headers["anthropic-beta"] == BETA
+
+
+def test_8_6_anthropic_reports_what_was_read_and_written() -> None:
+    with speaking(SCRIPT) as twin:
+        usage = ask(twin, a_request("anthropic", *TALK)).usage
+    assert (usage.cache_read_tokens, usage.cache_write_tokens) == (60, 30)
+
+
+def test_8_6_anthropic_automatic_caching_can_be_switched_off() -> None:
+    off: dict[str, Any] = {"anthropic": {"auto_cache": False}}
+    with speaking(SCRIPT) as twin:
+        ask(twin, a_request("anthropic", *TALK, tools=[SHELL], provider_options=off))
+        assert "cache_control" not in str(last_body(twin))
+        assert "anthropic-beta" not in twin.requests[0].headers

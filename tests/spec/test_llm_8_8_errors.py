@@ -1,0 +1,104 @@
+"""unified-llm 8.8, error handling and retry: the boxes that are built."""
+
+import asyncio
+
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.llm import Client, Request, Response, RetryPolicy, SDKError, retry
+from attractor.twins.provider_twin import ProviderTwin
+from tests.llm.asking import PROVIDERS, a_request, speaking
+
+pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
+AT_ONCE = RetryPolicy(base_delay=0.001, max_delay=0.002)
+TABLE = {
+    400: ("InvalidRequestError", False),
+    401: ("AuthenticationError", False),
+    403: ("AccessDeniedError", False),
+    404: ("NotFoundError", False),
+    408: ("RequestTimeoutError", False),
+    413: ("ContextLengthError", False),
+    422: ("InvalidRequestError", False),
+    429: ("RateLimitError", True),
+    500: ("ServerError", True),
+    501: ("ServerError", True),
+    502: ("ServerError", True),
+    503: ("ServerError", True),
+    504: ("ServerError", True),
+    529: ("ServerError", True),
+}
+
+
+def failing(status: int, *, until: int | None = None, more: str = "") -> str:
+    """Write a script that fails at every attempt, or at every attempt up to one."""
+    fault = f'answer.fault = {{ kind = "status", status = {status}{more} }}'
+    times = [f"[[rules]]\nwhen.attempt = {n}\n{fault}" for n in range(1, (until or 0) + 1)]
+    last = "answer.text = 'Hi.'" if until else fault
+    return "\n".join([*times, f"[[rules]]\n{last}"])
+
+
+def persist(twin: ProviderTwin, request: Request, policy: RetryPolicy = AT_ONCE) -> str:
+    """Ask with retries; return the answer's text or the error's name."""
+
+    async def asking() -> Response:
+        async with Client.from_env(twin.environ()) as client:
+            return await retry(
+                lambda: client.complete(request), policy=policy, clock=SystemClock(), seed="a"
+            )
+
+    try:
+        return asyncio.run(asking()).text
+    except SDKError as error:
+        return type(error).__name__
+
+
+@pytest.mark.parametrize("status", TABLE)
+def test_8_8_statuses_raise_their_errors_and_only_retryable_ones_are_retried(
+    provider: str, status: int
+) -> None:
+    name, retryable = TABLE[status]
+    with speaking(failing(status)) as twin:
+        assert persist(twin, a_request(provider, "hello")) == name
+        assert len(twin.requests) == (3 if retryable else 1)
+
+
+def test_8_8_rate_limits_are_retried_transparently(provider: str) -> None:
+    with speaking(failing(429, until=2)) as twin:
+        assert persist(twin, a_request(provider, "hello")) == "Hi."
+        assert [one.status for one in twin.requests] == [429, 429, 200]
+
+
+def test_8_8_no_retries_when_max_retries_is_0(provider: str) -> None:
+    with speaking(failing(500)) as twin:
+        policy = RetryPolicy(max_retries=0)
+        assert persist(twin, a_request(provider, "hello"), policy) == "ServerError"
+        assert len(twin.requests) == 1
+
+
+def test_8_8_retry_after_overrides_the_backoff_within_max_delay(provider: str) -> None:
+    waits: list[float] = []
+    policy = RetryPolicy(
+        base_delay=60, max_delay=60, on_retry=lambda error, attempt, delay: waits.append(delay)
+    )
+    with speaking(failing(429, until=1, more=', retry_after = "10ms"')) as twin:
+        assert persist(twin, a_request(provider, "hello"), policy) == "Hi."
+    assert waits == [0.01]
+
+
+def test_8_8_retry_after_beyond_max_delay_is_raised_at_once(provider: str) -> None:
+    with speaking(failing(429, more=', retry_after = "61s"')) as twin:
+        assert persist(twin, a_request(provider, "hello"), RetryPolicy()) == "RateLimitError"
+        assert len(twin.requests) == 1
+
+
+def test_8_8_delays_grow_exponentially_with_jitter(provider: str) -> None:
+    waits: list[float] = []
+    policy = RetryPolicy(
+        max_retries=3,
+        base_delay=0.001,
+        on_retry=lambda error, attempt, delay: waits.append(delay),
+    )
+    with speaking(failing(500)) as twin:
+        persist(twin, a_request(provider, "hello"), policy)
+    for wait, whole in zip(waits, (0.001, 0.002, 0.004), strict=True):
+        assert 0.5 * whole <= wait <= 1.5 * whole

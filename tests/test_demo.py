@@ -1,0 +1,84 @@
+"""The main job, from a wish to a promoted branch, as `make demo` plays it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.examples import ROOT
+
+SCRIPT = ROOT / "examples" / "todo" / "twins" / "wish.toml"
+RIGHT_LOOP = """\
++    for number, task in enumerate(load(), 1):
++        if open_only and task["done"]:
++            continue
+"""
+WRONG_LOOP = """\
++    tasks = [task for task in load() if not open_only or not task["done"]]
++    for number, task in enumerate(tasks, 1):
+"""
+NO_GO = 5
+
+
+def play(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Play the demo in a folder of the test's own."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "demo.py"), *words],
+        env=os.environ | {"TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
+    result = play(tmp_path)
+    said = result.stdout
+    assert result.returncode == 0, said
+    in_order = [
+        "(killed with kill -9)",
+        "resumed at implement",
+        "test: failed: tool_command ended with exit code 1",
+        "repair: success",
+        "no-go",
+        "unresolved_failure: 1 of 3 held-out scenarios failed",
+        "6 of 6 trials satisfied",
+        "approved by demo (token)",
+        "main is now",
+        "2. [ ] test",
+        "the graph  ",
+    ]
+    places = [said.find(words) for words in in_order]
+    assert -1 not in places, list(zip(in_order, places, strict=True))
+    assert places == sorted(places)
+    [drawn] = tmp_path.glob("*/wish.svg")
+    assert drawn.read_text("utf-8").startswith("<?xml")
+
+
+def test_no_word_of_a_holdout_is_in_any_run(tmp_path: Path) -> None:
+    play(tmp_path)
+    [project] = tmp_path.glob("attractor-demo-*/todo")
+    stories = [
+        re.findall(r'^story = "(.*)"$', file.read_text("utf-8"), re.M)[0]
+        for file in (project / "scenarios").rglob("holdout/*.toml")
+    ]
+    assert len(stories) == 3
+    written = [file for file in (project / "runs").rglob("*") if file.is_file()]
+    assert len(written) > 50
+    for file in written:
+        content = file.read_text("utf-8", "replace")
+        assert not [story for story in stories if story in content], file
+
+
+def test_a_wrong_patch_ends_with_no_go(tmp_path: Path) -> None:
+    script = SCRIPT.read_text("utf-8")
+    assert RIGHT_LOOP in script
+    wrong = script.replace(RIGHT_LOOP, WRONG_LOOP).replace('"2. [ ] call Eve', '"1. [ ] call Eve')
+    (tmp_path / "wrong.toml").write_text(wrong)
+    result = play(tmp_path, "--script", str(tmp_path / "wrong.toml"))
+    assert result.returncode == NO_GO, result.stdout
+    assert result.stdout.count("no-go\n") >= 2
+    assert "promote" not in result.stdout
