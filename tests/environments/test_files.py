@@ -1,9 +1,9 @@
 """What files the tools take and leave, beyond what every environment does alike."""
 
 import os
-import subprocess
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest

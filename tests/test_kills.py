@@ -1,0 +1,106 @@
+"""The demo's first run, killed without mercy at random moments, its evaluation included."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import load_script
+from examples.demo import PIPELINE, TODO, Stage, make_environ, make_project, prepare
+from tests.counts import count
+
+MOST_RESUMES = 10
+
+
+@dataclass(frozen=True)
+class End:
+    """What a run came to: all that a kill must not change."""
+
+    outcome: str
+    status: str
+    tree: str
+    report: dict[str, Any]
+    trials: Counter[str]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with in_background(ProviderTwin(load_script(TODO / "twins" / "wish.toml"))) as twin:
+        made = Stage(tmp_path, make_environ(tmp_path, twin.environ()))
+        prepare(made, make_project(made))
+        yield made
+
+
+def attractor(stage: Stage, *words: str, killed_after: float | None = None) -> int:
+    """Run a command quietly; kill it when its time is up, and return its exit code."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "attractor", *words],
+        cwd=stage.project,
+        env=stage.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        return process.wait(timeout=killed_after or 120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait(timeout=30)
+
+
+def first_run(stage: Stage, *, killed_after: float | None = None) -> Path:
+    """Run to the end, killed or not, and return the run's directory."""
+    words = ["run", PIPELINE, "--suite", "todo", "--profile", "demo"]
+    before = runs_of(stage)
+    code = attractor(stage, *words, killed_after=killed_after)
+    for _ in range(MOST_RESUMES):
+        if code == 0:
+            break
+        made = runs_of(stage) - before
+        # It may have died before there was a run to resume.
+        code = attractor(stage, "resume", str(made.pop())) if made else attractor(stage, *words)
+    assert code == 0
+    [root] = runs_of(stage) - before
+    return root
+
+
+def runs_of(stage: Stage) -> set[Path]:
+    return {manifest.parent for manifest in stage.project.glob("runs/*/manifest.json")}
+
+
+def end_of(root: Path) -> End:
+    final = json.loads((root / "final.json").read_text())
+    report = json.loads((root / "evaluation" / "1" / "report.json").read_text())
+    status = json.loads((root / "run.json").read_text())["status"]
+    lines = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
+    trials = Counter(
+        f"{line['data']['scenario']} {line['data']['trial']} {line['data']['satisfied']}"
+        for line in lines
+        if line["type"] == "TrialCompleted"
+    )
+    return End(final["outcome"], status, final["tree"], report, trials)
+
+
+@pytest.mark.crash
+def test_a_run_that_was_killed_ends_as_if_nothing_had_happened(stage: Stage) -> None:
+    began = time.monotonic()
+    undisturbed = end_of(first_run(stage))
+    whole = time.monotonic() - began
+    assert undisturbed.status == "awaiting_human"
+    assert not undisturbed.report["go"]
+    assert set(undisturbed.trials.values()) == {1}
+    moments = random.Random(os.environ.get("SEED", "kills"))
+    for number in range(count(ci=3, full=20)):
+        moment = moments.uniform(0.3, whole)
+        ended = end_of(first_run(stage, killed_after=moment))
+        assert ended == undisturbed, f"kill {number} after {moment:.2f} s"
