@@ -55,7 +55,7 @@ def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
     assert -1 not in places, list(zip(in_order, places, strict=True))
     assert places == sorted(places)
     [drawn] = tmp_path.glob("*/wish.svg")
-    assert drawn.read_text("utf-8").startswith("<?xml")
+    assert "<svg" in drawn.read_text("utf-8")
 
 
 def test_no_word_of_a_holdout_is_in_any_run(tmp_path: Path) -> None:

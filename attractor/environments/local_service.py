@@ -7,56 +7,65 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from attractor.base.errors import ProcessNotStarted
+from attractor.environments.intake import Intake
 from attractor.environments.services import BackgroundService, Backlog
 
 _GRACE_S = 2.0
-_PIECE = 64 * 1024
 
 
 async def start_local_service(
     argv: Sequence[str], *, cwd: str, env: Mapping[str, str]
 ) -> BackgroundService:
     """Start a program that goes on until it is stopped."""
+    backlog = Backlog()
+    out = Intake(backlog.add)
     try:
+        # Its pipe is ours: asyncio's own stays open for as long as anybody holds it.
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd=cwd,
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdout=out.writer,
+            stderr=out.writer,
             start_new_session=True,
         )
-    except OSError as cause:
-        raise ProcessNotStarted(f"{argv[0]} was not started: {cause.strerror}") from cause
-    backlog = Backlog()
-    reading = asyncio.create_task(_read(process, backlog))
+    except BaseException as cause:
+        out.close()
+        if isinstance(cause, OSError):
+            raise ProcessNotStarted(f"{argv[0]} was not started: {cause.strerror}") from cause
+        raise
+    out.close_writer()
+    watching = asyncio.create_task(_see_end(process, out, backlog))
 
     async def end() -> int:
-        try:
-            if process.returncode is None:
-                _signal(process.pid, signal.SIGTERM)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_GRACE_S):
-                        await process.wait()
-        finally:
-            # Also for who is left of the group, and when we are cancelled.
-            _signal(process.pid, signal.SIGKILL)
-        code = await process.wait()
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        return code
+        if not watching.done():
+            await _end(process.pid, watching)
+        return await asyncio.shield(watching)
 
     return BackgroundService(backlog, end)
 
 
-async def _read(process: asyncio.subprocess.Process, backlog: Backlog) -> None:
-    assert process.stdout is not None
+async def _see_end(process: asyncio.subprocess.Process, out: Intake, backlog: Backlog) -> int:
     try:
-        while piece := await process.stdout.read(_PIECE):
-            backlog.add(piece)
+        code = await process.wait()
+        _signal(process.pid, signal.SIGKILL)  # who is left of its group
+        await out.drain()
     finally:
+        out.close()
         backlog.end()
+    return code
+
+
+async def _end(group: int, watching: "asyncio.Task[int]") -> None:
+    try:
+        _signal(group, signal.SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                await asyncio.shield(watching)
+    finally:
+        if not watching.done():  # its time is up, or ours: we are cancelled
+            _signal(group, signal.SIGKILL)
 
 
 def _signal(group: int, number: signal.Signals) -> None:

@@ -7,6 +7,7 @@ write. What it cannot do is a promise.
 
 import asyncio
 import json
+import os
 import secrets
 import shlex
 import socket
@@ -125,15 +126,21 @@ def _overlaps(path: Path, shown: Sequence[Path]) -> bool:
 async def _bystander() -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
     """Run a process that must be neither seen nor ended; it ends with its input."""
     marker = secrets.token_hex(16)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", "-c", "import sys; sys.stdin.read()", marker),
-        stdin=asyncio.subprocess.PIPE,
-    )
+    waits, holds = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-c", "import sys; sys.stdin.read()", marker),
+            stdin=waits,
+        )
+    except BaseException:
+        os.close(holds)
+        raise
+    finally:
+        os.close(waits)
     try:
         yield marker, process
     finally:
-        if process.stdin is not None:
-            process.stdin.close()
+        os.close(holds)
         await process.wait()
 
 

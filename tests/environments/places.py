@@ -87,6 +87,11 @@ def why_no_sandbox(folder: Path) -> str:
     return ""
 
 
+def hold(namespace: str) -> int:
+    """Keep a namespace with a descriptor: its number is given to the next one when it is gone."""
+    return os.open(f"/proc/{min(processes_in(namespace))}/ns/pid", os.O_RDONLY)
+
+
 def processes_in(namespace: str) -> list[int]:
     """Return who lives in a namespace of processes, such as `pid:[4026532341]`.
 

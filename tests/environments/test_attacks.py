@@ -17,7 +17,7 @@ import pytest
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.sandboxed import SandboxedExecutionEnvironment
 from tests.counts import count
-from tests.environments.places import FAR_MS, OPERATOR, make_walls, processes_in, run, use
+from tests.environments.places import FAR_MS, OPERATOR, hold, make_walls, processes_in, run, use
 
 pytestmark = pytest.mark.usefixtures("sandbox_allowed")
 
@@ -274,12 +274,15 @@ def test_cleaning_up_leaves_nobody_whatever_they_did(environment: ExecutionEnvir
         await env.delete_file("one")
         await env.delete_file("two")
         assert len(processes_in(namespace)) >= 4
+        held.append(hold(namespace))
         return namespace
 
     for _ in range(count(ci=3, full=50)):
+        held: list[int] = []
         namespace = use(environment, work)
         assert namespace.startswith("pid:[")
         assert processes_in(namespace) == []
+        os.close(held[0])
 
 
 RUNNER = '''
@@ -313,12 +316,13 @@ def test_a_killed_runner_leaves_nobody(neutral: Path, *, stopped: bool) -> None:
         ) as runner:
             assert runner.stdout is not None
             namespace = runner.stdout.readline().strip()
-            before = processes_in(namespace)
+            before, held = processes_in(namespace), hold(namespace)
             if stopped:  # so that it does not see the socket close
                 os.kill(min(before), signal.SIGSTOP)
             runner.kill()
         assert len(before) >= 3
         asyncio.run(nobody_is_left(namespace))
+        os.close(held)
 
 
 async def nobody_is_left(namespace: str) -> None:

@@ -19,7 +19,7 @@ from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.errors import SandboxLost, SandboxNotStarted
 from attractor.environments.sandboxed import SandboxedExecutionEnvironment
 from tests.counts import count
-from tests.environments.places import FAR_MS, make_walls, processes_in, run, use
+from tests.environments.places import FAR_MS, hold, make_walls, processes_in, run, use
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -56,13 +56,20 @@ def test_starts_and_ends_leave_no_descriptor_and_no_process(
             break
         async with env.reach(80), env.offer(8080, "127.0.0.1:1"):
             result = await env.exec_command("readlink /proc/self/ns/pid", timeout_ms=FAR_MS)
-        return result.stdout.strip()
+        namespace = result.stdout.strip()
+        held.append(hold(namespace))
+        return namespace
 
-    namespaces = [use(environment, work)]
-    before = len(list(Path("/dev/fd").iterdir()))
-    namespaces += [use(environment, work) for _ in range(count(ci=3, full=30))]
-    assert len(list(Path("/dev/fd").iterdir())) == before
-    assert [processes_in(one) for one in namespaces] == [[]] * len(namespaces)
+    held: list[int] = []
+    try:
+        namespaces = [use(environment, work)]
+        before = len(list(Path("/dev/fd").iterdir())) - len(held)
+        namespaces += [use(environment, work) for _ in range(count(ci=3, full=30))]
+        assert len(list(Path("/dev/fd").iterdir())) - len(held) == before
+        assert [processes_in(one) for one in namespaces] == [[]] * len(namespaces)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def test_a_sandbox_that_is_killed_is_told_as_lost(
