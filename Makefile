@@ -4,6 +4,8 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 READY := .venv/ready
+# An environment that was moved with its clone does not work any more.
+MOVED := $(shell [ "$$(cat $(READY) 2>/dev/null)" = "$(CURDIR)" ] || echo moved)
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
@@ -52,5 +54,8 @@ clean: ## remove what was set up and built
 	@rm -rf .venv dist .pytest_cache .ruff_cache .hypothesis
 	@find attractor tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml constraints.txt scripts/set-up
+$(READY): pyproject.toml constraints.txt scripts/set-up $(MOVED)
 	@scripts/set-up .venv
+
+.PHONY: moved
+moved:

@@ -54,7 +54,8 @@ class Stage:
 
     def attractor(self, *words: str, expected: int = 0, quiet: bool = False) -> str:
         """Run a command as a person would, and return what it printed."""
-        print(f"\n$ attractor {' '.join(words)}", flush=True)
+        if not quiet:
+            print(f"\n$ attractor {' '.join(words)}", flush=True)
         command = [sys.executable, "-m", "attractor", *words]
         result = self._run(command, stdout=subprocess.PIPE)
         if not quiet:
@@ -182,6 +183,7 @@ def second_run(stage: Stage) -> None:
 
 def decide_and_promote(stage: Stage) -> None:
     """Approve with a token, move the branch, and use the program."""
+    print("\n$ attractor token create demo", flush=True)
     token = stage.attractor("token", "create", "demo", quiet=True).strip()
     approver = Stage(stage.folder, {**stage.environ, "ATTRACTOR_TOKEN": token})
     reason = "The hidden scenarios pass, and the numbers are the right ones."

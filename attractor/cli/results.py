@@ -42,7 +42,10 @@ def _next(result: RunResult) -> list[str]:
     run_id = result.run_id
     if result.standing == AWAITING_ANSWER and result.question:
         options = ", ".join(f"{one.key} ({one.label})" for one in result.question.options)
-        return [f"it asks: {result.question.text} [{options}]"]
+        return [
+            f"it asks: {result.question.text} [{options}]",
+            f"answer:  attractor resume {run_id}   (at a terminal, where it is asked)",
+        ]
     if result.standing == AWAITING_DECISION:
         branch = f"attractor/run/{run_id}"
         return [

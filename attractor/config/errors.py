@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from attractor.base.errors import UsageError, first_sentence
 from attractor.config.origins import Origin
 
+MOST_TOLD = 10
+"""How many mistakes are told one by one."""
+
 
 class ConfigError(UsageError):
     """There is a mistake in the configuration."""
@@ -49,7 +52,10 @@ class SeveralMistakes(ConfigError):
 
     def __init__(self, mistakes: Sequence[ConfigError]) -> None:
         self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(mistake.in_one_line for mistake in mistakes))
+        lines = [mistake.in_one_line for mistake in mistakes[:MOST_TOLD]]
+        if len(mistakes) > MOST_TOLD:
+            lines.append(f"and {len(mistakes) - MOST_TOLD} more")
+        super().__init__("\n".join(lines))
 
 
 def raise_mistakes(mistakes: Sequence[ConfigError]) -> None:

@@ -40,10 +40,12 @@ async def launch(
     return await start(pinned, world, root=root, finish=evaluator.finish if evaluate else rest)
 
 
-async def go_on(root: Path, world: World, *, evaluate: bool = True) -> RunResult:
+async def go_on(
+    root: Path, world: World, *, interviewer: str = "", evaluate: bool = True
+) -> RunResult:
     """Go on with a run that stopped, its evaluation included."""
     finish = evaluator_of(world.state_dir).finish if evaluate else rest
-    return await resume(root, world, finish=finish)
+    return await resume(root, world, interviewer=interviewer, finish=finish)
 
 
 def hold(root: Path, world: World) -> OpenRun:

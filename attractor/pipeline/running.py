@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attractor.base.atomic_files import write_whole
@@ -61,11 +61,14 @@ async def start(
     return await _walk(root, pipeline, options, world, workspace, place, finish)
 
 
-async def resume(root: Path, world: World, *, finish: Finish = rest) -> RunResult:
-    """Go on with a run where its journal ends."""
+async def resume(
+    root: Path, world: World, *, interviewer: str = "", finish: Finish = rest
+) -> RunResult:
+    """Go on with a run where its journal ends; somebody else may answer from here on."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     options = options_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
+    options = replace(options, interviewer=interviewer or options.interviewer)
     text = directory.graph.read_text("utf-8")
     pipeline = read_pipeline(Source(text, str(directory.graph)), goal=options.goal)
     place = await choose_place(options, world)

@@ -231,3 +231,26 @@ def test_any_content_comes_back(tmp_path_factory: pytest.TempPathFactory, conten
     file = tmp_path_factory.getbasetemp() / "any-content"
     write_whole(file, content, sync=False)
     assert file.read_bytes() == content
+
+
+def test_the_content_is_safe_before_the_name_and_the_name_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, put_in_place = os.fsync, os.replace
+
+    def watched_fsync(fd: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
+        fsync(fd)
+
+    def watched_replace(src: str, dst: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        done.append("name")
+        put_in_place(src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    write_whole(tmp_path / "file", "content")
+    assert done == ["file", "name", "folder"]
+    done.clear()
+    write_whole(tmp_path / "file", "content", sync=False)
+    assert done == ["name"]

@@ -137,3 +137,25 @@ def test_the_date_can_go_back_but_measured_time_does_not():
     assert clock.monotonic() == 1.0
     with pytest.raises(UsageError, match="backwards"):
         asyncio.run(clock.turn(-SECOND))
+
+
+def test_who_sleeps_again_and_again_by_way_of_others_is_woken_each_time_in_one_turn() -> None:
+    async def nap(clock: TurnableClock) -> None:
+        await asyncio.gather(clock.sleep(timedelta(seconds=1)), clock.sleep(timedelta(seconds=1)))
+
+    async def work() -> int:
+        clock, naps = TurnableClock(), 0
+
+        async def sleeper() -> None:
+            nonlocal naps
+            while True:
+                await nap(clock)
+                naps += 1
+
+        task = asyncio.create_task(sleeper())
+        await clock.until_asleep(2)
+        await clock.turn(timedelta(seconds=5))
+        task.cancel()
+        return naps
+
+    assert asyncio.run(work()) == 5

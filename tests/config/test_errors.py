@@ -45,3 +45,11 @@ def test_several_mistakes_have_a_line_each_with_the_hint_that_is_their_own():
     assert caught.value.message.splitlines() == ["a (did you mean b?)", "c", "d"]
     assert caught.value.mistakes == tuple(mistakes)
     assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_of_very_many_mistakes_the_first_are_told_and_the_others_counted():
+    mistakes = [UnknownSetting(f"number {number}") for number in range(25)]
+    lines = SeveralMistakes(mistakes).message.splitlines()
+    assert len(lines) == 11
+    assert "number 9" in lines[9]
+    assert lines[10] == "and 15 more"

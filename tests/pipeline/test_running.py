@@ -114,6 +114,11 @@ def test_a_question_parks_the_run_and_an_answer_in_the_queue_moves_it(tmp_path: 
     parked = run(make_world(project), options(project, interviewer="park"))
     assert parked.standing == AWAITING_ANSWER
     assert parked.exit_code == 3
+    world = make_world(project)
+    assert asyncio.run(resume(parked.directory, world)).standing == AWAITING_ANSWER
+    approved = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    assert approved.outcome is StageStatus.SUCCESS
+    assert "mend" not in approved.completed
     answered = run(make_world(project), options(project, interviewer="queue", answers=("N",)))
     assert "mend" in answered.completed
 

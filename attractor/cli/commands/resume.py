@@ -16,18 +16,28 @@ from attractor.pipeline.runs import find_run
 
 @click.command()
 @click.argument("reference", metavar="RUN")
+@click.option(
+    "--interviewer",
+    default="",
+    help="Who answers human gates from here on: console, park, auto_approve or queue.",
+)
 @click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation.")
 @json_option
 @click.pass_obj
-def resume(invocation: Invocation, reference: str, no_evaluate: bool, as_json: bool) -> ExitCode:
+def resume(
+    invocation: Invocation, reference: str, interviewer: str, no_evaluate: bool, as_json: bool
+) -> ExitCode:
     """Go on with a run that stopped.
 
     RUN is an id, the beginning of one, a run directory, or 'latest'. Only the stage that was at
-    work is repeated, from the tree it began with. A run that somebody else holds is refused.
+    work is repeated, from the tree it began with. A run that somebody else holds is refused. At a
+    terminal a question that waits is asked there.
     """
+    if not interviewer and invocation.has_terminal:
+        interviewer = "console"
     world = world_of(invocation, watch=print_event)
     root = find_run(reference, world.runs_dir)
-    result = asyncio.run(go_on(root, world, evaluate=not no_evaluate))
+    result = asyncio.run(go_on(root, world, interviewer=interviewer, evaluate=not no_evaluate))
     return show_result(result, as_json=as_json)
 
 
