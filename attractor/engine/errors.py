@@ -42,7 +42,7 @@ class IllegalTransition(Refused):
 class RunOver(Refused):
     """The run has ended for good."""
 
-    hint = "attractor fork starts a linked run from one of its stages"
+    hint = "start a new run: attractor run"
 
 
 class GraphChanged(Refused):
@@ -66,7 +66,7 @@ class FenceLost(Refused):
 class RecordBroken(Broken):
     """A record of the run is not what was written."""
 
-    hint = "it was changed or cut, or a newer version wrote it; attractor audit verify tells more"
+    hint = "it was changed or cut, or a newer version wrote it: bring it back from a copy"
 
 
 class CheckpointBroken(Broken):

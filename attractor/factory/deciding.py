@@ -49,7 +49,10 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
     if decision.verdict is Verdict.APPROVED and not report.go:
         _refuse(run, report)
     record = _record(run, decision, report)
-    entry = evaluator.ledger.append(DECIDED, run.manifest.run_id, record, now=run.clock.now())
+    run_id = run.manifest.run_id
+    entry = evaluator.ledger.append(DECIDED, run_id, record, now=run.clock.now(), once=True)
+    if entry is None:
+        raise AlreadyDecided(f"{run_id} was decided on a moment ago")
     _keep_in_run(run.directory.root, entry)
     _set_status(run, entry)
     return entry

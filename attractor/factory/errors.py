@@ -22,7 +22,7 @@ class NoDecision(Refused):
 class AlreadyDecided(Refused):
     """The first decision is final."""
 
-    hint = "start a new run, or amend the words of the decision"
+    hint = "start a new run"
 
 
 class NotDecidable(Refused):

@@ -55,5 +55,5 @@ def evaluations(entries: Iterable[Entry]) -> list[Evaluated]:
 
 def _result(record: Json) -> TrialResult:
     if not isinstance(record, dict):
-        raise Broken("ledger: a trial is not one", hint="see attractor audit verify")
+        raise Broken("ledger: a trial is not one", hint="bring it back from a copy")
     return TrialResult.from_record(record)

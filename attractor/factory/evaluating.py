@@ -11,18 +11,20 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.base.canonical import JsonObject, parse_json
+from attractor.base.canonical import JsonObject, canonical_json, parse_json
+from attractor.base.errors import Broken, ChainBroken
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.engine.documents import write_document
 from attractor.engine.open_run import OpenRun
 from attractor.engine.status import AWAITING_DECISION, EVALUATING
-from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.factory.errors import NotDecidable
-from attractor.factory.evaluated import evaluated_to_record, evaluations
+from attractor.factory.evaluated import EVALUATED, evaluated_to_record, evaluations
 from attractor.factory.gate import Evaluated, GateReport, Judged, gate
 from attractor.factory.ledger import Ledger
 from attractor.factory.pinned import Stores
+from attractor.pipeline.options import WorkspaceKind
 from attractor.pipeline.running import Ended
 from attractor.scenarios.evaluation import Earlier, evaluate
 from attractor.scenarios.judging import build_checks, check_registry, judge_all
@@ -63,6 +65,11 @@ class Evaluator:
                 f"{run.manifest.run_id} is {run.state.standing}; it can't be evaluated now",
                 hint="a run is evaluated when its walk ended well, and again before it is decided",
             )
+        if not run.manifest.suite:
+            raise NotDecidable(
+                f"{run.manifest.run_id} has no suite to be evaluated by",
+                hint="start a run with --suite",
+            )
         if 1 + sum(1 for _ in _events(run, (REQUESTED,))) >= MOST_EVALUATIONS:
             raise NotDecidable(
                 f"{run.manifest.run_id} was evaluated {MOST_EVALUATIONS} times already",
@@ -75,6 +82,7 @@ class Evaluator:
         """Return what the gate judges a run by, read afresh from the sealed records."""
         manifest = run.manifest
         sealed = self.stores.suite(manifest.suite)
+        self._require_heads(run)
         return Judged(
             tree=run.progress.tree,
             suite=sealed.suite if sealed else None,
@@ -82,6 +90,19 @@ class Evaluator:
             evaluations=tuple(evaluations(self.ledger.entries(manifest.run_id))),
             profile=self.stores.profile(manifest.profile),
         )
+
+    def _require_heads(self, run: OpenRun) -> None:
+        """Refuse a journal that lost what a sealed evaluation rests on."""
+        sealed = [
+            str(entry.data["journal_head"])
+            for entry in self.ledger.entries(run.manifest.run_id)
+            if entry.kind == EVALUATED
+        ]
+        if sealed and not set(sealed) <= _hashes(run):
+            raise ChainBroken(
+                f"{run.directory.events} lacks lines that a sealed evaluation rests on",
+                hint="bring it back from a copy",
+            )
 
     async def _evaluate(self, ended: Ended, sealed: SealedSuite) -> None:
         run, settings = ended.run, sealed.suite.settings.trials
@@ -92,12 +113,12 @@ class Evaluator:
         results = await evaluate(
             sealed.suite.of_split("holdout"),
             _Player(ended, sealed, self.trials).play,
-            _JournalLog(run, number),
+            _JournalLog(run, number, self.ledger),
             trials=settings.n,
             infra_retries=settings.infra_retries,
-            earlier=_earlier(run, number),
+            earlier=_earlier(run, number, self.ledger),
         )
-        evaluated = Evaluated(run.progress.tree, sealed.seal, ended.place.promises, tuple(results))
+        evaluated = Evaluated(run.progress.tree, sealed.seal, _kept_promises(ended), tuple(results))
         record = evaluated_to_record(number, evaluated, run.events.head.hash)
         self.ledger.append("evaluated", run.manifest.run_id, record, now=run.clock.now())
 
@@ -114,6 +135,7 @@ class _JournalLog:
 
     run: OpenRun
     number: int
+    ledger: Ledger
 
     def started(self, key: TrialKey) -> None:
         self._write(STARTED, {"scenario": key.scenario, "trial": key.number})
@@ -123,7 +145,9 @@ class _JournalLog:
         self._write(TROUBLED, told)
 
     def completed(self, result: TrialResult) -> None:
-        self._write(COMPLETED, result.to_record())
+        record = result.to_record()
+        seal = self.ledger.seal_of(_sealed_words(self.run, self.number, record))
+        self._write(COMPLETED, {**record, "seal": seal})
 
     def _write(self, kind: str, data: JsonObject) -> None:
         self.run.emit(kind, {"evaluation": self.number, **data}, sync=True)
@@ -163,8 +187,31 @@ class _Player:
         return TrialResult(key, satisfied, checks, duration)
 
 
-def _earlier(run: OpenRun, number: int) -> Earlier:
-    """Read what an evaluation that died had written of its trials."""
+def _kept_promises(ended: Ended) -> Promises:
+    """Return what was guarded both while agents worked and while the candidate was tried."""
+    if ended.options.workspace is not WorkspaceKind.ISOLATED:
+        return Promises()
+    before, now = ended.run.manifest.promises, ended.place.promises
+    return Promises(
+        hides_operator=before.hides_operator and now.hides_operator,
+        own_network=before.own_network and now.own_network,
+        own_processes=before.own_processes and now.own_processes,
+        writes_only_workspace=before.writes_only_workspace and now.writes_only_workspace,
+    )
+
+
+def _sealed_words(run: OpenRun, number: int, record: JsonObject) -> str:
+    """Return what the seal of a trial is made over: whose it is, and all that it says."""
+    place: JsonObject = {
+        "run": run.manifest.run_id,
+        "evaluation": number,
+        "tree": run.progress.tree,
+    }
+    return canonical_json({**place, "trial": dict(record)})
+
+
+def _earlier(run: OpenRun, number: int, ledger: Ledger) -> Earlier:
+    """Read what an evaluation that died had written of its trials, each with our seal."""
     results: dict[TrialKey, TrialResult] = {}
     begun: Counter[TrialKey] = Counter()
     for event in _events(run, (STARTED, COMPLETED)):
@@ -172,10 +219,21 @@ def _earlier(run: OpenRun, number: int) -> Earlier:
             continue
         if event.type == COMPLETED:
             result = TrialResult.from_record(event.data)
+            words = _sealed_words(run, number, result.to_record())
+            if event.data.get("seal") != ledger.seal_of(words):
+                raise Broken(
+                    f"a trial in {run.directory.events} was not written by this evaluation",
+                    hint="nothing it says can be trusted: start a new run",
+                )
             results[result.key] = result
         else:
             begun[_key(event)] += 1
     return Earlier(results, begun)
+
+
+def _hashes(run: OpenRun) -> set[str]:
+    records = (parse_json(line.content) for line in read_lines(run.directory.events))
+    return {str(record["hash"]) for record in records if isinstance(record, dict)}
 
 
 def _events(run: OpenRun, kinds: Collection[str]) -> Iterator[Event]:

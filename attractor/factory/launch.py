@@ -15,6 +15,7 @@ from attractor.factory.promoting import CandidateTree, Promotion, promote
 from attractor.factory.suites import SuiteStore
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
 from attractor.pipeline.running import rest, resume, start
+from attractor.pipeline.source import open_pipeline
 from attractor.pipeline.world import World
 from attractor.workspaces.repository import open_repository
 from attractor.workspaces.stores import open_store
@@ -23,7 +24,7 @@ from attractor.workspaces.stores import open_store
 def evaluator_of(state_dir: Path) -> Evaluator:
     """Return what evaluates the runs of a state folder."""
     stores = Stores(SuiteStore(state_dir), ProfileStore(state_dir))
-    return Evaluator(stores, Ledger(state_dir), state_dir / "trials")
+    return Evaluator(stores, Ledger(state_dir), state_dir / "workspaces")
 
 
 async def launch(
@@ -32,6 +33,8 @@ async def launch(
     """Start a run: what judges it is pinned before its first stage."""
     evaluator = evaluator_of(world.state_dir)
     stores = evaluator.stores
+    if options.suite:
+        _require_fit(evaluator, options)
     pinned = replace(
         options,
         suite=stores.pin_suite(options.suite),
@@ -46,6 +49,18 @@ async def go_on(
     """Go on with a run that stopped, its evaluation included."""
     finish = evaluator_of(world.state_dir).finish if evaluate else rest
     return await resume(root, world, interviewer=interviewer, finish=finish)
+
+
+def _require_fit(evaluator: Evaluator, options: RunOptions) -> None:
+    """Refuse a suite that was written for another pipeline."""
+    suites = evaluator.stores.suites
+    wanted = suites.open(suites.find(options.suite)).suite.settings.pipeline
+    name = open_pipeline(str(options.file)).graph.name
+    if wanted != name:
+        raise UsageError(
+            f"the suite {options.suite} is for the pipeline {wanted!r}, not for {name!r}",
+            hint="name another suite, or mend `pipeline` in its suite.toml",
+        )
 
 
 def hold(root: Path, world: World) -> OpenRun:

@@ -4,6 +4,7 @@ It lies in the state folder with the key that seals it, which no tool can read. 
 under its own lock, so that two commands at once write one line after the other.
 """
 
+import hmac
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,11 +44,18 @@ class Ledger:
         self._key_file = folder / KEY_FILE
         self._lock = FileLock(folder / "ledger.lock")
 
-    def append(self, kind: str, run_id: str, data: JsonObject, *, now: datetime) -> Entry:
-        """Verify the ledger, add a sealed line and return it once it is safe on disk."""
+    def append(
+        self, kind: str, run_id: str, data: JsonObject, *, now: datetime, once: bool = False
+    ) -> Entry | None:
+        """Verify the ledger, add a sealed line and return it once it is safe on disk.
+
+        With `once` nothing is added, and None returned, when the run has such a line already.
+        """
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock.acquire(wait=PATIENCE_S, purpose=f"attractor: {kind}"):
             key = self._key()
+            if once and any(entry.kind == kind for entry in self.entries(run_id)):
+                return None
             with Journal.open(self.file) as journal:
                 head = self._verified(key).head
                 record: JsonObject = {
@@ -70,6 +78,11 @@ class Ledger:
             if run_id in ("", entry.run_id):
                 yield entry
 
+    def seal_of(self, words: str) -> str:
+        """Return the seal that only who has the key can make over some words."""
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return hmac.digest(self._key(), words.encode(), "sha256").hex()
+
     def verify(self) -> Verdict:
         """Check chain and seals; without the key the seals are counted, not checked."""
         key = self._key_file.read_bytes() if self._key_file.exists() else None
@@ -86,7 +99,7 @@ class Ledger:
         if self.file.exists() and self.file.stat().st_size:
             raise Broken(
                 f"the key of {self.file} is gone, so its seals can't be checked",
-                hint=f"bring {self._key_file} back from a copy; 'audit verify' works without",
+                hint=f"bring {self._key_file} back from a copy",
             )
         write_whole(self._key_file, os.urandom(KEY_BYTES), mode=OWNER_ONLY)
         return self._key_file.read_bytes()

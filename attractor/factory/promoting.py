@@ -49,7 +49,8 @@ async def promote(
     """Give the result of an approved run to a branch, as one commit with its trailers."""
     decision = _approval(run, evaluator)
     commit = await _commit(run, repository, kept, decision)
-    old = run.manifest.base.commit
+    # What the workspace was made from; a manifest is easier to reach.
+    old = kept.base.commit
     await move_branch(repository, kept.store, branch=branch, old=old, new=commit)
     tag = f"attractor/{run.manifest.run_id}"
     await repository.create_ref(f"refs/tags/{tag}", commit)

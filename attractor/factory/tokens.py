@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from attractor.base.atomic_files import write_whole
 from attractor.base.canonical import content_hash
+from attractor.base.locks import FileLock
 from attractor.factory.errors import InvalidToken
 
 TOKENS_FILE = "tokens.json"
 OWNER_ONLY = 0o600
+PATIENCE_S = 10.0
 SCOPES = ("decide",)
 
 
@@ -41,10 +43,11 @@ class Tokens:
         """Keep a new token's hash; the caller shows the secret once."""
         if scope not in SCOPES:
             raise InvalidToken(f"unknown scope {scope!r}", hint=f"scopes: {', '.join(SCOPES)}")
-        if any(one.name == name for one in self.list()):
-            raise InvalidToken(f"there is a token {name!r} already", hint="take another name")
-        token = KeptToken(name=name, scope=scope, digest=_digest(secret))
-        self._write((*self.list(), token))
+        with self._locked():
+            if any(one.name == name for one in self.list()):
+                raise InvalidToken(f"there is a token {name!r} already", hint="take another name")
+            token = KeptToken(name=name, scope=scope, digest=_digest(secret))
+            self._write((*self.list(), token))
         return token
 
     def list(self) -> tuple[KeptToken, ...]:
@@ -54,10 +57,13 @@ class Tokens:
 
     def revoke(self, name: str) -> None:
         """Forget a token, which opens nothing afterwards."""
-        left = tuple(one for one in self.list() if one.name != name)
-        if len(left) == len(self.list()):
-            raise InvalidToken(f"there is no token {name!r}", hint="see 'attractor token list'")
-        self._write(left)
+        with self._locked():
+            kept = self.list()
+            left = tuple(one for one in kept if one.name != name)
+            if len(left) == len(kept):
+                known = ", ".join(one.name for one in kept) or "none"
+                raise InvalidToken(f"there is no token {name!r}", hint=f"known: {known}")
+            self._write(left)
 
     def holder(self, secret: str, scope: str) -> str:
         """Return the name of the token a secret belongs to, or refuse it."""
@@ -66,6 +72,10 @@ class Tokens:
             if hmac.compare_digest(one.digest, digest) and one.scope == scope:
                 return one.name
         raise InvalidToken(f"no token of the scope {scope!r} is this one")
+
+    def _locked(self) -> FileLock:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return FileLock(self.folder / "tokens.lock").acquire(wait=PATIENCE_S, purpose="token")
 
     def _write(self, tokens: tuple[KeptToken, ...]) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

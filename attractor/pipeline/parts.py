@@ -18,7 +18,7 @@ from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.graph import Graph
 from attractor.llm.client import Client
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.world import World
 
 PROJECT_PROMPTS = Path("agents") / "_profiles"
@@ -42,6 +42,9 @@ async def choose_place(options: RunOptions, world: World) -> Choice:
     world.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     home = world.environ.get("HOME", "")
     hidden = [world.project, world.state_dir, world.runs_dir, *([Path(home)] if home else [])]
+    if options.workspace is not WorkspaceKind.ISOLATED:
+        # The project itself is worked on, so nothing of it can be hidden; the gate knows that.
+        hidden = [folder for folder in hidden if not folder.is_relative_to(world.project)]
     return await choose_environment(
         options.sandbox,
         environ=world.environ,

@@ -1,24 +1,28 @@
 """Runs one pipeline: starts it in a directory of its own, or takes up one that stopped."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from attractor.base.atomic_files import write_whole
 from attractor.base.broadcast import Missed
 from attractor.base.canonical import content_hash
+from attractor.base.errors import Broken
 from attractor.base.events import Event
 from attractor.base.ids import new_run_id
 from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun, open_run
+from attractor.engine.preflight import preflight
 from attractor.engine.results import RunResult, result_of
 from attractor.engine.run_directory import RunDirectory, create_run_directory, read_manifest
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Workspace
+from attractor.engine.seams import Handler, Workspace
 from attractor.engine.secrets import Redactor
 from attractor.engine.status import EVALUATING
 from attractor.environments.choose import Choice
+from attractor.handlers.registry import handler_registry
 from attractor.language.sources import Source
 from attractor.pipeline.options import RunOptions, options_from_record
 from attractor.pipeline.parts import build_handlers, choose_place
@@ -50,6 +54,9 @@ async def start(
 ) -> RunResult:
     """Run a pipeline from its start, in a run directory of its own."""
     pipeline = open_pipeline(str(options.file), goal=options.goal)
+    # Before anything is made: what can't be run must leave nothing behind.
+    handlers = cast(Mapping[str, Handler], handler_registry())
+    preflight(pipeline.graph, handlers, Redactor.of_environment(world.environ))
     place = await choose_place(options, world)
     world.tell(place.sentence)
     run_id = new_run_id(world.clock.now(), world.randomness)
@@ -70,6 +77,11 @@ async def resume(
     options = options_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
     options = replace(options, interviewer=interviewer or options.interviewer)
     text = directory.graph.read_text("utf-8")
+    if content_hash(text.encode()) != manifest.content_hash:
+        raise Broken(
+            f"{directory.graph} is not what the run began with",
+            hint="bring it back from a copy, or start a new run",
+        )
     pipeline = read_pipeline(Source(text, str(directory.graph)), goal=options.goal)
     place = await choose_place(options, world)
     world.tell(place.sentence)

@@ -1,11 +1,13 @@
 """Chooses the tree a run works on, and gives what became of it to the project."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from attractor.base.canonical import parse_json
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
+from attractor.base.processes import run_process
 from attractor.engine.events import CheckpointSaved
 from attractor.engine.fields import Fields
 from attractor.engine.no_workspace import NoWorkspace
@@ -39,6 +41,7 @@ async def make_tree(options: RunOptions, world: World, run_id: str, place: Choic
             search_path=world.search_path,
             environment=place.make,
         )
+    await _tell_of_changes(world)
     return await make_isolated(
         await open_repository(world.project, search_path=world.search_path),
         state=world.state_dir,
@@ -47,6 +50,15 @@ async def make_tree(options: RunOptions, world: World, run_id: str, place: Choic
         author=Author(NAME, EMAIL, world.clock.now()),
         environment=place.make,
     )
+
+
+async def _tell_of_changes(world: World) -> None:
+    """Say that what is not committed is not part of the run, when there is such a thing."""
+    command = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain"]
+    patience = timedelta(seconds=30)
+    told = await run_process(command, cwd=world.project, env=world.environ, timeout=patience)
+    if told.exit_code == 0 and told.stdout:
+        world.tell("What is not committed in the project is not part of this run.")
 
 
 async def open_tree(options: RunOptions, world: World, run_id: str, place: Choice) -> Workspace:

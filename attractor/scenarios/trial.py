@@ -59,7 +59,7 @@ class TrialResult:
                 results = tuple(_check(check) for check in checks)
                 return cls(key, satisfied, results, duration, retries, error)
             case _:
-                raise Broken("a trial in the journal is not one", hint="see attractor audit verify")
+                raise Broken("a trial in the journal is not one", hint="bring it back from a copy")
 
 
 def tally(scenarios: Sequence[Scenario], results: Sequence[TrialResult]) -> list[Tally]:
@@ -97,4 +97,4 @@ def _check(record: Json) -> CheckResult:
         }:
             return CheckResult(kind, passed, score, reason, evidence)
         case _:
-            raise Broken("a check in the journal is not one", hint="see attractor audit verify")
+            raise Broken("a check in the journal is not one", hint="bring it back from a copy")

@@ -10,7 +10,7 @@ from attractor.factory.evaluating import Evaluator
 from attractor.factory.launch import evaluator_of, hold, launch, promote_run
 from attractor.factory.ledger import Entry
 from attractor.factory.promoting import Promotion
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.world import World
 from tests.pipeline.projects import make_project, make_world
 from tests.scenarios.suites import write_suite
@@ -43,15 +43,24 @@ class Flow:
     def evaluator(self) -> Evaluator:
         return evaluator_of(self.world.state_dir)
 
-    def launch(self, *, suite: str = "todo", profile: str = "lenient") -> RunResult:
+    def launch(
+        self,
+        *,
+        suite: str = "todo",
+        profile: str = "lenient",
+        sandbox: str = "none",
+        workspace: WorkspaceKind = WorkspaceKind.ISOLATED,
+        evaluate: bool = True,
+    ) -> RunResult:
         options = RunOptions(
             file=self.project / "pipeline.dot",
             backend="simulate",
-            sandbox="none",
+            sandbox=sandbox,
+            workspace=workspace,
             suite=suite,
             profile=profile,
         )
-        return asyncio.run(launch(options, self.world))
+        return asyncio.run(launch(options, self.world, evaluate=evaluate))
 
     def decide(self, result: RunResult, verdict: Verdict, rationale: str = REASON) -> Entry:
         with hold(result.directory, self.world) as run:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ChainBroken, NoGo, UnknownName
+from attractor.base.canonical import Json
+from attractor.base.errors import Broken, ChainBroken, NoGo, UnknownName, UsageError
 from attractor.engine.results import RunResult
 from attractor.engine.status import AWAITING_DECISION, EVALUATING
 from attractor.factory.deciding import Verdict
@@ -14,6 +15,7 @@ from attractor.factory.errors import AlreadyDecided, NoDecision, NotDecidable, R
 from attractor.factory.gate import gate
 from attractor.factory.launch import go_on, hold
 from attractor.factory.ledger import LEDGER_FILE
+from attractor.pipeline.options import WorkspaceKind
 from attractor.pipeline.runs import summarize
 from attractor.workspaces.errors import BranchMoved
 from tests.factory.flows import Flow, make_flow
@@ -155,4 +157,74 @@ def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path
 def test_trials_leave_no_folder_behind(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     flow.launch()
-    assert list((flow.world.state_dir / "trials").iterdir()) == []
+    assert len(list((flow.world.state_dir / "workspaces").iterdir())) == 1
+
+
+def test_a_suite_for_another_pipeline_is_refused(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    pipeline = flow.project / "pipeline.dot"
+    pipeline.write_text(pipeline.read_text().replace("digraph linear", "digraph other"))
+    with pytest.raises(UsageError, match="is for the pipeline 'linear', not for 'other'"):
+        flow.launch()
+
+
+def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path, wanted="something else")
+    result = flow.launch(evaluate=False)
+    with hold(result.directory, flow.world) as run:
+        forged: dict[str, Json] = {
+            "evaluation": 1,
+            "scenario": "made",
+            "trial": 1,
+            "satisfied": True,
+            "checks": [],
+            "duration_ms": 1,
+            "retries": 0,
+            "error": "",
+            "seal": "0" * 64,
+        }
+        run.emit("TrialCompleted", forged, sync=True)
+    with pytest.raises(Broken, match="was not written by this evaluation"):
+        asyncio.run(go_on(result.directory, flow.world))
+
+
+def test_a_changed_base_in_the_manifest_loses_nobodys_commit(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, Verdict.APPROVED)
+    git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Meanwhile")
+    manifest = result.directory / "manifest.json"
+    told = json.loads(manifest.read_text())
+    told["base"]["commit"] = git(flow.project, "rev-parse", "HEAD").strip()
+    manifest.write_text(json.dumps(told))
+    with pytest.raises(BranchMoved):
+        flow.promote(result)
+    assert git(flow.project, "log", "--format=%s", "-1", "main") == "Meanwhile\n"
+
+
+def test_a_run_in_place_is_never_taken_for_an_isolated_one(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    for _ in range(2):
+        result = flow.launch(workspace=WorkspaceKind.IN_PLACE, profile="strict", sandbox="auto")
+        assert rules(flow, result) == ["isolation_unverified"]
+
+
+def test_a_journal_that_was_cut_behind_the_evaluation_is_found(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    journal = result.directory / "events.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if b"TrialCompleted" not in line]
+    journal.write_bytes(b"".join(lines[: lines.index(kept[-1]) - 3]))
+    (result.directory / "checkpoint.json").unlink()
+    with pytest.raises(Broken):
+        rules(flow, result)
+
+
+def test_a_graph_that_was_changed_in_the_run_directory_is_not_run(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch(evaluate=False)
+    graph = result.directory / "graph.dot"
+    graph.write_text(graph.read_text().replace("echo made", "echo evil"))
+    with pytest.raises(Broken, match="is not what the run began with"):
+        asyncio.run(go_on(result.directory, flow.world))

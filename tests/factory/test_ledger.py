@@ -78,3 +78,11 @@ def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     entries = list(Ledger(tmp_path).entries())
     assert len(entries) == 20
     assert [one.data["n"] for one in entries if one.run_id == "run-2"] == [0, 1, 2, 3, 4]
+
+
+def test_what_may_stand_once_is_not_added_again(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    assert ledger.append("decided", "run-1", {"n": 1}, now=NOW, once=True)
+    assert ledger.append("decided", "run-1", {"n": 2}, now=NOW, once=True) is None
+    assert ledger.append("decided", "run-2", {"n": 3}, now=NOW, once=True)
+    assert [entry.data["n"] for entry in ledger.entries()] == [1, 3]

@@ -1,4 +1,6 @@
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,16 @@ def test_a_name_is_taken_once_and_a_scope_must_exist(tmp_path: Path) -> None:
         tokens.create("ci", "decide", "other")
     with pytest.raises(InvalidToken, match="unknown scope 'all'"):
         tokens.create("other", "all", "other")
+
+
+def test_many_at_once_lose_no_token(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from attractor.factory.tokens import Tokens;"
+        "Tokens(Path(sys.argv[1])).create(sys.argv[2], 'decide', sys.argv[2] * 9)"
+    )
+    makers = [
+        subprocess.Popen([sys.executable, "-c", code, tmp_path, f"token-{number}"])
+        for number in range(5)
+    ]
+    assert [maker.wait(timeout=60) for maker in makers] == [0] * 5
+    assert len(Tokens(tmp_path).list()) == 5

@@ -4,7 +4,7 @@ from pathlib import Path
 
 SUITE = """
 name = "todo"
-pipeline = "todo"
+pipeline = "linear"
 """
 SCENARIO = """
 id = "{id}"

@@ -12,7 +12,7 @@ from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.progress import print_event
 from attractor.cli.worlds import world_of
-from attractor.engine.status import AWAITING_DECISION
+from attractor.engine.status import EVALUATING
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import evaluator_of, go_on, hold
 from attractor.pipeline.runs import find_run
@@ -32,7 +32,8 @@ def evaluate(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     evaluator = evaluator_of(world.state_dir)
     root = find_run(reference, world.runs_dir)
     with hold(root, world) as run:
-        if run.state.standing == AWAITING_DECISION:
+        if run.state.standing != EVALUATING:
+            # Only a walk that ended well is evaluated; nothing is walked on here.
             evaluator.request_again(run, operator_name(invocation))
     asyncio.run(go_on(root, world))
     with hold(root, world) as run:
