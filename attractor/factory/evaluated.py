@@ -15,19 +15,23 @@ EVALUATED = "evaluated"
 
 def evaluated_to_record(number: int, evaluated: Evaluated, head: str) -> dict[str, Json]:
     """Return an evaluation with every trial in it, and the head of the run's journal."""
-    promises = evaluated.promises
     return {
         "evaluation": number,
         "tree": evaluated.tree,
         "suite_seal": evaluated.suite_seal,
-        "promises": {
-            "hides_operator": promises.hides_operator,
-            "own_network": promises.own_network,
-            "own_processes": promises.own_processes,
-            "writes_only_workspace": promises.writes_only_workspace,
-        },
+        "promises": promises_to_record(evaluated.promises),
         "trials": [dict(result.to_record()) for result in evaluated.results],
         "journal_head": head,
+    }
+
+
+def promises_to_record(promises: Promises) -> dict[str, Json]:
+    """Return what a sandbox was proved to guard, by name."""
+    return {
+        "hides_operator": promises.hides_operator,
+        "own_network": promises.own_network,
+        "own_processes": promises.own_processes,
+        "writes_only_workspace": promises.writes_only_workspace,
     }
 
 

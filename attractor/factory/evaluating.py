@@ -11,16 +11,22 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.base.canonical import JsonObject, canonical_json, parse_json
+from attractor.base.canonical import JsonObject, canonical_json, content_hash, parse_json
 from attractor.base.errors import Broken, ChainBroken
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.engine.documents import write_document
 from attractor.engine.open_run import OpenRun
-from attractor.engine.status import AWAITING_DECISION, EVALUATING
+from attractor.engine.status import AWAITING_DECISION, EVALUATING, QUEUED
+from attractor.environments.choose import Choice
 from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.factory.errors import NotDecidable
-from attractor.factory.evaluated import EVALUATED, evaluated_to_record, evaluations
+from attractor.factory.evaluated import (
+    EVALUATED,
+    evaluated_to_record,
+    evaluations,
+    promises_to_record,
+)
 from attractor.factory.gate import Evaluated, GateReport, Judged, gate
 from attractor.factory.ledger import Ledger
 from attractor.factory.pinned import Stores
@@ -36,6 +42,8 @@ from attractor.scenarios.trial import TrialKey, TrialResult
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
 GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"
+CREATED = "created"
+GUARDED = "StagesGuarded"
 MOST_EVALUATIONS = 2
 
 
@@ -46,6 +54,14 @@ class Evaluator:
     stores: Stores
     ledger: Ledger
     trials: Path
+
+    def begin(self, run: OpenRun, place: Choice) -> None:
+        """Seal what a new run was made from, and note what guards its stages from here on."""
+        if run.state.standing == QUEUED:
+            made: JsonObject = {"manifest": _manifest_hash(run)}
+            self.ledger.append(CREATED, run.manifest.run_id, made, now=run.clock.now(), once=True)
+        self._require_manifest(run)
+        run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
 
     async def finish(self, ended: Ended) -> None:
         """Evaluate a run, ask the gate and leave the run to a person's decision."""
@@ -82,6 +98,7 @@ class Evaluator:
         """Return what the gate judges a run by, read afresh from the sealed records."""
         manifest = run.manifest
         sealed = self.stores.suite(manifest.suite)
+        self._require_manifest(run)
         self._require_heads(run)
         return Judged(
             tree=run.progress.tree,
@@ -90,6 +107,15 @@ class Evaluator:
             evaluations=tuple(evaluations(self.ledger.entries(manifest.run_id))),
             profile=self.stores.profile(manifest.profile),
         )
+
+    def _require_manifest(self, run: OpenRun) -> None:
+        """Refuse a manifest other than the one the run began with: it pins what judges the run."""
+        made = [one for one in self.ledger.entries(run.manifest.run_id) if one.kind == CREATED]
+        if not made or made[0].data["manifest"] != _manifest_hash(run):
+            raise Broken(
+                f"{run.directory.manifest} is not what the run began with",
+                hint="bring it back from a copy, or start a new run",
+            )
 
     def _require_heads(self, run: OpenRun) -> None:
         """Refuse a journal that lost what a sealed evaluation rests on."""
@@ -191,13 +217,16 @@ def _kept_promises(ended: Ended) -> Promises:
     """Return what was guarded both while agents worked and while the candidate was tried."""
     if ended.options.workspace is not WorkspaceKind.ISOLATED:
         return Promises()
-    before, now = ended.run.manifest.promises, ended.place.promises
-    return Promises(
-        hides_operator=before.hides_operator and now.hides_operator,
-        own_network=before.own_network and now.own_network,
-        own_processes=before.own_processes and now.own_processes,
-        writes_only_workspace=before.writes_only_workspace and now.writes_only_workspace,
-    )
+    kept = [
+        promises_to_record(ended.run.manifest.promises),
+        promises_to_record(ended.place.promises),
+    ]
+    kept += [dict(event.data) for event in _events(ended.run, (GUARDED,))]
+    return Promises(**{name: all(one.get(name) is True for one in kept) for name in kept[0]})
+
+
+def _manifest_hash(run: OpenRun) -> str:
+    return content_hash(run.directory.manifest.read_bytes())
 
 
 def _sealed_words(run: OpenRun, number: int, record: JsonObject) -> str:

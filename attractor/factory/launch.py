@@ -14,7 +14,7 @@ from attractor.factory.profiles import ProfileStore
 from attractor.factory.promoting import CandidateTree, Promotion, promote
 from attractor.factory.suites import SuiteStore
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
-from attractor.pipeline.running import rest, resume, start
+from attractor.pipeline.running import Judge, rest, resume, start
 from attractor.pipeline.source import open_pipeline
 from attractor.pipeline.world import World
 from attractor.workspaces.repository import open_repository
@@ -40,15 +40,19 @@ async def launch(
         suite=stores.pin_suite(options.suite),
         profile=stores.pin_profile(options.profile),
     )
-    return await start(pinned, world, root=root, finish=evaluator.finish if evaluate else rest)
+    return await start(pinned, world, root=root, judge=_judge(evaluator, evaluate=evaluate))
 
 
 async def go_on(
     root: Path, world: World, *, interviewer: str = "", evaluate: bool = True
 ) -> RunResult:
     """Go on with a run that stopped, its evaluation included."""
-    finish = evaluator_of(world.state_dir).finish if evaluate else rest
-    return await resume(root, world, interviewer=interviewer, finish=finish)
+    judge = _judge(evaluator_of(world.state_dir), evaluate=evaluate)
+    return await resume(root, world, interviewer=interviewer, judge=judge)
+
+
+def _judge(evaluator: Evaluator, *, evaluate: bool) -> Judge:
+    return Judge(evaluator.begin, evaluator.finish if evaluate else rest)
 
 
 def _require_fit(evaluator: Evaluator, options: RunOptions) -> None:

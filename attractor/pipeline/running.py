@@ -45,12 +45,30 @@ class Ended:
 Finish = Callable[[Ended], Awaitable[None]]
 
 
+Begin = Callable[[OpenRun, Choice], None]
+
+
 async def rest(ended: Ended) -> None:
     """Leave a run that ended well where it is."""
 
 
+def unwitnessed(run: OpenRun, place: Choice) -> None:
+    """Take no note of a walk that begins or goes on."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Who takes note of a walk that begins or goes on, and who judges it when it ended well."""
+
+    begin: Begin = unwitnessed
+    finish: Finish = rest
+
+
+NOBODY = Judge()
+
+
 async def start(
-    options: RunOptions, world: World, *, root: Path | None = None, finish: Finish = rest
+    options: RunOptions, world: World, *, root: Path | None = None, judge: Judge = NOBODY
 ) -> RunResult:
     """Run a pipeline from its start, in a run directory of its own."""
     pipeline = open_pipeline(str(options.file), goal=options.goal)
@@ -65,11 +83,11 @@ async def start(
     manifest = _manifest(run_id, pipeline, options, world, workspace, place)
     create_run_directory(root, manifest, pipeline.text)
     world.tell(f"run {run_id} in {root}")
-    return await _walk(root, pipeline, options, world, workspace, place, finish)
+    return await _walk(root, pipeline, options, world, workspace, place, judge)
 
 
 async def resume(
-    root: Path, world: World, *, interviewer: str = "", finish: Finish = rest
+    root: Path, world: World, *, interviewer: str = "", judge: Judge = NOBODY
 ) -> RunResult:
     """Go on with a run where its journal ends; somebody else may answer from here on."""
     directory = RunDirectory(root)
@@ -86,7 +104,7 @@ async def resume(
     place = await choose_place(options, world)
     world.tell(place.sentence)
     workspace = await open_tree(options, world, manifest.run_id, place)
-    return await _walk(root, pipeline, options, world, workspace, place, finish)
+    return await _walk(root, pipeline, options, world, workspace, place, judge)
 
 
 async def _walk(
@@ -96,13 +114,14 @@ async def _walk(
     world: World,
     workspace: Workspace,
     place: Choice,
-    finish: Finish,
+    judge: Judge,
 ) -> RunResult:
     redactor = Redactor.of_environment(world.environ)
     async with AsyncExitStack() as stack:
         run = stack.enter_context(open_run(root, clock=world.clock, redactor=redactor))
         stack.push_async_callback(workspace.close)
         run.events.subscribe(lambda event: _pass_on(event, world))
+        judge.begin(run, place)
         handlers = await build_handlers(pipeline.graph, options, world, stack, run=run)
         runner = Runner(
             pipeline.graph,
@@ -115,7 +134,7 @@ async def _walk(
         if result.standing != EVALUATING:
             return result
         await _give_branch(run, options, world, workspace)
-        await finish(Ended(run, options, workspace, place, world))
+        await judge.finish(Ended(run, options, workspace, place, world))
         return result_of(run.manifest, root, run.state)
 
 

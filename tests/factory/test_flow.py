@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from attractor.base.canonical import Json
 from attractor.base.errors import Broken, ChainBroken, NoGo, UnknownName, UsageError
 from attractor.engine.results import RunResult
 from attractor.engine.status import AWAITING_DECISION, EVALUATING
+from attractor.environments.choose import Choice, choose_environment
+from attractor.environments.environment import Promises
 from attractor.factory.deciding import Verdict
 from attractor.factory.errors import AlreadyDecided, NoDecision, NotDecidable, RationaleTooShort
 from attractor.factory.gate import gate
@@ -120,7 +123,7 @@ def test_a_forged_ledger_is_found_before_anything_is_decided(tmp_path: Path) -> 
     result = flow.launch()
     ledger = flow.world.state_dir / LEDGER_FILE
     ledger.write_bytes(ledger.read_bytes().replace(b'"satisfied":false', b'"satisfied":true'))
-    with pytest.raises(ChainBroken, match="line 1"):
+    with pytest.raises(ChainBroken, match="line 2"):
         flow.decide(result, Verdict.APPROVED)
 
 
@@ -197,7 +200,7 @@ def test_a_changed_base_in_the_manifest_loses_nobodys_commit(tmp_path: Path) -> 
     told = json.loads(manifest.read_text())
     told["base"]["commit"] = git(flow.project, "rev-parse", "HEAD").strip()
     manifest.write_text(json.dumps(told))
-    with pytest.raises(BranchMoved):
+    with pytest.raises(Broken):
         flow.promote(result)
     assert git(flow.project, "log", "--format=%s", "-1", "main") == "Meanwhile\n"
 
@@ -228,3 +231,32 @@ def test_a_graph_that_was_changed_in_the_run_directory_is_not_run(tmp_path: Path
     graph.write_text(graph.read_text().replace("echo made", "echo evil"))
     with pytest.raises(Broken, match="is not what the run began with"):
         asyncio.run(go_on(result.directory, flow.world))
+
+
+def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch(profile="strict")
+    manifest = result.directory / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("strict@1", "lenient@1"))
+    with pytest.raises(Broken, match="is not what the run began with"):
+        flow.decide(result, Verdict.APPROVED)
+    with pytest.raises(Broken):
+        asyncio.run(go_on(result.directory, flow.world))
+
+
+def test_stages_without_a_sandbox_are_not_made_good_by_an_evaluation_in_one(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch(profile="strict", evaluate=False)
+    proved = Promises(
+        hides_operator=True, own_network=True, own_processes=True, writes_only_workspace=True
+    )
+    with hold(result.directory, flow.world) as run:
+        flow.evaluator.begin(run, replace(unguarded(), promises=proved))
+    asyncio.run(go_on(result.directory, flow.world))
+    assert rules(flow, result) == ["isolation_unverified"]
+
+
+def unguarded() -> Choice:
+    return asyncio.run(choose_environment("none", environ={}, hide=[]))
