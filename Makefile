@@ -5,7 +5,7 @@
 BIN := .venv/bin
 READY := .venv/ready
 # An environment that was moved with its clone does not work any more.
-MOVED := $(shell [ "$$(cat $(READY) 2>/dev/null)" = "$(CURDIR)" ] || echo moved)
+MOVED := $(shell [ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" ] || echo moved)
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')

@@ -36,7 +36,8 @@ def write_whole(
     """Replace a file by new content, or leave the old one as it was.
 
     A symbolic link is replaced, not followed. A file that is there keeps its permissions; a new one
-    gets `mode`, less the umask. Without `sync` a power failure may lose the new content.
+    gets `mode`, less the umask and what its folder denies to others. Without `sync` a power failure
+    may lose the new content.
     """
     target = Path(path)
     try:
@@ -84,6 +85,11 @@ def write_fully(file: int, data: bytes) -> None:
         rest = rest[os.write(file, rest) :]
 
 
+def mode_within(folder: os.stat_result, mode: int) -> int:
+    """Return permissions less those that a folder denies to others: what is private stays so."""
+    return mode & (0o700 | folder.st_mode)
+
+
 def is_running(pid: int) -> bool:
     """Say whether a process with this number exists."""
     try:
@@ -114,8 +120,9 @@ def _replace(folder: int, name: str, data: bytes, *, sync: bool, mode: int) -> N
     temporary = f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp"
     kept = _permissions(folder, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    given = mode_within(os.fstat(folder), mode) if kept is None else kept
     try:
-        with _opened(temporary, flags, mode if kept is None else kept, folder) as file:
+        with _opened(temporary, flags, given, folder) as file:
             if kept is not None:
                 os.fchmod(file, kept)
             write_fully(file, data)

@@ -42,7 +42,7 @@ class ExitCode(IntEnum):
     REFUSED = 4, "refused by a rule of the control plane"
     NO_GO = 5, "the gate says no-go"
     BROKEN = 6, "a chain, seal or checkpoint does not verify"
-    INTERRUPTED = 130, "interrupted by Ctrl-C or SIGTERM, and resumable"
+    INTERRUPTED = 130, "interrupted by Ctrl-C, SIGTERM or a closed terminal, and resumable"
 
 
 class AttractorError(Exception):

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from attractor.base.atomic_files import file_trouble, is_running, write_whole
+from attractor.base.atomic_files import file_trouble, is_running, mode_within, write_whole
 from attractor.base.canonical import JsonObject, canonical_json, parse_json
 from attractor.base.errors import FileTrouble, LockHeld, NotCanonical, UsageError
 
@@ -171,4 +171,4 @@ def _process_start(pid: int) -> str | None:
 
 
 def _open_no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+    return os.open(path, flags | os.O_NOFOLLOW, mode_within(Path(path).parent.stat(), 0o666))

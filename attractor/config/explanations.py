@@ -12,7 +12,14 @@ from pydantic_core import ErrorDetails
 
 from attractor.base.suggestions import suggest
 from attractor.config.errors import ConfigError, InvalidSetting, UnknownSetting
-from attractor.config.keys import KeyPath, dotted, printable, variable_name
+from attractor.config.keys import (
+    RESERVED_VARIABLES,
+    VARIABLE_PREFIX,
+    KeyPath,
+    dotted,
+    printable,
+    variable_name,
+)
 from attractor.config.origins import Origin, OriginKind
 from attractor.config.shapes import keys_at, slots
 
@@ -116,8 +123,8 @@ def _near_key(model: type[BaseModel], path: KeyPath) -> str:
 
 
 def _near_variable(model: type[BaseModel], path: KeyPath) -> str:
-    known = {"__".join(str(part) for part in slot.path): slot.path for slot in slots(model)}
+    """Suggest a variable for a setting, or one that is not for a setting."""
+    settings = [variable_name(slot.path) for slot in slots(model)]
+    known = {name.removeprefix(VARIABLE_PREFIX): name for name in (*settings, *RESERVED_VARIABLES)}
     near = suggest("__".join(str(part) for part in path), known)
-    if near:
-        return f"did you mean {variable_name(known[near])}?"
-    return f"known: {', '.join(variable_name(one) for one in known.values())}"
+    return f"did you mean {known[near]}?" if near else f"known: {', '.join(settings)}"

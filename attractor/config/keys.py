@@ -8,6 +8,9 @@ KeyPath = tuple[str | int, ...]
 
 VARIABLE_PREFIX = "ATTRACTOR_"
 
+RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE", "ATTRACTOR_TOKEN")
+"""Variables that have our prefix and set no setting."""
+
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 KEY_PATTERN = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"
 

@@ -1,6 +1,6 @@
 """Finds the folders and files that the configuration is about; imports nothing heavy."""
 
-import os.path
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from attractor.base.errors import UsageError
 PROJECT_FILE = "attractor.toml"
 
 _APPLICATION = "attractor"
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
 
 
 def find_project_root(start: Path) -> Path:
@@ -39,8 +40,7 @@ def default_state_dir() -> Path:
 def absolute(path: Path, *, base: Path, home: str) -> Path:
     """Make a path absolute from the folder it is written in; `~` is the home handed in."""
     first = path.parts[0] if path.parts else ""
-    if "\0" in str(path):
-        raise ValueError("no path holds a NUL character")
+    _refuse_impossible(path)
     if not first.startswith("~"):
         return base / path
     if first != "~":
@@ -59,6 +59,15 @@ def _nearest_with(name: str, folder: Path) -> Path | None:
     # A link that leads nowhere counts: reading it then says so, instead of passing it over.
     candidates = (folder, *folder.parents)
     return next((one for one in candidates if os.path.lexists(one / name)), None)
+
+
+def _refuse_impossible(path: Path) -> None:
+    if "\0" in str(path):
+        raise ValueError("no path holds a NUL character")
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ValueError(f"no path is longer than {_LONGEST_PATH} bytes")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise ValueError(f"no name in a path is longer than {_LONGEST_NAME} bytes")
 
 
 def _place(find: Callable[[str], Path]) -> Path:

@@ -42,10 +42,14 @@ class Settings(Section):
 
     state_dir: Path = Field(
         default_factory=default_state_dir,
-        description="The folder of workspaces, sealed suites, the ledger and its key.",
+        description="The folder of records of workspaces, sealed suites, the ledger and its key.",
     )
     runs_dir: Path = Field(
         default=Path("runs"), description="The folder that holds a folder for every run."
+    )
+    workspaces_dir: Path = Field(
+        default=Path("/var/tmp"),
+        description="Where the folder of the workspaces lies; tools in a sandbox see its path.",
     )
     output: OutputSettings = OutputSettings()
     doctor: DoctorSettings = DoctorSettings()

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +10,23 @@ from pathlib import Path
 from typing import cast
 
 from attractor.config.errors import BrokenFile, InvalidSetting
-from attractor.config.keys import VARIABLE_PREFIX, KeyPath, dotted, path_of_variable, read_key
+from attractor.config.keys import (
+    RESERVED_VARIABLES,
+    VARIABLE_PREFIX,
+    KeyPath,
+    dotted,
+    path_of_variable,
+    read_key,
+)
 from attractor.config.origins import Origin, OriginKind
 from attractor.config.toml_places import KeyLines, key_lines, line_of
 
-RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE", "ATTRACTOR_TOKEN")
-"""Variables that have our prefix and set no setting."""
+MOST_BYTES = 1_000_000
+"""How long a configuration file may be; what is longer was not written by hand."""
 
 _POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+# How tomllib begins what it says of a key or a table that is there already.
+_SET_TWICE = ("Cannot declare", "Cannot overwrite", "Cannot mutate", "Cannot redefine", "Duplicate")
 
 
 @dataclass(frozen=True)
@@ -81,11 +91,8 @@ def set_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _text(file: Path, origin: Origin) -> str:
-    if file.exists() and not file.is_file() and not file.is_dir():
-        # A pipe would let us wait for ever, a device would never end.
-        raise BrokenFile("is not a file", origin=origin)
     try:
-        data = file.read_bytes()
+        data = _data(file, origin)
     except (FileNotFoundError, NotADirectoryError) as cause:
         if file.is_symlink():
             raise BrokenFile("is a link to a file that is not there", origin=origin) from cause
@@ -104,12 +111,28 @@ def _text(file: Path, origin: Origin) -> str:
         raise BrokenFile(message, hint=hint, origin=_at(origin, *_end_of(before))) from cause
 
 
+def _data(file: Path, origin: Origin) -> bytes:
+    mode = file.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        # A pipe would let us wait for ever, a device would never end.
+        raise BrokenFile("is not a file", origin=origin)
+    with file.open("rb") as opened:
+        data = opened.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        hint = "put the configuration in its place: it is short"
+        raise BrokenFile(f"is longer than {MOST_BYTES:,} bytes", hint=hint, origin=origin)
+    return data
+
+
 def _broken(said: str, text: str, origin: Origin) -> BrokenFile:
     found = _POSITION.search(said)
     if found is None:
         return BrokenFile(said, origin=origin)
     named = found["line"] and found["column"]
     position = (int(found["line"]), int(found["column"])) if named else _end_of(text.rstrip())
+    if said.startswith(_SET_TWICE):
+        hint = "keep one of the two, and take the other away"
+        return BrokenFile("this was set before", hint=hint, origin=_at(origin, *position))
     return BrokenFile(said[: found.start()], origin=_at(origin, *position))
 
 

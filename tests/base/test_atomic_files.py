@@ -1,3 +1,4 @@
+import errno
 import os
 import random
 import stat
@@ -65,6 +66,7 @@ def test_a_name_of_the_greatest_length_is_written(tmp_path: Path) -> None:
 
 
 def test_a_new_file_has_the_mode_asked_for_less_the_umask(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
     old = os.umask(0o027)
     try:
         write_whole(tmp_path / "usual", "")
@@ -73,6 +75,17 @@ def test_a_new_file_has_the_mode_asked_for_less_the_umask(tmp_path: Path) -> Non
         os.umask(old)
     assert mode_of(tmp_path / "usual") == 0o640
     assert mode_of(tmp_path / "secret") == 0o600
+
+
+def test_a_new_file_in_a_folder_closed_to_others_is_closed_to_them(tmp_path: Path) -> None:
+    tmp_path.chmod(0o710)
+    old = os.umask(0)
+    try:
+        write_whole(tmp_path / "usual", "")
+        write_whole(tmp_path / "program", "", mode=0o777)
+    finally:
+        os.umask(old)
+    assert (mode_of(tmp_path / "usual"), mode_of(tmp_path / "program")) == (0o600, 0o710)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o444, 0o777])
@@ -200,9 +213,21 @@ def test_a_file_is_no_folder_to_sync(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
-def test_a_file_system_that_cannot_sync_folders_is_no_trouble(tmp_path: Path) -> None:
-    sync_folder(tmp_path)
-    sync_folder("/proc")
+def test_a_file_system_that_cannot_sync_folders_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[int] = []
+    fsync = os.fsync
+
+    def watched_fsync(fd: int) -> None:
+        ends.append(errno.EINVAL)
+        fsync(fd)
+        ends[-1] = 0
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    for folder in (tmp_path, Path("/proc")):
+        sync_folder(folder)
+    assert ends == [0, errno.EINVAL]
 
 
 def test_all_is_written_however_little_the_kernel_takes() -> None:

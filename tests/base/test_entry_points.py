@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from attractor.base.entry_points import EntryPoint, find_entry_points
+import pytest
+
+from attractor.base.entry_points import EntryPoint, find_damaged, find_entry_points
 from tests.packages import Places
 
 ENTRY = "[attractor.tools]\nhammer = shed.hammer\n[console_scripts]\nshed = shed:main\n"
@@ -100,3 +102,78 @@ def test_other_files_beside_what_is_installed_do_not_matter(places: Places, tmp_
     (places.folder / "another.txt").touch()
     assert find(places, cache) == [HAMMER]
     assert file.stat().st_mtime_ns == before
+
+
+def damage(places: Places, cache: Path) -> dict[str, str]:
+    found = find_damaged(path=[str(places.folder)], cache=str(cache))
+    return {Path(one.place).name: one.trouble for one in found}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("METADATA", b"", "its name: ValueError: its METADATA is missing"),
+        ("METADATA", b"\xff\xfe", "its name: UnicodeDecodeError: "),
+        ("METADATA", b"Version: 1.0\n", "its name: ValueError: its METADATA is missing"),
+        ("entry_points.txt", b"\xff", "entry_points.txt: UnicodeDecodeError: "),
+        (
+            "entry_points.txt",
+            b"[attractor.tools]\nhammer\n",
+            "entry_points.txt: ValueError: a line of it is not NAME = VALUE",
+        ),
+    ],
+)
+def test_a_damaged_distribution_is_passed_over_and_told_with_its_place(
+    places: Places, tmp_path: Path, file: str, content: bytes, told: str
+) -> None:
+    cache = tmp_path.parent / f"{tmp_path.name}-cache"
+    places.distribution("shed", ENTRY)
+    (places.distribution("barn", ENTRY) / file).write_bytes(content)
+    assert find(places, cache) == [HAMMER]
+    [(place, trouble)] = damage(places, cache).items()
+    assert place == "barn-1.0.dist-info"
+    assert trouble.startswith(told)
+
+
+def test_a_distribution_without_its_files_is_damaged(places: Places, tmp_path: Path) -> None:
+    shutil.rmtree(places.distribution("shed", ENTRY))
+    (tmp_path / "shed-1.0.dist-info").mkdir()
+    (tmp_path / "gone-1.0.dist-info").symlink_to(tmp_path / "nothing")
+    assert set(damage(places, tmp_path / "cache")) == {"shed-1.0.dist-info", "gone-1.0.dist-info"}
+
+
+def test_entry_points_that_python_takes_for_missing_are_told(
+    places: Places, tmp_path: Path
+) -> None:
+    place = places.distribution("shed", "") / "entry_points.txt"
+    assert not damage(places, tmp_path / "cache")
+    place.unlink()
+    assert not damage(places, tmp_path / "cache")
+    place.mkdir()
+    assert "IsADirectoryError" in damage(places, tmp_path / "cache")["shed-1.0.dist-info"]
+
+
+def test_looking_for_damage_sees_what_was_mended_in_place(places: Places, tmp_path: Path) -> None:
+    cache = tmp_path.parent / f"{tmp_path.name}-cache"
+    file = places.distribution("shed", ENTRY) / "entry_points.txt"
+    file.write_bytes(b"\xff")
+    assert find(places, cache) == []
+    file.write_text(ENTRY)
+    assert not damage(places, cache)
+    assert find(places, cache) == [HAMMER]
+
+
+def test_a_link_to_nothing_does_not_hide_what_is_installed_later(
+    places: Places, tmp_path: Path
+) -> None:
+    cache = tmp_path.parent / f"{tmp_path.name}-cache"
+    (tmp_path / "gone-1.0.dist-info").symlink_to(tmp_path / "nothing")
+    assert find(places, cache) == []
+    places.distribution("shed", ENTRY)
+    assert find(places, cache) == [HAMMER]
+
+
+def test_a_place_on_the_path_that_can_not_be_there_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = [str(tmp_path / "file" / "below"), str(tmp_path / "missing")]
+    assert find_entry_points("attractor.x", path=path, cache=str(tmp_path / "cache")) == []

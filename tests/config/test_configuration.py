@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from attractor.base.errors import UnknownName
@@ -15,6 +17,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
     assert entries == [
         ("state_dir", configuration.settings.state_dir, "default"),
         ("runs_dir", project.root / "runs", "default"),
+        ("workspaces_dir", Path("/var/tmp"), "default"),
         ("output.color", "auto", "default"),
         ("doctor.min_free_mb", 5, "attractor.toml:2"),
     ]

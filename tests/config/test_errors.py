@@ -27,8 +27,17 @@ def test_a_message_left_out_is_the_docstring():
     assert UnknownSetting().message == "There is no such setting"
 
 
-def test_nothing_wrong_raises_nothing():
-    raise_mistakes([])
+def test_only_what_is_wrong_raises():
+    assert raised([]) == []
+    assert len(raised([UnknownSetting("x")])) == 1
+
+
+def raised(mistakes: list[ConfigError]) -> list[ConfigError]:
+    try:
+        raise_mistakes(mistakes)
+    except ConfigError as mistake:
+        return [mistake]
+    return []
 
 
 def test_one_mistake_is_raised_as_it_is():

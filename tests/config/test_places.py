@@ -122,6 +122,14 @@ def test_a_nul_character_is_refused():
         absolute(Path("a\0b"), base=Path("/base"), home="")
 
 
+@pytest.mark.parametrize(
+    ("path", "told"), [("a/" + "é" * 128, "255 bytes"), ("a/" * 2049, "4095 bytes")]
+)
+def test_a_path_that_no_file_system_takes_is_refused(path: str, told: str):
+    with pytest.raises(ValueError, match=told):
+        absolute(Path(path), base=Path("/base"), home="")
+
+
 def test_a_file_below_the_current_folder_is_shown_short():
     assert shown(Path("/shop/attractor.toml"), cwd=Path("/shop")) == "attractor.toml"
     assert shown(Path("/shop/attractor.toml"), cwd=Path("/shop/a")) == "/shop/attractor.toml"

@@ -1,12 +1,14 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from attractor.config.errors import BrokenFile, InvalidSetting
+from attractor.config.keys import RESERVED_VARIABLES
 from attractor.config.origins import Origin, OriginKind
 from attractor.config.sources import (
-    RESERVED_VARIABLES,
+    MOST_BYTES,
     Source,
     read_file,
     read_flag,
@@ -82,6 +84,63 @@ def test_a_folder_in_the_place_of_a_file_is_said_to_be_one(file: Path):
     assert isinstance(error.cause, IsADirectoryError)
 
 
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Stand in a folder as somebody whom permissions bind: root reads whatever there is."""
+    monkeypatch.chdir(tmp_path)
+    me = os.geteuid()
+    if me == 0:
+        os.chown(tmp_path, 65534, -1)
+        os.seteuid(65534)
+    yield
+    os.seteuid(me)
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be_unreadable(nobody: None):
+    Path("attractor.toml").touch(mode=0)
+    error = broken(Path("attractor.toml"))
+    assert error.message == "attractor.toml: cannot be read: Permission denied"
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_is_said_to_be_unreadable(nobody: None):
+    Path("shut").mkdir(mode=0)
+    error = broken(Path("shut", "attractor.toml"))
+    assert error.message == "attractor.toml: cannot be read: Permission denied"
+
+
+def test_a_pipe_is_not_waited_for(file: Path):
+    os.mkfifo(file)
+    assert broken(file).message == "attractor.toml: is not a file"
+
+
+def test_a_file_that_is_no_configuration_by_its_length_is_not_read(file: Path):
+    file.write_text("#" * (MOST_BYTES - 1) + "\n")
+    assert read(file).values == {}
+    file.write_text("#" * MOST_BYTES + "\n")
+    assert broken(file).message == "attractor.toml: is longer than 1,000,000 bytes"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a = 1\na = 2\n", 2),
+        ("[a]\nb = 1\n[a]\n", 3),
+        ("a.b = 1\na = 2\n", 2),
+        ("a = {b = 1}\n[a.c]\n", 2),
+        ("a = {b = 1}\n[a]\n", 2),
+        ("a = 1\n[[a]]\n", 2),
+        ("a = {b = 1, b = 2}\n", 1),
+        ("[a.b.c]\nz = 9\n[a]\nb.c.t = 9\n", 4),
+    ],
+)
+def test_what_is_set_twice_is_named_with_its_second_place(file: Path, text: str, line: int):
+    file.write_text(text)
+    error = broken(file)
+    assert error.message.startswith(f"attractor.toml:{line}:")
+    assert error.message.endswith(": this was set before")
+    assert "keep one of the two" in error.hint
+
+
 def test_a_byte_order_mark_is_named(file: Path):
     file.write_bytes(b"\xef\xbb\xbfruns_dir = 'r'\n")
     error = broken(file)
@@ -106,6 +165,9 @@ def test_utf16_is_not_utf8(file: Path):
         ("a = 1\n\nb = 2 c\n", "attractor.toml:3:7: "),
         ("[a]\nb = 1\n[a]\n", "attractor.toml:3:3: "),
         ("a = 1\r\nb = \r\n", "attractor.toml:2:5: "),
+        ("a = 1\rb = 2\r", "attractor.toml:1:6: "),
+        ("a = 1\nb = 'x\0y'\n", "attractor.toml:2:7: "),
+        ("\0" * 100, "attractor.toml:1:1: "),
         ("a = 1\nb = [1,\n\n", "attractor.toml:2:8: "),
         ("a = '''\nx", "attractor.toml:2:2: "),
         pytest.param("a = " + "9" * 5000, "attractor.toml: ", id="digits"),

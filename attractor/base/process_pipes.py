@@ -1,0 +1,135 @@
+"""The pipes of a started program: input is fed, output is kept and handed on as it comes."""
+
+import asyncio
+import codecs
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import IO, Literal
+
+from attractor.base.bounded_output import BoundedOutput, OutputLimit
+
+Stream = Literal["stdout", "stderr"]
+
+_PIECE = 64 * 1024
+# Time to read what is in a pipe that somebody outside the group fills faster than we read.
+_DRAIN_S = 0.5
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of output, as it came."""
+
+    stream: Stream
+    text: str
+
+
+OnOutput = Callable[[Chunk], None]
+
+
+class OutputPipe:
+    """One stream of output, of which the two ends are kept."""
+
+    def __init__(self, name: Stream, pipe: IO[bytes] | None, keep: OutputLimit) -> None:
+        assert pipe is not None
+        self.name: Stream = name
+        self.pipe = pipe
+        self.kept = BoundedOutput(keep)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        os.set_blocking(pipe.fileno(), False)
+
+    def read(self) -> bytes | None:
+        """Return what is there: nothing at the end, None when nothing has come yet."""
+        try:
+            piece = os.read(self.pipe.fileno(), _PIECE)
+        except BlockingIOError:
+            return None
+        self.kept.add(piece)
+        return piece
+
+    def text(self, piece: bytes) -> str:
+        """Return the characters that a piece completes; the end completes them all."""
+        return self._decoder.decode(piece, final=not piece)
+
+
+class Pipes:
+    """The three pipes of a started program on the running event loop."""
+
+    def __init__(
+        self,
+        popen: subprocess.Popen[bytes],
+        stdin: bytes,
+        on_output: OnOutput | None,
+        keep: OutputLimit,
+    ) -> None:
+        self.stdout = OutputPipe("stdout", popen.stdout, keep)
+        self.stderr = OutputPipe("stderr", popen.stderr, keep)
+        self._open = [self.stdout, self.stderr]
+        self._stdin = popen.stdin
+        self._input = memoryview(stdin)
+        self._on_output = on_output
+        self._loop = asyncio.get_running_loop()
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Wake whoever reads when there is output, and feed the input as it is taken."""
+        for output in self._open:
+            self._loop.add_reader(output.pipe.fileno(), wake)
+        if self._stdin is not None:
+            os.set_blocking(self._stdin.fileno(), False)
+            self._loop.add_writer(self._stdin.fileno(), self._feed)
+
+    def read(self) -> bool:
+        """Take one piece from each pipe; say whether there was any."""
+        pieces = [(output, output.read()) for output in self._open]
+        for output, piece in pieces:
+            if piece == b"":
+                self._close(output)
+            if piece is not None:
+                self._deliver(output, piece)
+        return any(piece for _, piece in pieces)
+
+    async def drain(self) -> None:
+        """Read what is in the pipes, and wait for nobody who holds them open."""
+        until = monotonic() + _DRAIN_S
+        while self.read() and monotonic() < until:
+            await asyncio.sleep(0)
+        for output in self._open:
+            self._deliver(output, b"")
+
+    def close(self) -> None:
+        """Give the pipes back to the loop and to the system."""
+        self._close_stdin()
+        while self._open:
+            self._close(self._open[0])
+
+    def _feed(self) -> None:
+        assert self._stdin is not None
+        try:
+            written = os.write(self._stdin.fileno(), self._input[:_PIECE])
+        except BlockingIOError:
+            return
+        except OSError:  # the program does not read it, which is its right
+            written = len(self._input)
+        self._input = self._input[written:]
+        if not self._input:
+            self._close_stdin()
+
+    def _close_stdin(self) -> None:
+        if self._stdin is not None and not self._stdin.closed:
+            self._loop.remove_writer(self._stdin.fileno())
+            self._stdin.close()
+
+    def _deliver(self, output: OutputPipe, piece: bytes) -> None:
+        text = output.text(piece)
+        if text and self._on_output is not None:
+            # Should it raise, it is not called again while the group is ended.
+            on_output, self._on_output = self._on_output, None
+            on_output(Chunk(output.name, text))
+            self._on_output = on_output
+
+    def _close(self, output: OutputPipe) -> None:
+        self._open.remove(output)
+        self._loop.remove_reader(output.pipe.fileno())
+        output.pipe.close()

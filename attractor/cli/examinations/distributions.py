@@ -1,0 +1,24 @@
+"""Other distributions in this environment, which may offer parts: can each be read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from attractor.base.entry_points import Damaged, find_damaged
+from attractor.cli.examination import Finding, Machine, missing, ok
+
+SUBJECT = "distributions"
+
+
+async def examine(machine: Machine) -> Sequence[Finding]:
+    """Report the distributions that were passed over, and what they offer with them."""
+    return [_describe(one) for one in find_damaged()] or [ok(SUBJECT, "each can be read")]
+
+
+def _describe(damaged: Damaged) -> Finding:
+    stem = Path(damaged.place).stem
+    found = f"{damaged.place} is passed over: {damaged.trouble}"
+    remedy = f"reinstall {stem.partition('-')[0]}, or remove that folder if it was left behind"
+    return missing(f"distribution {stem}", found, remedy=remedy)
+
+
+part = examine

@@ -1,0 +1,19 @@
+"""ripgrep, with which tools search files."""
+
+from collections.abc import Sequence
+
+from attractor.cli.examination import Finding, Machine, missing, ok
+
+INSTALL = "install ripgrep (Debian: apt-get install ripgrep)"
+
+
+async def examine(machine: Machine) -> Sequence[Finding]:
+    """Report ripgrep's version."""
+    version = await machine.version("rg", "--version")
+    if version:
+        return [ok("ripgrep", version.removeprefix("ripgrep "))]
+    found = "no rg on PATH; the slower search in Python stands in"
+    return [missing("ripgrep", found, remedy=INSTALL)]
+
+
+part = examine

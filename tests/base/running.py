@@ -1,0 +1,70 @@
+"""Runs programs for the tests, and looks at what became of them."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.base.bounded_output import OutputLimit
+from attractor.base.process_pipes import Chunk
+from attractor.base.processes import ExecResult, run_process
+
+FAR = timedelta(seconds=60)
+SOON = timedelta(milliseconds=300)
+NEVER = "1000"  # seconds that no test waits for
+
+
+def run(
+    *argv: str,
+    timeout: timedelta | None = FAR,
+    stdin: bytes = b"",
+    on_output: Callable[[Chunk], None] | None = None,
+    keep: OutputLimit | None = None,
+    grace: timedelta = timedelta(seconds=2),
+    cwd: str | Path = "/",
+) -> ExecResult:
+    return asyncio.run(
+        run_process(
+            argv,
+            cwd=cwd,
+            env=None,
+            timeout=timeout,
+            stdin=stdin,
+            on_output=on_output,
+            keep=keep or OutputLimit(),
+            grace=grace,
+        )
+    )
+
+
+def sh(script: str, *, timeout: timedelta | None = FAR) -> ExecResult:
+    return run("sh", "-c", script, timeout=timeout)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process goes on; one that only waits for its parent to take notice does not."""
+    asked = ["ps", "-o", "stat=", "-p", str(pid)]
+    state = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+def is_child(pid: int) -> bool:
+    """Whether a process is our child still, be it as a zombie."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def end(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))

@@ -1,0 +1,60 @@
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import FileTrouble
+from attractor.base.private_folders import close_all_below, close_to_others, make_private_folder
+
+
+@pytest.fixture(autouse=True)
+def lavish() -> Iterator[None]:
+    """Let everything be made open to all."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_a_folder_is_made_private_with_all_it_lies_in(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    make_private_folder(tmp_path / "a" / "b")
+    make_private_folder(tmp_path / "a" / "b")
+    assert [mode(path) for path in (tmp_path / "a/b", tmp_path / "a", tmp_path)] == [
+        0o700,
+        0o700,
+        0o755,
+    ]
+
+
+def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(FileTrouble, match="a/b"):
+        make_private_folder(tmp_path / "a" / "b")
+
+
+def test_everything_below_is_closed_and_counted_and_links_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "top/in").mkdir(parents=True)
+    outside, program, shut = (
+        tmp_path / "outside",
+        tmp_path / "top/in/program",
+        tmp_path / "top/shut",
+    )
+    for file, its in ((outside, 0o666), (program, 0o755), (shut, 0o400)):
+        file.touch()
+        file.chmod(its)
+    (tmp_path / "top/link").symlink_to(outside)
+    (tmp_path / "top/folder").symlink_to(tmp_path)
+    assert close_all_below(tmp_path / "top") == 3
+    assert close_all_below(tmp_path / "top") == 0
+    assert (mode(program), mode(program.parent), mode(shut)) == (0o700, 0o700, 0o400)
+    assert (mode(outside), mode(tmp_path / "top")) == (0o666, 0o700)
+
+
+def test_what_is_gone_meanwhile_is_nobodys(tmp_path: Path) -> None:
+    assert close_to_others(tmp_path / "gone") == 0

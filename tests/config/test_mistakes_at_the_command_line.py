@@ -1,0 +1,87 @@
+"""What a person who made a mistake in the configuration reads, from the real program."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import attractor
+
+
+def told(folder: Path, **variables: str) -> str:
+    """Return the one message of a command that reads the configuration and ends with 2."""
+    result: subprocess.CompletedProcess[str] = attractor("runs", folder=folder, variables=variables)
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr.removeprefix("error: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "place", "remedy"),
+    [
+        (b"rums_dir = 'x'\n", "attractor.toml:1: ", "did you mean runs_dir?"),
+        (b"\nruns_dir = 3\n", "attractor.toml:2: ", "mend the value"),
+        (b"runs_dir = 'a'\nruns_dir = 'b'\n", "attractor.toml:2:15: ", "keep one of the two"),
+        (b"\xef\xbb\xbfruns_dir = 'a'\n", "attractor.toml:1:1: ", "save it as UTF-8 without"),
+        (b"runs_dir = 'a'\r\nrums = 1\r\n", "attractor.toml:2: ", "known: "),
+        (b"runs_dir = 'a\0b'\n", "attractor.toml:1:14: ", "mend the file"),
+        (b"runs_dir = '\xff'\n", "attractor.toml:1:13: ", "save it as UTF-8"),
+        pytest.param(b"#" * 10_000_000, "attractor.toml: ", "put the configuration", id="10 MB"),
+    ],
+)
+def test_a_mistake_in_the_projects_file_has_its_place_and_its_remedy(
+    tmp_path: Path, data: bytes, place: str, remedy: str
+) -> None:
+    (tmp_path / "attractor.toml").write_bytes(data)
+    message = told(tmp_path)
+    assert message.startswith(place)
+    assert f"({remedy}" in message
+
+
+def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
+    (tmp_path / "attractor.toml").write_bytes(b"runs_dir = 'a'\r\n[output]\r\ncolor = 'never'\r\n")
+    assert attractor("runs", folder=tmp_path).returncode == 0
+
+
+def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "attractor.toml").mkdir()
+    assert told(tmp_path).startswith("attractor.toml: cannot be read: Is a directory (")
+
+
+def test_the_users_broken_file_is_told_with_its_whole_path(tmp_path: Path) -> None:
+    file, folder = tmp_path / "config" / "attractor" / "config.toml", tmp_path / "elsewhere"
+    file.parent.mkdir(parents=True)
+    folder.mkdir()
+    file.write_text("\nruns_dir = \n")
+    message = told(folder, XDG_CONFIG_HOME=str(tmp_path / "config"))
+    assert message.startswith(f"{file}:2:12: Invalid value (")
+
+
+@pytest.mark.parametrize(
+    ("variable", "remedy"),
+    [
+        ("ATTRACTOR_RUNS_DIRS", "did you mean ATTRACTOR_RUNS_DIR?"),
+        ("ATTRACTOR_OUTPUT_COLOR", "did you mean ATTRACTOR_OUTPUT__COLOR?"),
+        ("ATTRACTOR_TOKENS", "did you mean ATTRACTOR_TOKEN?"),
+        ("ATTRACTOR_OUTPUT__COLOR", "mend the value"),
+        ("ATTRACTOR_QQQ", "known: ATTRACTOR_STATE_DIR, "),
+    ],
+)
+def test_a_mistake_in_a_variable_names_it_and_what_was_meant(
+    tmp_path: Path, variable: str, remedy: str
+) -> None:
+    message = told(tmp_path, **{variable: "x"})
+    assert message.startswith(f"{variable}: ")
+    assert f"({remedy}" in message
+
+
+def test_a_path_that_no_machine_takes_is_a_mistake_of_the_setting(tmp_path: Path) -> None:
+    message = told(tmp_path, ATTRACTOR_RUNS_DIR="x" * 256)
+    assert message.startswith("ATTRACTOR_RUNS_DIR: runs_dir = ")
+    assert len(message) < 300
+    assert (
+        attractor("runs", folder=tmp_path, variables={"ATTRACTOR_RUNS_DIR": "x" * 255}).returncode
+        == 0
+    )

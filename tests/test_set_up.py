@@ -1,0 +1,162 @@
+"""What stands behind `make`: setting up once, wherever the checkout lies, and system packages.
+
+Setting up for real needs the network; here a stand-in for Python notes what it is asked.
+"""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.examples import ROOT
+
+PYTHON = """#!/bin/sh
+case "$*" in
+*"-m venv"*)
+    mkdir -p "$4/bin"
+    for tool in ruff pyright python; do cp "$0" "$4/bin/$tool"; done ;;
+esac
+echo "$(basename "$0") $*" >> "$NOTES"
+"""
+PROGRAMS = {"git": "git", "dot": "graphviz", "bwrap": "bubblewrap", "rg": "ripgrep"}
+
+
+def write_program(file: Path, script: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(script)
+    file.chmod(0o755)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of what `make` reads, with a stand-in for Python."""
+
+    folder: Path
+    notes: Path
+
+    def make(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        python = str(self.folder / "a python" / "python3")
+        known = {"PATH": "/usr/bin:/bin", "NOTES": str(self.notes), "PYTHON": python}
+        # As a shell leaves it after `cd` through a link.
+        known["PWD"] = str(self.folder)
+        return subprocess.run(
+            ["make", *words],
+            cwd=self.folder,
+            env=known | variables,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def set_ups(self) -> int:
+        """Count how often it was set up since this was asked last."""
+        notes = self.notes.read_text()
+        self.notes.write_text("")
+        return notes.count("-m venv")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    folder = tmp_path / "a 'quoted\" $HOME"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "scripts"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    (folder / "docs").mkdir()
+    write_program(folder / "a python" / "python3", PYTHON)
+    (tmp_path / "notes").touch()
+    return Checkout(folder, tmp_path / "notes")
+
+
+def test_several_targets_at_once_set_up_once_and_before_anything_else(checkout: Checkout) -> None:
+    result = checkout.make("-j4", "test", "check", "thorough")
+    assert result.returncode == 0, result.stderr
+    lines = checkout.notes.read_text().splitlines()
+    last_of_set_up = next(at for at, line in enumerate(lines) if "-m pip install" in line)
+    assert all("-m pytest" not in line for line in lines[:last_of_set_up])
+    assert sum("-m pytest" in line for line in lines) == 2
+    assert checkout.set_ups() == 1
+
+
+def test_it_is_set_up_anew_only_when_something_changed(checkout: Checkout) -> None:
+    checkout.make("demo")
+    assert checkout.set_ups() == 1
+    checkout.make("demo")
+    assert checkout.set_ups() == 0
+    later = (checkout.folder / ".venv" / "ready").stat().st_mtime + 10
+    os.utime(checkout.folder / "constraints.txt", (later, later))
+    checkout.make("demo")
+    assert checkout.set_ups() == 1
+
+
+def test_a_checkout_that_was_moved_is_set_up_anew(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.make("demo")
+    moved = Checkout(checkout.folder.rename(tmp_path / "moved to"), checkout.notes)
+    assert checkout.set_ups() == 1
+    assert moved.make("demo").returncode == 0
+    assert moved.set_ups() == 1
+    moved.make("demo")
+    assert moved.set_ups() == 0
+
+
+def test_a_link_to_the_checkout_is_no_move(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(checkout.folder)
+    linked = Checkout(tmp_path / "link", checkout.notes)
+    assert linked.make("demo").returncode == 0
+    assert linked.set_ups() == 1
+    linked.make("demo")
+    checkout.make("demo")
+    assert linked.set_ups() == 0
+
+
+def test_a_python_that_is_named_and_does_not_do_is_told(checkout: Checkout) -> None:
+    result = checkout.make("demo", PYTHON="/no such/python")
+    assert result.returncode != 0
+    assert "no Python 3.11 or newer among: /no such/python" in result.stderr
+    assert checkout.set_ups() == 0
+
+
+def system_packages(folder: Path, *, user: int, apt: str) -> subprocess.CompletedProcess[str]:
+    """Run the script where apt-get is a stand-in, and chromium alone is there."""
+    write_program(folder / "id", f"#!/bin/sh\necho {user}\n")
+    write_program(folder / "chromium", "#!/bin/sh\n")
+    if apt:
+        write_program(folder / "apt-get", f'#!/bin/sh\necho "$*" >> {folder}/asked\n{apt}\n')
+    return subprocess.run(
+        ["/bin/sh", ROOT / "scripts" / "system-packages"],
+        env={"PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_who_may_not_install_gets_the_one_command_to_type(tmp_path: Path) -> None:
+    result = system_packages(tmp_path, user=1000, apt="exit 9")
+    assert result.returncode == 0
+    assert f"--no-install-recommends {' '.join(PROGRAMS.values())}'" in result.stderr
+    assert not (tmp_path / "asked").exists()
+
+
+def test_packages_that_can_not_be_had_are_named_and_keep_none_of_the_others_away(
+    tmp_path: Path,
+) -> None:
+    refuse = 'case "$*" in update*|*ripgrep*|*graphviz*) exit 100 ;; esac'
+    result = system_packages(tmp_path, user=0, apt=refuse)
+    assert result.returncode == 1
+    assert "could not be installed: graphviz ripgrep (" in result.stderr
+    asked = (tmp_path / "asked").read_text()
+    assert all(f" {package}\n" in asked for package in PROGRAMS.values())
+    assert "chromium" not in asked
+
+
+def test_nothing_is_asked_for_when_everything_is_there(tmp_path: Path) -> None:
+    for name in PROGRAMS:
+        write_program(tmp_path / name, "#!/bin/sh\n")
+    result = system_packages(tmp_path, user=0, apt="exit 9")
+    assert (result.returncode, result.stderr) == (0, "")
