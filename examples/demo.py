@@ -126,9 +126,10 @@ def read_arguments() -> Path:
 
 
 def make_environ(folder: Path, twin: Mapping[str, str]) -> dict[str, str]:
-    """Return variables of the demo's own: its state folder, and the twin for every provider."""
+    """Return variables of the demo's own: its folders, and the twin for every provider."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("ATTRACTOR_")}
-    return ours | dict(twin) | {"ATTRACTOR_STATE_DIR": str(folder / "state")}
+    places = {"ATTRACTOR_STATE_DIR": folder / "state", "ATTRACTOR_WORKSPACES_DIR": folder}
+    return ours | dict(twin) | {name: str(place) for name, place in places.items()}
 
 
 def play(stage: Stage) -> None:
@@ -171,7 +172,7 @@ def first_run(stage: Stage) -> None:
     judged = ["--suite", "todo", "--profile", "demo"]
     stage.start_and_kill("run", PIPELINE, *judged, at=KILLED_AT)
     stage.attractor("resume", "latest")
-    stage.attractor("gate", "latest", expected=NO_GO)
+    stage.attractor("gate", "latest", "--operator", expected=NO_GO)
 
 
 def second_run(stage: Stage) -> None:

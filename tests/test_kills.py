@@ -3,12 +3,14 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count as count_up
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +32,27 @@ class End:
     status: str
     tree: str
     report: dict[str, Any]
-    trials: Counter[str]
+    verdicts: Counter[str]
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def stages(tmp_path: Path) -> Iterator[Iterator[Stage]]:
+    """Yield stages, each with a state folder of its own: evaluations of one tree are pooled."""
     with in_background(ProviderTwin(load_script(TODO / "twins" / "wish.toml"))) as twin:
-        made = Stage(tmp_path, make_environ(tmp_path, twin.environ()))
-        prepare(made, make_project(made))
-        yield made
+
+        def stage_in(folder: Path) -> Stage:
+            return Stage(folder, make_environ(folder, twin.environ()))
+
+        first = stage_in(tmp_path / "0")
+        first.folder.mkdir()
+        prepare(first, make_project(first))
+
+        def copies() -> Iterator[Stage]:
+            for number in count_up(1):
+                shutil.copytree(first.folder, tmp_path / str(number))
+                yield stage_in(tmp_path / str(number))
+
+        yield copies()
 
 
 def attractor(stage: Stage, *words: str, killed_after: float | None = None) -> int:
@@ -83,24 +97,24 @@ def end_of(root: Path) -> End:
     report = json.loads((root / "evaluation" / "1" / "report.json").read_text())
     status = json.loads((root / "run.json").read_text())["status"]
     lines = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
-    trials = Counter(
-        f"{line['data']['scenario']} {line['data']['trial']} {line['data']['satisfied']}"
-        for line in lines
-        if line["type"] == "TrialCompleted"
-    )
-    return End(final["outcome"], status, final["tree"], report, trials)
+    trials = [line["data"] for line in lines if line["type"] == "TrialCompleted"]
+    assert len({(one["scenario"], one["trial"]) for one in trials}) == len(trials)
+    # What a scenario is called in the journal only the state folder's key can tell.
+    verdicts = Counter(f"{one['trial']} {one['satisfied']}" for one in trials)
+    return End(final["outcome"], status, final["tree"], report, verdicts)
 
 
 @pytest.mark.crash
-def test_a_run_that_was_killed_ends_as_if_nothing_had_happened(stage: Stage) -> None:
+def test_a_run_that_was_killed_ends_as_if_nothing_had_happened(stages: Iterator[Stage]) -> None:
+    stage = next(stages)
     began = time.monotonic()
     undisturbed = end_of(first_run(stage))
     whole = time.monotonic() - began
     assert undisturbed.status == "awaiting_human"
     assert not undisturbed.report["go"]
-    assert set(undisturbed.trials.values()) == {1}
+    assert sum(undisturbed.verdicts.values()) == undisturbed.report["played"] == 6
     moments = random.Random(os.environ.get("SEED", "kills"))
     for number in range(count(ci=3, full=20)):
         moment = moments.uniform(0.3, whole)
-        ended = end_of(first_run(stage, killed_after=moment))
+        ended = end_of(first_run(next(stages), killed_after=moment))
         assert ended == undisturbed, f"kill {number} after {moment:.2f} s"

@@ -11,14 +11,14 @@ from attractor.backends.agent_parts import AgentParts, choose_model
 from attractor.backends.agent_record import Record
 from attractor.backends.agent_reporting import Reporting
 from attractor.backends.parts import BackendParts
-from attractor.base.canonical import Json
 from attractor.base.errors import UsageError
 from attractor.engine.events import OUTCOME_ASSUMED
+from attractor.engine.excerpts import response_updates
+from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, Usage, failure, success
 from attractor.engine.seams import Stage
 from attractor.llm.errors import SDKError
 
-_LONGEST_RESPONSE = 200
 _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)
 
 
@@ -36,7 +36,9 @@ class Agent:
         try:
             outcome = await _do(work, prompt)
         finally:
-            del self._at_work[stage.node.id]
+            # The same node may be at work twice; the words are for the one that began last.
+            if self._at_work.get(stage.node.id) is work.session:
+                del self._at_work[stage.node.id]
             work.session.close()
         usage = work.session.usage
         return replace(outcome, usage=Usage(usage.input_tokens, usage.output_tokens))
@@ -103,7 +105,7 @@ async def _do(work: _Work, prompt: str) -> Outcome:
     outcome = work.reporting.outcome
     if outcome is None:
         return _without_report(work, ending)
-    updates = _traces(work.stage, ending) | dict(outcome.context_updates)
+    updates = response_updates(work.stage.node.id, ending.text) | dict(outcome.context_updates)
     return replace(outcome, context_updates=updates)
 
 
@@ -124,24 +126,11 @@ def _without_report(work: _Work, ending: Ending) -> Outcome:
         return failure(f"invalid report: {work.reporting.refusals[-1]}")
     if ending.stop in _LIMITS:
         return failure(f"stopped by the {ending.stop.value} before it reported")
-    if _wants_verdict(stage):
+    if wants_verdict(stage.graph, stage.node):
         return failure("no_verdict", FailureClass.VERDICT)
     stage.emit(OUTCOME_ASSUMED, reason="the agent ended without reporting", outcome="success")
-    return success(f"Stage completed: {stage.node.id}", **_traces(stage, ending))
-
-
-def _wants_verdict(stage: Stage) -> bool:
-    node = stage.node
-    nearest = node if node.attributes.value("require_verdict") else stage.graph
-    return (
-        node.is_goal_gate
-        and nearest.attributes.flag("require_verdict")
-        and not node.attributes.flag("auto_status")
-    )
-
-
-def _traces(stage: Stage, ending: Ending) -> dict[str, Json]:
-    return {"last_stage": stage.node.id, "last_response": ending.text[:_LONGEST_RESPONSE]}
+    updates = response_updates(stage.node.id, ending.text)
+    return success(f"Stage completed: {stage.node.id}", **updates)
 
 
 def _model_failed(error: SDKError) -> Outcome:

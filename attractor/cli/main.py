@@ -1,5 +1,6 @@
 """The program `attractor`: it runs one command and ends with an exit code."""
 
+import os
 import signal
 import sys
 import threading
@@ -21,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     invocation = Invocation()
+    # It asks every distribution for plugins, and would end us at one that is damaged. What we
+    # start is not told so: the variables for that were copied just before.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     with _terminated_like_interrupted():
         try:
             # A copy: the words are looked at again when they could not be parsed.
@@ -91,7 +95,9 @@ def _terminated_like_interrupted() -> Generator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        # A command that was told to end already lets nothing disturb it any more.
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -2,8 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
+from attractor.base.canonical import Json
 from attractor.base.events import Event
 from attractor.cli.output import show
+from attractor.language.wording import visible
+
+MOST_NAMED = 5
+"""How many names of a list a line tells; the journal has more."""
 
 
 def print_event(event: Event) -> None:
@@ -17,7 +22,8 @@ def describe_event(event: Event) -> str:
     """Return an event in words; nothing for one that only the journal needs."""
     time = event.time.astimezone().strftime("%H:%M:%S")
     words = _words(event)
-    return f"{time}  {words}" if words else ""
+    # What agents and commands print stands in some of them: no terminal shall obey it.
+    return f"{time}  {visible(words)}" if words else ""
 
 
 def _words(event: Event) -> str:
@@ -39,12 +45,40 @@ def _trial(event: Event) -> str:
     return f"trial: {'satisfied' if event.data.get('satisfied') else 'not satisfied'}"
 
 
+def _left_out(event: Event) -> str:
+    data = event.data
+    parts = [
+        _named("ignored", data.get("ignored"), data.get("ignored_count")),
+        _named("refused", data.get("refused"), data.get("refused_count")),
+    ]
+    return f"{event.node}: not in the snapshot: {'; '.join(filter(None, parts))}"
+
+
+def _named(word: str, names: Json, count: Json) -> str:
+    """Return the first names of a list in words, and how many more there are."""
+    if not isinstance(names, list) or not isinstance(count, int) or not count:
+        return ""
+    shown = [_name(one) for one in names[:MOST_NAMED]]
+    more = f" and {count - len(shown)} more" if count > len(shown) else ""
+    return f"{word}: {', '.join(shown)}{more}"
+
+
+def _name(one: Json) -> str:
+    match one:
+        case {"path": str(path), "why": str(why)}:
+            return f"{path} ({why})"
+        case _:
+            return str(one)
+
+
 SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "StageStarted": _started,
     "StageCompleted": lambda event: f"{event.node}: {event.data.get('outcome', '')}",
     "StageFailed": lambda event: f"{event.node}: failed: {event.data.get('error', '')}",
     "StageRetrying": lambda event: f"{event.node}: is tried again",
     "StageParked": lambda event: f"{event.node}: waits for an answer",
+    "FilesLeftOut": _left_out,
+    "RunInterrupted": lambda event: str(event.data.get("reason", "")),
     "RunResumed": lambda event: f"resumed at {event.data.get('next_node', '')}",
     "RunStatusChanged": _status,
     "RunBranchWritten": lambda event: f"the stages are commits on {event.data.get('ref', '')}",

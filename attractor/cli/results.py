@@ -1,21 +1,58 @@
 """Shows where a run stands when its runner lets go of it, and what to do next."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 from attractor.base.errors import ExitCode
 from attractor.cli.output import show, show_json
 from attractor.engine.results import RunResult
-from attractor.engine.status import AWAITING_ANSWER, AWAITING_DECISION
+from attractor.engine.seams import Question
+from attractor.engine.status import AWAITING_ANSWER, AWAITING_DECISION, EVALUATING
+from attractor.pipeline.options import WorkspaceKind
+from attractor.pipeline.runs import gate_said, reference_of, summarize
 
 
-def show_result(result: RunResult, *, as_json: bool) -> ExitCode:
+@dataclass(frozen=True)
+class Step:
+    """A thing to do next: what for, and the command that does it."""
+
+    purpose: str
+    command: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What decides on the next steps besides the result: the run's name, its branch, the gate."""
+
+    reference: str
+    branch: str = ""
+    gate: bool | None = None
+
+
+def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode:
     """Print a run's result and return the exit code that belongs to it."""
+    outlook = look_ahead(result, runs_dir)
     if as_json:
-        show_json(as_record(result))
+        show_json(as_record(result, outlook))
     else:
-        show(as_text(result))
+        show(as_text(result, outlook))
     return result.exit_code
 
 
-def as_record(result: RunResult) -> dict[str, object]:
+def look_ahead(result: RunResult, runs_dir: Path) -> Outlook:
+    """Read what decides on the next steps of a run."""
+    is_isolated = summarize(result.directory).workspace == WorkspaceKind.ISOLATED
+    return Outlook(
+        reference_of(result.directory, runs_dir),
+        # The stages of every other workspace are no commits.
+        f"attractor/run/{result.run_id}" if is_isolated else "",
+        gate_said(result.directory),
+    )
+
+
+def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
     """Return a run's result for a program."""
     return {
         "run_id": result.run_id,
@@ -27,30 +64,43 @@ def as_record(result: RunResult) -> dict[str, object]:
         "completed": list(result.completed),
         "tree": result.tree,
         "exit_code": int(result.exit_code),
+        "next": [step.command for step in next_steps(result, outlook)],
     }
 
 
-def as_text(result: RunResult) -> str:
+def as_text(result: RunResult, outlook: Outlook) -> str:
     """Return a run's result for a person."""
     ended = result.outcome.value if result.outcome else "not ended"
     reason = f": {result.reason}" if result.reason else ""
     lines = [f"run {result.run_id}: {ended}{reason}", f"  it is {result.standing}"]
-    return "\n".join([*lines, *(f"  {line}" for line in _next(result))])
-
-
-def _next(result: RunResult) -> list[str]:
-    run_id = result.run_id
     if result.standing == AWAITING_ANSWER and result.question:
-        options = ", ".join(f"{one.key} ({one.label})" for one in result.question.options)
-        return [
-            f"it asks: {result.question.text} [{options}]",
-            f"answer:  attractor resume {run_id}   (at a terminal, where it is asked)",
-        ]
+        lines.append(f"  it asks: {_asked(result.question)}")
+    return "\n".join([*lines, *(f"  {_line(step)}" for step in next_steps(result, outlook))])
+
+
+def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
+    """Return what a person would do next, and only what can be done."""
+    run = outlook.reference
+    look = [Step("look", f"git diff HEAD...{outlook.branch}")] if outlook.branch else []
+    if result.standing == AWAITING_ANSWER:
+        remark = "at a terminal, where it is asked"
+        return [Step("answer", f"attractor resume {run}", remark)]
+    if result.standing == EVALUATING:
+        return [*look, Step("judge", f"attractor evaluate {run}")]
+    if result.standing == AWAITING_DECISION and outlook.gate is False:
+        reject = f"attractor decide {run} --reject --rationale '...'"
+        return [*look, Step("why not", f"attractor gate {run}"), Step("decide", reject)]
     if result.standing == AWAITING_DECISION:
-        branch = f"attractor/run/{run_id}"
-        return [
-            f"look:    git diff HEAD...{branch}",
-            f"judge:   attractor gate {run_id}",
-            f"decide:  attractor decide {run_id} --approve --rationale '...'",
-        ]
-    return [f"look:    attractor logs {run_id}"]
+        approve = f"attractor decide {run} --approve --rationale '...'"
+        return [*look, Step("judge", f"attractor gate {run}"), Step("decide", approve)]
+    return [Step("look", f"attractor logs {run}")]
+
+
+def _line(step: Step) -> str:
+    remark = f"   ({step.remark})" if step.remark else ""
+    return f"{step.purpose + ':':<9}{step.command}{remark}"
+
+
+def _asked(question: Question) -> str:
+    options = ", ".join(f"{one.key} ({one.label})" for one in question.options)
+    return f"{question.text} [{options}]"

@@ -17,6 +17,7 @@ def world_of(invocation: Invocation, *, watch: Watch = unwatched) -> World:
         project=configuration.root,
         state_dir=configuration.settings.state_dir,
         runs_dir=configuration.settings.runs_dir,
+        workspaces_dir=configuration.settings.workspaces_dir,
         environ=invocation.environ,
         clock=SystemClock(),
         randomness=os.urandom,

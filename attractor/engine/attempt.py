@@ -57,7 +57,9 @@ class Attempt:
     async def make(self, handler: Handler) -> Tried:
         """Let the handler work, and record what came of it."""
         await self._make_room()
-        self.run.record(StageStarted(self.node.label, self._index), place=self._place)
+        # A stage that must not be done twice is known to have begun even after a power failure.
+        once = self.node.attributes.text("if_interrupted") not in ("", "repeat")
+        self.run.record(StageStarted(self.node.label, self._index), place=self._place, sync=once)
         files = FolderFiles(self._folder, self.run.redactor)
         emitter = Emitter(self.run, self._place)
         stage = self._stage(files, emitter)
@@ -68,6 +70,10 @@ class Attempt:
         finally:
             emitter.close()
             files.close()
+        # What the stage did was not kept, so it counts as not done: the run stops, and a resume
+        # does it again. An outcome made of this trouble would end the run for good.
+        if trouble := emitter.trouble or files.trouble:
+            raise trouble
         seconds = round(self.run.clock.monotonic() - began, 6)
         tried = self._judge(outcome, stage.context, seconds, OUTCOME_ASSUMED in emitter.kinds)
         times = AttemptTimes(self.visit, self.number, started, self.run.clock.now())

@@ -1,25 +1,34 @@
 """What handlers emit events with: those of one attempt, as long as it lasts."""
 
 from attractor.base.canonical import Json
+from attractor.base.errors import MachineryError
 from attractor.engine.errors import StageOver
 from attractor.engine.events import Place
 from attractor.engine.open_run import OpenRun
 
 
 class Emitter:
-    """Writes events of one attempt into the journal, and remembers their kinds."""
+    """Writes events of one attempt into the journal, and remembers their kinds.
+
+    `trouble` is what the journal could not take first, if anything.
+    """
 
     def __init__(self, run: OpenRun, place: Place) -> None:
         self._run = run
         self._place = place
         self._is_over = False
         self.kinds: set[str] = set()
+        self.trouble: MachineryError | None = None
 
     def __call__(self, kind: str, **data: Json) -> None:
         """Write the event into the run's journal."""
         if self._is_over:
             raise StageOver(f"the stage is over: {kind} was not recorded")
-        self._run.emit(kind, data, place=self._place)
+        try:
+            self._run.emit(kind, data, place=self._place)
+        except MachineryError as trouble:
+            self.trouble = self.trouble or trouble
+            raise
         self.kinds.add(kind)
 
     def close(self) -> None:

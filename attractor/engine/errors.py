@@ -16,13 +16,32 @@ AttractorError
     └── CheckpointBroken      6  the checkpoint is not what was written
 """
 
+from collections.abc import Sequence
+
 from attractor.base.errors import Broken, Refused, UsageError
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.wording import visible
+
+MOST_TOLD = 50
+"""How many faults of a graph are told one by one."""
 
 
 class NotRunnable(UsageError):
-    """The graph cannot be run."""
+    """The graph cannot be run; all that is wrong is told at once, each with its remedy."""
 
-    hint = "attractor validate tells what to mend, and where"
+    def __init__(self, name: str, faults: Sequence[Diagnostic]) -> None:
+        self.faults = tuple(faults)
+        if len(faults) == 1:
+            message, hint = f"{name} cannot be run: {_told(faults[0])}", faults[0].fix
+        else:
+            lines = [
+                f"  {_told(one)} ({one.fix})" if one.fix else f"  {_told(one)}" for one in faults
+            ]
+            told = lines[:MOST_TOLD]
+            if len(lines) > MOST_TOLD:
+                told.append(f"  and {len(lines) - MOST_TOLD} more")
+            message, hint = "\n".join([f"{name} cannot be run:", *told]), ""
+        super().__init__(message, hint=hint)
 
 
 class InvalidReport(UsageError):
@@ -73,3 +92,10 @@ class CheckpointBroken(Broken):
     """The checkpoint is not what was written."""
 
     hint = "when the journal verifies, remove checkpoint.json: it is made anew from the events"
+
+
+def _told(fault: Diagnostic) -> str:
+    """Return a fault in one line: where, and what."""
+    span = fault.span
+    place = f"{span.file or '<text>'}:{span.line}: " if span.is_somewhere else ""
+    return visible(f"{place}{fault.message}")

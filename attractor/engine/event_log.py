@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 
-from attractor.base.broadcast import Broadcast, Missed, Stream, Subscription
+from attractor.base.broadcast import Broadcast
 from attractor.base.canonical import JsonObject
 from attractor.base.chains import GENESIS, Head, seal
 from attractor.base.clock import Clock
 from attractor.base.events import Event
 from attractor.base.journal import Journal, TornLine
+from attractor.base.reader_buffer import Missed
+from attractor.base.stream import Stream
+from attractor.base.subscription import Subscription
 from attractor.engine.events import NO_PLACE, Place
 from attractor.engine.secrets import Redactor
 

@@ -145,6 +145,19 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True)
+class FilesLeftOut:
+    """What lies in the workspace after a stage and is not in its tree, as far as it is new.
+
+    Of many names the first ones are given; the counts are of all. `refused` says why, a name each.
+    """
+
+    ignored: list[Json]
+    ignored_count: int
+    refused: list[Json]
+    refused_count: int
+
+
+@dataclass(frozen=True)
 class TornLineDropped:
     """A writer that died left half a line, which was cut off."""
 
@@ -167,6 +180,7 @@ Happening: TypeAlias = (
     | StageParked
     | EdgeSelected
     | CheckpointSaved
+    | FilesLeftOut
     | TornLineDropped
 )
 

@@ -1,11 +1,16 @@
 """What keeps a second runner out of a run directory, and tells a runner that it lost it."""
 
+import fcntl
+import os
 from pathlib import Path
 from typing import Protocol
 
 from attractor.base.atomic_files import file_trouble
 from attractor.base.locks import FileLock
 from attractor.engine.errors import FenceLost
+
+PATIENCE_S = 0.2
+"""How long a runner waits for a lock: who only looks whether a run is alive holds it so briefly."""
 
 
 class Fence(Protocol):
@@ -47,7 +52,7 @@ class FileFence:
     def begin(self) -> None:
         """Take the directory, or refuse with the name of who has it."""
         if not self._begun:
-            self._lock.acquire(purpose=self._purpose)
+            self._lock.acquire(wait=PATIENCE_S, purpose=self._purpose)
             self._file = self._found()
         self._begun += 1
 
@@ -71,3 +76,25 @@ class FileFence:
         except OSError as cause:
             raise file_trouble("read", self._path, cause) from cause
         return found.st_dev, found.st_ino
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a runner holds a run directory, by the kernel's word and not by what it wrote.
+
+    It is asked for a lock that others may share, which is given back at once.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as cause:
+        raise file_trouble("read", path, cause) from cause
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as cause:
+        raise file_trouble("lock", path, cause) from cause
+    finally:
+        os.close(file)
+    return False

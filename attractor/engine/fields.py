@@ -19,6 +19,10 @@ class Fields:
             raise RecordBroken(f"{what} is not an object")
         self._record = record
 
+    def all(self) -> JsonObject:
+        """Return the record as it is."""
+        return self._record
+
     def text(self, name: str) -> str:
         """Return a text."""
         value = self._value(name)

@@ -21,6 +21,16 @@ def find_unsatisfied(graph: Graph, progress: Progress) -> Node | None:
     )
 
 
+def wants_verdict(graph: Graph, node: Node) -> bool:
+    """Tell whether text alone is no success here: at a goal gate under `require_verdict`."""
+    nearest = node if node.attributes.value("require_verdict") else graph
+    return (
+        node.is_goal_gate
+        and nearest.attributes.flag("require_verdict")
+        and not node.attributes.flag("auto_status")
+    )
+
+
 def redirect(graph: Graph, gate: Node) -> Route | None:
     """Return where an unsatisfied gate sends the walk instead of the exit, if anywhere."""
     jump = find_jump(graph, gate)

@@ -7,6 +7,7 @@ from datetime import datetime
 from attractor.base.canonical import Json, JsonObject
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
+from attractor.engine.promise_records import promises_from_record, promises_to_record
 from attractor.engine.seams import Base
 from attractor.environments.environment import Promises
 
@@ -34,7 +35,7 @@ class Manifest:
 
 def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
     """Return a manifest as JSON has it."""
-    base, promises = manifest.base, manifest.promises
+    base = manifest.base
     return {
         "format": FORMAT,
         "run_id": manifest.run_id,
@@ -48,12 +49,7 @@ def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
         "profile": manifest.profile,
         "options": dict(manifest.options),
         "versions": dict(manifest.versions),
-        "promises": {
-            "hides_operator": promises.hides_operator,
-            "own_network": promises.own_network,
-            "own_processes": promises.own_processes,
-            "writes_only_workspace": promises.writes_only_workspace,
-        },
+        "promises": promises_to_record(manifest.promises),
     }
 
 
@@ -72,12 +68,7 @@ def manifest_from_record(fields: Fields) -> Manifest:
         profile=fields.text("profile"),
         options=fields.members("options"),
         versions={name: versions.text(name) for name in fields.members("versions")},
-        promises=Promises(
-            hides_operator=promises.flag("hides_operator"),
-            own_network=promises.flag("own_network"),
-            own_processes=promises.flag("own_processes"),
-            writes_only_workspace=promises.flag("writes_only_workspace"),
-        ),
+        promises=promises_from_record(promises),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Self
 from attractor.base.atomic_files import remove_leavings
 from attractor.base.canonical import Json
 from attractor.base.clock import Clock
-from attractor.base.errors import Broken, UsageError
+from attractor.base.errors import AttractorError, Broken, UsageError
 from attractor.base.events import Event
 from attractor.engine.checkpoint import (
     Found,
@@ -25,7 +25,7 @@ from attractor.engine.checkpoint import (
     open_journal,
     write_checkpoint,
 )
-from attractor.engine.documents import write_document
+from attractor.engine.documents import read_document, write_document
 from attractor.engine.event_log import EventLog
 from attractor.engine.events import (
     ENGINE_KINDS,
@@ -143,6 +143,18 @@ class OpenRun:
         self._fence.commit()
         write_document(self.directory.run, run_record(self.manifest, self._state, self.clock.now()))
 
+    def mend(self) -> None:
+        """Write run.json anew when it is not what the journal says: its writer was killed."""
+        if not self.events.head.seq:
+            return
+        record = run_record(self.manifest, self._state, self.clock.now())
+        try:
+            written = read_document(self.directory.run).all()
+        except AttractorError:
+            written = {}
+        if {**written, "updated": ""} != {**record, "updated": ""}:
+            self.write_run()
+
     def take_orders(self) -> None:
         """Take what people left in the inbox: each order once, and as an event."""
         # One process may have died after the event and before it moved the order.
@@ -244,6 +256,7 @@ def open_run(
         )
         if torn := events.torn:
             run.record(TornLineDropped(torn.offset, len(torn.content)))
+        run.mend()
         undo.pop_all()
     return run
 

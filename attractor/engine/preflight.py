@@ -1,35 +1,46 @@
 """What must hold before a first stage: all that is missing is told at once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from attractor.base.errors import AttractorError, InvalidDuration, UnknownName
+from attractor.base.errors import InvalidDuration, InvalidPart, UnknownName
 from attractor.engine.errors import NotRunnable
 from attractor.engine.retry import retry_policy
 from attractor.engine.run_directory import RESERVED_NAMES
 from attractor.engine.seams import Handler
 from attractor.engine.secrets import Redactor
+from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.folders import folder_name
 from attractor.language.graph import Graph, Node
 from attractor.language.shapes import DEFAULT_TYPE, TYPE_OF_SHAPE
 
 
-def preflight(graph: Graph, handlers: Mapping[str, Handler], redactor: Redactor) -> None:
-    """Refuse a graph that cannot be run with these handlers, or not without telling a secret."""
-    if faults := [*find_faults(graph, handlers), *_secrets(graph, redactor)]:
-        raise NotRunnable(f"{graph.name or 'the graph'} cannot be run: {'; '.join(faults)}")
+def preflight(
+    graph: Graph,
+    handlers: Mapping[str, Handler],
+    redactor: Redactor,
+    *,
+    missing: Iterable[Diagnostic] = (),
+) -> None:
+    """Refuse a graph that cannot be run with these handlers, or not without telling a secret.
+
+    `missing` is what its parts found lacking: it is told together with all the rest.
+    """
+    if faults := [*find_faults(graph, handlers), *_secrets(graph, redactor), *missing]:
+        raise NotRunnable(graph.name or "the graph", faults)
 
 
-def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[str]:
+def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagnostic]:
     """Yield each reason why a graph cannot be run."""
     if len(graph.starts) != 1:
-        yield f"it has {len(graph.starts)} start nodes, not one"
+        yield error(f"it has {len(graph.starts)} start nodes, not one", graph.span)
     for node in graph.nodes.values():
         yield from _faults_of(node, graph, handlers)
     for edge in graph.edges:
-        if missing := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
-            yield f"an edge names the node {missing[0]!r}, which is not there"
+        if lost := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
+            yield error(f"an edge names the node {lost[0]!r}, which is not there", edge.span)
         if edge.attributes.flag("loop_restart"):
-            yield f"loop_restart on {edge.source} -> {edge.target} is not supported"
+            told = f"loop_restart on {edge.source} -> {edge.target} is not supported"
+            yield error(told, edge.span)
 
 
 def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
@@ -45,26 +56,22 @@ def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
     return handlers[by_shape]
 
 
-def _secrets(graph: Graph, redactor: Redactor) -> Iterator[str]:
+def _secrets(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
     """The walk finds its way in the journal, where a secret would have been replaced."""
     words = [*graph.nodes, *(edge.label for edge in graph.edges)]
     if any(redactor.text(word) != word for word in words):
-        yield "a node id or an edge label holds the value of a secret of the environment"
+        yield error("a node id or an edge label holds the value of a secret of the environment")
 
 
-def _faults_of(node: Node, graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[str]:
+def _faults_of(node: Node, graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagnostic]:
     if folder_name(node.id) in RESERVED_NAMES:
-        yield f"the node id {node.id!r} is reserved"
+        yield error(f"the node id {node.id!r} is reserved", node.span, fix="choose another id")
     if node.attributes.text("if_interrupted") == "ask":
-        yield f"node {node.id}: if_interrupted=ask is not supported"
+        yield error(f"node {node.id}: if_interrupted=ask is not supported", node.span)
     try:
         retry_policy(node, graph)
         node.attributes.duration("timeout")
         if node not in graph.exits:
             resolve_handler(node, handlers)
-    except (UnknownName, InvalidDuration) as fault:
-        yield f"node {node.id}: {_told(fault)}"
-
-
-def _told(fault: AttractorError) -> str:
-    return f"{fault} ({fault.hint})" if fault.hint else str(fault)
+    except (UnknownName, InvalidDuration, InvalidPart) as fault:
+        yield error(f"node {node.id}: {fault}", node.span, fix=fault.hint)

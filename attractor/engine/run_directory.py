@@ -1,10 +1,12 @@
 """The layout of a run directory: which file is where, and how a new one is made."""
 
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, sync_folder, write_whole
-from attractor.base.errors import Refused
+from attractor.base.errors import FileTrouble, Refused
 from attractor.engine.documents import read_document, write_document
 from attractor.engine.errors import NewerFormat
 from attractor.engine.manifest import FORMAT, Manifest, manifest_from_record, manifest_to_record
@@ -65,9 +67,20 @@ class RunDirectory:
         """What an interruption left half-made."""
         return self.root / "incidents"
 
+    @property
+    def evaluation(self) -> Path:
+        """Where each evaluation has a folder of its number."""
+        return self.root / "evaluation"
+
     def stage(self, node: str) -> Path:
         """Return the folder of a node."""
         return self.root / folder_name(node)
+
+
+def require_free(root: Path) -> None:
+    """Refuse a place where something is already."""
+    if os.path.lexists(root):
+        raise _taken(root)
 
 
 def create_run_directory(root: Path, manifest: Manifest, source: str | bytes) -> RunDirectory:
@@ -75,15 +88,16 @@ def create_run_directory(root: Path, manifest: Manifest, source: str | bytes) ->
     directory = RunDirectory(root)
     try:
         root.mkdir(parents=True)
-        (directory.inbox / "done").mkdir(parents=True)
     except FileExistsError as cause:
-        hint = "choose another place, or resume the run that is there"
-        raise Refused(f"{root} exists already", hint=hint) from cause
+        raise _taken(root) from cause
     except OSError as cause:
         raise file_trouble("make", root, cause) from cause
-    write_whole(directory.graph, source)
-    write_manifest(directory, manifest)
-    sync_folder(root.parent)
+    try:
+        _fill(directory, manifest, source)
+    except FileTrouble:
+        # On a full disk: half a directory would only stand in the way of the next try.
+        shutil.rmtree(root, ignore_errors=True)
+        raise
     return directory
 
 
@@ -99,3 +113,19 @@ def read_manifest(directory: RunDirectory) -> Manifest:
     if format_ > FORMAT:
         raise NewerFormat(f"{directory.root} has format {format_}, newer than {FORMAT}")
     return manifest_from_record(fields)
+
+
+def _fill(directory: RunDirectory, manifest: Manifest, source: str | bytes) -> None:
+    done = directory.inbox / "done"
+    try:
+        done.mkdir(parents=True)
+    except OSError as cause:
+        raise file_trouble("make", done, cause) from cause
+    write_whole(directory.graph, source)
+    write_manifest(directory, manifest)
+    sync_folder(directory.root.parent)
+
+
+def _taken(root: Path) -> Refused:
+    hint = "choose another place, or resume the run that is there"
+    return Refused(f"{root} exists already", hint=hint)

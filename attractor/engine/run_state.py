@@ -49,6 +49,12 @@ class RunState:
     last_order: str = ""
     is_ended: bool = False
 
+    @property
+    def may_walk(self) -> bool:
+        """Whether a stage may be executed yet: the walk has not come to its end."""
+        has_end = self.progress is not None and self.progress.end is not None
+        return not (has_end or self.canceled or self.standing.is_final)
+
 
 def fold(state: RunState, event: Event) -> RunState:
     """Return where a run is after one more event."""

@@ -4,8 +4,11 @@ An attempt writes into the node's folder. When another one begins, what lies the
 `history/<visit>.<attempt>/`, status.json last: as long as it is there, the move is not finished.
 """
 
+import errno
 import os
 import stat
+from collections.abc import Generator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -21,10 +24,15 @@ from attractor.engine.secrets import Redactor
 LARGEST_FILE = 4 << 20
 STATUS = "status.json"
 HISTORY = "history"
+# What a handler brings about by the name it chose, and not the disk.
+_OF_THE_NAME = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP, errno.EINVAL})
 
 
 class FolderFiles:
-    """Writes files of one attempt: redacted, capped, whole, and never through a link."""
+    """Writes files of one attempt: redacted, capped, whole, and never through a link.
+
+    `trouble` is what the disk refused first, if anything.
+    """
 
     def __init__(self, folder: Path, redactor: Redactor, *, largest: int = LARGEST_FILE) -> None:
         self._folder = folder
@@ -33,16 +41,18 @@ class FolderFiles:
         self._lock = Lock()
         self._full: set[str] = set()
         self._is_over = False
+        self.trouble: FileTrouble | None = None
 
     def write(self, name: str, text: str) -> None:
         """Write a file whole; of a text that is too long the middle is left out."""
-        with self._lock:
+        with self._lock, self._remembering():
             path = self._path(name)
+            self._full.discard(name)
             write_whole(path, _capped(self._clean(text), self._largest), sync=False)
 
     def append(self, name: str, line: str) -> None:
         """Add a line to a file, until the file is full."""
-        with self._lock:
+        with self._lock, self._remembering():
             path = self._path(name)
             if name not in self._full and not _append(
                 path, self._clean(line) + b"\n", self._largest
@@ -61,13 +71,23 @@ class FolderFiles:
         with self._lock:
             self._is_over = True
 
+    @contextmanager
+    def _remembering(self) -> Generator[None]:
+        """Remember that the disk refused: then no outcome of the stage may stand."""
+        try:
+            yield
+        except FileTrouble as trouble:
+            if isinstance(trouble.cause, OSError) and trouble.cause.errno not in _OF_THE_NAME:
+                self.trouble = self.trouble or trouble
+            raise
+
     def _clean(self, text: str) -> bytes:
         return self._redactor.text(text).encode()
 
     def _path(self, name: str) -> Path:
         if self._is_over:
             raise StageOver(f"the stage is over: {name} was not written")
-        if name in (STATUS, HISTORY) or name.startswith(".") or not name or Path(name).name != name:
+        if not _is_free(name):
             hint = "a plain file name, not hidden; status.json is the engine's"
             raise UsageError(f"a stage cannot write a file {name!r}", hint=hint)
         return _in_folder(self._folder, name)
@@ -133,6 +153,13 @@ def _move_aside(folder: Path, name: str) -> None:
             (folder / one).replace(past / one)
     except OSError as cause:
         raise file_trouble("move", folder, cause) from cause
+
+
+def _is_free(name: str) -> bool:
+    """Tell whether a name is a plain one, and not one of the engine's."""
+    if name in ("", STATUS, HISTORY) or name.startswith(".") or "\0" in name:
+        return False
+    return Path(name).name == name
 
 
 def _in_folder(folder: Path, name: str) -> Path:

@@ -1,4 +1,7 @@
-"""Run inside a sandbox: tries to get out, and prints as a JSON object what it could do.
+"""Run inside a sandbox: tries to get out, and prints as a JSON object what it was not refused.
+
+An attempt counts as refused only when it fails in a way that walls make it fail. Whatever fails
+otherwise, such as for want of file descriptors or in time, proves nothing and counts as a leak.
 
 A program of its own, for any Python from 3.9. What to try stands in a file of the workspace: on
 the command line, looking for a command line would find itself.
@@ -6,45 +9,81 @@ the command line, looking for a command line would find itself.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
+
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_UNWRITABLE = _ABSENT | _FORBIDDEN | {errno.EROFS}
+_UNREACHABLE = _FORBIDDEN | {
+    errno.ECONNREFUSED,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.EADDRNOTAVAIL,
+    errno.EAFNOSUPPORT,
+}
 
 
 def main() -> None:
     """Try everything; what was written or killed is looked up outside."""
     asked = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    for place in asked["places"]:
-        _succeeds(lambda place=place: Path(place, asked["token"]).touch())
-    _succeeds(lambda: os.kill(asked["pid"], signal.SIGKILL))
+    Path(asked["token"]).touch()
     told = {
-        "ran": _succeeds(lambda: Path(asked["token"]).touch()),
-        "reads": [path for path in asked["secrets"] if _shows(Path(path))],
-        "connects": _succeeds(lambda: _connect(("127.0.0.1", asked["port"]), socket.AF_INET))
-        or _succeeds(lambda: _connect("\0" + asked["abstract"], socket.AF_UNIX)),
+        # What was written is looked up outside: some of it may be within the walls.
+        "doubtful": [path for path in asked["places"] if _doubtful(Path(path, asked["token"]))],
+        "reads": [path for path in asked["secrets"] if _shows(path)],
+        "connects": not (
+            _refused(lambda: _connect(("127.0.0.1", asked["port"]), socket.AF_INET), _UNREACHABLE)
+            and _refused(lambda: _connect("\0" + asked["abstract"], socket.AF_UNIX), _UNREACHABLE)
+        ),
+        # Before the attempt to kill: the dead have no command line.
         "sees": _sees(os.fsencode(asked["marker"])),
     }
+    with suppress(OSError):
+        os.kill(asked["pid"], signal.SIGKILL)
     sys.stdout.write(json.dumps(told))
 
 
-def _succeeds(attempt: Callable[[], object]) -> bool:
+def _doubtful(file: Path) -> bool:
+    """Try to make a file; tell whether that failed for another reason than a wall."""
+    try:
+        file.touch()
+    except OSError as error:
+        return error.errno not in _UNWRITABLE
+    return False
+
+
+def _refused(attempt: Callable[[], object], how: Collection[int]) -> bool:
+    """Tell whether an attempt failed in one of the ways given."""
     try:
         attempt()
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return error.errno in how
+    return False
 
 
-def _shows(path: Path) -> bool:
-    """Tell whether a folder shows any name, or a file a byte."""
+def _shows(path: str) -> bool:
+    """Tell whether a folder may show a name, or a file a byte."""
     try:
-        return bool(os.listdir(path) if path.is_dir() else path.read_bytes()[:1])  # noqa: PTH208
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        return error.errno not in _ABSENT | _FORBIDDEN
+    try:
+        return bool(os.read(opened, 1))
+    except IsADirectoryError:
+        return bool(os.listdir(opened))  # noqa: PTH208
     except OSError:
-        return False
+        return True
+    finally:
+        os.close(opened)
 
 
 def _connect(address: tuple[str, int] | str, family: int) -> None:
@@ -54,13 +93,19 @@ def _connect(address: tuple[str, int] | str, family: int) -> None:
 
 
 def _sees(marker: bytes) -> bool:
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
+    """Tell whether a command line may show; who cannot even see itself has not looked."""
+    seen: set[int] = set()
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            if marker in line.read_bytes():
-                return True
-        except OSError:
+            line = (process / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             continue
-    return False
+        except OSError:
+            return True
+        if marker in line:
+            return True
+        seen.add(int(process.name))
+    return os.getpid() not in seen
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from attractor.base.errors import UnknownName
 from attractor.environments.bubblewrap import HOME, Interpreter, Walls
 from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.errors import NotSupported, SandboxNotStarted
+from attractor.environments.left_over import can_be_known
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.promises import prove
 from attractor.environments.sandboxed import SandboxedExecutionEnvironment
@@ -20,10 +21,10 @@ KINDS = ("auto", "bubblewrap", "none")
 
 _SYSTEM_PYTHON = "/usr/bin/python3"
 _LACKS: Mapping[str, str] = {
-    "hides_operator": "your folders show",
-    "own_network": "your network can be reached",
-    "own_processes": "your processes show",
-    "writes_only_workspace": "more than the workspace can be written",
+    "hides_operator": "your folders may show",
+    "own_network": "your network may be reached",
+    "own_processes": "your processes may show",
+    "writes_only_workspace": "more than the workspace may be written",
 }
 
 
@@ -106,12 +107,18 @@ def _unguarded(environ: Mapping[str, str], why: str) -> Choice:
     def make(folder: Path) -> ExecutionEnvironment:
         return LocalExecutionEnvironment(folder, environ=environ)
 
-    sentence = f"Tools run unguarded, with your rights on this machine: {why}."
+    sentence = f"Tools run unguarded, with your rights on this machine: {why}. {_left_over()}"
     return Choice("none", Promises(), sentence, make)
+
+
+def _left_over() -> str:
+    if can_be_known():
+        return "What they leave running is ended, but for who hides from us or runs elsewhere."
+    return "What they leave running is not ended."
 
 
 def _sentence(promises: Promises) -> str:
     lacks = [words for name, words in _LACKS.items() if not getattr(promises, name)]
     if lacks:
-        return f"Tools run in a sandbox (bubblewrap) that leaks: {', '.join(lacks)}."
+        return f"Tools run in a sandbox (bubblewrap) that may leak: {', '.join(lacks)}."
     return "Tools run in a sandbox (bubblewrap): only the workspace shows, and there is no network."

@@ -1,15 +1,16 @@
 """Tools on the operator's own machine (coding-agent-loop §4.2): files confined, commands unguarded.
 
 Paths in the file tools stay in the working folder; a command may do whatever the operator may. So
-it promises nothing.
+it promises nothing. What commands leave running is ended at the end, as far as it can be found.
 """
 
 import asyncio
 import platform
+import secrets
 import shutil
 import socket
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,8 +19,10 @@ from attractor.base.bounded_output import OutputLimit
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments import files
 from attractor.environments.confined import Confined
-from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
+from attractor.environments.environment import Promises, Service
+from attractor.environments.file_tools import FileTools
 from attractor.environments.forwarding import LOOPBACK, Address, forwarded, listen
+from attractor.environments.left_over import MARK, end_marked
 from attractor.environments.local_service import start_local_service
 from attractor.environments.searching import TIME_LIMIT_MS, Searcher
 from attractor.environments.services import BackgroundService
@@ -29,7 +32,7 @@ SHELL = "/bin/bash"
 WORKSPACE = "/workspace"
 
 
-class LocalExecutionEnvironment:
+class LocalExecutionEnvironment(FileTools):
     """A folder of this machine, where commands run as the operator's own."""
 
     def __init__(
@@ -42,11 +45,11 @@ class LocalExecutionEnvironment:
     ) -> None:
         self._folder = Path(folder).resolve()
         names = (str(self._folder), str(Path(folder).absolute()), WORKSPACE)
-        self._confined = Confined(self._folder, names)
+        searcher = Searcher(sys.executable, shutil.which("rg", path=environ.get("PATH", "")))
+        super().__init__(Confined(self._folder, names), searcher, self._search)
+        self._mark = secrets.token_hex(16)
         self._variables = inherited(environ, inherit)
         self._keep = keep or OutputLimit()
-        ripgrep = shutil.which("rg", path=environ.get("PATH", ""))
-        self._searcher = Searcher(sys.executable, ripgrep)
         self._services: list[BackgroundService] = []
 
     async def initialize(self) -> None:
@@ -54,9 +57,12 @@ class LocalExecutionEnvironment:
         files.require_folder(self._confined, ".")
 
     async def cleanup(self) -> None:
-        """Stop the services that go on."""
+        """Stop the services that go on, and end whoever else was left running and can be found."""
         services, self._services = self._services, []
-        await asyncio.gather(*(service.stop() for service in services))
+        try:
+            await asyncio.gather(*(service.stop() for service in services))
+        finally:
+            await end_marked(self._mark)
 
     def working_directory(self) -> str:
         """Return the folder."""
@@ -74,37 +80,6 @@ class LocalExecutionEnvironment:
         """Return that nothing is guarded."""
         return Promises()
 
-    async def read_file(
-        self, path: str, *, offset: int | None = None, limit: int | None = None
-    ) -> str:
-        """Return a file's text, or lines of it."""
-        return files.read_text(self._confined, path, offset=offset, limit=limit)
-
-    async def write_file(self, path: str, content: str) -> None:
-        """Write a file whole, its folders included."""
-        files.write_text(self._confined, path, content)
-
-    async def delete_file(self, path: str) -> None:
-        """Remove a file."""
-        files.delete(self._confined, path)
-
-    async def file_exists(self, path: str) -> bool:
-        """Tell whether there is a file or folder."""
-        return files.exists(self._confined, path)
-
-    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
-        """Return the names in a folder."""
-        return await asyncio.to_thread(files.list_directory, self._confined, path, depth=depth)
-
-    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
-        """Return the files a pattern matches, the newest first."""
-        return await asyncio.to_thread(files.glob, self._confined, pattern, path)
-
-    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
-        """Return `file:line:text` for every line that matches."""
-        below = files.require_there(self._confined, path)
-        return await self._searcher.grep(pattern, below, options, self._search)
-
     async def exec_command(
         self,
         command: str,
@@ -118,7 +93,7 @@ class LocalExecutionEnvironment:
         return await run_process(
             [SHELL, "-c", command],
             cwd=self._folder / below,
-            env={**self._variables, **(env_vars or {})},
+            env=self._given(env_vars),
             timeout=timedelta(milliseconds=timeout_ms),
             keep=self._keep,
         )
@@ -130,7 +105,7 @@ class LocalExecutionEnvironment:
         service = await start_local_service(
             [SHELL, "-c", command],
             cwd=str(self._folder),
-            env={**self._variables, **(env_vars or {})},
+            env=self._given(env_vars),
         )
         self._services.append(service)
         return service
@@ -142,6 +117,9 @@ class LocalExecutionEnvironment:
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
         """Carry connections from a port of the loopback to an address."""
         return _offered(port, Address.parse(address))
+
+    def _given(self, variables: Mapping[str, str] | None) -> Mapping[str, str]:
+        return {**self._variables, **(variables or {}), MARK: self._mark}
 
     async def _search(self, command: str) -> ExecResult:
         return await self.exec_command(command, timeout_ms=TIME_LIMIT_MS)

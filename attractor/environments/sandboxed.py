@@ -8,7 +8,7 @@ import asyncio
 import platform
 import shutil
 import socket
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -19,7 +19,8 @@ from attractor.base.processes import ExecResult
 from attractor.environments import files
 from attractor.environments.bubblewrap import WORKSPACE, Walls
 from attractor.environments.confined import Confined
-from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
+from attractor.environments.environment import Promises, Service
+from attractor.environments.file_tools import FileTools
 from attractor.environments.forwarding import (
     LOOPBACK,
     Address,
@@ -36,7 +37,7 @@ from attractor.environments.services import Backlog
 SHELL = "/bin/bash"
 
 
-class SandboxedExecutionEnvironment:
+class SandboxedExecutionEnvironment(FileTools):
     """A folder of this machine, where commands run behind walls."""
 
     def __init__(
@@ -48,12 +49,12 @@ class SandboxedExecutionEnvironment:
         keep: OutputLimit | None = None,
     ) -> None:
         self._folder = Path(folder).resolve()
+        ripgrep = shutil.which("rg", path=walls.variables.get("PATH", ""))
+        searcher = Searcher(walls.python.program, ripgrep)
+        super().__init__(Confined(self._folder, (WORKSPACE,)), searcher, self._search)
         self._walls = walls
         self._promises = promises or Promises()
         self._keep = keep or OutputLimit()
-        self._confined = Confined(self._folder, (WORKSPACE,))
-        ripgrep = shutil.which("rg", path=walls.variables.get("PATH", ""))
-        self._searcher = Searcher(walls.python.program, ripgrep)
         self._running: Sandbox | None = None
 
     async def initialize(self) -> None:
@@ -83,37 +84,6 @@ class SandboxedExecutionEnvironment:
     def promises(self) -> Promises:
         """Return what attempts at boot proved."""
         return self._promises
-
-    async def read_file(
-        self, path: str, *, offset: int | None = None, limit: int | None = None
-    ) -> str:
-        """Return a file's text, or lines of it."""
-        return files.read_text(self._confined, path, offset=offset, limit=limit)
-
-    async def write_file(self, path: str, content: str) -> None:
-        """Write a file whole, its folders included."""
-        files.write_text(self._confined, path, content)
-
-    async def delete_file(self, path: str) -> None:
-        """Remove a file."""
-        files.delete(self._confined, path)
-
-    async def file_exists(self, path: str) -> bool:
-        """Tell whether there is a file or folder."""
-        return files.exists(self._confined, path)
-
-    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
-        """Return the names in a folder."""
-        return await asyncio.to_thread(files.list_directory, self._confined, path, depth=depth)
-
-    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
-        """Return the files a pattern matches, the newest first."""
-        return await asyncio.to_thread(files.glob, self._confined, pattern, path)
-
-    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
-        """Return `file:line:text` for every line that matches; the search runs inside."""
-        below = files.require_there(self._confined, path)
-        return await self._searcher.grep(pattern, below, options, self._search)
 
     async def exec_command(
         self,

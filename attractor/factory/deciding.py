@@ -2,19 +2,18 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
-from attractor.base.canonical import Json, canonical_json
+from attractor.base.canonical import Json
 from attractor.base.errors import NoGo
-from attractor.base.journal import Journal
 from attractor.engine.open_run import OpenRun
 from attractor.engine.status import APPROVED, AWAITING_DECISION, REJECTED
+from attractor.factory.decisions import DECIDED, decision_of, keep_in_run
 from attractor.factory.errors import AlreadyDecided, NotDecidable, RationaleTooShort
 from attractor.factory.evaluating import GATE_EVALUATED, Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.ledger import Entry
+from attractor.factory.run_facts import facts_of
 
-DECIDED = "decided"
 SHORTEST_RATIONALE = 10
 
 
@@ -43,9 +42,9 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
     if run.state.standing != AWAITING_DECISION:
         raise NotDecidable(
             f"{run.manifest.run_id} is {run.state.standing}, not waiting for a decision",
-            hint="a run is decided on after its evaluation",
+            hint="a run is decided on after its evaluation: attractor evaluate RUN",
         )
-    report = gate(evaluator.judged(run))
+    report = gate(evaluator.judged(facts_of(run)))
     if decision.verdict is Verdict.APPROVED and not report.go:
         _refuse(run, report)
     record = _record(run, decision, report)
@@ -53,20 +52,14 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
     entry = evaluator.ledger.append(DECIDED, run_id, record, now=run.clock.now(), once=True)
     if entry is None:
         raise AlreadyDecided(f"{run_id} was decided on a moment ago")
-    _keep_in_run(run.directory.root, entry)
+    keep_in_run(run.directory.root, entry)
     _set_status(run, entry)
     return entry
 
 
-def decision_of(evaluator: Evaluator, run_id: str) -> Entry | None:
-    """Return the decision about a run, when there is one."""
-    decisions = (one for one in evaluator.ledger.entries(run_id) if one.kind == DECIDED)
-    return next(decisions, None)
-
-
 def _settle(run: OpenRun, evaluator: Evaluator) -> None:
     """Refuse a second decision; the first one counts also when its process died right after it."""
-    entry = decision_of(evaluator, run.manifest.run_id)
+    entry = decision_of(evaluator.ledger, facts_of(run))
     if entry is None:
         return
     if run.state.standing == AWAITING_DECISION:
@@ -95,18 +88,6 @@ def _record(run: OpenRun, decision: Decision, report: GateReport) -> dict[str, J
         "gate": report.to_record(),
         "journal_head": run.events.head.hash,
     }
-
-
-def _keep_in_run(root: Path, entry: Entry) -> None:
-    """Keep the decision in the run's own folder too, for whoever reads only that."""
-    line: dict[str, Json] = {
-        "run_id": entry.run_id,
-        "time": entry.time,
-        "data": dict(entry.data),
-        "ledger": {"seq": entry.head.seq, "hash": entry.head.hash},
-    }
-    with Journal.open(root / "decisions.jsonl") as journal:
-        journal.append(canonical_json(line))
 
 
 def _set_status(run: OpenRun, entry: Entry) -> None:

@@ -7,10 +7,15 @@ Refused
 UsageError
 ├── InvalidProfile           2  a profile that can't be used as it is written
 ├── InvalidToken             2  a token that opens nothing
-└── RationaleTooShort        2  a decision without a reason
+├── RationaleTooShort        2  a decision without a reason
+├── OtherProject             2  a run that belongs to another project
+├── CopiedRun                2  a copy of a run's directory
+└── UnknownBranch            2  a branch that is not there
+Broken
+└── DecisionsDiffer          6  a run's decisions are not those in the ledger
 """
 
-from attractor.base.errors import Refused, UsageError
+from attractor.base.errors import Broken, Refused, UsageError
 
 
 class NoDecision(Refused):
@@ -43,3 +48,21 @@ class RationaleTooShort(UsageError):
     """A decision needs a reason of at least ten characters."""
 
     hint = "say in a sentence why"
+
+
+class OtherProject(UsageError):
+    """This run belongs to another project."""
+
+
+class CopiedRun(UsageError):
+    """This is a copy of a run's directory."""
+
+
+class UnknownBranch(UsageError):
+    """This branch is not there."""
+
+
+class DecisionsDiffer(Broken):
+    """A run's decisions are not those in the ledger."""
+
+    hint = "compare both with copies: one of them lost a line, or was put back to an earlier day"

@@ -1,63 +1,114 @@
-"""An evaluation as the ledger keeps it, and as the gate reads it back."""
+"""Evaluations as the ledger keeps them, pooled over every run that came to the same tree.
 
-from collections.abc import Iterable, Mapping
+When an evaluation begins it gets a line, and another one when it is through. One that was given up
+in between still counts with the trials that it finished: whoever starts another run on the same
+tree does not get rid of a red one.
+"""
 
-from attractor.base.canonical import Json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attractor.base.canonical import Json, JsonObject
 from attractor.base.errors import Broken
 from attractor.engine.fields import Fields
+from attractor.engine.promise_records import promises_from_record, promises_to_record
 from attractor.environments.environment import Promises
 from attractor.factory.gate import Evaluated
 from attractor.factory.ledger import Entry
-from attractor.scenarios.trial import TrialResult
+from attractor.factory.results import Results, Sitting
 
+BEGUN = "evaluation_begun"
 EVALUATED = "evaluated"
 
 
-def evaluated_to_record(number: int, evaluated: Evaluated, head: str) -> dict[str, Json]:
-    """Return an evaluation with every trial in it, and the head of the run's journal."""
+@dataclass(frozen=True)
+class Begun:
+    """An evaluation that begins: whose, by which suite, and what is guarded meanwhile."""
+
+    sitting: Sitting
+    suite_seal: str
+    promises: Promises
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it as the ledger keeps it."""
+        return {
+            "evaluation": self.sitting.number,
+            "tree": self.sitting.tree,
+            "suite_seal": self.suite_seal,
+            "promises": promises_to_record(self.promises),
+        }
+
+
+def evaluated_to_record(begun: Begun, told: Sequence[JsonObject], head: str) -> dict[str, Json]:
+    """Return an evaluation that is through: what pins every trial, and the head of the journal."""
     return {
-        "evaluation": number,
-        "tree": evaluated.tree,
-        "suite_seal": evaluated.suite_seal,
-        "promises": promises_to_record(evaluated.promises),
-        "trials": [dict(result.to_record()) for result in evaluated.results],
+        **begun.to_record(),
+        "trials": [dict(one) for one in told],
         "journal_head": head,
     }
 
 
-def promises_to_record(promises: Promises) -> dict[str, Json]:
-    """Return what a sandbox was proved to guard, by name."""
-    return {
-        "hides_operator": promises.hides_operator,
-        "own_network": promises.own_network,
-        "own_processes": promises.own_processes,
-        "writes_only_workspace": promises.writes_only_workspace,
-    }
+@dataclass(frozen=True)
+class Pool:
+    """What the ledger knows of evaluations, with the results that they rest on."""
+
+    entries: Sequence[Entry]
+    results: Results
+
+    def finished(self, run_id: str) -> list[Entry]:
+        """Return the lines of a run's evaluations that are through, oldest first."""
+        return [one for one in self.entries if one.kind == EVALUATED and one.run_id == run_id]
+
+    def has_begun(self, sitting: Sitting) -> bool:
+        """Tell whether an evaluation has its first line already."""
+        return any(one.kind == BEGUN and _sitting(one) == sitting for one in self.entries)
+
+    def of_run(self, run_id: str) -> list[Evaluated]:
+        """Return the evaluations of a run that are through."""
+        return [self._read(one) for one in self.finished(run_id)]
+
+    def of_others(self, run_id: str, tree: str, suite_seal: str) -> list[Evaluated]:
+        """Return what other runs found out about the same tree by the same suite."""
+        of_tree = [
+            one
+            for one in self.entries
+            if one.kind in (BEGUN, EVALUATED)
+            and one.run_id != run_id
+            and (one.data["tree"], one.data["suite_seal"]) == (tree, suite_seal)
+        ]
+        through = {_sitting(one) for one in of_tree if one.kind == EVALUATED}
+        return [
+            self._read(one)
+            for one in of_tree
+            if one.kind == EVALUATED or _sitting(one) not in through
+        ]
+
+    def _read(self, entry: Entry) -> Evaluated:
+        fields, sitting = _fields(entry), _sitting(entry)
+        if entry.kind == EVALUATED:
+            results = [self.results.pinned(sitting, one) for one in _trials(fields)]
+        else:
+            results = self.results.all_of(sitting)
+        return Evaluated(
+            tree=sitting.tree,
+            suite_seal=fields.text("suite_seal"),
+            promises=promises_from_record(fields.inner("promises")),
+            results=tuple(results),
+            is_through=entry.kind == EVALUATED,
+        )
 
 
-def evaluated_from_record(record: Mapping[str, Json]) -> Evaluated:
-    """Read an evaluation back."""
-    fields = Fields(record, "ledger: evaluated")
-    promises = fields.inner("promises")
-    return Evaluated(
-        tree=fields.text("tree"),
-        suite_seal=fields.text("suite_seal"),
-        promises=Promises(
-            hides_operator=promises.flag("hides_operator"),
-            own_network=promises.flag("own_network"),
-            own_processes=promises.flag("own_processes"),
-            writes_only_workspace=promises.flag("writes_only_workspace"),
-        ),
-        results=tuple(_result(trial) for trial in fields.items("trials")),
-    )
+def _sitting(entry: Entry) -> Sitting:
+    fields = _fields(entry)
+    return Sitting(entry.run_id, fields.number("evaluation"), fields.text("tree"))
 
 
-def evaluations(entries: Iterable[Entry]) -> list[Evaluated]:
-    """Return the evaluations among the lines of one run, oldest first."""
-    return [evaluated_from_record(one.data) for one in entries if one.kind == EVALUATED]
+def _fields(entry: Entry) -> Fields:
+    return Fields(entry.data, f"ledger: {entry.kind}")
 
 
-def _result(record: Json) -> TrialResult:
-    if not isinstance(record, dict):
+def _trials(fields: Fields) -> list[JsonObject]:
+    trials = [one for one in fields.items("trials") if isinstance(one, dict)]
+    if len(trials) != len(fields.items("trials")):
         raise Broken("ledger: a trial is not one", hint="bring it back from a copy")
-    return TrialResult.from_record(record)
+    return list[JsonObject](trials)

@@ -24,17 +24,41 @@ class Evaluated:
     suite_seal: str
     promises: Promises
     results: tuple[TrialResult, ...]
+    is_through: bool = True
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What the gate judges by: the run's pinned hashes, its suite and its evaluations."""
+    """What the gate judges by: the run's pinned hashes, its suite and its evaluations.
+
+    Other runs may have come to the same tree and been tried by the same suite; those count too.
+    """
 
     tree: str
     suite: Suite | None
     suite_seal: str
     evaluations: tuple[Evaluated, ...]
     profile: Profile
+    of_others: tuple[Evaluated, ...] = ()
+
+    def trusts(self, evaluated: Evaluated) -> bool:
+        """Whether satisfied trials speak for the tree: guarded, or allowed by name not to be."""
+        return evaluated.promises.guards_holdouts or self.profile.allow_unverified_isolation
+
+    def counted(self) -> list[TrialResult]:
+        """Return the trials of this tree that count: of another run's unguarded ones, the red."""
+        own = [one for one in self.evaluations if one.tree == self.tree]
+        others = [
+            one
+            for one in self.of_others
+            if (one.tree, one.suite_seal) == (self.tree, self.suite_seal)
+        ]
+        return [result for one in own for result in one.results] + [
+            result
+            for one in others
+            for result in one.results
+            if self.trusts(one) or not result.satisfied
+        ]
 
 
 @dataclass(frozen=True)
@@ -74,9 +98,11 @@ class GateReport:
 def gate(judged: Judged) -> GateReport:
     """Judge a run: go only when no rule says no."""
     if judged.suite is None:
-        reason = Reason("no_suite", "the run has no suite, so nothing speaks for it")
-        return GateReport(False, (reason,), 0, 0, Fraction(0), 0.0)
-    tallies = _pooled(judged, judged.suite)
+        return _nothing("no_suite", "the run has no suite, so nothing speaks for it")
+    if not judged.evaluations:
+        return _nothing("no_verdict", "the run was not evaluated")
+    # Of all evaluations of this tree together: a second one, of whichever run, replaces none.
+    tallies = tally(judged.suite.of_split("holdout"), judged.counted())
     played, satisfied = sum(one.played for one in tallies), sum(one.satisfied for one in tallies)
     settings = judged.suite.settings.gate
     share = satisfaction(tallies)
@@ -92,12 +118,9 @@ def gate(judged: Judged) -> GateReport:
     return GateReport(not reasons, reasons, played, satisfied, share, bound, flaky)
 
 
-def _pooled(judged: Judged, suite: Suite) -> list[Tally]:
-    """Count the trials of all evaluations of this tree together: a second one replaces none."""
-    results = [
-        result for one in judged.evaluations if one.tree == judged.tree for result in one.results
-    ]
-    return tally(suite.of_split("holdout"), results)
+def _nothing(rule: str, words: str) -> GateReport:
+    """Return the report on a run that nothing was tried of."""
+    return GateReport(False, (Reason(rule, words),), 0, 0, Fraction(0), 0.0)
 
 
 def _hash_mismatch(judged: Judged) -> Sequence[Reason]:
@@ -124,10 +147,8 @@ def _too_little(rule: str, value: Fraction | float, wanted: Fraction | float) ->
 
 
 def _isolation(judged: Judged) -> Sequence[Reason]:
-    verified = judged.evaluations and all(
-        one.promises.guards_holdouts for one in judged.evaluations
-    )
-    if verified or judged.profile.allow_unverified_isolation:
+    # The run's own: other runs' agents made nothing that this one promotes.
+    if all(judged.trusts(one) for one in judged.evaluations):
         return []
     words = "it was not proved that agents and candidate could not see the holdouts"
     return [Reason("isolation_unverified", words)]

@@ -8,30 +8,41 @@ from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.results import RunResult
 from attractor.engine.secrets import Redactor
 from attractor.factory.evaluating import Evaluator
+from attractor.factory.gate import Judged
 from attractor.factory.ledger import Ledger
 from attractor.factory.pinned import Stores
 from attractor.factory.profiles import ProfileStore
+from attractor.factory.project import Project
 from attractor.factory.promoting import CandidateTree, Promotion, promote
+from attractor.factory.results import Results
+from attractor.factory.run_facts import RunFacts, read_facts
 from attractor.factory.suites import SuiteStore
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
 from attractor.pipeline.running import Judge, rest, resume, start
 from attractor.pipeline.source import open_pipeline
 from attractor.pipeline.world import World
+from attractor.workspaces.place import workspaces_of
 from attractor.workspaces.repository import open_repository
 from attractor.workspaces.stores import open_store
 
 
-def evaluator_of(state_dir: Path) -> Evaluator:
-    """Return what evaluates the runs of a state folder."""
-    stores = Stores(SuiteStore(state_dir), ProfileStore(state_dir))
-    return Evaluator(stores, Ledger(state_dir), state_dir / "workspaces")
+def evaluator_of(world: World) -> Evaluator:
+    """Return what evaluates the runs of a project."""
+    state, ledger = world.state_dir, Ledger(world.state_dir)
+    return Evaluator(
+        stores=Stores(SuiteStore(state), ProfileStore(state)),
+        ledger=ledger,
+        results=Results(state / "results", ledger),
+        project=Project(world.runs_dir, state / "project.lock", world.randomness),
+        trials=workspaces_of(state),
+    )
 
 
 async def launch(
     options: RunOptions, world: World, *, root: Path | None = None, evaluate: bool = True
 ) -> RunResult:
     """Start a run: what judges it is pinned before its first stage."""
-    evaluator = evaluator_of(world.state_dir)
+    evaluator = evaluator_of(world)
     stores = evaluator.stores
     if options.suite:
         _require_fit(evaluator, options)
@@ -47,7 +58,9 @@ async def go_on(
     root: Path, world: World, *, interviewer: str = "", evaluate: bool = True
 ) -> RunResult:
     """Go on with a run that stopped, its evaluation included."""
-    judge = _judge(evaluator_of(world.state_dir), evaluate=evaluate)
+    evaluator = evaluator_of(world)
+    evaluator.require_own(root)
+    judge = _judge(evaluator, evaluate=evaluate)
     return await resume(root, world, interviewer=interviewer, judge=judge)
 
 
@@ -68,8 +81,17 @@ def _require_fit(evaluator: Evaluator, options: RunOptions) -> None:
 
 
 def hold(root: Path, world: World) -> OpenRun:
-    """Take a run in hand to decide on it or promote it."""
+    """Take a run of this project in hand, to decide on it or promote it."""
+    evaluator_of(world).require_own(root)
     return open_run(root, clock=world.clock, redactor=Redactor.of_environment(world.environ))
+
+
+def ask_gate(root: Path, world: World) -> tuple[RunFacts, Judged]:
+    """Return what the gate judges a run of this project by, without taking it from its runner."""
+    evaluator = evaluator_of(world)
+    evaluator.require_own(root)
+    facts = read_facts(root)
+    return facts, evaluator.judged(facts)
 
 
 async def promote_run(root: Path, world: World, *, branch: str) -> Promotion:
@@ -88,4 +110,4 @@ async def promote_run(root: Path, world: World, *, branch: str) -> Promotion:
             world.state_dir, run.manifest.run_id, search_path=world.search_path
         )
         tree = CandidateTree(store, record.base, record.left_out)
-        return await promote(run, evaluator_of(world.state_dir), repository, tree, branch=branch)
+        return await promote(run, evaluator_of(world), repository, tree, branch=branch)

@@ -1,7 +1,9 @@
 """The ledger: every evaluation and decision over all runs, one sealed and chained line each.
 
 It lies in the state folder with the key that seals it, which no tool can read. It is appended to
-under its own lock, so that two commands at once write one line after the other.
+under its own lock, so that two commands at once write one line after the other. Its end is kept in
+`ledger.head`, so that a ledger that was cut short is found out. What nobody here can notice is a
+state folder that was put back whole to an earlier day; only the runs' own folders tell then.
 """
 
 import hmac
@@ -13,16 +15,18 @@ from pathlib import Path
 
 from attractor.base.atomic_files import write_whole
 from attractor.base.canonical import Json, JsonObject, parse_json
-from attractor.base.chains import Head, Link, Verdict, require_intact, seal, verify_file
+from attractor.base.chains import GENESIS, Head, Link, Verdict, require_intact, seal, verify
 from attractor.base.errors import Broken
 from attractor.base.journal import Journal, read_lines
 from attractor.base.locks import FileLock
+from attractor.base.private_folders import make_private_folder
+from attractor.factory.ledger_head import OWNER_ONLY, read_head, write_head
 
 LEDGER_FILE = "ledger.jsonl"
+HEAD_FILE = "ledger.head"
 KEY_FILE = "ledger.key"
 KEY_BYTES = 32
 PATIENCE_S = 10.0
-OWNER_ONLY = 0o600
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.file = folder / LEDGER_FILE
         self._key_file = folder / KEY_FILE
+        self._head_file = folder / HEAD_FILE
         self._lock = FileLock(folder / "ledger.lock")
 
     def append(
@@ -51,13 +56,12 @@ class Ledger:
 
         With `once` nothing is added, and None returned, when the run has such a line already.
         """
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._lock.acquire(wait=PATIENCE_S, purpose=f"attractor: {kind}"):
-            key = self._key()
-            if once and any(entry.kind == kind for entry in self.entries(run_id)):
-                return None
+        with self._locked(f"attractor: {kind}"):
+            key = self._ready_key()
             with Journal.open(self.file) as journal:
-                head = self._verified(key).head
+                lines, head = self._verified(key)
+                if once and any(one.kind == kind and one.run_id == run_id for one in lines):
+                    return None
                 record: JsonObject = {
                     "kind": kind,
                     "run_id": run_id,
@@ -66,43 +70,70 @@ class Ledger:
                 }
                 link: Link = seal(record, head, key=key)
                 journal.append(link.line)
+            # A crash before this leaves a head that is behind, which the next line makes good.
+            write_head(self._head_file, link.head, key)
         return Entry(kind, run_id, now.isoformat(), data, link.head)
 
     def entries(self, run_id: str = "") -> Iterator[Entry]:
         """Yield the lines of one run, or of all, after the whole ledger was verified."""
-        if not self.file.exists():
+        if self._is_new():
             return
-        self._verified(self._key())
-        for line in read_lines(self.file):
-            entry = _entry(parse_json(line.content))
-            if run_id in ("", entry.run_id):
-                yield entry
+        lines, _ = self._verified(self._key())
+        yield from (entry for entry in lines if run_id in ("", entry.run_id))
 
     def seal_of(self, words: str) -> str:
         """Return the seal that only who has the key can make over some words."""
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._key_file.exists():
+            with self._locked("attractor: key"):
+                self._ready_key()
         return hmac.digest(self._key(), words.encode(), "sha256").hex()
 
     def verify(self) -> Verdict:
-        """Check chain and seals; without the key the seals are counted, not checked."""
+        """Check chain, seals and end; without the key the seals are counted, not checked."""
+        if self._is_new():
+            return Verdict(GENESIS, None)
         key = self._key_file.read_bytes() if self._key_file.exists() else None
-        return verify_file(self.file, key=key)
+        expected = read_head(self._head_file, key)
+        return verify(self._lines(), expected=expected, key=key)
 
-    def _verified(self, key: bytes) -> Verdict:
-        verdict = verify_file(self.file, key=key)
+    def _verified(self, key: bytes) -> tuple[list[Entry], Head]:
+        # The head first: the ledger may grow in between, and must not seem too short then.
+        expected = read_head(self._head_file, key)
+        lines = self._lines()
+        verdict = verify(lines, expected=expected, key=key)
         require_intact(verdict, str(self.file))
-        return verdict
+        return [_entry(parse_json(line)) for line in lines], verdict.head
+
+    def _is_new(self) -> bool:
+        return not (self.file.exists() or self._key_file.exists())
+
+    def _lines(self) -> list[bytes]:
+        """Return the whole lines; what a writer that died left of one was never acknowledged."""
+        if not self.file.exists():
+            return []
+        return [line.content for line in read_lines(self.file)]
+
+    def _locked(self, purpose: str) -> FileLock:
+        make_private_folder(self.file.parent)
+        return self._lock.acquire(wait=PATIENCE_S, purpose=purpose)
 
     def _key(self) -> bytes:
-        if self._key_file.exists():
+        try:
             return self._key_file.read_bytes()
-        if self.file.exists() and self.file.stat().st_size:
+        except FileNotFoundError as cause:
             raise Broken(
                 f"the key of {self.file} is gone, so its seals can't be checked",
                 hint=f"bring {self._key_file} back from a copy",
-            )
-        write_whole(self._key_file, os.urandom(KEY_BYTES), mode=OWNER_ONLY)
-        return self._key_file.read_bytes()
+            ) from cause
+
+    def _ready_key(self) -> bytes:
+        """Return the key; the first one is made together with the head of an empty ledger."""
+        if not self._key_file.exists() and not self._lines():
+            key = os.urandom(KEY_BYTES)
+            # The head first, so that where there is a key a missing head was taken away.
+            write_head(self._head_file, GENESIS, key)
+            write_whole(self._key_file, key, mode=OWNER_ONLY)
+        return self._key()
 
 
 def _entry(record: Json) -> Entry:

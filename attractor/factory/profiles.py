@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from attractor.base.atomic_files import write_whole
 from attractor.base.errors import UnknownName
 from attractor.base.locks import FileLock
+from attractor.base.private_folders import make_private_folder
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.profile import Profile
 
@@ -23,7 +24,7 @@ class ProfileStore:
     def create(self, name: str, *, allow_unverified_isolation: bool = False) -> Profile:
         """Keep the first revision of a profile."""
         profile = _valid(name, allow_unverified_isolation)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         with self._lock.acquire(wait=PATIENCE_S, purpose="attractor profile create"):
             if name in self.names():
                 raise InvalidProfile(

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 from attractor.base.errors import NoGo
+from attractor.base.suggestions import suggest
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Base
-from attractor.factory.deciding import Verdict, decision_of
-from attractor.factory.errors import NoDecision
+from attractor.factory.deciding import Verdict
+from attractor.factory.decisions import decision_of
+from attractor.factory.errors import NoDecision, UnknownBranch
 from attractor.factory.evaluating import Evaluator
 from attractor.factory.gate import gate
 from attractor.factory.ledger import Entry
+from attractor.factory.run_facts import facts_of
 from attractor.pipeline.trees import EMAIL, NAME
 from attractor.workspaces.commits import Author, bring_commit, write_commit
 from attractor.workspaces.promotion import move_branch
@@ -18,15 +21,18 @@ from attractor.workspaces.result_tree import result_trees
 from attractor.workspaces.store import Store
 
 PROMOTED = "promoted"
+OURS = "attractor/"
+SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """A branch and the one commit it was moved to."""
+    """A branch and the one commit it was moved to, now or before."""
 
     branch: str
     commit: str
     tag: str
+    was_done: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,36 +54,76 @@ async def promote(
 ) -> Promotion:
     """Give the result of an approved run to a branch, as one commit with its trailers."""
     decision = _approval(run, evaluator)
-    commit = await _commit(run, repository, kept, decision)
+    run_id = run.manifest.run_id
+    if done := _written(evaluator, run_id, branch):
+        return done
+    commit, tag = await _commit(run, kept, decision), f"attractor/{run_id}"
     # What the workspace was made from; a manifest is easier to reach.
-    old = kept.base.commit
-    await move_branch(repository, kept.store, branch=branch, old=old, new=commit)
-    tag = f"attractor/{run.manifest.run_id}"
+    base = kept.base.commit
+    was_done = await _has(repository, branch, commit, since=base)
+    if not was_done:
+        _require_go(run, evaluator)
+        await bring_commit(commit, out_of=kept.store.git, into=repository.git, without=base)
+    if not was_done or await repository.ref(_ref(branch)) == commit:
+        # Also when the branch is there already: its files may not be.
+        await move_branch(repository, kept.store, branch=branch, old=base, new=commit)
     await repository.create_ref(f"refs/tags/{tag}", commit)
     told = {"branch": branch, "commit": commit, "tag": tag}
-    evaluator.ledger.append(PROMOTED, run.manifest.run_id, told, now=run.clock.now())
+    evaluator.ledger.append(PROMOTED, run_id, told, now=run.clock.now())
     run.emit("PromotionCompleted", told, sync=True)
-    return Promotion(branch, commit, tag)
+    return Promotion(branch, commit, tag, was_done)
+
+
+def _written(evaluator: Evaluator, run_id: str, branch: str) -> Promotion | None:
+    """Return what the ledger says of a promotion to a branch, if there was one."""
+    for one in evaluator.ledger.entries(run_id):
+        if one.kind == PROMOTED and one.data["branch"] == branch:
+            return Promotion(branch, str(one.data["commit"]), str(one.data["tag"]), was_done=True)
+    return None
+
+
+async def _has(repository: Repository, branch: str, commit: str, *, since: str) -> bool:
+    """Tell whether a branch has the commit already: a promotion may have died after its move."""
+    if not await repository.ref(_ref(branch)):
+        raise UnknownBranch(
+            f"there is no branch {branch!r}", hint=await _other_branches(repository, branch, since)
+        )
+    asked = await repository.git.answer("merge-base", "--is-ancestor", commit, _ref(branch))
+    return asked.exit_code == 0
+
+
+async def _other_branches(repository: Repository, branch: str, since: str) -> str:
+    told = await repository.git.run("for-each-ref", "--format=%(refname:short)", "refs/heads")
+    names = [one for one in told.splitlines() if not one.startswith(OURS)]
+    near = suggest(branch, names)
+    shown = f"did you mean {near}?" if near else f"branches: {', '.join(names[:SHOWN]) or 'none'}"
+    return f"{shown}; to make it where the run began: git branch {branch} {since[:12]}"
+
+
+def _ref(branch: str) -> str:
+    return f"refs/heads/{branch}"
 
 
 def _approval(run: OpenRun, evaluator: Evaluator) -> Entry:
-    decision = decision_of(evaluator, run.manifest.run_id)
+    decision = decision_of(evaluator.ledger, facts_of(run))
     if decision is None:
         raise NoDecision(f"nobody has decided on {run.manifest.run_id}")
     if decision.data["verdict"] != Verdict.APPROVED:
         raise NoGo(f"{run.manifest.run_id} was {decision.data['verdict']}")
     if decision.data["tree"] != run.progress.tree:
         raise NoGo(f"the decision on {run.manifest.run_id} is about another tree")
-    report = gate(evaluator.judged(run))
-    if not report.go:
-        rules = ", ".join(one.rule for one in report.reasons)
-        raise NoGo(f"the gate no longer says go: {rules}")
     return decision
 
 
-async def _commit(
-    run: OpenRun, repository: Repository, kept: CandidateTree, decision: Entry
-) -> str:
+def _require_go(run: OpenRun, evaluator: Evaluator) -> None:
+    report = gate(evaluator.judged(facts_of(run)))
+    if not report.go:
+        rules = ", ".join(one.rule for one in report.reasons)
+        raise NoGo(f"the gate no longer says go: {rules}")
+
+
+async def _commit(run: OpenRun, kept: CandidateTree, decision: Entry) -> str:
+    """Make the one commit, the same whenever it is made, in the run's own store."""
     base, manifest = kept.base, run.manifest
     [result] = await result_trees(kept.store, base, [run.progress.tree], left_out=kept.left_out)
     trailers = [
@@ -86,12 +132,10 @@ async def _commit(
         f"Attractor-Suite: {manifest.suite}",
     ]
     subject = (manifest.goal or manifest.pipeline).strip().splitlines()[0]
-    commit = write_commit(
+    return write_commit(
         kept.store.objects,
         tree=result.tree,
         parents=(base.commit,),
         author=Author(NAME, EMAIL, manifest.started),
         message="\n".join([subject, "", *trailers]),
     )
-    await bring_commit(commit, out_of=kept.store.git, into=repository.git, without=base.commit)
-    return commit

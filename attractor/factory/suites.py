@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from attractor.base.atomic_files import write_whole
 from attractor.base.errors import UnknownName
 from attractor.base.locks import FileLock
+from attractor.base.private_folders import make_private_folder
 from attractor.scenarios.errors import InvalidSuite
+from attractor.scenarios.feasibility import failures_allowed
 from attractor.scenarios.reading import read_suite
-from attractor.scenarios.satisfaction import failures_tolerated, trials_needed
+from attractor.scenarios.satisfaction import trials_needed
 from attractor.scenarios.sealing import SealedSuite, open_sealed, seal_suite
 from attractor.scenarios.suite import Suite
 
@@ -36,7 +38,7 @@ class Registered:
     version: SuiteVersion
     is_new: bool
     trials: int
-    failures_tolerated: int
+    failures_allowed: int
 
 
 class SuiteStore:
@@ -50,13 +52,13 @@ class SuiteStore:
     def register(self, folder: Path, *, now: datetime) -> Registered:
         """Seal a suite as a new version; the content of the latest one again changes nothing."""
         suite = read_suite(folder)
-        trials, tolerated = _feasible(suite)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        trials, allowed = _feasible(suite)
+        make_private_folder(self._folder)
         with self._lock.acquire(wait=PATIENCE_S, purpose="attractor suite register"):
             sealed = seal_suite(folder, self._sealed)
             versions = self.versions(suite.settings.name)
             if versions and versions[-1].seal == sealed.seal:
-                return Registered(versions[-1], False, trials, tolerated)
+                return Registered(versions[-1], False, trials, allowed)
             version = SuiteVersion(
                 name=suite.settings.name,
                 version=len(versions) + 1,
@@ -64,7 +66,7 @@ class SuiteStore:
                 registered=now,
             )
             self._write(version)
-        return Registered(version, True, trials, tolerated)
+        return Registered(version, True, trials, allowed)
 
     def versions(self, name: str) -> list[SuiteVersion]:
         """Return the versions of a suite, oldest first."""
@@ -100,11 +102,11 @@ def _feasible(suite: Suite) -> tuple[int, int]:
     """Return how many trials of holdouts there are and how many may fail, or refuse the suite."""
     gate = suite.settings.gate
     trials = suite.settings.trials.n * len(suite.of_split("holdout"))
-    tolerated = failures_tolerated(trials, gate.min_lower_bound, confidence=gate.confidence)
-    if tolerated < 0:
+    allowed = failures_allowed(suite)
+    if allowed < 0:
         needed = trials_needed(gate.min_lower_bound, confidence=gate.confidence)
         raise InvalidSuite(
             f"{trials} trials can never reach the lower bound of {gate.min_lower_bound}",
             hint=f"it takes {needed}, all satisfied: raise trials.n, or ask for less",
         )
-    return trials, tolerated
+    return trials, allowed

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from attractor.base.atomic_files import write_whole
 from attractor.base.canonical import content_hash
 from attractor.base.locks import FileLock
+from attractor.base.private_folders import make_private_folder
 from attractor.factory.errors import InvalidToken
 
 TOKENS_FILE = "tokens.json"
@@ -74,11 +75,11 @@ class Tokens:
         raise InvalidToken(f"no token of the scope {scope!r} is this one")
 
     def _locked(self) -> FileLock:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         return FileLock(self.folder / "tokens.lock").acquire(wait=PATIENCE_S, purpose="token")
 
     def _write(self, tokens: tuple[KeptToken, ...]) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         write_whole(self.folder / TOKENS_FILE, _KEPT.dump_json(tokens), mode=OWNER_ONLY)
 
 

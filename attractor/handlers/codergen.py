@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
+from attractor.engine.excerpts import response_updates
+from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.seams import Parts, Stage
-from attractor.handlers.excerpts import shorten
 
-LONGEST_RESPONSE = 200
 _GOAL = re.compile(r"\$goal\b")
 
 
@@ -28,7 +28,9 @@ class Codergen:
         if isinstance(result, Outcome):
             return result
         stage.files.write("response.md", result)
-        return _no_verdict(stage) if _wants_verdict(stage) else _success(stage, result)
+        if wants_verdict(stage.graph, stage.node):
+            return _no_verdict(stage)
+        return _success(stage, result)
 
 
 def write_prompt(stage: Stage) -> str:
@@ -45,17 +47,6 @@ def _put_in(goal: str, text: str) -> str:
     return _GOAL.sub(lambda _: goal, text)
 
 
-def _wants_verdict(stage: Stage) -> bool:
-    """Whether text alone is not enough here (ruling R4)."""
-    node = stage.node
-    nearest = node if node.attributes.value("require_verdict") else stage.graph
-    return (
-        node.is_goal_gate
-        and nearest.attributes.flag("require_verdict")
-        and not node.attributes.flag("auto_status")
-    )
-
-
 def _no_verdict(stage: Stage) -> Outcome:
     return Outcome(
         StageStatus.FAIL,
@@ -66,11 +57,8 @@ def _no_verdict(stage: Stage) -> Outcome:
 
 
 def _success(stage: Stage, response: str) -> Outcome:
-    return success(
-        f"Stage completed: {stage.node.id}",
-        last_stage=stage.node.id,
-        last_response=shorten(response, LONGEST_RESPONSE),
-    )
+    updates = response_updates(stage.node.id, response)
+    return success(f"Stage completed: {stage.node.id}", **updates)
 
 
 part = Codergen

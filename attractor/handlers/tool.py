@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from attractor.base.durations import describe_duration
 from attractor.base.processes import ExecResult
+from attractor.engine.excerpts import keep_ends, shorten
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
-from attractor.handlers.excerpts import keep_ends, shorten
 from attractor.language.graph import Node
 
 LONGEST_WORDS = 200

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from attractor.engine.excerpts import shorten
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.question_records import answer_to_record, question_to_record
 from attractor.engine.seams import Answer, AnswerKind, Option, Parts, Question, QuestionKind, Stage
@@ -16,7 +17,6 @@ from attractor.handlers.choices import (
     preferred_label,
     record_choice,
 )
-from attractor.handlers.excerpts import shorten
 from attractor.language.graph import Node
 
 ASKED_AT_MOST = 3

@@ -1,9 +1,10 @@
 """Asks at the terminal."""
 
 import asyncio
+import errno
 
 from attractor.engine.labels import accelerator, normalize_label
-from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.engine.seams import Answer, AnswerKind, Option, Parked, Question, QuestionKind
 from attractor.interviewers.lines import Lines
 from attractor.interviewers.parts import InterviewerParts
 
@@ -23,6 +24,8 @@ class Console:
     """Writes the question to one stream and reads the answer from another (attractor-spec 6.4)."""
 
     def __init__(self, parts: InterviewerParts) -> None:
+        self._input = parts.input
+        self._is_terminal = parts.input.isatty()
         self._lines = Lines(parts.input)
         self._output = parts.output
         self._turn = asyncio.Lock()
@@ -30,8 +33,10 @@ class Console:
     async def ask(self, question: Question) -> Answer:
         """Ask, one question after the other, and take a line for the answer."""
         async with self._turn:
-            self._write(show_question(question))
-            said = await self._said(question.kind)
+            said = await self._put(question)
+        if said is None and self._is_terminal and not self._input.isatty():
+            # Somebody closed the terminal, which is no answer: the question waits for the next one.
+            raise Parked(question)
         if said is None:
             return Answer(AnswerKind.SKIPPED, by=NAME)
         return Answer(AnswerKind.GIVEN, said, by=NAME)
@@ -39,6 +44,17 @@ class Console:
     async def inform(self, message: str, stage: str) -> None:
         """Write the message."""
         self._write(f"[{stage}] {message}\n")
+
+    async def _put(self, question: Question) -> str | None:
+        """Show a question and return what is said to it; nothing at the end of the input."""
+        try:
+            self._write(show_question(question))
+            return await self._said(question.kind)
+        except OSError as error:
+            # A terminal that was closed can be neither written nor read.
+            if error.errno != errno.EIO:
+                raise
+            return None
 
     async def _said(self, kind: QuestionKind) -> str | None:
         if kind not in (QuestionKind.YES_NO, QuestionKind.CONFIRMATION):

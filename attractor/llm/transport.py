@@ -89,9 +89,10 @@ class Transport:
         return Reply(Fields(answer, provider=self._endpoint.provider), response.headers)
 
     async def close(self) -> None:
-        """Give up the connections."""
-        if self._opened is not None:
-            await self._opened.aclose()
+        """Give up the connections; a request after that opens new ones."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.aclose()
 
     @property
     def _http(self) -> httpx.AsyncClient:

@@ -19,7 +19,9 @@ from attractor.interviewers.registry import interviewer_registry
 from attractor.language.graph import Graph
 from attractor.llm.client import Client
 from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.state_folder import ready_state
 from attractor.pipeline.world import World
+from attractor.workspaces.held_folders import borrowed_folder
 
 PROJECT_PROMPTS = Path("agents") / "_profiles"
 
@@ -39,18 +41,20 @@ async def build_handlers(
 
 async def choose_place(options: RunOptions, world: World) -> Choice:
     """Choose where tools run, and try out what that guards."""
-    world.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    workspaces = ready_state(world)
     home = world.environ.get("HOME", "")
     hidden = [world.project, world.state_dir, world.runs_dir, *([Path(home)] if home else [])]
     if options.workspace is not WorkspaceKind.ISOLATED:
         # The project itself is worked on, so nothing of it can be hidden; the gate knows that.
         hidden = [folder for folder in hidden if not folder.is_relative_to(world.project)]
-    return await choose_environment(
-        options.sandbox,
-        environ=world.environ,
-        hide=[folder for folder in hidden if folder.exists()],
-        scratch=world.state_dir,
-    )
+    # What is tried lies where workspaces do, and sees no more of them than they see of each other.
+    with borrowed_folder(workspaces) as scratch:
+        return await choose_environment(
+            options.sandbox,
+            environ=world.environ,
+            hide=[folder for folder in [*hidden, workspaces.resolve()] if folder.exists()],
+            scratch=scratch,
+        )
 
 
 async def _backend(

@@ -1,34 +1,35 @@
 """Runs one pipeline: starts it in a directory of its own, or takes up one that stopped."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
-from attractor.base.atomic_files import write_whole
-from attractor.base.broadcast import Missed
+from attractor.base.atomic_files import file_trouble, write_whole
 from attractor.base.canonical import content_hash
 from attractor.base.errors import Broken
 from attractor.base.events import Event
 from attractor.base.ids import new_run_id
+from attractor.base.reader_buffer import Missed
 from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun, open_run
-from attractor.engine.preflight import preflight
 from attractor.engine.results import RunResult, result_of
-from attractor.engine.run_directory import RunDirectory, create_run_directory, read_manifest
+from attractor.engine.run_directory import create_run_directory, require_free
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Handler, Workspace
+from attractor.engine.seams import Workspace
 from attractor.engine.secrets import Redactor
 from attractor.engine.status import EVALUATING
 from attractor.environments.choose import Choice
-from attractor.handlers.registry import handler_registry
+from attractor.language.parsing import decode, open_source
 from attractor.language.sources import Source
-from attractor.pipeline.options import RunOptions, options_from_record
+from attractor.pipeline.left_out import LeftOut
+from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
 from attractor.pipeline.parts import build_handlers, choose_place
+from attractor.pipeline.requirements import require_runnable
 from attractor.pipeline.source import PipelineSource, open_pipeline, read_pipeline
 from attractor.pipeline.trees import give_branch, make_tree, open_tree
 from attractor.pipeline.world import World
+from attractor.workspaces.in_place import KEPT_OUT
 
 
 @dataclass(frozen=True)
@@ -73,69 +74,102 @@ async def start(
     """Run a pipeline from its start, in a run directory of its own."""
     pipeline = open_pipeline(str(options.file), goal=options.goal)
     # Before anything is made: what can't be run must leave nothing behind.
-    handlers = cast(Mapping[str, Handler], handler_registry())
-    preflight(pipeline.graph, handlers, Redactor.of_environment(world.environ))
+    await require_runnable(pipeline.graph, options, world.environ)
+    if root is not None:
+        require_free(root)
     place = await choose_place(options, world)
     world.tell(place.sentence)
     run_id = new_run_id(world.clock.now(), world.randomness)
-    workspace = await make_tree(options, world, run_id, place)
+    left_out = LeftOut(ours=_ours(options))
+    workspace = await make_tree(options, world, run_id, place, on_snapshot=left_out.hear)
     root = root or _in_runs_folder(run_id, world)
     manifest = _manifest(run_id, pipeline, options, world, workspace, place)
     create_run_directory(root, manifest, pipeline.text)
     world.tell(f"run {run_id} in {root}")
-    return await _walk(root, pipeline, options, world, workspace, place, judge)
+    with _opened(root, world) as run:
+        left_out.run = run
+        return await _Walk(pipeline, options, world, workspace, place, judge).go(run)
 
 
 async def resume(
     root: Path, world: World, *, interviewer: str = "", judge: Judge = NOBODY
 ) -> RunResult:
     """Go on with a run where its journal ends; somebody else may answer from here on."""
-    directory = RunDirectory(root)
-    manifest = read_manifest(directory)
-    options = options_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
-    options = replace(options, interviewer=interviewer or options.interviewer)
-    text = directory.graph.read_text("utf-8")
-    if content_hash(text.encode()) != manifest.content_hash:
+    # First of all: what somebody else has in hand is not even looked at.
+    with _opened(root, world) as run:
+        manifest = run.manifest
+        options = options_from_record(
+            manifest.options, suite=manifest.suite, profile=manifest.profile
+        )
+        options = replace(options, interviewer=interviewer or options.interviewer)
+        pipeline = _read_again(run, options)
+        if run.state.may_walk:
+            await require_runnable(pipeline.graph, options, world.environ)
+        place = await choose_place(options, world)
+        world.tell(place.sentence)
+        left_out = LeftOut(run, ours=_ours(options))
+        workspace = await open_tree(
+            options, world, manifest.run_id, place, on_snapshot=left_out.hear
+        )
+        return await _Walk(pipeline, options, world, workspace, place, judge).go(run)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """A walk that begins or goes on, with all it needs."""
+
+    pipeline: PipelineSource
+    options: RunOptions
+    world: World
+    workspace: Workspace
+    place: Choice
+    judge: Judge
+
+    async def go(self, run: OpenRun) -> RunResult:
+        """Walk; when it ended well, give the project its branch and have the result judged."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.workspace.close)
+            self.judge.begin(run, self.place)
+            runner = await self._runner(run, stack)
+            result = await runner.run()
+            if result.standing != EVALUATING:
+                return result
+            await _give_branch(run, self.options, self.world, self.workspace)
+            ended = Ended(run, self.options, self.workspace, self.place, self.world)
+            await self.judge.finish(ended)
+            return result_of(run.manifest, run.directory.root, run.state)
+
+    async def _runner(self, run: OpenRun, stack: AsyncExitStack) -> Runner:
+        graph = self.pipeline.graph
+        return Runner(
+            graph,
+            run,
+            handlers=await build_handlers(graph, self.options, self.world, stack, run=run),
+            workspace=self.workspace,
+            content_hash=_hash_now(self.options, self.pipeline),
+        )
+
+
+def _opened(root: Path, world: World) -> OpenRun:
+    redactor = Redactor.of_environment(world.environ)
+    run = open_run(root, clock=world.clock, redactor=redactor)
+    run.events.subscribe(lambda event: _pass_on(event, world))
+    return run
+
+
+def _read_again(run: OpenRun, options: RunOptions) -> PipelineSource:
+    """Read the pipeline as the run began with it."""
+    file = run.directory.graph
+    try:
+        content = file.read_bytes()
+    except OSError as cause:
+        raise file_trouble("read", file, cause) from cause
+    if content_hash(content) != run.manifest.content_hash:
         raise Broken(
-            f"{directory.graph} is not what the run began with",
+            f"{file} is not what the run began with",
             hint="bring it back from a copy, or start a new run",
         )
-    pipeline = read_pipeline(Source(text, str(directory.graph)), goal=options.goal)
-    place = await choose_place(options, world)
-    world.tell(place.sentence)
-    workspace = await open_tree(options, world, manifest.run_id, place)
-    return await _walk(root, pipeline, options, world, workspace, place, judge)
-
-
-async def _walk(
-    root: Path,
-    pipeline: PipelineSource,
-    options: RunOptions,
-    world: World,
-    workspace: Workspace,
-    place: Choice,
-    judge: Judge,
-) -> RunResult:
-    redactor = Redactor.of_environment(world.environ)
-    async with AsyncExitStack() as stack:
-        run = stack.enter_context(open_run(root, clock=world.clock, redactor=redactor))
-        stack.push_async_callback(workspace.close)
-        run.events.subscribe(lambda event: _pass_on(event, world))
-        judge.begin(run, place)
-        handlers = await build_handlers(pipeline.graph, options, world, stack, run=run)
-        runner = Runner(
-            pipeline.graph,
-            run,
-            handlers=handlers,
-            workspace=workspace,
-            content_hash=_hash_now(options, pipeline),
-        )
-        result = await runner.run()
-        if result.standing != EVALUATING:
-            return result
-        await _give_branch(run, options, world, workspace)
-        await judge.finish(Ended(run, options, workspace, place, world))
-        return result_of(run.manifest, root, run.state)
+    return read_pipeline(Source(decode(content), str(file)), goal=options.goal)
 
 
 async def _give_branch(
@@ -170,6 +204,12 @@ def _manifest(
     )
 
 
+def _ours(options: RunOptions) -> Sequence[str]:
+    """Return what is no stage's doing: a run in place keeps its records in the folder itself."""
+    in_place = options.workspace is WorkspaceKind.IN_PLACE
+    return [path.strip("/") for path in KEPT_OUT] if in_place else ()
+
+
 def _in_runs_folder(run_id: str, world: World) -> Path:
     """Return the place of a run; a runs folder that we make is none of git's business."""
     if not world.runs_dir.exists():
@@ -182,7 +222,7 @@ def _hash_now(options: RunOptions, pipeline: PipelineSource) -> str:
     """Return the hash of the pipeline's file as it is now; a file that is gone changed nothing."""
     if not options.file.is_file():
         return pipeline.content_hash
-    return content_hash(options.file.read_bytes())
+    return content_hash(open_source(options.file).text.encode())
 
 
 def _pass_on(event: Event | Missed, world: World) -> None:

@@ -1,20 +1,34 @@
 """Finds runs by what people call them, and says where each one stands."""
 
+import os
+import shlex
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from attractor.base.canonical import Json
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import AttractorError, UnknownName, UsageError
+from attractor.engine.checkpoint import open_journal
 from attractor.engine.documents import read_document
+from attractor.engine.fence import is_held
+from attractor.engine.fields import Fields
+from attractor.engine.question_records import question_to_record
 from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.engine.run_state import outcome_of
+from attractor.engine.status import RunStatus
 
 LATEST = "latest"
+SHOWN = 5
+
+_NEEDS_A_RUNNER = frozenset(
+    {RunStatus.QUEUED, RunStatus.BOOTING, RunStatus.EXECUTING, RunStatus.EVALUATING}
+)
+"""Where a run goes on only while a process holds it."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in one line: which, since when, where it stands and why."""
+    """A run in one line: which, since when, where it stands, why, and whether somebody runs it."""
 
     run_id: str
     directory: Path
@@ -27,9 +41,24 @@ class RunSummary:
     reason: str = ""
     next_node: str = ""
     question: Json = None
+    workspace: str = ""
+    is_live: bool = False
+    stage: str = ""
+    written: datetime | None = None
+    trouble: str = ""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run would go on if a process held it, and none does."""
+        return not self.is_live and self.status in _NEEDS_A_RUNNER
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return it for a program.
+
+        `live`: a process holds the run now. `stopped`: none does, and the run is not through with
+        what its status says: `resume` goes on with it. `stage`: the node at work, or at work when
+        it stopped. `written`: when something was last written of the run.
+        """
         return {
             "run_id": self.run_id,
             "directory": str(self.directory),
@@ -38,10 +67,15 @@ class RunSummary:
             "started": self.started.isoformat(),
             "status": self.status,
             "phase": self.phase,
+            "live": self.is_live,
+            "stopped": self.is_stopped,
+            "stage": self.stage,
+            "written": self.written.isoformat() if self.written else "",
             "outcome": self.outcome,
             "reason": self.reason,
             "next_node": self.next_node,
             "question": self.question,
+            "trouble": self.trouble,
         }
 
 
@@ -64,26 +98,61 @@ def find_run(reference: str, runs_dir: Path) -> Path:
         names = ", ".join(one.name for one in begins[:5])
         raise UsageError(f"{len(begins)} runs begin with {reference!r}", hint=f"such as {names}")
     if not begins:
-        raise UnknownName("run", reference, [LATEST, *(one.name for one in folders)])
+        raise _unknown(reference, [one.name for one in folders])
     return begins[0]
 
 
+def reference_of(root: Path, runs_dir: Path) -> str:
+    """Return what a person types to name a run: its id where that finds it, else its directory."""
+    run_id = read_manifest(RunDirectory(root)).run_id
+    return run_id if root == runs_dir / run_id else shlex.quote(str(root))
+
+
+def gate_said(root: Path) -> bool | None:
+    """Return what the gate said of a run last: go or not; None when it was not asked.
+
+    It is for words only: whoever decides asks the gate afresh.
+    """
+    folders = RunDirectory(root).evaluation.glob("*/report.json")
+    reports = {int(one.parent.name): one for one in folders if one.parent.name.isdecimal()}
+    return read_document(reports[max(reports)]).flag("go") if reports else None
+
+
+def _unknown(reference: str, names: list[str]) -> UnknownName:
+    """Name the few runs that are most like what was typed: there may be thousands."""
+    typed = reference.upper()
+    nearest = sorted(names, key=lambda name: -len(os.path.commonprefix([typed, name])))
+    error = UnknownName("run", reference, [LATEST, *nearest[:SHOWN]])
+    if len(names) > SHOWN:
+        error.hint += f"; {len(names) - SHOWN} more: attractor runs"
+    return error
+
+
 def summarize(root: Path) -> RunSummary:
-    """Read where a run stands from what its runner wrote last."""
+    """Read where a run stands: from its journal where it may be at work, else from run.json."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
-    queued = RunSummary(
+    summary = RunSummary(
         run_id=manifest.run_id,
         directory=root,
         pipeline=manifest.pipeline,
         goal=manifest.goal,
         started=manifest.started,
+        workspace=str(manifest.options.get("workspace", "")),
+        is_live=is_held(directory.lock),
+        written=_written(directory.events),
     )
-    if not directory.run.exists():
-        return queued
-    fields = read_document(directory.run)
+    if directory.run.exists():
+        summary = _as_written(summary, read_document(directory.run))
+    if summary.is_live or summary.is_stopped:
+        # It was written when the status changed last, or not any more when somebody killed it.
+        summary = _as_it_happened(summary, directory)
+    return summary
+
+
+def _as_written(summary: RunSummary, fields: Fields) -> RunSummary:
     return replace(
-        queued,
+        summary,
         status=fields.text("status"),
         phase=fields.text("phase"),
         outcome=fields.text("outcome"),
@@ -91,6 +160,32 @@ def summarize(root: Path) -> RunSummary:
         next_node=fields.text("next_node"),
         question=fields.members("question") if fields.has("question") else None,
     )
+
+
+def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
+    """Read what the journal says; one that cannot be read is no reason to say nothing at all."""
+    try:
+        state = open_journal(directory.events, directory.checkpoint).state
+    except AttractorError as fault:
+        return replace(summary, trouble=str(fault))
+    outcome = outcome_of(state)
+    return replace(
+        summary,
+        status=state.standing.status.value,
+        phase=state.standing.phase.value,
+        outcome=outcome.value if outcome else "",
+        reason=state.reason,
+        next_node=state.progress.next_node if state.progress else "",
+        question=question_to_record(state.question) if state.question else None,
+        stage=state.in_flight.node if state.in_flight else "",
+    )
+
+
+def _written(journal: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(journal.stat().st_mtime, UTC)
+    except OSError:
+        return None
 
 
 def _folders(runs_dir: Path) -> list[Path]:

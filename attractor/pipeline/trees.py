@@ -17,10 +17,10 @@ from attractor.environments.choose import Choice
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.world import World
 from attractor.workspaces.commits import Author
-from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.dimension import Dimension, OnSnapshot
 from attractor.workspaces.in_place import make_in_place
 from attractor.workspaces.isolated import make_isolated
-from attractor.workspaces.opening import open_again
+from attractor.workspaces.opening import open_again, unheard
 from attractor.workspaces.repository import open_repository
 from attractor.workspaces.run_branch import RunBranch, StageTree, write_run_branch
 
@@ -29,7 +29,14 @@ HEAD = "HEAD"
 SAVED = CheckpointSaved.__name__
 
 
-async def make_tree(options: RunOptions, world: World, run_id: str, place: Choice) -> Workspace:
+async def make_tree(
+    options: RunOptions,
+    world: World,
+    run_id: str,
+    place: Choice,
+    *,
+    on_snapshot: OnSnapshot = unheard,
+) -> Workspace:
     """Make the workspace of a new run."""
     if options.workspace is WorkspaceKind.NONE:
         return NoWorkspace(place.make(world.project))
@@ -40,6 +47,7 @@ async def make_tree(options: RunOptions, world: World, run_id: str, place: Choic
             run_id=run_id,
             search_path=world.search_path,
             environment=place.make,
+            on_snapshot=on_snapshot,
         )
     await _tell_of_changes(world)
     return await make_isolated(
@@ -49,6 +57,7 @@ async def make_tree(options: RunOptions, world: World, run_id: str, place: Choic
         commit=HEAD,
         author=Author(NAME, EMAIL, world.clock.now()),
         environment=place.make,
+        on_snapshot=on_snapshot,
     )
 
 
@@ -61,7 +70,14 @@ async def _tell_of_changes(world: World) -> None:
         world.tell("What is not committed in the project is not part of this run.")
 
 
-async def open_tree(options: RunOptions, world: World, run_id: str, place: Choice) -> Workspace:
+async def open_tree(
+    options: RunOptions,
+    world: World,
+    run_id: str,
+    place: Choice,
+    *,
+    on_snapshot: OnSnapshot = unheard,
+) -> Workspace:
     """Open the workspace of a run that goes on."""
     if options.workspace is WorkspaceKind.NONE:
         return NoWorkspace(place.make(world.project))
@@ -70,6 +86,7 @@ async def open_tree(options: RunOptions, world: World, run_id: str, place: Choic
         run_id=run_id,
         search_path=world.search_path,
         environment=place.make,
+        on_snapshot=on_snapshot,
     )
 
 

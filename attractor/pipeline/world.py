@@ -7,6 +7,7 @@ from typing import TextIO
 
 from attractor.base.clock import Clock
 from attractor.base.events import Event
+from attractor.workspaces.place import SHARED
 
 Watch = Callable[[Event], None]
 
@@ -21,7 +22,10 @@ def untold(sentence: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """Where a run finds its project, its variables, the time, and people."""
+    """Where a run finds its project, its variables, the time, and people.
+
+    In `workspaces_dir` lies the folder of the workspaces, whose path tools in a sandbox can see.
+    """
 
     project: Path
     state_dir: Path
@@ -32,6 +36,7 @@ class World:
     input: TextIO
     output: TextIO
     version: str
+    workspaces_dir: Path = SHARED
     watch: Watch = unwatched
     tell: Callable[[str], None] = untold
 

@@ -40,6 +40,11 @@ class Earlier:
     results: Mapping[TrialKey, TrialResult] = field(default_factory=dict[TrialKey, TrialResult])
     begun: Counter[TrialKey] = field(default_factory=Counter[TrialKey])
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any trial was begun."""
+        return bool(self.results) or any(self.begun.values())
+
 
 async def evaluate(
     scenarios: Sequence[Scenario],

@@ -1,4 +1,4 @@
-"""The result of one trial, and its place in the journal."""
+"""The result of one trial, and how it is written down."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from attractor.base.canonical import Json, JsonObject
 from attractor.base.errors import Broken
 from attractor.scenarios.observed import CheckResult
 from attractor.scenarios.satisfaction import Tally
-from attractor.scenarios.suite import Scenario
+from attractor.scenarios.suite import Scenario, Suite
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TrialResult:
     error: str = ""
 
     def to_record(self) -> JsonObject:
-        """Return it as it stands in an event."""
+        """Return it whole, as it is kept."""
         return {
             "scenario": self.key.scenario,
             "trial": self.key.number,
@@ -44,7 +44,7 @@ class TrialResult:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Json]) -> "TrialResult":
-        """Read it back; a wrong shape is a broken journal."""
+        """Read it back; a wrong shape is no result of ours."""
         match record:
             case {
                 "scenario": str(scenario),
@@ -59,7 +59,13 @@ class TrialResult:
                 results = tuple(_check(check) for check in checks)
                 return cls(key, satisfied, results, duration, retries, error)
             case _:
-                raise Broken("a trial in the journal is not one", hint="bring it back from a copy")
+                raise Broken("a kept trial is not one", hint="bring it back from a copy")
+
+
+def trial_keys(suite: Suite) -> list[TrialKey]:
+    """Return every trial of the held-out scenarios, in the order in which they are played."""
+    numbers = range(1, suite.settings.trials.n + 1)
+    return [TrialKey(one.id, number) for one in suite.of_split("holdout") for number in numbers]
 
 
 def tally(scenarios: Sequence[Scenario], results: Sequence[TrialResult]) -> list[Tally]:
@@ -97,4 +103,4 @@ def _check(record: Json) -> CheckResult:
         }:
             return CheckResult(kind, passed, score, reason, evidence)
         case _:
-            raise Broken("a check in the journal is not one", hint="bring it back from a copy")
+            raise Broken("a check of a kept trial is not one", hint="bring it back from a copy")

@@ -102,7 +102,7 @@ class Dimension:
 
     def _walk(self) -> Snapshot:
         objects = self.store.objects
-        now_ns = time_there(self.store.folder)
+        now_ns = time_there(self.folder, self.store.folder)
         taken = take_snapshot(self.folder, objects, self._rules, cache=self._cache, now_ns=now_ns)
         # The journal will name this tree, and must not outlive it.
         objects.sync()
@@ -132,7 +132,7 @@ async def write_out(store: Store, tree: FlatTree, folder: Path) -> StatCache:
     written = await store.with_blobs(
         [entry.id for _, entry in files], partial(write_files, folder, files)
     )
-    now_ns = time_there(store.folder)
+    now_ns = time_there(folder, store.folder)
     return {
         path: seen(written[path], now_ns, entry.id) for path, entry in files if entry.mode != LINK
     }

@@ -41,7 +41,7 @@ async def make_in_place(
             store.objects,
             rules,
             cache={},
-            now_ns=stat_cache.time_there(store.folder),
+            now_ns=stat_cache.time_there(folder, store.folder),
         )
     )
     store.objects.sync()

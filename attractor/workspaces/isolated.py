@@ -1,18 +1,19 @@
 """Makes the isolated workspace of a run: the base tree without its past and its holdouts."""
 
-import secrets
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
+from attractor.base.private_folders import make_private_folder
 from attractor.engine.seams import Base
 from attractor.workspaces import stat_cache
 from attractor.workspaces.agent_git import plant_git
 from attractor.workspaces.commits import Author
 from attractor.workspaces.dimension import Dimension, MakeEnvironment, OnSnapshot, write_out
+from attractor.workspaces.held_folders import new_folder
 from attractor.workspaces.in_thread import in_thread
 from attractor.workspaces.opening import open_again, unheard
+from attractor.workspaces.place import workspaces_of
 from attractor.workspaces.record import Record, write_record
 from attractor.workspaces.repository import Repository
 from attractor.workspaces.result_tree import LEFT_OUT, candidate_files
@@ -46,13 +47,13 @@ async def make_isolated(
     tree = await repository.tree(base_commit)
     files = candidate_files(await store.files_of(tree), left_out)
     candidate = (await in_thread(partial(write_tree, store.objects, files))).hex()
-    folder = _make_folder(state)
-    known = await write_out(store, files, folder)
-    await plant_git(folder, store, candidate, author)
-    stat_cache.save(known, store.cache_file)
-    store.objects.sync()
     base = Base(base_commit, tree, candidate)
-    write_record(store.folder, Record(folder, base, tuple(left_out), (), store.object_format))
+    with new_folder(_place(state)) as folder:
+        known = await write_out(store, files, folder)
+        await plant_git(folder, store, candidate, author)
+        stat_cache.save(known, store.cache_file)
+        store.objects.sync()
+        write_record(store.folder, Record(folder, base, tuple(left_out), (), store.object_format))
     return await open_again(
         state=state,
         run_id=run_id,
@@ -62,11 +63,7 @@ async def make_isolated(
     )
 
 
-def _make_folder(state: Path) -> Path:
-    """Make a folder whose name says nothing: an agent may see it."""
-    folder = state / "workspaces" / secrets.token_hex(8)
-    try:
-        folder.mkdir(parents=True)
-    except OSError as cause:
-        raise file_trouble("create", folder, cause) from cause
-    return folder
+def _place(state: Path) -> Path:
+    place = workspaces_of(state)
+    make_private_folder(place)
+    return place

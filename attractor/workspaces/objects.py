@@ -1,6 +1,7 @@
 """Writes git's loose objects without git; their ids are git's."""
 
 import hashlib
+import io
 import os
 import secrets
 import zlib
@@ -38,7 +39,7 @@ class Objects:
         whole = _whole(kind, content)
         name = _digest(whole, self._format)
         if not self._has(name):
-            write_whole(self._place(name), zlib.compress(whole, _LEVEL), sync=False, mode=0o444)
+            write_whole(self._place(name), zlib.compress(whole, _LEVEL), sync=False, mode=0o400)
             self._keep(name)
         return name
 
@@ -47,12 +48,12 @@ class Objects:
         digest = hashlib.new(self._format, usedforsecurity=False)
         temporary = self.folder / f"tmp_obj_{secrets.token_hex(8)}"
         try:
-            with temporary.open("xb", buffering=0) as target:
+            with io.FileIO(temporary, "xb", opener=_open_new) as target:
                 read = _deflate(file, size, digest.update, target.fileno())
             if read != size:
                 return None
             name = digest.digest()
-            temporary.chmod(0o444)
+            temporary.chmod(0o400)
             temporary.replace(self._place(name))
         except OSError as cause:
             raise file_trouble("write", temporary, cause) from cause
@@ -101,7 +102,7 @@ class Objects:
     def _place(self, name: bytes) -> Path:
         path = self._path(name)
         try:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
         except OSError as cause:
             raise file_trouble("create", path.parent, cause) from cause
         return path
@@ -133,6 +134,10 @@ def _deflate(file: int, size: int, note: Callable[[bytes], None], target: int) -
         write_fully(target, compressor.compress(piece))
     write_fully(target, compressor.flush())
     return read
+
+
+def _open_new(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync(path: Path) -> None:

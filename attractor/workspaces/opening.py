@@ -29,7 +29,7 @@ async def open_again(
     store, record = open_store(state, run_id, search_path=search_path)
     store.remove_leavings()
     try:
-        record.folder.mkdir(parents=True, exist_ok=True)
+        record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as cause:
         raise file_trouble("create", record.folder, cause) from cause
     return Dimension(

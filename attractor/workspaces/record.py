@@ -10,7 +10,7 @@ from attractor.engine.seams import Base
 from attractor.workspaces.errors import RecordBroken
 
 _FORMAT = 1
-_NAME = "workspace.json"
+RECORD_FILE = "workspace.json"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Record:
 def write_record(store: Path, record: Record) -> None:
     """Write a record into a store."""
     write_whole(
-        store / _NAME,
+        store / RECORD_FILE,
         canonical_json(
             {
                 "format": _FORMAT,
@@ -44,12 +44,13 @@ def write_record(store: Path, record: Record) -> None:
                 "object_format": record.object_format,
             }
         ),
+        mode=0o600,
     )
 
 
 def read_record(store: Path) -> Record | None:
     """Read the record in a store, or return None when there is none."""
-    path = store / _NAME
+    path = store / RECORD_FILE
     try:
         text = path.read_bytes()
     except FileNotFoundError:

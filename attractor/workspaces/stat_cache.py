@@ -55,11 +55,26 @@ StatCache = Mapping[bytes, Seen]
 """What is known of each file, by its path."""
 
 
-def time_there(folder: Path) -> int:
-    """Return the time as the file system of a folder has it, in nanoseconds."""
-    probe = folder / "now"
-    probe.touch()
-    return probe.stat().st_mtime_ns
+def time_there(folder: Path, ours: Path) -> int:
+    """Return the time as the file system of a folder has it, in nanoseconds.
+
+    Where it has no files without a name, that of a folder of ours must do: in the other one an
+    agent would see the file.
+    """
+    try:
+        return _time_of_nameless(folder)
+    except (AttributeError, OSError):
+        probe = ours / "now"
+        probe.touch(mode=0o600)
+        return probe.stat().st_mtime_ns
+
+
+def _time_of_nameless(folder: Path) -> int:
+    file = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        return os.fstat(file).st_mtime_ns
+    finally:
+        os.close(file)
 
 
 def save(cache: StatCache, path: Path) -> None:

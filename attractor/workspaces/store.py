@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from attractor.base.atomic_files import write_whole
+from attractor.base.private_folders import close_all_below, make_private_folder
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git import Git
 from attractor.workspaces.in_thread import in_thread
@@ -31,7 +32,7 @@ class Store:
 
     async def make(self, *, borrow_from: Path | None = None) -> None:
         """Make the git directory; what it borrows objects from must stay."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         await self.git.run(
             "init", "--quiet", "--bare", "--template=", f"--object-format={self.object_format}"
         )
@@ -40,6 +41,8 @@ class Store:
             information.mkdir(exist_ok=True)
             line = f"{borrow_from}\n".encode(errors="surrogateescape")
             write_whole(information / "alternates", line)
+        # git made it as it makes everybody's repository.
+        close_all_below(self.folder)
 
     async def output_of(self, git: Git, *arguments: str) -> bytes:
         """Return what a git prints, byte for byte: paths need not be Unicode."""
@@ -92,8 +95,8 @@ class Store:
     def point_at(self, tree: str) -> None:
         """Let a ref keep the tree that was taken last."""
         ref = self.folder / "refs" / "attractor" / "dimension" / "main"
-        ref.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(ref, f"{tree}\n", sync=False)
+        make_private_folder(ref.parent)
+        write_whole(ref, f"{tree}\n", sync=False, mode=0o600)
 
     @contextmanager
     def empty_folder(self) -> Generator[Path]:

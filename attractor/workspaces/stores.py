@@ -1,12 +1,15 @@
 """Makes the store of a run in the state folder, and opens it again."""
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble
 from attractor.workspaces.errors import RecordBroken, WorkspaceExists
-from attractor.workspaces.record import Record, read_record
+from attractor.workspaces.record import RECORD_FILE, Record, read_record
 from attractor.workspaces.store import Store
+
+STORES = "stores"
 
 
 async def make_store(
@@ -40,5 +43,11 @@ def open_store(state: Path, run_id: str, *, search_path: str) -> tuple[Store, Re
     return Store(place, object_format=record.object_format, search_path=search_path), record
 
 
+def recorded_folders(state: Path) -> Collection[str]:
+    """Return the names of the folders that the runs of a state folder work in."""
+    records = (read_record(path.parent) for path in (state / STORES).glob(f"*/{RECORD_FILE}"))
+    return {record.folder.name for record in records if record is not None}
+
+
 def _place(state: Path, run_id: str) -> Path:
-    return state / "stores" / run_id
+    return state / STORES / run_id

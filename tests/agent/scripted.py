@@ -8,6 +8,7 @@ from attractor.base.canonical import JsonObject
 from attractor.llm.adapter import AdapterTimeout
 from attractor.llm.client import Client
 from attractor.llm.content import ContentKind, ContentPart, ToolCallData
+from attractor.llm.errors import InvalidRequestError
 from attractor.llm.message import Message, Role
 from attractor.llm.request import Request
 from attractor.llm.response import FinishReason, Response, Usage
@@ -50,6 +51,9 @@ class ScriptedProvider:
 
     async def complete(self, request: Request) -> Response:
         self.requests.append(request)
+        if not self._steps:
+            told = "nothing is scripted for this request"
+            raise InvalidRequestError(told, provider=self._name, status_code=400)
         step = self._steps.pop(0)
         if isinstance(step, Exception):
             raise step
@@ -65,7 +69,7 @@ class ScriptedProvider:
         )
 
     def supports_tool_choice(self, mode: str) -> bool:
-        return True
+        return mode in {"auto", "none", "required", "named"}
 
     async def close(self) -> None:
         pass

@@ -202,6 +202,12 @@ def test_a_plain_stage_without_a_report_is_taken_to_have_succeeded(tmp_path: Pat
     assert work.play.events.kinds.count("OutcomeAssumed") == 1
 
 
+def test_of_a_long_response_the_context_keeps_the_beginning_with_a_mark(tmp_path: Path) -> None:
+    work = Work(tmp_path, said("x" * 500), said("Really."))
+    assert work.run().context_updates["last_response"] == "x" * 199 + "…"
+    assert work.play.files.texts["response.md"] == "x" * 500
+
+
 @pytest.mark.parametrize(
     ("attributes", "of_graph", "status"),
     [

@@ -50,7 +50,7 @@ def test_a_bare_machine_is_told_what_is_missing_and_how_to_get_it(tmp_path: Path
     found = findings(result)
     standing = {subject: one["standing"] for subject, one in found.items()}
     assert standing["git"] == "problem"
-    for subject in ["graphviz", "bubblewrap", "key of openai", "agent codex"]:
+    for subject in ["graphviz", "ripgrep", "bubblewrap", "key of openai", "agent codex"]:
         assert standing[subject] == "missing"
     assert standing["python"] == "ok"
     assert "apt-get install git" in found["git"]["remedy"]
@@ -69,12 +69,14 @@ def test_everything_that_is_not_well_has_a_remedy(tmp_path: Path) -> None:
 def test_a_program_that_is_there_and_answers_is_well(tmp_path: Path) -> None:
     add_program(tmp_path, "git", "echo git version 9.9")
     add_program(tmp_path, "dot", "echo dot - graphviz version 8 >&2")
+    add_program(tmp_path, "rg", "echo ripgrep 13.0.0; echo more")
     add_program(tmp_path, "codex", "exit 1")
     result = look(tmp_path)
     found = findings(result)
     assert result.returncode == 0
     assert (found["git"]["standing"], found["git"]["found"]) == ("ok", "9.9")
     assert found["graphviz"]["standing"] == "ok"
+    assert found["ripgrep"]["found"] == "13.0.0"
     assert "does not answer" in found["agent codex"]["found"]
 
 
@@ -188,3 +190,21 @@ def test_a_finding_without_its_remedy_can_not_be_made() -> None:
 def test_the_interpreter_is_named() -> None:
     result = attractor("doctor", "--json")
     assert sys.executable in findings(result)["python"]["found"]
+
+
+def test_each_damaged_distribution_is_named_with_its_place_and_remedy(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    for name in ["shed", "barn"]:
+        (site / f"{name}-1.0.dist-info").mkdir(parents=True)
+    (site / "barn-1.0.dist-info" / "METADATA").write_text("Name: barn\n")
+    (site / "barn-1.0.dist-info" / "entry_points.txt").write_text("[a]\nno value\n")
+    variables = {"PYTHONPATH": str(site)}
+    found = findings(look(tmp_path, **variables))
+    assert "distributions" not in found
+    for name in ["shed", "barn"]:
+        told = found[f"distribution {name}-1.0"]
+        assert str(site / f"{name}-1.0.dist-info") in told["found"]
+        assert f"reinstall {name}" in told["remedy"]
+    for command in ["--help", "runs"]:
+        assert attractor(command, folder=tmp_path, variables=variables).returncode == 0
+    assert findings(look(tmp_path))["distributions"]["standing"] == "ok"

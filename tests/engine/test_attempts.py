@@ -1,4 +1,5 @@
 import asyncio
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -265,3 +266,21 @@ def test_labels_are_those_of_the_ways_out(tmp_path: Path) -> None:
     ways = [edge("start", "a"), edge("a", "exit", label="Ship"), edge("a", "b", label="Fix")]
     run_graph(tmp_path, graph([start(), end()], ways), {"a": look})
     assert labels == ["Ship", "Fix"]
+
+
+def test_a_stage_that_must_not_be_done_twice_is_begun_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[int] = []
+    before: list[int] = []
+
+    async def look(stage: Stage) -> Outcome:
+        before.append(len(syncs))
+        return success()
+
+    monkeypatch.setattr(os, "fsync", syncs.append)
+    for word in ("repeat", "fail"):
+        syncs.clear()
+        nodes = [start(), node("a", if_interrupted=word), end()]
+        Workplace(tmp_path / word, graph(nodes, chain("start", "a", "exit")), {"a": look}).run()
+    assert before[1] - before[0] == 1

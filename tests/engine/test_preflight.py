@@ -12,6 +12,9 @@ HANDLERS = handlers_of(Nothing())
 
 def test_a_graph_that_can_run_passes() -> None:
     preflight(line("a"), HANDLERS, Redactor())
+    assert list(find_faults(line("a"), HANDLERS)) == []
+    with pytest.raises(NotRunnable):
+        preflight(graph([node("a")], []), HANDLERS, Redactor())
 
 
 def test_all_that_is_missing_is_told_at_once() -> None:

@@ -48,7 +48,8 @@ def test_without_bubblewrap_tools_run_unguarded_and_that_is_said(tmp_path: Path)
     choice = choose("auto", tmp_path, path="/nowhere")
     assert choice.kind == "none"
     assert choice.sentence == (
-        "Tools run unguarded, with your rights on this machine: no bwrap on PATH."
+        "Tools run unguarded, with your rights on this machine: no bwrap on PATH. "
+        "What they leave running is ended, but for who hides from us or runs elsewhere."
     )
     assert not choice.promises.guards_holdouts
     assert isinstance(choice.make(tmp_path), LocalExecutionEnvironment)

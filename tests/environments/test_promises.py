@@ -1,17 +1,27 @@
 """Promises are proved by attempts, and a leak is seen."""
 
 import asyncio
+import json
+import shutil
+import socket
+import subprocess
 import sys
+import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from attractor.environments import choose
+from attractor.environments.baits import listening
 from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.environments.promises import Make, prove
 from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from tests.counts import count
 from tests.environments.places import OPERATOR, make_walls
+from tests.environments.test_baits import fill
 
 ALL = Promises(
     hides_operator=True, own_network=True, own_processes=True, writes_only_workspace=True
@@ -58,10 +68,11 @@ def test_a_machine_without_walls_keeps_no_promise(home: Path, tmp_path: Path) ->
     def make(folder: Path) -> ExecutionEnvironment:
         return LocalExecutionEnvironment(folder, environ=OPERATOR)
 
-    promises = asyncio.run(
-        prove(make, python=sys.executable, hide=[home], scratch=tmp_path, places=[])
-    )
-    assert promises == Promises()
+    for _ in range(count(ci=3, full=50)):
+        promises = asyncio.run(
+            prove(make, python=sys.executable, hide=[home], scratch=tmp_path, places=[])
+        )
+        assert promises == Promises()
     assert sorted(file.name for file in home.iterdir()) == [".netrc", "tools"]
 
 
@@ -76,3 +87,132 @@ def test_attempts_that_did_not_run_prove_nothing(home: Path, tmp_path: Path) -> 
 
 def test_an_environment_in_memory_is_not_asked_to_promise() -> None:
     assert MemoryExecutionEnvironment().promises() == Promises()
+
+
+REFUSED = """
+import json, os, signal, socket, sys
+from pathlib import Path
+asked = json.loads(Path(sys.argv[-1]).read_text())
+told = {"doubtful": [], "reads": [], "connects": False, "sees": False}
+Path(asked["token"]).touch()
+"""
+TELL = "print(json.dumps(told))"
+
+
+def told_by(work: str, home: Path, folder: Path) -> Promises:
+    """Return what is promised when a program inside says it was refused, whatever it did."""
+    program = folder / "attempts"
+    program.write_text(f"#!{sys.executable}\n{REFUSED}{textwrap.dedent(work)}\n{TELL}\n")
+    program.chmod(0o700)
+
+    def make(workspace: Path) -> ExecutionEnvironment:
+        return LocalExecutionEnvironment(workspace, environ=OPERATOR)
+
+    return asyncio.run(prove(make, python=str(program), hide=[home], scratch=folder, places=[]))
+
+
+def test_what_was_refused_while_the_baits_stood_is_promised(home: Path, tmp_path: Path) -> None:
+    assert told_by("", home, tmp_path) == ALL
+
+
+@pytest.mark.parametrize("how", ["KILL", "TERM", "HUP"])
+def test_a_bystander_that_came_to_harm_is_no_proof(how: str, home: Path, tmp_path: Path) -> None:
+    work = f"os.kill(asked['pid'], signal.SIG{how})"
+    assert told_by(work, home, tmp_path) == replace(ALL, own_processes=False)
+
+
+def test_listeners_that_let_nobody_in_are_no_proof(home: Path, tmp_path: Path) -> None:
+    work = """
+        sockets = [socket.socket(socket.AF_UNIX) for _ in range(900)]
+        try:
+            for one in sockets:
+                one.setblocking(False)
+                one.connect("\\0" + asked["abstract"])
+        except BlockingIOError:
+            pass
+    """
+    assert told_by(work, home, tmp_path) == replace(ALL, own_network=False)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "os.unlink(asked['secrets'][0])",
+        "os.unlink(asked['token'])",
+        "told = []",
+        "print('{')",
+        "told = {}",
+        "sys.exit(1)",
+        "print(json.dumps(told)); sys.exit(1)",
+        "print(json.dumps(told), flush=True); os.kill(os.getpid(), signal.SIGKILL)",
+    ],
+)
+def test_a_bait_that_is_gone_and_attempts_that_broke_off_prove_nothing(
+    work: str, home: Path, tmp_path: Path
+) -> None:
+    assert told_by(work, home, tmp_path) == Promises()
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("reads", "hides_operator"),
+        ("connects", "own_network"),
+        ("sees", "own_processes"),
+        ("doubtful", "writes_only_workspace"),
+    ],
+)
+def test_what_was_not_told_or_was_doubtful_is_not_promised(
+    name: str, field: str, home: Path, tmp_path: Path
+) -> None:
+    lacking = replace(ALL, **{field: False})
+    assert told_by(f"del told['{name}']", home, tmp_path) == lacking
+    assert told_by(f"told['{name}'] = ['/']", home, tmp_path) == lacking
+
+
+def test_baits_that_cannot_be_made_prove_nothing(home: Path, tmp_path: Path) -> None:
+    promises = asyncio.run(
+        prove(behind([], [home]), python="python3", hide=[home], scratch=tmp_path / "none")
+    )
+    assert promises == Promises()
+
+
+def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
+    """Run the real attempts, and return what they tell."""
+    plain = {"token": "t", "marker": "5c1f9b02e7", "abstract": "a", "port": 1, "pid": 2**30}
+    (folder / "asked").write_text(json.dumps({**plain, "secrets": [], "places": [], **asked}))
+    program = Path(choose.__file__).parent / "_attempts.py"
+    done = subprocess.run(
+        [*wrapper, "/usr/bin/env", "python3", "-I", "-S", str(program), "asked"],
+        cwd=folder,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_an_attempt_that_fails_for_another_reason_than_a_wall_counts_as_a_leak(
+    tmp_path: Path,
+) -> None:
+    nobody = attempts(tmp_path, secrets=["/no/such"], places=["/no/such"])
+    assert nobody == {"doubtful": [], "reads": [], "connects": False, "sees": False}
+    too_long = "/" + "x" * 5000
+    told = attempts(tmp_path, secrets=[too_long], places=[too_long])
+    assert (told["reads"], told["doubtful"]) == ([too_long], [too_long])
+    with listening() as listeners:
+        waiting: list[socket.socket] = []
+        try:
+            fill(listeners.abstract, waiting)
+            assert attempts(tmp_path, abstract=listeners.abstract)["connects"]
+        finally:
+            for one in waiting:
+                one.close()
+
+
+@pytest.mark.usefixtures("sandbox_allowed")
+def test_where_processes_cannot_be_looked_at_they_count_as_seen(tmp_path: Path) -> None:
+    bubblewrap = shutil.which("bwrap") or "bwrap"
+    blind = [bubblewrap, "--dev-bind", "/", "/", "--tmpfs", "/proc"]
+    assert attempts(tmp_path, *blind)["sees"]
+    assert not attempts(tmp_path)["sees"]

@@ -20,7 +20,7 @@ def searcher(request: pytest.FixtureRequest) -> Searcher:
         return Searcher(sys.executable, None)
     found = shutil.which("rg")
     if not found:
-        pytest.skip("ripgrep is not installed")
+        pytest.skip("rg (ripgrep) is not on PATH: scripts/system-packages installs it")
     return Searcher(sys.executable, found)
 
 

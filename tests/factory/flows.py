@@ -7,13 +7,14 @@ from pathlib import Path
 from attractor.engine.results import RunResult
 from attractor.factory.deciding import Decision, Verdict, decide
 from attractor.factory.evaluating import Evaluator
-from attractor.factory.launch import evaluator_of, hold, launch, promote_run
+from attractor.factory.gate import GateReport, gate
+from attractor.factory.launch import ask_gate, evaluator_of, go_on, hold, launch, promote_run
 from attractor.factory.ledger import Entry
 from attractor.factory.promoting import Promotion
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.world import World
 from tests.pipeline.projects import make_project, make_world
-from tests.scenarios.suites import write_suite
+from tests.scenarios.suites import SUITE, write_suite
 
 HOLDOUT = """
 id = "made"
@@ -41,7 +42,7 @@ class Flow:
 
     @property
     def evaluator(self) -> Evaluator:
-        return evaluator_of(self.world.state_dir)
+        return evaluator_of(self.world)
 
     def launch(
         self,
@@ -51,6 +52,7 @@ class Flow:
         sandbox: str = "none",
         workspace: WorkspaceKind = WorkspaceKind.ISOLATED,
         evaluate: bool = True,
+        root: Path | None = None,
     ) -> RunResult:
         options = RunOptions(
             file=self.project / "pipeline.dot",
@@ -60,7 +62,16 @@ class Flow:
             suite=suite,
             profile=profile,
         )
-        return asyncio.run(launch(options, self.world, evaluate=evaluate))
+        return asyncio.run(launch(options, self.world, root=root, evaluate=evaluate))
+
+    def resume(self, result: RunResult) -> RunResult:
+        return asyncio.run(go_on(result.directory, self.world))
+
+    def report(self, result: RunResult) -> GateReport:
+        return gate(ask_gate(result.directory, self.world)[1])
+
+    def rules(self, result: RunResult) -> list[str]:
+        return [one.rule for one in self.report(result).reasons]
 
     def decide(self, result: RunResult, verdict: Verdict, rationale: str = REASON) -> Entry:
         with hold(result.directory, self.world) as run:
@@ -70,13 +81,14 @@ class Flow:
         return asyncio.run(promote_run(result.directory, self.world, branch=branch))
 
 
-def make_flow(tmp_path: Path, *, wanted: str = "made") -> Flow:
-    """Make a project whose only holdout wants a file to hold a word."""
+def make_flow(tmp_path: Path, *, wanted: str = "made", suite: str = SUITE, **holdouts: str) -> Flow:
+    """Make a project whose only holdout wants a file to hold a word, or with the ones given."""
     project = make_project(tmp_path / "project", **{"scenarios/todo/secret.txt": "hidden\n"})
     world = make_world(project)
     flow = Flow(project, world)
-    suite = write_suite(tmp_path / "suite", made=HOLDOUT.format(wanted=wanted))
-    flow.evaluator.stores.suites.register(suite, now=world.clock.now())
+    written = holdouts or {"made": HOLDOUT.format(wanted=wanted)}
+    folder = write_suite(tmp_path / "suite", suite=suite, **written)
+    flow.evaluator.stores.suites.register(folder, now=world.clock.now())
     flow.evaluator.stores.profiles.create("lenient", allow_unverified_isolation=True)
     flow.evaluator.stores.profiles.create("strict")
     return flow

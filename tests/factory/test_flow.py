@@ -18,6 +18,7 @@ from attractor.factory.errors import AlreadyDecided, NoDecision, NotDecidable, R
 from attractor.factory.gate import gate
 from attractor.factory.launch import go_on, hold
 from attractor.factory.ledger import LEDGER_FILE
+from attractor.factory.run_facts import facts_of
 from attractor.pipeline.options import WorkspaceKind
 from attractor.pipeline.runs import summarize
 from attractor.workspaces.errors import BranchMoved
@@ -27,7 +28,7 @@ from tests.pipeline.projects import git
 
 def rules(flow: Flow, result: RunResult) -> list[str]:
     with hold(result.directory, flow.world) as run:
-        return [one.rule for one in gate(flow.evaluator.judged(run)).reasons]
+        return [one.rule for one in gate(flow.evaluator.judged(facts_of(run))).reasons]
 
 
 def status(result: RunResult) -> str:
@@ -123,7 +124,7 @@ def test_a_forged_ledger_is_found_before_anything_is_decided(tmp_path: Path) -> 
     result = flow.launch()
     ledger = flow.world.state_dir / LEDGER_FILE
     ledger.write_bytes(ledger.read_bytes().replace(b'"satisfied":false', b'"satisfied":true'))
-    with pytest.raises(ChainBroken, match="line 2"):
+    with pytest.raises(ChainBroken, match="line 3"):
         flow.decide(result, Verdict.APPROVED)
 
 
@@ -152,7 +153,7 @@ def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path
         assert run.state.standing == EVALUATING
     asyncio.run(go_on(result.directory, flow.world))
     with hold(result.directory, flow.world) as run:
-        assert gate(flow.evaluator.judged(run)).played == 2
+        assert gate(flow.evaluator.judged(facts_of(run))).played == 2
         with pytest.raises(NotDecidable, match="2 times already"):
             flow.evaluator.request_again(run, "ann")
 

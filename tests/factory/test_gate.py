@@ -76,6 +76,13 @@ def test_no_suite() -> None:
     assert rules(gate(judge(None))) == ["no_suite"]
 
 
+def test_a_run_that_was_not_evaluated_has_no_verdict() -> None:
+    judged = judge(suite(scenario("a")), results(a=[True]))
+    unasked = replace(judged, evaluations=(), of_others=judged.evaluations)
+    assert rules(gate(unasked)) == ["no_verdict"]
+    assert gate(unasked).played == 0
+
+
 def test_a_failed_holdout_is_unresolved() -> None:
     held = suite(scenario("a"), scenario("b"), min_satisfaction=0.5)
     report = gate(judge(held, results(a=[True, True], b=[True, False])))
@@ -125,7 +132,6 @@ def test_isolation_that_was_not_proved_is_a_no_unless_the_profile_allows_it_by_n
         assert rules(gate(unproved)) == ["isolation_unverified"]
         lenient = Profile(name="demo", allow_unverified_isolation=True)
         assert rules(gate(replace(unproved, profile=lenient))) == []
-    assert "isolation_unverified" in rules(gate(replace(judged, evaluations=())))
 
 
 def test_an_evaluation_of_another_tree_or_suite_is_a_mismatch() -> None:

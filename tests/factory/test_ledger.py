@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Broken, ChainBroken, ExitCode
-from attractor.factory.ledger import Ledger
+from attractor.factory.ledger import HEAD_FILE, KEY_FILE, Ledger
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -86,3 +86,74 @@ def test_what_may_stand_once_is_not_added_again(tmp_path: Path) -> None:
     assert ledger.append("decided", "run-1", {"n": 2}, now=NOW, once=True) is None
     assert ledger.append("decided", "run-2", {"n": 3}, now=NOW, once=True)
     assert [entry.data["n"] for entry in ledger.entries()] == [1, 3]
+
+
+def test_a_ledger_that_was_cut_short_is_found(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    lines = ledger.file.read_bytes().splitlines(keepends=True)
+    for kept in range(3):
+        ledger.file.write_bytes(b"".join(lines[:kept]))
+        with pytest.raises(
+            ChainBroken, match=f"ledger.jsonl: line {kept + 1} is missing"
+        ) as caught:
+            list(ledger.entries())
+        assert caught.value.exit_code is ExitCode.BROKEN
+        with pytest.raises(ChainBroken):
+            ledger.append("decided", "run-0", {}, now=NOW)
+        assert ledger.verify().flaw
+    ledger.file.unlink()
+    with pytest.raises(ChainBroken):
+        list(ledger.entries())
+
+
+def test_a_crash_between_a_line_and_the_head_is_no_alarm_and_is_made_good(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    behind = (tmp_path / HEAD_FILE).read_bytes()
+    ledger.append("decided", "run-0", {}, now=NOW)
+    (tmp_path / HEAD_FILE).write_bytes(behind)
+    assert len(list(ledger.entries())) == 4
+    ledger.append("decided", "run-1", {}, now=NOW)
+    whole = ledger.file.read_bytes().splitlines(keepends=True)
+    assert len(whole) == 5
+    ledger.file.write_bytes(b"".join(whole[:4]))
+    with pytest.raises(ChainBroken, match="line 5 is missing"):
+        list(ledger.entries())
+
+
+def test_a_crash_before_the_first_line_or_the_first_key_is_no_alarm(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.seal_of("words")
+    assert list(ledger.entries()) == []
+    (tmp_path / KEY_FILE).unlink()
+    assert ledger.append("decided", "run-0", {}, now=NOW)
+    assert len(list(ledger.entries())) == 1
+
+
+def test_a_head_that_is_gone_or_was_changed_is_found(tmp_path: Path) -> None:
+    ledger = filled(tmp_path / "ours")
+    head = tmp_path / "ours" / HEAD_FILE
+    good = head.read_bytes()
+    assert stat.S_IMODE(head.stat().st_mode) == 0o600
+    forger = filled(tmp_path / "theirs")
+    for bad in (
+        good.replace(b'"seq":3', b'"seq":1'),
+        (tmp_path / "theirs" / HEAD_FILE).read_bytes(),
+        b"{}",
+        b"half a he",
+    ):
+        head.write_bytes(bad)
+        with pytest.raises(Broken, match=r"ledger\.head"):
+            list(ledger.entries())
+    head.unlink()
+    with pytest.raises(Broken, match=r"ledger\.head is gone"):
+        ledger.append("decided", "run-0", {}, now=NOW)
+    assert len(list(forger.entries())) == 3
+
+
+def test_a_line_that_a_writer_died_in_is_no_alarm(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    with ledger.file.open("ab") as file:
+        file.write(b'{"kind":"deci')
+    assert len(list(ledger.entries())) == 3
+    assert ledger.append("decided", "run-0", {}, now=NOW, once=True)
+    assert [one.kind for one in ledger.entries()][3:] == ["decided"]

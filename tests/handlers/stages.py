@@ -1,18 +1,20 @@
 """Builds a stage by hand and lets a handler do it, with stand-ins that remember what they got."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
 
 from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
-from attractor.base.canonical import Json
+from attractor.base.canonical import Json, canonical_json, parse_json
+from attractor.base.errors import UsageError
 from attractor.base.processes import ExecResult
 from attractor.engine.context import Context
-from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.errors import StageOver
+from attractor.engine.events import ENGINE_KINDS
+from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.outcome import Outcome
 from attractor.engine.seams import (
     Answer,
@@ -23,6 +25,8 @@ from attractor.engine.seams import (
     Question,
     Stage,
 )
+from attractor.engine.secrets import Redactor
+from attractor.engine.stage_files import HISTORY, LARGEST_FILE, STATUS
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.conditions import Lookup
@@ -88,27 +92,70 @@ def graph(*parts: Node | Edge, **plain: Plain) -> Graph:
 
 @dataclass
 class KeptFiles:
-    """Stage files that stay in memory."""
+    """Stage files that stay in memory; takes and refuses what a stage folder does."""
 
     texts: dict[str, str] = field(default_factory=dict[str, str])
+    redactor: Redactor = field(default_factory=Redactor)
+    largest: int = LARGEST_FILE
+    is_over: bool = False
+    full: set[str] = field(default_factory=set[str])
 
     def write(self, name: str, text: str) -> None:
-        self.texts[name] = text
+        self._check(name)
+        self.full.discard(name)
+        content = self.redactor.text(text).encode()
+        if len(content) > self.largest:
+            half = self.largest // 2
+            note = f"\n[{len(content) - 2 * half} bytes left out]\n".encode()
+            content = content[:half] + note + content[-half:]
+        self.texts[name] = content.decode(errors="ignore")
 
     def append(self, name: str, line: str) -> None:
-        self.texts[name] = self.texts.get(name, "") + line + "\n"
+        self._check(name)
+        if name in self.full:
+            return
+        before, more = self.texts.get(name, ""), self.redactor.text(line) + "\n"
+        if len((before + more).encode()) > self.largest:
+            self.full.add(name)
+            more = "[full: what came after was left out]\n"
+        self.texts[name] = before + more
+
+    def close(self) -> None:
+        self.is_over = True
+
+    def _check(self, name: str) -> None:
+        if self.is_over:
+            raise StageOver(f"the stage is over: {name} was not written")
+        if (
+            name in (STATUS, HISTORY, "")
+            or name.startswith(".")
+            or "\0" in name
+            or Path(name).name != name
+        ):
+            raise UsageError(f"a stage cannot write a file {name!r}")
 
 
 @dataclass
 class KeptEvents:
-    """Events that stay in memory."""
+    """Events that stay in memory; takes and refuses what a journal does."""
 
     all: list[tuple[str, dict[str, Json]]] = field(
         default_factory=list[tuple[str, dict[str, Json]]]
     )
+    redactor: Redactor = field(default_factory=Redactor)
+    is_over: bool = False
 
     def __call__(self, kind: str, **data: Json) -> None:
-        self.all.append((kind, data))
+        if self.is_over:
+            raise StageOver(f"the stage is over: {kind} was not recorded")
+        if kind in ENGINE_KINDS:
+            raise UsageError(f"{kind} is an event of the engine")
+        written = parse_json(canonical_json(self.redactor.members(data)))
+        assert isinstance(written, dict)
+        self.all.append((kind, written))
+
+    def close(self) -> None:
+        self.is_over = True
 
     @property
     def kinds(self) -> list[str]:
@@ -116,13 +163,20 @@ class KeptEvents:
 
 
 @dataclass
-class Shell:
+class Shell(NoEnvironment):
     """An environment with commands only, which end as they are told to."""
 
     result: ExecResult = ExecResult("", "", 0, False, 1)
     commands: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
-    async def exec_command(self, command: str, *, timeout_ms: int) -> ExecResult:
+    async def exec_command(
+        self,
+        command: str,
+        *,
+        timeout_ms: int,
+        working_dir: str | None = None,
+        env_vars: Mapping[str, str] | None = None,
+    ) -> ExecResult:
         self.commands.append((command, timeout_ms))
         return self.result
 
@@ -189,7 +243,7 @@ class Play:
             labels=[edge.label for edge in self.pipeline.outgoing(self.at)],
             files=self.files,
             emit=self.events,
-            workspace=NoWorkspace(self.environment or cast(ExecutionEnvironment, self.shell)),
+            workspace=NoWorkspace(self.environment or self.shell),
         )
 
     def run(self) -> Outcome:
@@ -198,4 +252,8 @@ class Play:
 
     async def execute(self) -> Outcome:
         handler = handler_registry()[self.stage.node.type](Parts(self.backend, self.interviewer))
-        return await handler.execute(self.stage)
+        try:
+            return await handler.execute(self.stage)
+        finally:
+            self.events.close()
+            self.files.close()

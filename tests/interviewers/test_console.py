@@ -5,7 +5,7 @@ from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 
-from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.engine.seams import Answer, AnswerKind, Option, Parked, Question, QuestionKind
 from attractor.interviewers.console import Console, show_question
 from attractor.interviewers.parts import InterviewerParts
 from tests.interviewers.questions import GATE, Terminal, given, question
@@ -128,3 +128,20 @@ def test_two_questions_at_once_are_asked_one_after_the_other() -> None:
 
         assert asyncio.run(both()) == [given("y", "console"), given("n", "console")]
     os.close(writing)
+
+
+@pytest.mark.parametrize("kind", [QuestionKind.MULTIPLE_CHOICE, QuestionKind.YES_NO])
+def test_a_terminal_that_is_closed_leaves_the_question_waiting(kind: QuestionKind) -> None:
+    async def close_while_asked() -> None:
+        ours, theirs = os.openpty()
+        with os.fdopen(theirs, "r") as reading:
+            output = StringIO()
+            console = Console(InterviewerParts(input=reading, output=output))
+            asking = asyncio.create_task(console.ask(question(kind)))
+            while not output.getvalue():
+                await asyncio.sleep(0)
+            os.close(ours)
+            with pytest.raises(Parked):
+                await asking
+
+    asyncio.run(close_while_asked())

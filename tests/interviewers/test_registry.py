@@ -22,8 +22,9 @@ from tests.interviewers.questions import Terminal, given, question
 NAMES = list(interviewer_registry())
 
 
-def built(name: str) -> Interviewer:
-    parts = Terminal(StringIO("y\n")).parts(answers=[given("Y")], callback=lambda _: given("Y"))
+def built(name: str, terminal: Terminal | None = None) -> Interviewer:
+    terminal = terminal or Terminal(StringIO("y\n"))
+    parts = terminal.parts(answers=[given("Y")], callback=lambda _: given("Y"))
     return interviewer_registry()[name](parts)
 
 
@@ -57,5 +58,8 @@ async def ask(interviewer: Interviewer, asked: Question) -> Answer | Question:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_interviewer_takes_a_message(name: str) -> None:
-    asyncio.run(built(name).inform("Nothing to do", "gate"))
+def test_a_message_is_shown_where_a_person_looks_and_nowhere_else(name: str) -> None:
+    terminal = Terminal(StringIO("y\n"))
+    asyncio.run(built(name, terminal).inform("Nothing to do", "gate"))
+    shown = "[gate] Nothing to do\n" if name == "console" else ""
+    assert (terminal.output.getvalue(), terminal.input.read()) == (shown, "y\n")

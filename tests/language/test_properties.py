@@ -55,10 +55,12 @@ def mutations(draw: st.DrawFn) -> str:
 
 
 def diagnose(text: str) -> None:
-    """Read and check a text; every diagnostic points into it and can be shown."""
+    """Read and check a text: a graph, or errors; every diagnostic points into it."""
     source = Source(text, "some.dot")
     lines = text.split("\n")
-    for one in prepare(text, file="some.dot").diagnostics:
+    prepared = prepare(text, file="some.dot")
+    assert (prepared.graph is None) <= any(one.is_error for one in prepared.diagnostics)
+    for one in prepared.diagnostics:
         assert 1 <= one.span.line <= one.span.end_line <= len(lines)
         assert 1 <= one.span.column <= len(lines[one.span.line - 1]) + 1
         assert 1 <= one.span.end_column <= len(lines[one.span.end_line - 1]) + 1
@@ -134,4 +136,6 @@ def test_a_graph_written_as_text_is_read_as_itself(graph: Graph) -> None:
     ids=lambda text: text[:30],
 )
 def test_no_size_or_depth_is_too_much(text: str) -> None:
-    read_graph(Source(text))
+    reading = read_graph(Source(text))
+    faults = [one for one in reading.diagnostics if one.is_error]
+    assert (reading.graph is None) is bool(faults)

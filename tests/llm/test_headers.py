@@ -67,9 +67,13 @@ def test_each_provider_has_names_of_its_own() -> None:
 
 @given(st.text(), st.text(), st.text())
 def test_no_header_breaks_anything(one: str, two: str, three: str) -> None:
-    read_retry_after({"retry-after": one, "date": two})
+    seconds = read_retry_after({"retry-after": one, "date": two})
+    assert seconds is None or seconds >= 0
     names = {"x-ratelimit-remaining-requests": one, "date": two}
-    read_rate_limit(names | {"x-ratelimit-reset-requests": three}, OPENAI_LIMITS)
+    limit = read_rate_limit(names | {"x-ratelimit-reset-requests": three}, OPENAI_LIMITS)
+    assert isinstance(limit, RateLimitInfo)
+    assert limit.requests_limit is None
+    assert limit.reset_at is None or limit.reset_at.tzinfo is not None
 
 
 @pytest.mark.parametrize("year", ["99999999999999999999", "10000"])

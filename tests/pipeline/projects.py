@@ -46,11 +46,14 @@ def make_project(folder: Path, pipeline: str = LINEAR, **files: str) -> Path:
 def make_world(
     project: Path, *, watch: Callable[[Event], None] = lambda event: None, **environ: str
 ) -> World:
-    """Make a world around a project; its state lies beside it."""
+    """Make a world around a project; its state and its workspaces lie beside it."""
+    workspaces_dir = project.parent / "shared"
+    workspaces_dir.mkdir(exist_ok=True)
     return World(
         project=project,
         state_dir=project.parent / "state",
         runs_dir=project / "runs",
+        workspaces_dir=workspaces_dir,
         environ={"PATH": os.environ["PATH"], "HOME": str(project.parent), **environ},
         clock=SystemClock(),
         randomness=os.urandom,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import UnknownName
-from attractor.engine.errors import GraphChanged
+from attractor.base.errors import Broken, FileTrouble
+from attractor.engine.errors import GraphChanged, NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.results import RunResult
 from attractor.engine.status import AWAITING_ANSWER, EVALUATING, FAILED
@@ -105,8 +105,12 @@ def test_a_pipeline_with_an_error_or_a_backend_that_is_none_begins_nothing(tmp_p
     with pytest.raises(ValidationError):
         run(make_world(project), options(project))
     (project / "pipeline.dot").write_text(LINEAR)
-    with pytest.raises(UnknownName, match="unknown backend 'simulat'"):
+    with pytest.raises(NotRunnable, match="unknown backend 'simulat'"):
         run(make_world(project), options(project, backend="simulat"))
+    with pytest.raises(NotRunnable, match="unknown node 'pln'"):
+        run(make_world(project), options(project, outcomes={"pln": "fail"}))
+    assert not (project / "runs").exists()
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_question_parks_the_run_and_an_answer_in_the_queue_moves_it(tmp_path: Path) -> None:
@@ -140,4 +144,29 @@ def test_a_pipeline_that_was_changed_since_is_not_resumed(tmp_path: Path) -> Non
     parked = run(world, options(project, interviewer="park"))
     (project / "pipeline.dot").write_text(GATE.replace("Ship it?", "Really?"))
     with pytest.raises(GraphChanged):
+        asyncio.run(resume(parked.directory, world))
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_pipeline_from_another_system_is_resumed_as_it_was_written(
+    tmp_path: Path, mark: bytes
+) -> None:
+    project = make_project(tmp_path / "project", GATE)
+    (project / "pipeline.dot").write_bytes(mark + GATE.replace("\n", "\r\n").encode())
+    world = make_world(project)
+    parked = run(world, options(project, interviewer="park"))
+    assert b"\r\n" in (parked.directory / "graph.dot").read_bytes()
+    ended = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    assert ended.outcome is StageStatus.SUCCESS
+
+
+def test_a_graph_that_is_lost_or_was_changed_in_the_run_directory_is_told(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", GATE)
+    world = make_world(project)
+    parked = run(world, options(project, interviewer="park"))
+    (parked.directory / "graph.dot").write_bytes(b"\xff")
+    with pytest.raises(Broken, match="not what the run began with"):
+        asyncio.run(resume(parked.directory, world))
+    (parked.directory / "graph.dot").unlink()
+    with pytest.raises(FileTrouble, match="cannot read"):
         asyncio.run(resume(parked.directory, world))

@@ -3,10 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import LockHeld, UnknownName, UsageError
+from attractor.engine.events import Place, StageStarted
+from attractor.engine.open_run import open_run
+from attractor.engine.status import BOOTING, EXECUTING, FAILED
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.running import start
-from attractor.pipeline.runs import find_run, list_runs, summarize
+from attractor.pipeline.running import resume, start
+from attractor.pipeline.runs import find_run, gate_said, list_runs, summarize
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace
 from tests.pipeline.projects import make_project, make_world
 
 
@@ -16,6 +21,10 @@ def make_runs(tmp_path: Path, count: int) -> tuple[Path, list[str]]:
     chosen = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
     ids = [asyncio.run(start(chosen, world)).run_id for _ in range(count)]
     return world.runs_dir, ids
+
+
+def workplace(root: Path) -> Workplace:
+    return Workplace(root, line("plan"))
 
 
 def test_runs_are_listed_newest_first_and_found_by_what_people_say(tmp_path: Path) -> None:
@@ -42,3 +51,88 @@ def test_a_summary_says_where_the_run_stands(tmp_path: Path) -> None:
     summary = summarize(runs_dir / ids[0])
     assert (summary.status, summary.outcome, summary.goal) == ("evaluating", "success", "Say hello")
     assert summary.to_record()["run_id"] == ids[0]
+
+
+def test_a_run_whose_process_died_is_stopped_and_one_that_is_held_is_live(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    place = workplace(root)
+    queued = summarize(root)
+    assert (queued.status, queued.is_live, queued.is_stopped) == ("queued", False, True)
+    with place.open() as run:
+        held = summarize(root)
+        assert (held.is_live, held.is_stopped) == (True, False)
+        run.change_status(BOOTING)
+        run.change_status(EXECUTING)
+        run.record(StageStarted("plan", 1), place=Place("plan", 1, 1))
+        assert summarize(root).stage == "plan"
+    dead = summarize(root)
+    assert (dead.status, dead.is_live, dead.is_stopped) == ("executing", False, True)
+    assert dead.stage == "plan"
+    record = dead.to_record()
+    assert (record["live"], record["stopped"], record["stage"]) == (False, True, "plan")
+    assert str(record["written"]).startswith("20")
+
+
+def test_who_looks_whether_a_run_is_live_keeps_nobody_out(tmp_path: Path) -> None:
+    place = workplace(tmp_path / "run")
+    for _ in range(20):
+        assert not summarize(tmp_path / "run").is_live
+        place.open().close()
+
+
+def test_a_run_that_waits_or_ended_is_neither_live_nor_stopped(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    place = workplace(root)
+    with place.open() as run:
+        for standing in (BOOTING, EXECUTING, FAILED):
+            run.change_status(standing)
+    ended = summarize(root)
+    assert (ended.status, ended.is_live, ended.is_stopped) == ("failed", False, False)
+
+
+def test_what_run_json_says_too_late_is_read_in_the_journal_and_mended(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    place = workplace(root)
+    with place.open() as run:
+        run.change_status(BOOTING)
+        run.change_status(EXECUTING)
+        stale = (root / "run.json").read_bytes()
+        run.change_status(FAILED, "broken")
+    # As if it had been killed before it could write.
+    (root / "run.json").write_bytes(stale)
+    told = summarize(root)
+    assert (told.status, told.reason, told.is_stopped) == ("failed", "broken", False)
+    place.open().close()
+    assert place.json("run.json")["status"] == "failed"
+
+
+def test_a_journal_that_cannot_be_read_is_trouble_and_not_the_end_of_the_list(
+    tmp_path: Path,
+) -> None:
+    runs_dir, [run_id] = make_runs(tmp_path, 1)
+    journal = runs_dir / run_id / "events.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b"made", b"mode"))
+    (runs_dir / run_id / "checkpoint.json").unlink()
+    [told] = list_runs(runs_dir)
+    assert told.status == "evaluating"
+    assert told.trouble
+
+
+def test_the_gates_last_word_is_that_of_the_newest_evaluation(tmp_path: Path) -> None:
+    assert gate_said(tmp_path) is None
+    for number, go in (("2", "false"), ("10", "true"), ("9", "false")):
+        folder = tmp_path / "evaluation" / number
+        folder.mkdir(parents=True)
+        (folder / "report.json").write_text(f'{{"go": {go}}}')
+    assert gate_said(tmp_path) is True
+
+
+def test_a_run_in_other_hands_is_refused_before_its_workspace_is_touched(tmp_path: Path) -> None:
+    runs_dir, [run_id] = make_runs(tmp_path, 1)
+    project = tmp_path / "project"
+    world = make_world(project)
+    scratch = world.state_dir / "stores" / run_id / "scratch-of-the-living"
+    scratch.mkdir()
+    with open_run(runs_dir / run_id, clock=world.clock), pytest.raises(LockHeld):
+        asyncio.run(resume(runs_dir / run_id, world))
+    assert scratch.exists()

@@ -39,7 +39,7 @@ class Place:
 
     def take(self, rules: Rules = NOTHING_IGNORED, *, cache: StatCache | None = None) -> Snapshot:
         objects = Objects(self.store / "objects", "sha1")
-        now_ns = time_there(self.store)
+        now_ns = time_there(self.folder, self.store)
         return take_snapshot(self.folder, objects, rules, cache=cache or {}, now_ns=now_ns)
 
     def listed(self, tree: str) -> list[str]:

@@ -65,7 +65,7 @@ def test_a_file_dated_back_is_noticed(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("one")
     told = file.stat()
-    known = seen(told, time_there(tmp_path) + 2 * RACY_NS, b"")
+    known = seen(told, time_there(tmp_path, tmp_path) + 2 * RACY_NS, b"")
     while file.stat().st_ctime_ns == told.st_ctime_ns:
         file.write_text("two")
         os.utime(file, ns=(told.st_atime_ns, told.st_mtime_ns))
@@ -74,7 +74,7 @@ def test_a_file_dated_back_is_noticed(tmp_path: Path) -> None:
 
 
 def test_the_time_there_is_that_of_files_written_now(tmp_path: Path) -> None:
-    before = time_there(tmp_path)
+    before = time_there(tmp_path, tmp_path)
     (tmp_path / "file").write_text("content")
     written = (tmp_path / "file").stat().st_mtime_ns
-    assert before <= written <= time_there(tmp_path)
+    assert before <= written <= time_there(tmp_path, tmp_path)

@@ -7,10 +7,12 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.operators import prove_operator
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
+from attractor.cli.verdicts import operator_option, shortcomings_record, verdict_text
 from attractor.cli.worlds import world_of
 from attractor.factory.deciding import Decision, Verdict
 from attractor.factory.deciding import decide as record_decision
 from attractor.factory.launch import evaluator_of, hold
+from attractor.factory.run_facts import facts_of
 from attractor.pipeline.runs import find_run
 
 
@@ -19,6 +21,7 @@ from attractor.pipeline.runs import find_run
 @click.option("--approve", is_flag=True, help="Approve; the gate must say go.")
 @click.option("--reject", is_flag=True, help="Reject; the gate may say what it likes.")
 @click.option("--rationale", required=True, help="Why, in a sentence.")
+@operator_option
 @json_option
 @click.pass_obj
 def decide(
@@ -27,6 +30,7 @@ def decide(
     approve: bool,
     reject: bool,
     rationale: str,
+    to_operator: bool,
     as_json: bool,
 ) -> ExitCode:
     """Record a decision on a run.
@@ -38,13 +42,19 @@ def decide(
         raise UsageError("say one of --approve and --reject", hint="exactly one of the two")
     world = world_of(invocation)
     verdict = Verdict.APPROVED if approve else Verdict.REJECTED
+    evaluator = evaluator_of(world)
     with hold(find_run(reference, world.runs_dir), world) as run:
+        judged = evaluator.judged(facts_of(run))
+        if to_operator and not as_json:
+            # Before the gate may refuse: this is why it does.
+            show(verdict_text(facts_of(run), judged, to_operator=True))
         sandboxed = run.manifest.promises.guards_holdouts
         operator = prove_operator(invocation, sandboxed=sandboxed)
         decision = Decision(verdict, operator.name, operator.proof, rationale)
-        entry = record_decision(run, evaluator_of(world.state_dir), decision)
+        entry = record_decision(run, evaluator, decision)
     if as_json:
-        show_json({"run_id": entry.run_id, "hash": entry.head.hash, **entry.data})
+        more = shortcomings_record(judged, to_operator=to_operator)
+        show_json({"run_id": entry.run_id, "hash": entry.head.hash, **entry.data, **more})
     else:
         show(f"run {entry.run_id}: {verdict} by {operator.name} ({operator.proof})")
     return ExitCode.DONE

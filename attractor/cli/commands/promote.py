@@ -10,6 +10,7 @@ from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.worlds import world_of
 from attractor.factory.launch import promote_run
+from attractor.factory.promoting import Promotion
 from attractor.pipeline.runs import find_run
 
 
@@ -22,17 +23,31 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
     """Move a branch to what an approved run made.
 
     The branch gets one commit, and only if it still stands where the run began (else 4). Files of a
-    checked-out branch are moved with it when nothing was changed there.
+    checked-out branch are moved with it when nothing was changed there. Repeated, it changes
+    nothing more.
     """
     world = world_of(invocation)
     root = find_run(reference, world.runs_dir)
     promotion = asyncio.run(promote_run(root, world, branch=branch))
     if as_json:
-        told = {"branch": promotion.branch, "commit": promotion.commit, "tag": promotion.tag}
-        show_json(told)
+        show_json(
+            {
+                "branch": promotion.branch,
+                "commit": promotion.commit,
+                "tag": promotion.tag,
+                "was_done": promotion.was_done,
+            }
+        )
     else:
-        show(f"{promotion.branch} is now {promotion.commit[:12]} (tag {promotion.tag})")
+        show(_text(promotion))
     return ExitCode.DONE
+
+
+def _text(promotion: Promotion) -> str:
+    what = f"{promotion.commit[:12]} (tag {promotion.tag})"
+    if promotion.was_done:
+        return f"already promoted: {promotion.branch} got {what} before"
+    return f"{promotion.branch} is now {what}"
 
 
 part = promote

@@ -1,14 +1,12 @@
 """Go on with a run that stopped."""
 
-import asyncio
-
 import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
-from attractor.cli.progress import print_event
 from attractor.cli.results import show_result
+from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
 from attractor.factory.launch import go_on
 from attractor.pipeline.runs import find_run
@@ -35,10 +33,12 @@ def resume(
     """
     if not interviewer and invocation.has_terminal:
         interviewer = "console"
-    world = world_of(invocation, watch=print_event)
-    root = find_run(reference, world.runs_dir)
-    result = asyncio.run(go_on(root, world, interviewer=interviewer, evaluate=not no_evaluate))
-    return show_result(result, as_json=as_json)
+    runs_dir = invocation.configuration.settings.runs_dir
+    root = find_run(reference, runs_dir)
+    watcher = Watcher(runs_dir, root)
+    world = world_of(invocation, watch=watcher)
+    work = go_on(root, world, interviewer=interviewer, evaluate=not no_evaluate)
+    return show_result(walk(work, watcher), runs_dir, as_json=as_json)
 
 
 part = resume

@@ -1,6 +1,5 @@
 """Run a pipeline, and evaluate what came of it."""
 
-import asyncio
 from pathlib import Path
 
 import click
@@ -9,8 +8,8 @@ from attractor.base.canonical import Json, parse_json
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
-from attractor.cli.progress import print_event
 from attractor.cli.results import show_result
+from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
 from attractor.factory.launch import launch
 from attractor.pipeline.options import RunOptions, WorkspaceKind
@@ -92,10 +91,12 @@ def run(
         suite=suite,
         profile=profile,
     )
-    world = world_of(invocation, watch=print_event)
+    runs_dir = invocation.configuration.settings.runs_dir
     root = run_dir.absolute() if run_dir else None
-    result = asyncio.run(launch(options, world, root=root, evaluate=not no_evaluate))
-    return show_result(result, as_json=as_json)
+    watcher = Watcher(runs_dir, root)
+    world = world_of(invocation, watch=watcher)
+    result = walk(launch(options, world, root=root, evaluate=not no_evaluate), watcher)
+    return show_result(result, runs_dir, as_json=as_json)
 
 
 def _interviewer(invocation: Invocation, named: str, auto_approve: bool) -> str:

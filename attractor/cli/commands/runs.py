@@ -27,6 +27,8 @@ def runs(invocation: Invocation, as_json: bool) -> ExitCode:
 def _line(one: RunSummary) -> str:
     started = one.started.astimezone().strftime("%Y-%m-%d %H:%M")
     status = f"{one.status} ({one.phase})" if one.phase else one.status
+    if one.is_stopped:
+        status = f"{one.status}, stopped"
     return f"{one.run_id}  {started}  {status:<24} {one.outcome:<16} {one.pipeline}"
 
 

@@ -39,7 +39,7 @@ def _record(registered: Registered) -> dict[str, object]:
         "seal": version.seal,
         "is_new": registered.is_new,
         "trials": registered.trials,
-        "failures_tolerated": registered.failures_tolerated,
+        "failures_allowed": registered.failures_allowed,
     }
 
 
@@ -48,9 +48,17 @@ def _text(registered: Registered) -> str:
     news = "sealed as" if registered.is_new else "unchanged since"
     return (
         f"suite {version.name}: {news} version {version.version} ({version.seal[:12]})\n"
-        f"  {registered.trials} trials of holdouts; the lower bound tolerates "
-        f"{registered.failures_tolerated} failures"
+        f"  {_count(registered.trials)} of held-out scenarios; {_allowed(registered)}"
     )
+
+
+def _allowed(registered: Registered) -> str:
+    allowed = registered.failures_allowed
+    return f"the gate lets at most {_count(allowed)} fail" if allowed else "none of them may fail"
+
+
+def _count(trials: int) -> str:
+    return f"{trials} trial" if trials == 1 else f"{trials} trials"
 
 
 part = register

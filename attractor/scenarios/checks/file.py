@@ -2,7 +2,7 @@
 
 from pydantic import model_validator
 
-from attractor.base.errors import AttractorError
+from attractor.environments.errors import FileUnusable
 from attractor.scenarios.expectations import TextExpectation
 from attractor.scenarios.observed import CheckResult, Observed, judged
 
@@ -20,7 +20,14 @@ class FileCheck(TextExpectation):
         return self
 
     async def judge(self, observed: Observed) -> CheckResult:
-        """Look for the file and read it."""
+        """Look for the file and read it; one that can't be read fails the candidate."""
+        try:
+            return await self._judge(observed)
+        except FileUnusable as error:
+            reason = f"{self.path} can't be read: {error}"
+            return judged("file", passed=False, reason=reason, evidence=reason)
+
+    async def _judge(self, observed: Observed) -> CheckResult:
         found = await observed.environment.file_exists(self.path)
         if found != self.exists:
             reason = f"{self.path} is {'there' if found else 'missing'}"
@@ -28,14 +35,7 @@ class FileCheck(TextExpectation):
         if not self.demands:
             reason = f"{self.path} is {'there' if found else 'not there'}, as demanded"
             return judged("file", passed=True, reason=reason, evidence=reason)
-        return await self._judge_content(observed)
-
-    async def _judge_content(self, observed: Observed) -> CheckResult:
-        try:
-            text = await observed.environment.read_file(self.path)
-        except AttractorError as error:
-            reason = f"{self.path} can't be read: {error}"
-            return judged("file", passed=False, reason=reason, evidence=reason)
+        text = await observed.environment.read_file(self.path)
         lack = self.shortcoming(text)
         reason = f"{self.path} {lack or 'is as demanded'}"
         return judged("file", passed=not lack, reason=reason, evidence=text)

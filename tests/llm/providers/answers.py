@@ -1,11 +1,14 @@
 """Reads an answer given as JSON, as if a provider had sent it."""
 
+from typing import get_args
+
 from hypothesis import strategies as st
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.llm import Response
 from attractor.llm.fields import Fields
 from attractor.llm.providers import anthropic_response, openai_response
+from attractor.llm.response import Reason
 from attractor.llm.transport import Reply
 
 WORDS = st.sampled_from(
@@ -46,6 +49,14 @@ values = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=6)
 )
 bodies = st.dictionaries(WORDS, values, max_size=9)
+
+
+def require_whole(response: Response) -> None:
+    """What was read has the types it says, however odd the answer was."""
+    assert isinstance(response.text, str)
+    assert response.finish_reason.reason in get_args(Reason)
+    assert min(response.usage.input_tokens, response.usage.output_tokens) >= 0
+    assert all(isinstance(call.name, str) for call in response.tool_calls)
 
 
 def read_openai(body: JsonObject | Json) -> Response:

@@ -1,12 +1,10 @@
-from contextlib import suppress
-
 import pytest
 from hypothesis import given, settings
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.llm import ContentKind, SDKError, ThinkingData
 from tests.counts import count
-from tests.llm.providers.answers import bodies, read_anthropic
+from tests.llm.providers.answers import bodies, read_anthropic, require_whole
 
 TEXT: Json = {"type": "text", "text": "hi"}
 THINKING: Json = {"type": "thinking", "thinking": "abcdefghi", "signature": "s", "odd": 1}
@@ -75,6 +73,9 @@ def test_tokens_of_thinking_are_estimated_from_its_length() -> None:
 
 @settings(max_examples=count(ci=60, full=5000))
 @given(bodies)
-def test_whatever_comes_only_our_own_errors_are_raised(answer: dict[str, Json]) -> None:
-    with suppress(SDKError):
-        read_anthropic({**body(), **answer})
+def test_whatever_comes_is_read_or_an_error_of_ours(answer: dict[str, Json]) -> None:
+    try:
+        response = read_anthropic({**body(), **answer})
+    except SDKError:
+        return
+    require_whole(response)

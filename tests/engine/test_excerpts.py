@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.bounded_output import OutputLimit
-from attractor.handlers.excerpts import keep_ends, shorten
+from attractor.engine.excerpts import LONGEST_RESPONSE, keep_ends, response_updates, shorten
 
 
 @given(st.text(), st.integers(1, 30))
@@ -29,3 +29,9 @@ def test_a_short_text_is_kept_as_it_is() -> None:
 
 def test_half_a_character_stops_nothing() -> None:
     assert keep_ends("a\ud800b") == "a?b"
+
+
+def test_what_is_remembered_of_a_long_response_shows_that_it_was_cut() -> None:
+    assert response_updates("plan", "short") == {"last_stage": "plan", "last_response": "short"}
+    cut = str(response_updates("plan", "x" * 500)["last_response"])
+    assert (len(cut), cut[-1]) == (LONGEST_RESPONSE, "…")

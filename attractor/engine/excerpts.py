@@ -1,8 +1,11 @@
 """Cuts long texts down to what a context or a sentence can hold, so that the cut can be seen."""
 
 from attractor.base.bounded_output import BoundedOutput, OutputLimit
+from attractor.base.canonical import Json
 
 ENDS = OutputLimit(head=2_000, tail=6_000)
+LONGEST_RESPONSE = 200
+"""How much of a response the context keeps (attractor-spec 4.5); response.md has all of it."""
 
 
 def shorten(text: str, length: int) -> str:
@@ -15,3 +18,8 @@ def keep_ends(text: str, limit: OutputLimit = ENDS) -> str:
     output = BoundedOutput(limit)
     output.add(text.encode("utf-8", "replace"))
     return output.kept().text
+
+
+def response_updates(node: str, response: str) -> dict[str, Json]:
+    """Return what the context remembers of a stage's response (attractor-spec 4.5, 5.1)."""
+    return {"last_stage": node, "last_response": shorten(response, LONGEST_RESPONSE)}

@@ -1,0 +1,80 @@
+"""Walks a run until it rests; whatever stops it before, the command that goes on is named."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from attractor.base.errors import AttractorError, ExitCode, MachineryError
+from attractor.base.events import Event
+from attractor.cli.progress import print_event
+from attractor.engine.results import RunResult
+from attractor.engine.status import AWAITING_ANSWER
+from attractor.pipeline.runs import reference_of, summarize
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What tells us to end: Ctrl-C, kill, a closed terminal."""
+
+
+class Interrupted(AttractorError):
+    """Somebody told us to end."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class Watcher:
+    """Prints what happens in a run, and remembers where the run is kept."""
+
+    def __init__(self, runs_dir: Path, root: Path | None = None) -> None:
+        self._runs_dir = runs_dir
+        self._root = root
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        self._root = self._root or self._runs_dir / event.run_id
+        print_event(event)
+
+    def way_on(self) -> str:
+        """Return what goes on with the run; nothing when nothing of it is left to do."""
+        if self._root is None:
+            return ""
+        try:
+            summary = summarize(self._root)
+            reference = reference_of(self._root, self._runs_dir)
+        except AttractorError:
+            return ""
+        is_through = not summary.is_stopped and summary.phase != AWAITING_ANSWER.phase
+        return "" if is_through else f"go on with: attractor resume {reference}"
+
+
+def walk(work: Coroutine[Any, Any, RunResult], watcher: Watcher) -> RunResult:
+    """Do the work of a run; when it is told to end, everything it began is ended first."""
+    try:
+        return asyncio.run(_interruptible(work))
+    except (asyncio.CancelledError, KeyboardInterrupt) as cause:
+        raise Interrupted("interrupted", hint=watcher.way_on()) from cause
+    except MachineryError as error:
+        error.hint = "; ".join(filter(None, [error.hint, watcher.way_on()]))
+        raise
+
+
+async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:
+    """Let a signal cancel the work; another one cuts the graces short that it gives to others."""
+    task = asyncio.current_task()
+    if task is None or threading.current_thread() is not threading.main_thread():
+        return await work
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in ENDING}
+    # Under nohup a closed terminal means nothing, and in the background of a script Ctrl-C.
+    heeded = [number for number in ENDING if before[number] is not signal.SIG_IGN]
+    for number in heeded:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await work
+    finally:
+        for number in heeded:
+            loop.remove_signal_handler(number)
+            # Told to end, we have only our last words to say, and nothing shall cut them short.
+            signal.signal(number, signal.SIG_IGN if task.cancelling() else before[number])

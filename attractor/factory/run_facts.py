@@ -1,0 +1,46 @@
+"""What is known of a run without holding it, so that whoever only asks disturbs nobody."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.base.canonical import content_hash
+from attractor.engine.checkpoint import open_journal
+from attractor.engine.manifest import Manifest
+from attractor.engine.open_run import OpenRun
+from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.engine.run_state import RunState
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run as it is at one moment."""
+
+    directory: RunDirectory
+    manifest: Manifest
+    state: RunState
+
+    @property
+    def run_id(self) -> str:
+        """Which run it is."""
+        return self.manifest.run_id
+
+    @property
+    def tree(self) -> str:
+        """The tree it has come to; nothing before its walk began."""
+        return self.state.progress.tree if self.state.progress else ""
+
+    def manifest_hash(self) -> str:
+        """Return the hash of the manifest as it lies there."""
+        return content_hash(self.directory.manifest.read_bytes())
+
+
+def facts_of(run: OpenRun) -> RunFacts:
+    """Return what is known of a run that we hold."""
+    return RunFacts(run.directory, run.manifest, run.state)
+
+
+def read_facts(root: Path) -> RunFacts:
+    """Read what is known of a run that somebody else may be holding, and verify its journal."""
+    directory = RunDirectory(root)
+    found = open_journal(directory.events, directory.checkpoint)
+    return RunFacts(directory, read_manifest(directory), found.state)

@@ -1,0 +1,44 @@
+"""Plays the trials of an evaluation, each in a sandbox of its own on a copy of the run's tree."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.pipeline.running import Ended
+from attractor.scenarios.judging import build_checks, check_registry, judge_all
+from attractor.scenarios.playing import play
+from attractor.scenarios.suite import Scenario, Suite
+from attractor.scenarios.trial import TrialKey, TrialResult
+from attractor.workspaces.held_folders import borrowed_folder
+
+
+@dataclass(frozen=True)
+class TrialPlayer:
+    """Plays trials of one run; `folder` is where copies of its tree are put."""
+
+    ended: Ended
+    suite: Suite
+    folder: Path
+
+    async def play(self, scenario: Scenario, key: TrialKey) -> TrialResult:
+        """Play one trial; nothing of it is left behind."""
+        # Neither its name nor anything else tells which scenario it is for, or of which split.
+        with borrowed_folder(self.folder) as folder:
+            await self.ended.workspace.export(self.ended.run.progress.tree, folder)
+            return await self._play_in(self.ended.place.make(folder), scenario, key)
+
+    async def _play_in(
+        self, environment: ExecutionEnvironment, scenario: Scenario, key: TrialKey
+    ) -> TrialResult:
+        clock = self.ended.world.clock
+        began = clock.monotonic()
+        await environment.initialize()
+        try:
+            timeout = self.suite.settings.trials.timeout
+            observed = await play(scenario, environment, timeout=timeout)
+            checks = await judge_all(build_checks(scenario, check_registry()), observed)
+        finally:
+            await environment.cleanup()
+        satisfied = all(check.passed for check in checks)
+        duration = round((clock.monotonic() - began) * 1000)
+        return TrialResult(key, satisfied, checks, duration)

@@ -1,0 +1,64 @@
+"""Finds all that a run lacks before anything of it is made (ruling R14)."""
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from attractor.backends.model_choice import ModelDefaults
+from attractor.backends.model_faults import find_model_faults
+from attractor.backends.registry import backend_registry
+from attractor.backends.simulated_outcomes import read_outcomes
+from attractor.base.errors import UnknownName, UsageError
+from attractor.engine.preflight import preflight, resolve_handler
+from attractor.engine.seams import Handler
+from attractor.engine.secrets import Redactor
+from attractor.handlers.registry import handler_registry
+from attractor.interviewers.registry import interviewer_registry
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph import Graph, Node
+from attractor.pipeline.options import RunOptions
+
+AGENT, SIMULATE = "agent", "simulate"
+ASKS_A_BACKEND = "codergen"
+
+
+async def require_runnable(graph: Graph, options: RunOptions, environ: Mapping[str, str]) -> None:
+    """Refuse what could not be run to its end: every fault at once, each with its remedy."""
+    handlers = cast(Mapping[str, Handler], handler_registry())
+    missing = list(_option_faults(graph, options))
+    if options.backend == AGENT:
+        defaults = ModelDefaults(options.model, options.provider)
+        missing += await find_model_faults(_tasks(graph, handlers), defaults, environ)
+    preflight(graph, handlers, Redactor.of_environment(environ), missing=missing)
+
+
+def _tasks(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Node]:
+    """Yield the nodes that the backend does."""
+    for node in graph.nodes.values():
+        try:
+            handler = resolve_handler(node, handlers)
+        except UsageError:  # the engine tells of it
+            continue
+        if node not in graph.exits and handler is handlers[ASKS_A_BACKEND]:
+            yield node
+
+
+def _option_faults(graph: Graph, options: RunOptions) -> Iterator[Diagnostic]:
+    """Yield what the options name and nothing here goes by."""
+    named = (
+        ("backend", options.backend, tuple(backend_registry())),
+        ("interviewer", options.interviewer, tuple(interviewer_registry())),
+    )
+    for kind, name, known in named:
+        if name not in known:
+            unknown = UnknownName(kind, name, known)
+            yield error(f"--{kind}: {unknown.message}", fix=unknown.hint)
+    if options.outcomes is None:
+        return
+    if options.backend != SIMULATE:
+        yield error(
+            "--outcomes: outcomes are for the backend simulate", fix="add --backend simulate"
+        )
+    try:
+        read_outcomes(dict(options.outcomes), nodes=graph.nodes)
+    except UsageError as fault:
+        yield error(f"--outcomes: {fault}", fix=fault.hint)

@@ -1,0 +1,199 @@
+"""What every backend does alike, and the one that stands in for them in other tests."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from attractor.backends.agent import Agent
+from attractor.backends.agent_parts import AgentParts
+from attractor.backends.parts import BackendParts
+from attractor.backends.registry import backend_registry
+from attractor.backends.simulate import Simulate
+from attractor.backends.simulated_outcomes import SimulatedOutcomes
+from attractor.base.canonical import canonical_json
+from attractor.engine.outcome import Outcome, StageStatus, failure, success
+from attractor.engine.seams import Backend, Stage
+from attractor.environments.memory import MemoryExecutionEnvironment
+from attractor.llm.errors import AuthenticationError
+from attractor.llm.message import Message
+from attractor.llm.request import Request
+from tests.agent.scripted import ScriptedProvider, called, calls, said
+from tests.handlers.stages import Play, Saying, graph, node
+
+NODES = ("plan", "größe", "test")
+RED = failure("a test is red")
+
+
+async def reports_and_ends(request: Request) -> Message:
+    """Report when nothing was reported in this conversation yet, else end it."""
+    if any(part.tool_call for message in request.messages for part in message.content):
+        return said("Done.")
+    await asyncio.sleep(0)
+    return calls(called("report_outcome", {"outcome": "success", "notes": "größe 🐍"}))
+
+
+async def only_talks(request: Request) -> Message:
+    return said("größe 🐍")
+
+
+async def fails(request: Request) -> Message:
+    raise AuthenticationError("the key is wrong", provider="openai", status_code=401)
+
+
+def agent(*steps: Callable[[Request], object]) -> Backend:
+    provider = ScriptedProvider(*(list(steps) * 50))  # pyright: ignore[reportArgumentType]
+    parts = AgentParts(client=provider.client(), model="gpt-test", provider="openai")
+    return Agent(BackendParts(agent=parts))
+
+
+MAKE: dict[str, Callable[[], Backend]] = {
+    "simulate": lambda: Simulate(BackendParts()),
+    "simulate, told": lambda: Simulate(
+        BackendParts(simulate=SimulatedOutcomes({one: (RED, success("green")) for one in NODES}))
+    ),
+    "agent, reports": lambda: agent(reports_and_ends),
+    "agent, talks": lambda: agent(only_talks),
+    "agent, refused": lambda: agent(fails),
+    "stand-in, text": lambda: Saying("größe 🐍"),
+    "stand-in, outcome": lambda: Saying(RED),
+}
+everybody = pytest.mark.parametrize("name", list(MAKE))
+
+
+@dataclass
+class Work:
+    """One stage after the other, or several at a time, by one backend."""
+
+    backend: Backend
+    plays: list[Play] = field(default_factory=list[Play])
+
+    def stage(self, at: str = "plan", visit: int = 1) -> Stage:
+        pipeline = graph(*(node(one, prompt="Do it") for one in NODES))
+        play = Play(pipeline, at, environment=MemoryExecutionEnvironment(), visit=visit)
+        self.plays.append(play)
+        return play.stage
+
+    async def run(self, stage: Stage, prompt: str = "Do it") -> Outcome | str:
+        return await asyncio.wait_for(self.backend.run(stage, prompt), 20)
+
+
+def require_sound(result: Outcome | str) -> None:
+    if isinstance(result, str):
+        assert result
+        return
+    canonical_json(result.context_updates)
+    assert result.status is not StageStatus.FAIL or result.failure_reason
+
+
+def test_every_backend_of_the_folder_is_tried_here() -> None:
+    assert set(backend_registry()) <= {name.partition(",")[0] for name in MAKE}
+
+
+@everybody
+@pytest.mark.parametrize("prompt", ["Do it", "", "größe 🐍 \ud800\n\0", "x" * 500_000])
+def test_a_prompt_becomes_an_outcome_or_a_text(name: str, prompt: str) -> None:
+    async def scene() -> None:
+        work = Work(MAKE[name]())
+        require_sound(await work.run(work.stage(), prompt))
+
+    asyncio.run(scene())
+
+
+@everybody
+def test_it_does_one_stage_after_the_other(name: str) -> None:
+    async def scene() -> None:
+        work = Work(MAKE[name]())
+        for at, visit in (("plan", 1), ("plan", 2), ("größe", 1), ("plan", 3)):
+            require_sound(await work.run(work.stage(at, visit)))
+
+    asyncio.run(scene())
+
+
+@everybody
+@pytest.mark.parametrize("nodes", [NODES, ("plan", "plan", "plan")], ids=["several", "same"])
+def test_it_does_stages_at_the_same_time(name: str, nodes: tuple[str, ...]) -> None:
+    async def scene() -> None:
+        work = Work(MAKE[name]())
+        results = await asyncio.gather(*(work.run(work.stage(at)) for at in nodes))
+        for result in results:
+            require_sound(result)
+
+    asyncio.run(scene())
+
+
+@everybody
+def test_words_for_nobody_are_not_taken(name: str) -> None:
+    async def scene() -> list[bool]:
+        work = Work(MAKE[name]())
+        steer = work.backend.steer
+        before = [await steer("plan", "hurry"), await steer("", ""), await steer("größe", "🐍")]
+        await work.run(work.stage("plan"))
+        return [*before, await steer("plan", "hurry"), await steer("no such", "x" * 100_000)]
+
+    assert asyncio.run(scene()) == [False] * 5
+
+
+@everybody
+def test_all_it_writes_is_written_while_it_works(name: str) -> None:
+    async def scene() -> None:
+        work = Work(MAKE[name]())
+        await work.run(work.stage())
+        [play] = work.plays
+        before = dict(play.files.texts), list(play.events.all)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (dict(play.files.texts), list(play.events.all)) == before
+
+    asyncio.run(scene())
+
+
+def test_a_stage_that_is_given_up_is_over_and_takes_no_words() -> None:
+    begun = asyncio.Event()
+
+    async def hangs(request: Request) -> Message:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    async def scene() -> None:
+        work = Work(agent(hangs))
+        working = asyncio.create_task(work.run(work.stage()))
+        await asyncio.wait_for(begun.wait(), 20)
+        assert await work.backend.steer("plan", "hurry")
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert not await work.backend.steer("plan", "hurry")
+
+    asyncio.run(scene())
+
+
+def test_of_one_node_at_work_twice_the_one_that_goes_on_takes_words() -> None:
+    entered = [asyncio.Event(), asyncio.Event()]
+    leave = [asyncio.Event(), asyncio.Event()]
+    count = iter(range(2))
+
+    async def waits(request: Request) -> Message:
+        if any(part.tool_call for message in request.messages for part in message.content):
+            return said("Done.")
+        number = next(count)
+        entered[number].set()
+        await leave[number].wait()
+        return calls(called("report_outcome", {"outcome": "success"}))
+
+    async def scene() -> None:
+        work = Work(agent(waits))
+        first = asyncio.create_task(work.run(work.stage("plan")))
+        await asyncio.wait_for(entered[0].wait(), 20)
+        second = asyncio.create_task(work.run(work.stage("plan")))
+        await asyncio.wait_for(entered[1].wait(), 20)
+        leave[0].set()
+        require_sound(await first)
+        assert await work.backend.steer("plan", "hurry")
+        leave[1].set()
+        require_sound(await second)
+        assert not await work.backend.steer("plan", "hurry")
+
+    asyncio.run(scene())

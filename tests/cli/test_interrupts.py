@@ -1,0 +1,188 @@
+"""Who ends a run, by Ctrl-C, kill or a closed terminal, leaves nothing running and can go on."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import ATTRACTOR
+from tests.counts import count
+from tests.pipeline.projects import git, make_project
+
+# Nobody else sleeps so long: by this the processes of a stage are found.
+SLEEP = f"sleep 6{os.getpid()}.5"
+# The ignored file outlives the stage that is cut off, so that its second try does not sleep.
+COMMAND = f"test -e once.log || {{ touch once.log; trap '' TERM; {SLEEP} & {SLEEP}; }}"
+SLOW = f"""digraph slow {{
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    first [shape=parallelogram, tool_command="echo first >> done.txt"]
+    slow  [shape=parallelogram, tool_command="echo slow >> done.txt; {COMMAND}"]
+    start -> first -> slow -> exit
+}}
+"""
+ASKING = """digraph asking {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    ask   [shape=hexagon, label="Ship it?"]
+    start -> ask
+    ask -> exit [label="Yes"]
+}
+"""
+PATIENCE_S = 30.0
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
+    yield {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "ATTRACTOR_STATE_DIR": str(tmp_path / "state"),
+        "ATTRACTOR_WORKSPACES_DIR": str(tmp_path / "workspaces"),
+    }
+    assert sleepers() == []
+
+
+def sleepers() -> list[str]:
+    """Return the processes that a stage began and that are still there."""
+    found: list[str] = []
+    for one in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = one.read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            continue
+        found += [words] if words == SLEEP else []
+    return found
+
+
+def await_(what: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def begin(project: Path, environ: Mapping[str, str], sandbox: str) -> subprocess.Popen[str]:
+    """Start a run as a terminal does, in a process group of its own."""
+    return subprocess.Popen(
+        [ATTRACTOR, "run", "pipeline.dot", "--backend", "simulate", "--sandbox", sandbox],
+        cwd=project,
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def attractor(project: Path, environ: Mapping[str, str], *words: str) -> str:
+    ended = subprocess.run(
+        [ATTRACTOR, *words],
+        cwd=project,
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def status_of(project: Path, environ: Mapping[str, str]) -> dict[str, object]:
+    return json.loads(attractor(project, environ, "status", "--json"))
+
+
+INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+WAYS = [
+    ("none", [INT]),
+    ("auto", [INT, INT]),
+    ("none", [TERM, TERM, TERM]),
+    ("none", [HUP]),
+    ("none", [INT, INT]),
+    ("auto", [INT]),
+    ("auto", [TERM, HUP, INT]),
+    ("auto", [HUP]),
+]
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize(("sandbox", "signals"), WAYS[: count(ci=4, full=len(WAYS))])
+def test_a_run_that_is_told_to_end_leaves_nothing_and_can_be_resumed(
+    tmp_path: Path, environ: dict[str, str], sandbox: str, signals: list[signal.Signals]
+) -> None:
+    project = make_project(tmp_path / "project", SLOW, **{".gitignore": "*.log\n"})
+    process = begin(project, environ, sandbox)
+    try:
+        await_(lambda: len(sleepers()) == 2 or process.poll() is not None)
+        live = status_of(project, environ)
+        assert (live["live"], live["stopped"], live["stage"]) == (True, False, "slow")
+        for number in signals:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            time.sleep(0.1)
+        out, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+    assert (process.returncode, out) == (130, "")
+    run_id = str(live["run_id"])
+    assert err.splitlines()[-1] == (f"error: interrupted (go on with: attractor resume {run_id})")
+    assert "Traceback" not in err
+    await_(lambda: not sleepers())
+    dead = status_of(project, environ)
+    assert (dead["live"], dead["stopped"], dead["status"]) == (False, True, "executing")
+    assert dead["stage"] == "slow"
+    told = attractor(project, environ, "status")
+    assert re.search(r"^stopped +in stage slow at 20", told, re.M)
+    assert f"attractor resume {run_id}" in told
+    assert "executing, stopped" in attractor(project, environ, "runs")
+    attractor(project, environ, "resume", run_id)
+    branch = f"attractor/run/{run_id}"
+    assert git(project, "show", f"{branch}:done.txt") == "first\nslow\n"
+    ended = status_of(project, environ)
+    assert (ended["outcome"], ended["stopped"]) == ("success", False)
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("number", [INT, HUP], ids=lambda one: one.name)
+def test_a_question_at_a_terminal_can_be_left(
+    tmp_path: Path, environ: dict[str, str], number: signal.Signals
+) -> None:
+    project = make_project(tmp_path / "project", ASKING)
+    ours, theirs = pty.openpty()
+    command = [ATTRACTOR, "run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none"]
+    process = subprocess.Popen(
+        command, cwd=project, env=environ, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while b"Select:" not in shown:
+            assert select.select([ours], [], [], PATIENCE_S)[0]
+            shown += os.read(ours, 4096)
+        if number is HUP:
+            os.close(ours)
+        process.send_signal(number)
+        code = process.wait(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+    # A terminal that closes is seen by whoever asks there, and by the signal: whichever is first.
+    assert code in ((130,) if number is INT else (130, 3))
+    if number is INT:
+        assert b"go on with: attractor resume 0" in os.read(ours, 4096)
+        os.close(ours)
+    status = status_of(project, environ)
+    assert status["stopped"] or status["phase"] == "stage"

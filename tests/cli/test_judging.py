@@ -1,0 +1,136 @@
+"""`gate`, `decide`, `promote` and `suite register`, as a person and as a program use them."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from attractor.factory.deciding import Verdict
+from tests.cli.running import attractor
+from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import git
+from tests.scenarios.suites import SUITE, write_suite
+
+NO_GO = 5
+WORDS = ("It is made", "standard output of step look is not 'quokka'")
+
+
+def call(flow: Flow, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    state = {"ATTRACTOR_STATE_DIR": str(flow.world.state_dir)}
+    return attractor(*words, folder=flow.project, variables=state | variables)
+
+
+@pytest.fixture
+def red(tmp_path: Path) -> Flow:
+    flow = make_flow(tmp_path, wanted="quokka")
+    flow.launch()
+    return flow
+
+
+def test_a_holdouts_words_are_told_to_the_operator_only(red: Flow) -> None:
+    plain, told = call(red, "gate"), call(red, "gate", "--operator")
+    assert (plain.returncode, told.returncode) == (NO_GO, NO_GO)
+    assert plain.stdout.startswith("no-go\n  0 of 1 trials satisfied")
+    assert not any(words in plain.stdout for words in WORDS)
+    assert told.stdout.startswith(plain.stdout.rstrip("\n"))
+    assert all(words in told.stdout for words in WORDS)
+
+
+def test_no_other_command_tells_them(red: Flow) -> None:
+    for words in (["logs"], ["logs", "--json"], ["status", "--json"], ["runs", "--json"]):
+        result = call(red, *words)
+        assert result.returncode == 0
+        assert len(result.stdout) > 100
+        assert not any(one in result.stdout for one in (*WORDS, "quokka", "Ann looks"))
+
+
+def test_json_tells_them_to_the_operator_only(red: Flow) -> None:
+    plain = json.loads(call(red, "gate", "--json").stdout)
+    told = json.loads(call(red, "gate", "--json", "--operator").stdout)
+    [scenario] = told.pop("scenarios")
+    assert told == plain
+    assert (scenario["scenario"], scenario["title"]) == ("made", WORDS[0])
+    assert scenario["reasons"] == [f"stdout: {WORDS[1]}"]
+
+
+def test_decide_tells_them_to_the_operator_only(red: Flow) -> None:
+    token = call(red, "token", "create", "ann").stdout.strip()
+    words = ["decide", "latest", "--rationale", "It is not what was wanted."]
+    refused = call(red, *words, "--approve", "--operator", ATTRACTOR_TOKEN=token)
+    assert refused.returncode == NO_GO
+    assert all(one in refused.stdout for one in WORDS)
+    assert not any(one in refused.stderr for one in WORDS)
+    done = call(red, *words, "--reject", "--json", ATTRACTOR_TOKEN=token)
+    assert done.returncode == 0
+    assert not any(one in done.stdout for one in WORDS)
+
+
+def test_a_run_that_was_not_evaluated_is_told_so_with_the_remedy(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    run_id = flow.launch(evaluate=False).run_id
+    result = call(flow, "gate")
+    assert result.returncode == NO_GO
+    assert result.stdout.splitlines() == [
+        "not evaluated",
+        "  no_verdict: the run was not evaluated",
+        f"  evaluate it:  attractor evaluate {run_id}",
+    ]
+    evaluated = call(flow, "evaluate")
+    assert evaluated.returncode == 0
+    assert evaluated.stdout.startswith("go\n  1 of 1 trials satisfied")
+
+
+def test_a_promotion_is_told_once_and_then_that_it_was_done(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    flow.decide(flow.launch(), Verdict.APPROVED)
+    wrong = call(flow, "promote", "--to", "nope")
+    assert wrong.returncode == 2
+    assert "there is no branch 'nope' (branches: main;" in wrong.stderr
+    first, second = call(flow, "promote"), call(flow, "promote")
+    assert (first.returncode, second.returncode) == (0, 0)
+    commit = git(flow.project, "rev-parse", "main")[:12]
+    assert first.stdout.startswith(f"main is now {commit}")
+    assert second.stdout.startswith(f"already promoted: main got {commit}")
+    assert json.loads(call(flow, "promote", "--json").stdout)["was_done"] is True
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("", "1 trial of held-out scenarios; none of them may fail"),
+        (
+            "[trials]\nn = 59\n[gate]\nmin_lower_bound = 0.9\n",
+            "59 trials of held-out scenarios; none",
+        ),
+    ],
+)
+def test_registering_tells_how_many_trials_may_fail(
+    tmp_path: Path, settings: str, told: str
+) -> None:
+    folder = write_suite(tmp_path / "suite", suite=SUITE + settings)
+    state = {"ATTRACTOR_STATE_DIR": str(tmp_path / "state")}
+    assert told in attractor("suite", "register", str(folder), variables=state).stdout
+
+
+def test_registering_tells_of_one_failure_in_good_grammar(tmp_path: Path) -> None:
+    folder = write_suite(
+        tmp_path / "suite", suite=SUITE + "[trials]\nn = 2\n[gate]\nmin_satisfaction = 0.5\n"
+    )
+    file = folder / "holdout" / "adding.scenario.toml"
+    file.write_text("min_pass_rate = 0.5\n" + file.read_text())
+    state = {"ATTRACTOR_STATE_DIR": str(tmp_path / "state")}
+    result = attractor("suite", "register", str(folder), variables=state)
+    assert "2 trials of held-out scenarios; the gate lets at most 1 trial fail" in result.stdout
+
+
+def test_an_unknown_run_is_told_with_the_nearest_ones(tmp_path: Path) -> None:
+    for number in range(8):
+        run = tmp_path / "runs" / f"01ARZ{number}"
+        run.mkdir(parents=True)
+        (run / "manifest.json").write_text("{}")
+    result = attractor("gate", "01ARZ3X", folder=tmp_path)
+    assert result.returncode == 2
+    assert "unknown run '01ARZ3X' (did you mean 01ARZ3?; 3 more: attractor runs)" in result.stderr
+    far = attractor("gate", "far-away", folder=tmp_path)
+    assert far.stderr.count("01ARZ") == 5

@@ -1,0 +1,103 @@
+"""What every way to emit events does alike: into a run's journal, and into memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from attractor.base.canonical import Json
+from attractor.base.errors import NotCanonical, UsageError
+from attractor.engine.emitter import Emitter
+from attractor.engine.errors import StageOver
+from attractor.engine.events import ENGINE_KINDS, Place
+from attractor.engine.seams import Emit
+from attractor.engine.secrets import Redactor
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace
+from tests.handlers.stages import KeptEvents
+
+SECRET = "open sesame"
+Told = list[tuple[str, dict[str, Json]]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A way to emit, what it recorded, and how its stage ends."""
+
+    emit: Emit
+    read: Callable[[], Told]
+    close: Callable[[], None]
+
+
+def journalled(tmp_path: Path) -> Iterator[Stage]:
+    place = Workplace(tmp_path / "run", line("a"))
+    place.redactor = Redactor([SECRET])
+    with place.open() as run:
+        emitter = Emitter(run, Place("a", 1, 1))
+        yield Stage(
+            emitter,
+            lambda: [(one.type, dict(one.data)) for one in place.events() if one.node == "a"],
+            emitter.close,
+        )
+
+
+def kept(tmp_path: Path) -> Iterator[Stage]:
+    events = KeptEvents(redactor=Redactor([SECRET]))
+    yield Stage(events, lambda: events.all, events.close)
+
+
+@pytest.fixture(params=[journalled, kept], ids=["journal", "memory"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    yield from request.param(tmp_path)
+
+
+def test_events_are_recorded_in_order_and_at_once(stage: Stage) -> None:
+    stage.emit("First", number=1, deep={"é 🐍": [1, 2.5, True, None, {}]})
+    assert stage.read() == [("First", {"number": 1, "deep": {"é 🐍": [1, 2.5, True, None, {}]}})]
+    stage.emit("Größe")
+    stage.emit("First", number=2)
+    assert [kind for kind, _ in stage.read()] == ["First", "Größe", "First"]
+    assert stage.read()[1][1] == {}
+
+
+def test_what_is_changed_afterwards_does_not_change_the_event(stage: Stage) -> None:
+    items: list[Json] = ["before"]
+    stage.emit("Told", items=items)
+    items.append("after")
+    assert stage.read() == [("Told", {"items": ["before"]})]
+
+
+def test_much_is_recorded_whole(stage: Stage) -> None:
+    text = "größe\n" * 200_000
+    stage.emit("Told", text=text)
+    assert stage.read() == [("Told", {"text": text})]
+
+
+def test_secrets_are_kept_and_half_characters_are_told(stage: Stage) -> None:
+    stage.emit("Told", text=f"say {SECRET}", deep=[{SECRET: "\ud800"}])
+    assert stage.read() == [("Told", {"text": "say ***", "deep": [{"***": "\\ud800"}]})]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object(), b"bytes"])
+def test_what_no_journal_can_hold_is_refused(stage: Stage, value: Json) -> None:
+    with pytest.raises(NotCanonical):
+        stage.emit("Told", value=value)
+    stage.emit("Next")
+    assert stage.read() == [("Next", {})]
+
+
+@pytest.mark.parametrize("kind", sorted(ENGINE_KINDS))
+def test_nobody_speaks_for_the_engine(stage: Stage, kind: str) -> None:
+    with pytest.raises(UsageError):
+        stage.emit(kind)
+    assert stage.read() == []
+
+
+def test_a_stage_that_is_over_tells_nothing_more(stage: Stage) -> None:
+    stage.emit("Told")
+    stage.close()
+    stage.close()
+    with pytest.raises(StageOver):
+        stage.emit("Late")
+    assert stage.read() == [("Told", {})]

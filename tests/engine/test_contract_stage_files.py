@@ -1,0 +1,132 @@
+"""What every place for a stage's files does alike: its folder, and the stand-in in memory."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.engine.errors import StageOver
+from attractor.engine.seams import StageFiles
+from attractor.engine.secrets import Redactor
+from attractor.engine.stage_files import FolderFiles
+from tests.handlers.stages import KeptFiles
+
+LARGEST = 1000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Stage files, what they hold, and how their stage ends."""
+
+    files: StageFiles
+    read: Callable[[], dict[str, str]]
+    close: Callable[[], None]
+
+
+Make = Callable[[Sequence[str]], Place]
+
+
+@pytest.fixture(params=["folder", "memory"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """Make a place that keeps the secrets it is told."""
+
+    def in_folder(secrets: Sequence[str]) -> Place:
+        files = FolderFiles(tmp_path, Redactor(secrets), largest=LARGEST)
+        return Place(
+            files,
+            lambda: {one.name: one.read_bytes().decode() for one in tmp_path.iterdir()},
+            files.close,
+        )
+
+    def in_memory(secrets: Sequence[str]) -> Place:
+        files = KeptFiles(redactor=Redactor(secrets), largest=LARGEST)
+        return Place(files, lambda: files.texts, files.close)
+
+    return in_folder if request.param == "folder" else in_memory
+
+
+@pytest.mark.parametrize("text", ["", "one\ntwo", "größe 🐍\n", "\0\x1b[0m\r\n", " \n"])
+def test_a_file_is_written_whole_and_anew(make: Make, text: str) -> None:
+    place = make([])
+    place.files.write("größe 🐍.md", "what was there before, and longer")
+    place.files.write("größe 🐍.md", text)
+    assert place.read() == {"größe 🐍.md": text}
+
+
+def test_lines_are_added_in_order_to_what_is_there(make: Make) -> None:
+    place = make([])
+    place.files.append("log.txt", "one")
+    place.files.append("log.txt", "")
+    place.files.append("log.txt", "zwei 🐍")
+    place.files.write("other.txt", "written")
+    place.files.append("other.txt", " and more")
+    assert place.read() == {"log.txt": "one\n\nzwei 🐍\n", "other.txt": "written and more\n"}
+
+
+def test_secrets_are_kept_and_half_characters_are_told(make: Make) -> None:
+    place = make(["open sesame"])
+    place.files.write("a.txt", "say open sesame")
+    place.files.append("b.txt", "open sesame \ud800")
+    assert place.read() == {"a.txt": "say ***", "b.txt": "*** \\ud800\n"}
+
+
+@pytest.mark.parametrize("sign", ["x", "ü", "🐍"])
+def test_of_a_text_that_is_too_long_the_ends_are_kept(make: Make, sign: str) -> None:
+    place = make([])
+    place.files.write("a.txt", "begin" + sign * LARGEST + "end")
+    text = place.read()["a.txt"]
+    assert text.startswith(f"begin{sign}")
+    assert text.endswith(f"{sign}end")
+    assert "bytes left out" in text
+    assert len(text.encode()) < LARGEST + 100
+
+
+def test_a_text_that_just_fits_is_whole(make: Make) -> None:
+    place = make([])
+    place.files.write("a.txt", "ü" * (LARGEST // 2))
+    assert place.read()["a.txt"] == "ü" * (LARGEST // 2)
+
+
+def test_a_file_that_is_full_takes_no_more_lines_and_says_so_once(make: Make) -> None:
+    place = make([])
+    for _ in range(20):
+        place.files.append("log.txt", "x" * 299)
+    place.files.append("other.txt", "fits")
+    lines = place.read()["log.txt"].splitlines()
+    assert lines == ["x" * 299] * 3 + ["[full: what came after was left out]"]
+    assert place.read()["other.txt"] == "fits\n"
+
+
+def test_a_full_file_that_is_written_anew_takes_lines_again(make: Make) -> None:
+    place = make([])
+    for _ in range(20):
+        place.files.append("log.txt", "x" * 299)
+    place.files.write("log.txt", "new\n")
+    place.files.append("log.txt", "more")
+    assert place.read()["log.txt"] == "new\nmore\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["status.json", "history", "a/b", "/a", "../a", "a/", "", ".hidden", ".", "..", "a\0"]
+)
+def test_only_plain_names_are_taken(make: Make, name: str) -> None:
+    place = make([])
+    for doing in (place.files.write, place.files.append):
+        with pytest.raises(UsageError):
+            doing(name, "x")
+    assert place.read() == {}
+
+
+def test_a_stage_that_is_over_writes_nothing_more(make: Make) -> None:
+    place = make([])
+    place.files.write("a.txt", "in time")
+    place.close()
+    place.close()
+    for doing in (place.files.write, place.files.append):
+        with pytest.raises(StageOver):
+            doing("a.txt", "late")
+        with pytest.raises(StageOver):
+            doing("../a", "late and wrong")
+    assert place.read() == {"a.txt": "in time"}

@@ -1,0 +1,91 @@
+"""Baits tell what became of them, however slow the machine is."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+
+from attractor.environments.baits import Bystander, listening, standing_by
+
+
+def with_bystander(work: Callable[[Bystander], Awaitable[bool]]) -> bool:
+    async def whole() -> bool:
+        async with standing_by() as bystander:
+            return await work(bystander)
+
+    return asyncio.run(whole())
+
+
+async def untouched(bystander: Bystander) -> bool:
+    return await bystander.lived_on()
+
+
+async def stopped(bystander: Bystander) -> bool:
+    os.kill(bystander.pid, signal.SIGSTOP)
+    return await bystander.lived_on(patience=0.2)
+
+
+async def killed_while_stopped(bystander: Bystander) -> bool:
+    os.kill(bystander.pid, signal.SIGSTOP)
+    os.kill(bystander.pid, signal.SIGKILL)
+    return await bystander.lived_on()
+
+
+async def killed_and_not_reaped_yet(bystander: Bystander) -> bool:
+    os.kill(bystander.pid, signal.SIGKILL)
+    assert bystander.process.returncode is None
+    return await bystander.lived_on()
+
+
+async def ended_otherwise(bystander: Bystander) -> bool:
+    os.kill(bystander.pid, signal.SIGTERM)
+    return await bystander.lived_on()
+
+
+def test_a_bystander_that_nobody_touched_lived_on() -> None:
+    assert with_bystander(untouched)
+
+
+def test_a_bystander_that_was_hurt_or_gives_no_sign_did_not_live_on() -> None:
+    assert not with_bystander(killed_and_not_reaped_yet)
+    assert not with_bystander(killed_while_stopped)
+    assert not with_bystander(ended_otherwise)
+    assert not with_bystander(stopped)
+
+
+def test_no_bystander_is_left_behind() -> None:
+    seen: list[int] = []
+
+    async def note(bystander: Bystander) -> bool:
+        seen.append(bystander.pid)
+        os.kill(bystander.pid, signal.SIGSTOP)
+        return True
+
+    assert with_bystander(note)
+    assert not os.path.exists(f"/proc/{seen[0]}")  # noqa: PTH110
+
+
+def test_listeners_answer_until_nobody_can_come_in_any_more() -> None:
+    with listening() as listeners:
+        assert listeners.answer()
+        waiting: list[socket.socket] = []
+        try:
+            fill(listeners.abstract, waiting)
+            assert not listeners.answer()
+        finally:
+            for one in waiting:
+                one.close()
+
+
+def fill(abstract: str, waiting: list[socket.socket]) -> None:
+    """Come in until nobody can: no one is let further."""
+    for _ in range(10_000):
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        waiting.append(made)
+        made.setblocking(False)
+        try:
+            made.connect("\0" + abstract)
+        except BlockingIOError:
+            return
+    raise AssertionError("it takes all who come")

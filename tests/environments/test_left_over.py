@@ -1,0 +1,174 @@
+"""What commands leave running on the operator's own machine ends with their environment."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from attractor.environments.left_over import MARK, can_be_known, end_marked
+from attractor.environments.local import LocalExecutionEnvironment
+from tests.counts import count
+from tests.environments.places import FAR_MS, OPERATOR
+
+pytestmark = pytest.mark.skipif(not can_be_known(), reason="no /proc")
+
+# What stays behind says its number once it runs, and a command ends when it has been said.
+STAY = "echo $$ >pids; exec sleep 1000 >/dev/null 2>&1"
+STUBBORN = 'trap "" TERM; echo $$ >pids; while :; do sleep 0.01; done'
+WAIT = "while ! [ -s pids ]; do sleep 0.01; done"
+
+
+@pytest.fixture
+def environment(workspace: Path) -> LocalExecutionEnvironment:
+    return LocalExecutionEnvironment(workspace, environ=OPERATOR)
+
+
+@pytest.fixture
+def pids(workspace: Path) -> Iterator[Path]:
+    """The file that those who stay write their numbers into."""
+    (workspace / "stay").write_text(STAY)
+    (workspace / "stubborn").write_text(STUBBORN)
+    yield workspace / "pids"
+    for pid in numbers(workspace / "pids"):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def numbers(file: Path) -> list[int]:
+    return [int(word) for word in file.read_text().split()] if file.exists() else []
+
+
+def lives(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def leave(environment: LocalExecutionEnvironment, pids: Path, command: str) -> list[bool]:
+    """Run a command in an environment; tell who of its children lived before and after the end."""
+
+    async def work() -> list[bool]:
+        await environment.initialize()
+        await environment.exec_command(command, timeout_ms=FAR_MS)
+        before = [lives(pid) for pid in numbers(pids)]
+        await environment.cleanup()
+        return [any(before), any(lives(pid) for pid in numbers(pids))]
+
+    return asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "setsid sh stay &",
+        "nohup setsid sh stay >/dev/null 2>&1 &",
+        "setsid sh -c '(sh stay &) &' &",
+        # Without variables of its own, it is known by its parent and by its session.
+        "setsid sh -c 'env -i setsid sh stay & sleep 1000' >/dev/null 2>&1 &",
+        "setsid sh -c '(env -i sh stay &) & sleep 1000' >/dev/null 2>&1 &",
+    ],
+)
+def test_who_left_the_group_ends_with_the_environment(
+    command: str, environment: LocalExecutionEnvironment, pids: Path
+) -> None:
+    assert leave(environment, pids, f"{command} {WAIT}") == [True, False]
+
+
+def test_who_is_asked_to_end_may_do_so_in_order(
+    environment: LocalExecutionEnvironment, pids: Path, workspace: Path
+) -> None:
+    work = 'trap "echo asked >asked; exit" TERM; echo $$ >pids; while :; do sleep 0.01; done'
+    (workspace / "orderly").write_text(work)
+    command = f"setsid sh orderly >/dev/null 2>&1 & {WAIT}"
+    assert leave(environment, pids, command) == [True, False]
+    assert (workspace / "asked").read_text() == "asked\n"
+
+
+def test_who_does_not_end_when_asked_is_killed(
+    environment: LocalExecutionEnvironment, pids: Path
+) -> None:
+    command = f"setsid sh stubborn >/dev/null 2>&1 & {WAIT}"
+    assert leave(environment, pids, command) == [True, False]
+
+
+def test_what_a_service_left_ends_too(environment: LocalExecutionEnvironment, pids: Path) -> None:
+    async def work() -> None:
+        await environment.initialize()
+        service = await environment.start_service(f"setsid sh stay & {WAIT}")
+        async for _ in service.output():
+            pass
+        assert [lives(pid) for pid in numbers(pids)] == [True]
+        await environment.cleanup()
+        assert [lives(pid) for pid in numbers(pids)] == [False]
+
+    asyncio.run(work())
+
+
+def test_those_of_another_environment_and_the_operators_own_are_left_alone(
+    environment: LocalExecutionEnvironment, pids: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = LocalExecutionEnvironment(tmp_path / "other", environ={**OPERATOR, MARK: "of others"})
+
+    async def work() -> None:
+        own = await asyncio.create_subprocess_exec("sleep", "1000", env={MARK: "of others"})
+        await other.initialize()
+        await environment.initialize()
+        await environment.exec_command(f"setsid sh stay & {WAIT}", timeout_ms=FAR_MS)
+        await other.cleanup()
+        assert [lives(pid) for pid in numbers(pids)] == [True]
+        await environment.cleanup()
+        assert [lives(pid) for pid in numbers(pids)] == [False]
+        assert lives(own.pid)
+        own.kill()
+        await own.wait()
+
+    asyncio.run(work())
+
+
+def test_who_forks_for_ever_is_ended_all_the_same(
+    environment: LocalExecutionEnvironment, pids: Path, workspace: Path
+) -> None:
+    hop = "echo $$ >>pids; [ -e stop ] || setsid sh hop &\n"
+    (workspace / "hop").write_text(hop)
+    try:
+        for _ in range(count(ci=1, full=20)):
+            command = "setsid sh hop; while [ $(wc -l <pids) -lt 5 ]; do sleep 0.01; done"
+            asyncio.run(_once(environment, command))
+            assert not any(lives(pid) for pid in numbers(pids))
+    finally:
+        (workspace / "stop").touch()
+
+
+async def _once(environment: LocalExecutionEnvironment, command: str) -> None:
+    await environment.initialize()
+    await environment.exec_command(command, timeout_ms=FAR_MS)
+    await environment.cleanup()
+
+
+def test_a_cancelled_end_leaves_nobody_behind(
+    environment: LocalExecutionEnvironment, pids: Path
+) -> None:
+    command = f"setsid sh stubborn >/dev/null 2>&1 & {WAIT}"
+
+    async def scene() -> None:
+        await environment.initialize()
+        await environment.exec_command(command, timeout_ms=FAR_MS)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await environment.cleanup()
+        async with asyncio.timeout(10):
+            while any(lives(pid) for pid in numbers(pids)):
+                await asyncio.sleep(0.01)
+
+    asyncio.run(scene())
+
+
+def test_a_mark_that_nobody_carries_ends_nobody() -> None:
+    asyncio.run(end_marked("of nobody"))

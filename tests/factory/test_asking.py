@@ -1,0 +1,31 @@
+"""Whoever only asks the gate disturbs nobody, and changes nothing."""
+
+from pathlib import Path
+
+from attractor.factory.launch import ask_gate, hold
+from tests.factory.flows import make_flow
+
+
+def test_the_gate_answers_while_somebody_holds_the_run(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    with hold(result.directory, flow.world):
+        assert flow.rules(result) == []
+
+
+def test_a_live_run_was_not_evaluated_whatever_other_runs_found(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    flow.launch()
+    live = flow.launch(evaluate=False)
+    with hold(live.directory, flow.world) as run:
+        assert flow.rules(live) == ["no_verdict"]
+        facts, _ = ask_gate(live.directory, flow.world)
+        assert (facts.run_id, facts.tree) == (live.run_id, run.progress.tree)
+
+
+def test_asking_writes_nothing(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    flow.report(result)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before

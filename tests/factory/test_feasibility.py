@@ -1,0 +1,50 @@
+"""What registering says of failures is what the gate lets pass."""
+
+from fractions import Fraction
+from itertools import product
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attractor.factory.gate import Judged, gate
+from attractor.scenarios.feasibility import failures_allowed
+from attractor.scenarios.suite import Suite, TrialSettings
+from tests.factory.test_gate import judge, results, scenario, suite
+
+RATES = st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(2, 3), Fraction(1, 4)])
+
+
+@st.composite
+def suites(draw: st.DrawFn) -> Suite:
+    names = "abc"[: draw(st.integers(1, 3))]
+    scenarios = [
+        scenario(name, min_pass_rate=draw(RATES), weight=draw(st.integers(1, 3))) for name in names
+    ]
+    held = suite(
+        *scenarios,
+        min_satisfaction=draw(RATES),
+        min_lower_bound=draw(st.sampled_from([0.0, 0.3, 0.6])),
+    )
+    trials = TrialSettings(n=draw(st.integers(1, 3)))
+    return held.model_copy(update={"settings": held.settings.model_copy(update={"trials": trials})})
+
+
+def outcomes(held: Suite) -> list[tuple[Judged, int]]:
+    """Return every way the trials can end, as numbers of failures a scenario."""
+    n = held.settings.trials.n
+    names = [one.id for one in held.scenarios]
+    ways: list[tuple[Judged, int]] = []
+    for failures in product(range(n + 1), repeat=len(names)):
+        ended = {
+            name: [False] * failed + [True] * (n - failed)
+            for name, failed in zip(names, failures, strict=True)
+        }
+        ways.append((judge(held, results(**ended)), sum(failures)))
+    return ways
+
+
+@given(suites())
+@settings(max_examples=60)
+def test_the_number_told_is_the_most_that_may_fail(held: Suite) -> None:
+    passing = [failed for judged, failed in outcomes(held) if gate(judged).go]
+    assert failures_allowed(held) == max(passing, default=-1)

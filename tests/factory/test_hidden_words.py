@@ -1,0 +1,140 @@
+"""A run's folder and what is told of a run hold no word of a holdout."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from attractor.base.canonical import canonical_json
+from attractor.base.errors import Broken
+from attractor.engine.results import RunResult
+from attractor.factory.deciding import Verdict
+from attractor.factory.gate import gate
+from attractor.factory.launch import ask_gate
+from attractor.factory.ledger import LEDGER_FILE
+from attractor.factory.shortcomings import shortcomings
+from tests.factory.flows import Flow, make_flow
+
+HOLDOUT = """
+id = "{id}"
+title = "The {id} of the title"
+story = "The {id} of the story."
+
+[[steps]]
+name = "step-{id}"
+run = "cat made.txt"
+
+[[checks]]
+kind = "stdout"
+step = "step-{id}"
+equals = "{wanted}"
+
+[[checks]]
+kind = "file"
+path = "gift-{id}.txt"
+"""
+IDS = ("quokka", "wombat", "numbat")
+SUITE = """
+name = "todo"
+pipeline = "linear"
+[trials]
+n = 2
+"""
+
+
+def make_red_flow(tmp_path: Path) -> Flow:
+    texts = {one: HOLDOUT.format(id=one, wanted=f"marsupial-{one}") for one in IDS}
+    return make_flow(tmp_path, suite=SUITE, **texts)
+
+
+def words_of(result: RunResult) -> list[str]:
+    """Return every file below a run's folder in which a word of a holdout stands."""
+    secrets = [*IDS, "marsupial", "standard output of step", "gift-"]
+    files = [file for file in result.directory.rglob("*") if file.is_file()]
+    assert len(files) > 10
+    return [
+        f"{file.name}: {secret}"
+        for file in files
+        for secret in secrets
+        if secret in file.read_text("utf-8", "replace") or secret in str(file)
+    ]
+
+
+def test_no_file_of_a_run_holds_a_word_of_a_holdout(tmp_path: Path) -> None:
+    flow = make_red_flow(tmp_path)
+    result = flow.launch()
+    assert words_of(result) == []
+    flow.decide(result, Verdict.REJECTED)
+    assert words_of(result) == []
+    [line] = (result.directory / "decisions.jsonl").read_text().splitlines()
+    assert json.loads(line)["data"]["gate"]["played"] == 6
+    assert not any(one in str(flow.report(result).to_record()) for one in (*IDS, "marsupial"))
+
+
+def test_the_ledger_holds_no_word_of_a_holdout_either(tmp_path: Path) -> None:
+    flow = make_red_flow(tmp_path)
+    flow.launch()
+    ledger = (flow.world.state_dir / LEDGER_FILE).read_text()
+    assert '"satisfied":false' in ledger
+    assert not any(one in ledger for one in (*IDS, "marsupial"))
+
+
+def test_the_operator_is_told_every_word(tmp_path: Path) -> None:
+    flow = make_red_flow(tmp_path)
+    result = flow.launch()
+    _, judged = ask_gate(result.directory, flow.world)
+    told = shortcomings(judged)
+    assert sorted(one.scenario for one in told) == sorted(IDS)
+    [quokka] = [one for one in told if one.scenario == "quokka"]
+    assert (quokka.title, quokka.played, quokka.satisfied) == ("The quokka of the title", 2, 0)
+    assert quokka.reasons == (
+        "stdout: standard output of step step-quokka is not 'marsupial-quokka'",
+        "file: gift-quokka.txt is missing",
+    )
+
+
+def test_the_words_lie_in_the_state_folder_for_the_owner_only(tmp_path: Path) -> None:
+    flow = make_red_flow(tmp_path)
+    result = flow.launch()
+    folder = flow.world.state_dir / "results" / result.run_id / "1"
+    files = list(folder.iterdir())
+    assert len(files) == 6
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    for one in (folder, *list(folder.parents)[:2]):
+        assert stat.S_IMODE(one.stat().st_mode) == 0o700, one
+    assert "marsupial" in files[0].read_text()
+
+
+def swap(files: list[Path]) -> None:
+    first, second = files[0].read_bytes(), files[1].read_bytes()
+    files[0].write_bytes(second)
+    files[1].write_bytes(first)
+
+
+def forge(files: list[Path]) -> None:
+    told = json.loads(files[0].read_text())
+    told["trial"]["satisfied"] = True
+    files[0].write_text(canonical_json(told))
+
+
+def tear(files: list[Path]) -> None:
+    files[0].write_bytes(files[0].read_bytes()[:40])
+
+
+def drop(files: list[Path]) -> None:
+    files[0].unlink()
+
+
+@pytest.mark.parametrize("tamper", [swap, forge, tear, drop])
+def test_a_result_that_was_tampered_with_is_found(tmp_path: Path, tamper: object) -> None:
+    assert callable(tamper)
+    flow = make_red_flow(tmp_path)
+    result = flow.launch()
+    files = sorted((flow.world.state_dir / "results" / result.run_id / "1").iterdir())
+    tamper(files)
+    for _ in range(2):
+        with pytest.raises(Broken):
+            flow.decide(result, Verdict.APPROVED)
+    with pytest.raises(Broken):
+        gate(ask_gate(result.directory, flow.world)[1])

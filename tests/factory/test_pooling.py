@@ -1,0 +1,159 @@
+"""Whoever starts another run on the same tree keeps what the first one found out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import Broken, NoGo
+from attractor.engine.results import RunResult
+from attractor.environments.environment import Promises
+from attractor.factory.deciding import Verdict
+from attractor.factory.errors import NotDecidable
+from attractor.factory.evaluated import BEGUN, EVALUATED, Begun
+from attractor.factory.gate import Evaluated, gate
+from attractor.factory.launch import hold
+from attractor.factory.results import Sitting
+from attractor.factory.trial_log import TrialLog
+from attractor.scenarios.trial import TrialKey, TrialResult
+from tests.factory.flows import Flow, make_flow
+from tests.factory.test_gate import PROVED, SEAL, TREE, judge, results, rules, scenario, suite
+from tests.pipeline.projects import git
+
+LUCKY = """
+id = "lucky"
+title = "It depends on luck"
+story = "Ann is lucky."
+
+[[steps]]
+name = "look"
+run = "test -e {luck}"
+
+[[checks]]
+kind = "exit"
+step = "look"
+"""
+
+FIRST = TrialKey("lucky", 1)
+
+
+def make_gamble(tmp_path: Path) -> tuple[Flow, Path]:
+    luck = tmp_path / "luck"
+    return make_flow(tmp_path, lucky=LUCKY.format(luck=luck)), luck
+
+
+def test_another_run_on_the_same_tree_does_not_get_rid_of_a_red_trial(tmp_path: Path) -> None:
+    flow, luck = make_gamble(tmp_path)
+    red = flow.launch()
+    luck.touch()
+    green = flow.launch()
+    assert green.tree == red.tree
+    report = flow.report(green)
+    assert (report.played, report.satisfied, report.flaky) == (2, 1, 1)
+    with pytest.raises(NoGo, match="unresolved_failure"):
+        flow.decide(green, Verdict.APPROVED)
+
+
+def test_a_tree_is_evaluated_twice_at_most_over_all_runs(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    for played in (1, 2, 2):
+        result = flow.launch()
+        report = flow.report(result)
+        assert (report.go, report.played, report.satisfied) == (True, played, played)
+    events = (result.directory / "events.jsonl").read_text()
+    assert "TrialStarted" not in events
+    assert flow.decide(result, Verdict.APPROVED)
+    again = flow.launch()
+    with (
+        hold(again.directory, flow.world) as run,
+        pytest.raises(NotDecidable, match="the tree of .* was evaluated 2 times already"),
+    ):
+        flow.evaluator.request_again(run, "ann")
+
+
+def test_another_tree_or_another_version_of_the_suite_begins_anew(tmp_path: Path) -> None:
+    flow, luck = make_gamble(tmp_path)
+    flow.launch()
+    luck.touch()
+    pipeline = flow.project / "pipeline.dot"
+    pipeline.write_text(pipeline.read_text().replace("echo made", "echo other"))
+    git(flow.project, "commit", "--quiet", "--all", "--message", "Otherwise")
+    assert flow.rules(flow.launch()) == []
+
+
+def die_after_a_red_trial(flow: Flow) -> RunResult:
+    """Leave a run as a process leaves it that dies when its first trial has ended."""
+    result = flow.launch(evaluate=False)
+    with hold(result.directory, flow.world) as run:
+        sitting = Sitting(result.run_id, 1, run.progress.tree)
+        seal = run.manifest.suite.rpartition("#")[2]
+        begun = Begun(sitting, seal, PROVED).to_record()
+        flow.evaluator.ledger.append(BEGUN, result.run_id, begun, now=run.clock.now())
+        log = TrialLog(run, sitting, flow.evaluator.results)
+        log.started(FIRST)
+        log.completed(TrialResult(FIRST, False, (), 1))
+    return result
+
+
+def test_an_evaluation_that_was_given_up_still_counts_with_its_red_trials(tmp_path: Path) -> None:
+    flow, luck = make_gamble(tmp_path)
+    given_up = die_after_a_red_trial(flow)
+    luck.touch()
+    report = flow.report(flow.launch())
+    assert (report.played, report.satisfied, report.go) == (2, 1, False)
+    assert flow.rules(given_up) == ["no_verdict"]
+
+
+def test_an_evaluation_that_goes_on_keeps_what_it_found(tmp_path: Path) -> None:
+    flow, luck = make_gamble(tmp_path)
+    result = die_after_a_red_trial(flow)
+    luck.touch()
+    flow.resume(result)
+    report = flow.report(result)
+    assert (report.played, report.satisfied) == (1, 0)
+    kinds = [one.kind for one in flow.evaluator.ledger.entries(result.run_id)]
+    assert kinds == ["created", BEGUN, EVALUATED]
+
+
+def test_a_result_whose_line_was_lost_is_not_played_again(tmp_path: Path) -> None:
+    flow, luck = make_gamble(tmp_path)
+    result = flow.launch(evaluate=False)
+    with hold(result.directory, flow.world) as run:
+        sitting = Sitting(result.run_id, 1, run.progress.tree)
+        flow.evaluator.results.keep(sitting, TrialResult(FIRST, False, (), 1))
+    luck.touch()
+    flow.resume(result)
+    assert flow.report(result).satisfied == 0
+    events = (result.directory / "events.jsonl").read_text()
+    assert (events.count("TrialStarted"), events.count("TrialCompleted")) == (0, 1)
+
+
+def test_a_result_that_the_journal_knows_and_nobody_has_is_found(tmp_path: Path) -> None:
+    flow, _ = make_gamble(tmp_path)
+    result = die_after_a_red_trial(flow)
+    [file] = (flow.world.state_dir / "results" / result.run_id).rglob("*.json")
+    file.unlink()
+    with pytest.raises(Broken, match="its result is gone"):
+        flow.resume(result)
+
+
+def other(*satisfied: bool, promises: Promises = PROVED, tree: str = TREE) -> Evaluated:
+    return Evaluated(tree, SEAL, promises, results(a=list(satisfied)))
+
+
+def test_other_runs_trials_count_when_they_were_of_the_same_tree_and_suite() -> None:
+    judged = judge(suite(scenario("a")), results(a=[True]))
+    assert gate(replace(judged, of_others=(other(True),))).played == 2
+    assert rules(gate(replace(judged, of_others=(other(False),)))) != []
+    assert rules(gate(replace(judged, of_others=(other(False, tree="o" * 40),)))) == []
+    elsewhere = replace(other(False), suite_seal="o" * 64)
+    assert rules(gate(replace(judged, of_others=(elsewhere,)))) == []
+
+
+def test_of_another_runs_unguarded_trials_only_the_red_ones_count() -> None:
+    judged = judge(suite(scenario("a")), results(a=[True]))
+    unguarded = other(True, False, promises=Promises())
+    report = gate(replace(judged, of_others=(unguarded,)))
+    assert (report.played, report.satisfied) == (2, 1)
+    # Nor do they say anything about how this run's agents were guarded.
+    assert "isolation_unverified" not in rules(report)

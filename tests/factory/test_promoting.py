@@ -1,0 +1,86 @@
+"""A branch is moved once, and is told so when somebody asks again."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode
+from attractor.engine.results import RunResult
+from attractor.factory.deciding import Verdict
+from attractor.factory.errors import UnknownBranch
+from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
+from attractor.factory.promoting import PROMOTED
+from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import git
+
+
+def approved(flow: Flow) -> RunResult:
+    result = flow.launch()
+    flow.decide(result, Verdict.APPROVED)
+    return result
+
+
+def promoted_lines(flow: Flow) -> list[object]:
+    entries = flow.evaluator.ledger.entries()
+    return [entry.data["branch"] for entry in entries if entry.kind == PROMOTED]
+
+
+def test_a_second_promotion_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    first = flow.promote(result)
+    assert not first.was_done
+    git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "On top")
+    before = git(flow.project, "show-ref")
+    again = flow.promote(result)
+    assert (again.was_done, again.commit) == (True, first.commit)
+    assert git(flow.project, "show-ref") == before
+    assert promoted_lines(flow) == ["main"]
+
+
+@pytest.mark.parametrize("on_top", [False, True])
+def test_a_promotion_that_died_after_the_move_gets_its_line(tmp_path: Path, on_top: bool) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    before = {
+        file: file.read_bytes()
+        for name in (LEDGER_FILE, HEAD_FILE)
+        for file in [flow.world.state_dir / name]
+    }
+    first = flow.promote(result)
+    for file, content in before.items():
+        file.write_bytes(content)
+    git(flow.project, "tag", "--delete", first.tag)
+    if on_top:
+        git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "On top")
+    stands_at = git(flow.project, "rev-parse", "main")
+    again = flow.promote(result)
+    assert (again.was_done, again.commit) == (True, first.commit)
+    assert promoted_lines(flow) == ["main"]
+    assert git(flow.project, "rev-parse", "main") == stands_at
+    assert git(flow.project, "rev-parse", first.tag).strip() == first.commit
+
+
+def test_a_second_branch_is_another_promotion(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    git(flow.project, "branch", "release")
+    result = approved(flow)
+    first, second = flow.promote(result), flow.promote(result, branch="release")
+    assert (second.was_done, second.commit) == (False, first.commit)
+    assert promoted_lines(flow) == ["main", "release"]
+
+
+def test_a_branch_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    git(flow.project, "branch", "release")
+    result = approved(flow)
+    base = git(flow.project, "rev-parse", "main")[:12]
+    with pytest.raises(UnknownBranch, match="there is no branch 'nope'") as caught:
+        flow.promote(result, branch="nope")
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert caught.value.hint == (
+        f"branches: main, release; to make it where the run began: git branch nope {base}"
+    )
+    with pytest.raises(UnknownBranch) as near:
+        flow.promote(result, branch="mian")
+    assert near.value.hint.startswith("did you mean main?")

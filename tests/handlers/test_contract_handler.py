@@ -1,0 +1,176 @@
+"""What every handler does alike, and those that stand in for them in the engine's tests."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+from attractor.base.canonical import canonical_json
+from attractor.base.kinds import find_shortcoming
+from attractor.base.processes import ExecResult
+from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.seams import Answer, Handler, Parts, Question, Stage
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.handlers.registry import handler_registry
+from attractor.language.graph import Edge, Graph, Node
+from tests.engine.runs import FAIL, Nothing, Scripted
+from tests.handlers.stages import Person, Play, Saying, Shell, edge, graph, node
+
+T = TypeVar("T")
+REGISTERED = list(handler_registry())
+
+
+def registered(name: str) -> Handler:
+    return handler_registry()[name](Parts(Saying("größe 🐍"), Person(["A"] * 40)))
+
+
+MAKE: dict[str, Callable[[], Handler]] = {
+    **{name: (lambda name=name: registered(name)) for name in REGISTERED},
+    "stand-in, nothing": Nothing,
+    "stand-in, success": Scripted,
+    "stand-in, fail": lambda: Scripted({"it": FAIL}),
+}
+everybody = pytest.mark.parametrize("name", list(MAKE))
+
+WAYS = (edge("it", "on", label="A"), edge("it", "back", label="[B] Größe 🐍"))
+FULL = node("it", prompt="Do $goal 🐍", tool_command="make größe", label="Größe", goal_gate=True)
+PIPELINES = {
+    "full": graph(FULL, *WAYS, goal="größe"),
+    "bare": Graph("", {"it": Node("it")}),
+    "no ways": graph(FULL),
+    "alike": graph(FULL, *(edge("it", "on", label="A") for _ in range(3)), edge("it", "it")),
+    "big": graph(
+        node("it", prompt="x" * 500_000, tool_command="x" * 500_000, label="x" * 500_000),
+        *(edge("it", f"n{number}", label="y" * 1000) for number in range(200)),
+    ),
+}
+pipelines = pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=list(PIPELINES))
+
+
+def stage_of(
+    pipeline: Graph, *, visit: int = 1, place: ExecutionEnvironment | None = None
+) -> Stage:
+    said = Shell(ExecResult("größe\n" * 10_000, "err\ufffd", 0, False, 1))
+    return Play(pipeline, "it", environment=place or said, visit=visit).stage
+
+
+def run(scene: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(asyncio.wait_for(scene, 20))
+
+
+def require_sound(outcome: Outcome) -> None:
+    """What it says can be recorded, and who reads a failure learns why."""
+    assert isinstance(outcome, Outcome)
+    canonical_json(outcome.context_updates)
+    assert all(isinstance(one, str) for one in outcome.suggested_next_ids)
+    assert outcome.status in (StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS) or (
+        outcome.failure_reason
+    )
+
+
+@everybody
+def test_it_is_a_handler(name: str) -> None:
+    assert find_shortcoming(MAKE[name](), Handler) == ""
+    assert inspect.iscoroutinefunction(MAKE[name]().execute)
+
+
+@everybody
+@pipelines
+def test_a_stage_ends_with_an_outcome_and_the_graph_stays_as_it_was(
+    name: str, pipeline: Graph
+) -> None:
+    before = repr(pipeline)
+    require_sound(run(MAKE[name]().execute(stage_of(pipeline))))
+    assert repr(pipeline) == before
+
+
+@everybody
+@pipelines
+def test_the_same_stage_ends_the_same_again(name: str, pipeline: Graph) -> None:
+    async def scene() -> list[Outcome]:
+        handler = MAKE[name]()
+        return [await handler.execute(stage_of(pipeline)) for _ in range(3)]
+
+    first, *others = run(scene())
+    assert others == [first, first]
+
+
+@everybody
+def test_stages_at_the_same_time_do_not_mix(name: str) -> None:
+    async def scene() -> tuple[list[Outcome], Outcome]:
+        handler = MAKE[name]()
+        stages = [stage_of(PIPELINES["full"], visit=visit) for visit in range(1, 9)]
+        at_once = await asyncio.gather(*map(handler.execute, stages))
+        return list(at_once), await handler.execute(stage_of(PIPELINES["full"]))
+
+    at_once, alone = run(scene())
+    assert at_once == [alone] * 8
+
+
+@everybody
+def test_where_it_points_there_is_a_way(name: str) -> None:
+    for pipeline in PIPELINES.values():
+        outcome = run(MAKE[name]().execute(stage_of(pipeline)))
+        ways: tuple[Edge, ...] = tuple(pipeline.outgoing("it"))
+        assert set(outcome.suggested_next_ids) <= {one.target for one in ways}
+        assert outcome.preferred_label in ("", *(one.label for one in ways))
+
+
+class Stuck:
+    """A backend, a person and a machine that never come to an end; tells when one was reached."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.left = asyncio.Event()
+
+    async def wait(self) -> None:
+        self.reached.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.left.set()
+
+
+class StuckBackend(Stuck):
+    async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+        await self.wait()
+        return ""
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        return False
+
+
+class StuckPerson(Stuck):
+    async def ask(self, question: Question) -> Answer:
+        await self.wait()
+        raise AssertionError("nobody answers")
+
+    async def inform(self, message: str, stage: str) -> None: ...
+
+
+class StuckShell(Shell, Stuck):
+    def __init__(self) -> None:
+        Shell.__init__(self)
+        Stuck.__init__(self)
+
+    async def exec_command(self, command: str, **how: object) -> ExecResult:
+        await self.wait()
+        return self.result
+
+
+@pytest.mark.parametrize("name", ["codergen", "tool", "wait.human"])
+def test_a_stage_that_is_given_up_gives_up_what_it_waits_for(name: str) -> None:
+    async def scene() -> None:
+        backend, person, shell = StuckBackend(), StuckPerson(), StuckShell()
+        stuck: Stuck = {"codergen": backend, "tool": shell, "wait.human": person}[name]
+        handler = handler_registry()[name](Parts(backend, person))
+        working = asyncio.create_task(handler.execute(stage_of(PIPELINES["full"], place=shell)))
+        await asyncio.wait_for(stuck.reached.wait(), 20)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert stuck.left.is_set()
+
+    run(scene())

@@ -1,0 +1,168 @@
+"""What every interviewer does alike, and the people that stand in for one in other tests."""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+
+from attractor.base.kinds import find_shortcoming
+from attractor.engine.answers import AnsweredFirst
+from attractor.engine.seams import (
+    Answer,
+    AnswerKind,
+    Interviewer,
+    Option,
+    Parked,
+    Question,
+    QuestionKind,
+)
+from attractor.interviewers.registry import interviewer_registry
+from tests.handlers.stages import Person
+from tests.interviewers.questions import Terminal, given, question
+
+REGISTERED = list(interviewer_registry())
+MANY = 8
+
+
+def built(name: str, terminal: Terminal | None = None) -> Interviewer:
+    """Build one that has an answer to many questions, and a terminal where it types `y`."""
+    terminal = terminal or Terminal(StringIO("y\n" * MANY))
+    parts = terminal.parts(answers=[given("Y")] * MANY, callback=lambda asked: given("Y"))
+    return interviewer_registry()[name](parts)
+
+
+async def later(asked: Question) -> Answer:
+    await asyncio.sleep(0)
+    return given("Y")
+
+
+def left(asked: Question) -> Answer | None:
+    """Know an answer to one question, and to no other."""
+    return given("Y", "Ada") if asked.id == "gate@1.1" else None
+
+
+MAKE: dict[str, Callable[[], Interviewer]] = {
+    **{name: (lambda name=name: built(name)) for name in REGISTERED},
+    "callback, async": lambda: interviewer_registry()["callback"](Terminal().parts(callback=later)),
+    "answered first": lambda: AnsweredFirst(built("park"), left),
+    "nothing left": lambda: AnsweredFirst(built("console"), lambda _: None),
+    "stand-in": lambda: Person(["Y"] * MANY),
+}
+QUESTIONS = [
+    *(question(kind, Option("Y", "Yes"), Option("N", "No")) for kind in QuestionKind),
+    *(question(kind) for kind in QuestionKind),
+    question(QuestionKind.MULTIPLE_CHOICE, Option("ß", "🐍\x1b[31m"), Option("", "")),
+    question(QuestionKind.MULTIPLE_CHOICE, *(Option(str(i), "x" * 1000) for i in range(1000))),
+    Question("größe@1.1", "", QuestionKind.FREEFORM, (), "", deadline="2026-01-01T00:00:00+00:00"),
+    Question("gate@2.1", "🐍\n" * 10_000, QuestionKind.YES_NO, (), "größe"),
+]
+Met = Answer | Question
+everybody = pytest.mark.parametrize("name", list(MAKE))
+
+
+async def meet(interviewer: Interviewer, asked: Question) -> Met:
+    """Return the answer, or the question that was parked."""
+    try:
+        return await asyncio.wait_for(interviewer.ask(asked), 20)
+    except Parked as parked:
+        return parked.question
+
+
+def ask(interviewer: Interviewer, *questions: Question) -> list[Met]:
+    async def one_by_one() -> list[Met]:
+        return [await meet(interviewer, asked) for asked in questions]
+
+    return asyncio.run(one_by_one())
+
+
+def is_met(asked: Question, met: Met) -> bool:
+    if isinstance(met, Question):
+        return met is asked
+    return met.kind is not AnswerKind.GIVEN or bool(met.value)
+
+
+@everybody
+def test_it_is_an_interviewer(name: str) -> None:
+    assert find_shortcoming(MAKE[name](), Interviewer) == ""
+    assert inspect.iscoroutinefunction(MAKE[name]().ask)
+    assert inspect.iscoroutinefunction(MAKE[name]().inform)
+
+
+@everybody
+@pytest.mark.parametrize("asked", QUESTIONS, ids=lambda asked: f"{asked.kind} {len(asked.options)}")
+def test_every_question_is_answered_or_parked_and_stays_as_it_was(
+    name: str, asked: Question
+) -> None:
+    before = repr(asked)
+    [met] = ask(MAKE[name](), asked)
+    assert is_met(asked, met)
+    assert repr(asked) == before
+
+
+@everybody
+def test_it_can_be_asked_again_and_again(name: str) -> None:
+    asked = [question(QuestionKind.YES_NO, Option("Y", "Yes")) for _ in range(3)]
+    met = ask(MAKE[name](), *asked)
+    assert all(is_met(*both) for both in zip(asked, met, strict=True))
+
+
+@everybody
+def test_questions_at_the_same_time_are_each_met(name: str) -> None:
+    async def at_once() -> list[Met]:
+        interviewer = MAKE[name]()
+        return list(await asyncio.gather(*(meet(interviewer, one) for one in asked)))
+
+    asked = [
+        Question(f"gate@{n}.1", "Go?", QuestionKind.YES_NO, (Option("Y", "Yes"),), "gate")
+        for n in range(1, 5)
+    ]
+    assert all(is_met(*both) for both in zip(asked, asyncio.run(at_once()), strict=True))
+
+
+@everybody
+@pytest.mark.parametrize("message", ["", "größe 🐍\n\x1b[0m", "x" * 100_000])
+def test_a_message_is_taken_and_wants_no_answer(name: str, message: str) -> None:
+    interviewer = MAKE[name]()
+    assert asyncio.run(asyncio.wait_for(interviewer.inform(message, "gate"), 20)) is None
+    asked = question(QuestionKind.YES_NO, Option("Y", "Yes"))
+    [met] = ask(interviewer, asked)
+    assert is_met(asked, met)
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_what_is_built_from_the_same_parts_shares_no_answers(name: str) -> None:
+    parts = Terminal(StringIO("y\ny\n")).parts(answers=[given("Y")], callback=lambda _: given("Y"))
+    kind = interviewer_registry()[name]
+    asked = question(QuestionKind.YES_NO, Option("Y", "Yes"))
+    [first], [second] = ask(kind(parts), asked), ask(kind(parts), asked)
+    assert first == second
+
+
+async def forever(asked: Question) -> Answer:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
+@pytest.mark.parametrize(
+    "interviewer",
+    [
+        interviewer_registry()["callback"](Terminal().parts(callback=forever)),
+        AnsweredFirst(interviewer_registry()["callback"](Terminal().parts(callback=forever)), left),
+        Person(),
+    ],
+    ids=["callback", "answered first", "stand-in"],
+)
+def test_who_does_not_answer_can_be_given_up(interviewer: Interviewer) -> None:
+    async def give_up() -> None:
+        asking = asyncio.create_task(
+            interviewer.ask(Question("slow@1.1", "Go?", QuestionKind.YES_NO, (), "slow"))
+        )
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await interviewer.inform("Never mind", "slow")
+
+    asyncio.run(asyncio.wait_for(give_up(), 20))

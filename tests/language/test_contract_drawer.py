@@ -1,0 +1,72 @@
+"""What every drawer does alike, the program of the machine and the library that comes along."""
+
+import asyncio
+import shutil
+from xml.etree import ElementTree
+
+import pytest
+
+from attractor.language.draw import Drawer, drawer_registry, drawing
+from attractor.language.errors import DrawingFailed
+from attractor.language.graph import Edge, Graph, Node
+from attractor.language.parsing import parse
+from tests.language.pipelines import HUMAN_GATE
+
+DRAWERS = dict(drawer_registry())
+DOT = drawing(parse(HUMAN_GATE))
+ODD = drawing(Graph("größe", {"é 🐍": Node("é 🐍")}, (Edge("é 🐍", "é 🐍"),)))
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(params=list(DRAWERS))
+def drawer(request: pytest.FixtureRequest) -> Drawer:
+    if request.param == "dot" and shutil.which("dot") is None:
+        pytest.skip("Graphviz is not installed")
+    return DRAWERS[request.param]
+
+
+def draw(drawer: Drawer, *dots: str) -> list[str]:
+    """Draw several at the same time."""
+
+    async def work() -> list[str | None]:
+        return await asyncio.wait_for(asyncio.gather(*map(drawer.draw, dots)), 60)
+
+    drawn = [one for one in asyncio.run(work()) if one is not None]
+    assert len(drawn) == len(dots)
+    return drawn
+
+
+def ids(svg: str) -> set[str]:
+    root = ElementTree.fromstring(svg[svg.index("<svg") :])
+    assert root.tag == f"{SVG}svg"
+    return {group.get("id", "") for group in root.iter(f"{SVG}g")}
+
+
+def test_each_drawing_is_an_svg_of_its_own_dot(drawer: Drawer) -> None:
+    [gate] = draw(drawer, DOT)
+    odd, empty, again = draw(drawer, ODD, "digraph {}", DOT)
+    assert {"node-review_gate", "edge-start-review_gate"} <= ids(gate)
+    assert {"node-é 🐍", "edge-é 🐍-é 🐍"} <= ids(odd)
+    assert len(ids(empty)) == 1
+    assert again == gate
+
+
+@pytest.mark.parametrize("broken", ["no dot", "digraph {", "digraph { a -> }", "{}"])
+def test_what_is_no_dot_is_refused_and_the_next_is_drawn(drawer: Drawer, broken: str) -> None:
+    with pytest.raises(DrawingFailed):
+        draw(drawer, broken)
+    [svg] = draw(drawer, "digraph { fine [id=fine] }")
+    assert "fine" in ids(svg)
+
+
+def test_a_drawing_that_nobody_waits_for_does_no_harm(drawer: Drawer) -> None:
+    async def give_up() -> None:
+        task = asyncio.create_task(drawer.draw(DOT))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(give_up())
+    [svg] = draw(drawer, DOT)
+    assert "node-review_gate" in ids(svg)

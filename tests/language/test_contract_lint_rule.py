@@ -1,0 +1,123 @@
+"""What every lint rule does alike, whatever it looks for."""
+
+import inspect
+import textwrap
+from importlib import import_module
+
+import pytest
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Edge, Graph, Node
+from attractor.language.lint_rule import LintRule, rule_registry
+from attractor.language.parsing import read_graph
+from attractor.language.sources import Source
+from attractor.language.values import Attributes
+from attractor.language.vocabulary import Vocabulary
+from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
+
+RULES = dict(rule_registry())
+rules = pytest.mark.parametrize("name", list(RULES))
+TYPES = Vocabulary(types={"start", "exit", "codergen", "wait.human", "conditional"})
+MESS = """digraph G {
+    größe = 1; model_stylesheet = "* {"; default_max_retries = many
+    s [shape=Mdiamond]; s2 [shape=Mdiamond, promt="🐍"]; e [shape=Msquare]
+    a [goal_gate=true, type="no.such", retry_target=nowhere, fidelity=no, max_retries=x]
+    A; alone
+    s -> a -> b [condition="x > 3 &&", fidelity=huge]; e -> a -> s; a -> e
+}"""
+
+
+def examples(name: str) -> list[str]:
+    """Return the two pipelines on a rule's page."""
+    page = inspect.getdoc(import_module(f"attractor.language.rules.{name}")) or ""
+    parts = [page.partition(f"{heading}:\n\n")[2] for heading in ("Example", "Instead")]
+    return [textwrap.dedent(part.partition("\n\n")[0]) for part in parts]
+
+
+def graph_of(text: str) -> Graph:
+    graph = read_graph(Source(text)).graph
+    assert graph is not None
+    return graph
+
+
+TEXTS = [
+    BRANCH,
+    HUMAN_GATE,
+    SMOKE,
+    MESS,
+    "digraph G {}",
+    *(t for one in RULES for t in examples(one)),
+]
+MADE = [
+    Graph("", {}),
+    Graph("G", {"": Node("")}, (Edge("", "no such"), Edge("x" * 10_000, ""))),
+    Graph("G", {"a": Node("a", Attributes.of({"type": "é", "timeout": "soon"}))}),
+]
+GRAPHS = [*map(graph_of, dict.fromkeys(TEXTS)), *MADE]
+
+
+def look(rule: LintRule, graph: Graph, vocabulary: Vocabulary = TYPES) -> list[Diagnostic]:
+    return list(rule.apply(graph, vocabulary))
+
+
+def photograph(graph: Graph) -> str:
+    return repr((graph.name, graph.nodes, graph.edges, graph.attributes, graph.span))
+
+
+@rules
+def test_it_finds_something_somewhere(name: str) -> None:
+    assert any(look(RULES[name], graph) for graph in GRAPHS)
+
+
+@rules
+def test_what_it_finds_is_said_whole(name: str) -> None:
+    for graph in GRAPHS:
+        for one in look(RULES[name], graph):
+            assert one.message
+            assert one.message.strip() == one.message
+            assert "\n" not in one.message
+            assert isinstance(one.severity, Severity)
+            # The name of its file is put in by who applies it.
+            assert one.rule in ("", name)
+
+
+@rules
+def test_it_leaves_the_graph_alone_and_finds_the_same_again(name: str) -> None:
+    for graph in GRAPHS:
+        before = photograph(graph)
+        first = look(RULES[name], graph)
+        assert look(RULES[name], graph) == first
+        assert photograph(graph) == before
+
+
+@rules
+def test_it_points_into_the_text(name: str) -> None:
+    for text in dict.fromkeys(TEXTS):
+        lines = text.split("\n")
+        for one in look(RULES[name], graph_of(text)):
+            assert one.span.is_somewhere
+            assert 1 <= one.span.line <= one.span.end_line <= len(lines)
+            assert 1 <= one.span.column <= len(lines[one.span.line - 1]) + 1
+            assert 1 <= one.span.end_column <= len(lines[one.span.end_line - 1]) + 1
+
+
+@rules
+def test_it_does_without_known_types(name: str) -> None:
+    told = [one for graph in GRAPHS for one in look(RULES[name], graph, Vocabulary())]
+    known = [one for graph in GRAPHS for one in look(RULES[name], graph)]
+    assert len(told) <= len(known)
+
+
+def many(count: int) -> Graph:
+    """Return a long chain in which every node and edge has something wrong."""
+    attributes = Attributes.of({"promt": "x", "type": "no.such", "retry_target": "nowhere"})
+    broken = Attributes.of({"condition": "x >", "fidelity": "huge"})
+    nodes = {f"n{i}": Node(f"n{i}", attributes) for i in range(count)}
+    return Graph("G", nodes, tuple(Edge(f"n{i}", f"n{i + 1}", broken) for i in range(count)))
+
+
+@rules
+def test_what_it_finds_grows_no_faster_than_the_graph(name: str) -> None:
+    # An occasional finding about the whole graph is allowed for.
+    few, more = (len(look(RULES[name], many(count))) for count in (20, 200))
+    assert more <= 10 * few + 1

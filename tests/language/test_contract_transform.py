@@ -1,0 +1,75 @@
+"""What every transform does alike: the built-in ones, and what callers bring."""
+
+from dataclasses import replace
+
+import pytest
+
+from attractor.base.kinds import find_shortcoming
+from attractor.language.graph import Edge, Graph, Node
+from attractor.language.parsing import parse
+from attractor.language.transform import BuiltInTransform, Transform, transform_registry
+from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
+from tests.spec.test_11_11_transforms import WithoutNodes
+
+BUILT_IN = dict(transform_registry())
+TRANSFORMS: dict[str, Transform] = {**BUILT_IN, "a caller's": WithoutNodes("p")}
+SHEET = "* { llm_model: a; } .fast { llm_model: b; } #plan { reasoning_effort: high; }"
+TEXTS = {
+    "branch": BRANCH,
+    "human gate": HUMAN_GATE,
+    "smoke": SMOKE,
+    "empty": "digraph G {}",
+    "goal": 'digraph G { goal="größer 🐍 $goal \\\\1"; a [prompt="$goal $goal"]; p; a -> p }',
+    "sheet": f'digraph G {{ model_stylesheet="{SHEET}"; plan; a [class=fast]; plan -> a }}',
+    "broken sheet": 'digraph G { model_stylesheet="* { "; llm_model=b; a }',
+}
+GRAPHS = {
+    **{name: parse(text) for name, text in TEXTS.items()},
+    "edge to nowhere": Graph("G", {"a": Node("a")}, (Edge("a", "b"),)),
+    "big": parse(
+        "digraph G { goal=x\n" + "\n".join(f'a{i} [prompt="$goal"]' for i in range(500)) + "}"
+    ),
+}
+transforms = pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=list(TRANSFORMS))
+graphs = pytest.mark.parametrize("graph", GRAPHS.values(), ids=list(GRAPHS))
+
+
+def photograph(graph: Graph) -> str:
+    """Return all that a graph says, places too, which equality leaves out."""
+    return repr((graph.name, graph.nodes, graph.edges, graph.attributes, graph.span))
+
+
+@transforms
+@graphs
+def test_a_graph_comes_back_and_the_old_one_stays_as_it_was(
+    transform: Transform, graph: Graph
+) -> None:
+    before = photograph(graph)
+    assert isinstance(transform.apply(graph), Graph)
+    assert photograph(graph) == before
+
+
+@transforms
+@graphs
+def test_the_same_graph_gives_the_same_again(transform: Transform, graph: Graph) -> None:
+    assert photograph(transform.apply(graph)) == photograph(transform.apply(graph))
+
+
+@transforms
+@graphs
+def test_every_node_is_kept_under_its_own_id(transform: Transform, graph: Graph) -> None:
+    after = transform.apply(graph)
+    assert {id_: node.id for id_, node in after.nodes.items()} == {id_: id_ for id_ in after.nodes}
+    assert set(after.nodes) <= set(graph.nodes)
+
+
+@pytest.mark.parametrize("name", list(BUILT_IN))
+def test_a_built_in_one_has_its_turn_and_adds_no_node(name: str) -> None:
+    part = BUILT_IN[name]
+    assert find_shortcoming(part, BuiltInTransform) == ""
+    assert part.order > 0
+    assert any(part.apply(graph) != graph for graph in GRAPHS.values())
+    for graph in GRAPHS.values():
+        after = part.apply(graph)
+        assert list(after.nodes) == list(graph.nodes)
+        assert replace(after, nodes=graph.nodes) == graph

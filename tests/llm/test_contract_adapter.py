@@ -1,0 +1,237 @@
+"""What every adapter does alike: each real one by a twin, and the scripted one of other tests."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import deepcopy
+from typing import Any, TypeVar
+
+import pytest
+
+from attractor.base.kinds import find_shortcoming
+from attractor.llm import (
+    AdapterTimeout,
+    Message,
+    ProviderAdapter,
+    Request,
+    Response,
+    SDKError,
+    provider_registry,
+)
+from attractor.llm.errors import RateLimitError
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import parse_script
+from tests.agent.scripted import ScriptedProvider, called, calls, never, said
+from tests.llm.asking import MODELS, PATIENT
+
+T = TypeVar("T")
+SCRIPT = """
+[[rules]]
+when = { last_user = "text" }
+answer.text = "größe 🐍"
+
+[[rules]]
+when = { last_user = "tool" }
+answer = { text = "I look.", tool_calls = [
+    { name = "shell", arguments = { command = "größe 🐍" } },
+    { name = "shell" },
+] }
+
+[[rules]]
+when = { last_user = "busy" }
+answer.fault = { kind = "status", status = 429, message = "busy", retry_after = "2s" }
+
+[[rules]]
+when = { last_user = "hang" }
+answer.fault = { kind = "hang" }
+"""
+Ask = Callable[[str], Request]
+
+
+class Scripted(ScriptedProvider):
+    """The scripted provider, with the steps that the twin's script has."""
+
+    async def complete(self, request: Request) -> Response:
+        steps = {
+            "text": said("größe 🐍"),
+            "tool": calls(
+                called("shell", {"command": "größe 🐍"}, id="call_1"),
+                called("shell", {}, id="call_2"),
+                text="I look.",
+            ),
+            "busy": RateLimitError("busy", provider=self.name, status_code=429, retry_after=2),
+            "hang": never,
+        }
+        asked = request.messages[-1].text
+        self._steps = [steps[asked]] if asked in steps else []
+        return await super().complete(request)
+
+
+class Tried:
+    """An adapter, how to ask it, and how many requests came through."""
+
+    def __init__(self, adapter: ProviderAdapter, model: str, count: Callable[[], int]) -> None:
+        self.adapter = adapter
+        self.model = model
+        self.count = count
+
+    def request(self, text: str) -> Request:
+        provider = self.adapter.name
+        return Request(model=self.model, provider=provider, messages=[Message.user(text)])
+
+    async def ask(self, text: str) -> Response:
+        return await asyncio.wait_for(self.adapter.complete(self.request(text)), 20)
+
+
+@pytest.fixture(scope="module")
+def twin() -> Any:
+    with in_background(ProviderTwin(parse_script(SCRIPT))) as twin:
+        yield twin
+
+
+Open = Callable[[], AbstractAsyncContextManager[Tried]]
+
+
+@pytest.fixture(params=[*provider_registry(), "stand-in"])
+def opened(request: pytest.FixtureRequest, twin: ProviderTwin) -> Open:
+    """Return what makes an adapter for as long as a `with` block lasts."""
+    name = str(request.param)
+
+    @asynccontextmanager
+    async def real() -> AsyncGenerator[Tried]:
+        adapter = provider_registry()[name].from_env(twin.environ(), timeout=PATIENT)
+        assert adapter is not None
+        before = len(twin.requests)
+        yield Tried(adapter, MODELS[name], lambda: len(twin.requests) - before)
+        await adapter.close()
+
+    @asynccontextmanager
+    async def scripted() -> AsyncGenerator[Tried]:
+        adapter = Scripted()
+        yield Tried(adapter, "any", lambda: len(adapter.requests))
+        await adapter.close()
+
+    return scripted if name == "stand-in" else real
+
+
+def run(opened: Open, scene: Callable[[Tried], Coroutine[Any, Any, T]]) -> T:
+    async def whole() -> T:
+        async with opened() as tried:
+            return await scene(tried)
+
+    return asyncio.run(asyncio.wait_for(whole(), 60))
+
+
+def test_it_is_an_adapter_and_its_name_stays(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        assert find_shortcoming(tried.adapter, ProviderAdapter) == ""
+        name = tried.adapter.name
+        await tried.ask("text")
+        assert tried.adapter.name == name
+
+    run(opened, scene)
+
+
+def test_a_text_comes_back_whole_and_says_from_whom(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        response = await tried.ask("text")
+        assert (response.text, response.finish_reason.reason) == ("größe 🐍", "stop")
+        assert (response.provider, response.model) == (tried.adapter.name, tried.model)
+        assert response.id
+        assert not response.tool_calls
+        assert response.usage.input_tokens > 0
+        assert response.usage.output_tokens > 0
+        assert tried.count() == 1
+
+    run(opened, scene)
+
+
+def test_calls_come_back_in_order_with_ids_of_their_own(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        response = await tried.ask("tool")
+        assert (response.text, response.finish_reason.reason) == ("I look.", "tool_calls")
+        made = [(call.name, call.arguments) for call in response.tool_calls]
+        assert made == [("shell", {"command": "größe 🐍"}), ("shell", {})]
+        assert len({call.id for call in response.tool_calls} - {""}) == 2
+
+    run(opened, scene)
+
+
+def test_the_same_is_answered_again_and_the_request_stays_as_it_was(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        request = tried.request("tool")
+        before = deepcopy(request)
+        first = await tried.adapter.complete(request)
+        second = await tried.adapter.complete(request)
+        assert first.message.text == second.message.text
+        assert request == before
+
+    run(opened, scene)
+
+
+def test_answers_at_the_same_time_do_not_mix(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        asked = ["text", "tool"] * 5
+        answers = await asyncio.gather(*map(tried.ask, asked))
+        assert [one.text for one in answers] == ["größe 🐍", "I look."] * 5
+        assert tried.count() == 10
+
+    run(opened, scene)
+
+
+def test_trouble_is_an_error_of_ours_and_nothing_is_tried_twice(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        with pytest.raises(RateLimitError, match="busy") as caught:
+            await tried.ask("busy")
+        assert (caught.value.retryable, caught.value.retry_after) == (True, 2)
+        assert tried.count() == 1
+        with pytest.raises(SDKError) as other:
+            await tried.ask("what nobody has an answer to")
+        assert not other.value.retryable
+        assert tried.count() == 2
+        assert (await tried.ask("text")).text == "größe 🐍"
+
+    run(opened, scene)
+
+
+def test_who_waits_can_give_up_and_ask_again(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        asking = asyncio.create_task(tried.ask("hang"))
+        async with asyncio.timeout(20):
+            while tried.count() < 1:
+                await asyncio.sleep(0.005)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert (await tried.ask("text")).text == "größe 🐍"
+
+    run(opened, scene)
+
+
+def test_closing_is_harmless_when_repeated_and_another_request_opens_again(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        await tried.adapter.close()
+        assert (await tried.ask("text")).text == "größe 🐍"
+        await tried.adapter.close()
+        await tried.adapter.close()
+        assert (await tried.ask("text")).text == "größe 🐍"
+
+    run(opened, scene)
+
+
+def test_the_four_tool_choices_are_known_and_no_other(opened: Open) -> None:
+    async def scene(tried: Tried) -> list[bool]:
+        modes = ("auto", "none", "required", "named", "some", "", "AUTO")
+        return [tried.adapter.supports_tool_choice(one) for one in modes]
+
+    assert run(opened, scene) == [True] * 4 + [False] * 3
+
+
+def test_without_its_key_none_is_made(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        kind = type(tried.adapter)
+        assert kind.from_env({}, timeout=AdapterTimeout()) is None
+        other = {"SOME_OTHER_API_KEY": "sk-0123456789", "PATH": "/bin"}
+        assert kind.from_env(other, timeout=AdapterTimeout()) is None
+
+    run(opened, scene)

@@ -1,0 +1,85 @@
+"""From inside the sandbox of a run nothing tells whose machine it is, with all as by default."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.environments.places import why_no_sandbox
+from tests.pipeline.commands import USER, Machine, make_machine
+from tests.pipeline.projects import git
+
+LOOKS = """
+digraph looks {
+    graph [goal="Look around"]
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    look  [shape=parallelogram, tool_command="sh look.sh > told.txt 2>&1; true"]
+    start -> look -> exit
+}
+"""
+LOOK = """
+show() {
+    for file in "$@"; do
+        echo "== $file"; tr '\\000' '\\012' < "$file" | tr -cd '\\012\\040-\\176'; echo
+    done
+}
+for process in /proc/1 /proc/self /proc/[0-9]*; do
+    for name in mountinfo mounts mountstats environ cmdline cgroup maps status comm stat; do
+        show $process/$name
+    done
+    ls -l $process $process/fd $process/ns $process/map_files
+done
+show /proc/mounts /proc/cmdline /proc/partitions /etc/passwd /etc/group /etc/hosts
+show /etc/fstab /etc/mtab /etc/hostname
+env; set; pwd -P; readlink -f . ; id; whoami; hostname; df; mount; uname -a
+git config --list --show-origin; git rev-parse --show-toplevel --absolute-git-dir
+git log --all --format=fuller; git stash list; git remote -v; git status
+find /workspace -type f -path '*.git*' -not -path '*/objects/*' | while read f; do show "$f"; done
+find / -xdev -not -path '/proc/*' -not -path '/usr/*' -not -path '/etc/*'
+stat -c '%U %G %n' . .. / /tmp
+python3 -c 'import os, sys, site, tempfile; print(os.getcwd(), sys.path, tempfile.gettempdir())'
+echo done
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    (tmp_path / "trial").mkdir()
+    if why := why_no_sandbox(tmp_path / "trial"):
+        pytest.skip(f"no sandbox here: {why}")
+    made = make_machine(tmp_path / "of-somebody-7f3a", LOOKS, **{"look.sh": LOOK})
+    yield made
+    made.remove_workspaces()
+
+
+def look(machine: Machine, **environ: str) -> tuple[str, str]:
+    """Run the pipeline; return what was told inside, and what the run said."""
+    said = machine.attractor("run", "pipeline.dot", "--backend", "simulate", **environ)
+    branch = git(machine.project, "branch", "--list", "--format=%(refname)", "attractor/run/*")
+    return git(machine.project, "show", f"{branch.split()[-1]}:told.txt"), said
+
+
+def test_nothing_inside_tells_whose_machine_it_is(machine: Machine) -> None:
+    told, said = look(machine, EMAIL="ann-7f3a@localhost", MY_PROJECT=str(machine.project))
+    assert "only the workspace shows" in said
+    assert told.endswith("done\n")
+    # What it looked at was there to be seen.
+    assert " /workspace " in told
+    assert "agent@localhost" in told
+    workspaces = (machine.state / "workspaces").resolve()
+    assert workspaces.name in told
+    # Every part of the home, of the project and of the user's name ends so; "attractor" alone is
+    # only who made the first commit.
+    named = {part for part in machine.home.parts if len(part) > 4}
+    paths = {".local", "/attractor", "/home/", str(Path(__file__).parents[2])}
+    for word in {"7f3a", USER, *named, *paths}:
+        assert word not in told, [line for line in told.splitlines() if word in line][:3]
+
+
+def test_where_a_path_cannot_be_hidden_the_run_says_so(machine: Machine) -> None:
+    told, said = look(machine, ATTRACTOR_WORKSPACES_DIR="/no/such/folder")
+    place = machine.state / "workspaces"
+    assert f"Workspaces lie in {place}, and tools in a sandbox can see that path: " in said
+    assert said.index("Workspaces lie in") < said.index("run 0")
+    assert "7f3a" in told

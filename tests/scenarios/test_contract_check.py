@@ -1,0 +1,165 @@
+"""What every kind of check does alike, whatever it looks at."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.base.kinds import find_shortcoming
+from attractor.environments.errors import SandboxLost
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.memory import MemoryExecutionEnvironment
+from attractor.scenarios.checks.file import FileCheck
+from attractor.scenarios.judging import build_checks, check_registry
+from attractor.scenarios.observed import Check, CheckResult, Observed, StepRecord
+from attractor.scenarios.suite import CheckSpec, RequestStep, Scenario
+
+SAID = StepRecord("go", exit_code=0, stdout="größe 🐍\n", stderr="größe 🐍\n")
+ANSWERED = StepRecord("go", http_status=200, body="größe 🐍\n")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A check as written, a record that it wants, and one that it does not."""
+
+    options: Mapping[str, Any]
+    good: StepRecord
+    bad: StepRecord
+
+
+CASES = {
+    "exit": Case({"step": "go"}, SAID, replace(SAID, exit_code=3)),
+    "stdout": Case({"step": "go", "contains": "größe"}, SAID, replace(SAID, stdout="\ufffd")),
+    "stderr": Case({"step": "go", "equals": "größe 🐍"}, SAID, replace(SAID, stderr="")),
+    "http": Case({"step": "go", "matches": "^größe"}, ANSWERED, replace(ANSWERED, http_status=500)),
+    "file": Case({"path": "a/b.txt", "contains": "größe"}, SAID, SAID),
+}
+kinds = pytest.mark.parametrize("kind", list(CASES))
+steps = pytest.mark.parametrize(
+    "kind", [one for one, case in CASES.items() if "step" in case.options]
+)
+
+
+def check(kind: str, **more: Any) -> Check:
+    options = {**CASES[kind].options, **more}
+    scenario = Scenario(
+        id="s",
+        title="S",
+        story="S.",
+        steps=(RequestStep(name="go", port=80),),
+        checks=(CheckSpec.model_validate({"kind": kind, **options}),),
+    )
+    [built] = build_checks(scenario, check_registry())
+    return built
+
+
+def observed(record: StepRecord | None, *, text: str | None = "größe 🐍\n") -> Observed:
+    files = {} if text is None else {"a/b.txt": text}
+    return Observed({"go": record} if record else {}, MemoryExecutionEnvironment(files))
+
+
+def good(kind: str) -> Observed:
+    return observed(CASES[kind].good)
+
+
+def bad(kind: str) -> Observed:
+    return observed(CASES[kind].bad, text="\ufffd" if kind == "file" else "größe")
+
+
+def judge(one: Check, seen: Observed) -> CheckResult:
+    return asyncio.run(one.judge(seen))
+
+
+def require_sound(result: CheckResult, kind: str) -> None:
+    assert result.kind == kind
+    assert result.reason.strip()
+    assert len(bytes.fromhex(result.evidence)) == 32
+    assert 0.0 <= result.score <= 1.0
+    assert (result.score == 1.0) is result.passed
+
+
+def test_every_check_of_the_folder_is_tried_here() -> None:
+    assert set(CASES) == set(check_registry())
+
+
+@kinds
+def test_what_holds_passes_and_what_does_not_fails_and_both_say_why(kind: str) -> None:
+    assert find_shortcoming(check(kind), Check) == ""
+    passed, failed = judge(check(kind), good(kind)), judge(check(kind), bad(kind))
+    for result in (passed, failed):
+        require_sound(result, kind)
+    assert (passed.passed, failed.passed) == (True, False)
+    assert passed.reason != failed.reason
+    assert passed.evidence != failed.evidence
+
+
+@kinds
+def test_the_same_is_judged_the_same_again_and_nothing_is_touched(kind: str) -> None:
+    one, seen = check(kind), good(kind)
+    assert isinstance(seen.environment, MemoryExecutionEnvironment)
+    files, steps = dict(seen.environment.files), dict(seen.steps)
+    assert judge(one, seen) == judge(one, seen) == judge(check(kind), good(kind))
+    assert seen.environment.files == files
+    assert seen.environment.ran == []
+    assert seen.steps == steps
+
+
+@steps
+def test_a_step_that_was_not_reached_fails_it(kind: str) -> None:
+    result = judge(check(kind), observed(None))
+    require_sound(result, kind)
+    assert (result.passed, result.reason) == (False, "step go was not reached")
+
+
+@steps
+def test_a_step_with_trouble_fails_it_however_good_the_rest_looks(kind: str) -> None:
+    troubled = replace(CASES[kind].good, trouble="nobody answered")
+    result = judge(check(kind), observed(troubled))
+    require_sound(result, kind)
+    assert not result.passed
+    assert "nobody answered" in result.reason
+
+
+@steps
+def test_a_step_of_another_sort_fails_it_and_does_not_break_it(kind: str) -> None:
+    result = judge(check(kind), observed(StepRecord("go", timed_out=True, is_ready=True)))
+    require_sound(result, kind)
+    assert not result.passed
+
+
+@pytest.mark.parametrize("text", ["\udcff\udc80", "\0", "x" * 3_000_000 + "größe 🐍"])
+@kinds
+def test_whatever_was_seen_is_judged(kind: str, text: str) -> None:
+    record = replace(CASES[kind].good, stdout=text, stderr=text, body=text)
+    seen = observed(record, text=text)
+    require_sound(judge(check(kind), seen), kind)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_that_leads_out_fails_the_candidate_and_not_the_evaluation(
+    tmp_path: Path, exists: bool
+) -> None:
+    (tmp_path / "made.txt").symlink_to("/etc/passwd")
+    here = LocalExecutionEnvironment(tmp_path, environ={})
+    one = FileCheck(path="made.txt", exists=exists)
+    result = judge(one, Observed({}, here))
+    require_sound(result, "file")
+    assert not result.passed
+
+
+class Lost(MemoryExecutionEnvironment):
+    """An environment whose sandbox is gone."""
+
+    async def read_file(
+        self, path: str, *, offset: int | None = None, limit: int | None = None
+    ) -> str:
+        raise SandboxLost("it ended")
+
+
+def test_trouble_of_the_machinery_is_not_the_candidates_fault() -> None:
+    seen = Observed({}, Lost({"a/b.txt": "größe"}))
+    with pytest.raises(SandboxLost):
+        judge(check("file"), seen)

@@ -1,0 +1,111 @@
+"""What every log of an evaluation does alike: the run's journal, and the list of other tests."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import MachineryError
+from attractor.factory import trial_log
+from attractor.factory.ledger import Ledger
+from attractor.factory.results import Results, Sitting
+from attractor.factory.trial_log import events_of
+from attractor.scenarios.evaluation import TrialLog, evaluate
+from attractor.scenarios.observed import CheckResult
+from attractor.scenarios.suite import Scenario
+from attractor.scenarios.trial import TrialKey, TrialResult
+from tests.engine.graphs import line
+from tests.engine.runs import RUN_ID, Workplace
+from tests.scenarios.test_evaluation import Log, scenario
+
+SCENARIOS = [scenario("adding"), scenario("big-1")]
+WORDS = {"TrialStarted": "started", "TrialTroubled": "troubled", "TrialCompleted": "completed"}
+Story = list[tuple[str, str, int]]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A log, and what can be read of it at once."""
+
+    log: TrialLog
+    read: Callable[[], Story]
+
+
+def journalled(tmp_path: Path) -> Iterator[Kept]:
+    place = Workplace(tmp_path / "run", line("a"))
+    results = Results(tmp_path / "results", Ledger(tmp_path / "state"))
+    names = {results.cover_name(one.id): one.id for one in SCENARIOS}
+
+    def read() -> Story:
+        found = events_of(place.root / "events.jsonl", set(WORDS))
+        return [
+            (WORDS[one.type], names[str(one.data["scenario"])], int(str(one.data["trial"])))
+            for one in found
+        ]
+
+    with place.open() as run:
+        yield Kept(trial_log.TrialLog(run, Sitting(RUN_ID, 1, "tree"), results), read)
+
+
+def listed(tmp_path: Path) -> Iterator[Kept]:
+    log = Log()
+
+    def read() -> Story:
+        said = [line.partition(":")[0].split() for line in log.lines]
+        return [(what, name, int(number)) for what, name, number in said]
+
+    yield Kept(log, read)
+
+
+@pytest.fixture(params=[journalled, listed], ids=["journal", "list"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
+    yield from request.param(tmp_path)
+
+
+def result(key: TrialKey, *, satisfied: bool = True) -> TrialResult:
+    check = CheckResult("stdout", satisfied, float(satisfied), "größe 🐍\n" * 10_000, "0" * 64)
+    return TrialResult(key, satisfied, (check,), 1)
+
+
+def test_each_note_can_be_read_at_once_and_in_order(kept: Kept) -> None:
+    one, other = TrialKey("adding", 1), TrialKey("big-1", 2)
+    told: Story = []
+    for what, key, note in (
+        ("started", one, lambda: kept.log.started(one)),
+        ("started", other, lambda: kept.log.started(other)),
+        ("troubled", one, lambda: kept.log.troubled(one, "größe 🐍: no \udcff\n" * 1000)),
+        ("started", one, lambda: kept.log.started(one)),
+        ("completed", other, lambda: kept.log.completed(result(other))),
+        ("completed", one, lambda: kept.log.completed(result(one, satisfied=False))),
+    ):
+        note()
+        told.append((what, key.scenario, key.number))
+        assert kept.read() == told
+
+
+def test_an_evaluation_has_written_what_happened_before_it_goes_on(kept: Kept) -> None:
+    tries: list[Story] = []
+
+    async def play(one: Scenario, key: TrialKey) -> TrialResult:
+        tries.append(kept.read())
+        if len(tries) == 2:
+            raise MachineryError("no sandbox: größe 🐍")
+        return result(key)
+
+    asyncio.run(evaluate(SCENARIOS, play, kept.log, trials=2, infra_retries=1))
+    whole: Story = [
+        ("started", "adding", 1),
+        ("completed", "adding", 1),
+        ("started", "adding", 2),
+        ("troubled", "adding", 2),
+        ("started", "adding", 2),
+        ("completed", "adding", 2),
+        ("started", "big-1", 1),
+        ("completed", "big-1", 1),
+        ("started", "big-1", 2),
+        ("completed", "big-1", 2),
+    ]
+    assert kept.read() == whole
+    assert tries == [whole[:length] for length in (1, 3, 5, 7, 9)]

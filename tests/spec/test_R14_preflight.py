@@ -1,0 +1,96 @@
+"""Ruling R14: what a run needs is checked before its first stage, and all that lacks is told."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode, Refused
+from attractor.engine.errors import NotRunnable
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.running import resume, start
+from tests.pipeline.projects import git, make_project, make_world
+
+AGENTS = """digraph agents {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    plan  [prompt="Plan"]
+    make  [prompt="Make", llm_model=x, llm_provider=opnai]
+    look  [prompt="Look", llm_model="claude-1"]
+    start -> plan -> make -> look -> exit
+}
+"""
+ASKS_FIRST = """digraph asks {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    ask   [shape=hexagon, label="Go on?"]
+    make  [prompt="Make", llm_model="gpt-5"]
+    start -> ask
+    ask -> make [label="Yes"]
+    make -> exit
+}
+"""
+
+
+def test_R14_all_that_lacks_is_told_at_once_and_nothing_is_made(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", AGENTS)
+    file = project / "pipeline.dot"
+    options = RunOptions(file=file, sandbox="none", interviewer="consle")
+    with pytest.raises(NotRunnable) as caught:
+        asyncio.run(start(options, make_world(project)))
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert caught.value.message.splitlines() == [
+        "agents cannot be run:",
+        "  --interviewer: unknown interviewer 'consle' (did you mean console?)",
+        f"  {file}:4: node plan: llm_model: nothing says which model does the stage "
+        "(set llm_model on the node or on the graph, or give --model)",
+        f"  {file}:5: node make: llm_provider=opnai: unknown provider 'opnai' "
+        "(did you mean openai?)",
+        f"  {file}:6: node look: llm_model=claude-1: the key of the provider 'anthropic' "
+        "is not set (set ANTHROPIC_API_KEY)",
+    ]
+    assert not (tmp_path / "state").exists()
+    assert list((tmp_path / "shared").iterdir()) == []
+    assert git(project, "status", "--porcelain", "--ignored") == ""
+    assert git(project, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"
+
+
+def test_R14_one_fault_is_one_line_with_its_remedy(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", ASKS_FIRST)
+    options = RunOptions(file=project / "pipeline.dot", sandbox="none")
+    with pytest.raises(NotRunnable) as caught:
+        asyncio.run(start(options, make_world(project)))
+    assert len(caught.value.message.splitlines()) == 1
+    assert f"{project / 'pipeline.dot'}:5: node make" in caught.value.message
+    assert caught.value.hint == "set OPENAI_API_KEY"
+
+
+def test_R14_the_simulated_backend_needs_neither_model_nor_key(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", AGENTS)
+    options = RunOptions(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    assert asyncio.run(start(options, make_world(project))).exit_code is ExitCode.DONE
+
+
+def test_R14_a_run_that_is_resumed_is_looked_at_again_and_stays_as_it_is(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", ASKS_FIRST)
+    options = RunOptions(file=project / "pipeline.dot", sandbox="none", interviewer="park")
+    world = make_world(project, OPENAI_API_KEY="a key of some length")
+    parked = asyncio.run(start(options, world))
+    assert parked.exit_code is ExitCode.UNFINISHED
+    before = (parked.directory / "events.jsonl").read_bytes()
+    with pytest.raises(NotRunnable) as caught:
+        asyncio.run(resume(parked.directory, make_world(project), interviewer="auto_approve"))
+    assert caught.value.hint == "set OPENAI_API_KEY"
+    assert (parked.directory / "events.jsonl").read_bytes() == before
+    assert asyncio.run(resume(parked.directory, world)).exit_code is ExitCode.UNFINISHED
+
+
+def test_R14_a_place_that_is_taken_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    options = RunOptions(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    with pytest.raises(Refused, match="exists already"):
+        asyncio.run(start(options, make_world(project), root=taken))
+    assert not (tmp_path / "state").exists()
+    assert git(project, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"

@@ -1,0 +1,122 @@
+"""What every wire does alike when a twin asks it to read, to answer and to refuse.
+
+How a whole exchange goes is in test_exchange.py; that real clients understand it, in
+tests/llm/providers/test_contract.py.
+"""
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from attractor.base.canonical import JsonObject, canonical_json
+from attractor.base.kinds import find_shortcoming
+from attractor.twins.answer import Answer, Tokens, ToolUse
+from attractor.twins.conversation import Conversation, Speaker
+from attractor.twins.errors import Rejection
+from attractor.twins.wire import Asked, Wire, wire_registry
+from tests.twins.exchanging import HELLO, KEYS
+
+WIRES = dict(wire_registry())
+wires = pytest.mark.parametrize("wire", WIRES.values(), ids=list(WIRES))
+ANSWERS = {
+    "empty": Answer(),
+    "text": Answer(text="größe 🐍\n\0"),
+    "thinking": Answer(text="a", thinking="größe", redacted_thinking="hidden"),
+    "calls": Answer(
+        tool_calls=(ToolUse(name="shell", arguments={"é": [1, None]}), ToolUse(name="b"))
+    ),
+    "used": Answer(text="a", usage=Tokens(input=10, output=2, reasoning=1, cache_read=4)),
+    "big": Answer(text="x" * 1_000_000),
+    **{
+        one: Answer(text="a", finish=one)
+        for one in ("stop", "tool_calls", "length", "content_filter")
+    },
+}
+
+
+def hello(wire: Wire, text: str = "hello") -> JsonObject:
+    body: Any = json.loads(json.dumps(HELLO[wire.name]).replace('"hello"', json.dumps(text)))
+    return body
+
+
+def asked(wire: Wire, seed: str = "abc123") -> Asked:
+    body = hello(wire)
+    return Asked(wire.read(KEYS[wire.name], body), body, seed)
+
+
+@wires
+def test_it_says_where_it_is_spoken(wire: Wire) -> None:
+    assert find_shortcoming(wire, Wire) == ""
+    assert WIRES[wire.name] is wire
+    assert wire.path.startswith(f"{wire.base_path}/")
+    assert wire.base_path in ("", wire.base_path.rstrip("/"))
+    url, key = wire.variables
+    assert (url.endswith("_BASE_URL"), key.endswith("_API_KEY")) == (True, True)
+
+
+def test_no_two_are_mixed_up() -> None:
+    assert len({wire.path for wire in WIRES.values()}) == len(WIRES)
+    assert len({name for wire in WIRES.values() for name in wire.variables}) == 2 * len(WIRES)
+
+
+@wires
+@pytest.mark.parametrize("text", ["hello", "größe 🐍\n\\", "x" * 1_000_000])
+def test_what_the_user_said_is_read_and_the_body_stays_as_it_was(wire: Wire, text: str) -> None:
+    body = hello(wire, text)
+    before = deepcopy(body)
+    read = wire.read(KEYS[wire.name], body)
+    assert isinstance(read, Conversation)
+    assert (read.wire, read.step, read.first_user) == (wire.name, 0, text)
+    assert read.turns[0].speaker is Speaker.USER
+    assert body == before
+    assert wire.read(KEYS[wire.name], body) == read
+
+
+@wires
+@pytest.mark.parametrize("body", [{}, {"model": 5}, {"model": "m", "input": 5, "messages": 5}])
+def test_what_it_does_not_understand_it_rejects(wire: Wire, body: JsonObject) -> None:
+    with pytest.raises(Rejection) as caught:
+        wire.read(KEYS[wire.name], body)
+    assert caught.value.status == 400
+    assert caught.value.message
+
+
+@wires
+def test_who_shows_no_key_is_rejected_before_the_body_is_looked_at(wire: Wire) -> None:
+    with pytest.raises(Rejection) as caught:
+        wire.read({}, {})
+    assert caught.value.status == 401
+
+
+@wires
+@pytest.mark.parametrize("name", list(ANSWERS))
+def test_an_answer_is_json_and_the_same_again(wire: Wire, name: str) -> None:
+    answer, to = ANSWERS[name], asked(wire)
+    written = wire.write(answer, to)
+    canonical_json(written)
+    assert wire.write(answer, to) == written
+    assert written["model"] == to.conversation.model
+    assert ("größe" in json.dumps(written, ensure_ascii=False)) is ("größe" in repr(answer))
+
+
+@wires
+def test_ids_come_from_the_seed(wire: Wire) -> None:
+    answer = ANSWERS["calls"]
+    one, other = wire.write(answer, asked(wire, "one")), wire.write(answer, asked(wire, "other"))
+    assert one["id"] != other["id"]
+    assert json.dumps(one).replace("_one", "_other") == json.dumps(other)
+
+
+@wires
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 429, 500, 503, 529])
+@pytest.mark.parametrize("code", [None, "a_code"])
+def test_an_error_says_its_message_and_its_sort(wire: Wire, status: int, code: str | None) -> None:
+    written = wire.write_error(Rejection(status, "größe 🐍", code=code))
+    canonical_json(written)
+    error = written["error"]
+    assert isinstance(error, dict)
+    assert error["message"] == "größe 🐍"
+    assert error["type"]
+    assert code is None or code in error.values()
