@@ -73,6 +73,8 @@ def outputs(text: str, folder: Path) -> list[str]:
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",
+        # Else what is run would leave a folder of workspaces below /var/tmp.
+        "ATTRACTOR_WORKSPACES_DIR": str(folder),
     }
     result = subprocess.run(
         ["bash", "-c", as_script(text)],

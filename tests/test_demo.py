@@ -58,11 +58,11 @@ def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
     assert places == sorted(places)
     [drawn] = tmp_path.glob("*/wish.svg")
     assert "<svg" in drawn.read_text("utf-8")
+    require_no_word_of_a_holdout(drawn.parent / "todo")
 
 
-def test_no_word_of_a_holdout_is_in_any_run(tmp_path: Path) -> None:
-    play(tmp_path)
-    [project] = tmp_path.glob("attractor-demo-*/todo")
+def require_no_word_of_a_holdout(project: Path) -> None:
+    """Look for the hidden stories in all that the runs left."""
     stories = [
         re.findall(r'^story = "(.*)"$', file.read_text("utf-8"), re.M)[0]
         for file in (project / "scenarios").rglob("holdout/*.toml")
@@ -75,12 +75,31 @@ def test_no_word_of_a_holdout_is_in_any_run(tmp_path: Path) -> None:
         assert not [story for story in stories if story in content], file
 
 
-def test_a_wrong_patch_ends_with_no_go(tmp_path: Path) -> None:
+def wrong(folder: Path, *changes: tuple[str, str]) -> str:
+    """Write a script whose words are changed, and return its name."""
     script = SCRIPT.read_text("utf-8")
-    assert RIGHT_LOOP in script
-    wrong = script.replace(RIGHT_LOOP, WRONG_LOOP).replace('"2. [ ] call Eve', '"1. [ ] call Eve')
-    (tmp_path / "wrong.toml").write_text(wrong)
-    result = play(tmp_path, "--script", str(tmp_path / "wrong.toml"))
+    for right, other in changes:
+        assert right in script
+        script = script.replace(right, other)
+    (folder / "wrong.toml").write_text(script)
+    return str(folder / "wrong.toml")
+
+
+def test_a_wrong_patch_that_the_tests_allow_ends_with_no_go(tmp_path: Path) -> None:
+    numbers = ('"2. [ ] call Eve', '"1. [ ] call Eve')
+    result = play(tmp_path, "--script", wrong(tmp_path, (RIGHT_LOOP, WRONG_LOOP), numbers))
     assert result.returncode == NO_GO, result.stdout
     assert result.stdout.count("no-go\n") >= 2
     assert "promote" not in result.stdout
+
+
+def test_a_wrong_patch_that_breaks_the_tests_ends_with_no_go_as_well(tmp_path: Path) -> None:
+    change = ('if not open_only or task["done"]]\n+', "if open_only]\n+")
+    result = play(tmp_path, "--script", wrong(tmp_path, change))
+    said = result.stdout
+    assert result.returncode == NO_GO, said
+    assert "run is failed: The tests still fail; I do not know why." in said
+    assert "No-go: the run failed, for the reason above, so nothing came of the wish." in said
+    assert said.count("$ attractor run") == 1
+    assert "no rule of the script" not in said
+    assert "promote" not in said

@@ -45,6 +45,11 @@ def _trial(event: Event) -> str:
     return f"trial: {'satisfied' if event.data.get('satisfied') else 'not satisfied'}"
 
 
+def _torn(event: Event) -> str:
+    length, offset = event.data.get("length"), event.data.get("offset")
+    return f"the journal's last line was torn: {length} bytes from byte {offset} on were dropped"
+
+
 def _left_out(event: Event) -> str:
     data = event.data
     parts = [
@@ -82,6 +87,7 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "RunResumed": lambda event: f"resumed at {event.data.get('next_node', '')}",
     "RunStatusChanged": _status,
     "RunBranchWritten": lambda event: f"the stages are commits on {event.data.get('ref', '')}",
+    "TornLineDropped": _torn,
     "TrialCompleted": _trial,
     "GateEvaluated": lambda event: f"gate: {'go' if event.data.get('go') else 'no-go'}",
 }

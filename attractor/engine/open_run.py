@@ -255,7 +255,8 @@ def open_run(
             found=found,
         )
         if torn := events.torn:
-            run.record(TornLineDropped(torn.offset, len(torn.content)))
+            # Synced: decisions are pinned to the line that a journal ends with.
+            run.record(TornLineDropped(torn.offset, len(torn.content)), sync=True)
         run.mend()
         undo.pop_all()
     return run

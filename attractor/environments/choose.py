@@ -4,13 +4,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from attractor.base.errors import UnknownName
 from attractor.environments.bubblewrap import HOME, Interpreter, Walls
 from attractor.environments.environment import ExecutionEnvironment, Promises
-from attractor.environments.errors import NotSupported, SandboxNotStarted
+from attractor.environments.errors import LessGuarded, NotSupported, SandboxImpossible
 from attractor.environments.left_over import can_be_known
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.promises import prove
@@ -60,10 +60,21 @@ async def choose_environment(
         return _unguarded(environ, "no sandbox was asked for")
     try:
         return await _bubblewrap(environ, hide, read, pass_env, scratch)
-    except SandboxNotStarted as error:
+    # Any other failure is trouble that passes: nobody meant to be without a sandbox for its sake.
+    except SandboxImpossible as error:
         if kind == "bubblewrap":
             raise
         return _unguarded(environ, error.message)
+
+
+def require_promised(promised: Promises, choice: Choice) -> None:
+    """Refuse to go on where less is guarded than was promised."""
+    kept = asdict(choice.promises)
+    lacks = [_LACKS[name] for name, given in asdict(promised).items() if given and not kept[name]]
+    if lacks:
+        raise LessGuarded(
+            f"the run began with a better sandbox than can be had now: {', '.join(lacks)}"
+        )
 
 
 def find_interpreter() -> Interpreter:
@@ -82,8 +93,10 @@ async def _bubblewrap(
 ) -> Choice:
     program = shutil.which("bwrap", path=environ.get("PATH", ""))
     if not program:
-        raise SandboxNotStarted(
-            "no bwrap on PATH", hint="install bubblewrap (Debian: apt-get install bubblewrap)"
+        raise SandboxImpossible(
+            "no bwrap on PATH",
+            hint="install bubblewrap (Debian: apt-get install bubblewrap); "
+            "or start a new run with --sandbox none",
         )
     python = find_interpreter()
     readable = [str(path) for path in read]

@@ -10,8 +10,10 @@ AttractorError
 │   ├── InvalidPattern           2  this is not a regular expression
 │   └── NotSupported             2  this environment does not do that
 └── MachineryError
-    ├── SandboxNotStarted        3  no sandbox can be made here
-    └── SandboxLost              3  a sandbox ended before its work was done
+    ├── SandboxNotStarted        3  a sandbox was wanted, and none was made
+    │   └── SandboxImpossible        3  this machine has no sandboxes: no bubblewrap, or forbidden
+    ├── SandboxLost              3  a sandbox ended before its work was done
+    └── LessGuarded              3  less is guarded now than was promised when the run began
 """
 
 import errno
@@ -66,15 +68,25 @@ class NotSupported(UsageError):
 
 
 class SandboxNotStarted(MachineryError):
-    """No sandbox can be made here."""
+    """A sandbox was wanted, and none was made."""
 
-    hint = "attractor doctor says what is missing; or run tools unguarded by name (--sandbox none)"
+    hint = "attractor doctor says what is missing; or start a new run with --sandbox none"
+
+
+class SandboxImpossible(SandboxNotStarted):
+    """This machine has no sandboxes: bubblewrap is not there, or the kernel forbids them."""
 
 
 class SandboxLost(MachineryError):
     """A sandbox ended before its work was done."""
 
     hint = "it was killed, perhaps for want of memory; resume the run"
+
+
+class LessGuarded(MachineryError):
+    """Less is guarded now than was promised when the run began."""
+
+    hint = "mend the sandbox (attractor doctor looks at it), or start a new run with --sandbox none"
 
 
 def file_failure(verb: str, path: str, cause: OSError) -> AttractorError:

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from attractor.base.atomic_files import reason_of
 from attractor.base.canonical import JsonObject
 from attractor.base.errors import MachineryError, UsageError
 from attractor.environments.bubblewrap import ACCOUNTS, Walls, options
 from attractor.environments.errors import SandboxLost, SandboxNotStarted
+from attractor.environments.failed_start import failed_start
 
 GRACE_S = 2.0
 
@@ -92,9 +94,8 @@ class Sandbox:
                 sandbox._hold()
             except (OSError, SandboxLost) as cause:  # being late is an OSError too
                 await sandbox.close()
-                said.seek(0)
-                words = " ".join(said.read().decode("utf-8", "replace").split())
-                raise SandboxNotStarted(f"no sandbox could be made: {words or cause}") from cause
+                words = _words_in(said)
+                raise failed_start(words, sandbox._process.returncode, cause) from cause
             except BaseException:
                 await sandbox.close()
                 raise
@@ -239,10 +240,11 @@ async def _gone(pidfd: int, *, within: float) -> None:
 
 def _spawn(walls: Walls, folder: Path, said: IO[bytes]) -> _Started:
     """Start bubblewrap with a supervisor; what it says about failure goes into a file."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ExitStack() as opened:
-        opened.enter_context(theirs)
+    with ExitStack() as opened, ExitStack() as failing:
         try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            failing.enter_context(ours)
+            opened.enter_context(theirs)
             data = {
                 place: opened.enter_context(_file(text.encode())).fileno()
                 for place, text in {**ACCOUNTS, _INSIDE: _SUPERVISOR.read_text("utf-8")}.items()
@@ -265,17 +267,26 @@ def _spawn(walls: Walls, folder: Path, said: IO[bytes]) -> _Started:
             )
             monitor = os.pidfd_open(process.pid)
         except OSError as cause:
-            ours.close()
             raise SandboxNotStarted(f"{walls.bubblewrap} was not started: {cause}") from cause
-        except BaseException:
-            ours.close()
-            raise
+        failing.pop_all()
     return _Started(process, monitor, ours)
+
+
+def _words_in(said: IO[bytes]) -> str:
+    said.seek(0)
+    return " ".join(said.read().decode("utf-8", "replace").split())
 
 
 def _file(content: bytes = b"") -> IO[bytes]:
     """Return an open file without a name, in memory, to be read from its beginning."""
-    file = os.fdopen(os.memfd_create("attractor"), "w+b", buffering=0)
-    file.write(content)
-    file.seek(0)
+    with ExitStack() as failing:
+        try:
+            file = failing.enter_context(os.fdopen(os.memfd_create("attractor"), "w+b", 0))
+            left = memoryview(content)
+            while left:  # a limit on the size of files cuts without a word, the first time
+                left = left[file.write(left) :]
+            file.seek(0)
+        except OSError as cause:
+            raise SandboxNotStarted(f"no sandbox could be made: {reason_of(cause)}") from cause
+        failing.pop_all()
     return file

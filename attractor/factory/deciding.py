@@ -36,6 +36,8 @@ class Decision:
 
 def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
     """Judge the run afresh and record the decision; an approval needs the gate's go."""
+    # First of all it verifies what everything below believes.
+    judged = evaluator.judged(facts_of(run))
     if len(decision.rationale.strip()) < SHORTEST_RATIONALE:
         raise RationaleTooShort()
     _settle(run, evaluator)
@@ -44,7 +46,7 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
             f"{run.manifest.run_id} is {run.state.standing}, not waiting for a decision",
             hint="a run is decided on after its evaluation: attractor evaluate RUN",
         )
-    report = gate(evaluator.judged(facts_of(run)))
+    report = gate(judged)
     if decision.verdict is Verdict.APPROVED and not report.go:
         _refuse(run, report)
     record = _record(run, decision, report)

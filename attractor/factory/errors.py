@@ -10,7 +10,8 @@ UsageError
 ├── RationaleTooShort        2  a decision without a reason
 ├── OtherProject             2  a run that belongs to another project
 ├── CopiedRun                2  a copy of a run's directory
-└── UnknownBranch            2  a branch that is not there
+├── UnknownBranch            2  a branch that is not there
+└── InvalidBranch            2  a name that no branch can have
 Broken
 └── DecisionsDiffer          6  a run's decisions are not those in the ledger
 """
@@ -60,6 +61,12 @@ class CopiedRun(UsageError):
 
 class UnknownBranch(UsageError):
     """This branch is not there."""
+
+
+class InvalidBranch(UsageError):
+    """No branch can have this name."""
+
+    hint = "name a branch, such as main or refs/heads/main"
 
 
 class DecisionsDiffer(Broken):

@@ -23,11 +23,12 @@ EVALUATED = "evaluated"
 
 @dataclass(frozen=True)
 class Begun:
-    """An evaluation that begins: whose, by which suite, and what is guarded meanwhile."""
+    """An evaluation that begins: whose, by which suite, what is guarded, and what it touched."""
 
     sitting: Sitting
     suite_seal: str
     promises: Promises
+    protected_paths: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, Json]:
         """Return it as the ledger keeps it."""
@@ -36,6 +37,7 @@ class Begun:
             "tree": self.sitting.tree,
             "suite_seal": self.suite_seal,
             "promises": promises_to_record(self.promises),
+            "protected_paths": list(self.protected_paths),
         }
 
 
@@ -95,12 +97,18 @@ class Pool:
             promises=promises_from_record(fields.inner("promises")),
             results=tuple(results),
             is_through=entry.kind == EVALUATED,
+            protected_paths=_protected(fields),
         )
 
 
 def _sitting(entry: Entry) -> Sitting:
     fields = _fields(entry)
     return Sitting(entry.run_id, fields.number("evaluation"), fields.text("tree"))
+
+
+def _protected(fields: Fields) -> tuple[str, ...]:
+    # Lines from before there was the rule do not have it.
+    return fields.texts("protected_paths") if "protected_paths" in fields.all() else ()
 
 
 def _fields(entry: Entry) -> Fields:

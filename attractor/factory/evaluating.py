@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.base.canonical import parse_json
+from attractor.base.chains import GENESIS
 from attractor.base.errors import Broken, ChainBroken
-from attractor.base.journal import read_lines
+from attractor.engine.checkpoint import verify_journal
 from attractor.engine.documents import write_document
 from attractor.engine.open_run import OpenRun
 from attractor.engine.promise_records import NAMES, promises_to_record
@@ -14,12 +14,14 @@ from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.status import AWAITING_DECISION, EVALUATING, QUEUED
 from attractor.environments.choose import Choice
 from attractor.environments.environment import Promises
+from attractor.factory.decisions import DECIDED
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluated import BEGUN, EVALUATED, Begun, Pool, evaluated_to_record
 from attractor.factory.gate import GateReport, Judged, gate
 from attractor.factory.ledger import Entry, Ledger
 from attractor.factory.pinned import Stores
 from attractor.factory.project import Project
+from attractor.factory.protected_paths import protected_changes
 from attractor.factory.results import Results, Sitting
 from attractor.factory.run_facts import RunFacts, facts_of
 from attractor.factory.trial_log import TrialLog, events_of
@@ -56,7 +58,7 @@ class Evaluator:
                 **self.project.describe(run.directory.root),
             }
             self.ledger.append(CREATED, facts.run_id, made, now=run.clock.now(), once=True)
-        _require_manifest(facts, list(self.ledger.entries(facts.run_id)))
+        self._require_manifest(facts, list(self.ledger.entries(facts.run_id)))
         run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
 
     async def finish(self, ended: Ended) -> None:
@@ -90,13 +92,16 @@ class Evaluator:
         run.change_status(EVALUATING, f"evaluated once more for {by}")
 
     def judged(self, run: RunFacts) -> Judged:
-        """Return what the gate judges a run by, read afresh from the sealed records."""
+        """Return what the gate judges a run by, read afresh from the sealed records.
+
+        The run's journal is verified from its first line, so that whoever judges has verified.
+        """
         sealed = self.stores.suite(run.manifest.suite)
         entries = list(self.ledger.entries())
         own = [one for one in entries if one.run_id == run.run_id]
         pool = Pool(entries, self.results)
-        _require_manifest(run, own)
-        _require_heads(run, pool.finished(run.run_id))
+        self._require_manifest(run, own)
+        _require_journal(run, own)
         seal = sealed.seal if sealed else ""
         return Judged(
             tree=run.tree,
@@ -114,6 +119,23 @@ class Evaluator:
             if entry.kind == CREATED:
                 self.project.require_own(root, entry)
 
+    def _require_manifest(self, run: RunFacts, own: Sequence[Entry]) -> None:
+        """Refuse a manifest other than the one the run began with: it pins what judges the run."""
+        made = [one for one in own if one.kind == CREATED]
+        if not made and run.state.standing == QUEUED:
+            return
+        if not made:
+            self.ledger.require_there()
+            raise Broken(
+                f"{self.ledger.file} does not know the run {run.run_id}",
+                hint="name the state folder the run was begun with, or bring it back from a copy",
+            )
+        if made[0].data["manifest"] != run.manifest_hash():
+            raise Broken(
+                f"{run.directory.manifest} is not what the run began with",
+                hint="bring it back from a copy, or start a new run",
+            )
+
     async def _evaluate(self, ended: Ended, sealed: SealedSuite) -> None:
         run = ended.run
         sitting = Sitting(run.manifest.run_id, _number(run), run.progress.tree)
@@ -122,7 +144,8 @@ class Evaluator:
             # The line was sealed, and the process died before the run's status was set.
             return
         log = TrialLog(run, sitting, self.results)
-        begun = Begun(sitting, sealed.seal, _kept_promises(ended))
+        protected = await protected_changes(ended.workspace, sitting.tree)
+        begun = Begun(sitting, sealed.seal, _kept_promises(ended), protected)
         results = await self._play(ended, sealed, judged, log, begun)
         told = [self.results.told(sitting, one) for one in results]
         record = evaluated_to_record(begun, told, run.events.head.hash)
@@ -178,28 +201,14 @@ def _kept_promises(ended: Ended) -> Promises:
     return Promises(**{name: all(one.get(name) is True for one in kept) for name in NAMES})
 
 
-def _require_manifest(run: RunFacts, own: Sequence[Entry]) -> None:
-    """Refuse a manifest other than the one the run began with: it pins what judges the run."""
-    made = [one for one in own if one.kind == CREATED]
-    if not made and run.state.standing == QUEUED:
-        return
-    if not made or made[0].data["manifest"] != run.manifest_hash():
-        raise Broken(
-            f"{run.directory.manifest} is not what the run began with",
-            hint="bring it back from a copy, or start a new run",
-        )
-
-
-def _require_heads(run: RunFacts, evaluated: Sequence[Entry]) -> None:
-    """Refuse a journal that lost what a sealed evaluation rests on."""
-    sealed = {str(entry.data["journal_head"]) for entry in evaluated}
-    if sealed and not sealed <= _hashes(run.directory.events):
+def _require_journal(run: RunFacts, own: Sequence[Entry]) -> None:
+    """Refuse a journal with a bad line, or one that lost what a sealed line rests on."""
+    journal = run.directory.events
+    sealed = {str(one.data["journal_head"]) for one in own if one.kind in (EVALUATED, DECIDED)}
+    # What we know of the run came from this very journal.
+    known = {run.head.hash} if run.head != GENESIS else set[str]()
+    if verify_journal(journal, heads=sealed | known):
         raise ChainBroken(
-            f"{run.directory.events} lacks lines that a sealed evaluation rests on",
+            f"{journal} lacks lines that a sealed evaluation or decision rests on",
             hint="bring it back from a copy",
         )
-
-
-def _hashes(journal: Path) -> set[str]:
-    records = (parse_json(line.content) for line in read_lines(journal))
-    return {str(record["hash"]) for record in records if isinstance(record, dict)}

@@ -18,13 +18,17 @@ from attractor.scenarios.trial import TrialResult, tally
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One evaluation: what was tried, by which suite, and how each trial ended."""
+    """One evaluation: what was tried, by which suite, and how each trial ended.
+
+    `protected_paths` are those that the candidate changed and no candidate may.
+    """
 
     tree: str
     suite_seal: str
     promises: Promises
     results: tuple[TrialResult, ...]
     is_through: bool = True
+    protected_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,9 @@ class GateReport:
         }
 
 
+_SHOWN = 5
+
+
 def gate(judged: Judged) -> GateReport:
     """Judge a run: go only when no rule says no."""
     if judged.suite is None:
@@ -113,6 +120,7 @@ def gate(judged: Judged) -> GateReport:
         *_too_little("satisfaction", share, settings.min_satisfaction),
         *_too_little("lower_bound", bound, settings.min_lower_bound),
         *_isolation(judged),
+        *_protected_path(judged),
     )
     flaky = sum(one.is_flaky for one in tallies)
     return GateReport(not reasons, reasons, played, satisfied, share, bound, flaky)
@@ -152,3 +160,13 @@ def _isolation(judged: Judged) -> Sequence[Reason]:
         return []
     words = "it was not proved that agents and candidate could not see the holdouts"
     return [Reason("isolation_unverified", words)]
+
+
+def _protected_path(judged: Judged) -> Sequence[Reason]:
+    # The run's own: another run may have come to the same tree from one that had them already.
+    found = sorted({path for one in judged.evaluations for path in one.protected_paths})
+    if not found:
+        return []
+    others = " and others" if len(found) > _SHOWN else ""
+    words = f"the candidate changes what agents may not: {', '.join(found[:_SHOWN])}{others}"
+    return [Reason("protected_path", words)]

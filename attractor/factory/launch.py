@@ -7,6 +7,7 @@ from attractor.base.errors import UsageError
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.results import RunResult
 from attractor.engine.secrets import Redactor
+from attractor.environments.choose import Choice
 from attractor.factory.evaluating import Evaluator
 from attractor.factory.gate import Judged
 from attractor.factory.ledger import Ledger
@@ -61,7 +62,21 @@ async def go_on(
     evaluator = evaluator_of(world)
     evaluator.require_own(root)
     judge = _judge(evaluator, evaluate=evaluate)
-    return await resume(root, world, interviewer=interviewer, judge=judge)
+
+    def begin(run: OpenRun, place: Choice) -> None:
+        _tell_torn(run, world)
+        judge.begin(run, place)
+
+    return await resume(root, world, interviewer=interviewer, judge=replace(judge, begin=begin))
+
+
+def _tell_torn(run: OpenRun, world: World) -> None:
+    """Say what was dropped: the event of it was written before anybody watched."""
+    if torn := run.events.torn:
+        world.tell(
+            f"The journal's last line was torn, for its writer died: {len(torn.content)} bytes "
+            f"from byte {torn.offset} on were dropped. No event that was acknowledged is lost."
+        )
 
 
 def _judge(evaluator: Evaluator, *, evaluate: bool) -> Judge:
@@ -83,7 +98,9 @@ def _require_fit(evaluator: Evaluator, options: RunOptions) -> None:
 def hold(root: Path, world: World) -> OpenRun:
     """Take a run of this project in hand, to decide on it or promote it."""
     evaluator_of(world).require_own(root)
-    return open_run(root, clock=world.clock, redactor=Redactor.of_environment(world.environ))
+    run = open_run(root, clock=world.clock, redactor=Redactor.of_environment(world.environ))
+    _tell_torn(run, world)
+    return run
 
 
 def ask_gate(root: Path, world: World) -> tuple[RunFacts, Judged]:
@@ -107,7 +124,10 @@ async def promote_run(root: Path, world: World, *, branch: str) -> Promotion:
             )
         repository = await open_repository(world.project, search_path=world.search_path)
         store, record = open_store(
-            world.state_dir, run.manifest.run_id, search_path=world.search_path
+            world.state_dir,
+            run.manifest.run_id,
+            search_path=world.search_path,
+            borrow_from=repository.objects,
         )
         tree = CandidateTree(store, record.base, record.left_out)
         return await promote(run, evaluator_of(world), repository, tree, branch=branch)

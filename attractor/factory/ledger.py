@@ -16,7 +16,7 @@ from pathlib import Path
 from attractor.base.atomic_files import write_whole
 from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.chains import GENESIS, Head, Link, Verdict, require_intact, seal, verify
-from attractor.base.errors import Broken
+from attractor.base.errors import Broken, ChainBroken
 from attractor.base.journal import Journal, read_lines
 from attractor.base.locks import FileLock
 from attractor.base.private_folders import make_private_folder
@@ -58,6 +58,8 @@ class Ledger:
         """
         with self._locked(f"attractor: {kind}"):
             key = self._ready_key()
+            # Before the journal is opened, which makes it.
+            self._expected(key)
             with Journal.open(self.file) as journal:
                 lines, head = self._verified(key)
                 if once and any(one.kind == kind and one.run_id == run_id for one in lines):
@@ -88,6 +90,14 @@ class Ledger:
                 self._ready_key()
         return hmac.digest(self._key(), words.encode(), "sha256").hex()
 
+    def require_there(self) -> None:
+        """Refuse a state folder without a ledger, when there must be one."""
+        if self._is_new():
+            raise Broken(
+                f"{self.file} is gone, and so is its key {self._key_file.name}",
+                hint="name the state folder the run was begun with, or bring it back from a copy",
+            )
+
     def verify(self) -> Verdict:
         """Check chain, seals and end; without the key the seals are counted, not checked."""
         if self._is_new():
@@ -98,14 +108,23 @@ class Ledger:
 
     def _verified(self, key: bytes) -> tuple[list[Entry], Head]:
         # The head first: the ledger may grow in between, and must not seem too short then.
-        expected = read_head(self._head_file, key)
+        expected = self._expected(key)
         lines = self._lines()
         verdict = verify(lines, expected=expected, key=key)
         require_intact(verdict, str(self.file))
         return [_entry(parse_json(line)) for line in lines], verdict.head
 
+    def _expected(self, key: bytes) -> Head:
+        expected = read_head(self._head_file, key)
+        if expected != GENESIS and not self.file.exists():
+            raise ChainBroken(f"{self.file} is gone", hint="bring it back from a copy")
+        return expected
+
     def _is_new(self) -> bool:
-        return not (self.file.exists() or self._key_file.exists())
+        """Tell whether nothing was ever written; a first writer may have died behind its head."""
+        if self.file.exists() or self._key_file.exists():
+            return False
+        return not self._head_file.exists() or read_head(self._head_file, None) == GENESIS
 
     def _lines(self) -> list[bytes]:
         """Return the whole lines; what a writer that died left of one was never acknowledged."""
@@ -128,7 +147,7 @@ class Ledger:
 
     def _ready_key(self) -> bytes:
         """Return the key; the first one is made together with the head of an empty ledger."""
-        if not self._key_file.exists() and not self._lines():
+        if self._is_new():
             key = os.urandom(KEY_BYTES)
             # The head first, so that where there is a key a missing head was taken away.
             write_head(self._head_file, GENESIS, key)

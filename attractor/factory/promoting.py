@@ -1,5 +1,6 @@
 """Moves a branch to what a run made: only after an approval, and only if nothing moved since."""
 
+import shlex
 from dataclasses import dataclass
 
 from attractor.base.errors import NoGo
@@ -8,9 +9,9 @@ from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Base
 from attractor.factory.deciding import Verdict
 from attractor.factory.decisions import decision_of
-from attractor.factory.errors import NoDecision, UnknownBranch
+from attractor.factory.errors import InvalidBranch, NoDecision, UnknownBranch
 from attractor.factory.evaluating import Evaluator
-from attractor.factory.gate import gate
+from attractor.factory.gate import Judged, gate
 from attractor.factory.ledger import Entry
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.trees import EMAIL, NAME
@@ -22,6 +23,7 @@ from attractor.workspaces.store import Store
 
 PROMOTED = "promoted"
 OURS = "attractor/"
+HEADS = "refs/heads/"
 SHOWN = 5
 
 
@@ -53,6 +55,9 @@ async def promote(
     branch: str,
 ) -> Promotion:
     """Give the result of an approved run to a branch, as one commit with its trailers."""
+    branch = await _branch_name(repository, branch)
+    # First of all it verifies what everything below believes.
+    judged = evaluator.judged(facts_of(run))
     decision = _approval(run, evaluator)
     run_id = run.manifest.run_id
     if done := _written(evaluator, run_id, branch):
@@ -62,7 +67,7 @@ async def promote(
     base = kept.base.commit
     was_done = await _has(repository, branch, commit, since=base)
     if not was_done:
-        _require_go(run, evaluator)
+        _require_go(judged)
         await bring_commit(commit, out_of=kept.store.git, into=repository.git, without=base)
     if not was_done or await repository.ref(_ref(branch)) == commit:
         # Also when the branch is there already: its files may not be.
@@ -82,6 +87,15 @@ def _written(evaluator: Evaluator, run_id: str, branch: str) -> Promotion | None
     return None
 
 
+async def _branch_name(repository: Repository, said: str) -> str:
+    """Return the name of a branch, however fully it was said; refuse what can be none."""
+    name = said.removeprefix(HEADS)
+    asked = await repository.git.answer("check-ref-format", _ref(name))
+    if asked.exit_code or name.startswith(("-", "refs/")) or name == "HEAD":
+        raise InvalidBranch(f"{said!r} is no name for a branch")
+    return name
+
+
 async def _has(repository: Repository, branch: str, commit: str, *, since: str) -> bool:
     """Tell whether a branch has the commit already: a promotion may have died after its move."""
     if not await repository.ref(_ref(branch)):
@@ -97,11 +111,11 @@ async def _other_branches(repository: Repository, branch: str, since: str) -> st
     names = [one for one in told.splitlines() if not one.startswith(OURS)]
     near = suggest(branch, names)
     shown = f"did you mean {near}?" if near else f"branches: {', '.join(names[:SHOWN]) or 'none'}"
-    return f"{shown}; to make it where the run began: git branch {branch} {since[:12]}"
+    return f"{shown}; to make it where the run began: git branch {shlex.quote(branch)} {since[:12]}"
 
 
 def _ref(branch: str) -> str:
-    return f"refs/heads/{branch}"
+    return f"{HEADS}{branch}"
 
 
 def _approval(run: OpenRun, evaluator: Evaluator) -> Entry:
@@ -115,8 +129,8 @@ def _approval(run: OpenRun, evaluator: Evaluator) -> Entry:
     return decision
 
 
-def _require_go(run: OpenRun, evaluator: Evaluator) -> None:
-    report = gate(evaluator.judged(facts_of(run)))
+def _require_go(judged: Judged) -> None:
+    report = gate(judged)
     if not report.go:
         rules = ", ".join(one.rule for one in report.reasons)
         raise NoGo(f"the gate no longer says go: {rules}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.canonical import content_hash
+from attractor.base.chains import GENESIS, Head
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun
@@ -18,6 +19,7 @@ class RunFacts:
     directory: RunDirectory
     manifest: Manifest
     state: RunState
+    head: Head = GENESIS
 
     @property
     def run_id(self) -> str:
@@ -36,11 +38,11 @@ class RunFacts:
 
 def facts_of(run: OpenRun) -> RunFacts:
     """Return what is known of a run that we hold."""
-    return RunFacts(run.directory, run.manifest, run.state)
+    return RunFacts(run.directory, run.manifest, run.state, run.events.head)
 
 
 def read_facts(root: Path) -> RunFacts:
-    """Read what is known of a run that somebody else may be holding, and verify its journal."""
+    """Read what is known of a run that somebody else may be holding."""
     directory = RunDirectory(root)
     found = open_journal(directory.events, directory.checkpoint)
-    return RunFacts(directory, read_manifest(directory), found.state)
+    return RunFacts(directory, read_manifest(directory), found.state, found.head)

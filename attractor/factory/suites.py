@@ -18,6 +18,8 @@ from attractor.scenarios.sealing import SealedSuite, open_sealed, seal_suite
 from attractor.scenarios.suite import Suite
 
 PATIENCE_S = 10.0
+MOST_TRIALS_TOGETHER = 10_000
+"""How many trials of holdouts an evaluation may have."""
 
 
 class SuiteVersion(BaseModel):
@@ -102,6 +104,11 @@ def _feasible(suite: Suite) -> tuple[int, int]:
     """Return how many trials of holdouts there are and how many may fail, or refuse the suite."""
     gate = suite.settings.gate
     trials = suite.settings.trials.n * len(suite.of_split("holdout"))
+    if trials > MOST_TRIALS_TOGETHER:
+        raise InvalidSuite(
+            f"{trials} trials are more than an evaluation plays, {MOST_TRIALS_TOGETHER}",
+            hint="lower trials.n, or make several suites: every trial is really played",
+        )
     allowed = failures_allowed(suite)
     if allowed < 0:
         needed = trials_needed(gate.min_lower_bound, confidence=gate.confidence)

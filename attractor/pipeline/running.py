@@ -19,7 +19,7 @@ from attractor.engine.runner import Runner
 from attractor.engine.seams import Workspace
 from attractor.engine.secrets import Redactor
 from attractor.engine.status import EVALUATING
-from attractor.environments.choose import Choice
+from attractor.environments.choose import Choice, require_promised
 from attractor.language.parsing import decode, open_source
 from attractor.language.sources import Source
 from attractor.pipeline.left_out import LeftOut
@@ -79,6 +79,8 @@ async def start(
         require_free(root)
     place = await choose_place(options, world)
     world.tell(place.sentence)
+    # What was found once is asked for by name when the run goes on.
+    options = replace(options, sandbox=place.kind)
     run_id = new_run_id(world.clock.now(), world.randomness)
     left_out = LeftOut(ours=_ours(options))
     workspace = await make_tree(options, world, run_id, place, on_snapshot=left_out.hear)
@@ -106,6 +108,7 @@ async def resume(
         if run.state.may_walk:
             await require_runnable(pipeline.graph, options, world.environ)
         place = await choose_place(options, world)
+        require_promised(manifest.promises, place)
         world.tell(place.sentence)
         left_out = LeftOut(run, ours=_ours(options))
         workspace = await open_tree(

@@ -2,23 +2,28 @@
 
 import os
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attractor.base.canonical import Json
-from attractor.base.errors import AttractorError, UnknownName, UsageError
+from attractor.base.canonical import Json, parse_json
+from attractor.base.errors import AttractorError, ExitCode, UnknownName, UsageError
+from attractor.base.events import Event
+from attractor.base.journal import read_lines
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.documents import read_document
 from attractor.engine.fence import is_held
 from attractor.engine.fields import Fields
 from attractor.engine.question_records import question_to_record
 from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.run_state import outcome_of
-from attractor.engine.status import RunStatus
+from attractor.engine.run_state import RunState, outcome_of
+from attractor.engine.status import QUEUED, RunStatus
 
 LATEST = "latest"
 SHOWN = 5
+UNKNOWN = "unknown"
+"""The status of a run whose journal can't be believed: run.json alone proves nothing."""
 
 _NEEDS_A_RUNNER = frozenset(
     {RunStatus.QUEUED, RunStatus.BOOTING, RunStatus.EXECUTING, RunStatus.EVALUATING}
@@ -35,7 +40,7 @@ class RunSummary:
     pipeline: str
     goal: str
     started: datetime
-    status: str = "queued"
+    status: str = UNKNOWN
     phase: str = ""
     outcome: str = ""
     reason: str = ""
@@ -46,6 +51,7 @@ class RunSummary:
     stage: str = ""
     written: datetime | None = None
     trouble: str = ""
+    trouble_code: ExitCode = ExitCode.DONE
 
     @property
     def is_stopped(self) -> bool:
@@ -89,9 +95,9 @@ def find_run(reference: str, runs_dir: Path) -> Path:
     if (Path(reference) / "manifest.json").is_file():
         return Path(reference).absolute()
     folders = _folders(runs_dir)
+    if not folders:
+        raise UsageError(f"there is no run in {runs_dir}", hint="start one: attractor run FILE")
     if reference == LATEST:
-        if not folders:
-            raise UsageError(f"there is no run in {runs_dir}", hint="start one: attractor run FILE")
         return folders[0]
     begins = [one for one in folders if reference and one.name.startswith(reference.upper())]
     if len(begins) > 1:
@@ -129,7 +135,7 @@ def _unknown(reference: str, names: list[str]) -> UnknownName:
 
 
 def summarize(root: Path) -> RunSummary:
-    """Read where a run stands: from its journal where it may be at work, else from run.json."""
+    """Read where a run stands, from its journal; run.json is only held against it."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     summary = RunSummary(
@@ -142,32 +148,20 @@ def summarize(root: Path) -> RunSummary:
         is_live=is_held(directory.lock),
         written=_written(directory.events),
     )
-    if directory.run.exists():
-        summary = _as_written(summary, read_document(directory.run))
-    if summary.is_live or summary.is_stopped:
-        # It was written when the status changed last, or not any more when somebody killed it.
-        summary = _as_it_happened(summary, directory)
-    return summary
-
-
-def _as_written(summary: RunSummary, fields: Fields) -> RunSummary:
-    return replace(
-        summary,
-        status=fields.text("status"),
-        phase=fields.text("phase"),
-        outcome=fields.text("outcome"),
-        reason=fields.text("reason"),
-        next_node=fields.text("next_node"),
-        question=fields.members("question") if fields.has("question") else None,
-    )
+    # Trouble is no reason to say nothing at all, of this run or of the others in a list.
+    try:
+        # Before the journal: whoever is at work writes it after the journal.
+        said = _said(directory)
+    except AttractorError as fault:
+        said, summary = None, _troubled(summary, fault)
+    try:
+        return _compared(_as_it_happened(summary, directory), said, directory)
+    except AttractorError as fault:
+        return _troubled(summary, fault)
 
 
 def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
-    """Read what the journal says; one that cannot be read is no reason to say nothing at all."""
-    try:
-        state = open_journal(directory.events, directory.checkpoint).state
-    except AttractorError as fault:
-        return replace(summary, trouble=str(fault))
+    state = open_journal(directory.events, directory.checkpoint).state
     outcome = outcome_of(state)
     return replace(
         summary,
@@ -179,6 +173,54 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
         question=question_to_record(state.question) if state.question else None,
         stage=state.in_flight.node if state.in_flight else "",
     )
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What run.json says, or an event that changed the status: where the run stands, and why."""
+
+    status: str
+    phase: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.status} ({self.phase})" if self.phase else self.status
+
+
+def _said(directory: RunDirectory) -> _Said | None:
+    return _said_in(read_document(directory.run)) if directory.run.exists() else None
+
+
+def _said_in(fields: Fields) -> _Said:
+    return _Said(fields.text("status"), fields.text("phase"), fields.text("reason"))
+
+
+def _compared(summary: RunSummary, said: _Said | None, directory: RunDirectory) -> RunSummary:
+    """Hold what run.json says against the journal: it may be behind, as after a kill, not ahead."""
+    now = _Said(summary.status, summary.phase, summary.reason)
+    if said in (None, now) or (summary.is_live and said in _history(directory.events)):
+        return summary
+    if said in _history(directory.events):
+        trouble = f"{directory.run} says {said}: it is behind its journal, which counts"
+        return replace(summary, trouble=trouble)
+    told = f"{said}: {said.reason}" if said and said.reason else f"{said}"
+    trouble = f"{directory.run} says {told}, which the run never was: its journal says {now}"
+    return replace(summary, trouble=trouble, trouble_code=ExitCode.BROKEN)
+
+
+def _history(journal: Path) -> Iterator[_Said]:
+    """Yield where a run stood, from its beginning on."""
+    yield _Said(QUEUED.status.value, QUEUED.phase.value, RunState().reason)
+    for line in read_lines(journal) if journal.exists() else ():
+        record = parse_json(line.content)
+        if isinstance(record, dict) and record.get("type") == "RunStatusChanged":
+            event = Event.from_record(record)
+            yield _said_in(Fields(event.data, f"event {event.seq} ({event.type})"))
+
+
+def _troubled(summary: RunSummary, fault: AttractorError) -> RunSummary:
+    told = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
+    return replace(summary, trouble=told, trouble_code=fault.exit_code)
 
 
 def _written(journal: Path) -> datetime | None:

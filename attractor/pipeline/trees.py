@@ -1,13 +1,11 @@
 """Chooses the tree a run works on, and gives what became of it to the project."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 from attractor.base.canonical import parse_json
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.base.processes import run_process
 from attractor.engine.events import CheckpointSaved
 from attractor.engine.fields import Fields
 from attractor.engine.no_workspace import NoWorkspace
@@ -23,6 +21,7 @@ from attractor.workspaces.isolated import make_isolated
 from attractor.workspaces.opening import open_again, unheard
 from attractor.workspaces.repository import open_repository
 from attractor.workspaces.run_branch import RunBranch, StageTree, write_run_branch
+from attractor.workspaces.uncommitted import has_uncommitted
 
 NAME, EMAIL = "Attractor", "attractor@localhost"
 HEAD = "HEAD"
@@ -63,10 +62,7 @@ async def make_tree(
 
 async def _tell_of_changes(world: World) -> None:
     """Say that what is not committed is not part of the run, when there is such a thing."""
-    command = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain"]
-    patience = timedelta(seconds=30)
-    told = await run_process(command, cwd=world.project, env=world.environ, timeout=patience)
-    if told.exit_code == 0 and told.stdout:
+    if await has_uncommitted(world.project, environ=world.environ):
         world.tell("What is not committed in the project is not part of this run.")
 
 
@@ -87,7 +83,15 @@ async def open_tree(
         search_path=world.search_path,
         environment=place.make,
         on_snapshot=on_snapshot,
+        borrow_from=await _objects(options, world),
     )
+
+
+async def _objects(options: RunOptions, world: World) -> Path | None:
+    """Return where the objects of the project are now; nothing when the run borrows none."""
+    if options.workspace is not WorkspaceKind.ISOLATED:
+        return None
+    return (await open_repository(world.project, search_path=world.search_path)).objects
 
 
 async def give_branch(

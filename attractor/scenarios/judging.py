@@ -1,12 +1,14 @@
 """Builds the checks of a scenario from what the suite writes, and asks each of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from pydantic import BaseModel, ValidationError
 
+from attractor.base.errors import UnknownName
 from attractor.base.registry import Registry
-from attractor.scenarios.errors import InvalidSuite
+from attractor.config.keys import KeyPath, dotted
+from attractor.scenarios.mistakes import Mistake, mistakes_of
 from attractor.scenarios.observed import Check, CheckResult, Observed
 from attractor.scenarios.suite import CheckSpec, Scenario, ServiceStep
 
@@ -17,11 +19,14 @@ def check_registry() -> Registry[type[Check]]:
 
 
 def build_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> list[Check]:
-    """Build every check of a scenario, or say which one is written wrong."""
-    return [
-        _build(spec, f"{scenario.id}: checks.{number}", scenario, kinds)
-        for number, spec in enumerate(scenario.checks)
-    ]
+    """Build every check of a scenario that was found to be written well."""
+    return [_build(spec, kinds[spec.kind]) for spec in scenario.checks]
+
+
+def wrong_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[Mistake]:
+    """Yield every mistake in the checks of a scenario."""
+    for number, spec in enumerate(scenario.checks):
+        yield from _mistakes(spec, ("checks", number), scenario, kinds)
 
 
 async def judge_all(checks: Sequence[Check], observed: Observed) -> tuple[CheckResult, ...]:
@@ -29,22 +34,25 @@ async def judge_all(checks: Sequence[Check], observed: Observed) -> tuple[CheckR
     return tuple([await check.judge(observed) for check in checks])
 
 
-def _build(spec: CheckSpec, place: str, scenario: Scenario, kinds: Registry[type[Check]]) -> Check:
-    kind = cast(type[BaseModel], kinds[spec.kind])
+def _build(spec: CheckSpec, kind: type[Check]) -> Check:
+    return cast(Check, cast(type[BaseModel], kind).model_validate(spec.options))
+
+
+def _mistakes(
+    spec: CheckSpec, at: KeyPath, scenario: Scenario, kinds: Registry[type[Check]]
+) -> Iterator[Mistake]:
     try:
-        check = kind.model_validate(spec.options)
+        kind = kinds[spec.kind]
+    except UnknownName as error:
+        yield Mistake((*at, "kind"), f"{dotted((*at, 'kind'))}: {error.message}", error.hint)
+        return
+    try:
+        check = _build(spec, kind)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InvalidSuite(f"{place}: {key or spec.kind}: {first['msg']}") from error
-    _require_step(getattr(check, "step", None), place, scenario)
-    return cast(Check, check)
-
-
-def _require_step(step: str | None, place: str, scenario: Scenario) -> None:
+        yield from mistakes_of(error, cast(type[BaseModel], kind), at)
+        return
+    step = getattr(check, "step", None)
     names = [one.name for one in scenario.steps if not isinstance(one, ServiceStep)]
     if step is not None and step not in names:
-        raise InvalidSuite(
-            f"{place}: there is no step {step!r} to look at",
-            hint=f"its steps are {', '.join(names) or 'none'}",
-        )
+        words = f"{dotted((*at, 'step'))}: there is no step {step!r} to look at"
+        yield Mistake((*at, "step"), words, f"its steps are {', '.join(names) or 'none'}")

@@ -1,5 +1,6 @@
 """How much of a suite a candidate satisfies, in exact fractions, and how sure that is."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -61,19 +62,33 @@ def lower_bound(satisfied: int, played: int, *, confidence: float = 0.95) -> flo
 
 def trials_needed(bound: float, *, confidence: float = 0.95) -> int:
     """Return how many trials, all satisfied, reach a lower bound."""
-    needed = 1
-    while lower_bound(needed, needed, confidence=confidence) < bound:
-        needed += 1
-    return needed
+
+    def reaches(trials: int) -> bool:
+        return lower_bound(trials, trials, confidence=confidence) >= bound
+
+    enough = 1
+    while not reaches(enough):
+        enough *= 2
+    # The more trials, the higher the bound: so the first that is enough is found by halving.
+    return bisect_left(range(enough + 1), True, lo=1, key=reaches)
 
 
 def failures_tolerated(played: int, bound: float, *, confidence: float = 0.95) -> int:
     """Return how many of the trials may fail while the bound still holds; -1 when none may."""
-    tolerated = -1
-    while tolerated < played and (
-        lower_bound(played - tolerated - 1, played, confidence=confidence) >= bound
-    ):
-        tolerated += 1
+    if bound <= 0:
+        return played
+    unlikely = 1 - confidence
+
+    def is_too_many(failures: int) -> bool:
+        return _at_least(played - failures, played, bound) > unlikely
+
+    def holds(failures: int) -> bool:
+        return lower_bound(played - failures, played, confidence=confidence) >= bound
+
+    tolerated = bisect_left(range(played + 1), True, key=is_too_many) - 1
+    # The bound that is told is rounded down, so it has the last word on the edge.
+    while tolerated >= 0 and not holds(tolerated):
+        tolerated -= 1
     return tolerated
 
 

@@ -6,18 +6,19 @@ it again changes nothing. A sealed copy is checked against its hash every time i
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.base.atomic_files import sync_folder
+from attractor.base.atomic_files import sync_folder, write_whole
 from attractor.base.canonical import canonical_json, content_hash
+from attractor.base.private_folders import make_private_folder
 from attractor.scenarios.errors import InvalidSuite, SuiteChanged
-from attractor.scenarios.judging import build_checks, check_registry
 from attractor.scenarios.reading import read_suite
 from attractor.scenarios.suite import Suite
+from attractor.scenarios.suite_files import files_of, read_file
 
 OWNER_ONLY = 0o700
+OWNER_READS = 0o600
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class SealedSuite:
 
 def seal_suite(folder: Path, store: Path) -> SealedSuite:
     """Check a suite's folder and keep a copy of it in the store."""
-    check_suite(read_suite(folder))
+    read_suite(folder)
     seal = hash_of_folder(folder)
     kept = store / seal
     if not kept.exists():
@@ -46,7 +47,7 @@ def open_sealed(store: Path, seal: str) -> SealedSuite:
         raise SuiteChanged(
             f"the sealed suite {seal[:12]} is not in {store}", hint="register the suite again"
         )
-    if hash_of_folder(folder) != seal:
+    if _hash_of_sealed(folder) != seal:
         raise SuiteChanged(
             f"the sealed suite {seal[:12]} in {store} was changed after it was sealed",
             hint="bring it back from a copy, or register the suite as a new version",
@@ -54,37 +55,31 @@ def open_sealed(store: Path, seal: str) -> SealedSuite:
     return SealedSuite(read_suite(folder), seal, folder)
 
 
-def check_suite(suite: Suite) -> None:
-    """Build every check of every scenario, so that a mistake shows now and not in a trial."""
-    kinds = check_registry()
-    for scenario in suite.scenarios:
-        build_checks(scenario, kinds)
-
-
 def hash_of_folder(folder: Path) -> str:
     """Return the hash of every file below a folder: its path and its bytes."""
-    files = {path: content_hash((folder / path).read_bytes()) for path in _files(folder)}
-    return content_hash(canonical_json(dict(files)).encode())
+    hashes = {one.path: content_hash(read_file(folder / one.path)) for one in files_of(folder)}
+    return content_hash(canonical_json(dict(hashes)).encode())
 
 
-def _files(folder: Path) -> Iterator[str]:
-    for place, folders, files in os.walk(folder):
-        for name in [*folders, *files]:
-            if (Path(place) / name).is_symlink():
-                raise InvalidSuite(
-                    f"{Path(place) / name} is a link", hint="a suite holds files and folders only"
-                )
-        yield from (str((Path(place) / name).relative_to(folder)) for name in files)
+def _hash_of_sealed(folder: Path) -> str:
+    """Return the hash of a sealed copy; nothing when it holds what no suite may."""
+    try:
+        return hash_of_folder(folder)
+    except InvalidSuite:
+        return ""
 
 
 def _copy_whole(folder: Path, kept: Path) -> None:
     """Copy beside the place and rename, so that a crash leaves no half of a suite."""
-    kept.parent.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
+    make_private_folder(kept.parent)
     kept.parent.chmod(OWNER_ONLY)
     half = kept.parent / f".{kept.name}.{os.getpid()}"
     shutil.rmtree(half, ignore_errors=True)
-    shutil.copytree(folder, half)
-    half.chmod(OWNER_ONLY)
+    make_private_folder(half)
+    for one in files_of(folder):
+        make_private_folder((half / one.path).parent)
+        mode = OWNER_ONLY if one.is_executable else OWNER_READS
+        write_whole(half / one.path, read_file(folder / one.path), mode=mode)
     try:
         half.rename(kept)
     except OSError:

@@ -1,14 +1,31 @@
 """A suite as people write it: scenarios with steps and checks, and what the gate asks of them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
+
+MOST_TRIALS = 1000
+"""How often a scenario may be played in one evaluation."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_FRACTION = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18}|/[0-9]{1,18})?")
 
 
 def _as_duration(value: object) -> object:
@@ -21,13 +38,25 @@ def _as_duration(value: object) -> object:
 
 
 def _as_fraction(value: object) -> object:
-    # By way of its text: 0.9 as a float is a little more than nine tenths.
-    return Fraction(str(value)) if isinstance(value, int | float | str) else value
+    if isinstance(value, str) and not _FRACTION.fullmatch(value):
+        # An exponent of many digits would be worked out for ever.
+        raise ValueError("write a number, such as 0.9 or 9/10")
+    try:
+        # By way of its text: 0.9 as a float is a little more than nine tenths.
+        return Fraction(str(value)) if isinstance(value, int | float | str) else value
+    except ZeroDivisionError as error:
+        raise ValueError("nothing can be divided by 0") from error
+
+
+def _is_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("small letters, digits, - and _ only, the first no - or _")
+    return name
 
 
 Exact = Annotated[Fraction, BeforeValidator(_as_fraction)]
 Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Name = Annotated[str, AfterValidator(_is_name)]
 
 
 class Written(BaseModel):
@@ -42,6 +71,15 @@ class TrialSettings(Written):
     n: int = Field(default=1, ge=1)
     timeout: Duration = timedelta(seconds=60)
     infra_retries: int = Field(default=1, ge=0)
+
+    @field_validator("n")
+    @classmethod
+    def _can_be_played(cls, n: int) -> int:
+        if n > MOST_TRIALS:
+            raise ValueError(
+                f"more than {MOST_TRIALS}: every trial is really played, one after the other"
+            )
+        return n
 
 
 class GateSettings(Written):
@@ -80,7 +118,33 @@ class RequestStep(Written):
     timeout: Duration | None = None
 
 
-Step = CommandStep | ServiceStep | RequestStep
+STEP_KINDS: Mapping[str, type[Written]] = {
+    "a command step": CommandStep,
+    "a service step": ServiceStep,
+    "a request step": RequestStep,
+}
+"""What the kinds of step are called among ourselves; no key has a blank in it."""
+
+
+def _kind_of_step(step: object) -> str | None:
+    """Tell the kind by what only it has, so that a mistake is told of that kind alone."""
+    if not isinstance(step, dict):
+        return next((kind for kind, model in STEP_KINDS.items() if type(step) is model), None)
+    keys = cast("dict[str, object]", step).keys()
+    told = {"run": "a command step", "service": "a service step", "port": "a request step"}
+    return next((kind for key, kind in told.items() if key in keys), None)
+
+
+Step = Annotated[
+    Annotated[CommandStep, Tag("a command step")]
+    | Annotated[ServiceStep, Tag("a service step")]
+    | Annotated[RequestStep, Tag("a request step")],
+    Discriminator(
+        _kind_of_step,
+        custom_error_type="step_kind",
+        custom_error_message="a step has one of run, service and port",
+    ),
+]
 
 
 class CheckSpec(Written):

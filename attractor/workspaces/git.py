@@ -6,7 +6,7 @@ when we look at what an agent left: each is switched off, and only plumbing that
 is used.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +39,12 @@ _OPTIONS = (
     "--literal-pathspecs",
     *(word for key, value in _OFF.items() for word in ("-c", f"{key}={value}")),
 )
+_LOOKING = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.sshCommand": "false",
+    "protocol.allow": "never",
+}
 _VARIABLES = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -48,6 +54,7 @@ _VARIABLES = {
     "LC_ALL": "C",
 }
 _TIMEOUT = timedelta(minutes=10)
+_PATIENCE = timedelta(seconds=30)
 _MISSING = ("bad object", "unable to find", "unable to read", "not a tree", "Not a valid object")
 _SHELL_FOUND_NO_PROGRAM = 127
 
@@ -119,6 +126,27 @@ async def find_git_dir(folder: Path, *, search_path: str) -> Path | None:
         (), ("rev-parse", "--absolute-git-dir"), folder, _VARIABLES | {"PATH": search_path}, b""
     )
     return Path(told.stdout.removesuffix("\n")) if told.exit_code == 0 else None
+
+
+async def ask_as_owner(
+    *arguments: str, folder: Path, environ: Mapping[str, str], without: Collection[str] = ()
+) -> ExecResult:
+    """Run a command that only looks, by the configuration of the folder's owner.
+
+    That says which files are the owner's own affair. What it names to run is off, and so are the
+    keys in `without`: they are told in variables, as a key can have any letter in it.
+    """
+    own = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
+    settings = _LOOKING | dict.fromkeys(without, "")
+    told = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0"}
+    for number, (key, value) in enumerate(settings.items()):
+        told |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return await run_process(
+        ["git", "--no-pager", "--no-optional-locks", *arguments],
+        cwd=folder,
+        env=own | told,
+        timeout=_PATIENCE,
+    )
 
 
 async def _run_git(

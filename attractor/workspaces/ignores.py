@@ -37,7 +37,8 @@ class IgnoreRules:
     def ignores(self, path: bytes, *, is_folder: bool) -> bool:
         """Say whether a path is left out, given that none of its folders is."""
         name = path.rpartition(b"/")[2]
-        for folder in _folders_of(path):
+        # Where only the top says something, as it often does, no other folder is asked.
+        for folder in _folders_of(path) if len(self._lines) > 1 else (b"",):
             for line in self._lines.get(folder, ()):
                 if line.matches(path[len(folder) :], name, is_folder):
                     return not line.brings_back

@@ -7,6 +7,7 @@ from attractor.base.atomic_files import file_trouble
 from attractor.workspaces.dimension import Dimension, MakeEnvironment, OnSnapshot
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.record import Record
+from attractor.workspaces.result_tree import kept_of
 from attractor.workspaces.snapshot import Rules, Snapshot
 from attractor.workspaces.store import Store
 from attractor.workspaces.stores import open_store
@@ -24,9 +25,13 @@ async def open_again(
     search_path: str,
     environment: MakeEnvironment,
     on_snapshot: OnSnapshot = unheard,
+    borrow_from: Path | None = None,
 ) -> Dimension:
-    """Open the workspace of a run, which nobody else has open."""
-    store, record = open_store(state, run_id, search_path=search_path)
+    """Open the workspace of a run, which nobody else has open.
+
+    `borrow_from` is where the objects of its project are now.
+    """
+    store, record = open_store(state, run_id, search_path=search_path, borrow_from=borrow_from)
     store.remove_leavings()
     try:
         record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -54,4 +59,5 @@ async def _read_rules(store: Store, record: Record) -> Rules:
     texts = await store.with_blobs(list(told.values()), list)
     ignores = IgnoreRules(dict(zip(told, texts, strict=True)), record.ignored)
     folders = frozenset(chain.from_iterable(map(folders_above, files)))
-    return Rules(ignores, files.keys(), folders)
+    kept = kept_of(await store.files_of(record.base.tree), record.left_out)
+    return Rules(ignores, files.keys(), folders, kept)

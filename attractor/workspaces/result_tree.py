@@ -1,6 +1,6 @@
 """The result tree: the base commit's tree with the candidate's changes laid over it."""
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,13 +32,44 @@ class ResultTree:
     not_taken: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a workspace does not get of a base tree, and what no change can touch."""
+
+    rules: IgnoreRules
+    paths: Set[bytes]
+    folders: Set[bytes]
+
+    def has(self, path: bytes, *, is_folder: bool) -> bool:
+        """Say whether nothing of an agent's can stand at a path, given its folders may be there."""
+        return (
+            path in self.paths
+            or (path in self.folders and not is_folder)
+            or self.rules.ignores(path, is_folder=is_folder)
+        )
+
+    def touched_by(self, path: bytes) -> bool:
+        """Say whether a file at a path would touch what is kept, or stand where it could be."""
+        above = folders_above(path)
+        return self.has(path, is_folder=False) or any(
+            self.has(folder, is_folder=True) for folder in above
+        )
+
+
+def kept_of(base: FlatTree, left_out: Sequence[str]) -> Kept:
+    """Return what a workspace does not get of a base tree."""
+    rules = IgnoreRules({}, left_out)
+    paths = {path for path, entry in base.items() if _is_kept(path, entry, rules)}
+    return Kept(rules, paths, {folder for path in paths for folder in folders_above(path)})
+
+
 def candidate_files(base: FlatTree, left_out: Sequence[str]) -> FlatTree:
     """Return what a workspace gets of a base tree."""
-    hidden = _hidden(base, left_out)
+    kept = kept_of(base, left_out).paths
     return {
         path: TreeEntry(canonical_mode(entry.mode), entry.id)
         for path, entry in base.items()
-        if path not in hidden
+        if path not in kept
     }
 
 
@@ -46,14 +77,12 @@ def lay_over(
     base: FlatTree, changes: Sequence[Change], left_out: Sequence[str]
 ) -> tuple[FlatTree, Sequence[Change]]:
     """Return a base tree with changes laid over, and the changes that would touch what is kept."""
-    kept = _hidden(base, left_out)
-    rules = _rules(left_out)
-    kept_folders = {folder for path in kept for folder in folders_above(path)}
+    kept = kept_of(base, left_out)
     files = dict(base)
     refused: list[Change] = []
     for change in changes:
         path = change.path
-        if path in kept_folders or rules.hides(path) or not kept.isdisjoint(_with_above(path)):
+        if kept.touched_by(path):
             refused.append(change)
         elif change.after is None:
             files.pop(path, None)
@@ -79,22 +108,9 @@ async def result_trees(
     return results
 
 
-def _with_above(path: bytes) -> Iterator[bytes]:
-    yield path
-    yield from folders_above(path)
-
-
-def _rules(left_out: Sequence[str]) -> IgnoreRules:
-    return IgnoreRules({}, left_out)
-
-
-def _hidden(base: FlatTree, left_out: Sequence[str]) -> Set[bytes]:
-    """Return the paths of a base tree that a workspace does not get."""
-    rules = _rules(left_out)
-    return {
-        path
-        for path, entry in base.items()
-        if entry.mode == SUBMODULE
+def _is_kept(path: bytes, entry: TreeEntry, rules: IgnoreRules) -> bool:
+    return (
+        entry.mode == SUBMODULE
         or rules.hides(path)
         or any(is_dot_git(name) for name in path.split(b"/"))
-    }
+    )

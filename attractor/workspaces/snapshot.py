@@ -9,9 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble
-from attractor.workspaces.dot_git import is_dot_git
+from attractor.workspaces.dot_git import is_dot_git, is_modules
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.objects import Objects
+from attractor.workspaces.result_tree import Kept
 from attractor.workspaces.stat_cache import Seen, StatCache, seen
 from attractor.workspaces.trees import FILE, FOLDER, LINK, PROGRAM, text_of, write_folder
 
@@ -32,6 +33,7 @@ class Why(StrEnum):
     DEEP = "it lies more than 200 folders deep"
     UNREADABLE = "it cannot be read"
     UNSTEADY = "it changes while it is read"
+    KEPT = "the project keeps that place to itself"
 
 
 _NOT_OPENED = {
@@ -59,6 +61,11 @@ class Rules:
     ignores: IgnoreRules
     files: Set[bytes] = frozenset()
     folders: Set[bytes] = frozenset()
+    kept: Kept | None = None
+
+    def keep_away(self, path: bytes, *, is_folder: bool) -> bool:
+        """Say whether what stands at a path could never get into the project."""
+        return self.kept is not None and self.kept.has(path, is_folder=is_folder)
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,9 @@ class _Walk:
         if is_dot_git(name):
             # The one at the top is the agent's own, which we never open.
             return None if path == b".git" else self._skip(path, Why.GIT)
+        if self._rules.keep_away(path, is_folder=is_folder):
+            # What is tried must be what would be promoted, and that never holds it.
+            return self._skip(path, Why.KEPT)
         is_ignored = self._is_ignored(path, is_folder, is_ignored)
         if is_ignored and path not in (self._rules.folders if is_folder else self._rules.files):
             self.ignored.append(text_of(path))
@@ -168,7 +178,7 @@ class _Walk:
 
     def _link(self, at: int, name: bytes, path: bytes) -> tuple[int, bytes] | None:
         # git refuses a tree in which this file is a link.
-        if name.lower() == b".gitmodules":
+        if is_modules(name):
             return self._skip(path, Why.GIT)
         return LINK, self._objects.write("blob", os.readlink(name, dir_fd=at))
 

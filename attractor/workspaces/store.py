@@ -37,12 +37,17 @@ class Store:
             "init", "--quiet", "--bare", "--template=", f"--object-format={self.object_format}"
         )
         if borrow_from is not None:
-            information = self.folder / "objects" / "info"
-            information.mkdir(exist_ok=True)
-            line = f"{borrow_from}\n".encode(errors="surrogateescape")
-            write_whole(information / "alternates", line)
+            self.borrow(borrow_from)
         # git made it as it makes everybody's repository.
         close_all_below(self.folder)
+
+    def borrow(self, borrow_from: Path) -> None:
+        """Borrow objects from where a repository has them now: it may have been moved."""
+        alternates = self.folder / "objects" / "info" / "alternates"
+        line = f"{borrow_from}\n".encode(errors="surrogateescape")
+        if not alternates.exists() or alternates.read_bytes() != line:
+            alternates.parent.mkdir(exist_ok=True)
+            write_whole(alternates, line, mode=0o600)
 
     async def output_of(self, git: Git, *arguments: str) -> bytes:
         """Return what a git prints, byte for byte: paths need not be Unicode."""

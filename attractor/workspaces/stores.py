@@ -34,13 +34,24 @@ async def make_store(
     return store
 
 
-def open_store(state: Path, run_id: str, *, search_path: str) -> tuple[Store, Record]:
-    """Open the store of a run to read from it, with the record of its workspace."""
+def open_store(
+    state: Path, run_id: str, *, search_path: str, borrow_from: Path | None = None
+) -> tuple[Store, Record]:
+    """Open the store of a run, with the record of its workspace.
+
+    When its project was moved, it borrows from where the objects are now.
+    """
     place = _place(state, run_id)
     record = read_record(place)
     if record is None:
         raise RecordBroken(f"run {run_id} has no workspace in {state}")
-    return Store(place, object_format=record.object_format, search_path=search_path), record
+    store = Store(place, object_format=record.object_format, search_path=search_path)
+    if borrow_from is not None and record.base.commit:
+        try:
+            store.borrow(borrow_from)
+        except OSError as cause:
+            raise file_trouble("mend", place, cause) from cause
+    return store, record
 
 
 def recorded_folders(state: Path) -> Collection[str]:

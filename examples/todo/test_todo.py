@@ -1,30 +1,26 @@
 """The tests that the project has; the wish of the demo adds one."""
 
+import contextlib
+import io
 import os
-import subprocess
-import sys
 import tempfile
 import unittest
-from pathlib import Path
 
-TODO = str(Path(__file__).parent / "todo.py")
+import todo
 
 
 class TodoTest(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder.name)
 
     def todo(self, *words):
-        result = subprocess.run(
-            [sys.executable, TODO, *words],
-            cwd=self.folder.name,
-            env=os.environ,
-            capture_output=True,
-            text=True,
-        )
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return result.stdout
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            self.assertEqual(todo.main(words), 0)
+        return printed.getvalue()
 
     def test_what_is_added_is_listed(self):
         self.todo("add", "buy", "milk")

@@ -12,7 +12,7 @@ from attractor.base.processes import ExecResult
 from attractor.environments.bubblewrap import HOME, Walls
 from attractor.environments.choose import find_interpreter
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.errors import SandboxNotStarted
+from attractor.environments.errors import SandboxImpossible
 from attractor.environments.sandboxed import SandboxedExecutionEnvironment
 from attractor.environments.variables import sandboxed
 
@@ -82,7 +82,7 @@ def why_no_sandbox(folder: Path) -> str:
 
     try:
         use(SandboxedExecutionEnvironment(folder, make_walls()), work)
-    except SandboxNotStarted as error:
+    except SandboxImpossible as error:
         return error.message
     return ""
 

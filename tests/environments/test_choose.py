@@ -2,16 +2,26 @@
 
 import asyncio
 import os
+import resource
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import UnknownName
-from attractor.environments.choose import Choice, choose_environment, find_interpreter
-from attractor.environments.errors import NotSupported, SandboxNotStarted
+from attractor.base.errors import ExitCode, UnknownName
+from attractor.environments.choose import (
+    Choice,
+    choose_environment,
+    find_interpreter,
+    require_promised,
+)
+from attractor.environments.environment import Promises
+from attractor.environments.errors import LessGuarded, NotSupported, SandboxNotStarted
 from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.sandbox import Sandbox
 from attractor.environments.sandboxed import SandboxedExecutionEnvironment
-from tests.environments.places import FAR_MS, use
+from tests.environments.places import FAR_MS, make_walls, use
 
 
 def choose(kind: str, folder: Path, *, path: str | None = None) -> Choice:
@@ -61,6 +71,49 @@ def test_a_sandbox_that_is_forbidden_here_is_told_with_its_own_words(tmp_path: P
     with pytest.raises(SandboxNotStarted, match="No permissions") as caught:
         choose("bubblewrap", tmp_path, path=path)
     assert "doctor" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("exit 1", "ended with 1"),
+        ("kill -9 $$", "ended with -9"),
+        ("echo 'bwrap: /etc/hosts: No space left on device' >&2; exit 1", "No space left"),
+    ],
+)
+def test_a_bubblewrap_in_trouble_is_not_replaced_by_none(
+    tmp_path: Path, script: str, words: str
+) -> None:
+    with pytest.raises(SandboxNotStarted, match=words) as caught:
+        choose("auto", tmp_path, path=add_bwrap(tmp_path, script))
+    assert caught.value.exit_code is ExitCode.UNFINISHED
+    assert "--sandbox none" in caught.value.hint
+
+
+@pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+@pytest.mark.parametrize("size", [0, 1024])
+def test_a_limit_on_the_size_of_files_is_trouble_and_no_reason_for_none(
+    tmp_path: Path, size: int
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        with pytest.raises(SandboxNotStarted, match="File too large"):
+            asyncio.run(Sandbox.start(make_walls(), tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_was_promised_is_kept_or_nothing_goes_on(tmp_path: Path) -> None:
+    choice = choose("none", tmp_path)
+    require_promised(Promises(), choice)
+    guarded = replace(choice, promises=Promises(hides_operator=True, own_network=True))
+    require_promised(Promises(), guarded)
+    require_promised(Promises(own_network=True), guarded)
+    with pytest.raises(LessGuarded, match="now: your processes may show$") as caught:
+        require_promised(Promises(hides_operator=True, own_processes=True), guarded)
+    assert caught.value.exit_code is ExitCode.UNFINISHED
+    assert "--sandbox none" in caught.value.hint
 
 
 def test_a_sandbox_by_name_is_not_replaced_by_none(tmp_path: Path) -> None:

@@ -171,4 +171,20 @@ def test_a_cancelled_end_leaves_nobody_behind(
 
 
 def test_a_mark_that_nobody_carries_ends_nobody() -> None:
-    asyncio.run(end_marked("of nobody"))
+    async def work() -> None:
+        others = await asyncio.create_subprocess_exec("sleep", "1000", env={MARK: "of others"})
+        bare = await asyncio.create_subprocess_exec("sleep", "1000", env={})
+        try:
+            for mark in ("of nobody", "of other", "of others too"):
+                await end_marked(mark)
+            assert [lives(others.pid), lives(bare.pid)] == [True, True]
+            # It would have been seen: its own mark ends it.
+            await end_marked("of others")
+            assert [lives(others.pid), lives(bare.pid)] == [False, True]
+        finally:
+            for one in (others, bare):
+                with suppress(ProcessLookupError):
+                    one.kill()
+                await one.wait()
+
+    asyncio.run(work())

@@ -144,6 +144,27 @@ def test_an_evaluation_of_another_tree_or_suite_is_a_mismatch() -> None:
     assert not moved.go
 
 
+def test_a_candidate_that_changes_what_is_protected_is_a_no_with_its_paths() -> None:
+    judged = judge(suite(scenario("a")), results(a=[True]))
+    good = judged.evaluations[0]
+    changed = replace(good, protected_paths=("attractor.toml", *(f"runs/{n}" for n in range(6))))
+    report = gate(replace(judged, evaluations=(good, changed)))
+    assert rules(report) == ["protected_path"]
+    assert report.reasons[0].words == (
+        "the candidate changes what agents may not: "
+        "attractor.toml, runs/0, runs/1, runs/2, runs/3 and others"
+    )
+    few = replace(good, protected_paths=(".ci/x",))
+    [reason] = gate(replace(judged, evaluations=(few,))).reasons
+    assert reason.words.endswith("may not: .ci/x")
+
+
+def test_what_another_run_changed_to_come_to_the_tree_does_not_count() -> None:
+    judged = judge(suite(scenario("a")), results(a=[True]))
+    other = replace(judged.evaluations[0], protected_paths=("agents/x",))
+    assert rules(gate(replace(judged, of_others=(other,)))) == []
+
+
 def test_the_report_gives_no_word_of_a_holdout_away() -> None:
     held = suite(scenario("secret-name"))
     record = str(gate(judge(held, results(**{"secret-name": [False]}))).to_record())

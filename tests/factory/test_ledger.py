@@ -150,6 +150,26 @@ def test_a_head_that_is_gone_or_was_changed_is_found(tmp_path: Path) -> None:
     assert len(list(forger.entries())) == 3
 
 
+def test_what_is_gone_is_named_and_nothing_is_begun_anew_in_its_place(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    ledger.file.unlink()
+    with pytest.raises(Broken, match=r"ledger\.jsonl is gone"):
+        ledger.append("decided", "run-0", {}, now=NOW)
+    assert not ledger.file.exists()
+    (tmp_path / KEY_FILE).unlink()
+    for ask in (
+        lambda: list(ledger.entries()),
+        lambda: ledger.append("decided", "run-0", {}, now=NOW),
+    ):
+        with pytest.raises(Broken, match="the key of .* is gone"):
+            ask()
+    (tmp_path / HEAD_FILE).unlink()
+    assert list(ledger.entries()) == []
+    with pytest.raises(Broken, match=r"ledger\.jsonl is gone, and so is its key") as caught:
+        ledger.require_there()
+    assert "state folder" in caught.value.hint
+
+
 def test_a_line_that_a_writer_died_in_is_no_alarm(tmp_path: Path) -> None:
     ledger = filled(tmp_path)
     with ledger.file.open("ab") as file:

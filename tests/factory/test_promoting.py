@@ -7,7 +7,7 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.engine.results import RunResult
 from attractor.factory.deciding import Verdict
-from attractor.factory.errors import UnknownBranch
+from attractor.factory.errors import InvalidBranch, UnknownBranch
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.promoting import PROMOTED
 from tests.factory.flows import Flow, make_flow
@@ -84,3 +84,24 @@ def test_a_branch_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) 
     with pytest.raises(UnknownBranch) as near:
         flow.promote(result, branch="mian")
     assert near.value.hint.startswith("did you mean main?")
+
+
+def test_a_branch_may_be_named_in_full(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    first, second = flow.promote(result, "refs/heads/main"), flow.promote(result)
+    assert (first.branch, second.branch, second.was_done) == ("main", "main", True)
+    assert promoted_lines(flow) == ["main"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["-x", "", "a..b", "a b", "HEAD", "refs/tags/v1", "refs/heads/", "refs/heads/-x"],
+)
+def test_a_name_that_no_branch_can_have_is_refused_plainly(tmp_path: Path, name: str) -> None:
+    flow = make_flow(tmp_path)
+    result = approved(flow)
+    with pytest.raises(InvalidBranch, match="is no name for a branch") as caught:
+        flow.promote(result, name)
+    assert "git branch" not in caught.value.hint
+    assert caught.value.exit_code is ExitCode.USAGE

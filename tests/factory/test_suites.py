@@ -1,12 +1,14 @@
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from attractor.base.errors import UnknownName
+from attractor.base.private_folders import close_all_below
 from attractor.factory.suites import SuiteStore
 from attractor.scenarios.errors import InvalidSuite, SuiteChanged
-from tests.scenarios.suites import SUITE, write_suite
+from tests.scenarios.suites import SCENARIO, SUITE, write_suite
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -56,6 +58,40 @@ def test_a_bound_that_can_never_be_reached_is_refused_with_the_number_it_takes(
     with pytest.raises(InvalidSuite, match="5 trials can never reach") as caught:
         SuiteStore(tmp_path / "state").register(write_suite(tmp_path / "s", suite=suite), now=NOW)
     assert "it takes 29" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("[trials]\nn = 100000000\n", "trials.n = 100000000: more than 1000: every trial is"),
+        ("[trials]\nn = 1000\n[gate]\nmin_lower_bound = 0.9999999999999999\n", "can never reach"),
+    ],
+)
+def test_more_trials_than_anybody_plays_are_refused_at_once(
+    tmp_path: Path, settings: str, words: str
+) -> None:
+    folder = write_suite(tmp_path / "s", suite=SUITE + settings)
+    with pytest.raises(InvalidSuite, match=words):
+        SuiteStore(tmp_path / "state").register(folder, now=NOW)
+
+
+def test_more_trials_together_than_an_evaluation_plays_are_refused(tmp_path: Path) -> None:
+    holdouts = {f"s{n}": SCENARIO.format(id=f"s{n}", story=f"Story {n}.") for n in range(11)}
+    folder = write_suite(tmp_path / "s", suite=SUITE + "[trials]\nn = 1000\n", **holdouts)
+    with pytest.raises(InvalidSuite, match="11000 trials are more than an evaluation plays"):
+        SuiteStore(tmp_path / "state").register(folder, now=NOW)
+
+
+def test_what_is_registered_is_closed_to_others(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "suite")
+    (folder / "fixtures").mkdir()
+    (folder / "fixtures" / "run.sh").write_text("true\n")
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o777)
+    SuiteStore(tmp_path / "state").register(folder, now=NOW)
+    assert close_all_below(tmp_path / "state") == 0
+    [copy] = (tmp_path / "state" / "suites" / "sealed").iterdir()
+    assert stat.S_IMODE((copy / "fixtures" / "run.sh").stat().st_mode) == 0o700
 
 
 def test_how_many_failures_are_tolerated_is_told(tmp_path: Path) -> None:

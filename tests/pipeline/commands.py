@@ -9,7 +9,9 @@ from pathlib import Path
 
 from tests.pipeline.projects import make_project
 
-USER = "somebody-7f3a"
+# Nothing else holds this word: it is neither hexadecimal, as addresses are, nor in any language.
+UNMISTAKABLE = "zyqxwv"
+USER = f"somebody-{UNMISTAKABLE}"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Machine:
         return done.stdout
 
     def remove_workspaces(self) -> None:
-        """Remove what lies outside of the home."""
+        """Remove what lies outside of the home, as it does by default."""
         shutil.rmtree((self.state / "workspaces").resolve(), ignore_errors=True)
 
     def _environ(self) -> dict[str, str]:
@@ -51,7 +53,12 @@ class Machine:
         return {"PATH": os.environ["PATH"], **ours, **self.extra}
 
 
-def make_machine(folder: Path, pipeline: str, **files: str) -> Machine:
-    """Make a home with a project."""
+def make_machine(
+    folder: Path, pipeline: str, workspaces: Path | None = None, /, **files: str
+) -> Machine:
+    """Make a home with a project; workspaces lie in a folder, or where they lie by default."""
     home = folder / "home" / USER
-    return Machine(make_project(home / "project-7f3a", pipeline, **files), home)
+    project = make_project(home / f"project-{UNMISTAKABLE}", pipeline, **files)
+    return Machine(
+        project, home, {"ATTRACTOR_WORKSPACES_DIR": str(workspaces)} if workspaces else {}
+    )

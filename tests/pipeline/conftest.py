@@ -1,6 +1,5 @@
-"""A machine of somebody, where everything lies where it lies by default."""
+"""A machine of somebody, where all but the workspaces lies where it lies by default."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ from tests.pipeline.projects import LINEAR
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+def machine(tmp_path: Path) -> Machine:
     """A home with a project that has a pipeline."""
-    made = make_machine(tmp_path, LINEAR)
-    yield made
-    made.remove_workspaces()
+    return make_machine(tmp_path, LINEAR, tmp_path)

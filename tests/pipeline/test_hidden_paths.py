@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.commands import USER, Machine, make_machine
+from tests.pipeline.commands import UNMISTAKABLE, USER, Machine, make_machine
 from tests.pipeline.projects import git
 
 LOOKS = """
@@ -48,7 +48,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
-    made = make_machine(tmp_path / "of-somebody-7f3a", LOOKS, **{"look.sh": LOOK})
+    made = make_machine(tmp_path / f"of-somebody-{UNMISTAKABLE}", LOOKS, **{"look.sh": LOOK})
     yield made
     made.remove_workspaces()
 
@@ -61,7 +61,9 @@ def look(machine: Machine, **environ: str) -> tuple[str, str]:
 
 
 def test_nothing_inside_tells_whose_machine_it_is(machine: Machine) -> None:
-    told, said = look(machine, EMAIL="ann-7f3a@localhost", MY_PROJECT=str(machine.project))
+    told, said = look(
+        machine, EMAIL=f"ann-{UNMISTAKABLE}@localhost", MY_PROJECT=str(machine.project)
+    )
     assert "only the workspace shows" in said
     assert told.endswith("done\n")
     # What it looked at was there to be seen.
@@ -73,7 +75,7 @@ def test_nothing_inside_tells_whose_machine_it_is(machine: Machine) -> None:
     # only who made the first commit.
     named = {part for part in machine.home.parts if len(part) > 4}
     paths = {".local", "/attractor", "/home/", str(Path(__file__).parents[2])}
-    for word in {"7f3a", USER, *named, *paths}:
+    for word in {UNMISTAKABLE, USER, *named, *paths}:
         assert word not in told, [line for line in told.splitlines() if word in line][:3]
 
 
@@ -82,4 +84,4 @@ def test_where_a_path_cannot_be_hidden_the_run_says_so(machine: Machine) -> None
     place = machine.state / "workspaces"
     assert f"Workspaces lie in {place}, and tools in a sandbox can see that path: " in said
     assert said.index("Workspaces lie in") < said.index("run 0")
-    assert "7f3a" in told
+    assert UNMISTAKABLE in told

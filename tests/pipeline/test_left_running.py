@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,12 +27,10 @@ RUN = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+def machine(tmp_path: Path) -> Machine:
     if not can_be_known():
         pytest.skip("no /proc")
-    made = make_machine(tmp_path, LEAVES, **FILES)
-    yield made
-    made.remove_workspaces()
+    return make_machine(tmp_path, LEAVES, tmp_path, **FILES)
 
 
 def test_a_process_that_left_its_group_does_not_outlive_the_run(machine: Machine) -> None:

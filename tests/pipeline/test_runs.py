@@ -1,9 +1,10 @@
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import LockHeld, UnknownName, UsageError
+from attractor.base.errors import ExitCode, LockHeld, UnknownName, UsageError
 from attractor.engine.events import Place, StageStarted
 from attractor.engine.open_run import open_run
 from attractor.engine.status import BOOTING, EXECUTING, FAILED
@@ -42,8 +43,10 @@ def test_a_name_for_several_or_no_runs_is_told(tmp_path: Path) -> None:
     for reference in ("", "zzz", ids[0] + "0"):
         with pytest.raises(UnknownName):
             find_run(reference, runs_dir)
-    with pytest.raises(UsageError, match="there is no run"):
-        find_run("latest", tmp_path / "nowhere")
+    for reference in ("latest", "zzz"):
+        with pytest.raises(UsageError, match="there is no run in .*nowhere") as caught:
+            find_run(reference, tmp_path / "nowhere")
+        assert caught.value.hint == "start one: attractor run FILE"
 
 
 def test_a_summary_says_where_the_run_stands(tmp_path: Path) -> None:
@@ -102,6 +105,8 @@ def test_what_run_json_says_too_late_is_read_in_the_journal_and_mended(tmp_path:
     (root / "run.json").write_bytes(stale)
     told = summarize(root)
     assert (told.status, told.reason, told.is_stopped) == ("failed", "broken", False)
+    assert "is behind its journal" in told.trouble
+    assert told.trouble_code is ExitCode.DONE
     place.open().close()
     assert place.json("run.json")["status"] == "failed"
 
@@ -114,8 +119,42 @@ def test_a_journal_that_cannot_be_read_is_trouble_and_not_the_end_of_the_list(
     journal.write_bytes(journal.read_bytes().replace(b"made", b"mode"))
     (runs_dir / run_id / "checkpoint.json").unlink()
     [told] = list_runs(runs_dir)
-    assert told.status == "evaluating"
-    assert told.trouble
+    # Nobody vouches for what run.json says.
+    assert (told.status, told.is_stopped) == ("unknown", False)
+    assert "events.jsonl: line " in told.trouble
+    assert told.trouble_code is ExitCode.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("field", "lie"), [("status", "approved"), ("phase", "decision"), ("reason", "all is well")]
+)
+def test_what_run_json_made_up_is_told_and_not_believed(
+    tmp_path: Path, field: str, lie: str
+) -> None:
+    root = tmp_path / "run"
+    with workplace(root).open() as run:
+        for standing in (BOOTING, EXECUTING, FAILED):
+            run.change_status(standing)
+    true = summarize(root)
+    assert (true.trouble, true.trouble_code) == ("", ExitCode.DONE)
+    record = json.loads((root / "run.json").read_text())
+    (root / "run.json").write_text(json.dumps({**record, field: lie}))
+    told = summarize(root)
+    assert (told.status, told.phase, told.reason) == (true.status, true.phase, true.reason)
+    assert "run.json says " in told.trouble
+    assert lie in told.trouble
+    assert "its journal says failed" in told.trouble
+    assert told.trouble_code is ExitCode.BROKEN
+
+
+def test_a_run_json_that_cannot_be_read_hides_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    with workplace(root).open() as run:
+        run.change_status(BOOTING)
+    (root / "run.json").write_text("{")
+    told = summarize(root)
+    assert (told.status, told.trouble_code) == ("booting", ExitCode.BROKEN)
+    assert "run.json" in told.trouble
 
 
 def test_the_gates_last_word_is_that_of_the_newest_evaluation(tmp_path: Path) -> None:

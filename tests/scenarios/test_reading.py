@@ -67,8 +67,10 @@ def test_the_folder_is_the_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("name = ", "nane = "), "suite.toml: name"),
-        (("pipeline", "sorts = 1\npipeline"), "suite.toml: sorts"),
+        (("name = ", "nane = "), "suite.toml:2: unknown key nane$"),
+        (("pipeline", "sorts = 1\npipeline"), "suite.toml:3: unknown key sorts$"),
+        (('name = "todo"', ""), "suite.toml: name is missing$"),
+        (('"linear"', "7"), "suite.toml:3: pipeline = 7 should be a valid string$"),
         (('"todo"', "todo"), "suite.toml: Invalid value"),
     ],
 )
@@ -83,8 +85,21 @@ def test_a_mistake_in_the_suite_names_file_and_key(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (('kind = "exit"', ""), "checks.0.kind"),
-        (('run = "echo milk"', 'run = "a"\ntimeout = "2 minutes"'), "timeout"),
+        (('kind = "exit"', ""), r"10: checks\[0\].kind is missing"),
+        (
+            ('run = "echo milk"', 'run = "a"\ntimeout = "2 minutes"'),
+            r"9: steps\[0\].timeout = '2 m",
+        ),
+        (('run = "echo milk"', 'run = "a"\ntimeuot = "2s"'), r"9: unknown key steps\[0\].timeuot$"),
+        (('[[steps]]\nname = "add"\nrun = "echo milk"', "steps = []"), "steps is empty$"),
+        (('run = "echo milk"', 'rum = "a"'), r"6: steps\[0\]: a step has one of run, service and"),
+        (('step = "add"', 'step = "ad"'), r"12: checks\[0\].step: there is no step 'ad'"),
+        (('step = "add"', 'step = "add"\nequal = 1'), r"13: unknown key checks\[0\].equal$"),
+        (('kind = "exit"', 'kind = "exot"'), r"11: checks\[0\].kind: unknown check 'exot'$"),
+        (("title", 'weight = "1e999999999"\ntitle'), "3: weight = '1e999999999': write a number"),
+        (("title", 'weight = "1/0"\ntitle'), "nothing can be divided by 0"),
+        (("title", f"deep = {'[' * 5000}{']' * 5000}\ntitle"), "nested too deeply"),
+        (("title", f"long = 1{'0' * 5000}\ntitle"), "integer"),
         (("[[checks]]", '[[steps]]\nname = "add"\nrun = "b"\n[[checks]]'), "same name"),
         (('id = "adding"', 'id = "Adding!"'), "id"),
         (("title", 'split = "train"\ntitle'), "it says it is train and lies in holdout"),
@@ -117,3 +132,38 @@ def test_a_story_must_not_stand_twice(tmp_path: Path) -> None:
     (folder / "holdout" / "b.scenario.toml").write_text(SCENARIO.format(id="a", story="Other."))
     with pytest.raises(InvalidSuite, match="the same id"):
         read_suite(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        (('run = "echo milk"', 'run = "a"\ntimeuot = "2s"'), "did you mean timeout?"),
+        (('step = "add"', 'step = "add"\nequal = 1'), "did you mean equals?"),
+        (('kind = "exit"', 'kind = "exot"'), "did you mean exit?"),
+        (("title", "tilte"), "did you mean title?"),
+        (("title", 'colour = "red"\ntitle'), "known here: id, title, story, split, weight"),
+    ],
+)
+def test_a_mistake_tells_what_was_meant(tmp_path: Path, change: tuple[str, str], hint: str) -> None:
+    text = SCENARIO.format(id="adding", story="Ann adds.").replace(*change)
+    with pytest.raises(InvalidSuite) as caught:
+        read_suite(write_suite(tmp_path, adding=text))
+    assert caught.value.hint.startswith(hint)
+    assert "Extra inputs" not in caught.value.message
+
+
+def test_all_mistakes_of_a_file_are_told_each_with_its_line(tmp_path: Path) -> None:
+    suite = 'nane = "todo"\npipeline = 7\n[trials]\nn = 0\n[gate]\nconfidance = 0.9\n'
+    folder = write_suite(tmp_path, suite=suite)
+    with pytest.raises(InvalidSuite) as caught:
+        read_suite(folder)
+    file = folder / "suite.toml"
+    assert caught.value.message.splitlines() == [
+        f"{file}:6: unknown key gate.confidance (did you mean confidence?)",
+        f"{file}:1: unknown key nane (did you mean name?)",
+        f"{file}:2: pipeline = 7 should be a valid string",
+        f"{file}:4: trials.n = 0 should be greater than or equal to 1",
+    ]
+    many = "".join(f"key{n} = 1\n" for n in range(30))
+    with pytest.raises(InvalidSuite, match="and 20 more$"):
+        read_suite(write_suite(tmp_path, suite=many + SUITE))

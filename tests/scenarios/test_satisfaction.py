@@ -1,4 +1,5 @@
 from fractions import Fraction
+from math import nextafter
 
 import pytest
 from hypothesis import given
@@ -43,6 +44,29 @@ def test_the_bound_lies_below_the_share_and_grows_with_it(counts: tuple[int, int
 def test_how_many_trials_and_failures_a_bound_needs() -> None:
     assert trials_needed(0.9) == 29
     assert [failures_tolerated(n, 0.9) for n in (28, 29, 59)] == [-1, 0, 1]
+
+
+@given(st.integers(1, 40), st.floats(0, 0.99), st.floats(0.51, 0.99))
+def test_what_is_tolerated_is_the_most_that_the_bound_lets_fail(
+    played: int, bound: float, confidence: float
+) -> None:
+    tolerated = failures_tolerated(played, bound, confidence=confidence)
+    for failures in range(played + 1):
+        holds = lower_bound(played - failures, played, confidence=confidence) >= bound
+        assert holds == (failures <= tolerated)
+
+
+@given(st.floats(0, 0.99), st.floats(0.51, 0.99))
+def test_what_is_needed_is_the_fewest_that_reach_the_bound(bound: float, confidence: float) -> None:
+    needed = trials_needed(bound, confidence=confidence)
+    assert lower_bound(needed, needed, confidence=confidence) >= bound
+    assert needed == 1 or lower_bound(needed - 1, needed - 1, confidence=confidence) < bound
+
+
+def test_a_bound_of_nearly_one_is_answered_at_once() -> None:
+    assert trials_needed(0.9999) == 29956
+    assert trials_needed(nextafter(1, 0)) > 10**15
+    assert failures_tolerated(10_000, 0.5) == 4917
 
 
 def test_satisfaction_is_the_weighted_share_in_exact_fractions() -> None:

@@ -258,11 +258,11 @@ def test_what_stands_in_the_way_gives_way(project: Project) -> None:
 def test_changed_paths_are_told_as_text(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
-        write(workspace.folder, {os.fsdecode(b"n\xff"): "", "todo.py": "x", "scenarios/new": "y"})
+        write(workspace.folder, {os.fsdecode(b"n\xff"): "", "todo.py": "x", "more/new": "y"})
         (workspace.folder / "tool").chmod(0o644)
         tree = await workspace.snapshot("one")
         changed = await workspace.changed(workspace.base.candidate, tree)
-        assert changed == ["n\\xff", "scenarios/new", "todo.py", "tool"]
+        assert changed == ["more/new", "n\\xff", "todo.py", "tool"]
         assert await workspace.changed(tree, tree) == []
 
     asyncio.run(scene())

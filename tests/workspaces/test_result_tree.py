@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from attractor.workspaces.objects import Objects
 from attractor.workspaces.result_tree import LEFT_OUT, candidate_files, lay_over, result_trees
+from attractor.workspaces.snapshot import Skipped, Why
 from attractor.workspaces.trees import FILE, SUBMODULE, Change, FlatTree, TreeEntry, write_tree
 from tests.counts import count
-from tests.workspaces.projects import Project, git, write
+from tests.workspaces.projects import RUN, Project, contents, git, write
 
 ONE, TWO = TreeEntry(FILE, b"1" * 20), TreeEntry(FILE, b"2" * 20)
 
@@ -27,13 +28,42 @@ def test_changes_are_laid_over_and_what_was_left_out_is_the_bases(project: Proje
             workspace.store, base, [base.candidate, tree], left_out=LEFT_OUT
         )
         assert (same.tree, same.not_taken) == (base.tree, ())
-        assert result.not_taken == ("runs", "scenarios/todo/holdout/one.scenario.toml")
+        assert result.not_taken == ()
         told = git(
             workspace.store.folder, "diff-tree", "-r", "--name-status", base.tree, result.tree
         )
         assert told == "A\tadded/x\nM\ttodo.py\nD\ttool"
 
     asyncio.run(scene())
+
+
+def test_what_is_tried_is_what_would_be_promoted(project: Project) -> None:
+    async def scene() -> tuple[str, str]:
+        git(project.folder, "update-index", "--add", "--cacheinfo", f"160000,{'5' * 40},lib/sub")
+        git(project.folder, "commit", "-q", "-m", "with a submodule")
+        workspace = await project.workspace()
+        write(workspace.folder, {"scenarios/h.txt": "hello\n", "lib/sub/x": "x", "lib/other": "o"})
+        write(workspace.folder, {"runs": "a file where the records are"})
+        (workspace.folder / "hello.txt").symlink_to("scenarios/h.txt")
+        tree = await workspace.snapshot("one")
+        [result] = await result_trees(
+            workspace.store, workspace.base, [tree], left_out=workspace.left_out
+        )
+        assert result.not_taken == ()
+        await workspace.export(tree, project.state / "trial")
+        return workspace.base.tree, result.tree
+
+    base, tree = asyncio.run(scene())
+    tried = contents(project.state / "trial")
+    assert "scenarios/h.txt" not in tried
+    assert tried["lib/other"] == b"o"
+    store = project.state / "stores" / RUN
+    told = git(store, "diff-tree", "-r", "--name-status", base, tree)
+    assert told == "A\thello.txt\nA\tlib/other"
+    [(_, snapshot)] = project.snapshots
+    assert set(snapshot.skipped) == {
+        Skipped(path, Why.KEPT) for path in ("scenarios", "lib/sub", "runs")
+    }
 
 
 def test_a_candidate_has_no_submodules_and_no_modes_of_old(project: Project) -> None:

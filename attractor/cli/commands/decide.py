@@ -44,8 +44,8 @@ def decide(
     verdict = Verdict.APPROVED if approve else Verdict.REJECTED
     evaluator = evaluator_of(world)
     with hold(find_run(reference, world.runs_dir), world) as run:
-        judged = evaluator.judged(facts_of(run))
-        if to_operator and not as_json:
+        judged = evaluator.judged(facts_of(run)) if to_operator else None
+        if judged and not as_json:
             # Before the gate may refuse: this is why it does.
             show(verdict_text(facts_of(run), judged, to_operator=True))
         sandboxed = run.manifest.promises.guards_holdouts
@@ -53,7 +53,7 @@ def decide(
         decision = Decision(verdict, operator.name, operator.proof, rationale)
         entry = record_decision(run, evaluator, decision)
     if as_json:
-        more = shortcomings_record(judged, to_operator=to_operator)
+        more = shortcomings_record(judged, to_operator=True) if judged else {}
         show_json({"run_id": entry.run_id, "hash": entry.head.hash, **entry.data, **more})
     else:
         show(f"run {entry.run_id}: {verdict} by {operator.name} ({operator.proof})")

@@ -29,7 +29,8 @@ def _line(one: RunSummary) -> str:
     status = f"{one.status} ({one.phase})" if one.phase else one.status
     if one.is_stopped:
         status = f"{one.status}, stopped"
-    return f"{one.run_id}  {started}  {status:<24} {one.outcome:<16} {one.pipeline}"
+    line = f"{one.run_id}  {started}  {status:<24} {one.outcome:<16} {one.pipeline}"
+    return f"{line}\n  trouble: {one.trouble}" if one.trouble else line
 
 
 part = runs

@@ -8,7 +8,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
-from attractor.engine.status import RunStatus
+from attractor.engine.status import AWAITING_ANSWER, RunStatus
 from attractor.pipeline.runs import RunSummary, find_run, reference_of, summarize
 
 
@@ -19,7 +19,8 @@ from attractor.pipeline.runs import RunSummary, find_run, reference_of, summariz
 def status(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     """Say where a run stands, and whether a process is at work on it.
 
-    RUN is an id, the beginning of one, a run directory, or 'latest', which it is unless said.
+    RUN is an id, the beginning of one, a run directory, or 'latest', which it is unless said. What
+    is told comes from the journal; it ends with 6 when run.json says what the journal never did.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
@@ -28,7 +29,7 @@ def status(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
         show_json(summary.to_record())
     else:
         show(as_text(summary, reference_of(root, runs_dir)))
-    return ExitCode.DONE
+    return summary.trouble_code
 
 
 def as_text(one: RunSummary, reference: str) -> str:
@@ -42,6 +43,7 @@ def as_text(one: RunSummary, reference: str) -> str:
         *_work(one, reference),
         ("outcome", one.outcome),
         ("reason", one.reason),
+        *_answer(one, reference),
         ("next", "" if one.stage == one.next_node else one.next_node),
         ("directory", str(one.directory)),
         ("trouble", one.trouble),
@@ -64,6 +66,13 @@ def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
         ("stopped", f"{where}{when}; nobody is at work on it"),
         ("go on", f"attractor {command} {reference}"),
     ]
+
+
+def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
+    """Say how to answer what a parked run asks; its reason is the question."""
+    if one.phase != AWAITING_ANSWER.phase:
+        return []
+    return [("answer", f"attractor resume {reference}   (at a terminal, where it is asked)")]
 
 
 def _time(moment: datetime) -> str:

@@ -1,0 +1,67 @@
+"""Why a sandbox did not start: a machine that has none is told from trouble that passes."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.environments.errors import SandboxImpossible, SandboxLost, SandboxNotStarted
+from attractor.environments.failed_start import failed_start
+
+TOO_MANY = (
+    "bwrap: Creating new namespace failed: "
+    "nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)"
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bwrap: No permissions to create new namespace, likely because the kernel does not allow",
+        "bwrap: No permissions to creating new namespace, likely because the kernel",
+        "bwrap: Creating new namespace failed, likely because the kernel does not support user",
+        "bwrap: Creating new namespace failed: Operation not permitted",
+        "bwrap: setting up uid map: Permission denied",
+        "bwrap: setting up gid map: Operation not permitted",
+        "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted",
+        "bwrap: Can't mount proc on /newroot/proc: Operation not permitted",
+        "bwrap: Failed to make / slave: Permission denied",
+        "bwrap: pivot_root: Operation not permitted",
+    ],
+)
+def test_a_kernel_that_forbids_sandboxes_is_known_by_bubblewraps_words(words: str) -> None:
+    error = failed_start(words, 1, SandboxLost())
+    assert isinstance(error, SandboxImpossible)
+    assert words in error.message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bwrap: Can't bind mount /oldroot/usr on /newroot/usr: No space left on device",
+        "bwrap: Can't mount proc on /newroot/proc: Cannot allocate memory",
+        "bwrap: Creating new namespace failed: Cannot allocate memory",
+        "bwrap: setting up uid map: Input/output error",
+        "bwrap: Can't create file at /etc/hosts: Permission denied",
+        "bwrap: Can't write data to file /etc/passwd: File too large",
+        "bwrap: Unknown option --unshare-user",
+    ],
+)
+def test_any_other_failure_is_trouble_that_passes(words: str) -> None:
+    error = failed_start(words, 1, SandboxLost())
+    assert type(error) is SandboxNotStarted
+    assert words in error.message
+    assert "--sandbox none" in error.hint
+
+
+def test_who_says_nothing_is_told_by_how_it_ended() -> None:
+    assert "ended with -9" in failed_start("", -9, SandboxLost()).message
+    assert "not ready in time" in failed_start("", -9, TimeoutError()).message
+
+
+def test_too_many_sandboxes_are_trouble_but_none_at_all_are_a_rule(tmp_path: Path) -> None:
+    most = tmp_path / "max_user_namespaces"
+    for told, kind in (("0\n", SandboxImpossible), ("5\n", SandboxNotStarted)):
+        most.write_text(told)
+        assert type(failed_start(TOO_MANY, 1, SandboxLost(), most=most)) is kind
+    most.unlink()
+    assert type(failed_start(TOO_MANY, 1, SandboxLost(), most=most)) is SandboxNotStarted

@@ -1,0 +1,112 @@
+"""Whatever files an agent plants: the run ends with a verdict, and what was tried is promoted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import NoGo
+from attractor.base.events import Event
+from attractor.engine.results import RunResult
+from attractor.engine.status import AWAITING_DECISION
+from attractor.factory.deciding import Verdict
+from attractor.factory.errors import NoDecision
+from tests.engine.runs import read_events
+from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import LINEAR, git
+
+PLANT = LINEAR.replace("echo made > made.txt", "sh plant.sh")
+MODULES = (
+    "printf '[submodule \"x\"]\\n\\tpath = x\\n\\turl = --upload-pack=touch %s/ran\\n' {place} > "
+)
+LONG = "head -c 3000 /dev/zero | tr '\\0' x > "
+
+
+def planting(tmp_path: Path, script: str) -> Flow:
+    """Make a flow whose one stage makes the file that is wanted, and plants something."""
+    flow = make_flow(tmp_path)
+    (flow.project / "pipeline.dot").write_text(PLANT)
+    (flow.project / "plant.sh").write_text(f"echo made > made.txt\n{script}\n")
+    git(flow.project, "add", "--all")
+    git(flow.project, "commit", "--quiet", "--message", "Plant")
+    return flow
+
+
+def move(flow: Flow, result: RunResult, to: Path) -> tuple[Flow, RunResult]:
+    """Move the project away, and return its flow and its run there."""
+    flow.project.rename(to)
+    world = replace(flow.world, project=to, runs_dir=to / "runs")
+    return Flow(to, world), replace(result, directory=world.runs_dir / result.run_id)
+
+
+def left_out(result: RunResult) -> list[Event]:
+    return [one for one in read_events(result.directory) if one.type == "FilesLeftOut"]
+
+
+@pytest.mark.parametrize("plant", [MODULES + ".gitmodules", LONG + ".gitattributes"])
+def test_a_planted_file_of_gits_wedges_nothing_and_runs_nothing(tmp_path: Path, plant: str) -> None:
+    flow = planting(tmp_path, plant.replace("{place}", str(tmp_path)))
+    git(flow.project, "config", "transfer.fsckObjects", "true")
+    result = flow.launch()
+    assert result.standing == AWAITING_DECISION
+    assert flow.rules(result) == ["protected_path"]
+    with pytest.raises(NoGo, match=plant.rpartition(" ")[2]):
+        flow.decide(result, Verdict.APPROVED)
+    assert not (tmp_path / "ran").exists()
+    assert flow.decide(result, Verdict.REJECTED)
+
+
+def test_settings_of_the_agents_own_are_never_promoted(tmp_path: Path) -> None:
+    flow = planting(
+        tmp_path, "echo 'runs_dir = \"x\"' > attractor.toml; mkdir agents; >agents/a.md"
+    )
+    result = flow.launch()
+    [reason] = flow.report(result).reasons
+    assert reason.rule == "protected_path"
+    assert reason.words.endswith("agents/a.md, attractor.toml")
+    # Another run may find them in its base: then it did not change them.
+    git(flow.project, "checkout", "--quiet", f"attractor/run/{result.run_id}", "--", ".")
+    git(flow.project, "commit", "--quiet", "--message", "By a person")
+    assert flow.rules(flow.launch()) == []
+
+
+def test_a_path_that_was_protected_stands_in_the_ledger_and_stops_a_promotion(
+    tmp_path: Path,
+) -> None:
+    flow = planting(tmp_path, "touch Jenkinsfile")
+    result = flow.launch()
+    assert "Jenkinsfile" in str(list(flow.evaluator.ledger.entries(result.run_id)))
+    assert flow.rules(flow.resume(result)) == ["protected_path"]
+    with pytest.raises(NoDecision):
+        flow.promote(result)
+
+
+def test_a_link_into_scenarios_of_the_agents_own_is_tried_as_it_would_be_promoted(
+    tmp_path: Path,
+) -> None:
+    plant = "mkdir scenarios; mv made.txt scenarios/h.txt; ln -sf scenarios/h.txt made.txt"
+    flow = planting(tmp_path, plant)
+    result = flow.launch()
+    assert "unresolved_failure" in flow.rules(result)
+    [told] = left_out(result)
+    assert told.data["refused"] == [
+        {"path": "scenarios", "why": "the project keeps that place to itself"}
+    ]
+
+
+def test_what_was_tried_is_promoted_when_the_project_was_moved_meanwhile(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, Verdict.APPROVED)
+    moved, there = move(flow, result, tmp_path / "moved")
+    promotion = moved.promote(there)
+    assert git(moved.project, "show", f"{promotion.commit}:made.txt") == "made\n"
+    assert (moved.project / "made.txt").read_text() == "made\n"
+
+
+def test_a_run_goes_on_when_the_project_was_moved_meanwhile(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch(evaluate=False)
+    moved, there = move(flow, result, tmp_path / "moved")
+    assert moved.resume(there).standing == AWAITING_DECISION
+    assert moved.rules(there) == []

@@ -1,0 +1,163 @@
+"""Who changes a line behind the checkpoint is found before anything is decided on the run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.canonical import Json, parse_json
+from attractor.base.chains import GENESIS, seal
+from attractor.base.errors import Broken, ChainBroken, ExitCode
+from attractor.engine.documents import read_document
+from attractor.engine.results import RunResult
+from attractor.engine.status import EVALUATING
+from attractor.factory.deciding import Verdict
+from attractor.factory.launch import hold
+from attractor.factory.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
+from tests.factory.flows import Flow, make_flow
+
+
+def gate_of(flow: Flow, result: RunResult) -> None:
+    flow.report(result)
+
+
+def approve(flow: Flow, result: RunResult) -> None:
+    flow.decide(result, Verdict.APPROVED)
+
+
+def reject(flow: Flow, result: RunResult) -> None:
+    flow.decide(result, Verdict.REJECTED)
+
+
+def ask_again(flow: Flow, result: RunResult) -> None:
+    with hold(result.directory, flow.world) as run:
+        flow.evaluator.request_again(run, "ann")
+
+
+def change_early_line(result: RunResult) -> int:
+    """Change a time in a line before the one the checkpoint was made at, and return its number."""
+    journal = result.directory / "events.jsonl"
+    offset = read_document(result.directory / "checkpoint.json").inner("position").number("offset")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(b"".join(lines[:3])) < offset
+    changed = lines[2].replace(b'"time":"20', b'"time":"19')
+    assert changed != lines[2]
+    lines[2] = changed
+    journal.write_bytes(b"".join(lines))
+    return 3
+
+
+@pytest.mark.parametrize("ask", [gate_of, approve, reject, ask_again])
+def test_a_changed_line_behind_the_checkpoint_is_found(
+    tmp_path: Path, ask: Callable[[Flow, RunResult], None]
+) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    number = change_early_line(result)
+    with pytest.raises(ChainBroken, match=f"events.jsonl: line {number} was changed") as caught:
+        ask(flow, result)
+    assert caught.value.exit_code is ExitCode.BROKEN
+
+
+def test_an_evaluation_does_not_begin_on_a_changed_journal(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch(evaluate=False)
+    assert result.standing == EVALUATING
+    change_early_line(result)
+    with pytest.raises(ChainBroken, match="line 3 was changed"):
+        flow.resume(result)
+    assert b"TrialStarted" not in (result.directory / "events.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("is_promoted", [False, True])
+def test_what_was_approved_is_not_promoted_from_a_changed_journal(
+    tmp_path: Path, is_promoted: bool
+) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, Verdict.APPROVED)
+    if is_promoted:
+        flow.promote(result)
+    change_early_line(result)
+    with pytest.raises(ChainBroken, match="events.jsonl: line 3 was changed"):
+        flow.promote(result)
+
+
+def test_the_first_bad_line_is_named_when_there_is_another_behind_the_checkpoint(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    journal = result.directory / "events.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    lines[-1] = lines[-1].replace(b'"time":"20', b'"time":"19')
+    journal.write_bytes(b"".join(lines))
+    with pytest.raises(ChainBroken, match=f"events.jsonl: line {len(lines)} was changed"):
+        flow.report(result)
+    change_early_line(result)
+    for ask in (gate_of, approve):
+        with pytest.raises(ChainBroken, match="events.jsonl: line 3 was changed"):
+            ask(flow, result)
+
+
+def test_a_journal_that_was_chained_anew_is_not_the_one_that_was_decided_on(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, Verdict.APPROVED)
+    chain_anew(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
+    (result.directory / "checkpoint.json").unlink()
+    with pytest.raises(ChainBroken, match="lacks lines that a sealed evaluation or decision"):
+        flow.promote(result)
+
+
+def test_a_journal_chained_anew_without_an_evaluation_is_found_by_its_decision(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch(suite="")
+    flow.decide(result, Verdict.REJECTED)
+    chain_anew(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
+    (result.directory / "checkpoint.json").unlink()
+    with pytest.raises(ChainBroken, match="lacks lines that a sealed evaluation or decision"):
+        flow.promote(result)
+
+
+def chain_anew(journal: Path, kind: str, **more: Json) -> None:
+    """Change the first event of a kind, and link every line anew: anybody can without a key."""
+    head, lines, waiting = GENESIS, list[str](), [kind]
+    for line in journal.read_bytes().splitlines():
+        record = parse_json(line)
+        assert isinstance(record, dict)
+        if record["type"] in waiting and isinstance(data := record["data"], dict):
+            data.update(more)
+            waiting.clear()
+        plain = {k: v for k, v in record.items() if k not in ("seq", "prev", "hash")}
+        link = seal(plain, head)
+        head = link.head
+        lines.append(link.line)
+    assert not waiting
+    journal.write_text("".join(f"{one}\n" for one in lines))
+
+
+def test_a_ledger_that_is_gone_is_blamed_and_not_the_manifest(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    for name in (LEDGER_FILE, HEAD_FILE, KEY_FILE):
+        (flow.world.state_dir / name).unlink()
+    for ask in (gate_of, approve):
+        with pytest.raises(Broken, match=r"ledger\.jsonl is gone, and so is its key") as caught:
+            ask(flow, result)
+        assert "state folder" in caught.value.hint
+    assert not (flow.world.state_dir / LEDGER_FILE).exists()
+
+
+def test_a_run_that_the_ledger_does_not_know_is_told_so(tmp_path: Path) -> None:
+    flow, other = make_flow(tmp_path / "one"), make_flow(tmp_path / "other")
+    result = flow.launch(suite="", profile="")
+    other.launch()
+    strange = Flow(flow.project, replace(flow.world, state_dir=other.world.state_dir))
+    with pytest.raises(Broken, match=f"does not know the run {result.run_id}"):
+        gate_of(strange, result)

@@ -1,0 +1,122 @@
+"""What guarded a run when it began guards it to its end, or it does not go on."""
+
+import asyncio
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import MachineryError
+from attractor.engine.results import RunResult
+from attractor.environments.environment import Promises
+from attractor.environments.errors import LessGuarded, SandboxImpossible, SandboxNotStarted
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.running import resume, start
+from attractor.pipeline.world import World
+from tests.environments.places import why_no_sandbox
+from tests.pipeline.projects import git, make_project, make_world
+
+ASKS = """
+digraph asks {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    ask   [shape=hexagon, label="Go on?"]
+    make  [shape=parallelogram, tool_command="pwd > where.txt"]
+    start -> ask
+    ask -> make [label="[Y] Yes"]
+    make -> exit
+}
+"""
+
+
+def begin(world: World, sandbox: str) -> RunResult:
+    """Run to the question."""
+    chosen = RunOptions(
+        file=world.project / "pipeline.dot",
+        backend="simulate",
+        sandbox=sandbox,
+        interviewer="park",
+    )
+    return asyncio.run(start(chosen, world))
+
+
+def go_on(result: RunResult, world: World) -> RunResult:
+    return asyncio.run(resume(result.directory, world, interviewer="auto_approve"))
+
+
+def without_bubblewrap(folder: Path, script: str = "") -> str:
+    """Return a PATH on which bubblewrap is missing, or is a script."""
+    folder.mkdir()
+    (folder / "git").symlink_to(str(shutil.which("git")))
+    if script:
+        (folder / "bwrap").write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "bwrap").chmod(0o755)
+    return str(folder)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(make_project(tmp_path / "project", ASKS))
+
+
+@pytest.fixture
+def guarded(world: World, tmp_path: Path) -> RunResult:
+    """A run that began in a sandbox."""
+    (tmp_path / "trial").mkdir()
+    if why := why_no_sandbox(tmp_path / "trial"):
+        pytest.skip(f"no sandbox here: {why}")
+    return begin(world, "auto")
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ("", SandboxImpossible),
+        ("exit 1", SandboxNotStarted),
+        ("echo No permissions to create new namespace >&2; exit 1", SandboxImpossible),
+    ],
+)
+def test_a_guarded_run_goes_on_guarded_or_not_at_all(
+    world: World, guarded: RunResult, tmp_path: Path, script: str, error: type[MachineryError]
+) -> None:
+    journal = guarded.directory / "events.jsonl"
+    before = journal.read_bytes()
+    path = without_bubblewrap(tmp_path / "bin", script)
+    with pytest.raises(error) as caught:
+        go_on(guarded, replace(world, environ={**world.environ, "PATH": path}))
+    assert "--sandbox none" in caught.value.hint
+    assert journal.read_bytes() == before
+    # It was not harmed, and goes on when the sandbox is mended.
+    ended = go_on(guarded, world)
+    branch = f"attractor/run/{ended.run_id}"
+    assert git(world.project, "show", f"{branch}:where.txt") == "/workspace\n"
+
+
+def test_a_run_that_was_promised_more_than_can_be_kept_is_not_gone_on_with(world: World) -> None:
+    told: list[str] = []
+    world = replace(world, tell=told.append)
+    result = begin(world, "none")
+    manifest = result.directory / "manifest.json"
+    record = json.loads(manifest.read_text())
+    assert record["promises"] == dict.fromkeys(vars(Promises()), False)
+    record["promises"]["own_network"] = True
+    manifest.write_text(json.dumps(record))
+    told.clear()
+    with pytest.raises(LessGuarded, match="your network may be reached"):
+        go_on(result, world)
+    assert told == []
+
+
+def test_a_run_that_began_unguarded_for_want_of_a_sandbox_says_so_first_and_goes_on_so(
+    world: World, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    path = without_bubblewrap(tmp_path / "bin")
+    bare = replace(world, tell=told.append, environ={**world.environ, "PATH": path})
+    result = begin(bare, "auto")
+    assert told[0].startswith("Tools run unguarded, with your rights on this machine: no bwrap on")
+    ended = go_on(result, world)
+    where = git(world.project, "show", f"attractor/run/{ended.run_id}:where.txt")
+    assert where != "/workspace\n"
