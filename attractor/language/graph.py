@@ -3,15 +3,18 @@
 Equality leaves places out: two graphs are equal when they mean the same.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from attractor.language.condition_parser import read_condition
 from attractor.language.conditions import ALWAYS, Condition
 from attractor.language.shapes import DEFAULT_SHAPE, DEFAULT_TYPE, TYPE_OF_SHAPE
 from attractor.language.spans import NOWHERE, Span
 from attractor.language.values import NO_ATTRIBUTES, Attributes
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,33 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Subgraph:
+    """Nodes that stand together, drawn in a box when the id begins with `cluster`.
+
+    `parent` is the place of the subgraph around it among the graph's, -1 when there is none.
+    """
+
+    id: str
+    attributes: Attributes = NO_ATTRIBUTES
+    nodes: tuple[str, ...] = ()
+    parent: int = -1
+    span: Span = field(default=NOWHERE, compare=False)
+
+    @property
+    def label(self) -> str:
+        """What people read, which also gives its nodes a class."""
+        return self.attributes.text("label")
+
+
+@dataclass(frozen=True)
 class Graph:
-    """A whole pipeline."""
+    """A whole pipeline; subgraphs stand in the order in which they begin."""
 
     name: str
     nodes: Mapping[str, Node]
     edges: tuple[Edge, ...] = ()
     attributes: Attributes = NO_ATTRIBUTES
+    subgraphs: tuple[Subgraph, ...] = ()
     span: Span = field(default=NOWHERE, compare=False)
 
     @property
@@ -104,6 +127,15 @@ class Graph:
         """Return the ways into a node, in the order they were written."""
         return self._incoming.get(node, ())
 
+    def of_type(self, type_: str) -> tuple[Node, ...]:
+        """Return the nodes of a type, in the order they were written."""
+        return self._by_type.get(type_, ())
+
+    @property
+    def types(self) -> Set[str]:
+        """Every type that a node has."""
+        return self._by_type.keys()
+
     @cached_property
     def starts(self) -> tuple[Node, ...]:
         """Every node that could be the start: by shape, and by id when none has the shape."""
@@ -115,8 +147,11 @@ class Graph:
         return self._ends_of("exit", ("exit", "Exit", "end", "End"))
 
     def _ends_of(self, type_: str, ids: tuple[str, ...]) -> tuple[Node, ...]:
-        by_type = tuple(node for node in self.nodes.values() if node.type == type_)
-        return by_type or tuple(self.nodes[one] for one in ids if one in self.nodes)
+        return self.of_type(type_) or tuple(self.nodes[one] for one in ids if one in self.nodes)
+
+    @cached_property
+    def _by_type(self) -> Mapping[str, tuple[Node, ...]]:
+        return _grouped((node.type, node) for node in self.nodes.values())
 
     @cached_property
     def _outgoing(self) -> Mapping[str, tuple[Edge, ...]]:
@@ -127,8 +162,8 @@ class Graph:
         return _grouped((edge.target, edge) for edge in self.edges)
 
 
-def _grouped(pairs: Iterable[tuple[str, Edge]]) -> Mapping[str, tuple[Edge, ...]]:
-    groups: dict[str, list[Edge]] = {}
-    for node, edge in pairs:
-        groups.setdefault(node, []).append(edge)
-    return {node: tuple(edges) for node, edges in groups.items()}
+def _grouped(pairs: Iterable[tuple[str, T]]) -> Mapping[str, tuple[T, ...]]:
+    groups: dict[str, list[T]] = {}
+    for name, one in pairs:
+        groups.setdefault(name, []).append(one)
+    return {name: tuple(several) for name, several in groups.items()}

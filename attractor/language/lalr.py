@@ -1,85 +1,137 @@
-"""The parser that lark makes of a grammar, one token at a time, with the means to recover."""
+"""Walks through the table that lark made of a grammar, one token at a time, and can recover.
 
+The table is made beforehand (`table_building.py`): to import lark and to let it build one takes
+longer than to check a pipeline.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Protocol, cast
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from lark import Lark, UnexpectedToken
-from lark.parsers.lalr_analysis import Shift
-
-from attractor.language.tokens import Token
+from attractor.language.tokens import END, Token
 from attractor.language.tree_builder import TreeBuilder
 
-_NOTHING = (None,)
+TABLE = Path(__file__).parent / "grammars" / "dot.table.json"
 
-Unexpected = UnexpectedToken
-"""A token that the grammar does not expect."""
+
+class Unexpected(Exception):
+    """A token that the grammar does not expect."""
+
+
+class Kept(NamedTuple):
+    """A symbol of a rule that something is left of: where it stands, and whether it is a list."""
+
+    place: int
+    is_list: bool
+
+
+class Rule(NamedTuple):
+    """A rule of the grammar: its name, how many symbols it has, and what is left of them.
+
+    A rule without a maker is part of another one, and leaves a list. A single child that a rule
+    passes on stands for the rule.
+    """
+
+    name: str
+    size: int
+    kept: Sequence[Kept]
+    passes_on: bool
+    make: Callable[[list[Any]], object] | None
+
+
+class Table(NamedTuple):
+    """What to do in which state: go on to another (from 0), or reduce by a rule (below 0)."""
+
+    end: int
+    states: Sequence[Mapping[str, int]]
+    rules: Sequence[Rule]
 
 
 class Machine:
     """A walk through the states of the grammar of `dot.lark`."""
 
     def __init__(self) -> None:
-        self._walk = _grammar().parse_interactive()
-        self._state = self._walk.parser_state
+        self._table = _table()
+        self._states = [0]
+        self._values: list[Any] = []
 
     def feed(self, token: Token) -> object:
         """Take a token, or raise Unexpected; behind the last one return what was built."""
-        # It asks a token for nothing but its type, and to make lark's own takes long.
-        return self._walk.feed_token(token)
+        states, stack, type_ = self._table.states, self._states, token.type
+        while True:
+            action = states[stack[-1]].get(type_)
+            if action is None:
+                raise Unexpected(type_)
+            if action >= 0:
+                stack.append(action)
+                self._values.append(token)
+                return None
+            self._reduce(self._table.rules[-action - 1])
+            if type_ == END and stack[-1] == self._table.end:
+                return self._values[-1]
 
     @property
     def is_at_beginning(self) -> bool:
         """Whether nothing has been taken yet."""
-        return len(self._state.state_stack) == 1
+        return len(self._states) == 1
 
     def expects_only(self, type_: str) -> bool:
         """Tell whether no other token may follow."""
-        return set(self._state.parse_conf.states[self._state.state_stack[-1]]) == {type_}
+        return set(self._table.states[self._states[-1]]) == {type_}
 
     def depth_for(self, type_: str) -> int:
         """Return how much of the walk is kept so that a token of this type may be taken next."""
-        states, stack = self._state.parse_conf.states, self._state.state_stack
-        depth = len(stack)
+        depth = len(self._states)
         # A state that would reduce first does not tell yet whether the token may follow.
-        while depth and states[stack[depth - 1]].get(type_, _NOTHING)[0] is not Shift:
+        while depth and self._table.states[self._states[depth - 1]].get(type_, -1) < 0:
             depth -= 1
         return depth
 
     def cut(self, depth: int) -> None:
         """Forget what is deeper."""
-        del self._state.state_stack[depth:]
-        del self._state.value_stack[depth - 1 :]
+        del self._states[depth:]
+        del self._values[depth - 1 :]
+
+    def _reduce(self, rule: Rule) -> None:
+        values, stack = self._values, self._states
+        first = len(values) - rule.size
+        children = _children(rule.kept, values, first)
+        built: object = children
+        if rule.passes_on and len(children) == 1:
+            built = children[0]
+        elif rule.make is not None:
+            built = rule.make(children)
+        del values[first:]
+        del stack[first + 1 :]
+        values.append(built)
+        stack.append(self._table.states[stack[-1]][rule.name])
 
 
-class _Conf(Protocol):
-    states: dict[int, dict[str, Any]]
-
-
-class _State(Protocol):
-    state_stack: list[int]
-    value_stack: list[object]
-    parse_conf: _Conf
-
-
-class _Walk(Protocol):
-    parser_state: _State
-
-    def feed_token(self, token: Token) -> object: ...
-
-
-class _Grammar(Protocol):
-    """What is used of lark, whose own types say less."""
-
-    def parse_interactive(self) -> _Walk: ...
+def _children(kept: Sequence[Kept], values: list[Any], first: int) -> list[Any]:
+    """Return what is left of the symbols of a rule; a list that comes first is gone on with."""
+    children: list[Any] = []
+    for place, is_list in kept:
+        value = values[first + place]
+        if not is_list:
+            children.append(value)
+        elif children:
+            children += value
+        else:
+            children = value
+    return children
 
 
 @cache
-def _grammar() -> _Grammar:
-    return cast(Any, Lark).open(
-        "grammars/dot.lark",
-        rel_to=__file__,
-        parser="lalr",
-        lexer="basic",
-        start="pipeline",
-        transformer=TreeBuilder(),
-    )
+def _table() -> Table:
+    return read_table(json.loads(TABLE.read_text("utf-8")), TreeBuilder())
+
+
+def read_table(written: Mapping[str, Any], builder: object) -> Table:
+    """Make a table of what stands in its file, with the methods of a builder."""
+    rules = [
+        Rule(name, size, [Kept(*one) for one in kept], passes_on, getattr(builder, name, None))
+        for name, size, kept, passes_on in written["rules"]
+    ]
+    return Table(written["end"], written["states"], rules)

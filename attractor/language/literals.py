@@ -36,6 +36,8 @@ def read_word(word: str) -> Literal:
         return _number(word)
     if DURATION.fullmatch(word) or _BEGINS_LIKE_A_NUMBER.match(word):
         return _duration(word)
+    if word.startswith("'"):
+        return _mistaken("a text stands in double quotes", "write \" instead of '")
     return _mistaken(f"the value {quote(word)} has to stand in quotes", f'write "{word}"')
 
 

@@ -7,13 +7,14 @@ import re
 
 _NAME = r"[^\W\d]\w*"
 _TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-_COMMENT = r"(?://[^\n]*(?:\n|\Z)|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)"
+_PREPROCESSOR = r"(?<![^\n])\#[^\n]*"
+_COMMENT = rf"(?://[^\n]*(?:\n|\Z)|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|{_PREPROCESSOR})"
 _BLANK = rf"\s*(?:{_COMMENT}\s*)*"
 _TEXTS = rf"{_TEXT}(?:{_BLANK}\+{_BLANK}{_TEXT})*"
 _QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb"
 _WORD = rf"[^\s,;\[\]{{}}\"=<>/+{_QUOTES}]+"
 _KEY = rf"(?:{_NAME}(?:\.{_NAME})*|{_TEXT})"
-_INSIDE = rf'[^\[\]"/{{}}]*(?:(?:{_TEXT}|{_COMMENT}|/(?![/*]))[^\[\]"/{{}}]*)*'
+_INSIDE = rf'[^\[\]"/\#{{}}]*(?:(?:{_TEXT}|{_COMMENT}|/(?![/*])|(?<=[^\n])\#)[^\[\]"/\#{{}}]*)*'
 _HTML = r"<[^<>\n]*(?:<[^<>\n]*>[^<>\n]*)*>"
 
 _TERMINALS = {
@@ -26,7 +27,6 @@ _TERMINALS = {
     "_OPEN": r"\{",
     "_CLOSE": r"\}",
     "_COLON": ":",
-    "PREPROCESSOR": r"(?<![^\n])\#[^\n]*",
     # What follows is in no rule of the grammar: each is a mistake with a sentence of its own.
     "DASHES": r"--+>?",
     "OTHER_ARROW": r"->>|=>|\u2192|\u27f6|\u21d2",
@@ -59,6 +59,9 @@ BLANK = re.compile(_BLANK)
 
 TEXT = re.compile(_TEXT, re.DOTALL)
 """A text in quotes."""
+
+COMMENT = re.compile(_COMMENT, re.DOTALL)
+"""A comment."""
 
 TEXT_OR_COMMENT = re.compile(f"{_TEXT}|{_COMMENT}", re.DOTALL)
 """What may hold anything."""

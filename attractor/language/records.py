@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from attractor.language.graph import Edge, Graph, Node
+from attractor.language.graph import Edge, Graph, Node, Subgraph
 from attractor.language.values import Attributes, Value
 
 
@@ -10,9 +10,10 @@ def graph_record(graph: Graph) -> dict[str, object]:
     """Return a graph as JSON values."""
     return {
         "name": graph.name,
-        "attributes": _attributes(graph.attributes),
+        "attributes": attributes_record(graph.attributes),
         "nodes": [_node(node) for node in graph.nodes.values()],
         "edges": [_edge(edge) for edge in graph.edges],
+        "subgraphs": [_subgraph(one) for one in graph.subgraphs],
     }
 
 
@@ -23,7 +24,7 @@ def _node(node: Node) -> dict[str, object]:
         "shape": node.shape,
         "type": node.type,
         "classes": list(node.classes),
-        "attributes": _attributes(node.attributes),
+        "attributes": attributes_record(node.attributes),
     }
 
 
@@ -34,13 +35,24 @@ def _edge(edge: Edge) -> dict[str, object]:
         "label": edge.label,
         "condition": edge.attributes.text("condition"),
         "weight": edge.weight,
-        "attributes": _attributes(edge.attributes),
+        "attributes": attributes_record(edge.attributes),
     }
 
 
-def _attributes(attributes: Attributes) -> dict[str, object]:
-    return {key: _plain(attribute.value) for key, attribute in attributes.by_key.items()}
+def _subgraph(subgraph: Subgraph) -> dict[str, object]:
+    return {
+        "id": subgraph.id,
+        "nodes": list(subgraph.nodes),
+        "within": subgraph.parent if subgraph.parent >= 0 else None,
+        "attributes": attributes_record(subgraph.attributes),
+    }
 
 
-def _plain(value: Value) -> str | int | float | bool:
+def attributes_record(attributes: Attributes) -> dict[str, object]:
+    """Return attributes as JSON values by their keys."""
+    return {key: plain_value(attribute.value) for key, attribute in attributes.by_key.items()}
+
+
+def plain_value(value: Value) -> str | int | float | bool:
+    """Return what a value means; a duration as it was written."""
     return str(value) if isinstance(value.plain, timedelta) else value.plain

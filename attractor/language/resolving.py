@@ -1,12 +1,13 @@
 """Makes a graph of statements: gives defaults out, cuts chains, flattens subgraphs (2.9-2.12)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.spans import Span
+from attractor.language.graph import Edge, Graph, Node, Subgraph
+from attractor.language.spans import NOWHERE, Span
 from attractor.language.syntax import (
     Assignment,
     Defaults,
@@ -15,7 +16,7 @@ from attractor.language.syntax import (
     Identifier,
     NodeStatement,
     Statement,
-    Subgraph,
+    SubgraphStatement,
 )
 from attractor.language.values import NO_ATTRIBUTES, Attribute, Attributes
 
@@ -29,13 +30,12 @@ def resolve(digraph: Digraph) -> Graph:
     """Return the graph that a text means."""
     resolution = _Resolution()
     resolution.walk(digraph.statements)
-    for scope in resolution.scopes:
-        scope.derive_classes()
     return Graph(
         name=digraph.id.text if digraph.id else "",
         nodes={draft.id.text: draft.node() for draft in resolution.drafts.values()},
         edges=tuple(resolution.edges),
         attributes=Attributes(resolution.scopes[0].own),
+        subgraphs=tuple(_subgraphs(resolution)),
         span=digraph.span,
     )
 
@@ -55,10 +55,24 @@ class _Scope:
     """A subgraph, or the graph: what it says of itself, and its defaults as they stand."""
 
     parent: "_Scope | None" = None
+    id: str = ""
+    span: Span = NOWHERE
     own: _Table = field(default_factory=dict[str, Attribute])
     nodes: _Table = field(default_factory=dict[str, Attribute])
     edges: _Table = field(default_factory=dict[str, Attribute])
-    classes: tuple[str, ...] = ()
+    mentioned: dict[str, None] = field(default_factory=dict[str, None])
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that the labels around a node stand for, the outermost first."""
+        labels: list[Attribute] = []
+        scope: _Scope = self
+        while scope.parent is not None:
+            if "label" in scope.own:
+                labels.append(scope.own["label"])
+            scope = scope.parent
+        derived = (derived_class(str(label.value)) for label in reversed(labels))
+        return tuple(dict.fromkeys(one for one in derived if one))
 
     def set_defaults(self, defaults: Defaults) -> None:
         given = _table(defaults.attributes)
@@ -69,13 +83,6 @@ class _Scope:
             self.edges = {**self.edges, **given}
         else:
             self.own.update(given)
-
-    def derive_classes(self) -> None:
-        if self.parent is None:
-            return
-        label = self.own.get("label")
-        derived = derived_class(str(label.value)) if label else ""
-        self.classes = (*self.parent.classes, derived) if derived else self.parent.classes
 
 
 @dataclass
@@ -97,6 +104,9 @@ class _Draft:
             self.id, self.defaults, self.scopes = statement.id, scope.nodes, [scope]
         self.is_declared = True
         self.given.update(_table(statement.attributes))
+
+    def stands_in(self, scope: _Scope) -> bool:
+        return any(one is scope for one in self.scopes)
 
     def node(self) -> Node:
         table = {**self.defaults, **self.given}
@@ -126,8 +136,9 @@ class _Resolution:
             statement = next(rest, None)
             if statement is None:
                 waiting.pop()
-            elif isinstance(statement, Subgraph):
-                within = _Scope(scope, {}, scope.nodes, scope.edges)
+            elif isinstance(statement, SubgraphStatement):
+                id_ = statement.id.text if statement.id else ""
+                within = _Scope(scope, id_, statement.span, {}, scope.nodes, scope.edges)
                 self.scopes.append(within)
                 waiting.append((within, iter(statement.statements)))
             else:
@@ -147,6 +158,7 @@ class _Resolution:
                 pass
 
     def _draft(self, id_: Identifier, scope: _Scope) -> _Draft:
+        scope.mentioned[id_.text] = None
         draft = self.drafts.get(id_.text)
         if draft is None:
             draft = self.drafts[id_.text] = _Draft(id_, scope.nodes, [scope])
@@ -160,6 +172,15 @@ class _Resolution:
         for source, target in pairwise(statement.ids):
             span = _across(source.span, target.span)
             self.edges.append(Edge(source.text, target.text, attributes, span))
+
+
+def _subgraphs(resolution: _Resolution) -> Iterator[Subgraph]:
+    """Yield every subgraph with the nodes that stand right in it."""
+    places = {id(scope): place for place, scope in enumerate(resolution.scopes, -1)}
+    for scope in resolution.scopes[1:]:
+        own = Attributes(scope.own) if scope.own else NO_ATTRIBUTES
+        nodes = (id_ for id_ in scope.mentioned if resolution.drafts[id_].stands_in(scope))
+        yield Subgraph(scope.id, own, tuple(nodes), places[id(scope.parent)], scope.span)
 
 
 def _table(attributes: Iterable[Attribute]) -> _Table:

@@ -46,11 +46,12 @@ class EdgeStatement:
 
 
 @dataclass(frozen=True)
-class Subgraph:
-    """Statements with defaults of their own."""
+class SubgraphStatement:
+    """Statements with defaults of their own; the span is that of the word `subgraph`."""
 
     id: Identifier | None
     statements: tuple["Statement", ...]
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -67,4 +68,4 @@ class Digraph:
     span: Span
 
 
-Statement = Assignment | Defaults | NodeStatement | EdgeStatement | Subgraph | Omitted
+Statement = Assignment | Defaults | NodeStatement | EdgeStatement | SubgraphStatement | Omitted

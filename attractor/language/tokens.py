@@ -10,6 +10,7 @@ from attractor.language.patterns import IDENTIFIER, TOKEN
 from attractor.language.syntax import Identifier
 from attractor.language.values import Attribute
 from attractor.language.wording import quote
+from attractor.language.words import is_keyword
 
 END = "$END"
 _KEYWORDS = {
@@ -46,15 +47,13 @@ def scan(findings: Findings) -> Iterator[Token]:
         if found is None or kind is None:
             break
         start, at = found.span(kind)
-        token = _token(findings, kind, start, at)
-        if token is not None:
-            yield token
+        yield _token(findings, kind, start, at)
         if kind in _LAST:
             break
     yield Token(END, len(text), len(text))
 
 
-def _token(findings: Findings, kind: str, start: int, end: int) -> Token | None:
+def _token(findings: Findings, kind: str, start: int, end: int) -> Token:
     match kind:
         case "ATTRIBUTES":
             return Token(kind, start, end, None, read_list(findings, start, end))
@@ -64,13 +63,11 @@ def _token(findings: Findings, kind: str, start: int, end: int) -> Token | None:
             return _name(findings, start, end)
         case "TEXT":
             id_, _ = read_text(findings.source.text[start + 1 : end - 1])
-            findings.not_portable("an id in quotes", start, end, fix=_plain_id(id_))
+            if not is_keyword(id_):
+                edit = findings.replacing(start, end, id_) if IDENTIFIER.fullmatch(id_) else None
+                fix = _plain_id(id_)
+                findings.not_portable("an id in quotes", start, end, fix=fix, edit=edit)
             return Token("ID", start, end, Identifier(id_, findings.source.span(start, end)))
-        case "PREPROCESSOR":
-            findings.not_portable(
-                "a line of the C preprocessor", start, end, fix="begin it with //"
-            )
-            return None
         case _:
             return Token(kind, start, end)
 

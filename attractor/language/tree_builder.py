@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from lark import Transformer
-
+from attractor.language.spans import Span
 from attractor.language.syntax import (
     Assignment,
     Defaults,
@@ -13,7 +12,7 @@ from attractor.language.syntax import (
     NodeStatement,
     Omitted,
     Statement,
-    Subgraph,
+    SubgraphStatement,
 )
 from attractor.language.tokens import Token
 from attractor.language.values import Attribute
@@ -21,15 +20,12 @@ from attractor.language.values import Attribute
 _OMITTED = Omitted()
 
 
-class TreeBuilder(Transformer[Token, Digraph]):
+class TreeBuilder:
     """Turns the children of a rule into a statement; it remembers nothing."""
 
     def pipeline(self, children: list[Token | Statement]) -> Digraph:
         """Build the whole."""
-        word = children[0]
-        assert isinstance(word, Token)
-        assert word.id is not None
-        return Digraph(_id(children), _statements(children), word.id.span)
+        return Digraph(_id(children), _statements(children), _span(children))
 
     def assignment(self, children: list[Token]) -> Statement:
         """Build `key = value`; nothing is left of it when the value was wrong."""
@@ -40,9 +36,9 @@ class TreeBuilder(Transformer[Token, Digraph]):
         """Build a default block."""
         return Defaults(children[0].type.lower(), _attributes(children))
 
-    def subgraph(self, children: list[Token | Statement]) -> Subgraph:
+    def subgraph(self, children: list[Token | Statement]) -> SubgraphStatement:
         """Build a subgraph."""
-        return Subgraph(_id(children), _statements(children))
+        return SubgraphStatement(_id(children), _statements(children), _span(children))
 
     def node(self, children: list[Token]) -> NodeStatement:
         """Build a declared node."""
@@ -72,6 +68,14 @@ def _id(children: Sequence[Token | Statement]) -> Identifier | None:
 
 def _statements(children: Sequence[Token | Statement]) -> tuple[Statement, ...]:
     return tuple(one for one in children if not isinstance(one, Token | Omitted))
+
+
+def _span(children: Sequence[Token | Statement]) -> Span:
+    """Return the place of the word that a rule begins with."""
+    word = children[0]
+    assert isinstance(word, Token)
+    assert word.id is not None
+    return word.id.span
 
 
 def _attributes(children: Sequence[Token | Statement]) -> tuple[Attribute, ...]:

@@ -11,7 +11,10 @@ from attractor.language.spans import NOWHERE, Span
 
 
 class ValueKind(StrEnum):
-    """How a value was written (attractor-spec 2.4)."""
+    """How a value was written (attractor-spec 2.4).
+
+    A template came from a file: the engine renders it at each visit (ruling L8).
+    """
 
     STRING = "string"
     INTEGER = "integer"
@@ -19,8 +22,10 @@ class ValueKind(StrEnum):
     BOOLEAN = "boolean"
     DURATION = "duration"
     BARE = "bare"
+    TEMPLATE = "template"
 
 
+_TEXTS = frozenset({ValueKind.STRING, ValueKind.BARE, ValueKind.DURATION})
 # Numbers of more digits than anybody means cost time beyond measure to read.
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
@@ -28,9 +33,13 @@ _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 Plain = str | int | float | bool | timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Value:
-    """One value; equality leaves out where and how it was written."""
+    """One value; equality leaves out where and how it was written.
+
+    A word, a duration and a text in quotes are equal when they say the same: Graphviz takes `45s`
+    and `wait.human` within quotes only, and no attribute asks which of them was written.
+    """
 
     kind: ValueKind
     plain: Plain
@@ -39,6 +48,16 @@ class Value:
 
     def __str__(self) -> str:
         return self.plain if isinstance(self.plain, str) else self.text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Value) and self._meaning == other._meaning
+
+    def __hash__(self) -> int:
+        return hash(self._meaning)
+
+    @property
+    def _meaning(self) -> tuple[ValueKind, Plain]:
+        return (ValueKind.STRING, str(self)) if self.kind in _TEXTS else (self.kind, self.plain)
 
     @classmethod
     def of(cls, plain: Plain) -> "Value":

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
+from attractor.language.building import GraphBuilder
 from attractor.language.graph import Edge, Graph, Node
 from attractor.language.values import Attributes, Plain, quoted
 
@@ -69,7 +70,8 @@ _IDS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True).filter(
 )
 _KEYS = st.lists(_IDS, min_size=1, max_size=3).map(".".join)
 _PLAIN: st.SearchStrategy[Plain] = st.one_of(
-    st.text(),
+    # A file with a NUL is no text.
+    st.text(st.characters(exclude_characters="\0", codec="utf-8")),
     st.integers(-(10**17), 10**17),
     st.booleans(),
     st.decimals(-1000, 1000, places=3).map(float),
@@ -113,3 +115,55 @@ def _written(attributes: Attributes) -> list[tuple[str, str]]:
         (key, quoted(str(one.value)) if isinstance(one.value.plain, str) else one.value.text)
         for key, one in attributes.by_key.items()
     ]
+
+
+UNTIDY_WORDS = [
+    "Node",
+    "graph",
+    "a b",
+    "é",
+    "",
+    "1",
+    "a.b",
+    '"',
+    "\\",
+    "a\nb",
+    "// c",
+    "-x",
+    "strict",
+]
+
+
+@st.composite
+def any_graphs(draw: st.DrawFn) -> Graph:
+    """Make a graph as it could come of a text, with subgraphs and words of every sort."""
+    words = _IDS | st.sampled_from(UNTIDY_WORDS)
+    keys = _KEYS | st.sampled_from(UNTIDY_WORDS)
+    attributes = st.dictionaries(keys, _PLAIN, max_size=3)
+    builder = GraphBuilder(draw(words), **draw(attributes))
+    ids = draw(st.lists(words, min_size=1, max_size=5, unique=True))
+    _fill(draw, builder, attributes, ids, depth=0)
+    return builder.build()
+
+
+def _fill(
+    draw: st.DrawFn,
+    builder: GraphBuilder,
+    attributes: st.SearchStrategy[dict[str, Plain]],
+    ids: list[str],
+    *,
+    depth: int,
+) -> None:
+    one = st.sampled_from(ids)
+    for _ in range(draw(st.integers(0, 4))):
+        match draw(st.integers(0, 3 if depth < 3 else 2)):
+            case 0:
+                builder.node(draw(one), **draw(attributes))
+            case 1:
+                builder.edge(draw(one), draw(one), **draw(attributes))
+            case 2:
+                builder.defaults(draw(st.sampled_from(["node", "edge"])), **draw(attributes))
+            case _:
+                id_ = draw(st.sampled_from(["", "cluster_a", "b c"]))
+                with builder.subgraph(id_, **draw(attributes)):
+                    _fill(draw, builder, attributes, ids, depth=depth + 1)

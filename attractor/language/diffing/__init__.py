@@ -1,0 +1,1 @@
+"""Says how two pipelines differ: in nodes, edges and attributes, not in lines."""

@@ -1,0 +1,1 @@
+"""Writes pipelines: a text in its one layout (`fmt`), and a graph as text."""
