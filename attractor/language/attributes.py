@@ -21,6 +21,7 @@ class AttributeType(StrEnum):
 
     STRING = "string"
     INTEGER = "integer"
+    NUMBER = "number"
     BOOLEAN = "boolean"
     DURATION = "duration"
 
@@ -42,6 +43,7 @@ _GRAPH, _NODE, _EDGE = (Place.GRAPH,), (Place.NODE,), (Place.EDGE,)
 _GRAPH_NODE, _NODE_EDGE = (Place.GRAPH, Place.NODE), (Place.NODE, Place.EDGE)
 _TEXT, _WHOLE = AttributeType.STRING, AttributeType.INTEGER
 _TRUTH, _TIME = AttributeType.BOOLEAN, AttributeType.DURATION
+_NUMBER = AttributeType.NUMBER
 
 _ROWS = (
     KnownAttribute(
@@ -71,7 +73,7 @@ _ROWS = (
         _GRAPH,
         _WHOLE,
         "0",
-        "How many additional attempts a node has that does not say `max_retries`.",
+        "The additional attempts of a node without `max_retries`.",
     ),
     KnownAttribute(
         "default_max_retry",
@@ -82,11 +84,7 @@ _ROWS = (
         alias_of="default_max_retries",
     ),
     KnownAttribute(
-        "default_fidelity",
-        _GRAPH,
-        _TEXT,
-        "",
-        "How much context stages carry over; `compact` when nothing says so.",
+        "default_fidelity", _GRAPH, _TEXT, "", "How much context stages carry over; else `compact`."
     ),
     KnownAttribute(
         "max_goal_gate_redirects",
@@ -100,14 +98,48 @@ _ROWS = (
         _GRAPH,
         _WHOLE,
         "100",
-        "How often a node may be visited that does not say `max_visits`.",
+        "The visits that a node without `max_visits` may have.",
     ),
     KnownAttribute(
-        "stack.child_dotfile",
+        "max_restarts", _GRAPH, _WHOLE, "5", "How often `loop_restart` may start the run anew."
+    ),
+    KnownAttribute(
+        "max_cost_usd",
+        _GRAPH,
+        _NUMBER,
+        "none",
+        "How much a run may cost, in US dollars, before it stops and can be resumed.",
+    ),
+    KnownAttribute(
+        "max_tokens",
+        _GRAPH,
+        _WHOLE,
+        "none",
+        "How many tokens a run may use before it stops and can be resumed.",
+    ),
+    KnownAttribute(
+        "max_duration",
+        _GRAPH,
+        _TIME,
+        "none",
+        "How long a run may take before it stops and can be resumed.",
+    ),
+    KnownAttribute(
+        "inputs",
         _GRAPH,
         _TEXT,
         "",
-        "The pipeline that a manager loop supervises.",
+        'What a run is given, such as `"ticket, branch=main, count:int=3, token:secret"`.',
+    ),
+    KnownAttribute(
+        "requires",
+        _GRAPH,
+        _TEXT,
+        "",
+        'What has to be there before a run begins, such as `"git, node>=20, env:TOKEN"`.',
+    ),
+    KnownAttribute(
+        "stack.child_dotfile", _GRAPH, _TEXT, "", "The pipeline that a manager loop supervises."
     ),
     KnownAttribute(
         "stack.child_workdir",
@@ -148,6 +180,14 @@ _ROWS = (
         "Whether a goal gate needs a reported outcome; prose is none.",
     ),
     KnownAttribute(
+        "retry_policy",
+        _GRAPH_NODE,
+        _TEXT,
+        "standard",
+        "How long to wait between attempts; on the graph, for nodes that do not say.",
+        choices=("none", "standard", "aggressive", "linear", "patient"),
+    ),
+    KnownAttribute(
         "tool_hooks.pre",
         _GRAPH_NODE,
         _TEXT,
@@ -155,11 +195,7 @@ _ROWS = (
         "A shell command before each tool call; another exit code than 0 skips the call.",
     ),
     KnownAttribute(
-        "tool_hooks.post",
-        _GRAPH_NODE,
-        _TEXT,
-        "",
-        "A shell command after each tool call.",
+        "tool_hooks.post", _GRAPH_NODE, _TEXT, "", "A shell command after each tool call."
     ),
     # The node.
     KnownAttribute(
@@ -183,14 +219,6 @@ _ROWS = (
         "How many attempts there are beyond the first.",
     ),
     KnownAttribute(
-        "retry_policy",
-        _NODE,
-        _TEXT,
-        "standard",
-        "How long to wait between attempts.",
-        choices=("none", "standard", "aggressive", "linear", "patient"),
-    ),
-    KnownAttribute(
         "retry_from",
         _NODE,
         _TEXT,
@@ -205,7 +233,9 @@ _ROWS = (
         "false",
         "Whether the exit stays shut until this stage succeeds.",
     ),
-    KnownAttribute("class", _NODE, _TEXT, "", "Names for the model stylesheet, between commas."),
+    KnownAttribute(
+        "class", _NODE, _TEXT, "", "Names for the model stylesheet, between commas or blanks."
+    ),
     KnownAttribute("timeout", _NODE, _TIME, "none", "How long an attempt may take."),
     KnownAttribute(
         "llm_model",
@@ -216,6 +246,17 @@ _ROWS = (
     ),
     KnownAttribute(
         "llm_provider", _GRAPH_NODE, _TEXT, "by the model", "The provider that serves the model."
+    ),
+    KnownAttribute(
+        "model", _GRAPH_NODE, _TEXT, "", "Another name of `llm_model`.", alias_of="llm_model"
+    ),
+    KnownAttribute(
+        "provider",
+        _GRAPH_NODE,
+        _TEXT,
+        "",
+        "Another name of `llm_provider`.",
+        alias_of="llm_provider",
     ),
     KnownAttribute(
         "reasoning_effort",
@@ -257,6 +298,9 @@ _ROWS = (
     KnownAttribute("agent", _NODE, _TEXT, "by the run", "The agent that does the stage."),
     KnownAttribute("tool_command", _NODE, _TEXT, "", "The shell command of a tool stage."),
     KnownAttribute(
+        "script", _NODE, _TEXT, "", "Another name of `tool_command`.", alias_of="tool_command"
+    ),
+    KnownAttribute(
         "human.default_choice",
         _NODE,
         _TEXT,
@@ -270,6 +314,25 @@ _ROWS = (
         "wait_all",
         "When a parallel node is done.",
         choices=("wait_all", "first_success", "k_of_n", "quorum"),
+    ),
+    KnownAttribute(
+        "k", _NODE, _WHOLE, "", "How many branches have to succeed under `join_policy=k_of_n`."
+    ),
+    KnownAttribute(
+        "isolation",
+        _NODE,
+        _TEXT,
+        "a copy of its own for each branch",
+        "With `shared` the branches of a parallel node work in one and the same workspace.",
+        choices=("shared",),
+    ),
+    KnownAttribute(
+        "merge",
+        _NODE,
+        _TEXT,
+        "winner",
+        "Whose files a fan-in goes on with: those of the best branch, of all, or of none.",
+        choices=("winner", "all", "none"),
     ),
     KnownAttribute(
         "max_parallel", _NODE, _WHOLE, "4", "How many branches of a parallel node run at a time."
@@ -293,6 +356,13 @@ _ROWS = (
     KnownAttribute(
         "stack.child_autostart", _NODE, _TRUTH, "true", "Whether a manager starts its child itself."
     ),
+    KnownAttribute(
+        "file", _NODE, _TEXT, "", "The pipeline that takes the place of a node of type `import`."
+    ),
+    KnownAttribute("duration", _NODE, _TIME, "", "How long a node of type `wait` waits."),
+    KnownAttribute(
+        "until", _NODE, _TEXT, "", "The time that a node of type `wait` waits for instead."
+    ),
     # Node and edge.
     KnownAttribute(
         "fidelity",
@@ -303,7 +373,7 @@ _ROWS = (
     ),
     KnownAttribute(
         "thread_id",
-        _NODE_EDGE,
+        (Place.GRAPH, Place.NODE, Place.EDGE),
         _TEXT,
         "derived",
         "Which session is gone on with under `full` fidelity.",

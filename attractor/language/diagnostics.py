@@ -16,8 +16,20 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True)
+class Edit:
+    """A change of the text: what is to stand in a place instead."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True)
 class Diagnostic:
-    """One thing found; a rule leaves its own name out, whoever runs it fills it in."""
+    """One thing found; a rule leaves its own name out, whoever runs it fills it in.
+
+    `edits` do what `fix` says, all together or not at all; there are some only where nobody could
+    have meant anything else.
+    """
 
     severity: Severity
     message: str
@@ -26,6 +38,7 @@ class Diagnostic:
     edge: tuple[str, str] | None = None
     fix: str = ""
     rule: str = ""
+    edits: tuple[Edit, ...] = ()
 
     @property
     def is_error(self) -> bool:
@@ -45,9 +58,10 @@ def error(
     node: str = "",
     edge: tuple[str, str] | None = None,
     fix: str = "",
+    edits: tuple[Edit, ...] = (),
 ) -> Diagnostic:
     """Say what keeps the pipeline from running."""
-    return Diagnostic(Severity.ERROR, message, span, node, edge, fix)
+    return Diagnostic(Severity.ERROR, message, span, node, edge, fix, edits=edits)
 
 
 def warning(
@@ -57,6 +71,20 @@ def warning(
     node: str = "",
     edge: tuple[str, str] | None = None,
     fix: str = "",
+    edits: tuple[Edit, ...] = (),
 ) -> Diagnostic:
     """Say what is probably not meant."""
-    return Diagnostic(Severity.WARNING, message, span, node, edge, fix)
+    return Diagnostic(Severity.WARNING, message, span, node, edge, fix, edits=edits)
+
+
+def info(
+    message: str,
+    span: Span = NOWHERE,
+    *,
+    node: str = "",
+    edge: tuple[str, str] | None = None,
+    fix: str = "",
+    edits: tuple[Edit, ...] = (),
+) -> Diagnostic:
+    """Say what is good to know."""
+    return Diagnostic(Severity.INFO, message, span, node, edge, fix, edits=edits)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from attractor.base.registry import Registry
-from attractor.language.diagnostics import Diagnostic
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.vocabulary import Vocabulary
 
@@ -17,6 +17,13 @@ class LintRule(Protocol):
         ...
 
 
-def rule_registry() -> Registry[LintRule]:
+class BuiltInRule(LintRule, Protocol):
+    """A rule of a file of its own, which says how grave it is to break it."""
+
+    severity: Severity
+    """The severity of all that it reports."""
+
+
+def rule_registry() -> Registry[BuiltInRule]:
     """Return the rules by name, none of them imported."""
-    return Registry("attractor.language.rules", LintRule, noun="rule")
+    return Registry("attractor.language.rules", BuiltInRule, noun="rule")

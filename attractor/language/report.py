@@ -1,6 +1,7 @@
 """Writes diagnostics for people, with the line and a caret, and for programs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from unicodedata import combining, east_asian_width
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.sources import Source
@@ -10,21 +11,32 @@ from attractor.language.wording import visible
 _WIDEST = 100
 _BEFORE = 60
 
+Paint = Callable[[str], str]
+
+
+def unpainted(text: str) -> str:
+    """Return a text without a colour."""
+    return text
+
+
+def place_of(span: Span) -> str:
+    """Return `file:line:column`, as far as it is known."""
+    file = span.file or "<text>"
+    return f"{file}:{span.line}:{span.column}" if span.is_somewhere else span.file
+
 
 def headline(diagnostic: Diagnostic) -> str:
     """Say in one line where, how grave, which rule and what."""
-    span = diagnostic.span
-    place = f"{span.file or '<text>'}:{span.line}:{span.column}: " if span.is_somewhere else ""
-    if not place and span.file:
-        place = f"{span.file}: "
-    return visible(f"{place}{diagnostic.severity}[{diagnostic.rule}]: {diagnostic.message}")
+    place = place_of(diagnostic.span)
+    said = f"{diagnostic.severity}[{diagnostic.rule}]: {diagnostic.message}"
+    return visible(f"{place}: {said}" if place else said)
 
 
-def as_text(diagnostic: Diagnostic, source: Source | None) -> str:
+def as_text(diagnostic: Diagnostic, source: Source | None, *, paint: Paint = unpainted) -> str:
     """Write a diagnostic for a person: headline, line, caret, fix."""
-    lines = [headline(diagnostic)]
+    lines = [paint(headline(diagnostic))]
     if source is not None and diagnostic.span.is_somewhere:
-        lines += _excerpt(diagnostic.span, source)
+        lines += _excerpt(diagnostic.span, source, paint)
     if diagnostic.fix:
         lines.append(f"  fix: {visible(diagnostic.fix)}")
     return "\n".join(lines)
@@ -33,27 +45,11 @@ def as_text(diagnostic: Diagnostic, source: Source | None) -> str:
 def as_record(diagnostics: Iterable[Diagnostic], *, files: int) -> dict[str, object]:
     """Return diagnostics for a program, with a summary."""
     told = list(diagnostics)
-    return {"diagnostics": [_record(one) for one in told], "summary": _counts(told, files)}
+    return {"diagnostics": [record_of(one) for one in told], "summary": _counts(told, files)}
 
 
-def summary(diagnostics: Sequence[Diagnostic], *, files: int) -> str:
-    """Return the last line for a person: how much was found in how many files."""
-    counts = _counts(diagnostics, files)
-    found = [
-        f"{counts[f'{severity}s']} {severity}{'s' if counts[f'{severity}s'] != 1 else ''}"
-        for severity in Severity
-        if counts[f"{severity}s"]
-    ]
-    where = f"{files} file{'s' if files != 1 else ''}"
-    return f"{', '.join(found)} in {where}" if found else f"{where}, nothing to mend"
-
-
-def _counts(diagnostics: Sequence[Diagnostic], files: int) -> Mapping[str, int]:
-    counts = {f"{one}s": sum(d.severity is one for d in diagnostics) for one in Severity}
-    return {"files": files, **counts}
-
-
-def _record(diagnostic: Diagnostic) -> dict[str, object]:
+def record_of(diagnostic: Diagnostic) -> dict[str, object]:
+    """Return one diagnostic for a program."""
     span = diagnostic.span
     return {
         "rule": diagnostic.rule,
@@ -62,20 +58,54 @@ def _record(diagnostic: Diagnostic) -> dict[str, object]:
         "file": span.file,
         "line": span.line,
         "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
         "node": diagnostic.node or None,
         "edge": list(diagnostic.edge) if diagnostic.edge else None,
         "fix": diagnostic.fix or None,
+        "fixable": bool(diagnostic.edits),
     }
 
 
-def _excerpt(span: Span, source: Source) -> list[str]:
+def summary(diagnostics: Sequence[Diagnostic], *, files: int) -> str:
+    """Return the last line for a person: how much was found in how many files."""
+    counts = _counts(diagnostics, files)
+    found = [
+        counted(counts[f"{severity}s"], severity) for severity in Severity if counts[f"{severity}s"]
+    ]
+    if not found:
+        return f"{counted(files, 'file')}, nothing to mend"
+    fixable = counts["fixable"]
+    mended = f" ({fixable} can be mended with --fix)" if fixable else ""
+    return f"{', '.join(found)} in {counted(files, 'file')}{mended}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 file` or `2 files`."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _counts(diagnostics: Sequence[Diagnostic], files: int) -> Mapping[str, int]:
+    counts = {f"{one}s": sum(d.severity is one for d in diagnostics) for one in Severity}
+    return {"files": files, **counts, "fixable": sum(bool(one.edits) for one in diagnostics)}
+
+
+def _excerpt(span: Span, source: Source, paint: Paint) -> list[str]:
     """Return the line with a caret under it; of a very long line only what is near."""
     line = source.line(span.line)
     first = max(0, span.column - 1 - _BEFORE) if len(line) > _WIDEST else 0
     shown = line[first : first + _WIDEST]
     before = shown[: span.column - 1 - first]
     end = span.end_column if span.end_line == span.line else len(line) + 1
-    width = max(1, min(end - span.column, len(shown) - len(before)))
+    marked = shown[len(before) : end - 1 - first]
     margin = f"{span.line:>5} | "
-    blank = "".join("\t" if one == "\t" else " " for one in before)
-    return [margin + visible(shown), " " * 5 + " | " + blank + "^" * width]
+    blank = "".join("\t" if one == "\t" else " " * _columns(one) for one in before)
+    carets = "^" * max(1, sum(map(_columns, marked)))
+    return [margin + visible(shown), " " * 5 + " | " + blank + paint(carets)]
+
+
+def _columns(letter: str) -> int:
+    """Return how many columns of a terminal a letter takes."""
+    if letter.isascii():
+        return 1
+    return 0 if combining(letter) else 1 + (east_asian_width(letter) in "WF")

@@ -5,8 +5,11 @@ from dataclasses import replace
 
 from attractor.language.diagnostics import Diagnostic, in_order
 from attractor.language.errors import ValidationError
+from attractor.language.findings import PORTABILITY
 from attractor.language.graph import Graph
+from attractor.language.ignores import UNUSED_IGNORE
 from attractor.language.lint_rule import LintRule, rule_registry
+from attractor.language.severities import VITAL
 from attractor.language.vocabulary import Vocabulary
 
 _NO_NAMES = Vocabulary()
@@ -40,3 +43,8 @@ def validate_or_raise(
     if any(one.is_error for one in diagnostics):
         raise ValidationError(diagnostics)
     return diagnostics
+
+
+def rule_names() -> frozenset[str]:
+    """Return the names of all rules, those among them that have no file of their own."""
+    return frozenset({*rule_registry(), *VITAL, PORTABILITY, UNUSED_IGNORE})

@@ -2,23 +2,25 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from datetime import datetime
 
 import click
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
+from attractor.cli.diagnosing import (
+    Format,
+    Judge,
+    Judged,
+    has_color,
+    judge_for,
+    show_diagnostics,
+    show_judged,
+    told_once,
+)
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
-from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.findings import PORTABILITY
-from attractor.language.parsing import open_source
-from attractor.language.preparation import prepare
-from attractor.language.report import as_record, as_text, summary
-from attractor.language.sources import Source
-
-_VARIABLE = "ATTRACTOR_OUTPUT__COLOR"
-_COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
+from attractor.cli.pipeline_files import open_pipelines, refuse_input
 
 
 @click.command()
@@ -26,55 +28,115 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "bl
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["text", "json"]),
-    default="text",
+    type=click.Choice([one.value for one in Format]),
+    default=Format.TEXT.value,
     help="How to print what was found.",
 )
 @json_option
 @click.option("--strict", is_flag=True, help="Take what only some programs accept for an error.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended safely.")
+@click.option("--diff", is_flag=True, help="With --fix: show what would change, change nothing.")
+@click.option("--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
 @click.pass_obj
 def validate(
-    invocation: Invocation, files: tuple[str, ...], format_: str, as_json: bool, strict: bool
+    invocation: Invocation,
+    files: tuple[str, ...],
+    format_: str,
+    as_json: bool,
+    strict: bool,
+    fix: bool,
+    diff: bool,
+    watch: bool,
 ) -> ExitCode:
     """Check pipelines, and say what is wrong where.
 
-    Each mistake comes with its line, its rule and what to do instead. Ends with 1 when there is an
-    error; a warning or a note is none. Nothing is run and nothing is changed.
+    In a folder every .dot and .gv file is checked, hidden folders and runs/ left out; - is standard
+    input. Each mistake comes with its line, its rule and what to do instead. Ends with 1 when there
+    is an error, a warning or a note is none, and with 2 when a file could not be read. Nothing is
+    run, and nothing is changed without --fix.
     """
-    sources = [open_source(file) for file in dict.fromkeys(files)]
-    found = [(source, _check(source, strict=strict)) for source in sources]
-    diagnostics = [one for _, several in found for one in several]
-    if as_json or format_ == "json":
-        show_json(as_record(diagnostics, files=len(sources)))
-    else:
-        color = _color(invocation)
-        for source, several in found:
-            _print(several, source, color=color)
-        show(summary(diagnostics, files=len(sources)))
-    return ExitCode.FAILED if any(one.is_error for one in diagnostics) else ExitCode.DONE
+    chosen = Format.JSON if as_json else Format(format_)
+    if diff and not fix:
+        raise UsageError("--diff goes with --fix", hint="see what it would change: --fix --diff")
+    judge = judge_for(invocation, strict=strict)
+    if watch:
+        return _watch(invocation, files, judge, is_plain=chosen is Format.TEXT and not fix)
+    if fix:
+        return _fix(invocation, files, judge, chosen, is_shown=diff)
+    judged = judge_all(files, judge)
+    show_judged(judged, chosen, color=chosen is Format.TEXT and has_color(invocation))
+    return exit_code(judged)
 
 
-def _check(source: Source, *, strict: bool) -> Sequence[Diagnostic]:
-    diagnostics = prepare(source.text, file=source.file).diagnostics
-    if not strict:
-        return diagnostics
-    return [
-        replace(one, severity=Severity.ERROR) if one.rule == PORTABILITY else one
-        for one in diagnostics
+def judge_all(files: Sequence[str], judge: Judge) -> Judged:
+    """Check every pipeline that is named."""
+    opened = open_pipelines(files)
+    found = [
+        one
+        for source in opened.sources
+        for one in judge.check(source.text, file=source.file).diagnostics
     ]
+    return Judged(opened.sources, told_once([*found, *opened.unread]))
 
 
-def _print(diagnostics: Sequence[Diagnostic], source: Source, *, color: bool) -> None:
-    for diagnostic in diagnostics:
-        headline, *rest = as_text(diagnostic, source).split("\n")
-        styled = click.style(headline, fg=_COLORS[diagnostic.severity])
-        show("\n".join([styled, *rest, ""]), color=color)
+def exit_code(judged: Judged) -> ExitCode:
+    """Say how it ends."""
+    if not judged.is_complete:
+        return ExitCode.USAGE
+    has_error = any(one.is_error for one in judged.diagnostics)
+    return ExitCode.FAILED if has_error else ExitCode.DONE
 
 
-def _color(invocation: Invocation) -> bool:
-    # To read the settings takes as long as to check a pipeline: only a person is worth the wait.
-    is_chosen = invocation.flags or _VARIABLE in invocation.environ
-    return (sys.stdout.isatty() or bool(is_chosen)) and invocation.color
+def _fix(
+    invocation: Invocation,
+    files: Sequence[str],
+    judge: Judge,
+    format_: Format,
+    *,
+    is_shown: bool,
+) -> ExitCode:
+    from attractor.cli.mending import judged_after, mend_all, mended_lines
+    from attractor.cli.text_diffs import show_diff
+    from attractor.language.report import record_of
+
+    refuse_input(files, why="standard input cannot be mended in place", hint="name a file")
+    opened = open_pipelines(files)
+    mended = mend_all(opened.sources, judge)
+    changed = [one for one in mended if one.is_changed]
+    judged = judged_after(mended, opened.unread)
+    color = format_ is Format.TEXT and has_color(invocation)
+    if is_shown:
+        for one in changed:
+            show_diff(one.diff(), color=color)
+        return exit_code(judged)
+    for one in changed:
+        one.write()
+    if format_ is Format.JSON:
+        told = [record_of(found) for one in mended for found in one.after.mended]
+        show_json({**judged.record(), "mended": told})
+        return exit_code(judged)
+    if format_ is Format.TEXT:
+        for line in mended_lines(mended):
+            show(line)
+    show_judged(judged, format_, color=color)
+    return exit_code(judged)
+
+
+def _watch(
+    invocation: Invocation, files: Sequence[str], judge: Judge, *, is_plain: bool
+) -> ExitCode:
+    from attractor.cli.watched_pipelines import watch_pipelines
+
+    if not is_plain:
+        raise UsageError("--watch prints text and changes nothing", hint="leave the others out")
+    refuse_input(files, why="standard input cannot be watched", hint="name a file")
+    color, is_terminal = has_color(invocation), sys.stdout.isatty()
+    for judged in watch_pipelines(files, judge, all_anew=is_terminal):
+        if is_terminal:
+            click.clear()
+        show_diagnostics(judged, color=color)
+        show(f"{datetime.now():%H:%M:%S}  {judged.summary()}")
+    return ExitCode.DONE
 
 
 part = validate

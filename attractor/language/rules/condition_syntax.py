@@ -1,8 +1,9 @@
 r"""The condition of an edge can be read.
 
-What it does: reports a condition that is not made of `KEY=VALUE` and `KEY!=VALUE`, joined by `&&`.
-A value with blanks or signs stands in quotes; a key is `outcome`, `preferred_label` or
-`context.NAME`.
+What it does: reports a condition that is not made of clauses such as `KEY=VALUE` and `KEY!=VALUE`,
+joined by `&&`. A value with blanks or signs stands in quotes; a key is `outcome`,
+`preferred_label` or `context.NAME`. Beyond that there are `||`, `!`, parentheses, `<`, `<=`, `>`,
+`>=`, `contains`, `matches` and keys by themselves, of which `portable_condition` speaks.
 
 Why: an edge whose condition nobody understands can never be taken, which would show only when a
 run comes to it.
@@ -25,42 +26,45 @@ Instead:
         exit  [shape=Msquare]
         start -> work
         work -> exit [condition="outcome=success && context.note!=\"not yet\""]
+        work -> work [condition="context.note=\"not yet\""]
     }
 """
 
 from collections.abc import Iterator
 
-from attractor.language.conditions import Unreadable
-from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph import Edge, Graph
-from attractor.language.spans import Span
+from attractor.language.condition_parser import read_condition
+from attractor.language.conditions import ALWAYS, Unreadable
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.guards import each_guard, edits_within
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.within import span_within
+
+# Only what nobody can have meant otherwise.
+_INSTEAD = {"==": "="}
 
 
 class ConditionSyntax:
     """Conditions can be read."""
 
+    severity = Severity.ERROR
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each condition with a mistake."""
-        seen: set[Span] = set()
-        for edge in graph.edges:
-            condition = edge.condition
-            if isinstance(condition, Unreadable):
-                span = _span(edge, condition)
-                # The edges of a chain share one condition.
-                if span in seen and span.is_somewhere:
-                    continue
-                seen.add(span)
-                ends = (edge.source, edge.target)
-                yield error(condition.fault, span, edge=ends, fix=condition.fix)
-
-
-def _span(edge: Edge, condition: Unreadable) -> Span:
-    value = edge.attributes.value("condition")
-    if value is None or not value.span.is_somewhere:
-        return edge.span
-    return span_within(value, condition.start, condition.end)
+        """Report each condition with a mistake, on edges and on managers."""
+        for guard in each_guard(graph, lambda condition, _: isinstance(condition, Unreadable)):
+            wrong = guard.condition
+            if isinstance(wrong, Unreadable):
+                span = guard.span(wrong.start, wrong.end)
+                instead = _INSTEAD.get(guard.text[wrong.start : wrong.end], "")
+                edits = edits_within(guard, wrong.start, wrong.end, instead)
+                fault, fix = wrong.fault, wrong.fix
+                yield Diagnostic(self.severity, fault, span, edge=guard.ends, fix=fix, edits=edits)
+        for node in graph.of_type("stack.manager_loop"):
+            value = node.attributes.value("manager.stop_condition")
+            wrong = read_condition(str(value)) if value else ALWAYS
+            if value and isinstance(wrong, Unreadable):
+                span = span_within(value, wrong.start, wrong.end)
+                yield Diagnostic(self.severity, wrong.fault, span, node=node.id, fix=wrong.fix)
 
 
 part = ConditionSyntax()

@@ -28,7 +28,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
@@ -37,6 +37,8 @@ from attractor.language.wording import quote
 class DistinctIds:
     """Ids do not differ by case alone."""
 
+    severity = Severity.ERROR
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each id after the first that is equal but for case."""
         first: dict[str, str] = {}
@@ -44,7 +46,9 @@ class DistinctIds:
             other = first.setdefault(node.id.casefold(), node.id)
             if other != node.id:
                 message = f"the ids {quote(other)} and {quote(node.id)} are equal but for case"
-                yield error(message, node.span, node=node.id, fix="rename one of the two")
+                yield Diagnostic(
+                    self.severity, message, node.span, node=node.id, fix="rename one of the two"
+                )
 
 
 part = DistinctIds()

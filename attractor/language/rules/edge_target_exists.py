@@ -28,7 +28,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Edge, Graph
 from attractor.language.nearest import suggester
 from attractor.language.vocabulary import Vocabulary
@@ -38,14 +38,18 @@ from attractor.language.wording import quote
 class EdgeTargetExists:
     """Edges lead from nodes to nodes."""
 
+    severity = Severity.ERROR
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each id at one end of edges that is no node."""
-        suggest = suggester(node.id for node in graph.nodes.values() if node.is_declared)
-        for id_, edge in _ends(graph).items():
+        ends = _ends(graph)
+        suggest = suggester(node.id for node in graph.nodes.values() if ends and node.is_declared)
+        for id_, edge in ends.items():
             role = "leads to" if edge.target == id_ else "comes from"
             message = f"an edge {role} {quote(id_)}, which is declared nowhere"
             node = graph.nodes.get(id_)
-            yield error(
+            yield Diagnostic(
+                self.severity,
                 message,
                 node.span if node else edge.span,
                 node=id_,

@@ -28,7 +28,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
@@ -37,11 +37,14 @@ from attractor.language.wording import quote
 class ExitNoOutgoing:
     """Nothing comes behind the exit."""
 
+    severity = Severity.ERROR
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each edge out of the exit."""
         for node in graph.exits:
             for edge in graph.outgoing(node.id):
-                yield error(
+                yield Diagnostic(
+                    self.severity,
                     f"an edge leads from the exit to {quote(edge.target)}",
                     edge.span,
                     edge=(edge.source, edge.target),

@@ -26,10 +26,12 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph import Graph
 from attractor.language.holders import each_attribute
 from attractor.language.nearest import suggester
+from attractor.language.slips import one_slip
+from attractor.language.values import quoted
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
 
@@ -40,18 +42,23 @@ _KEYS = frozenset({"fidelity", "default_fidelity"})
 class FidelityValid:
     """Fidelities exist."""
 
+    severity = Severity.WARNING
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each fidelity that does not."""
         suggest = suggester(FIDELITIES)
-        for holder, attribute in each_attribute(graph):
-            mode = str(attribute.value) if attribute.key in _KEYS else ""
+        for holder, attribute in each_attribute(graph, _KEYS):
+            mode, span = str(attribute.value), attribute.value.span
             if mode and mode not in FIDELITIES:
-                yield warning(
+                meant = one_slip(mode, FIDELITIES)
+                yield Diagnostic(
+                    self.severity,
                     f"{quote(mode)} is no fidelity",
-                    attribute.value.span,
+                    span,
                     node=holder.node,
                     edge=holder.edge,
                     fix=suggest(mode) or f"write one of {', '.join(FIDELITIES)}",
+                    edits=(Edit(span, quoted(meant)),) if meant else (),
                 )
 
 

@@ -10,7 +10,7 @@ Example:
 
     digraph Example {
         start [shape=Mdiamond]
-        tests [prompt="Make the tests pass", goal_gate=true]
+        tests [shape=parallelogram, tool_command="make test", goal_gate=true]
         exit  [shape=Msquare]
         start -> tests -> exit
     }
@@ -19,7 +19,7 @@ Instead:
 
     digraph Example {
         start [shape=Mdiamond]
-        tests [prompt="Make the tests pass", goal_gate=true, retry_target="tests"]
+        tests [shape=parallelogram, tool_command="make test", goal_gate=true, retry_target="tests"]
         exit  [shape=Msquare]
         start -> tests -> exit
     }
@@ -27,8 +27,9 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
+from attractor.language.holders import goal_gates
 from attractor.language.values import Attributes
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
@@ -37,14 +38,17 @@ from attractor.language.wording import quote
 class GoalGateHasRetry:
     """Goal gates have a way back."""
 
+    severity = Severity.WARNING
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each goal gate without one."""
         if _has_target(graph.attributes):
             return
-        for node in graph.nodes.values():
-            if node.is_goal_gate and not _has_target(node.attributes):
+        for node in goal_gates(graph):
+            if not _has_target(node.attributes):
                 value = node.attributes.by_key["goal_gate"]
-                yield warning(
+                yield Diagnostic(
+                    self.severity,
                     f"the goal gate {quote(node.id)} has no retry_target",
                     value.span if value.span.is_somewhere else node.span,
                     node=node.id,

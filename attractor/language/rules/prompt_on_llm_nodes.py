@@ -26,7 +26,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.shapes import DEFAULT_TYPE
 from attractor.language.vocabulary import Vocabulary
@@ -36,15 +36,16 @@ from attractor.language.wording import quote
 class PromptOnLlmNodes:
     """Models get prompts."""
 
+    severity = Severity.WARNING
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each codergen node without one; an undeclared one has its own rule."""
         ends = {node.id for node in (*graph.starts, *graph.exits)}
-        for node in graph.nodes.values():
-            is_llm = node.type == DEFAULT_TYPE and node.is_declared and node.id not in ends
-            if is_llm and not node.prompt.strip():
+        for node in graph.of_type(DEFAULT_TYPE):
+            if node.is_declared and not node.prompt.strip() and node.id not in ends:
                 fix = 'add prompt="..." with what is to be done'
                 message = f"the stage {quote(node.id)} has no prompt"
-                yield warning(message, node.span, node=node.id, fix=fix)
+                yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
 
 
 part = PromptOnLlmNodes()

@@ -30,43 +30,29 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph, Node
-from attractor.language.values import Attributes
 from attractor.language.vocabulary import Vocabulary
+from attractor.language.ways import failure_targets, reached_from, targets_and_jumps
 from attractor.language.wording import quote
 
 
 class Reachability:
     """There is no orphan."""
 
+    severity = Severity.ERROR
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each node that no way leads to."""
         if not graph.starts:
             return
-        reached = _reached(graph)
+        begin = [*(node.id for node in graph.starts), *failure_targets(graph.attributes)]
+        reached = reached_from(begin, targets_and_jumps(graph))
         for node in graph.nodes.values():
             if node.id not in reached and not _is_mistyped_source(graph, node):
                 message = f"{quote(node.id)} is an orphan: unreachable from the start"
                 fix = "draw an edge to it, or take it away"
-                yield error(message, node.span, node=node.id, fix=fix)
-
-
-def _reached(graph: Graph) -> set[str]:
-    waiting = [node.id for node in graph.starts] + _failure_targets(graph.attributes)
-    reached: set[str] = set()
-    while waiting:
-        node = graph.nodes.get(waiting.pop())
-        if node is not None and node.id not in reached:
-            reached.add(node.id)
-            waiting += [edge.target for edge in graph.outgoing(node.id)]
-            waiting += _failure_targets(node.attributes)
-    return reached
-
-
-def _failure_targets(attributes: Attributes) -> list[str]:
-    keys = ("retry_target", "fallback_retry_target")
-    return [attributes.text(key) for key in keys if key in attributes.by_key]
+                yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
 
 
 def _is_mistyped_source(graph: Graph, node: Node) -> bool:

@@ -10,7 +10,7 @@ Example:
 
     digraph Example {
         start [shape=Mdiamond]
-        work  [prompt="Work", goal_gate=true, retry_target="wrok"]
+        work  [prompt="Work", retry_target="wrok"]
         exit  [shape=Msquare]
         start -> work -> exit
     }
@@ -19,7 +19,7 @@ Instead:
 
     digraph Example {
         start [shape=Mdiamond]
-        work  [prompt="Work", goal_gate=true, retry_target="work"]
+        work  [prompt="Work", retry_target="work"]
         exit  [shape=Msquare]
         start -> work -> exit
     }
@@ -27,7 +27,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.holders import each_attribute
 from attractor.language.nearest import suggester
@@ -40,13 +40,16 @@ _KEYS = frozenset({"retry_target", "fallback_retry_target"})
 class RetryTargetExists:
     """Retry targets are nodes."""
 
+    severity = Severity.WARNING
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each target that is no node."""
         suggest = suggester(graph.nodes)
-        for holder, attribute in each_attribute(graph):
-            target = str(attribute.value) if attribute.key in _KEYS else ""
+        for holder, attribute in each_attribute(graph, _KEYS):
+            target = str(attribute.value)
             if target and target not in graph.nodes:
-                yield warning(
+                yield Diagnostic(
+                    self.severity,
                     f"{attribute.key} names {quote(target)}, which is no node",
                     attribute.value.span,
                     node=holder.node,

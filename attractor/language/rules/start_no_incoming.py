@@ -27,7 +27,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
@@ -36,11 +36,14 @@ from attractor.language.wording import quote
 class StartNoIncoming:
     """Nothing comes before the start."""
 
+    severity = Severity.ERROR
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each edge into the start."""
         for node in graph.starts:
             for edge in graph.incoming(node.id):
-                yield error(
+                yield Diagnostic(
+                    self.severity,
                     f"an edge leads from {quote(edge.source)} to the start",
                     edge.span,
                     edge=(edge.source, edge.target),

@@ -25,7 +25,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
@@ -34,14 +34,22 @@ from attractor.language.wording import quote
 class StartNode:
     """There is one start node."""
 
+    severity = Severity.ERROR
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report that it is missing, or each one too many."""
         if not graph.starts:
             fix = "add a node: start [shape=Mdiamond]"
-            yield error("the pipeline has no start node", graph.span, fix=fix)
+            yield Diagnostic(self.severity, "the pipeline has no start node", graph.span, fix=fix)
         for node in graph.starts[1:]:
             message = f"{quote(node.id)} is a second start node: {quote(graph.starts[0].id)} is one"
-            yield error(message, node.span, node=node.id, fix="keep one and give the other a box")
+            yield Diagnostic(
+                self.severity,
+                message,
+                node.span,
+                node=node.id,
+                fix="keep one and give the other a box",
+            )
 
 
 part = StartNode()

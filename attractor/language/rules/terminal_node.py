@@ -26,7 +26,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
@@ -35,14 +35,18 @@ from attractor.language.wording import quote
 class TerminalNode:
     """There is one exit node."""
 
+    severity = Severity.ERROR
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report that it is missing, or each one too many."""
         if not graph.exits:
             fix = "add a node: exit [shape=Msquare]"
-            yield error("the pipeline has no exit node", graph.span, fix=fix)
+            yield Diagnostic(self.severity, "the pipeline has no exit node", graph.span, fix=fix)
         for node in graph.exits[1:]:
             message = f"{quote(node.id)} is a second exit node: {quote(graph.exits[0].id)} is one"
-            yield error(message, node.span, node=node.id, fix="lead all ways to one exit")
+            yield Diagnostic(
+                self.severity, message, node.span, node=node.id, fix="lead all ways to one exit"
+            )
 
 
 part = TerminalNode()

@@ -27,15 +27,22 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph import Graph
 from attractor.language.nearest import suggester
+from attractor.language.slips import one_slip
+from attractor.language.values import quoted
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
+
+# Another graph takes its place before anything runs; where that fails, another rule says so.
+_PLACEHOLDERS = frozenset({"import"})
 
 
 class TypeKnown:
     """Types have handlers."""
+
+    severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each node whose type is unknown."""
@@ -43,14 +50,18 @@ class TypeKnown:
         if types is None:
             return
         suggest = suggester(types)
-        for node in graph.nodes.values():
-            if node.type not in types:
-                value = node.attributes.value("type") or node.attributes.value("shape")
-                yield warning(
-                    f"nothing handles the type {quote(node.type)}",
+        for type_ in graph.types - types - _PLACEHOLDERS:
+            for node in graph.of_type(type_):
+                is_set = "type" in node.attributes.by_key
+                value = node.attributes.value("type" if is_set else "shape")
+                meant = one_slip(type_, types) if is_set else ""
+                yield Diagnostic(
+                    self.severity,
+                    f"nothing handles the type {quote(type_)}",
                     value.span if value else node.span,
                     node=node.id,
-                    fix=suggest(node.type) or f"known types: {', '.join(sorted(types))}",
+                    fix=suggest(type_) or f"known types: {', '.join(sorted(types))}",
+                    edits=(Edit(value.span, quoted(meant)),) if value and meant else (),
                 )
 
 

@@ -26,7 +26,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.nearest import suggester
 from attractor.language.vocabulary import Vocabulary
@@ -36,14 +36,18 @@ from attractor.language.wording import quote
 class UndeclaredNode:
     """Nodes have lines."""
 
+    severity = Severity.WARNING
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each node on the way that only edges name."""
-        suggest = suggester(node.id for node in graph.nodes.values() if node.is_declared)
-        for node in graph.nodes.values():
-            if not node.is_declared and graph.incoming(node.id) and graph.outgoing(node.id):
+        nodes = graph.nodes.values()
+        undeclared = [node for node in nodes if not node.is_declared]
+        suggest = suggester(node.id for node in nodes if undeclared and node.is_declared)
+        for node in undeclared:
+            if graph.incoming(node.id) and graph.outgoing(node.id):
                 message = f"the node {quote(node.id)} is named by edges but declared nowhere"
                 fix = suggest(node.id) or f'declare it: {node.id} [prompt="..."]'
-                yield warning(message, node.span, node=node.id, fix=fix)
+                yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
 
 
 part = UndeclaredNode()

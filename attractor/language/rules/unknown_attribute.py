@@ -24,50 +24,65 @@ Instead:
     }
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from attractor.language.attributes import ATTRIBUTES, Place
-from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph import Graph
 from attractor.language.graphviz import GRAPHVIZ_ATTRIBUTES
-from attractor.language.holders import each_attribute
+from attractor.language.holders import Holder, each_stranger
 from attractor.language.nearest import suggester
+from attractor.language.slips import one_slip
+from attractor.language.values import Attribute
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
+from attractor.language.words import written_word
 
-_AT_HOME = frozenset((place, row.name) for row in ATTRIBUTES.values() for place in row.places)
-
-# How other tools call them.
-_ELSEWHERE = {"script": "tool_command", "model": "llm_model", "provider": "llm_provider"}
+_ROWS = tuple(ATTRIBUTES.values())
+_AT_HOME: Mapping[Place, frozenset[str]] = {
+    place: GRAPHVIZ_ATTRIBUTES.union(row.name for row in _ROWS if place in row.places)
+    for place in Place
+}
+_SUGGESTED: Mapping[Place, tuple[str, ...]] = {
+    place: tuple(row.name for row in _ROWS if place in row.places and not row.alias_of)
+    for place in Place
+}
+_NAMED = {Place.GRAPH: "the graph", Place.NODE: "a node", Place.EDGE: "an edge"}
 
 
 class UnknownAttribute:
     """Attributes are known."""
 
+    severity = Severity.WARNING
+
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each one that nobody reads."""
-        suggest = {place: suggester(_known(place)) for place in Place}
-        for holder, attribute in each_attribute(graph):
-            key = attribute.key
-            if (holder.place, key) in _AT_HOME or key in GRAPHVIZ_ATTRIBUTES:
-                continue
+        suggest = {place: suggester(_SUGGESTED[place]) for place in Place}
+        for holder, attribute in each_stranger(graph, _AT_HOME):
+            key, place = attribute.key, holder.place
             elsewhere = ATTRIBUTES.get(key)
             if elsewhere:
-                message = f"{quote(key)} means nothing on {_named(holder.place)}"
-                fix = f"it belongs on {' or '.join(map(_named, elsewhere.places))}"
+                message = f"{quote(key)} means nothing on {_NAMED[place]}"
+                fix = f"it belongs on {' or '.join(_NAMED[one] for one in elsewhere.places)}"
             else:
                 message = f"unknown attribute {quote(key)}"
-                meant = _ELSEWHERE.get(key)
-                fix = f"write {meant}" if meant else suggest[holder.place](key) or "take it away"
-            yield warning(message, attribute.span, node=holder.node, edge=holder.edge, fix=fix)
+                fix = suggest[place](key) or "take it away"
+            yield Diagnostic(
+                self.severity,
+                message,
+                attribute.span,
+                node=holder.node,
+                edge=holder.edge,
+                fix=fix,
+                edits=() if elsewhere else _edits(holder, attribute),
+            )
 
 
-def _known(place: Place) -> list[str]:
-    return [name for where, name in _AT_HOME if where is place]
-
-
-def _named(place: Place) -> str:
-    return {"graph": "the graph", "node": "a node", "edge": "an edge"}[place]
+def _edits(holder: Holder, attribute: Attribute) -> tuple[Edit, ...]:
+    meant = one_slip(attribute.key, _SUGGESTED[holder.place])
+    if not meant or meant in holder.attributes.by_key:
+        return ()
+    return (Edit(attribute.span, written_word(meant)),)
 
 
 part = UnknownAttribute()

@@ -1,0 +1,134 @@
+"""Write pipelines in their one layout."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.cli.diagnosing import Judged, has_color, show_diagnostics
+from attractor.cli.invocation import Invocation
+from attractor.cli.options import json_option
+from attractor.cli.output import Color, flush, show, show_json, wants_color
+from attractor.cli.pipeline_files import STANDARD_INPUT, open_pipelines, write_pipeline
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.errors import ParseError
+from attractor.language.formatting.texts import format_text
+from attractor.language.report import counted
+from attractor.language.sources import Source
+from attractor.language.wording import visible
+
+
+@dataclass(frozen=True)
+class Formatted:
+    """A pipeline as it is and as it should be."""
+
+    source: Source
+    text: str
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is not in its layout yet."""
+        return self.text != self.source.text
+
+    def diff(self) -> str:
+        """Return what would change, as a patch."""
+        from attractor.cli.text_diffs import text_diff
+
+        return text_diff(self.source.text, self.text, file=self.source.file)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--check", is_flag=True, help="Change nothing; end with 1 when something would.")
+@click.option("--diff", is_flag=True, help="Change nothing; show what would.")
+@json_option
+@click.pass_obj
+def fmt(
+    invocation: Invocation, files: tuple[str, ...], check: bool, diff: bool, as_json: bool
+) -> ExitCode:
+    """Write pipelines in their one layout.
+
+    In a folder every .dot and .gv file is written, hidden folders and runs/ left out; - takes a
+    text from standard input and prints it. Comments stay, and so does the meaning. When one of the
+    files cannot be read or has a mistake, none is written, and it ends with 2.
+    """
+    if STANDARD_INPUT in files and len(files) > 1:
+        raise UsageError("- stands for standard input alone", hint="name the files without it")
+    opened = open_pipelines(files)
+    formatted, mistakes = format_all(opened.sources)
+    if mistakes or opened.unread:
+        judged = Judged(opened.sources, [*mistakes, *opened.unread])
+        return _refuse(invocation, judged, as_json=as_json)
+    changed = [one for one in formatted if one.is_changed]
+    is_kept = check or diff
+    is_piped = files == (STANDARD_INPUT,)
+    if not is_kept and not is_piped:
+        for one in changed:
+            write_pipeline(one.source.file, one.text)
+    if as_json:
+        show_json(_record(formatted, with_diff=diff))
+    elif is_piped and not is_kept:
+        _print(formatted[0].text)
+    else:
+        _tell(invocation, formatted, is_kept=is_kept, diff=diff)
+    return ExitCode.FAILED if check and changed else ExitCode.DONE
+
+
+def format_all(sources: Sequence[Source]) -> tuple[list[Formatted], list[Diagnostic]]:
+    """Format every text, and gather the mistakes of all that cannot be."""
+    formatted: list[Formatted] = []
+    mistakes: list[Diagnostic] = []
+    for source in sources:
+        try:
+            formatted.append(Formatted(source, format_text(source.text, file=source.file)))
+        except ParseError as error:
+            mistakes += error.diagnostics
+    return formatted, mistakes
+
+
+def _refuse(invocation: Invocation, judged: Judged, *, as_json: bool) -> ExitCode:
+    if as_json:
+        show_json(judged.record())
+    else:
+        color = wants_color(Color.AUTO, invocation.environ, sys.stderr)
+        show_diagnostics(judged, color=color, err=True)
+        show(f"{judged.summary()}; nothing was written", err=True)
+    return ExitCode.USAGE
+
+
+def _tell(
+    invocation: Invocation, formatted: Sequence[Formatted], *, is_kept: bool, diff: bool
+) -> None:
+    changed = [one for one in formatted if one.is_changed]
+    verb = "would change" if is_kept else "changed"
+    if diff:
+        from attractor.cli.text_diffs import show_diff
+
+        for one in changed:
+            show_diff(one.diff(), color=has_color(invocation))
+        return
+    for one in changed:
+        show(visible(f"{verb}: {one.source.file}"))
+    show(f"{counted(len(changed), 'file')} {verb}, {len(formatted) - len(changed)} unchanged")
+
+
+def _record(formatted: Sequence[Formatted], *, with_diff: bool) -> dict[str, object]:
+    files = [
+        {"file": one.source.file, "changed": one.is_changed}
+        | ({"diff": one.diff()} if with_diff else {})
+        for one in formatted
+    ]
+    changed = sum(one.is_changed for one in formatted)
+    summary = {"files": len(files), "changed": changed, "unchanged": len(files) - changed}
+    return {"files": files, "summary": summary}
+
+
+def _print(text: str) -> None:
+    """Write a text as it is: what reads it takes UTF-8, whatever the terminal does."""
+    flush(sys.stdout)
+    click.echo(text.encode(), nl=False)
+
+
+part = fmt

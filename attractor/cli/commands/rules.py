@@ -1,0 +1,44 @@
+"""Say what the rules for pipelines are, and why."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.language.rule_pages import RulePage, read_page, read_pages
+
+
+@click.command()
+@click.argument("rule", required=False, metavar="[RULE]")
+@json_option
+def rules(rule: str | None, as_json: bool) -> ExitCode:
+    """Say what the rules for pipelines are, and why.
+
+    Lists every rule with its severity. With the name of one, as attractor validate prints it in
+    brackets, its page: what it reports, why, an example and what to write instead.
+    """
+    pages = [read_page(rule)] if rule else list(read_pages())
+    if as_json:
+        show_json(asdict(pages[0]) if rule else [_row(page) for page in pages])
+    else:
+        show(_page(pages[0]) if rule else _table(pages))
+    return ExitCode.DONE
+
+
+def _row(page: RulePage) -> dict[str, str]:
+    return {"rule": page.rule, "severity": page.severity, "sentence": page.sentence}
+
+
+def _table(pages: Sequence[RulePage]) -> str:
+    width = max(len(page.rule) for page in pages)
+    return "\n".join(f"{page.rule:<{width}}  {page.severity:<7}  {page.sentence}" for page in pages)
+
+
+def _page(page: RulePage) -> str:
+    return f"{page.rule} ({page.severity})\n\n{page.text}"
+
+
+part = rules

@@ -1,0 +1,78 @@
+"""Applies the safe fixes to pipelines, whole or not at all."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from attractor.cli.diagnosing import Judge, Judged, told_once
+from attractor.cli.pipeline_files import write_pipeline
+from attractor.cli.text_diffs import text_diff
+from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.fixing import Mended, mend
+from attractor.language.report import counted, place_of
+from attractor.language.sources import Source
+from attractor.language.spans import Span
+from attractor.language.wording import visible
+
+UNSAFE = "unsafe_fix"
+
+
+@dataclass(frozen=True)
+class MendedFile:
+    """A pipeline before and after its fixes."""
+
+    before: Source
+    after: Mended
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything is different now."""
+        return self.after.text != self.before.text
+
+    def write(self) -> None:
+        """Put the new text into the file."""
+        write_pipeline(self.before.file, self.after.text)
+
+    def diff(self) -> str:
+        """Return what is different, as a patch."""
+        return text_diff(self.before.text, self.after.text, file=self.before.file)
+
+
+def mend_all(sources: Sequence[Source], judge: Judge) -> list[MendedFile]:
+    """Mend each text; nothing is written yet."""
+    return [
+        MendedFile(
+            source,
+            mend(source.text, check=partial(judge.check, file=source.file), file=source.file),
+        )
+        for source in sources
+    ]
+
+
+def judged_after(files: Sequence[MendedFile], unread: Sequence[Diagnostic]) -> Judged:
+    """Return what is left to say of the pipelines as they are now."""
+    sources = [Source(one.after.text, one.before.file) for one in files]
+    left = [found for one in files for found in (*one.after.left.diagnostics, *_refused(one))]
+    return Judged(sources, told_once([*left, *unread]))
+
+
+def mended_lines(files: Sequence[MendedFile]) -> Iterator[str]:
+    """Yield a line for each thing that was mended, and how many there were."""
+    told = [one for file in files for one in file.after.mended]
+    for one in told:
+        done = f"{one.message}: {one.fix}" if one.fix else one.message
+        yield visible(f"{place_of(one.span)}: mended[{one.rule}]: {done}")
+    changed = sum(file.is_changed for file in files)
+    yield f"{len(told)} mended in {counted(changed, 'file')}"
+
+
+def _refused(file: MendedFile) -> Iterator[Diagnostic]:
+    """Say why the fixes of a file were not applied."""
+    if file.after.harm:
+        first = file.after.harm[0]
+        found = warning(
+            f"nothing was mended here: the fixes would bring a new error: {first.message}",
+            Span(file.before.file, 0, 0, 0, 0),
+            fix="mend it by hand",
+        )
+        yield replace(found, rule=UNSAFE)

@@ -1,0 +1,117 @@
+"""Finds the pipelines that words on the command line name, reads them and writes them back."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.base.errors import FileTrouble, UsageError
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.errors import UnreadablePipeline
+from attractor.language.parsing import decode, open_source
+from attractor.language.sources import Source
+from attractor.language.spans import Span
+
+STANDARD_INPUT = "-"
+UNREADABLE = "readable_file"
+_STDIN = "<stdin>"
+_ENDINGS = (".dot", ".gv")
+_PASSED_OVER = frozenset({"runs", "node_modules", "venv", "__pycache__"})
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The texts that could be read, and what is to be said of the others."""
+
+    sources: tuple[Source, ...]
+    unread: tuple[Diagnostic, ...]
+
+
+def open_pipelines(words: Sequence[str]) -> Opened:
+    """Read every pipeline that is named, by itself, by its folder, or as standard input."""
+    sources: list[Source] = []
+    unread: list[Diagnostic] = []
+    for file in find_pipelines(words):
+        if isinstance(file, Diagnostic):
+            unread.append(file)
+            continue
+        try:
+            sources.append(_read_input() if file == STANDARD_INPUT else open_source(file))
+        except UnreadablePipeline as trouble:
+            unread.append(_unread(file, trouble.message, trouble.hint))
+    return Opened(tuple(sources), tuple(unread))
+
+
+def find_pipelines(words: Sequence[str]) -> Iterator[str | Diagnostic]:
+    """Yield the file of each pipeline once, and what is to be said of a folder without any."""
+    seen: set[str] = set()
+    for word in words:
+        for found in _search(word) if os.path.isdir(word) else [word]:  # noqa: PTH112
+            real = os.path.realpath(found) if isinstance(found, str) else ""
+            if real not in seen:
+                yield found
+            seen |= {real} if real else set()
+
+
+def is_pipeline_name(name: str) -> bool:
+    """Tell whether a search takes a file of this name for a pipeline."""
+    return name.endswith(_ENDINGS) and not name.startswith(".")
+
+
+def write_pipeline(file: str, text: str) -> None:
+    """Put a new text into a pipeline's file; a symbolic link stays one."""
+    from attractor.base.atomic_files import write_whole
+
+    real = os.path.realpath(file)
+    if not os.access(real, os.W_OK):
+        raise FileTrouble(f"cannot write {file}: it is write-protected", hint="chmod u+w it first")
+    write_whole(real, text)
+
+
+def refuse_input(words: Sequence[str], *, why: str, hint: str) -> None:
+    """Refuse standard input where it makes no sense."""
+    if STANDARD_INPUT in words:
+        raise UsageError(why, hint=hint)
+
+
+def _search(folder: str) -> Iterator[str | Diagnostic]:
+    found = 0
+    troubles: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=troubles.append):
+        folders[:] = sorted(one for one in folders if _is_searched(one))
+        for name in sorted(files):
+            file = os.path.normpath(Path(place, name))
+            if is_pipeline_name(name) and _is_file(file):
+                found += 1
+                yield file
+    for trouble in troubles:
+        file = str(trouble.filename)
+        yield _unread(file, f"cannot read {file}: {trouble.strerror}")
+    if not found and not troubles:
+        message = f"there is no pipeline in {folder}: no file that ends with .dot or .gv"
+        yield _unread(folder, message, "name the file itself, or the folder that holds it")
+
+
+def _is_file(file: str) -> bool:
+    # A pipe would keep us waiting; a link to nothing is told of when it is opened.
+    return os.path.isfile(file) or os.path.islink(file)  # noqa: PTH113, PTH114
+
+
+def _is_searched(folder: str) -> bool:
+    return not folder.startswith(".") and folder not in _PASSED_OVER
+
+
+def _read_input() -> Source:
+    if sys.stdin is None:
+        raise UnreadablePipeline("cannot read standard input: it is closed", hint="name a file")
+    try:
+        content = sys.stdin.buffer.read()
+    except OSError as trouble:
+        raise UnreadablePipeline(f"cannot read standard input: {trouble.strerror}") from trouble
+    return Source(decode(content, file=_STDIN), _STDIN)
+
+
+def _unread(file: str, message: str, hint: str = "") -> Diagnostic:
+    found = error(message, Span(file, 0, 0, 0, 0), fix=hint)
+    return Diagnostic(found.severity, message, found.span, fix=hint, rule=UNREADABLE)

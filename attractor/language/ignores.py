@@ -1,0 +1,91 @@
+"""Reads the comments that silence a rule on a line: `// attractor: ignore[undeclared_node]`.
+
+Such a comment speaks of its own line, or, where it has a line to itself, of the next one that holds
+anything else.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from attractor.language.comments import Comment, comments_of
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.sources import Source
+from attractor.language.spans import Span
+from attractor.language.wording import quote
+
+UNUSED_IGNORE = "unused_ignore"
+_IGNORE = re.compile(r"attractor:\s*ignore\b(?:\[(?P<rules>[^\]\n]*)\])?")
+_ANYTHING = re.compile(r"\S")
+_SEPARATOR = re.compile(r"[,\s]+")
+
+
+@dataclass(frozen=True)
+class Ignore:
+    """A rule that says nothing on a line, and the comment that wants it so."""
+
+    rule: str
+    line: int
+    span: Span
+
+
+def without_ignored(
+    diagnostics: Iterable[Diagnostic], source: Source, *, vital: frozenset[str]
+) -> Sequence[Diagnostic]:
+    """Leave out what a comment silences, and report each comment that silences nothing."""
+    told = list(diagnostics)
+    if "attractor:" not in source.text:
+        return told
+    ignores = {(one.rule, one.line): one for one in read_ignores(source)}
+    unused = dict(ignores)
+    kept: list[Diagnostic] = []
+    for one in told:
+        place = one.rule, one.span.line
+        if place in ignores and one.rule not in vital and one.span.file == source.file:
+            unused.pop(place, None)
+        else:
+            kept.append(one)
+    return [*kept, *(_report(one, vital) for one in unused.values())]
+
+
+def read_ignores(source: Source) -> Iterator[Ignore]:
+    """Yield what the comments of a text silence; one that names no rule has an empty rule."""
+    comments = list(comments_of(source.text))
+    for at, comment in enumerate(comments):
+        found = _IGNORE.search(comment.text)
+        if found is None:
+            continue
+        line = _line_meant(source, comments, at)
+        rules = [one for one in _SEPARATOR.split(found["rules"] or "") if one]
+        span = source.span(comment.start + found.start(), comment.start + found.end())
+        for rule in rules or [""]:
+            yield Ignore(rule, line, span)
+
+
+def _line_meant(source: Source, comments: Sequence[Comment], at: int) -> int:
+    """Return the line that a comment speaks of."""
+    text, first = source.text, comments[at]
+    line_start = text.rfind("\n", 0, first.start) + 1
+    if text[line_start : first.start].strip():
+        return source.span(first.start, first.end).line
+    for comment in islice(comments, at + 1, None):
+        if text[comments[at].end : comment.start].strip():
+            break
+        at += 1
+    behind = _ANYTHING.search(text, comments[at].end)
+    place = behind.start() if behind else len(text)
+    return source.span(place, place).line
+
+
+def _report(ignore: Ignore, vital: frozenset[str]) -> Diagnostic:
+    if not ignore.rule:
+        message = "this comment does not say which rule to ignore"
+        fix = "write attractor: ignore[rule]"
+    elif ignore.rule in vital:
+        message = f"{quote(ignore.rule)} cannot be ignored: no pipeline runs without it"
+        fix = "mend what it reports, and take the comment away"
+    else:
+        message = f"this comment silences nothing: {quote(ignore.rule)} does not speak here"
+        fix = "take it away"
+    return Diagnostic(Severity.WARNING, message, ignore.span, fix=fix, rule=UNUSED_IGNORE)

@@ -1,0 +1,72 @@
+"""Each choice of a human gate has a key of its own.
+
+What it does: reports two edges out of a human gate whose labels give them the same key: `[Y] Yes`,
+`Y) Yes` and `Y - Yes` have the key Y, and any other label its first letter. It is silent where
+nobody says how keys come of labels.
+
+Why: people type the key. Where two choices have the same one, neither has it, and they get numbers
+instead.
+
+Example:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        review [shape=hexagon, label="Ship it?"]
+        mend   [prompt="Mend"]
+        exit   [shape=Msquare]
+        start -> review
+        review -> exit [label="Approve"]
+        review -> mend [label="Ask for changes"]
+        mend -> review
+    }
+
+Instead:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        review [shape=hexagon, label="Ship it?"]
+        mend   [prompt="Mend"]
+        exit   [shape=Msquare]
+        start -> review
+        review -> exit [label="[A] Approve"]
+        review -> mend [label="[C] Ask for changes"]
+        mend -> review
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.gates import HUMAN_GATE, offered
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class AcceleratorKeys:
+    """Keys are distinct."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each choice whose key another one has already."""
+        accelerator = vocabulary.accelerator
+        if accelerator is None:
+            return
+        for node in graph.of_type(HUMAN_GATE):
+            first: dict[str, str] = {}
+            for (label, _), edge in offered(graph, node).items():
+                key = accelerator(label)
+                other = first.setdefault(key, label)
+                if other != label:
+                    value = edge.attributes.value("label")
+                    yield Diagnostic(
+                        self.severity,
+                        f"{quote(other)} and {quote(label)} have the same key {key}",
+                        value.span if value else edge.span,
+                        edge=(edge.source, edge.target),
+                        fix="give one of them another key: [X] before the words",
+                    )
+
+
+part = AcceleratorKeys()

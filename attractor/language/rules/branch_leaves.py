@@ -1,0 +1,68 @@
+"""A parallel branch ends where the branches meet.
+
+What it does: reports an edge that leads out of a parallel branch to anything but the node where the
+branches meet: to the exit, to a stage behind the meeting or before the parallel node.
+
+Why: a branch is one of several that run at the same time. It cannot end the run or go back for all
+of them; only behind the meeting is there one walk again.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        fork  [shape=component]
+        one   [prompt="Solve it with a table"]
+        two   [prompt="Solve it with a tree"]
+        best  [shape=tripleoctagon]
+        exit  [shape=Msquare]
+        start -> fork
+        fork -> one -> best
+        fork -> two -> best
+        one -> exit [condition="outcome=fail"]
+        best -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        fork  [shape=component]
+        one   [prompt="Solve it with a table"]
+        two   [prompt="Solve it with a tree"]
+        best  [shape=tripleoctagon]
+        exit  [shape=Msquare]
+        start -> fork
+        fork -> one -> best
+        fork -> two -> best
+        best -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.forks import find_forks
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class BranchLeaves:
+    """Branches stay among themselves."""
+
+    severity = Severity.ERROR
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each edge out of a branch."""
+        for fork in find_forks(graph):
+            for edge in fork.leaks:
+                yield Diagnostic(
+                    self.severity,
+                    f"this edge leaves a branch of {quote(fork.node)} before the branches meet",
+                    edge.span,
+                    edge=(edge.source, edge.target),
+                    fix=f"lead it to {fork.meeting}, where they meet",
+                )
+
+
+part = BranchLeaves()

@@ -1,0 +1,78 @@
+"""A stage belongs to one parallel branch, or stands where all of them meet.
+
+What it does: reports a node that several branches of a parallel node can come to before they meet,
+but not all of them.
+
+Why: every branch that comes there executes it anew, in a workspace of its own. It looks like a
+place where some branches join, and is none.
+
+Example:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        fork   [shape=component]
+        one    [prompt="Solve it with a table"]
+        two    [prompt="Solve it with a tree"]
+        three  [prompt="Solve it with a list"]
+        polish [prompt="Polish"]
+        best   [shape=tripleoctagon]
+        exit   [shape=Msquare]
+        start -> fork
+        fork -> one -> polish -> best
+        fork -> two -> polish
+        fork -> three -> best
+        best -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        fork   [shape=component]
+        one    [prompt="Solve it with a table, and polish it"]
+        two    [prompt="Solve it with a tree, and polish it"]
+        three  [prompt="Solve it with a list"]
+        best   [shape=tripleoctagon]
+        exit   [shape=Msquare]
+        start -> fork
+        fork -> one -> best
+        fork -> two -> best
+        fork -> three -> best
+        best -> exit
+    }
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.forks import find_forks
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class BranchShared:
+    """Branches share nothing but their ends."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each node that some branches share."""
+        for fork in find_forks(graph):
+            times = Counter(chain.from_iterable(fork.branches.values()))
+            for id_, count in times.items():
+                node = graph.nodes.get(id_)
+                if node and 1 < count < len(fork.branches):
+                    yield Diagnostic(
+                        self.severity,
+                        f"{count} of {len(fork.branches)} branches of {quote(fork.node)} "
+                        f"come to {quote(id_)} before they meet",
+                        node.span,
+                        node=id_,
+                        fix="give each branch a stage of its own, or let all of them meet there",
+                    )
+
+
+part = BranchShared()

@@ -1,0 +1,160 @@
+"""A key of the context is read only where something can have written it.
+
+What it does: reports a key in a condition (`context.size`), or in a file that a prompt is made from
+(`{{ context.size }}`), when nothing before it can have set the key. Nearly every stage may set any
+key, so the rule speaks only where no such stage comes before, and of the keys that belong to one
+sort of node: `human.` to human gates, `parallel.` to parallel nodes and fan-ins, `tool.` to tools,
+`stack.` to manager loops.
+
+Why: a key that nobody has set is an empty text. The condition never holds, or always, and nobody
+is told.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        plan  [prompt="Plan"]
+        ask   [shape=hexagon, label="Go on?"]
+        exit  [shape=Msquare]
+        start -> plan
+        plan -> ask
+        plan -> exit [condition="context.human.gate.selected=Y"]
+        ask -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        plan  [prompt="Plan"]
+        ask   [shape=hexagon, label="Go on?"]
+        exit  [shape=Msquare]
+        start -> plan
+        plan -> ask
+        plan -> exit [condition="context.is_clear=true"]
+        ask -> exit
+    }
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from attractor.language.conditions import ALWAYS
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.spans import Span
+from attractor.language.values import ValueKind
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.ways import reached_from, targets_and_jumps
+from attractor.language.within import span_within
+from attractor.language.wording import quote
+
+_PREFIX = "context."
+_IN_A_TEMPLATE = r"\{\{-?\s*context\.(?P<key>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
+# The engine itself sets these, or the run that this one goes on from.
+_GIVEN = ("graph.", "internal.", "keep.", "work.")
+_ALWAYS_THERE = frozenset({"outcome", "preferred_label", "current_node", "last_stage"})
+_WRITERS: Mapping[str, frozenset[str]] = {
+    "human.": frozenset({"wait.human"}),
+    "parallel.": frozenset({"parallel", "parallel.fan_in"}),
+    "tool.": frozenset({"tool"}),
+    "stack.": frozenset({"stack.manager_loop"}),
+}
+_WRITES_NO_OTHERS = frozenset(
+    {"start", "exit", "conditional", "wait.human", "tool", "parallel", "parallel.fan_in"}
+)
+
+
+class _Read(NamedTuple):
+    """A key that is read: by a prompt of a node, or on an edge out of it."""
+
+    key: str
+    node: str
+    edge: tuple[str, str] | None
+    span: Span
+
+
+class ContextKeyWritten:
+    """What is read was written."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each key that nothing can have set before."""
+        written: dict[str, tuple[set[str], set[str]]] = {}
+        for read in (*_in_conditions(graph), *_in_prompts(graph)):
+            kind = _kind(read.key)
+            if kind is None:
+                continue
+            if kind not in written:
+                written[kind] = _written(graph, kind)
+            before, behind = written[kind]
+            if read.node not in (behind if read.edge else before):
+                yield Diagnostic(
+                    self.severity,
+                    f"nothing before this can have set the context key {quote(read.key)}",
+                    read.span,
+                    node="" if read.edge else read.node,
+                    edge=read.edge,
+                    fix=_FIXES.get(kind, "let an earlier stage set it, or mend its name"),
+                )
+
+
+_FIXES = {
+    "human.": "put a human gate before it",
+    "parallel.": "put a parallel node before it",
+    "tool.": "put a tool before it",
+    "stack.": "put a manager loop before it",
+}
+
+
+def _kind(key: str) -> str | None:
+    """Return which nodes set a key: a prefix, an empty text for any; None for the engine."""
+    if key in _ALWAYS_THERE or key.startswith(_GIVEN):
+        return None
+    return next((prefix for prefix in _WRITERS if key.startswith(prefix)), "")
+
+
+def _written(graph: Graph, kind: str) -> tuple[set[str], set[str]]:
+    """Return the nodes that come behind one that sets such keys, and these with the setters."""
+    nodes = graph.nodes.values()
+    if kind:
+        setters = [one.id for one in nodes if one.type in _WRITERS[kind]]
+    else:
+        ends = {one.id for one in (*graph.starts, *graph.exits)}
+        setters = [one.id for one in nodes if _may_set_any(one.type) and one.id not in ends]
+    follow = targets_and_jumps(graph)
+    behind = reached_from((one for setter in setters for one in follow(setter)), follow)
+    return behind, behind.union(setters)
+
+
+def _may_set_any(type_: str) -> bool:
+    return type_ not in _WRITES_NO_OTHERS
+
+
+def _in_conditions(graph: Graph) -> Iterator[_Read]:
+    for edge in graph.edges:
+        if edge.condition is ALWAYS:
+            continue
+        for key in sorted(edge.condition.keys()):
+            bare = key.removeprefix(_PREFIX)
+            if bare in _ALWAYS_THERE:
+                continue
+            value = edge.attributes.value("condition")
+            start = str(value).find(key)
+            span = span_within(value, start, start + len(key)) if value else edge.span
+            yield _Read(bare, edge.source, (edge.source, edge.target), span)
+
+
+def _in_prompts(graph: Graph) -> Iterator[_Read]:
+    for node in graph.nodes.values():
+        attribute = node.attributes.by_key.get("prompt")
+        if attribute is None or attribute.value.kind is not ValueKind.TEMPLATE:
+            continue
+        for found in re.finditer(_IN_A_TEMPLATE, str(attribute.value)):
+            span = span_within(attribute.value, *found.span("key"))
+            yield _Read(found["key"], node.id, None, span)
+
+
+part = ContextKeyWritten()

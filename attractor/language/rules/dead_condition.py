@@ -1,0 +1,58 @@
+"""A condition can hold.
+
+What it does: reports a condition that compares the outcome with a word that no stage ends with, and
+one that asks for what excludes itself. The outcomes are `success`, `partial_success`, `retry`,
+`fail` and `skipped`, in small letters.
+
+Why: such an edge is never taken, or always, and looks as if it were sometimes.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        exit  [shape=Msquare]
+        start -> work
+        work -> exit [condition="outcome=Success"]
+        work -> work [condition="outcome=fail && outcome=retry"]
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        exit  [shape=Msquare]
+        start -> work
+        work -> exit [condition="outcome=success"]
+        work -> work [condition="outcome!=success"]
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language import when_needed
+from attractor.language.conditions import is_plain
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.guards import each_guard, edits_within
+from attractor.language.vocabulary import Vocabulary
+
+
+class DeadCondition:
+    """Conditions can hold."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each condition, or part of one, that cannot."""
+        for guard in each_guard(graph, lambda condition, _: not is_plain(condition)):
+            for dead in when_needed.why_dead(guard.condition, guard.text):
+                span = guard.span(dead.start, dead.end)
+                edits = edits_within(guard, dead.start, dead.end, dead.instead)
+                yield Diagnostic(
+                    self.severity, dead.message, span, edge=guard.ends, fix=dead.fix, edits=edits
+                )
+
+
+part = DeadCondition()

@@ -1,0 +1,72 @@
+"""Every stage but the exit leads on.
+
+What it does: reports a node without an outgoing edge that is not the exit and that a run can come
+to.
+
+Why: after a success there the run just ends, as if it had come to the exit. The stages that were
+to follow are left out, and so are the goal gates that only the exit asks for.
+
+Example:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        work   [prompt="Work"]
+        report [prompt="Report"]
+        exit   [shape=Msquare]
+        start -> work -> exit
+        work -> report [condition="context.is_large=true"]
+    }
+
+Instead:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        work   [prompt="Work"]
+        report [prompt="Report"]
+        exit   [shape=Msquare]
+        start -> work -> exit
+        work -> report [condition="context.is_large=true"]
+        report -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.ways import failure_targets, reached_from, targets_and_jumps
+from attractor.language.wording import quote
+
+
+class DeadEnd:
+    """Stages lead on."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each node that nothing follows; an undeclared one has its own rule."""
+        if not graph.starts or not graph.exits:
+            return
+        exits = {one.id for one in graph.exits}
+        ends = [
+            node
+            for node in graph.nodes.values()
+            if not graph.outgoing(node.id) and node.is_declared and node.id not in exits
+        ]
+        if not ends:
+            return
+        begin = [*(node.id for node in graph.starts), *failure_targets(graph.attributes)]
+        reached = reached_from(begin, targets_and_jumps(graph))
+        for node in ends:
+            if node.id in reached:
+                yield Diagnostic(
+                    self.severity,
+                    f"nothing follows {quote(node.id)}, which is not the exit",
+                    node.span,
+                    node=node.id,
+                    fix=f"draw an edge: {node.id} -> {graph.exits[0].id}",
+                )
+
+
+part = DeadEnd()

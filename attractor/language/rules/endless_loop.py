@@ -1,0 +1,87 @@
+"""Something leads out of every loop.
+
+What it does: reports nodes that lead to each other and to nothing else: no edge leaves them, and no
+retry target. A limit of visits is no way out.
+
+Why: a run that comes there goes round until the limit of visits ends it, always as a failure.
+
+Example:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        work   [prompt="Work"]
+        review [prompt="Review"]
+        mend   [prompt="Mend"]
+        exit   [shape=Msquare]
+        start -> work
+        work -> exit   [condition="context.is_small=true"]
+        work -> review [condition="context.is_small!=true"]
+        review -> mend -> review
+    }
+
+Instead:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        work   [prompt="Work"]
+        review [prompt="Review"]
+        mend   [prompt="Mend"]
+        exit   [shape=Msquare]
+        start -> work
+        work -> exit   [condition="context.is_small=true"]
+        work -> review [condition="context.is_small!=true"]
+        review -> exit [condition="outcome=success"]
+        review -> mend [condition="outcome=fail"]
+        mend -> review
+    }
+"""
+
+from collections.abc import Iterator, Sequence
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Edge, Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.ways import loops, reached_from, sources_and_jumps, targets_and_jumps
+from attractor.language.wording import quote
+
+
+class EndlessLoop:
+    """Loops end."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each loop that nothing leads out of, at the edge that closes it."""
+        if not graph.exits:
+            return
+        leading_out = reached_from((one.id for one in graph.exits), sources_and_jumps(graph))
+        stuck = [one for one in graph.nodes if one not in leading_out]
+        if not stuck:
+            return
+        follow = targets_and_jumps(graph)
+        for loop in loops(stuck, follow):
+            inside = set(loop)
+            if all(inside.issuperset(follow(one)) for one in loop):
+                yield self._report(graph, loop)
+
+    def _report(self, graph: Graph, loop: Sequence[str]) -> Diagnostic:
+        edge = _closing(graph, loop)
+        others = f" and {len(loop) - 1} more" if len(loop) > 1 else ""
+        return Diagnostic(
+            self.severity,
+            f"nothing leads out of the loop of {quote(loop[0])}{others}",
+            edge.span if edge else graph.nodes[loop[0]].span,
+            node=loop[0],
+            edge=(edge.source, edge.target) if edge else None,
+            fix="add an edge that leaves it, with a condition",
+        )
+
+
+def _closing(graph: Graph, loop: Sequence[str]) -> Edge | None:
+    """Return the last edge that leads back to the first node of a loop."""
+    inside = set(loop)
+    back = [edge for edge in graph.incoming(loop[0]) if edge.source in inside]
+    return back[-1] if back else None
+
+
+part = EndlessLoop()

@@ -1,0 +1,79 @@
+"""Every way to the exit goes through the goal gates.
+
+What it does: reports a goal gate when some way from the start to the exit leads around it. It is
+silent where another gate stands on each such way, and about gates within parallel branches.
+
+Why: at the exit only the gates count that were visited. A run that came around a gate succeeds
+without what it was there for.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        tests [shape=parallelogram, tool_command="make test", goal_gate=true, retry_target=work]
+        exit  [shape=Msquare]
+        start -> work
+        work -> exit  [condition="context.size=small"]
+        work -> tests [condition="context.size!=small"]
+        tests -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        tests [shape=parallelogram, tool_command="make test", goal_gate=true, retry_target=work]
+        exit  [shape=Msquare]
+        start -> work -> tests -> exit
+    }
+"""
+
+from collections.abc import Iterator, Sequence
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.forks import find_forks
+from attractor.language.graph import Graph, Node
+from attractor.language.holders import goal_gates
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.ways import dominance, reached_from, targets
+from attractor.language.wording import quote
+
+
+class GoalGateBypassed:
+    """Nothing leads around a goal gate."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each goal gate that a way leads around."""
+        gates = goal_gates(graph)
+        if not gates or not graph.starts or not graph.exits:
+            return
+        for node in _avoidable(graph, gates):
+            yield Diagnostic(
+                self.severity,
+                f"a run can come to the exit around the goal gate {quote(node.id)}",
+                node.attributes.by_key["goal_gate"].value.span,
+                node=node.id,
+                fix="lead every way to the exit through it",
+            )
+
+
+def _avoidable(graph: Graph, gates: Sequence[Node]) -> Sequence[Node]:
+    start, exit_ = graph.starts[0].id, graph.exits[0].id
+    passed = set(dominance(start, targets(graph)).way_to(exit_))
+    around = [one for one in gates if one.id not in passed]
+    if not passed or not around:
+        return ()
+    reached = reached_from([start], targets(graph), until=[one.id for one in around])
+    if exit_ not in reached:
+        return ()
+    within = {
+        one for fork in find_forks(graph) for branch in fork.branches.values() for one in branch
+    }
+    return [one for one in around if one.id not in within]
+
+
+part = GoalGateBypassed()

@@ -1,0 +1,64 @@
+"""The choices of a human gate have labels.
+
+What it does: reports an edge without a label out of a human gate that offers more than one choice.
+
+Why: a person is asked to choose among the labels. Where there is none they see the id of the next
+node, which says where the run goes, not what they decide.
+
+Example:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        review [shape=hexagon, label="Ship it?"]
+        mend   [prompt="Mend"]
+        exit   [shape=Msquare]
+        start -> review
+        review -> exit
+        review -> mend
+        mend -> review
+    }
+
+Instead:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        review [shape=hexagon, label="Ship it?"]
+        mend   [prompt="Mend"]
+        exit   [shape=Msquare]
+        start -> review
+        review -> exit [label="[S] Ship it"]
+        review -> mend [label="[M] Mend it first"]
+        mend -> review
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.gates import HUMAN_GATE, offered
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class HumanGateLabels:
+    """Choices have labels."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each choice without one."""
+        for node in graph.of_type(HUMAN_GATE):
+            choices = offered(graph, node)
+            for edge in choices.values() if len(choices) > 1 else ():
+                if not edge.label.strip():
+                    yield Diagnostic(
+                        self.severity,
+                        f"the way from {quote(node.id)} to {quote(edge.target)} has no label",
+                        edge.span,
+                        edge=(edge.source, edge.target),
+                        fix='add label="..." with what a person decides',
+                    )
+
+
+part = HumanGateLabels()

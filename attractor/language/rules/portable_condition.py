@@ -1,0 +1,76 @@
+r"""A condition is one that other programs read too.
+
+What it does: notes what goes beyond section 10.2 of the specification: `||`, `!`, parentheses, `<`,
+`<=`, `>`, `>=`, `contains`, `matches`, a key by itself, a key without `context.`, and other names
+of outcomes. Where the same can be said within it, the fix says how.
+
+Why: Attractor understands all of this, but another program that runs pipelines may refuse it, or
+take it for something else.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        exit  [shape=Msquare]
+        start -> work
+        work -> exit [condition="!(outcome=fail || outcome=retry)"]
+        work -> work [condition="outcome=fail"]
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        exit  [shape=Msquare]
+        start -> work
+        work -> exit [condition="outcome!=fail && outcome!=retry"]
+        work -> work [condition="outcome=fail"]
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language import when_needed
+from attractor.language.conditions import Condition, Unreadable, is_plain
+from attractor.language.diagnostics import Diagnostic, Edit, Severity
+from attractor.language.graph import Graph
+from attractor.language.guards import Guard, each_guard
+from attractor.language.values import quoted
+from attractor.language.vocabulary import Vocabulary
+
+
+class PortableCondition:
+    """Conditions keep to what the specification has."""
+
+    severity = Severity.INFO
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Note each condition that does not."""
+        for guard in each_guard(graph, _may_go_beyond):
+            beyond = when_needed.beyond_the_core(guard.condition, guard.text)
+            if beyond:
+                message = f"{beyond.what} is beyond what every program knows in conditions"
+                span = guard.span(beyond.start, beyond.end)
+                edits = _edits(guard, beyond.instead)
+                yield Diagnostic(
+                    self.severity, message, span, edge=guard.ends, fix=beyond.fix, edits=edits
+                )
+
+
+def _may_go_beyond(condition: Condition, text: str) -> bool:
+    if isinstance(condition, Unreadable):
+        return False
+    # What parentheses and two `!` in a row say does not show that they were there.
+    return not is_plain(condition) or "(" in text or text.count("!") > text.count("!=")
+
+
+def _edits(guard: Guard, instead: str) -> tuple[Edit, ...]:
+    value = guard.edge.attributes.value("condition")
+    if not instead or value is None or not value.span.is_somewhere:
+        return ()
+    return (Edit(value.span, quoted(instead)),)
+
+
+part = PortableCondition()

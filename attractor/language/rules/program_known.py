@@ -1,0 +1,65 @@
+"""A program that a command calls is there.
+
+What it does: reports a program in a `tool_command` or a tool hook that is not on the PATH here. It
+looks only at words in plain letters, not at what the shell does itself, at paths or at variables,
+and is silent where nobody says which programs there are.
+
+Why: a stage that calls it ends with "command not found". It may still be there where the run
+happens, or be built by an earlier stage, so this is only a note.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        tests [shape=parallelogram, tool_command="cd web && nmp test"]
+        exit  [shape=Msquare]
+        start -> tests -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        tests [shape=parallelogram, tool_command="cd web && npm test"]
+        exit  [shape=Msquare]
+        start -> tests -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.holders import COMMANDS, each_attribute
+from attractor.language.shell import calls
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.within import span_within
+from attractor.language.wording import quote
+
+
+class ProgramKnown:
+    """Programs are there."""
+
+    severity = Severity.INFO
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each call of a program that is not; each program is asked for once."""
+        if vocabulary.has_program is None:
+            return
+        known: dict[str, bool] = {}
+        for holder, attribute in each_attribute(graph, COMMANDS):
+            for call in calls(str(attribute.value)):
+                if call.name not in known:
+                    known[call.name] = vocabulary.has_program(call.name)
+                if not known[call.name]:
+                    end = call.start + len(call.name)
+                    yield Diagnostic(
+                        self.severity,
+                        f"the program {quote(call.name)} is not on the PATH here",
+                        span_within(attribute.value, call.start, end),
+                        node=holder.node,
+                        fix="install it, or mend its name",
+                    )
+
+
+part = ProgramKnown()

@@ -1,0 +1,58 @@
+"""A command can be read by the shell.
+
+What it does: reports a `tool_command` or a tool hook with a quote or a bracket that is never
+closed, one that closes nothing, or with nothing behind `&&`, `||` or `|`. It knows no more of the
+shell than that: a here-document (`<<`) and what follows it is not looked at, nor a `)` in a command
+with `case`.
+
+Why: the shell refuses such a command when the stage is reached, which counts as a failed check.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        tests [shape=parallelogram, tool_command="pytest -k 'login"]
+        exit  [shape=Msquare]
+        start -> tests -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        tests [shape=parallelogram, tool_command="pytest -k 'login'"]
+        exit  [shape=Msquare]
+        start -> tests -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.holders import COMMANDS, each_attribute
+from attractor.language.shell import find_fault
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.within import span_within
+
+
+class ShellSyntax:
+    """Commands can be read."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report the first mistake of each command."""
+        for holder, attribute in each_attribute(graph, COMMANDS):
+            fault = find_fault(str(attribute.value))
+            if fault:
+                yield Diagnostic(
+                    self.severity,
+                    f"the shell cannot read this: {fault.message}",
+                    span_within(attribute.value, fault.start, fault.end),
+                    node=holder.node,
+                    fix=fault.fix,
+                )
+
+
+part = ShellSyntax()

@@ -1,0 +1,97 @@
+"""A thread is named only where a session can go on.
+
+What it does: reports a `thread_id` of a node, an edge or the graph when no stage that it is for has
+`full` fidelity: by the edge that leads to it, by itself, or by the graph's `default_fidelity`.
+
+Why: only under `full` fidelity a stage goes on with an earlier session. Under any other it begins a
+fresh one, and the `thread_id` means nothing.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        plan  [prompt="Plan", thread_id=main]
+        work  [prompt="Work", thread_id=main]
+        exit  [shape=Msquare]
+        start -> plan -> work -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        default_fidelity = full
+        start [shape=Mdiamond]
+        plan  [prompt="Plan", thread_id=main]
+        work  [prompt="Work", thread_id=main]
+        exit  [shape=Msquare]
+        start -> plan -> work -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Edge, Graph, Node
+from attractor.language.holders import Holder, each_attribute
+from attractor.language.values import Attribute
+from attractor.language.vocabulary import Vocabulary
+
+_KEYS = frozenset({"thread_id"})
+
+
+class ThreadNeedsFull:
+    """Threads go on."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each thread that no stage goes on with."""
+        threads = list(each_attribute(graph, _KEYS))
+        used = _used(graph) if threads else set[int]()
+        for holder, attribute in threads:
+            if str(attribute.value) and not _is_used(graph, holder, attribute, used):
+                yield Diagnostic(
+                    self.severity,
+                    "thread_id means nothing here: the fidelity is not full",
+                    attribute.span,
+                    node=holder.node,
+                    edge=holder.edge,
+                    fix="add fidelity=full, or take the thread_id away",
+                )
+
+
+def _used(graph: Graph) -> set[int]:
+    """Return the attributes that some stage goes by; one in a default block is one of many."""
+    used: set[int] = set()
+    for edge in graph.edges:
+        thread = edge.attributes.by_key.get("thread_id")
+        if thread and _fidelity(graph, graph.nodes.get(edge.target), edge) == "full":
+            used.add(id(thread))
+    for node in graph.nodes.values():
+        thread = node.attributes.by_key.get("thread_id")
+        if thread and _can_be_full(graph, node):
+            used.add(id(thread))
+    return used
+
+
+def _is_used(graph: Graph, holder: Holder, attribute: Attribute, used: set[int]) -> bool:
+    if holder.node or holder.edge:
+        return id(attribute) in used
+    return any(_can_be_full(graph, node) for node in graph.nodes.values())
+
+
+def _can_be_full(graph: Graph, node: Node) -> bool:
+    edges = graph.incoming(node.id)
+    return _fidelity(graph, node) == "full" or any(
+        edge.attributes.text("fidelity") == "full" for edge in edges
+    )
+
+
+def _fidelity(graph: Graph, node: Node | None, edge: Edge | None = None) -> str:
+    """Return the fidelity of a stage as attractor-spec 5.4 resolves it."""
+    of_edge = edge.attributes.text("fidelity") if edge else ""
+    of_node = node.attributes.text("fidelity") if node else ""
+    return of_edge or of_node or graph.attributes.text("default_fidelity")
+
+
+part = ThreadNeedsFull()

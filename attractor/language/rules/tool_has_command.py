@@ -1,0 +1,54 @@
+"""A tool stage has a command.
+
+What it does: reports a node that the tool handler executes, with an empty `tool_command`.
+
+Why: there is nothing to run, so the stage fails whenever it is reached.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        tests [shape=parallelogram, prompt="make test"]
+        exit  [shape=Msquare]
+        start -> tests -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        tests [shape=parallelogram, tool_command="make test"]
+        exit  [shape=Msquare]
+        start -> tests -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+_KEYS = ("tool_command", "script")
+
+
+class ToolHasCommand:
+    """Tools run something."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each tool stage without a command."""
+        for node in graph.of_type("tool"):
+            if not any(node.attributes.text(key).strip() for key in _KEYS):
+                yield Diagnostic(
+                    self.severity,
+                    f"the tool stage {quote(node.id)} has no tool_command",
+                    node.span,
+                    node=node.id,
+                    fix='add tool_command="..." with what is to be run',
+                )
+
+
+part = ToolHasCommand()

@@ -1,0 +1,59 @@
+"""A goal gate that a model speaks for needs a verdict.
+
+What it does: reports a goal gate that a model does, when neither it nor the graph says anything
+about `require_verdict`.
+
+Why: a model that ends without reporting an outcome counts as a success, except in runs with a
+suite. At a goal gate that opens the exit to work nobody has judged.
+
+Example:
+
+    digraph Example {
+        start  [shape=Mdiamond]
+        review [prompt="Review the change", goal_gate=true, retry_target=review]
+        exit   [shape=Msquare]
+        start -> review -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        require_verdict = true
+        start  [shape=Mdiamond]
+        review [prompt="Review the change", goal_gate=true, retry_target=review]
+        exit   [shape=Msquare]
+        start -> review -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.holders import goal_gates
+from attractor.language.shapes import DEFAULT_TYPE
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class VerdictRequired:
+    """Models report at goal gates."""
+
+    severity = Severity.INFO
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each goal gate that prose can open."""
+        if graph.attributes.text("require_verdict"):
+            return
+        for node in goal_gates(graph):
+            if node.type == DEFAULT_TYPE and not node.attributes.text("require_verdict"):
+                yield Diagnostic(
+                    self.severity,
+                    f"the goal gate {quote(node.id)} holds without a reported outcome",
+                    node.attributes.by_key["goal_gate"].span,
+                    node=node.id,
+                    fix="add require_verdict=true",
+                )
+
+
+part = VerdictRequired()

@@ -1,0 +1,182 @@
+"""Reads shell commands as far as it takes to see that they never end, and what they call.
+
+It looks at quotes, brackets and what joins commands, and at nothing else. A here-document (`<<`)
+may hold anything, so from there on nothing is said; neither of a `)` where `case` is about.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+_WORD = r"\s*(?:[A-Za-z_]\w*=(?:[^\s'\"`$;&|]*)\s+)*(?P<name>[A-Za-z0-9_][\w.+-]*)(?=[\s;&|)`]|\Z)"
+_FUNCTION = r"(\w[\w.+-]*)\s*\(\)"
+_CLOSES = {"(": ")", "$(": ")", "${": "}", '"': '"', "'": "'", "`": "`"}
+_JOINS = ("&&", "||", ";", "|", "&", "\n")
+# What the shell does itself, and words that begin what is more than a simple command.
+_OWN = """
+alias bg break builtin case cd command continue declare do done echo elif else esac eval
+exec exit export false fg fi for function getopts hash if jobs kill let local printf pwd
+read readonly return select set shift shopt source test then time times trap true type
+typeset ulimit umask unalias unset until wait while
+"""
+_OWN_WORDS = frozenset(_OWN.split())
+
+
+class Fault(NamedTuple):
+    """What keeps a command from being one, where, and what to do."""
+
+    message: str
+    start: int
+    end: int
+    fix: str
+
+
+class Call(NamedTuple):
+    """A program that a command calls by its name."""
+
+    name: str
+    start: int
+
+
+def find_fault(command: str) -> Fault | None:
+    """Return what the shell would refuse a command for, as far as it can be told."""
+    scan = _Scan(command)
+    scan.run()
+    return scan.fault
+
+
+def calls(command: str) -> Iterator[Call]:
+    """Yield the programs that a command calls, as far as they are plain words."""
+    scan = _Scan(command)
+    scan.run()
+    if scan.fault or not scan.is_whole or scan.has_case:
+        return
+    own = _OWN_WORDS.union(re.findall(_FUNCTION, command))
+    for start in scan.begins:
+        found = re.compile(_WORD).match(command, start)
+        if found and found["name"] not in own and not found["name"].isdigit():
+            yield Call(found["name"], found.start("name"))
+
+
+class _Scan:
+    """One walk over a command; `begins` are the places where simple commands can begin."""
+
+    def __init__(self, command: str) -> None:
+        self._text = command
+        self._at = 0
+        self._open: list[tuple[str, int]] = []
+        self.begins = [0]
+        self.fault: Fault | None = None
+        self.is_whole = True
+
+    @cached_property
+    def has_case(self) -> bool:
+        return re.search(r"\bcase\b", self._text) is not None
+
+    def run(self) -> None:
+        while self._at < len(self._text) and self.is_whole and not self.fault:
+            self._at += self._step()
+        if self.is_whole and not self.fault:
+            self.fault = self._unclosed() or self._unfinished()
+
+    def _step(self) -> int:
+        """Take what stands here; return how long it is."""
+        text, at = self._text, self._at
+        sign, top = text[at], self._open[-1][0] if self._open else ""
+        if sign == "\\":
+            return 2
+        if top == '"':
+            return self._in_quotes(sign)
+        if sign == "'" and not self._is_plain_quote():
+            return self._single_quotes()
+        if sign in ('"', "`") or text.startswith(("$(", "${"), at):
+            return self._in_quotes(sign)
+        if top == "${":
+            return self._close(sign) if sign == "}" else 1
+        return self._in_command(sign)
+
+    def _in_quotes(self, sign: str) -> int:
+        text, at, top = self._text, self._at, self._open[-1][0] if self._open else ""
+        if sign in ('"', "`"):
+            return self._close(sign) if top == sign else self._push(sign)
+        if text.startswith(("$(", "${"), at):
+            return self._push(text[at : at + 2])
+        return 1
+
+    def _in_command(self, sign: str) -> int:
+        text, at = self._text, self._at
+        if sign == "#" and (not at or text[at - 1] in " \t\n;&|("):
+            end = text.find("\n", at)
+            return (end if end >= 0 else len(text)) - at
+        if text.startswith("<<", at) and not text.startswith("<<<", at):
+            self.is_whole = text.startswith("<<", at) and self._is_arithmetic()
+            return 2
+        if text.startswith("<<<", at):
+            return 3
+        if sign == "(":
+            return self._push(sign)
+        if sign == ")":
+            return self._close(sign)
+        return self._join() or 1
+
+    def _push(self, sign: str) -> int:
+        self._open.append((sign, self._at))
+        if sign in ("(", "$(", "`"):
+            self.begins.append(self._at + len(sign))
+        return len(sign)
+
+    def _close(self, sign: str) -> int:
+        if self._open and _CLOSES[self._open[-1][0]] == sign:
+            self._open.pop()
+        elif not self.has_case:
+            message = f"this {sign} closes nothing"
+            self.fault = Fault(message, self._at, self._at + 1, "take it away, or quote it")
+        return 1
+
+    def _single_quotes(self) -> int:
+        is_escaping = self._text[self._at - 1 : self._at] == "$"
+        pattern = r"(?:[^'\\]|\\.)*'" if is_escaping else r"[^']*'"
+        found = re.compile(pattern, re.DOTALL).match(self._text, self._at + 1)
+        end = found.end() - 1 if found else -1
+        if end < 0:
+            self._open.append(("'", self._at))
+            return len(self._text)
+        return end + 1 - self._at
+
+    def _is_plain_quote(self) -> bool:
+        """Tell whether a ' is only a letter: so within `"${name:-it's}"`."""
+        signs = [sign for sign, _ in self._open[-2:]]
+        return signs == ['"', "${"]
+
+    def _is_arithmetic(self) -> bool:
+        sign, at = self._open[-1] if self._open else ("", 0)
+        return sign == "(" and self._text[at - 1 : at] == "("
+
+    def _join(self) -> int:
+        """Take what joins two commands; a sign of redirection (`2>&1`, `&>`) is none."""
+        text, at = self._text, self._at
+        join = next((one for one in _JOINS if text.startswith(one, at)), "")
+        is_redirection = join in ("&", "|") and (
+            text[max(0, at - 1) : at] in ("<", ">") or text.startswith("&>", at)
+        )
+        if not join or is_redirection:
+            return 0
+        self.begins.append(at + len(join))
+        return len(join)
+
+    def _unclosed(self) -> Fault | None:
+        if not self._open:
+            return None
+        sign, at = self._open[-1]
+        closing = _CLOSES[sign]
+        return Fault(f"this {sign} is never closed", at, at + len(sign), f"add {closing}")
+
+    def _unfinished(self) -> Fault | None:
+        text = self._text.rstrip()
+        for join in ("&&", "||", "|"):
+            if text.endswith(join) and not text.endswith((f"\\{join}", f"'{join}", f"#{join}")):
+                at = len(text) - len(join)
+                if at in (begin - len(join) for begin in self.begins):
+                    return Fault(f"nothing follows {join}", at, len(text), "take it away")
+        return None

@@ -1,0 +1,60 @@
+"""Finds names in attributes that nobody knows, and where they stand."""
+
+from collections.abc import Iterator, Set
+from typing import NamedTuple
+
+from attractor.language.diagnostics import Edit
+from attractor.language.graph import Graph
+from attractor.language.holders import each_attribute
+from attractor.language.nearest import suggester
+from attractor.language.slips import one_slip
+from attractor.language.spans import Span
+from attractor.language.values import Value, quoted
+from attractor.language.within import span_within
+
+_SHOWN = 12
+_INPUT = "${"
+
+
+class UnknownName(NamedTuple):
+    """A name that is not known, where it stands, and what to do."""
+
+    name: str
+    span: Span
+    node: str
+    fix: str
+    edits: tuple[Edit, ...]
+
+
+def unknown_names(graph: Graph, key: str, known: Set[str] | None) -> Iterator[UnknownName]:
+    """Yield each name under a key that is not known; one in a stylesheet comes once."""
+    if known is None:
+        return
+    sheet, suggest = graph.attributes.value("model_stylesheet"), suggester(known)
+    seen: set[tuple[str, Span]] = set()
+    for holder, attribute in each_attribute(graph, {key}):
+        name, span = str(attribute.value), attribute.value.span
+        if not name or name in known or _INPUT in name or (name, span) in seen:
+            continue
+        is_from_sheet = sheet is not None and span == sheet.span and span.is_somewhere
+        if span.is_somewhere:
+            seen.add((name, span))
+        meant = "" if is_from_sheet else one_slip(name, known)
+        yield UnknownName(
+            name,
+            _span_in_sheet(sheet, name) if is_from_sheet and sheet else span,
+            "" if is_from_sheet else holder.node,
+            suggest(name) or _choice(known),
+            (Edit(span, quoted(meant)),) if meant else (),
+        )
+
+
+def _span_in_sheet(sheet: Value, name: str) -> Span:
+    start = str(sheet).find(name)
+    return span_within(sheet, start, start + len(name)) if start >= 0 else sheet.span
+
+
+def _choice(known: Set[str]) -> str:
+    names = sorted(known)
+    others = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"known are {', '.join(names[:_SHOWN])}{others}" if names else "none is known here"

@@ -1,0 +1,41 @@
+"""Holds texts against the rules, with names that the rooms above would know."""
+
+from attractor.engine.labels import accelerator
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.preparation import prepare
+from attractor.language.shapes import TYPE_OF_SHAPE
+from attractor.language.vocabulary import Vocabulary
+
+KNOWN = Vocabulary(
+    types=frozenset(TYPE_OF_SHAPE.values()),
+    backends=frozenset({"agent", "simulate"}),
+    agents=frozenset({"coder", "reviewer"}),
+    providers=frozenset({"anthropic", "openai"}),
+    models=frozenset({"claude-opus-4-6", "claude-sonnet-4-5", "gpt-5.2"}),
+    has_program=frozenset({"git", "make", "npm", "pytest"}).__contains__,
+    accelerator=accelerator,
+)
+
+
+def found(text: str, rule: str = "", *, vocabulary: Vocabulary = KNOWN) -> list[Diagnostic]:
+    """Return what is found in a text, or what one rule finds."""
+    diagnostics = prepare(text, vocabulary=vocabulary).diagnostics
+    return [one for one in diagnostics if not rule or one.rule == rule]
+
+
+def inside(text: str) -> str:
+    """Return a pipeline with a start and an exit, and what else is said of it."""
+    return f"digraph G {{ start [shape=Mdiamond]; exit [shape=Msquare]; {text} }}"
+
+
+def pointed_at(text: str, diagnostic: Diagnostic) -> str:
+    """Return the part of a line that a diagnostic points at."""
+    span = diagnostic.span
+    assert span.line == span.end_line
+    return text.split("\n")[span.line - 1][span.column - 1 : span.end_column - 1]
+
+
+def told(text: str, rule: str, *, vocabulary: Vocabulary = KNOWN) -> list[str]:
+    """Return the parts of a pipeline that a rule points at."""
+    whole = inside(text)
+    return [pointed_at(whole, one) for one in found(whole, rule, vocabulary=vocabulary)]

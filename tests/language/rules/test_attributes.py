@@ -1,0 +1,203 @@
+"""Rules about attributes, what they hold, and the names in them."""
+
+import pytest
+
+from attractor.language.fixing import fix
+from attractor.language.vocabulary import Vocabulary
+from tests.language.rules.judging import found, inside, told
+
+
+def mended(text: str, rule: str) -> str:
+    """Return a text with the safe fixes of one rule."""
+    return fix(text, check=lambda one: found(one, rule)).text
+
+
+def test_a_mistake_in_a_default_block_is_reported_once() -> None:
+    text = inside(
+        "node [promt=x, max_retries=many]; a [prompt=y]; b [prompt=z]; start -> a -> b -> exit"
+    )
+    assert [one.rule for one in found(text)] == ["unknown_attribute", "attribute_value"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("a [goal=x]", "it belongs on the graph"),
+        ("graph [prompt=x]", "it belongs on a node"),
+        ("a [weight=1]", "it belongs on an edge"),
+        ("a [promt=x]", "did you mean prompt?"),
+        ("a [zzzzzz=x]", "take it away"),
+        ("a [color=red, tooltip=x]", ""),
+        ("a [model=x]", ""),
+        ("edge [model=x]; start -> exit", "it belongs on the graph or a node"),
+    ],
+)
+def test_an_unknown_attribute_has_its_fix(text: str, fix: str) -> None:
+    told = [one.fix for one in found(inside(text), "unknown_attribute")]
+    assert told == ([fix] if fix else [])
+
+
+@pytest.mark.parametrize(
+    ("attribute", "is_fine"),
+    [
+        ("max_retries=3", True),
+        ('max_retries="3"', True),
+        ("max_retries=1.5", False),
+        ("goal_gate=true", True),
+        ('goal_gate="false"', True),
+        ("goal_gate=yes", False),
+        ("timeout=900s", True),
+        ('timeout="15m"', True),
+        ('timeout=""', True),
+        ("timeout=15", False),
+        ("if_interrupted=ask", True),
+        ("if_interrupted=perhaps", False),
+        ("retry_policy=patient", True),
+        ("prompt=5", True),
+        ("merge=none", True),
+        ("merge=some", False),
+    ],
+)
+def test_a_value_is_of_its_type(attribute: str, is_fine: bool) -> None:
+    assert (found(inside(f"a [{attribute}]"), "attribute_value") == []) is is_fine
+
+
+@pytest.mark.parametrize(
+    ("value", "is_fine"),
+    [("5", True), ("2.50", True), ('".5"', True), ("-1", False), ("much", False)],
+)
+def test_a_budget_is_a_number(value: str, is_fine: bool) -> None:
+    text = inside(f"graph [max_cost_usd={value}]")
+    assert (found(text, "attribute_value") == []) is is_fine
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong", "right"),
+    [
+        ("unknown_attribute", "a [promt=x]", "a [prompt=x]"),
+        ("unknown_attribute", "a [max_retires=2]", "a [max_retries=2]"),
+        ("unknown_attribute", "a [tool_comand=ls]", "a [tool_command=ls]"),
+        ("unknown_attribute", 'a ["human.default_choise"=b]', 'a ["human.default_choice"=b]'),
+        ("attribute_value", "a [goal_gate=True]", 'a [goal_gate="true"]'),
+        ("attribute_value", 'a [merge="winer"]', 'a [merge="winner"]'),
+        ("fidelity_valid", "a [fidelity=compct]", 'a [fidelity="compact"]'),
+        ("type_known", "a [type=wait.humn]", 'a [type="wait.human"]'),
+        ("provider_known", "a [llm_provider=antropic]", 'a [llm_provider="anthropic"]'),
+        ("backend_known", "a [backend=simulat]", 'a [backend="simulate"]'),
+    ],
+)
+def test_a_slip_is_mended(rule: str, wrong: str, right: str) -> None:
+    assert mended(inside(wrong), rule) == inside(right)
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("unknown_attribute", "a [promt=x, prompt=y]"),  # which of the two?
+        ("unknown_attribute", "a [pomptt=y]"),
+        ("attribute_value", "a [goal_gate=yes]"),
+        ("fidelity_valid", 'a [fidelity="summary"]'),
+        ("model_known", "a [llm_model=claude-sonnet-4-6]"),  # another digit is another model
+    ],
+)
+def test_what_could_be_meant_otherwise_is_left(rule: str, text: str) -> None:
+    whole = inside(text)
+    assert found(whole, rule)
+    assert mended(whole, rule) == whole
+
+
+def test_types_are_not_judged_where_they_are_not_known() -> None:
+    text = "a [type=mine]; start -> a -> exit"
+    assert told(text, "type_known", vocabulary=Vocabulary()) == []
+    assert told(text, "type_known") == ["mine"]
+
+
+def test_a_graph_that_is_to_be_imported_has_a_type_for_now() -> None:
+    assert told('a [type=import, file="b.dot"]; start -> a -> exit', "type_known") == []
+
+
+NAMES = [
+    ("model_known", "llm_model", "gpt-5.3", "gpt-5.2"),
+    ("provider_known", "llm_provider", "acme", "openai"),
+    ("agent_known", "agent", "codr", "coder"),
+    ("backend_known", "backend", "agnet", "agent"),
+]
+
+
+@pytest.mark.parametrize(("rule", "key", "wrong", "right"), NAMES)
+def test_an_unknown_name_is_pointed_at(rule: str, key: str, wrong: str, right: str) -> None:
+    assert told(f'a [{key}="{wrong}"]', rule) == [f'"{wrong}"']
+    assert told(f'a [{key}="{right}"]; b [{key}=""]', rule) == []
+    assert told(f'a [{key}="{wrong}"]', rule, vocabulary=Vocabulary()) == []
+
+
+def test_an_unknown_name_has_a_guess_or_a_choice() -> None:
+    text = inside('a [llm_provider="opanai"]; b [llm_provider="acme"]')
+    assert [one.fix for one in found(text, "provider_known")] == [
+        "did you mean openai?",
+        "known are anthropic, openai",
+    ]
+
+
+def test_a_name_in_a_stylesheet_is_pointed_at_once() -> None:
+    text = 'model_stylesheet="box { llm_model: gpt-6; }"; a [prompt=x]; b [prompt=y]'
+    assert told(text, "model_known") == ["gpt-6"]
+
+
+def test_a_name_that_an_input_gives_is_not_judged() -> None:
+    assert told('a [llm_model="${inputs.model}"]', "model_known") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a [thread_id=x]; start -> a", ["thread_id"]),
+        ("a [thread_id=x, fidelity=full]; start -> a", []),
+        ("a [thread_id=x, fidelity=compact]; default_fidelity=full; start -> a", ["thread_id"]),
+        ("a [thread_id=x]; default_fidelity=full; start -> a", []),
+        ("a [thread_id=x]; start -> a [fidelity=full]", []),
+        ("a; start -> a [thread_id=x]", ["thread_id"]),
+        ("a; start -> a [thread_id=x, fidelity=full]", []),
+        ("a [fidelity=full]; start -> a [thread_id=x]", []),
+        ("node [thread_id=x]; a; b [fidelity=full]; start -> a -> b", []),
+        ("node [thread_id=x]; a; b; start -> a -> b", ["thread_id"]),
+        ("graph [thread_id=x]; a; start -> a", ["thread_id"]),
+        ("graph [thread_id=x]; a [fidelity=full]; start -> a", []),
+    ],
+)
+def test_a_thread_that_no_stage_goes_on_with_is_reported(text: str, where: list[str]) -> None:
+    assert told(text, "thread_needs_full") == where
+
+
+@pytest.mark.parametrize(
+    ("prompt", "where"),
+    [
+        ("Read /home/ann/shop/a.py", ["/home/ann/shop/a.py"]),
+        ("Read (/tmp/out.txt).", ["/tmp/out.txt"]),
+        ("Read /Users/ann/x, then /opt/y", ["/Users/ann/x"]),
+        ("Serve GET /home/news and the page /media/x", []),
+        ("Read src/home/a.py and ./tmp/b and ~/tmp/c", []),
+        ("See https://example.com/home/x", []),
+        ("Begin it with #!/usr/bin/env python, as in /etc/hosts", []),
+        ("Serve GET /home/news from /srv/news", ["/srv/news"]),
+    ],
+)
+def test_an_absolute_path_in_a_prompt_is_pointed_at(prompt: str, where: list[str]) -> None:
+    assert told(f'a [prompt="{prompt}"]', "absolute_path") == where
+
+
+def test_a_path_with_a_drive_is_one() -> None:
+    assert len(told('a [prompt="Read C:\\\\\\\\src\\\\\\\\a.py"]', "absolute_path")) == 1
+
+
+def test_ten_thousand_mistakes_take_no_longer_than_they_are_worth() -> None:
+    edges = "\n".join(f"start -> nowhere_{i} [unknown_{i}=1]" for i in range(3_000))
+    diagnostics = found(inside(edges))
+    assert sum(one.rule == "edge_target_exists" for one in diagnostics) == 3_000
+    assert sum(one.rule == "unknown_attribute" for one in diagnostics) == 3_000
+
+
+def test_a_mistake_in_a_stylesheet_over_several_lines_is_pointed_at() -> None:
+    text = inside('start -> exit\nmodel_stylesheet = "\n  * { llm_model: a; }\n  box { modl: b }"')
+    (one,) = found(text, "stylesheet_syntax")
+    assert (one.span.line, one.span.column, one.span.end_column) == (4, 9, 13)

@@ -1,0 +1,79 @@
+"""Rules about what runs at the same time."""
+
+import pytest
+
+from tests.language.rules.judging import found, inside, told
+
+FORK = (
+    "fork [shape=component]; join [shape=tripleoctagon]; a [prompt=a]; b [prompt=b]; c [prompt=c];"
+    "d [prompt=d]; before [prompt=e];"
+)
+BOTH = FORK + "start -> before -> fork; fork -> a -> join; fork -> b -> join; join -> exit;"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (BOTH, []),
+        (FORK + "start -> fork; fork -> a -> exit; fork -> b -> exit", ["fork"]),
+        (FORK + "start -> fork; fork -> a -> c; fork -> b -> c; c -> join -> exit", ["fork"]),
+        (FORK + "start -> fork; fork -> a -> join; fork -> b; b -> b; join -> exit", ["fork"]),
+        (FORK + "start -> fork -> a -> join -> exit", []),
+    ],
+)
+def test_branches_without_a_fan_in_are_reported(text: str, where: list[str]) -> None:
+    assert told(text, "fan_in_missing") == where
+
+
+def test_where_branches_meet_instead_is_said() -> None:
+    text = FORK + "start -> fork; fork -> a -> c; fork -> b -> c; c -> exit"
+    (one,) = found(inside(text), "fan_in_missing")
+    assert one.message == "the branches of 'fork' have no fan-in: they meet at 'c'"
+
+
+@pytest.mark.parametrize(
+    ("edges", "where"),
+    [
+        ("", []),
+        ("a -> exit", ["a -> exit"]),
+        ("a -> before", ["a -> before"]),
+        ("a -> fork", ["a -> fork"]),
+        ("a -> c -> a", []),
+        ("a -> c -> exit", ["c -> exit"]),
+        ("join -> d -> exit; a -> d", ["a -> d"]),
+        ("join -> before", []),
+        ("join -> a", []),
+        ("a -> c; b -> c; c -> exit", ["c -> exit"]),
+    ],
+)
+def test_an_edge_out_of_a_branch_is_an_error(edges: str, where: list[str]) -> None:
+    assert told(BOTH + edges, "branch_leaves") == where
+
+
+THREE = BOTH + "fork -> c -> join;"
+
+
+@pytest.mark.parametrize(
+    ("edges", "where"),
+    [
+        ("", []),
+        ("a -> d -> join; b -> d", ["d"]),
+        ("a -> d -> join; b -> d; c -> d", []),
+        ("a -> d -> join", []),
+        ("a -> b", ["b"]),
+    ],
+)
+def test_a_stage_that_some_branches_share_is_reported(edges: str, where: list[str]) -> None:
+    assert told(THREE + edges, "branch_shared") == where
+
+
+def test_nested_branches_are_their_own() -> None:
+    text = FORK + (
+        "inner [shape=component]; meet [shape=tripleoctagon]; start -> fork;"
+        "fork -> a -> join; fork -> inner; inner -> b -> meet; inner -> c -> meet;"
+        "meet -> join -> exit"
+    )
+    rules = {"fan_in_missing", "branch_leaves", "branch_shared"}
+    assert [one.message for one in found(inside(text)) if one.rule in rules] == []
+    (one,) = found(inside(text + "; b -> join"), "branch_leaves")
+    assert (one.edge, one.fix) == (("b", "join"), "lead it to meet, where they meet")

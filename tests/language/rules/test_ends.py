@@ -1,0 +1,97 @@
+"""Rules about the start, the exit, and ways that lead nowhere."""
+
+import pytest
+
+from attractor.language.graph import Edge, Graph, Node
+from attractor.language.validation import validate
+from tests.language.rules.judging import found, inside, pointed_at, told
+
+
+def test_a_second_start_and_a_second_exit_are_named() -> None:
+    text = inside("s2 [shape=Mdiamond]; e2 [shape=Msquare]; start -> exit; s2 -> e2")
+    assert [(one.rule, one.node) for one in found(text)] == [
+        ("start_node", "s2"),
+        ("terminal_node", "e2"),
+    ]
+
+
+def test_an_empty_graph_lacks_both_ends_and_nothing_else() -> None:
+    assert [one.rule for one in found("digraph G {}")] == ["start_node", "terminal_node"]
+
+
+def test_edges_in_code_may_name_no_node_at_all() -> None:
+    graph = Graph("G", {"start": Node("start")}, (Edge("start", "strat"),))
+    broken = [one for one in validate(graph) if one.rule == "edge_target_exists"]
+    assert [(one.node, one.edge) for one in broken] == [("strat", ("start", "strat"))]
+
+
+WORK = "a [prompt=x]; b [prompt=y]; c [prompt=z];"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("start -> a -> exit; a -> b", ["b"]),
+        ("start -> a -> exit; a -> b; b -> exit", []),
+        ("start -> a -> exit; retry_target=b", ["b"]),
+        ("start -> a -> exit; b", []),  # an orphan, which is graver
+        ("start -> a -> exit; a -> b; b -> c; c -> b", []),
+    ],
+)
+def test_a_dead_end_is_reported(text: str, where: list[str]) -> None:
+    assert told(WORK + text, "dead_end") == where
+
+
+def test_without_an_exit_every_end_is_as_good() -> None:
+    assert found("digraph G { start; a [prompt=x]; start -> a }", "dead_end") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("start -> a -> exit; a -> b; b -> c; c -> b", ["c -> b"]),
+        ("start -> a -> exit; a -> b; b -> b", ["b -> b"]),
+        ("start -> a -> exit; a -> b; b -> c; c -> b; c -> exit", []),
+        ("start -> a -> exit; a -> b; b -> c; c -> b; b [retry_target=a]", []),
+        ("start -> a -> exit; a -> b; b -> c; c -> b; b [max_visits=2]", ["c -> b"]),
+        ("start -> a -> b -> c; b -> a; c -> exit", []),
+        ("start -> a; a -> a; a -> b; b -> exit; b -> c", []),
+    ],
+)
+def test_a_loop_that_nothing_leads_out_of_is_reported(text: str, where: list[str]) -> None:
+    assert told(WORK + text, "endless_loop") == where
+
+
+def test_each_endless_loop_is_reported_once() -> None:
+    text = WORK + "d [prompt=w]; start -> a -> exit; a -> b -> b; a -> c -> d -> c -> d"
+    assert [one.node for one in found(inside(text), "endless_loop")] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("start -> a -> exit; start -> a", ["start -> a"]),
+        ("start -> a -> exit; a -> exit [label=x]", []),
+        ('start -> a -> exit; a -> exit [label=""]', ["a -> exit"]),
+        ("start -> a -> b -> exit; a -> b -> exit", ["a -> b", "b -> exit"]),
+        ("start -> a -> exit [weight=1, label=x]; a -> exit [label=x, weight=1]", ["a -> exit"]),
+        ("start -> a -> exit; a -> b -> a", []),
+    ],
+)
+def test_an_edge_that_is_there_twice_is_reported(text: str, where: list[str]) -> None:
+    assert told(WORK + text, "duplicate_edge") == where
+
+
+@pytest.mark.parametrize("id_", ["inbox", "Inbox", "history", "children", "incidents"])
+def test_a_reserved_id_is_pointed_at(id_: str) -> None:
+    assert told(f"{id_} [prompt=x]; start -> {id_} -> exit", "reserved_id") == [id_]
+
+
+def test_an_id_that_only_begins_like_a_reserved_one_is_free() -> None:
+    assert told("inbox_reader [prompt=x]; start -> inbox_reader -> exit", "reserved_id") == []
+
+
+def test_an_orphan_is_pointed_at() -> None:
+    text = inside("lost [prompt=x]; start -> exit; lost -> exit")
+    (one,) = found(text, "reachability")
+    assert pointed_at(text, one) == "lost"

@@ -1,0 +1,92 @@
+"""Rules about goal gates and human gates."""
+
+import pytest
+
+from attractor.language.vocabulary import Vocabulary
+from tests.language.rules.judging import found, inside, told
+
+
+def test_a_goal_gate_may_rely_on_the_graphs_target() -> None:
+    text = inside("a [goal_gate=true]; start -> a -> exit")
+    assert found(text, "goal_gate_has_retry")
+    assert not found(text.replace("{", "{ retry_target=a;", 1), "goal_gate_has_retry")
+
+
+GATES = (
+    "a [prompt=a]; b [prompt=b, goal_gate=true]; c [prompt=c, goal_gate=true]; d [prompt=d];"
+    "fork [shape=component]; join [shape=tripleoctagon];"
+)
+
+
+@pytest.mark.parametrize(
+    ("edges", "gates"),
+    [
+        ("start -> a -> b -> c -> exit", []),
+        ("start -> a -> b -> c -> exit; a -> c", ["b"]),
+        ("start -> a -> b -> c -> exit; a -> exit", ["b", "c"]),
+        ("start -> a -> b -> exit; a -> c -> exit", []),  # one of two, either way
+        ("start -> a -> b -> exit; a -> c -> exit; a -> d -> exit", ["b", "c"]),
+        ("start -> a -> b -> d; d -> a; b -> c -> exit", []),
+        ("start -> fork; fork -> b -> join; fork -> d -> join; join -> c -> exit", []),
+    ],
+)
+def test_a_goal_gate_with_a_way_around_it_is_reported(edges: str, gates: list[str]) -> None:
+    broken = found(inside(GATES + edges), "goal_gate_bypassed")
+    assert [one.node for one in broken] == gates
+
+
+def test_the_goal_gate_itself_is_pointed_at() -> None:
+    assert told(GATES + "start -> a -> b -> exit; a -> exit", "goal_gate_bypassed")[0] == "true"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a [goal_gate=true]", ["goal_gate"]),
+        ("a [goal_gate=false]", []),
+        ("a [goal_gate=true, require_verdict=false]", []),
+        ("a [goal_gate=true]; require_verdict=true", []),
+        ("a [goal_gate=true, shape=parallelogram, tool_command=make]", []),
+    ],
+)
+def test_a_goal_gate_on_a_models_word_is_noted(text: str, where: list[str]) -> None:
+    assert told(text, "verdict_required") == where
+
+
+ASK = "ask [shape=hexagon]; a [prompt=a]; b [prompt=b]; start -> ask;"
+
+
+@pytest.mark.parametrize(
+    ("edges", "where"),
+    [
+        ("ask -> a; ask -> b [label=No]", ["ask -> a"]),
+        ("ask -> a [label=Yes]; ask -> b [label=No]", []),
+        ('ask -> a [label=" "]; ask -> b [label=No]', ["ask -> a"]),
+        ("ask -> a", []),  # nothing to choose
+        ('ask -> a; ask -> b [condition="outcome=fail"]', []),  # nor here
+    ],
+)
+def test_a_choice_without_a_label_is_reported(edges: str, where: list[str]) -> None:
+    assert told(ASK + edges, "human_gate_labels") == where
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "where"),
+    [
+        ("Approve", "Again", ["Again"]),
+        ("[Y] Yes", "y) Later", ['"y) Later"']),
+        ("[Y] Yes", "Later", []),
+        ("Approve", "[N] Again", []),
+        ("Same", "Same", []),
+    ],
+)
+def test_two_choices_with_one_key_are_reported(first: str, second: str, where: list[str]) -> None:
+    text = f'{ASK} ask -> a [label="{first}"]; ask -> b [label="{second}"]'
+    assert [one.strip('"') for one in told(text, "accelerator_keys")] == [
+        one.strip('"') for one in where
+    ]
+
+
+def test_keys_are_not_judged_where_nobody_says_how_they_come() -> None:
+    text = f"{ASK} ask -> a [label=Approve]; ask -> b [label=Again]"
+    assert told(text, "accelerator_keys", vocabulary=Vocabulary()) == []

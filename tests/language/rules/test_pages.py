@@ -1,0 +1,53 @@
+"""The page of every rule is true: its example breaks the rule, what it says instead does not."""
+
+import pytest
+
+from attractor.language.diagnostics import Severity
+from attractor.language.lint_rule import rule_registry
+from attractor.language.rule_pages import page_of, read_page, read_pages
+from attractor.language.severities import VITAL
+from tests.language.rules.judging import found
+
+NAMES = list(rule_registry())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_example_breaks_the_rule_as_gravely_as_it_says(name: str) -> None:
+    broken = found(read_page(name).example, name)
+    assert broken
+    assert all(one.fix and one.span.is_somewhere for one in broken)
+    assert {one.severity for one in broken} == {read_page(name).severity}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_example_of_what_is_no_error_has_none(name: str) -> None:
+    page = read_page(name)
+    if page.severity is not Severity.ERROR:
+        assert not [one for one in found(page.example) if one.is_error]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_said_instead_is_without_fault(name: str) -> None:
+    assert found(read_page(name).instead) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_says_what_and_why(name: str) -> None:
+    page = read_page(name)
+    assert page.sentence.endswith(".")
+    assert page.what.endswith(".")
+    assert page.why.endswith(".")
+    assert page_of(name) == page.text
+
+
+def test_every_rule_has_a_page_in_order() -> None:
+    assert [page.rule for page in read_pages()] == sorted(NAMES)
+
+
+def test_a_rule_without_a_file_has_no_page() -> None:
+    assert page_of("syntax") == ""
+
+
+@pytest.mark.parametrize("name", sorted(VITAL & set(NAMES)))
+def test_what_no_pipeline_runs_without_is_an_error(name: str) -> None:
+    assert read_page(name).severity is Severity.ERROR

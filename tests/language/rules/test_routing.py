@@ -1,0 +1,162 @@
+"""Rules about conditions and the ways out of a stage."""
+
+import pytest
+
+from attractor.language.graph import Edge, Graph
+from attractor.language.validation import validate
+from attractor.language.values import Attributes
+from tests.language.rules.judging import found, inside, pointed_at, told
+
+WORK = "a [prompt=x]; b [prompt=y]; c [shape=diamond]; t [shape=parallelogram, tool_command=make];"
+
+
+def guarded(*ways: str) -> str:
+    """Return edges out of `a` or another node: `b: outcome=success`."""
+    edges: list[str] = []
+    for way in ways:
+        ends, _, condition = way.partition(":")
+        source, _, target = ends.partition(">")
+        told = f' [condition="{condition.strip()}"]' if condition else ""
+        edges.append(f"{source.strip()} -> {target.strip()}{told}")
+    return WORK + ";".join(edges)
+
+
+def test_a_condition_is_pointed_at_within_its_value() -> None:
+    text = inside('start -> exit [condition="outcome=success && x=="]')
+    (one,) = found(text, "condition_syntax")
+    assert pointed_at(text, one) == "=="
+    assert one.edge == ("start", "exit")
+
+
+def test_a_condition_of_a_chain_is_reported_once_but_each_one_made_in_code() -> None:
+    assert len(found(inside('start -> a -> exit [condition="b=="]'), "condition_syntax")) == 1
+    broken = Attributes.of({"condition": "b=="})
+    graph = Graph("G", {}, (Edge("a", "b", broken), Edge("b", "c", broken)))
+    assert [one.rule for one in validate(graph)].count("condition_syntax") == 2
+
+
+@pytest.mark.parametrize(
+    ("ways", "where"),
+    [
+        (["a > b: outcome=success"], []),
+        (["a > b: outcome=success", "a > exit: outcome=fail"], []),
+        (["a > b: outcome=success && context.x=1", "a > exit: outcome=fail"], ["a"]),
+        (["a > b: context.x=1", "a > exit: context.x!=1"], []),
+        (["a > b: context.x=1", "a > exit: context.x=2"], ["a"]),
+        (["a > b: context.x=1", "a > exit"], []),
+        (["a > b: outcome=fail"], ["a"]),
+        (["a > b: preferred_label=yes", "a > exit: preferred_label=no"], ["a"]),
+        (["c > b: outcome=success"], ["c"]),
+        (["c > b: outcome=success", "c > exit: outcome!=success"], []),
+        (["c > b: outcome=success", "c > exit: outcome=fail"], []),
+        (["a > b: context.x=1 || context.y=2", "a > exit: context.x=2"], ["a"]),
+        (["a > b: context.x>1", "a > exit: context.x<=1"], []),  # more than it can tell
+        (["start > b: outcome=success"], []),
+    ],
+)
+def test_a_stage_that_may_find_no_edge_is_reported(ways: list[str], where: list[str]) -> None:
+    assert told(guarded(*ways), "fallback_edge") == where
+
+
+def test_what_no_edge_is_there_for_is_said() -> None:
+    (one,) = found(inside(guarded("a>b: outcome=success && context.x=1")), "fallback_edge")
+    assert one.message == (
+        "no edge out of 'a' can be taken when outcome is success and context.x is something else"
+    )
+
+
+def test_a_partial_success_is_expected_where_it_is_allowed() -> None:
+    text = guarded("a > b: outcome=success", "a > exit: outcome=fail")
+    allowed = text.replace("a [prompt=x]", "a [prompt=x, allow_partial=true]")
+    assert told(text, "fallback_edge") == []
+    assert told(allowed, "fallback_edge") == ["a"]
+    assert told(allowed.replace("fail", "success"), "fallback_edge") == ["a"]
+
+
+def test_too_many_cases_are_not_tried() -> None:
+    condition = " && ".join(f"context.k{i}=1" for i in range(30))
+    assert told(guarded(f"a > b: {condition}"), "fallback_edge") == []
+
+
+FALLS = ["t > exit: outcome=success", "t > b"]
+
+
+@pytest.mark.parametrize(
+    ("ways", "where"),
+    [
+        (FALLS, ["t -> b"]),
+        ([*FALLS, "t > a: outcome=fail"], []),
+        (["t > exit: outcome=success", "t > c"], []),  # a conditional is there to judge
+        (["t > exit: outcome=success && context.x=1", "t > b"], []),
+        (["t > exit: context.x=1", "t > b"], []),
+        (["t > b"], []),
+        (["start > exit: outcome=success", "start > b"], []),
+    ],
+)
+def test_a_failure_that_falls_through_is_reported(ways: list[str], where: list[str]) -> None:
+    assert told(guarded(*ways), "failure_falls_through") == where
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        "t [retry_target=a]",
+        "t [fallback_retry_target=a]",
+        "t [on_failure=continue]",
+        "on_failure=continue",
+        "t [goal_gate=true]; retry_target=a",
+    ],
+)
+def test_a_failure_with_another_way_does_not_fall_through(otherwise: str) -> None:
+    text = f"{guarded(*FALLS)}; {otherwise}"
+    assert told(text, "failure_falls_through") == []
+
+
+def test_a_target_of_the_graph_is_for_goal_gates_alone() -> None:
+    text = f"{guarded(*FALLS)}; retry_target=a"
+    assert told(text, "failure_falls_through") == ["t -> b"]
+
+
+@pytest.mark.parametrize(
+    ("ways", "where"),
+    [
+        (["a > b: outcome=retry"], ['"outcome=retry"']),
+        (["a > b: outcome=skipped"], ['"outcome=skipped"']),
+        (["a > b: outcome=partial_success"], []),
+        (["start > b: outcome=fail"], ['"outcome=fail"']),
+        (["start > b: outcome!=fail"], []),
+        (["t > b: outcome=partial_success"], ['"outcome=partial_success"']),
+        (["t > b: outcome=failed"], []),
+        (["c > b: outcome=partial_success"], []),
+        (["t > b: outcome=skipped && context.x=1"], ['"outcome=skipped && context.x=1"']),
+        (["t > b: outcome=skipped || context.x=1"], []),
+        (["a > b: outcome=sucess"], []),  # no word for an outcome: another rule
+    ],
+)
+def test_an_outcome_the_source_cannot_have_is_reported(ways: list[str], where: list[str]) -> None:
+    assert told(guarded(*ways), "outcome_possible") == where
+
+
+def test_a_handler_that_is_not_known_may_skip() -> None:
+    text = 'm [type=mine]; m -> exit [condition="outcome=skipped"]'
+    assert told(text, "outcome_possible") == []
+
+
+def test_a_branch_is_not_chosen_by_its_outcome() -> None:
+    text = 'p [shape=component]; p -> exit [condition="outcome=retry"]'
+    assert told(text, "outcome_possible") == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "outcome", "is_fine"),
+    [
+        ("hexagon", "partial_success", False),
+        ("hexagon, allow_partial=true", "partial_success", True),
+        ("hexagon", "fail", True),
+    ],
+)
+def test_a_human_gate_is_in_part_a_success_where_it_may_be(
+    shape: str, outcome: str, is_fine: bool
+) -> None:
+    text = f'h [shape={shape}]; h -> exit [condition="outcome={outcome}"]'
+    assert (told(text, "outcome_possible") == []) is is_fine
