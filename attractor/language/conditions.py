@@ -10,13 +10,18 @@ from typing import Protocol
 
 Lookup = Callable[[str], str]
 
+OUTCOMES = ("success", "partial_success", "retry", "fail", "skipped")
+"""The words for how a stage can end."""
+
+OUTCOME_KEYS = frozenset({"outcome", "context.outcome"})
+"""The keys whose values are such words."""
+
 CANONICAL_OUTCOMES: Mapping[str, str] = {
     "succeeded": "success",
     "failed": "fail",
     "failure": "fail",
     "partially_succeeded": "partial_success",
 }
-_KEYS_OF_OUTCOMES = frozenset({"outcome", "context.outcome"})
 
 
 class Condition(Protocol):
@@ -58,7 +63,7 @@ class Comparison:
     def holds(self, lookup: Lookup) -> bool:
         """Compare exactly, letter by letter; words for outcomes by what they mean."""
         found, wanted = lookup(self.key), self.literal
-        if self.key in _KEYS_OF_OUTCOMES:
+        if self.key in OUTCOME_KEYS:
             found, wanted = canonical_outcome(found), canonical_outcome(wanted)
         return (found == wanted) is self.is_equal
 
@@ -103,3 +108,24 @@ class Unreadable:
 def canonical_outcome(word: str) -> str:
     """Return the specification's word for an outcome that goes by another name."""
     return CANONICAL_OUTCOMES.get(word, word)
+
+
+def is_core_key(key: str) -> bool:
+    """Tell whether a key is one of those that attractor-spec 10.2 has."""
+    return key.startswith("context.") or key in ("outcome", "preferred_label")
+
+
+def is_plain(condition: Condition) -> bool:
+    """Tell whether a condition compares keys of the core, each once, and nothing else.
+
+    Most do, and then there is nothing to be said of them but how their outcomes are written.
+    """
+    clauses = condition.clauses if isinstance(condition, AllOf) else (condition,)
+    seen: set[str] = set()
+    for clause in clauses:
+        if not isinstance(clause, Comparison) or clause.key in seen or not is_core_key(clause.key):
+            return False
+        if clause.key in OUTCOME_KEYS and clause.literal not in OUTCOMES:
+            return False
+        seen.add(clause.key)
+    return True

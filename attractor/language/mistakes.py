@@ -58,7 +58,8 @@ def _explain_head(place: Place) -> None:
     elif is_first and means_digraph(place.token):
         place.report(f"the language has no word {quote(place.written)}", "write digraph")
     elif is_first:
-        place.report(f"a pipeline does not begin with {quote(place.written)}", _BEGIN)
+        fix = _BEGIN if place.written.isprintable() else "take it away"
+        place.report(f"a pipeline does not begin with {_named(place.written)}", fix)
     else:
         place.report("'{' has to follow here", _BEGIN)
 
@@ -148,7 +149,7 @@ def _explain_other(place: Place) -> None:
     elif "_COLON" in _two_before(place):
         place.report_near(-1 - _two_before(place).index("_COLON"), _COLON, "write =")
     else:
-        place.report(f"{quote(place.written)} has no meaning here", "take it away")
+        place.report(f"{_named(place.written)} has no meaning here", "take it away")
 
 
 def _explain_target(place: Place) -> None:
@@ -158,6 +159,12 @@ def _explain_target(place: Place) -> None:
         _explain_keyword(place)
     else:
         place.report_near(-1, "this edge leads nowhere", "write the id of a node behind it")
+
+
+def _named(written: str) -> str:
+    """Return what is written in quotes, or the number of a character that nobody can see."""
+    first = written[:1]
+    return quote(written) if first.isprintable() else f"the invisible letter U+{ord(first):04X}"
 
 
 def _two_before(place: Place) -> list[str]:

@@ -1,6 +1,7 @@
 """Guesses which of many names was meant, within a bound of work."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from attractor.base.suggestions import suggest
 
@@ -9,14 +10,19 @@ _COMPARISONS = 20_000
 
 
 def suggester(known: Iterable[str]) -> Callable[[str], str]:
-    """Return a function that says `did you mean ...?`; it falls silent when it has said enough."""
-    names = sorted(set(known))
+    """Return a function that says `did you mean ...?`; it falls silent when it has said enough.
+
+    The names are gathered when it is first asked: where nothing is wrong nobody asks.
+    """
     answers: dict[str, str] = {}
-    allowed = max(1, _COMPARISONS // max(1, len(names)))
+
+    @cache
+    def names() -> list[str]:
+        return sorted(set(known))
 
     def ask(word: str) -> str:
-        if word not in answers and len(answers) < allowed:
-            near = suggest(word, names)
+        if word not in answers and len(answers) < max(1, _COMPARISONS // max(1, len(names()))):
+            near = suggest(word, names())
             answers[word] = f"did you mean {near}?" if near else ""
         return answers.get(word, "")
 

@@ -1,27 +1,37 @@
 """From text to a graph that can run: parse, transform, validate (attractor-spec 9.1)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from attractor.language.collecting import collection_paused
 from attractor.language.diagnostics import Diagnostic, in_order
 from attractor.language.graph import Graph
+from attractor.language.ignores import without_ignored
 from attractor.language.lint_rule import LintRule
 from attractor.language.parsing import read_graph
+from attractor.language.severities import AS_WRITTEN, VITAL, Levels, weighed
 from attractor.language.sources import Source
+from attractor.language.surroundings import Files, FilesRead, Surroundings
 from attractor.language.transform import BuiltInTransform, Transform, transform_registry
 from attractor.language.validation import validate
+from attractor.language.values import Value
 from attractor.language.vocabulary import Vocabulary
 
 _NO_NAMES = Vocabulary()
 _NO_RULES: Mapping[str, LintRule] = {}
+_NO_FILES: Mapping[str, bytes] = {}
 
 
 class Prepared(NamedTuple):
-    """A graph after its transforms, unless its grammar is broken, and all that was found."""
+    """A graph after its transforms, unless its grammar is broken, and all that was found.
+
+    `files` are those it was made of besides its text: a change of one is a change of the pipeline.
+    """
 
     graph: Graph | None
     diagnostics: tuple[Diagnostic, ...]
+    files: Mapping[str, bytes] = _NO_FILES
 
     @property
     def is_sound(self) -> bool:
@@ -33,28 +43,53 @@ def prepare(
     text: str,
     *,
     file: str = "",
+    files: Files | None = None,
+    inputs: Mapping[str, str] | None = None,
+    goal: str = "",
     transforms: Iterable[Transform] = (),
     vocabulary: Vocabulary = _NO_NAMES,
     extra_rules: Mapping[str, LintRule] = _NO_RULES,
+    levels: Levels = AS_WRITTEN,
 ) -> Prepared:
-    """Parse a text, apply the built-in transforms and then those given, and validate."""
+    """Parse a text, apply the built-in transforms and then those given, and validate.
+
+    Without `files` and `inputs` what would need them stays as it is written, and is not reported.
+    A goal that is given stands for the one that is written.
+    """
+    source = Source(text, file)
+    read = FilesRead(files) if files else None
     with collection_paused():
-        graph, diagnostics = read_graph(Source(text, file))
-        if graph is None:
-            return Prepared(None, diagnostics)
-        graph = transform_all(graph, transforms=transforms)
-        found = validate(graph, vocabulary=vocabulary, extra_rules=extra_rules)
-        return Prepared(graph, in_order((*diagnostics, *found)))
+        graph, found = read_graph(source)
+        if graph is not None:
+            around = Surroundings(files=read, inputs=inputs)
+            graph = with_goal(graph, goal) if goal else graph
+            graph = transform_all(graph, transforms=transforms, around=around)
+            checked = validate(graph, vocabulary=vocabulary, extra_rules=extra_rules)
+            found = (*found, *around.found, *checked)
+        told = without_ignored(weighed(found, levels), source, vital=VITAL)
+    return Prepared(graph, in_order(told), read.by_name if read else _NO_FILES)
 
 
-def transform_all(graph: Graph, *, transforms: Iterable[Transform] = ()) -> Graph:
+def with_goal(graph: Graph, goal: str) -> Graph:
+    """Return the graph with another goal."""
+    return replace(graph, attributes=graph.attributes.replaced("goal", Value.of(goal)))
+
+
+def transform_all(
+    graph: Graph,
+    *,
+    transforms: Iterable[Transform] = (),
+    around: Surroundings | None = None,
+) -> Graph:
     """Apply the built-in transforms to a graph, and then those given, in their order."""
-    for transform in (*built_in_transforms(), *transforms):
+    surroundings = around or Surroundings()
+    built_in = [make(surroundings) for make in built_in_transforms()]
+    for transform in (*built_in, *transforms):
         graph = transform.apply(graph)
     return graph
 
 
-def built_in_transforms() -> Sequence[Transform]:
+def built_in_transforms() -> Sequence[BuiltInTransform]:
     """Return the transforms that every pipeline goes through, in their order."""
     parts: list[BuiltInTransform] = list(transform_registry().values())
     parts.sort(key=lambda transform: transform.order)

@@ -27,6 +27,10 @@ class Source:
             self.file, line, start - starts[line - 1] + 1, end_line, end - starts[end_line - 1] + 1
         )
 
+    def offset(self, line: int, column: int) -> int:
+        """Return the offset of a place."""
+        return self._line_starts[line - 1] + column - 1
+
     def line(self, number: int) -> str:
         """Return a line without its end; an empty text when there is no such line."""
         starts = self._line_starts

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from attractor.base.registry import Registry
 from attractor.language.graph import Graph
+from attractor.language.surroundings import Surroundings
 
 
 class Transform(Protocol):
@@ -14,11 +15,15 @@ class Transform(Protocol):
         ...
 
 
-class BuiltInTransform(Transform, Protocol):
-    """A transform that every pipeline goes through."""
+class BuiltInTransform(Protocol):
+    """Makes a transform that every pipeline goes through of what surrounds the pipeline."""
 
     order: int
     """Its place among the others: the smallest comes first."""
+
+    def __call__(self, around: Surroundings) -> Transform:
+        """Make the transform for one pipeline."""
+        ...
 
 
 def transform_registry() -> Registry[BuiltInTransform]:

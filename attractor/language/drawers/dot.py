@@ -1,37 +1,64 @@
 """Graphviz as it is installed on this machine."""
 
+import os
 import shutil
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from attractor.base.bounded_output import OutputLimit
+from attractor.base.atomic_files import file_trouble
 from attractor.base.processes import run_process
 from attractor.language.errors import DrawingFailed
 
-_TIMEOUT = timedelta(minutes=5)
-_LARGEST = OutputLimit(head=256 * 1024 * 1024, tail=0)
+# Nothing of ours: variables name plugins to load, fonts to read and folders to look into.
+_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+_DOTS_PER_INCH = "144"
 
 
 class SystemDot:
     """The program `dot`."""
 
-    async def draw(self, dot: str) -> str | None:
-        """Return the drawing as SVG; nothing where there is no such program."""
+    async def draw(self, dot: str, *, format: str, time_limit: timedelta) -> bytes | None:
+        """Return the drawing; nothing where there is no such program."""
         program = shutil.which("dot")
         if program is None:
             return None
-        result = await run_process(
-            [program, "-Tsvg"],
-            cwd="/",
-            env=None,
-            timeout=_TIMEOUT,
-            stdin=dot.encode(),
-            keep=_LARGEST,
-        )
-        if result.exit_code or result.timed_out or result.stdout_omitted:
-            said = result.stderr.strip().partition("\n")[0] or f"it ended with {result.exit_code}"
-            reason = "it took too long" if result.timed_out else said
-            raise DrawingFailed(f"dot could not draw the pipeline: {reason}")
-        return result.stdout
+        with _folder() as folder:
+            return await _drawn(
+                str(Path(program).absolute()), dot, format, Path(folder), time_limit
+            )
+
+
+def _folder() -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory(prefix="attractor-draw-", ignore_cleanup_errors=True)
+    except OSError as cause:
+        raise file_trouble("make", "a temporary folder", cause) from cause
+
+
+async def _drawn(program: str, dot: str, format: str, folder: Path, limit: timedelta) -> bytes:
+    # Into a file: what a process prints is text to us, and a PNG is none.
+    file = folder / "drawing"
+    result = await run_process(
+        [program, f"-T{format}", f"-o{file}", *_flags(format)],
+        cwd=folder,
+        env=_ENVIRONMENT,
+        timeout=limit,
+        stdin=dot.encode(),
+    )
+    if result.timed_out:
+        raise TimeoutError
+    if result.exit_code or not file.exists():
+        said = result.stderr.strip().partition("\n")[0] or f"it ended with {result.exit_code}"
+        raise DrawingFailed(f"dot could not draw the pipeline: {said}")
+    try:
+        return file.read_bytes()
+    except OSError as cause:
+        raise file_trouble("read", file, cause) from cause
+
+
+def _flags(format: str) -> list[str]:
+    return [f"-Gdpi={_DOTS_PER_INCH}"] if format == "png" else []
 
 
 part = SystemDot()

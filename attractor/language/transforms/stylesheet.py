@@ -1,13 +1,17 @@
 """Gives nodes the model that the stylesheet chooses, where they choose none (spec 8.5)."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from attractor.language.errors import InvalidStylesheet
+from attractor.language import when_needed
 from attractor.language.graph import Graph, Node
-from attractor.language.stylesheet import PROPERTIES, Stylesheet, parse_stylesheet
+from attractor.language.surroundings import Surroundings
 from attractor.language.values import Attribute, Attributes, Value, ValueKind, quoted
 
-_EMPTY = Stylesheet(())
+if TYPE_CHECKING:
+    from attractor.language.stylesheet import Stylesheet
+
+_PROPERTIES = frozenset({"llm_model", "llm_provider", "reasoning_effort"})
 
 
 class StylesheetApplication:
@@ -15,12 +19,15 @@ class StylesheetApplication:
 
     order = 20
 
+    def __init__(self, around: Surroundings) -> None:
+        pass
+
     def apply(self, graph: Graph) -> Graph:
         """Return the graph with every node's model resolved; a broken stylesheet says nothing."""
-        there = {key: one for key, one in graph.attributes.by_key.items() if key in PROPERTIES}
+        there = {key: one for key, one in graph.attributes.by_key.items() if key in _PROPERTIES}
         written = graph.attributes.by_key.get("model_stylesheet")
-        sheet = _read(written) if written else _EMPTY
-        if not there and not sheet.rules:
+        sheet = _read(written) if written else None
+        if not there and sheet is None:
             return graph
         nodes = {
             node.id: _styled(node, {**there, **_attributes(sheet, node, written)})
@@ -29,16 +36,17 @@ class StylesheetApplication:
         return replace(graph, nodes=nodes)
 
 
-def _read(written: Attribute) -> Stylesheet:
-    try:
-        return parse_stylesheet(str(written.value))
-    except InvalidStylesheet:
-        # The rule `stylesheet_syntax` reports it.
-        return _EMPTY
+def _read(written: Attribute) -> "Stylesheet | None":
+    text = str(written.value)
+    stylesheet, mistakes = when_needed.read_stylesheet(text) if text.strip() else (None, ())
+    # The rule `stylesheet_syntax` reports them.
+    return None if mistakes else stylesheet
 
 
-def _attributes(sheet: Stylesheet, node: Node, written: Attribute | None) -> dict[str, Attribute]:
-    if written is None:
+def _attributes(
+    sheet: "Stylesheet | None", node: Node, written: Attribute | None
+) -> dict[str, Attribute]:
+    if written is None or sheet is None:
         return {}
     return {
         key: Attribute(
@@ -55,4 +63,4 @@ def _styled(node: Node, chosen: dict[str, Attribute]) -> Node:
     return replace(node, attributes=Attributes({**node.attributes.by_key, **missing}))
 
 
-part = StylesheetApplication()
+part = StylesheetApplication

@@ -1,35 +1,120 @@
-"""Puts the goal of the graph in place of `$goal` in prompts (attractor-spec 9.2)."""
+"""Puts the goal and the inputs in place of `$goal` and `${inputs.name}` in prompts (9.2, L8)."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
+from attractor.language import when_needed
+from attractor.language.diagnostics import error
 from attractor.language.graph import Graph, Node
-from attractor.language.values import Value
+from attractor.language.nearest import suggester
+from attractor.language.spans import Span
+from attractor.language.surroundings import Surroundings
+from attractor.language.values import Value, ValueKind
+from attractor.language.within import span_within
+from attractor.language.wording import quote
 
-_GOAL = re.compile(r"\$goal\b")
+if TYPE_CHECKING:
+    from attractor.language.inputs import Input
+
+_VARIABLE = re.compile(r"\$(?:goal\b|\{inputs\.(?P<input>[^{}\n]*)\})")
+_RULE = "known_input"
 
 
 class VariableExpansion:
-    """Expands `$goal`; what it puts in is not looked at again."""
+    """Expands variables; what it puts in is not looked at again."""
 
     order = 50
 
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
     def apply(self, graph: Graph) -> Graph:
-        """Return the graph with every prompt expanded."""
-        expanded = {
-            node.id: _expand(node, graph.goal)
-            for node in graph.nodes.values()
-            if _GOAL.search(node.prompt)
-        }
+        """Return the graph with every prompt expanded; without inputs theirs stay as they are."""
+        expansion = _Expansion(graph, self._around)
+        expanded: dict[str, Node] = {}
+        for node in graph.nodes.values():
+            prompt = node.attributes.by_key.get("prompt")
+            if prompt is None:
+                continue
+            value = prompt.value
+            if value.kind is ValueKind.TEMPLATE:
+                expansion.check_template(node, value)
+            elif "$" in str(value) and _VARIABLE.search(str(value)):
+                text = expansion.expanded(node, value)
+                new = Value(value.kind, text, value.text, value.span)
+                attributes = node.attributes.replaced("prompt", new)
+                expanded[node.id] = replace(node, attributes=attributes)
         return replace(graph, nodes={**graph.nodes, **expanded}) if expanded else graph
 
 
-def _expand(node: Node, goal: str) -> Node:
-    prompt = node.attributes.value("prompt")
-    assert prompt is not None
-    text = _GOAL.sub(lambda _: goal, str(prompt))
-    value = Value(prompt.kind, text, prompt.text, prompt.span)
-    return replace(node, attributes=node.attributes.replaced("prompt", value))
+class _Expansion:
+    """What may be put into the prompts of one graph, and what was found wrong with them."""
+
+    def __init__(self, graph: Graph, around: Surroundings) -> None:
+        self._goal = graph.goal
+        self._around = around
+        self._inputs = _declared(graph, around)
+
+    def expanded(self, node: Node, prompt: Value) -> str:
+        """Return the text of a prompt with values in place of variables."""
+        return _VARIABLE.sub(lambda found: self._meaning(node, prompt, found), str(prompt))
+
+    def check_template(self, node: Node, prompt: Value) -> None:
+        """Report what a template asks for and may not have."""
+        for name in when_needed.read_template(str(prompt)).inputs:
+            self._check(node, name, prompt.span)
+
+    def _meaning(self, node: Node, prompt: Value, found: re.Match[str]) -> str:
+        name = found["input"]
+        if name is None:
+            return self._goal
+        # A prompt that came from a file stands nowhere in the text of the pipeline.
+        self._check(node, name, span_within(prompt, *found.span()))
+        return self._values.get(name, found[0])
+
+    def _check(self, node: Node, name: str, span: Span) -> None:
+        one = self._inputs.get(name)
+        if one is None:
+            fix = self._suggest(name) or "declare it on the graph, in inputs"
+            message = f"the prompt asks for the input {quote(name)}, which is not declared"
+        elif one.is_secret:
+            message = f"the input {name} is a secret, which no prompt may hold"
+            fix = "take it out: what stands in a prompt goes to a model and into logs"
+        else:
+            return
+        self._around.report(error(message, span, node=node.id, fix=fix), rule=_RULE)
+
+    @cached_property
+    def _values(self) -> Mapping[str, str]:
+        """What is known of each input that a prompt may hold."""
+        given = self._around.inputs
+        if given is None:
+            return {}
+        values = {one.name: given.get(one.name, one.default) for one in self._open_inputs}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def _open_inputs(self) -> "list[Input]":
+        return [one for one in self._inputs.values() if not one.is_secret]
+
+    @cached_property
+    def _suggest(self) -> Callable[[str], str]:
+        return suggester(one.name for one in self._open_inputs)
 
 
-part = VariableExpansion()
+def _declared(graph: Graph, around: Surroundings) -> "Mapping[str, Input]":
+    """Return the inputs by name, and report what is wrong in their declarations."""
+    value = graph.attributes.value("inputs")
+    if value is None:
+        return {}
+    inputs, mistakes = when_needed.read_inputs(str(value))
+    for one in mistakes:
+        span = span_within(value, one.start, one.end)
+        around.report(error(f"in inputs {one.message}", span, fix=one.hint), rule=_RULE)
+    return {one.name: one for one in inputs}
+
+
+part = VariableExpansion

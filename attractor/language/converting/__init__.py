@@ -1,0 +1,1 @@
+"""Turns pipelines with other tools' words into ours."""

@@ -1,0 +1,128 @@
+"""Finds what in a condition can never hold, as far as single keys tell."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from attractor.language.condition_operators import AnyOf, Not, Truth, each_clause
+from attractor.language.conditions import (
+    CANONICAL_OUTCOMES,
+    OUTCOME_KEYS,
+    OUTCOMES,
+    AllOf,
+    Comparison,
+    Condition,
+    canonical_outcome,
+)
+from attractor.language.nearest import suggester
+from attractor.language.wording import quote
+
+_WORDS = (*OUTCOMES, *CANONICAL_OUTCOMES)
+_CLAUSE = re.compile(
+    r'(?<![\w."])(?P<key>(?:context\.)?outcome)\s*!?=\s*"?(?P<literal>[^\s"&|()!]*)'
+)
+
+
+class Dead(NamedTuple):
+    """Why a condition is no use, where, and what to do; `instead` stands for just that place."""
+
+    message: str
+    start: int
+    end: int
+    fix: str
+    instead: str = ""
+
+
+def why_dead(condition: Condition, text: str) -> Sequence[Dead]:
+    """Tell what keeps a condition, or one of its alternatives, from ever holding."""
+    unknown = [*_unknown_outcomes(condition, text), *_lone_outcomes(condition, text)]
+    if unknown:
+        return unknown
+    reason = _contradiction(_positive(condition, is_negated=False), ())
+    start = len(text) - len(text.lstrip())
+    return [Dead(reason, start, len(text.rstrip()), "mend it, or take the edge away")] * bool(
+        reason
+    )
+
+
+def _unknown_outcomes(condition: Condition, text: str) -> Iterator[Dead]:
+    """Yield each word that is compared with an outcome and is none."""
+    places = {found["literal"]: found.span("literal") for found in _CLAUSE.finditer(text)}
+    suggest = suggester(_WORDS)
+    for clause in dict.fromkeys(each_clause(condition)):
+        if not isinstance(clause, Comparison) or clause.key not in OUTCOME_KEYS:
+            continue
+        if canonical_outcome(clause.literal) in OUTCOMES:
+            continue
+        word, near = clause.literal, suggest(clause.literal)
+        message = f"no stage ends with the outcome {quote(word)}"
+        fix = near or f"write one of {', '.join(OUTCOMES)}"
+        start, end = places.get(word, (0, len(text)))
+        # Only the case is wrong: nobody can have meant anything else.
+        instead = word.lower() if word in places and word.lower() in _WORDS else ""
+        yield Dead(message, start, end, fix, instead)
+
+
+def _lone_outcomes(condition: Condition, text: str) -> Iterator[Dead]:
+    """Yield each word for an outcome that stands by itself, where it is the name of a key."""
+    for clause in dict.fromkeys(each_clause(condition)):
+        if isinstance(clause, Truth) and clause.key in _WORDS:
+            word = clause.key
+            start = max(text.find(word), 0)
+            message = f"{quote(word)} by itself asks for a value of that name in the context"
+            yield Dead(message, start, start + len(word), f"write outcome={word}")
+
+
+def _positive(condition: Condition, *, is_negated: bool) -> Condition:
+    """Return the same condition with `!` before single clauses only."""
+    match condition:
+        case Not(clause):
+            return _positive(clause, is_negated=not is_negated)
+        case AllOf(clauses) | AnyOf(clauses):
+            inside = tuple(_positive(one, is_negated=is_negated) for one in clauses)
+            return (
+                AllOf(inside) if isinstance(condition, AllOf) is not is_negated else AnyOf(inside)
+            )
+        case Comparison(key, literal, is_equal):
+            return Comparison(key, literal, is_equal is not is_negated)
+        case _:
+            return Not(condition) if is_negated else condition
+
+
+def _contradiction(condition: Condition, around: Sequence[Condition]) -> str:
+    """Say why a condition cannot hold together with clauses that must hold too."""
+    clauses = _flattened(condition)
+    singles = [*around, *(one for one in clauses if not isinstance(one, AnyOf))]
+    if reason := _clash(singles):
+        return reason
+    for clause in clauses:
+        if isinstance(clause, AnyOf):
+            reasons = [_contradiction(one, singles) for one in clause.clauses]
+            if all(reasons):
+                return reasons[0]
+    return ""
+
+
+def _flattened(condition: Condition) -> Sequence[Condition]:
+    if not isinstance(condition, AllOf):
+        return [condition]
+    return [one for clause in condition.clauses for one in _flattened(clause)]
+
+
+def _clash(clauses: Iterable[Condition]) -> str:
+    """Say which key cannot hold what clauses ask of it, all together."""
+    by_key: dict[str, list[Condition]] = {}
+    for clause in clauses:
+        keys = clause.keys()
+        for key in keys:
+            by_key.setdefault(key, []).append(clause)
+    for key, asked in by_key.items():
+        wanted = [one.literal for one in asked if isinstance(one, Comparison) and one.is_equal]
+        values = OUTCOMES if key in OUTCOME_KEYS else wanted[:1]
+        if values and not any(_all_hold(asked, key, value) for value in values):
+            return f"this can never hold: no value of {key} is all that it asks for"
+    return ""
+
+
+def _all_hold(clauses: Iterable[Condition], key: str, value: str) -> bool:
+    return all(clause.holds({key: value}.__getitem__) for clause in clauses)

@@ -1,0 +1,85 @@
+"""Finds where the nodes of a text are named, also in a text with mistakes."""
+
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from typing import NamedTuple
+
+from attractor.language.findings import Findings
+from attractor.language.sources import Source
+from attractor.language.spans import Span
+from attractor.language.tokens import Token, scan
+from attractor.language.values import Attribute
+
+NAMING_KEYS = frozenset({"retry_target", "fallback_retry_target", "human.default_choice"})
+"""The attributes whose value is the id of a node."""
+
+_NO_NODE_BEHIND = frozenset({"SUBGRAPH", "_COLON", "DIGRAPH"})
+
+
+class Role(Enum):
+    """What a name is there for."""
+
+    DECLARED = auto()
+    ON_AN_EDGE = auto()
+    IN_AN_ATTRIBUTE = auto()
+
+
+class Occurrence(NamedTuple):
+    """A place where a node is named."""
+
+    id: str
+    span: Span
+    role: Role
+
+
+def occurrences(source: Source) -> Sequence[Occurrence]:
+    """Return every place where a node is named, in the order of the text."""
+    tokens = list(scan(Findings(source)))
+    found: list[Occurrence] = []
+    inside = False
+    for at, token in enumerate(tokens):
+        inside = inside or token.type == "_OPEN"
+        found += _in_attributes(token.attributes)
+        if inside and token.id is not None and _is_node(tokens, at):
+            found.append(Occurrence(token.id.text, token.id.span, _role(tokens, at)))
+    return found
+
+
+def declaration(id_: str, found: Sequence[Occurrence]) -> Occurrence | None:
+    """Return where a node is declared; where the first edge names it when nothing declares it."""
+    places = [one for one in found if one.id == id_ and one.role is not Role.IN_AN_ATTRIBUTE]
+    return min(places, key=lambda one: (one.role is not Role.DECLARED, one.span), default=None)
+
+
+def named_at(found: Sequence[Occurrence], line: int, column: int) -> Occurrence | None:
+    """Return what is named at a place."""
+    place = line, column
+    return next(
+        (
+            one
+            for one in found
+            if (one.span.line, one.span.column) <= place <= (one.span.end_line, one.span.end_column)
+        ),
+        None,
+    )
+
+
+def _in_attributes(attributes: Sequence[Attribute]) -> Iterator[Occurrence]:
+    for attribute in attributes:
+        text = str(attribute.value)
+        if attribute.key in NAMING_KEYS and text:
+            yield Occurrence(text, attribute.value.span, Role.IN_AN_ATTRIBUTE)
+
+
+def _is_node(tokens: Sequence[Token], at: int) -> bool:
+    """Tell whether a token is the id of a node; in a list that is never closed keys look alike."""
+    is_key = tokens[at + 1].type == "OTHER"
+    return tokens[at].type == "ID" and tokens[at - 1].type not in _NO_NODE_BEHIND and not is_key
+
+
+def _role(tokens: Sequence[Token], at: int) -> Role:
+    behind = at + 1
+    while tokens[behind].type == "_COLON" and tokens[behind + 1].type == "ID":
+        behind += 2
+    is_on_edge = "_ARROW" in (tokens[at - 1].type, tokens[behind].type)
+    return Role.ON_AN_EDGE if is_on_edge else Role.DECLARED

@@ -1,0 +1,171 @@
+"""What a run is given: how a pipeline declares it, and what of it is there (ruling L8).
+
+`inputs="ticket, branch=main, count:int=3, token:secret"` declares four: a name, a type unless it is
+`str`, and a default unless the input must be given. A secret has no default.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from attractor.base.errors import UsageError
+from attractor.language.graph import Graph
+from attractor.language.literals import read_text
+from attractor.language.nearest import suggester
+from attractor.language.values import parse_integer
+from attractor.language.wording import quote
+
+_TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_DECLARATION = re.compile(
+    rf"""\s* (?P<name> [^\s,:="]* ) \s*
+    (?: : \s* (?P<type> [^\s,:="]* ) \s* )?
+    (?: = \s* (?: (?P<text> {_TEXT} ) | (?P<word> [^,"]* ) ) \s* )?
+    (?P<rest> [^,]* ) (?: , | \Z )""",
+    re.VERBOSE | re.DOTALL,
+)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+SECRET = "secret"
+
+_TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    "str": (lambda text: True, "a text"),
+    "int": (lambda text: parse_integer(text) is not None, "a whole number"),
+    "float": (lambda text: _DECIMAL.fullmatch(text) is not None, "a number"),
+    "bool": (lambda text: text in ("true", "false"), "true or false"),
+    SECRET: (lambda text: True, "a text"),
+}
+
+
+class Input(NamedTuple):
+    """One thing that a run is given; without a default it must be."""
+
+    name: str
+    type: str = "str"
+    default: str | None = None
+    written: str = ""
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it may never stand in a prompt, a log or a checkpoint."""
+        return self.type == SECRET
+
+
+class InputMistake(NamedTuple):
+    """What is wrong in a declaration, and between which offsets."""
+
+    message: str
+    start: int
+    end: int
+    hint: str
+
+
+class Declared(NamedTuple):
+    """What a text declares, each name once, and the mistakes in it."""
+
+    inputs: tuple[Input, ...]
+    mistakes: tuple[InputMistake, ...] = ()
+
+
+def declared_inputs(graph: Graph) -> Sequence[Input]:
+    """Return what a pipeline declares."""
+    return read_inputs(graph.attributes.text("inputs")).inputs
+
+
+def read_inputs(text: str) -> Declared:
+    """Read declarations; what is wrong in one keeps it from being declared."""
+    inputs: dict[str, Input] = {}
+    mistakes: list[InputMistake] = []
+    for found in _declarations(text):
+        mistake = _mistake(found, inputs)
+        if mistake:
+            mistakes.append(mistake)
+        else:
+            inputs[found["name"]] = _input(found)
+    return Declared(tuple(inputs.values()), tuple(mistakes))
+
+
+def resolve_inputs(declared: Iterable[Input], given: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the value of every input, or raise UsageError with all that is wrong at once."""
+    known = {one.name: one for one in declared}
+    problems = [*_undeclared(known, given)]
+    for one in known.values():
+        value = given.get(one.name)
+        if value is None and one.default is None:
+            problems.append((f"the input {one.name} is missing", f"give --input {one.name}=VALUE"))
+        elif value is not None and not _TYPES[one.type][0](value):
+            # A secret is of no type that could be wrong, so what is quoted here is none.
+            message = f"the input {one.name} cannot be {quote(value)}"
+            problems.append((message, f"{one.name} takes {_TYPES[one.type][1]}"))
+    if problems:
+        hint = "; ".join(dict.fromkeys(fix for _, fix in problems))
+        raise UsageError("; ".join(message for message, _ in problems), hint=hint)
+    defaults = {one.name: one.default for one in known.values() if one.default is not None}
+    return {**defaults, **given}
+
+
+def _undeclared(known: Mapping[str, Input], given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    suggest = suggester(known)
+    for name in given:
+        if name not in known:
+            names = f"known: {', '.join(known) or 'none'}"
+            yield f"this pipeline has no input {quote(name)}", suggest(name) or names
+
+
+def _declarations(text: str) -> Iterator[re.Match[str]]:
+    at = 0
+    while at < len(text) and text.strip():
+        found = _DECLARATION.match(text, at)
+        assert found is not None
+        yield found
+        at = found.end()
+
+
+def _mistake(found: re.Match[str], inputs: Mapping[str, Input]) -> InputMistake | None:
+    name, type_, rest = found["name"], found["type"], found["rest"].strip()
+    if rest:
+        start = found.start("rest")
+        message = f"{quote(rest)} does not belong there"
+        hint = "write name, name=default or name:type=default; a text with , in quotes"
+        return InputMistake(message, start, start + len(rest), hint)
+    if not name:
+        start = found.start("name")
+        return InputMistake(
+            "an input has no name", start, start, "write one, or take the comma away"
+        )
+    if not _NAME.fullmatch(name):
+        hint = "use letters, digits and _"
+        return InputMistake(f"{quote(name)} is no name for an input", *found.span("name"), hint)
+    if name in inputs:
+        message = f"the input {name} is declared twice"
+        return InputMistake(message, *found.span("name"), "take one of them away")
+    if type_ is not None and type_ not in _TYPES:
+        hint = suggester(_TYPES)(type_) or f"write one of {', '.join(_TYPES)}"
+        message = f"{quote(type_)} is no type of inputs"
+        return InputMistake(message, *found.span("type"), hint)
+    return _wrong_default(found, type_ or "str")
+
+
+def _wrong_default(found: re.Match[str], type_: str) -> InputMistake | None:
+    default = _default(found)
+    group = "word" if found["text"] is None else "text"
+    if default is None:
+        return None
+    start, end = found.start(group), found.start(group) + len(found[group].rstrip())
+    if type_ == SECRET:
+        message = f"the secret {found['name']} has a default, which is no secret"
+        return InputMistake(message, start, end, "take it away, and give the secret to each run")
+    is_fine, named = _TYPES[type_]
+    if is_fine(default):
+        return None
+    return InputMistake(f"{quote(default)} is not {named}", start, end, f"write {named}")
+
+
+def _input(found: re.Match[str]) -> Input:
+    written = found[0].rstrip(",").strip()
+    return Input(found["name"], found["type"] or "str", _default(found), written)
+
+
+def _default(found: re.Match[str]) -> str | None:
+    if found["text"] is not None:
+        return read_text(found["text"][1:-1])[0]
+    return found["word"] if found["word"] is None else found["word"].strip()

@@ -1,0 +1,42 @@
+"""Checks prompts that are Jinja2 templates; the engine renders them, at each visit (ruling L8)."""
+
+from typing import NamedTuple
+
+from jinja2 import TemplateSyntaxError, nodes
+from jinja2.sandbox import SandboxedEnvironment
+
+_INPUTS = "inputs"
+
+
+class Template(NamedTuple):
+    """What is to be known of a template: its first mistake, if any, and the inputs it names."""
+
+    mistake: str = ""
+    line: int = 0
+    inputs: tuple[str, ...] = ()
+
+
+def read_template(text: str) -> Template:
+    """Read a template without rendering it."""
+    try:
+        parsed = SandboxedEnvironment().parse(text)
+        return Template(inputs=tuple(dict.fromkeys(_inputs(parsed))))
+    except TemplateSyntaxError as error:
+        return Template(error.message or "it is no template", error.lineno)
+    except RecursionError:
+        return Template("it is nested too deeply", 1)
+
+
+def _inputs(parsed: nodes.Template) -> list[str]:
+    """Return what is asked of `inputs`, as an attribute or by a text in brackets."""
+    by_name = [one.attr for one in parsed.find_all(nodes.Getattr) if _is_inputs(one.node)]
+    by_text = [
+        one.arg.value
+        for one in parsed.find_all(nodes.Getitem)
+        if _is_inputs(one.node) and isinstance(one.arg, nodes.Const)
+    ]
+    return [*by_name, *map(str, by_text)]
+
+
+def _is_inputs(node: nodes.Expr) -> bool:
+    return isinstance(node, nodes.Name) and node.name == _INPUTS

@@ -1,0 +1,82 @@
+"""Gives attributes that go by another tool's name the name they have here (ruling L7)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from attractor.language.attributes import ATTRIBUTES, Place
+from attractor.language.diagnostics import Edit, info
+from attractor.language.findings import PORTABILITY
+from attractor.language.graph import Graph
+from attractor.language.surroundings import Surroundings
+from attractor.language.values import Attribute, Attributes
+from attractor.language.wording import quote
+
+_OURS: Mapping[Place, Mapping[str, str]] = {
+    place: {
+        row.name: row.alias_of
+        for row in ATTRIBUTES.values()
+        if row.alias_of and place in row.places
+    }
+    for place in (Place.GRAPH, Place.NODE)
+}
+
+
+class Aliases:
+    """Renames `script`, `model`, `provider` and `default_max_retry`, and says so."""
+
+    order = 5
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._renamed: dict[int, Attribute] = {}
+
+    def apply(self, graph: Graph) -> Graph:
+        """Return the graph with our names alone."""
+        attributes = self._resolved(graph.attributes, Place.GRAPH, "")
+        aliased = [
+            node
+            for node in graph.nodes.values()
+            if not _OURS[Place.NODE].keys().isdisjoint(node.attributes.by_key)
+        ]
+        if not aliased and attributes is graph.attributes:
+            return graph
+        nodes = {
+            node.id: replace(node, attributes=self._resolved(node.attributes, Place.NODE, node.id))
+            for node in aliased
+        }
+        return replace(graph, attributes=attributes, nodes={**graph.nodes, **nodes})
+
+    def _resolved(self, attributes: Attributes, place: Place, node: str) -> Attributes:
+        """Return the same attributes by our names; of two for one the later one counts."""
+        ours, by_key = _OURS[place], attributes.by_key
+        if ours.keys().isdisjoint(by_key):
+            return attributes
+        named: dict[str, Attribute] = {}
+        for key, attribute in by_key.items():
+            if key in ours:
+                attribute = self._rename(attribute, ours[key], node, ours[key] in by_key)
+            named[attribute.key] = attribute
+        return Attributes(named)
+
+    def _rename(self, attribute: Attribute, name: str, node: str, is_double: bool) -> Attribute:
+        """Return an attribute by our name; the nodes that share it go on sharing it."""
+        known = self._renamed.get(id(attribute))
+        if known is None:
+            known = self._renamed[id(attribute)] = replace(attribute, key=name)
+            self._report(attribute, name, node, is_double)
+        return known
+
+    def _report(self, attribute: Attribute, name: str, node: str, is_double: bool) -> None:
+        span = attribute.span
+        also = f", and {name} is set too" if is_double else ""
+        told = info(
+            f"{quote(attribute.key)} is another tool's name of {name}{also}",
+            span,
+            node=node,
+            fix=f"write {name}",
+            edits=(Edit(span, name),) if span.is_somewhere and not is_double else (),
+        )
+        self._around.report(told, rule=PORTABILITY)
+
+
+part = Aliases

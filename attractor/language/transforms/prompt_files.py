@@ -1,0 +1,96 @@
+"""Puts the text of a file in place of its name: `prompt="@prompts/plan.md"` (ruling L8)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from attractor.language import when_needed
+from attractor.language.diagnostics import error
+from attractor.language.errors import UnreadablePipeline
+from attractor.language.graph import Graph, Node
+from attractor.language.parsing import decode
+from attractor.language.surroundings import Files, Surroundings
+from attractor.language.values import Attribute, Value, ValueKind
+from attractor.language.wording import quote
+
+_RULE = "prompt_file"
+_SIGN = "@"
+_KEYS = ("prompt", "tool_command")
+_TEMPLATE = ".j2"
+
+
+class PromptFiles:
+    """Reads prompts and commands from files; `@@` at the beginning stands for a plain `@`."""
+
+    order = 40
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
+    def apply(self, graph: Graph) -> Graph:
+        """Return the graph with every text in place; one that cannot be read stays a name."""
+        changed: dict[str, Node] = {}
+        for node in graph.nodes.values():
+            for attribute in _named(node):
+                value = self._read(node, attribute)
+                if value is not None:
+                    before = changed.get(node.id, node)
+                    attributes = before.attributes.replaced(attribute.key, value)
+                    changed[node.id] = replace(before, attributes=attributes)
+        return replace(graph, nodes={**graph.nodes, **changed}) if changed else graph
+
+    def _read(self, node: Node, attribute: Attribute) -> Value | None:
+        written = attribute.value
+        name = str(written).removeprefix(_SIGN)
+        if name.startswith(_SIGN):
+            return Value(ValueKind.STRING, name, written.text, written.span)
+        if self._around.files is None:
+            return None
+        text = self._text(self._around.files, name, node, attribute)
+        if text is None or not name.endswith(_TEMPLATE):
+            return (
+                text if text is None else Value(ValueKind.STRING, text, written.text, written.span)
+            )
+        if self._is_template(text, name, node, attribute):
+            return Value(ValueKind.TEMPLATE, text, written.text, written.span)
+        return None
+
+    def _text(self, files: Files, name: str, node: Node, attribute: Attribute) -> str | None:
+        if not name:
+            fix = "write @@ for the sign itself"
+            return self._report(node, attribute, f"this {attribute.key} names no file", fix)
+        if name.startswith("/"):
+            fix = "write the path from the folder of the pipeline"
+            return self._report(node, attribute, f"{quote(name)} is an absolute path", fix)
+        try:
+            return decode(files.read(name), file=name)
+        except UnreadablePipeline as unreadable:
+            fix = (
+                unreadable.hint or "write the path from the folder of the pipeline, or @@ for an @"
+            )
+            return self._report(node, attribute, unreadable.message, fix)
+
+    def _is_template(self, text: str, name: str, node: Node, attribute: Attribute) -> bool:
+        if attribute.key != "prompt":
+            message = f"{name} is a template, and a {attribute.key} is none"
+            fix = "write a plain file: the shell would run what is put into a command"
+            self._report(node, attribute, message, fix)
+            return False
+        template = when_needed.read_template(text)
+        if template.mistake:
+            message = f"{name}, line {template.line}: {template.mistake}"
+            self._report(node, attribute, message, "mend the template, which is Jinja2")
+        return not template.mistake
+
+    def _report(self, node: Node, attribute: Attribute, message: str, fix: str) -> None:
+        found = error(message, attribute.value.span, node=node.id, fix=fix)
+        self._around.report(found, rule=_RULE)
+
+
+def _named(node: Node) -> Iterator[Attribute]:
+    for key in _KEYS:
+        attribute = node.attributes.by_key.get(key)
+        if attribute is not None and str(attribute.value).startswith(_SIGN):
+            yield attribute
+
+
+part = PromptFiles

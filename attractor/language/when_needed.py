@@ -1,0 +1,33 @@
+"""A light door to what few pipelines need: it is imported when it is first asked for.
+
+Every start of a program would pay for it otherwise.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attractor.language.condition_grammar import parse_extended as parse_extended
+    from attractor.language.condition_writing import beyond_the_core as beyond_the_core
+    from attractor.language.dead_conditions import why_dead as why_dead
+    from attractor.language.importing import import_files as import_files
+    from attractor.language.inputs import read_inputs as read_inputs
+    from attractor.language.stylesheet import read_stylesheet as read_stylesheet
+    from attractor.language.templates import read_template as read_template
+
+_HOMES = {
+    "beyond_the_core": "condition_writing",
+    "import_files": "importing",
+    "parse_extended": "condition_grammar",
+    "read_inputs": "inputs",
+    "read_stylesheet": "stylesheet",
+    "read_template": "templates",
+    "why_dead": "dead_conditions",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"attractor.language.{home}"), name)
