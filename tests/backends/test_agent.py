@@ -21,7 +21,7 @@ from attractor.language.values import Plain
 from attractor.llm.errors import AuthenticationError, ServerError
 from attractor.llm.message import Message
 from attractor.llm.request import Request
-from attractor.llm.retry import RetryPolicy
+from attractor.llm.retrying import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
 from tests.handlers.stages import Play, edge, graph, node

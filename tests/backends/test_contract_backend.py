@@ -11,10 +11,10 @@ from attractor.backends.agent_parts import AgentParts
 from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
 from attractor.backends.simulate import Simulate
-from attractor.backends.simulated_outcomes import SimulatedOutcomes
 from attractor.base.canonical import canonical_json
 from attractor.engine.outcome import Outcome, StageStatus, failure, success
 from attractor.engine.seams import Backend, Stage
+from attractor.engine.simulated_outcomes import SimulatedOutcomes
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.llm.errors import AuthenticationError
 from attractor.llm.message import Message

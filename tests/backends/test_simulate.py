@@ -1,7 +1,7 @@
 from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
-from attractor.backends.simulated_outcomes import SimulatedOutcomes
 from attractor.engine.outcome import Outcome, StageStatus, failure
+from attractor.engine.simulated_outcomes import SimulatedOutcomes
 from tests.handlers.stages import Play, graph, node
 
 RED = failure("a test is red")

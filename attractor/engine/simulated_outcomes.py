@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from attractor.base.canonical import Json
+from attractor.base.canonical import Json, JsonObject
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import Outcome, StageStatus
@@ -30,32 +30,53 @@ class SimulatedOutcomes:
 NO_OUTCOMES = SimulatedOutcomes()
 
 
-def read_outcomes(written: Json, *, nodes: Iterable[str]) -> SimulatedOutcomes:
-    """Read the outcomes of a pipeline's nodes, or say what is wrong with them."""
-    if not isinstance(written, dict):
-        raise UsageError(
+def read_outcomes(
+    written: Json | JsonObject, *, nodes: Iterable[str], file: str = ""
+) -> SimulatedOutcomes:
+    """Read the outcomes of a pipeline's nodes, or say what is wrong with them and where."""
+    outcomes = check_outcomes(written, file=file)
+    known = set(nodes)
+    for node in outcomes.by_node:
+        if node not in known:
+            raise _named(UnknownName("node", node, known), file)
+    return outcomes
+
+
+def check_outcomes(written: Json | JsonObject, *, file: str = "") -> SimulatedOutcomes:
+    """Read outcomes whose pipeline is not known yet."""
+    if not isinstance(written, Mapping):
+        wrong = UsageError(
             "outcomes are written as a table of nodes", hint='for example {"test": ["fail"]}'
         )
-    known = set(nodes)
-    for node in written:
-        if node not in known:
-            raise UnknownName("node", node, known)
-    return SimulatedOutcomes({node: _read_visits(node, one) for node, one in written.items()})
+        raise _named(wrong, file)
+    try:
+        return SimulatedOutcomes({node: _read_visits(node, one) for node, one in written.items()})
+    except UsageError as error:
+        raise _named(error, file) from error
+
+
+def _named(error: UsageError, file: str) -> UsageError:
+    """Return an error with the file in its sentence."""
+    return UsageError(f"{file}: {error}", hint=error.hint) if file else error
 
 
 def _read_visits(node: str, written: Json) -> Sequence[Outcome]:
-    visits = written if isinstance(written, list) else [written]
-    if not visits:
+    if not isinstance(written, list):
+        return (_read_outcome(node, f"node {node!r}", written),)
+    if not written:
         raise UsageError(f"node {node!r} has an empty list of outcomes", hint="name one at least")
-    return tuple(_read_outcome(node, visit) for visit in visits)
+    return tuple(
+        _read_outcome(node, f"visit {number} of node {node!r}", one)
+        for number, one in enumerate(written, 1)
+    )
 
 
-def _read_outcome(node: str, written: Json) -> Outcome:
+def _read_outcome(node: str, place: str, written: Json) -> Outcome:
     report = written if isinstance(written, dict) else {"outcome": written}
     try:
         outcome = check_report(report)
     except InvalidReport as error:
-        raise InvalidReport(f"outcome of node {node!r}: {error}", hint=error.hint) from error
+        raise InvalidReport(f"outcome of {place}: {error}", hint=error.hint) from error
     if outcome.status in _NEEDS_REASON and not outcome.failure_reason:
         return replace(outcome, failure_reason=f"simulated {outcome.status.value} of {node}")
     return outcome

@@ -1,0 +1,76 @@
+"""Convert a pipeline that was written for another tool."""
+
+import click
+
+from attractor.base.atomic_files import write_whole
+from attractor.base.errors import ExitCode
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.language.converting.conversion import Conversion
+from attractor.language.converting.conversion import convert as converted
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.parsing import open_source
+from attractor.language.wording import visible
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option("-o", "--output", "output", metavar="OUT", help="Write into this file instead.")
+@click.option("--check", is_flag=True, help="Write nothing; end with 1 when there is work to do.")
+@json_option
+def convert(file: str, output: str | None, check: bool, as_json: bool) -> ExitCode:
+    """Convert the pipeline in FILE, which was written for another tool.
+
+    Its words become ours, comments stay, and the report says what was changed where. The pipeline
+    goes to standard output and the report to standard error, unless OUT is given. Ends with 1 when
+    something is left that only a person can change, each with what to do.
+    """
+    conversion = converted(open_source(file))
+    if output and not check:
+        write_whole(output, conversion.text)
+    if as_json:
+        show_json(_record(conversion, file))
+    elif check or output:
+        show(_report(conversion, file))
+    else:
+        show(conversion.text.rstrip("\n"))
+        show(_report(conversion, file), err=True)
+    is_work = bool(conversion.left or (check and conversion.changed))
+    return ExitCode.FAILED if is_work else ExitCode.DONE
+
+
+def _report(conversion: Conversion, file: str) -> str:
+    changed = [f"{_place(one)}: {one.message}" for one in conversion.changed]
+    left = [
+        f"{_place(one)}: not converted: {one.message}" + (f" ({one.fix})" if one.fix else "")
+        for one in conversion.left
+    ]
+    counts = f"{file}: {len(changed) or 'nothing'} converted, {len(left) or 'nothing'} left to do"
+    return "\n".join(map(visible, [*changed, *left, counts]))
+
+
+def _place(diagnostic: Diagnostic) -> str:
+    span = diagnostic.span
+    return f"{span.file}:{span.line}" if span.is_somewhere else span.file
+
+
+def _record(conversion: Conversion, file: str) -> dict[str, object]:
+    return {
+        "file": file,
+        "text": conversion.text,
+        "changed": [_one(one) for one in conversion.changed],
+        "left": [_one(one) for one in conversion.left],
+    }
+
+
+def _one(diagnostic: Diagnostic) -> dict[str, object]:
+    return {
+        "rule": diagnostic.rule,
+        "message": diagnostic.message,
+        "line": diagnostic.span.line,
+        "node": diagnostic.node or None,
+        "fix": diagnostic.fix or None,
+    }
+
+
+part = convert

@@ -1,0 +1,129 @@
+"""Walk through a pipeline without running it, and say why it goes where it goes."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import click
+
+from attractor.base.canonical import Json
+from attractor.base.errors import ExitCode, UnknownName, UsageError
+from attractor.cli.coverages import coverage_record, coverage_text
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.cli.simulations import walk_record, walk_text
+from attractor.engine.coverage import cover
+from attractor.engine.outcomes_files import open_outcomes
+from attractor.engine.simulated_outcomes import SimulatedOutcomes, read_outcomes
+from attractor.engine.simulated_walk import MAX_STEPS
+from attractor.language.graph import Graph
+from attractor.pipeline.simulation import Script, require_simulated
+from attractor.pipeline.simulation import simulate as walk_through
+from attractor.pipeline.source import open_pipeline
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option(
+    "--outcomes",
+    "outcomes_file",
+    type=click.Path(path_type=Path),
+    metavar="OUTCOMES",
+    help="A JSON or TOML file that says how stages end, by node.",
+)
+@click.option(
+    "--set",
+    "set_",
+    multiple=True,
+    metavar="NODE=OUTCOME,...",
+    help="How stages end; a node named again ends so at its next visit. May be repeated.",
+)
+@click.option(
+    "--answer",
+    "answers",
+    multiple=True,
+    metavar="NODE=CHOICE",
+    help="What a person chooses at a human gate; named again, at its next visit.",
+)
+@click.option(
+    "--max-steps",
+    type=click.IntRange(min=1),
+    default=MAX_STEPS,
+    show_default=True,
+    help="Stop after so many steps.",
+)
+@click.option(
+    "--coverage", is_flag=True, help="Instead, try every outcome and list what cannot be reached."
+)
+@json_option
+def simulate(
+    file: str,
+    outcomes_file: Path | None,
+    set_: tuple[str, ...],
+    answers: tuple[str, ...],
+    max_steps: int,
+    coverage: bool,
+    as_json: bool,
+) -> ExitCode:
+    """Walk through the pipeline in FILE without running it, and say why it goes where it goes.
+
+    Stages succeed, and people choose the default or the first choice, unless told otherwise. For
+    every step each edge is listed with why it was taken or not; then the loops met, and what was
+    never come to. Ends with 0 however the pipeline would end: attractor test holds it against what
+    is wanted.
+    """
+    graph = open_pipeline(file).graph
+    if coverage:
+        require_simulated(graph)
+        found = cover(graph)
+        if as_json:
+            show_json(coverage_record(graph, found))
+        else:
+            show(coverage_text(graph, found))
+        return ExitCode.DONE
+    script = Script(
+        outcomes=_outcomes(graph, outcomes_file, set_),
+        answers=_answers(graph, answers),
+        max_steps=max_steps,
+    )
+    walk = asyncio.run(walk_through(graph, script))
+    if as_json:
+        show_json(walk_record(walk))
+    else:
+        show(walk_text(walk))
+    return ExitCode.DONE
+
+
+def _outcomes(graph: Graph, file: Path | None, set_: Iterable[str]) -> SimulatedOutcomes:
+    """Read what a file says, and what is set on the command line, which stands over it."""
+    by_file = (
+        read_outcomes(open_outcomes(file), nodes=graph.nodes, file=str(file)) if file else None
+    )
+    pairs = [_pair(one, "--set") for several in set_ for one in several.split(",")]
+    by_option = read_outcomes(_by_node(pairs), nodes=graph.nodes)
+    return SimulatedOutcomes({**(by_file.by_node if by_file else {}), **by_option.by_node})
+
+
+def _answers(graph: Graph, written: Iterable[str]) -> dict[str, list[str]]:
+    pairs = [_pair(one, "--answer") for one in written]
+    for node, _ in pairs:
+        if node not in graph.nodes:
+            raise UnknownName("node", node, graph.nodes)
+    return {node: [one for named, one in pairs if named == node] for node, _ in pairs}
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    node, equals, value = text.partition("=")
+    if not equals or not node.strip() or not value.strip():
+        raise UsageError(f"{option} {text!r} names no node and value", hint="write NODE=VALUE")
+    return node.strip(), value.strip()
+
+
+def _by_node(pairs: Iterable[tuple[str, str]]) -> Mapping[str, Json]:
+    visits: dict[str, list[Json]] = {}
+    for node, word in pairs:
+        visits.setdefault(node, []).append(word)
+    return visits
+
+
+part = simulate

@@ -1,0 +1,132 @@
+"""Test pipelines: walk through them as their tests say, and compare with what is expected."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.cli.paths import aligned
+from attractor.cli.simulations import edge_record, edge_text
+from attractor.language.graph import Edge
+from attractor.language.wording import visible
+from attractor.pipeline.expectations import Difference, TestResult, run_tests
+from attractor.pipeline.pipeline_tests import GAP, PipelineTests, find_test_files, open_tests
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """The tests of a file with what came of them."""
+
+    tests: PipelineTests
+    results: Sequence[TestResult]
+
+
+@click.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+)
+@click.option("--coverage", is_flag=True, help="Also list the edges that no test takes.")
+@json_option
+def test(files: tuple[Path, ...], coverage: bool, as_json: bool) -> ExitCode:
+    """Test pipelines: walk through them as their tests say, and compare with what is expected.
+
+    FILE is a test file NAME.test.toml, the pipeline NAME.dot beside it, or a folder of test files.
+    Nothing is run. Ends with 1 when a test fails, and with 2 when a file is not valid.
+    """
+    found = dict.fromkeys(one for file in files for one in find_test_files(file))
+    opened = [open_tests(file) for file in found]
+    ran = [_Ran(tests, asyncio.run(run_tests(tests))) for tests in opened]
+    if as_json:
+        show_json(_record(ran))
+    else:
+        show("\n".join(_lines(ran, coverage=coverage)))
+    is_good = all(result.is_passed for one in ran for result in one.results)
+    return ExitCode.DONE if is_good else ExitCode.FAILED
+
+
+def _lines(ran: Sequence[_Ran], *, coverage: bool) -> Iterator[str]:
+    for one in ran:
+        for result in one.results:
+            word = "pass" if result.is_passed else "FAIL"
+            yield visible(f"{word}  {one.tests.file}: {result.test.name}")
+            for difference in result.differences:
+                yield from (f"      {line}" for line in _told(difference))
+    if coverage:
+        yield from _coverage(ran)
+    results = [result for one in ran for result in one.results]
+    failed = sum(not result.is_passed for result in results)
+    yield f"{len(results)} test{'s' if len(results) != 1 else ''}, {failed or 'none'} failed"
+
+
+def _told(difference: Difference) -> list[str]:
+    if difference.expected_path or difference.actual_path:
+        lines = aligned(difference.expected_path, difference.actual_path, gap=GAP)
+        return ["path", *(f"  {line}" for line in lines)]
+    return [visible(f"{difference.what}: {difference.expected} expected, was {difference.actual}")]
+
+
+def _coverage(ran: Sequence[_Ran]) -> Iterator[str]:
+    for pipeline, edges, never in _covered(ran):
+        yield f"{pipeline}: {len(edges) - len(never)} of {len(edges)} edges taken"
+        yield from (f"      never: {edge_text(edge)}  (line {edge.span.line})" for edge in never)
+
+
+def _covered(ran: Sequence[_Ran]) -> Iterator[tuple[Path, Sequence[Edge], Sequence[Edge]]]:
+    """Yield each pipeline with its edges, and those of them that no test takes."""
+    taken: dict[Path, set[tuple[str, str, int, int]]] = {}
+    edges: dict[Path, Sequence[Edge]] = {}
+    for one in ran:
+        pipeline = one.tests.pipeline.resolve()
+        edges[pipeline] = one.tests.graph.edges
+        walked = (edge for result in one.results for edge in result.walk.edges)
+        taken.setdefault(pipeline, set()).update(map(_identity, walked))
+    named = {one.tests.pipeline.resolve(): one.tests.pipeline for one in ran}
+    for pipeline, every in edges.items():
+        never = [edge for edge in every if _identity(edge) not in taken[pipeline]]
+        yield named[pipeline], every, never
+
+
+def _identity(edge: Edge) -> tuple[str, str, int, int]:
+    return edge.source, edge.target, edge.span.line, edge.span.column
+
+
+def _record(ran: Sequence[_Ran]) -> dict[str, object]:
+    tests = [_test_record(one, result) for one in ran for result in one.results]
+    return {
+        "tests": tests,
+        "passed": sum(bool(one["passed"]) for one in tests),
+        "failed": sum(not one["passed"] for one in tests),
+        "coverage": [
+            {
+                "pipeline": str(pipeline),
+                "edges": len(edges),
+                "taken": len(edges) - len(never),
+                "never_taken": [edge_record(edge) for edge in never],
+            }
+            for pipeline, edges, never in _covered(ran)
+        ],
+    }
+
+
+def _test_record(one: _Ran, result: TestResult) -> dict[str, object]:
+    end = result.walk.end
+    return {
+        "file": str(one.tests.file),
+        "pipeline": str(one.tests.pipeline),
+        "name": result.test.name,
+        "passed": result.is_passed,
+        "outcome": end.status.value if end else "",
+        "path": list(result.walk.path),
+        "differences": [
+            {"what": found.what, "expected": found.expected, "actual": found.actual}
+            for found in result.differences
+        ],
+    }
+
+
+part = test

@@ -1,0 +1,169 @@
+"""Shows a simulated walk: for people step by step, for programs whole."""
+
+from collections.abc import Iterator, Mapping
+
+from attractor.engine.loops import Loop, find_loops
+from attractor.engine.outcome import Outcome
+from attractor.engine.outcome_records import outcome_to_record
+from attractor.engine.routing import Candidate, Fate, Route, RouteReason
+from attractor.engine.simulated_walk import SimulatedStep, SimulatedWalk
+from attractor.language.graph import Edge
+from attractor.language.wording import visible
+
+_WHY: Mapping[RouteReason, str] = {
+    RouteReason.CONDITION: "its condition holds",
+    RouteReason.PREFERRED_LABEL: "the outcome prefers its label",
+    RouteReason.SUGGESTED_NEXT_ID: "the outcome suggests its target",
+    RouteReason.WEIGHT: "by weight, then by the name of its target",
+    RouteReason.INTO_CONDITIONAL: "after a failure, a conditional judges",
+    RouteReason.RETRY_TARGET: "after a failure, the retry_target",
+    RouteReason.FALLBACK_RETRY_TARGET: "after a failure, the fallback_retry_target",
+    RouteReason.GOAL_GATE: "a goal gate is not satisfied",
+    RouteReason.ON_FAILURE: "on_failure=continue steps over the failure",
+    RouteReason.NO_EDGES: "no edge leads out",
+    RouteReason.NO_ROUTE: "no edge can be taken",
+    RouteReason.FAILED: "no way leads on after the failure",
+}
+_WIDEST = 40
+
+
+def walk_text(walk: SimulatedWalk) -> str:
+    """Return a walk for a person: every step, then what came of it."""
+    steps = [line for number, step in enumerate(walk.steps, 1) for line in _step(number, step)]
+    return "\n".join([*steps, "", *_summary(walk)])
+
+
+def walk_record(walk: SimulatedWalk) -> dict[str, object]:
+    """Return a walk for a program."""
+    loops = find_loops(walk.path)
+    return {
+        "pipeline": walk.graph.name,
+        "outcome": walk.end.status.value if walk.end else "",
+        "reason": walk.end.reason if walk.end else _cut(walk),
+        "node": walk.end.node if walk.end else walk.steps[-1].decision.move.target,
+        "is_cut": walk.end is None,
+        "path": list(walk.path),
+        "steps": [_step_record(number, step) for number, step in enumerate(walk.steps, 1)],
+        "loops": [{"nodes": list(loop), "times": times} for loop, times in loops.items()],
+        "never_visited": list(walk.never_visited),
+        "never_taken": [edge_record(edge) for edge in walk.never_taken],
+    }
+
+
+def edge_text(edge: Edge) -> str:
+    """Return an edge in one line: its ends, its label, its condition."""
+    return visible(" ".join([f"{edge.source} ->", *_words(edge)]))
+
+
+def edge_record(edge: Edge) -> dict[str, object]:
+    """Return an edge for a program."""
+    return {
+        "source": edge.source,
+        "target": edge.target,
+        "label": edge.label,
+        "condition": edge.attributes.text("condition"),
+        "line": edge.span.line,
+    }
+
+
+def loop_text(loop: Loop) -> str:
+    """Return a loop in one line, which ends where it begins; of a very long one its beginning."""
+    shown = loop[:_WIDEST]
+    rest = f" -> ... ({len(loop)} nodes)" if len(loop) > len(shown) else ""
+    return visible(" -> ".join(shown) + (rest or f" -> {loop[0]}"))
+
+
+def _words(edge: Edge) -> list[str]:
+    condition = edge.attributes.text("condition").strip()
+    label = f'"{edge.label}"' if edge.label else ""
+    return [one for one in (edge.target, label, f"[{condition}]" if condition else "") if one]
+
+
+def _step(number: int, step: SimulatedStep) -> Iterator[str]:
+    visit = step.visit
+    again = f" (visit {visit.number})" if visit.number > 1 else ""
+    tries = f" after {visit.attempts} attempts" if visit.attempts > 1 else ""
+    yield visible(f"{number:>3}  {visit.node}{again}: {_said(step)}{tries}")
+    for route in step.decision.routes:
+        yield from _route(route, is_followed=route is step.decision.routes[-1])
+    if step.decision.move.end:
+        yield f"     end: {visible(step.decision.move.end.reason)}"
+
+
+def _said(step: SimulatedStep) -> str:
+    if step.visit.is_transparent:
+        return f"hands on {step.status}"
+    outcome = step.visit.outcome
+    label = f', prefers "{outcome.preferred_label}"' if outcome.preferred_label else ""
+    reason = f" ({outcome.failure_reason})" if outcome.failure_reason else ""
+    return f"{outcome.status}{label}{reason}"
+
+
+def _route(route: Route, *, is_followed: bool) -> Iterator[str]:
+    rows = [(" ".join(_words(one.edge)), one) for one in route.candidates]
+    width = min(_WIDEST, max((len(words) for words, _ in rows), default=0))
+    for words, one in rows:
+        told = _taken(route, is_followed=is_followed) if one.fate is Fate.WON else one.fate
+        yield visible(f"     -> {words:<{width}}  {told}")
+    if route.edge is None:
+        words = f"=> {route.target}  jump: " if route.target else ""
+        yield visible(f"     {words}{_WHY[route.reason]}")
+
+
+def _taken(route: Route, *, is_followed: bool) -> str:
+    is_only = route.reason is RouteReason.WEIGHT and len(route.candidates) == 1
+    why = "the only way out" if is_only else _WHY[route.reason]
+    return f"{'taken' if is_followed else 'chosen'}: {why}"
+
+
+def _summary(walk: SimulatedWalk) -> Iterator[str]:
+    steps = f"{len(walk.steps)} step{'s' if len(walk.steps) != 1 else ''}"
+    if walk.end:
+        yield visible(f"{walk.end.status}: {walk.end.reason} (at {walk.end.node}, {steps})")
+    else:
+        yield f"not ended: {_cut(walk)}"
+    for loop, times in find_loops(walk.path).items():
+        yield f"loop, {times} time{'s' if times > 1 else ''}: {loop_text(loop)}"
+    if walk.never_visited:
+        yield visible(f"never visited: {', '.join(walk.never_visited)}")
+    if walk.never_taken:
+        yield "never taken:"
+        yield from (f"  {edge_text(edge)}" for edge in walk.never_taken)
+
+
+def _cut(walk: SimulatedWalk) -> str:
+    return f"the limit of {len(walk.steps)} steps was reached"
+
+
+def _step_record(number: int, step: SimulatedStep) -> dict[str, object]:
+    visit, move = step.visit, step.decision.move
+    return {
+        "number": number,
+        "node": visit.node,
+        "visit": visit.number,
+        "attempts": visit.attempts,
+        **_outcome_record(visit.outcome),
+        "hands_on": step.status.value if visit.is_transparent else "",
+        "routes": [_route_record(route) for route in step.decision.routes],
+        "next": move.target,
+        "reason": move.reason,
+        "end": move.end.reason if move.end else "",
+    }
+
+
+def _outcome_record(outcome: Outcome) -> dict[str, object]:
+    record = outcome_to_record(outcome)
+    return {key: value for key, value in record.items() if key != "usage"}
+
+
+def _route_record(route: Route) -> dict[str, object]:
+    return {
+        "target": route.target,
+        "reason": route.reason.value,
+        "edge": edge_record(route.edge) if route.edge else None,
+        "candidates": [_candidate_record(one) for one in route.candidates],
+    }
+
+
+def _candidate_record(candidate: Candidate) -> dict[str, object]:
+    return {**edge_record(candidate.edge), "fate": candidate.fate.value}

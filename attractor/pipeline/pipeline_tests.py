@@ -1,0 +1,185 @@
+"""Tests of pipelines: how stages end, and what walk is expected of that.
+
+They stand in `NAME.test.toml` beside `NAME.dot`, one `[[test]]` after the other.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from attractor.base.canonical import Json, canonical_json
+from attractor.base.errors import NotCanonical, UnknownName, UsageError
+from attractor.base.suggestions import suggest
+from attractor.engine.simulated_outcomes import read_outcomes
+from attractor.engine.simulated_walk import MAX_STEPS
+from attractor.language.graph import Graph
+from attractor.pipeline.simulation import Script
+from attractor.pipeline.source import open_pipeline
+
+SUFFIX = ".test.toml"
+GAP = "..."
+"""In an expected path: any nodes, or none."""
+
+
+class _Written(BaseModel):
+    """A table of a test file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Expected(_Written):
+    """What a walk has to be like; what is left out does not matter."""
+
+    path: tuple[str, ...] | None = None
+    outcome: Literal["success", "partial_success", "fail"] | None = None
+    visits: Mapping[str, int] = Field(default_factory=dict[str, int])
+    edges: tuple[str, ...] = ()
+    not_visited: tuple[str, ...] = ()
+
+
+class _Test(_Written):
+    name: str = ""
+    outcomes: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+    answers: Mapping[str, str | tuple[str, ...]] = Field(default_factory=dict[str, Any])
+    context: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+    max_steps: int = Field(default=MAX_STEPS, ge=1)
+    expect: Expected
+
+
+class _File(_Written):
+    pipeline: str = ""
+    test: tuple[_Test, ...] = Field(min_length=1)
+
+
+_TABLES = (_File, _Test, Expected)
+
+
+@dataclass(frozen=True)
+class PipelineTest:
+    """One test: by what script the pipeline is walked through, and what is expected."""
+
+    name: str
+    script: Script
+    expected: Expected
+
+
+@dataclass(frozen=True)
+class PipelineTests:
+    """The tests of one file, and the pipeline they are about."""
+
+    file: Path
+    pipeline: Path
+    graph: Graph
+    tests: Sequence[PipelineTest]
+
+
+def find_test_files(named: Path) -> Sequence[Path]:
+    """Return the test files meant by a test file, a pipeline, or a folder of them."""
+    if named.is_dir():
+        found = sorted(named.rglob(f"*{SUFFIX}"))
+        if not found:
+            raise UsageError(
+                f"there is no *{SUFFIX} in {named}", hint="write one beside a pipeline"
+            )
+        return found
+    if named.name.endswith(SUFFIX):
+        return [named]
+    beside = named.with_name(named.stem + SUFFIX)
+    if named.is_file() and not beside.is_file():
+        raise UsageError(f"{named} has no tests", hint=f"write them into {beside}")
+    return [beside if named.is_file() else named]
+
+
+def open_tests(file: Path) -> PipelineTests:
+    """Read a test file and its pipeline, or say what is wrong and where."""
+    written = _read(file)
+    pipeline = file.parent / (written.pipeline or f"{file.name.removesuffix(SUFFIX)}.dot")
+    graph = open_pipeline(str(pipeline)).graph
+    tests = [_test(one, number, graph, file) for number, one in enumerate(written.test, 1)]
+    return PipelineTests(file, pipeline, graph, tests)
+
+
+def _read(file: Path) -> _File:
+    try:
+        table = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+        return _File.model_validate(table)
+    except OSError as cause:
+        raise UsageError(f"cannot read {file}: {cause.strerror or cause}") from cause
+    except ValidationError as cause:
+        raise UsageError(f"{file}: {_fault(cause.errors()[0])}", hint="mend the file") from cause
+    except (ValueError, RecursionError) as cause:
+        raise UsageError(f"{file} is not TOML: {cause}", hint="mend the file") from cause
+
+
+def _fault(error: ErrorDetails) -> str:
+    known = {name for table in _TABLES for name in table.model_fields}
+    *path, last = error["loc"] or ("",)
+    place = "".join(f" {one + 1}" if isinstance(one, int) else f".{one}" for one in path)
+    place = place.removeprefix(".")
+    if error["type"] != "extra_forbidden":
+        message = error["msg"].replace("a valid tuple", "a list").replace("Tuple", "The list")
+        return f"{place}.{last}: {message}".removeprefix(".")
+    near = suggest(str(last), known)
+    return f"{place or 'it'} has no key {last!r}" + (f", did you mean {near}?" if near else "")
+
+
+def _test(written: _Test, number: int, graph: Graph, file: Path) -> PipelineTest:
+    name = written.name or f"test {number}"
+    try:
+        _require_nodes(graph, _nodes_of(written))
+        _require_edges(graph, written.expect.edges)
+        if written.expect == Expected():
+            raise UsageError("it expects nothing", hint="add expect.path or expect.outcome")
+        return PipelineTest(name, _script(written, graph), written.expect)
+    except UsageError as error:
+        raise UsageError(f"{file}: {name}: {error}", hint=error.hint) from error
+
+
+def _script(written: _Test, graph: Graph) -> Script:
+    context: dict[str, Json] = dict(written.context)
+    try:
+        canonical_json(context)
+    except NotCanonical as cause:
+        raise UsageError(f"context: {cause}", hint="write a text in quotes") from cause
+    answers = {
+        node: (said,) if isinstance(said, str) else said for node, said in written.answers.items()
+    }
+    if empty := [node for node, said in answers.items() if not said]:
+        raise UsageError(f"answers of {empty[0]!r}: the list is empty", hint="name one at least")
+    return Script(
+        outcomes=read_outcomes(dict(written.outcomes), nodes=graph.nodes),
+        answers=answers,
+        context=context,
+        max_steps=written.max_steps,
+    )
+
+
+def _nodes_of(written: _Test) -> Iterable[str]:
+    expected = written.expect
+    yield from written.answers
+    yield from (node for node in expected.path or () if node != GAP)
+    yield from expected.visits
+    yield from expected.not_visited
+
+
+def _require_nodes(graph: Graph, nodes: Iterable[str]) -> None:
+    for node in nodes:
+        if node not in graph.nodes:
+            raise UnknownName("node", node, graph.nodes)
+
+
+def _require_edges(graph: Graph, edges: Iterable[str]) -> None:
+    known = {f"{edge.source} -> {edge.target}" for edge in graph.edges}
+    for edge in edges:
+        if spaced(edge) not in known:
+            raise UnknownName("edge", spaced(edge), known)
+
+
+def spaced(edge: str) -> str:
+    """Return an edge as it is compared, whatever the blanks around its arrow."""
+    return " -> ".join(end.strip() for end in edge.split("->"))
