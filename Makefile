@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: help demo test check fmt docs bench build thorough crash live clean
+.PHONY: tables help demo test check fmt docs bench build thorough crash live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -30,6 +30,9 @@ check: $(READY) ## check format, lint, types and the generated docs
 fmt: $(READY) ## format the code and apply the safe fixes
 	@$(BIN)/ruff check --fix-only --quiet $(PYTHON_FILES)
 	@$(BIN)/ruff format $(PYTHON_FILES)
+
+tables: $(READY) ## let lark make the table of the grammar anew
+	@$(BIN)/python -m attractor.language.table_building
 
 docs: $(READY) ## write the generated parts of the docs anew
 	@$(BIN)/python -m cogapp --verbosity=1 -r -c $(PAGES)

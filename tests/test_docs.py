@@ -54,7 +54,7 @@ def test_every_shell_example_runs_and_prints_what_it_says(fence: Fence, tmp_path
 
 
 def test_no_shell_example_escapes_being_run() -> None:
-    allowed = {"console", "text", "toml", "python", "dot", "json"}
+    allowed = {"console", "text", "toml", "python", "dot", "json", "lua", "elisp"}
     assert [one.name for one in fences() if one.language not in allowed] == []
 
 

@@ -22,7 +22,7 @@ from attractor.llm.errors import SDKError
 from attractor.llm.message import Message
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Usage
-from attractor.llm.retry import retry
+from attractor.llm.retrying import retry
 from attractor.llm.tools import ToolCall, ToolChoice
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from attractor.base.errors import UsageError
-from attractor.llm.retry import RetryPolicy
+from attractor.llm.retrying import RetryPolicy
 
 _COUNTS = ("max_turns", "max_tool_rounds_per_input")
 _MEASURES = ("default_command_timeout_ms", "max_command_timeout_ms", "loop_detection_window")

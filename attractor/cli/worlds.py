@@ -7,6 +7,7 @@ from attractor import __version__
 from attractor.base.clock import SystemClock
 from attractor.cli.invocation import Invocation
 from attractor.cli.output import show
+from attractor.pipeline.rule_levels import rule_levels
 from attractor.pipeline.world import Watch, World, unwatched
 
 
@@ -24,6 +25,7 @@ def world_of(invocation: Invocation, *, watch: Watch = unwatched) -> World:
         input=sys.stdin,
         output=sys.stderr,
         version=__version__,
+        levels=rule_levels(configuration),
         watch=watch,
         tell=lambda sentence: show(sentence, err=True),
     )

@@ -17,7 +17,8 @@ from attractor.config.errors import ConfigError, raise_mistakes
 from attractor.config.explanations import explain
 from attractor.config.keys import KeyPath, dotted
 from attractor.config.origins import DEFAULT, Origin, OriginKind
-from attractor.config.places import PROJECT_FILE, find_project_root, shown
+from attractor.config.places import shown
+from attractor.config.projects import PROJECT_FILE, find_project_root
 from attractor.config.settings import Settings
 from attractor.config.shapes import default_values, leaves
 from attractor.config.sources import Source, read_file, read_flag, read_variable, set_variables

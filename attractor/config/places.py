@@ -1,4 +1,4 @@
-"""Finds the folders and files that the configuration is about; imports nothing heavy."""
+"""Finds the folders and files of the user; imports nothing heavy."""
 
 import os
 from collections.abc import Callable
@@ -8,23 +8,8 @@ from platformdirs import user_config_path, user_state_path
 
 from attractor.base.errors import UsageError
 
-PROJECT_FILE = "attractor.toml"
-
 _APPLICATION = "attractor"
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
-
-
-def find_project_root(start: Path) -> Path:
-    """Find the project a folder or file belongs to.
-
-    It is the nearest folder upward with an `attractor.toml`, else with a `.git` (a folder, or the
-    file of a worktree), else the folder itself. Links to folders are followed first, so that `..`
-    leads where it says. Give an absolute path.
-    """
-    # Unlike their namesakes in pathlib, these two never raise, whatever may not be looked into.
-    is_folder = os.path.isdir(start)  # noqa: PTH112
-    folder = Path(os.path.realpath(start if is_folder else start.parent))
-    return _nearest_with(PROJECT_FILE, folder) or _nearest_with(".git", folder) or folder
 
 
 def user_config_file() -> Path:
@@ -53,12 +38,6 @@ def absolute(path: Path, *, base: Path, home: str) -> Path:
 def shown(file: Path, *, cwd: Path) -> str:
     """Write a file's name for people standing in a folder: short below it, else in full."""
     return str(file.relative_to(cwd) if file.is_relative_to(cwd) else file)
-
-
-def _nearest_with(name: str, folder: Path) -> Path | None:
-    # A link that leads nowhere counts: reading it then says so, instead of passing it over.
-    candidates = (folder, *folder.parents)
-    return next((one for one in candidates if os.path.lexists(one / name)), None)
 
 
 def _refuse_impossible(path: Path) -> None:

@@ -5,6 +5,7 @@ relative to the place it is written in; a relative default is relative to the pr
 Every field has a default and a description.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,9 @@ class DoctorSettings(Section):
     )
 
 
+Level = Literal["off", "info", "warning", "error"]
+
+
 class Settings(Section):
     """Everything that can be set."""
 
@@ -53,3 +57,7 @@ class Settings(Section):
     )
     output: OutputSettings = OutputSettings()
     doctor: DoctorSettings = DoctorSettings()
+    rules: Mapping[str, Level] = Field(
+        default_factory=dict[str, Level],
+        description="How grave a rule of the language is in this project; `off` silences it.",
+    )

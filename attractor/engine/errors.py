@@ -4,6 +4,7 @@ AttractorError
 ├── UsageError                2
 │   ├── NotRunnable           2  the graph cannot be run
 │   ├── InvalidReport         2  a report is not what a status file holds
+│   ├── TemplateFailed        2  a prompt that is a template cannot be filled in
 │   └── StageOver             2  the stage has ended and takes nothing more
 ├── Refused                   4
 │   ├── IllegalTransition     4  a run in this status cannot get that one
@@ -42,6 +43,10 @@ class NotRunnable(UsageError):
                 told.append(f"  and {len(lines) - MOST_TOLD} more")
             message, hint = "\n".join([f"{name} cannot be run:", *told]), ""
         super().__init__(message, hint=hint)
+
+
+class TemplateFailed(UsageError):
+    """A prompt that is a template cannot be filled in."""
 
 
 class InvalidReport(UsageError):

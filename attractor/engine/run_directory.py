@@ -2,10 +2,13 @@
 
 import os
 import shutil
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, sync_folder, write_whole
+from attractor.base.canonical import Json
 from attractor.base.errors import FileTrouble, Refused
 from attractor.engine.documents import read_document, write_document
 from attractor.engine.errors import NewerFormat
@@ -31,6 +34,11 @@ class RunDirectory:
     def graph(self) -> Path:
         """The source of the pipeline, exactly as run."""
         return self.root / "graph.dot"
+
+    @property
+    def files(self) -> Path:
+        """The files that the graph names, as the run began with them; not there without any."""
+        return self.root / "graph.files.json"
 
     @property
     def events(self) -> Path:
@@ -83,8 +91,17 @@ def require_free(root: Path) -> None:
         raise _taken(root)
 
 
-def create_run_directory(root: Path, manifest: Manifest, source: str | bytes) -> RunDirectory:
-    """Make the directory of a new run; the manifest comes last, so with it all is there."""
+def create_run_directory(
+    root: Path,
+    manifest: Manifest,
+    source: str | bytes,
+    *,
+    files: Mapping[str, bytes] | None = None,
+) -> RunDirectory:
+    """Make the directory of a new run; the manifest comes last, so with it all is there.
+
+    `files` are those that the pipeline is made of besides its own text.
+    """
     directory = RunDirectory(root)
     try:
         root.mkdir(parents=True)
@@ -93,7 +110,7 @@ def create_run_directory(root: Path, manifest: Manifest, source: str | bytes) ->
     except OSError as cause:
         raise file_trouble("make", root, cause) from cause
     try:
-        _fill(directory, manifest, source)
+        _fill(directory, manifest, source, files or {})
     except FileTrouble:
         # On a full disk: half a directory would only stand in the way of the next try.
         shutil.rmtree(root, ignore_errors=True)
@@ -115,13 +132,28 @@ def read_manifest(directory: RunDirectory) -> Manifest:
     return manifest_from_record(fields)
 
 
-def _fill(directory: RunDirectory, manifest: Manifest, source: str | bytes) -> None:
+def read_files(directory: RunDirectory) -> Mapping[str, bytes]:
+    """Return the files that the pipeline of a run is made of besides its own text."""
+    if not directory.files.exists():
+        return {}
+    record = read_document(directory.files).members("files")
+    return {name: b64decode(str(content)) for name, content in record.items()}
+
+
+def _fill(
+    directory: RunDirectory, manifest: Manifest, source: str | bytes, files: Mapping[str, bytes]
+) -> None:
     done = directory.inbox / "done"
     try:
         done.mkdir(parents=True)
     except OSError as cause:
         raise file_trouble("make", done, cause) from cause
     write_whole(directory.graph, source)
+    if files:
+        written: dict[str, Json] = {
+            name: b64encode(content).decode() for name, content in files.items()
+        }
+        write_document(directory.files, {"files": written})
     write_manifest(directory, manifest)
     sync_folder(directory.root.parent)
 

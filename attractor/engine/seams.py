@@ -1,7 +1,7 @@
 """What the engine asks of rooms on its own floor and above, and what it hands to them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -187,3 +187,4 @@ class Parts:
 
     backend: Backend
     interviewer: Interviewer
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -19,7 +19,7 @@ from attractor.factory.results import Results
 from attractor.factory.run_facts import RunFacts, read_facts
 from attractor.factory.suites import SuiteStore
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
-from attractor.pipeline.running import Judge, rest, resume, start
+from attractor.pipeline.running import Judge, known_in, rest, resume, start
 from attractor.pipeline.source import open_pipeline
 from attractor.pipeline.world import World
 from attractor.workspaces.place import workspaces_of
@@ -46,7 +46,7 @@ async def launch(
     evaluator = evaluator_of(world)
     stores = evaluator.stores
     if options.suite:
-        _require_fit(evaluator, options)
+        _require_fit(evaluator, options, world)
     pinned = replace(
         options,
         suite=stores.pin_suite(options.suite),
@@ -83,11 +83,11 @@ def _judge(evaluator: Evaluator, *, evaluate: bool) -> Judge:
     return Judge(evaluator.begin, evaluator.finish if evaluate else rest)
 
 
-def _require_fit(evaluator: Evaluator, options: RunOptions) -> None:
+def _require_fit(evaluator: Evaluator, options: RunOptions, world: World) -> None:
     """Refuse a suite that was written for another pipeline."""
     suites = evaluator.stores.suites
     wanted = suites.open(suites.find(options.suite)).suite.settings.pipeline
-    name = open_pipeline(str(options.file)).graph.name
+    name = open_pipeline(str(options.file), known=known_in(world)).graph.name
     if wanted != name:
         raise UsageError(
             f"the suite {options.suite} is for the pipeline {wanted!r}, not for {name!r}",

@@ -1,13 +1,18 @@
 """A task for an agent or a model: the backend does what the prompt says."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from attractor.engine.errors import TemplateFailed
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
+from attractor.engine.rendering import render_prompt
 from attractor.engine.seams import Parts, Stage
+from attractor.language.values import ValueKind
 
+NO_INPUTS: Mapping[str, str] = {}
 _GOAL = re.compile(r"\$goal\b")
 
 
@@ -22,7 +27,14 @@ class Codergen:
 
     async def execute(self, stage: Stage) -> Outcome:
         """Let the backend work; text alone from it is a success."""
-        prompt = write_prompt(stage)
+        try:
+            prompt = write_prompt(stage, self.parts.inputs)
+        except TemplateFailed as error:
+            return Outcome(
+                StageStatus.FAIL,
+                failure_reason=str(error),
+                failure_class=FailureClass.PIPELINE,
+            )
         stage.files.write("prompt.md", prompt)
         result = await self.parts.backend.run(stage, prompt)
         if isinstance(result, Outcome):
@@ -33,9 +45,13 @@ class Codergen:
         return _success(stage, result)
 
 
-def write_prompt(stage: Stage) -> str:
+def write_prompt(stage: Stage, inputs: Mapping[str, str] = NO_INPUTS) -> str:
     """Return the node's prompt, or its label when it has none, with the goal put in once."""
     node, goal = stage.node, stage.graph.goal
+    value = node.attributes.value("prompt")
+    if value is not None and value.kind is ValueKind.TEMPLATE:
+        values = stage.context.snapshot()
+        return render_prompt(str(value), goal=goal, inputs=inputs, context=values)
     if not node.prompt.strip():
         return _put_in(goal, node.label)
     # A graph that was prepared (attractor-spec 9.2) has the goal in its prompts already: what is

@@ -1,7 +1,7 @@
 """What a run was asked to be: chosen once at its start, kept in its manifest, used on resume."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class RunOptions:
 
     file: Path
     goal: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])
     backend: str = "agent"
     model: str = ""
     provider: str = ""
@@ -39,6 +40,7 @@ class RunOptions:
         return {
             "file": str(self.file),
             "goal": self.goal,
+            "inputs": dict(self.inputs),
             "backend": self.backend,
             "model": self.model,
             "provider": self.provider,
@@ -57,6 +59,7 @@ def options_from_record(record: JsonObject, *, suite: str, profile: str) -> RunO
     return RunOptions(
         file=Path(fields.text("file")),
         goal=fields.text("goal"),
+        inputs={name: str(value) for name, value in fields.members("inputs").items()},
         backend=fields.text("backend"),
         model=fields.text("model"),
         provider=fields.text("provider"),

@@ -7,18 +7,20 @@ from pathlib import Path
 from attractor.backends.agent_parts import AgentParts
 from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
-from attractor.backends.simulated_outcomes import NO_OUTCOMES, read_outcomes
 from attractor.base.errors import UsageError
 from attractor.engine.answers import AnsweredFirst
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Answer, AnswerKind, Backend, Handler, Interviewer, Parts
+from attractor.engine.simulated_outcomes import NO_OUTCOMES, read_outcomes
 from attractor.environments.choose import Choice, choose_environment
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.graph import Graph
+from attractor.language.inputs import declared_inputs
 from attractor.llm.client import Client
 from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.source import PipelineSource
 from attractor.pipeline.state_folder import ready_state
 from attractor.pipeline.world import World
 from attractor.workspaces.held_folders import borrowed_folder
@@ -27,16 +29,28 @@ PROJECT_PROMPTS = Path("agents") / "_profiles"
 
 
 async def build_handlers(
-    graph: Graph, options: RunOptions, world: World, stack: AsyncExitStack, *, run: OpenRun
+    pipeline: PipelineSource,
+    options: RunOptions,
+    world: World,
+    stack: AsyncExitStack,
+    *,
+    run: OpenRun,
 ) -> Mapping[str, Handler]:
     """Build the handler of every type the graph uses; what they hold open ends with the stack."""
+    graph = pipeline.graph
     backend = await _backend(graph, options, world, stack)
     interviewer = _interviewer(options, world, answered=len(run.state.answers))
     # What was answered into the run's inbox is not asked again.
-    parts = Parts(backend, AnsweredFirst(interviewer, run.answer_to))
+    parts = Parts(backend, AnsweredFirst(interviewer, run.answer_to), _shown(pipeline))
     registry = handler_registry()
     used = {node.type for node in graph.nodes.values()} & set(registry)
     return {name: registry[name](parts) for name in sorted(used)}
+
+
+def _shown(pipeline: PipelineSource) -> Mapping[str, str]:
+    """Return the inputs that a stage may see: a secret never reaches a prompt."""
+    secrets = {one.name for one in declared_inputs(pipeline.graph) if one.is_secret}
+    return {name: value for name, value in pipeline.inputs.items() if name not in secrets}
 
 
 async def choose_place(options: RunOptions, world: World) -> Choice:

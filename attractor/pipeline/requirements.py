@@ -6,15 +6,16 @@ from typing import cast
 from attractor.backends.model_choice import ModelDefaults
 from attractor.backends.model_faults import find_model_faults
 from attractor.backends.registry import backend_registry
-from attractor.backends.simulated_outcomes import read_outcomes
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.preflight import preflight, resolve_handler
 from attractor.engine.seams import Handler
 from attractor.engine.secrets import Redactor
+from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph import Graph, Node
+from attractor.language.inputs import declared_inputs
 from attractor.pipeline.options import RunOptions
 
 AGENT, SIMULATE = "agent", "simulate"
@@ -24,11 +25,22 @@ ASKS_A_BACKEND = "codergen"
 async def require_runnable(graph: Graph, options: RunOptions, environ: Mapping[str, str]) -> None:
     """Refuse what could not be run to its end: every fault at once, each with its remedy."""
     handlers = cast(Mapping[str, Handler], handler_registry())
-    missing = list(_option_faults(graph, options))
+    missing = [*_option_faults(graph, options), *_secret_faults(graph)]
     if options.backend == AGENT:
         defaults = ModelDefaults(options.model, options.provider)
         missing += await find_model_faults(_tasks(graph, handlers), defaults, environ)
     preflight(graph, handlers, Redactor.of_environment(environ), missing=missing)
+
+
+def _secret_faults(graph: Graph) -> Iterator[Diagnostic]:
+    """Yield the inputs that no run can keep yet."""
+    for one in declared_inputs(graph):
+        if one.is_secret:
+            yield error(
+                f"the secret input {one.name} is not supported yet",
+                graph.attributes.by_key["inputs"].value.span,
+                fix="take it out: a run cannot keep a secret yet",
+            )
 
 
 def _tasks(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Node]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.canonical import content_hash
 from attractor.base.errors import Broken
 from attractor.base.events import Event
 from attractor.base.ids import new_run_id
@@ -14,19 +13,29 @@ from attractor.base.reader_buffer import Missed
 from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.results import RunResult, result_of
-from attractor.engine.run_directory import create_run_directory, require_free
+from attractor.engine.run_directory import create_run_directory, read_files, require_free
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Workspace
 from attractor.engine.secrets import Redactor
 from attractor.engine.status import EVALUATING
 from attractor.environments.choose import Choice, require_promised
-from attractor.language.parsing import decode, open_source
+from attractor.language.parsing import decode
+from attractor.language.severities import VITAL
 from attractor.language.sources import Source
+from attractor.language.surroundings import KnownFiles
+from attractor.pipeline.known_names import known_names
 from attractor.pipeline.left_out import LeftOut
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
 from attractor.pipeline.parts import build_handlers, choose_place
 from attractor.pipeline.requirements import require_runnable
-from attractor.pipeline.source import PipelineSource, open_pipeline, read_pipeline
+from attractor.pipeline.source import (
+    Known,
+    PipelineSource,
+    hash_of_file,
+    open_pipeline,
+    pipeline_hash,
+    read_pipeline,
+)
 from attractor.pipeline.trees import give_branch, make_tree, open_tree
 from attractor.pipeline.world import World
 from attractor.workspaces.in_place import KEPT_OUT
@@ -72,7 +81,9 @@ async def start(
     options: RunOptions, world: World, *, root: Path | None = None, judge: Judge = NOBODY
 ) -> RunResult:
     """Run a pipeline from its start, in a run directory of its own."""
-    pipeline = open_pipeline(str(options.file), goal=options.goal)
+    pipeline = open_pipeline(
+        str(options.file), goal=options.goal, inputs=options.inputs, known=known_in(world)
+    )
     # Before anything is made: what can't be run must leave nothing behind.
     await require_runnable(pipeline.graph, options, world.environ)
     if root is not None:
@@ -86,7 +97,7 @@ async def start(
     workspace = await make_tree(options, world, run_id, place, on_snapshot=left_out.hear)
     root = root or _in_runs_folder(run_id, world)
     manifest = _manifest(run_id, pipeline, options, world, workspace, place)
-    create_run_directory(root, manifest, pipeline.text)
+    create_run_directory(root, manifest, pipeline.text, files=pipeline.files)
     world.tell(f"run {run_id} in {root}")
     with _opened(root, world) as run:
         left_out.run = run
@@ -147,10 +158,15 @@ class _Walk:
         return Runner(
             graph,
             run,
-            handlers=await build_handlers(graph, self.options, self.world, stack, run=run),
+            handlers=await build_handlers(self.pipeline, self.options, self.world, stack, run=run),
             workspace=self.workspace,
             content_hash=_hash_now(self.options, self.pipeline),
         )
+
+
+def known_in(world: World) -> Known:
+    """Return what the project knows and wants of its pipelines."""
+    return Known(known_names(world.project, environ=world.environ), world.levels)
 
 
 def _opened(root: Path, world: World) -> OpenRun:
@@ -167,12 +183,20 @@ def _read_again(run: OpenRun, options: RunOptions) -> PipelineSource:
         content = file.read_bytes()
     except OSError as cause:
         raise file_trouble("read", file, cause) from cause
-    if content_hash(content) != run.manifest.content_hash:
+    files = read_files(run.directory)
+    if pipeline_hash(content, files) != run.manifest.content_hash:
         raise Broken(
             f"{file} is not what the run began with",
             hint="bring it back from a copy, or start a new run",
         )
-    return read_pipeline(Source(decode(content), str(file)), goal=options.goal)
+    # It was sound when the run began; how grave the project takes a rule may have changed since.
+    return read_pipeline(
+        Source(decode(content, file=str(file)), str(file)),
+        goal=options.goal,
+        files=KnownFiles(files),
+        inputs=options.inputs,
+        refuses=lambda one: one.is_error and one.rule in VITAL,
+    )
 
 
 async def _give_branch(
@@ -225,7 +249,7 @@ def _hash_now(options: RunOptions, pipeline: PipelineSource) -> str:
     """Return the hash of the pipeline's file as it is now; a file that is gone changed nothing."""
     if not options.file.is_file():
         return pipeline.content_hash
-    return content_hash(open_source(options.file).text.encode())
+    return hash_of_file(options.file)
 
 
 def _pass_on(event: Event | Missed, world: World) -> None:

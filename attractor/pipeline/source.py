@@ -1,51 +1,124 @@
-"""Reads a pipeline to be run: its bytes, their hash, and a graph without errors."""
+"""Reads a pipeline to be run: its text, the files it names, their hash, a graph without errors."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from attractor.base.canonical import content_hash
+from attractor.base.canonical import Json, canonical_json, content_hash
 from attractor.handlers.registry import handler_registry
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import ParseError, ValidationError
 from attractor.language.graph import Graph
-from attractor.language.parsing import open_source, read_graph
-from attractor.language.preparation import transform_all
+from attractor.language.inputs import declared_inputs, resolve_inputs
+from attractor.language.parsing import open_source
+from attractor.language.preparation import Prepared, prepare
+from attractor.language.severities import Level, Levels
 from attractor.language.sources import Source
-from attractor.language.validation import validate
-from attractor.language.values import Attribute, Attributes, Value, ValueKind
+from attractor.language.surroundings import Files, FolderFiles
 from attractor.language.vocabulary import Vocabulary
+
+Refuses = Callable[[Diagnostic], bool]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a project knows and wants of its pipelines."""
+
+    vocabulary: Vocabulary
+    levels: Levels = field(default_factory=dict[str, Level])
 
 
 @dataclass(frozen=True)
 class PipelineSource:
-    """A pipeline that can run: its text as written, the hash of that, and its graph."""
+    """A pipeline that can run: what it is made of, the hash of that, and its graph."""
 
     text: str
     content_hash: str
     graph: Graph
     diagnostics: tuple[Diagnostic, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def open_pipeline(file: str, *, goal: str = "") -> PipelineSource:
+def handlers_only() -> Known:
+    """Return what is known where there is no project: which types of nodes there are."""
+    return Known(Vocabulary(types=frozenset(handler_registry())))
+
+
+def open_pipeline(
+    file: str,
+    *,
+    goal: str = "",
+    inputs: Mapping[str, str] | None = None,
+    known: Known | None = None,
+) -> PipelineSource:
     """Read a pipeline from its file; a goal that is given stands for the one that is written."""
-    return read_pipeline(open_source(file), goal=goal)
+    files = FolderFiles(Path(file).parent)
+    return read_pipeline(open_source(file), goal=goal, files=files, inputs=inputs, known=known)
 
 
-def read_pipeline(source: Source, *, goal: str = "") -> PipelineSource:
-    """Read a pipeline from its text, or raise what keeps it from running."""
-    graph, found = read_graph(source)
-    if graph is None:
-        raise ParseError(found)
-    graph = transform_all(with_goal(graph, goal) if goal else graph)
-    vocabulary = Vocabulary(types=frozenset(handler_registry()))
-    diagnostics = (*found, *validate(graph, vocabulary=vocabulary))
-    if any(one.is_error for one in diagnostics):
-        raise ValidationError(tuple(diagnostics))
-    digest = content_hash(source.text.encode())
-    return PipelineSource(source.text, digest, graph, tuple(diagnostics))
+def read_pipeline(
+    source: Source,
+    *,
+    goal: str = "",
+    files: Files | None = None,
+    inputs: Mapping[str, str] | None = None,
+    known: Known | None = None,
+    refuses: Refuses = lambda diagnostic: diagnostic.is_error,
+) -> PipelineSource:
+    """Read a pipeline from its text, or raise what keeps it from running.
+
+    Without inputs those of the graph stay as they are written.
+    """
+    project = known or handlers_only()
+    prepared = _prepared(source, goal, files, None, project)
+    graph = _require_sound(prepared, refuses)
+    given: Mapping[str, str] = {}
+    if inputs is not None:
+        given = resolve_inputs(declared_inputs(graph), inputs)
+        prepared = _prepared(source, goal, files, given, project)
+        graph = _require_sound(prepared, refuses)
+    digest = pipeline_hash(source.text.encode(), prepared.files)
+    return PipelineSource(source.text, digest, graph, prepared.diagnostics, prepared.files, given)
 
 
-def with_goal(graph: Graph, goal: str) -> Graph:
-    """Return the graph with another goal."""
-    attribute = Attribute("goal", Value(ValueKind.STRING, goal, goal))
-    by_key = {**graph.attributes.by_key, "goal": attribute}
-    return replace(graph, attributes=Attributes(by_key))
+def pipeline_hash(text: bytes, files: Mapping[str, bytes]) -> str:
+    """Return the hash of a pipeline: of its text, and of the files it is made of besides."""
+    own = content_hash(text)
+    if not files:
+        return own
+    hashes: dict[str, Json] = {name: content_hash(one) for name, one in files.items()}
+    return content_hash(canonical_json({"graph": own, "files": hashes}).encode())
+
+
+def hash_of_file(file: Path) -> str:
+    """Return the hash of a pipeline as it lies in its file now, sound or not."""
+    source = open_source(file)
+    files = prepare(source.text, files=FolderFiles(file.parent)).files
+    return pipeline_hash(source.text.encode(), files)
+
+
+def _prepared(
+    source: Source,
+    goal: str,
+    files: Files | None,
+    inputs: Mapping[str, str] | None,
+    known: Known,
+) -> Prepared:
+    return prepare(
+        source.text,
+        file=source.file,
+        files=files,
+        inputs=inputs,
+        goal=goal,
+        vocabulary=known.vocabulary,
+        levels=known.levels,
+    )
+
+
+def _require_sound(prepared: Prepared, refuses: Refuses) -> Graph:
+    if prepared.graph is None:
+        raise ParseError(prepared.diagnostics)
+    if any(refuses(one) for one in prepared.diagnostics):
+        raise ValidationError(prepared.diagnostics)
+    return prepared.graph

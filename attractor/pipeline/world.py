@@ -1,12 +1,13 @@
 """The outside world as one run sees it: read once by the command line, and handed down."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from attractor.base.clock import Clock
 from attractor.base.events import Event
+from attractor.language.severities import Level, Levels
 from attractor.workspaces.place import SHARED
 
 Watch = Callable[[Event], None]
@@ -37,6 +38,7 @@ class World:
     output: TextIO
     version: str
     workspaces_dir: Path = SHARED
+    levels: Levels = field(default_factory=dict[str, Level])
     watch: Watch = unwatched
     tell: Callable[[str], None] = untold
 

@@ -22,7 +22,7 @@ from attractor.llm.content import ContentKind, ContentPart, ThinkingData
 from attractor.llm.errors import AuthenticationError, ContextLengthError, ServerError
 from attractor.llm.message import Message, Role
 from attractor.llm.request import Request
-from attractor.llm.retry import RetryPolicy
+from attractor.llm.retrying import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
 

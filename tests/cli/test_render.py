@@ -1,18 +1,42 @@
-"""`attractor render`: a drawing, DOT for Graphviz, or JSON."""
+"""`attractor render`: a drawing, of a pipeline or of a run, in every format."""
 
 import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
-from tests.cli.running import attractor
+from tests.cli.running import ATTRACTOR, attractor
 from tests.language.pipelines import BRANCH
+
+PROMPTED = """digraph P {
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    plan [prompt="@plan.md"]
+    start -> plan -> exit
+}"""
+GATED = """digraph Gated {
+    rankdir=LR; label="A gate"
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    make [shape=parallelogram, tool_command="true"]
+    ask [shape=hexagon, label="Fine?"]
+    start -> make -> ask
+    ask -> exit [label="[Y] Yes"]
+    ask -> make [label="[N] No"]
+}"""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "branch.dot").write_text(BRANCH)
     (tmp_path / "broken.dot").write_text("digraph G { a -- b }")
+    (tmp_path / "prompted.dot").write_text(PROMPTED)
+    (tmp_path / "plan.md").write_text("Think it over")
     return tmp_path
 
 
@@ -29,6 +53,83 @@ def test_the_drawing_goes_into_a_file(folder: Path, flag: str) -> None:
     result = attractor("render", "branch.dot", flag, "out.svg", folder=folder)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert (folder / "out.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("out.svg", b"<svg"),
+        ("out.PNG", b"\x89PNG"),
+        ("out.pdf", b"%PDF"),
+        ("out.gv", b'digraph "Branch" {'),
+        ("out.mmd", b"---\ntitle"),
+        ("out.json", b"{"),
+        ("out", b"<svg"),
+    ],
+)
+def test_the_ending_of_the_file_says_the_format(folder: Path, name: str, start: bytes) -> None:
+    assert attractor("render", "branch.dot", "-o", name, folder=folder).returncode == 0
+    assert (folder / name).read_bytes().startswith(start)
+
+
+def test_a_format_that_is_said_counts_more_than_an_ending(folder: Path) -> None:
+    result = attractor("render", "branch.dot", "-o", "x.txt", "--format", "dot", folder=folder)
+    assert result.returncode == 0
+    assert (folder / "x.txt").read_text().startswith("digraph")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["branch.dot", "-o", "x.jpeg"], "does not end with .jpeg"),
+        (["branch.dot", "-o", "branch.dot"], "would replace branch.dot"),
+        (["branch.dot", "-o", "./branch.dot", "--format", "svg"], "would replace"),
+        (["branch.dot", "--watch"], "--watch reads a file and writes one"),
+        (["-", "--watch", "-o", "x.svg"], "--watch reads a file and writes one"),
+        (["nothing.dot"], "cannot read nothing.dot"),
+        (["nothing"], "nothing"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(folder: Path, words: list[str], said: str) -> None:
+    result = attractor("render", *words, folder=folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert (folder / "branch.dot").read_text() == BRANCH
+
+
+def test_a_picture_goes_through_a_pipe_but_not_to_a_terminal(folder: Path) -> None:
+    words = [ATTRACTOR, "render", "branch.dot", "--format", "png"]
+    piped = subprocess.run(words, cwd=folder, capture_output=True, timeout=60, check=True)
+    assert piped.stdout.startswith(b"\x89PNG")
+    ours, theirs = pty.openpty()
+    try:
+        shown = subprocess.run(
+            words, cwd=folder, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert shown.returncode == 2
+    assert b"a terminal cannot show a PNG (write it into a file: -o OUT.png)" in shown.stderr
+
+
+def test_standard_input_is_a_pipeline_too(folder: Path) -> None:
+    words = [ATTRACTOR, "render", "-", "--format", "mermaid"]
+    drawn = subprocess.run(
+        words, cwd=folder, input=BRANCH, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert 'n_gate{"decision<br/>Tests passing?"}' in drawn.stdout
+
+
+def test_themes(folder: Path) -> None:
+    auto, light, dark = (
+        attractor("render", "branch.dot", "--theme", one, folder=folder).stdout
+        for one in ("auto", "light", "dark")
+    )
+    assert "prefers-color-scheme" in auto
+    assert "prefers-color-scheme" not in light + dark
+    assert 'fill="#0d1117"' in dark
+    assert 'fill="#0d1117"' not in light
 
 
 def test_a_file_that_cannot_be_written_says_so(folder: Path) -> None:
@@ -84,3 +185,77 @@ def test_without_dot_the_library_draws(folder: Path) -> None:
     result = attractor("render", "branch.dot", folder=folder, variables={"PATH": str(folder)})
     assert (result.returncode, result.stderr) == (0, "")
     assert "Tests passing?" in result.stdout
+
+
+def test_a_prompt_in_a_file_is_told_and_a_missing_one_reported(folder: Path) -> None:
+    assert "Think it over" in attractor("render", "prompted.dot", folder=folder).stdout
+    (folder / "plan.md").unlink()
+    result = attractor("render", "prompted.dot", folder=folder)
+    assert result.returncode == 0
+    assert "plan.md" in result.stderr
+    assert result.stdout.startswith("<svg")
+
+
+def test_a_run_is_drawn_with_its_states(tmp_path: Path) -> None:
+    (tmp_path / "gated.dot").write_text(GATED)
+    home = {"HOME": str(tmp_path / "home")}
+    words = ("--interviewer", "park", "--workspace", "none", "--sandbox", "none")
+    ran = attractor("run", "gated.dot", *words, folder=tmp_path, variables=home)
+    assert ran.returncode == 3, ran.stderr
+    run_id = next((tmp_path / "runs").glob("*/manifest.json")).parent.name
+    for name in ("latest", run_id, run_id[:12].lower(), f"runs/{run_id}"):
+        drawn = attractor("render", name, folder=tmp_path, variables=home)
+        assert (drawn.returncode, drawn.stderr) == (0, "")
+        assert f"run {run_id} · awaiting human" in drawn.stdout
+        assert 'id="node-make" class="node type-tool state-done"' in drawn.stdout
+        assert 'id="node-ask" class="node type-wait-human state-waiting current"' in drawn.stdout
+        assert 'id="node-exit" class="node type-exit state-unreached"' in drawn.stdout
+        assert 'id="edge-start-make" class="edge state-taken"' in drawn.stdout
+    told = json.loads(
+        attractor("render", "latest", "--json", folder=tmp_path, variables=home).stdout
+    )
+    assert told["run"]["current"] == "ask"
+    assert told["run"]["nodes"]["make"]["state"] == "done"
+
+
+@contextmanager
+def watching(folder: Path, *words: str) -> Generator["subprocess.Popen[str]"]:
+    with (folder / "said").open("w") as said:
+        process = subprocess.Popen(
+            [ATTRACTOR, "render", *words, "--watch"],
+            cwd=folder,
+            stderr=said,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(timeout=30)
+
+
+def await_text(file: Path, text: str) -> None:
+    end = monotonic() + 30
+    while not (file.exists() and text in file.read_text()):
+        assert monotonic() < end, (text, file.exists() and file.read_text())
+        sleep(0.05)
+
+
+def test_watching_draws_again_and_keeps_the_last_good_drawing(folder: Path) -> None:
+    file, out, said = folder / "prompted.dot", folder / "out.svg", folder / "said"
+    with watching(folder, "prompted.dot", "-o", "out.svg") as process:
+        await_text(out, "Think it over")
+        (folder / "plan.md").write_text("Think twice")
+        await_text(out, "Think twice")
+        file.write_text(PROMPTED.replace("->", "--"))
+        await_text(said, "prompted.dot:4:11: error[syntax]: '--' is no edge")
+        await_text(said, "^^")
+        assert "Think twice" in out.read_text()
+        other = folder / "other"
+        other.write_text(PROMPTED.replace("plan [", 'plan [label="Mended", '))
+        other.replace(file)
+        await_text(out, "Mended")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    assert "Traceback" not in said.read_text()

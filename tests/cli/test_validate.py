@@ -2,12 +2,13 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from tests.cli.running import attractor
+from tests.cli.running import ATTRACTOR, NO_HOME, attractor
 from tests.language.pipelines import BRANCH
 
 BROKEN = """digraph G {
@@ -17,7 +18,19 @@ BROKEN = """digraph G {
     start -> wrok -> exit
 }
 """
+FIXABLE = """digraph G {
+    start [shape=Mdiamond]
+    work [promt="Work"]
+    exit [shape=Msquare]
+    start -> work -> exit
+}
+"""
+MENDED = FIXABLE.replace("promt", "prompt")
 NOT_PORTABLE = "digraph { start; a [prompt=x label=y]; exit; start -> a -> exit }"
+FIELDS = {
+    *("rule", "severity", "message", "file", "line", "column", "end_line", "end_column"),
+    *("node", "edge", "fix", "fixable"),
+}
 
 
 @pytest.fixture
@@ -26,14 +39,19 @@ def folder(tmp_path: Path) -> Path:
         "good.dot": BRANCH,
         "broken.dot": BROKEN,
         "syntax.dot": "digraph G {\n  a -- b\n  c = \n}\n",
-        "warned.dot": BRANCH.replace('prompt="Run tests"', 'fidelity="fll"'),
+        "warned.dot": BRANCH.replace('prompt="Run tests"', 'foo="bar"'),
         "odd.dot": NOT_PORTABLE,
+        "fixable.dot": FIXABLE,
         "empty.dot": "",
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "binary.dot").write_bytes(b"\x7fELF\0\0\xff")
     return tmp_path
+
+
+def with_rules(folder: Path, *lines: str) -> None:
+    (folder / "attractor.toml").write_text("\n".join(["[rules]", *lines, ""]))
 
 
 def test_a_good_pipeline_has_nothing_to_mend(folder: Path) -> None:
@@ -53,7 +71,7 @@ def test_what_is_wrong_is_shown_with_carets_and_a_summary(
 def test_a_warning_is_no_failure(folder: Path) -> None:
     result = attractor("validate", "warned.dot", folder=folder)
     assert result.returncode == 0
-    assert "2 warnings in 1 file" in result.stdout
+    assert "warning[unknown_attribute]" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -63,18 +81,35 @@ def test_a_program_gets_json(folder: Path, flags: list[str]) -> None:
     result = attractor("validate", "syntax.dot", "good.dot", *flags, folder=folder)
     assert result.returncode == 1
     told = json.loads(result.stdout)
-    assert told["summary"] == {"files": 2, "errors": 2, "warnings": 0, "infos": 0}
-    assert told["diagnostics"][0] == {
-        "rule": "syntax",
-        "severity": "error",
-        "message": "'--' is no edge: edges have a direction",
-        "file": "syntax.dot",
-        "line": 2,
-        "column": 5,
-        "node": None,
-        "edge": None,
-        "fix": "write ->",
+    assert told.keys() == {"diagnostics", "summary"}
+    assert told["summary"] | {"fixable": 0} == {
+        "files": 2,
+        "errors": 2,
+        "warnings": 0,
+        "infos": 0,
+        "fixable": 0,
     }
+    first = told["diagnostics"][0]
+    assert first.keys() == FIELDS
+    assert (first["rule"], first["severity"], first["file"]) == ("syntax", "error", "syntax.dot")
+    assert (first["line"], first["column"], first["end_column"]) == (2, 5, 7)
+
+
+def test_a_code_scanner_gets_sarif(folder: Path) -> None:
+    result = attractor("validate", "syntax.dot", "--format", "sarif", folder=folder)
+    assert result.returncode == 1
+    run = json.loads(result.stdout)["runs"][0]
+    assert [one["ruleId"] for one in run["results"]] == ["syntax", "syntax"]
+    assert run["tool"]["driver"]["rules"][0]["help"]["text"]
+    assert run["invocations"] == [{"executionSuccessful": True}]
+
+
+def test_github_gets_annotations(folder: Path) -> None:
+    result = attractor("validate", "syntax.dot", "--format", "github", folder=folder)
+    assert result.returncode == 1
+    first = result.stdout.splitlines()[0]
+    place = "file=syntax.dot,line=2,col=5,endLine=2,endColumn=7,title=syntax"
+    assert first == f"::error {place}::'--' is no edge: edges have a direction%0Awrite ->"
 
 
 def test_strict_takes_what_is_not_portable_for_an_error(folder: Path) -> None:
@@ -83,6 +118,15 @@ def test_strict_takes_what_is_not_portable_for_an_error(folder: Path) -> None:
     assert (lenient.returncode, strict.returncode) == (0, 1)
     assert "2 infos in 1 file" in lenient.stdout
     assert "2 errors in 1 file" in strict.stdout
+
+
+def test_strict_takes_a_condition_beyond_the_core_for_an_error(folder: Path) -> None:
+    condition = 'condition="outcome=success || outcome=fail"'
+    text = FIXABLE.replace("promt", "prompt").replace("-> exit", f"-> exit [{condition}]")
+    (folder / "odd.dot").write_text(text)
+    result = attractor("validate", "odd.dot", "--strict", folder=folder)
+    assert result.returncode == 1
+    assert "error[portable_condition]" in result.stdout
 
 
 def test_strict_leaves_warnings_as_they_are(folder: Path) -> None:
@@ -100,15 +144,44 @@ def test_an_empty_file_is_no_pipeline(folder: Path) -> None:
     [
         ("missing.dot", "cannot read missing.dot: No such file"),
         ("binary.dot", "binary.dot is not a text"),
-        (".", "cannot read .: Is a directory"),
+        ("nothing", "there is no pipeline in nothing"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_wrong_usage(folder: Path, name: str, words: str) -> None:
-    result = attractor("validate", "good.dot", name, folder=folder)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert words in result.stderr
-    failure = json.loads(attractor("validate", name, "--json", folder=folder).stdout)
-    assert failure["error"]["exit_code"] == 2
+def test_what_cannot_be_read_hides_nothing_of_the_others(
+    folder: Path, name: str, words: str
+) -> None:
+    (folder / "nothing").mkdir()
+    result = attractor("validate", name, "syntax.dot", folder=folder)
+    assert result.returncode == 2
+    assert words in result.stdout
+    assert "syntax.dot:2:5: error[syntax]" in result.stdout
+    told = json.loads(attractor("validate", name, "syntax.dot", "--json", folder=folder).stdout)
+    assert [one["file"] for one in told["diagnostics"]] == ["syntax.dot", "syntax.dot", name]
+    assert told["summary"]["files"] == 1
+
+
+def test_a_folder_is_searched(folder: Path) -> None:
+    result = attractor("validate", ".", "--json", folder=folder)
+    assert result.returncode == 2
+    told = json.loads(result.stdout)
+    assert told["summary"]["files"] == 7
+    assert {"binary.dot", "syntax.dot", "broken.dot"} <= {
+        one["file"] for one in told["diagnostics"]
+    }
+
+
+def test_standard_input_is_checked(folder: Path) -> None:
+    result = subprocess.run(
+        [ATTRACTOR, "validate", "-"],
+        input=b"digraph G {\n a -- b }",
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(NO_HOME)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stdout.startswith(b"<stdin>:2:4: error[syntax]")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -121,8 +194,9 @@ def test_no_file_is_wrong_usage(folder: Path) -> None:
     assert attractor("validate", folder=folder).returncode == 2
 
 
-def test_a_file_named_twice_is_checked_once(folder: Path) -> None:
-    result = attractor("validate", "good.dot", "good.dot", folder=folder)
+@pytest.mark.parametrize("again", ["good.dot", "./good.dot"])
+def test_a_file_named_twice_is_checked_once(folder: Path, again: str) -> None:
+    result = attractor("validate", "good.dot", again, folder=folder)
     assert result.stdout == "1 file, nothing to mend\n"
 
 
@@ -132,6 +206,99 @@ def test_colour_comes_where_it_is_chosen(folder: Path) -> None:
     assert "\x1b[" not in plain.stdout
     assert "\x1b[33mbroken.dot:3:12: warning[unknown_attribute]" in chosen.stdout
     assert "\x1b[31mbroken.dot:3:5: error[reachability]" in chosen.stdout
+    assert "      |     \x1b[31m^^^^\x1b[0m\n" in chosen.stdout
+
+
+def test_a_type_that_nothing_handles_is_found(folder: Path) -> None:
+    (folder / "typed.dot").write_text(MENDED.replace("work [", 'work [type="wait.humn", '))
+    result = attractor("validate", "typed.dot", folder=folder)
+    assert "fix: did you mean wait.human?" in result.stdout
+
+
+def test_a_prompt_lies_beside_the_pipeline(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "prompted.dot").write_text(MENDED.replace('"Work"', '"@plan.md"'))
+    missing = attractor("validate", "sub/prompted.dot", folder=folder)
+    assert missing.returncode == 1
+    assert "error[prompt_file]" in missing.stdout
+    (folder / "sub" / "plan.md").write_text("Plan it.")
+    assert attractor("validate", "sub/prompted.dot", folder=folder).returncode == 0
+
+
+def test_a_project_says_how_grave_a_rule_is(folder: Path) -> None:
+    with_rules(folder, 'unknown_attribute = "error"')
+    (folder / "sub").mkdir()
+    graver = attractor("validate", "../warned.dot", folder=folder / "sub")
+    assert graver.returncode == 1
+    assert "error[unknown_attribute]" in graver.stdout
+    with_rules(folder, 'unknown_attribute = "off"')
+    assert "unknown_attribute" not in attractor("validate", "warned.dot", folder=folder).stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('unknown_atribute = "off"', "did you mean unknown_attribute?"),
+        ('start_node = "off"', "the rule start_node is an error always"),
+        ('reachability = "of"', "did you mean off?"),
+    ],
+)
+def test_a_mistake_in_the_rules_is_told_with_its_line(folder: Path, line: str, words: str) -> None:
+    with_rules(folder, line)
+    result = attractor("validate", "good.dot", folder=folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "attractor.toml:2: " in result.stderr
+    assert words in result.stderr
+
+
+def test_a_flag_says_how_grave_a_rule_is_for_one_call(folder: Path) -> None:
+    flag = "rules.unknown_attribute=error"
+    assert attractor("-c", flag, "validate", "warned.dot", folder=folder).returncode == 1
+    variables = {"ATTRACTOR_RULES__UNKNOWN_ATTRIBUTE": "error"}
+    result = attractor("validate", "warned.dot", folder=folder, variables=variables)
+    assert result.returncode == 1
+
+
+def test_fixes_are_applied_and_told(folder: Path) -> None:
+    result = attractor("validate", "fixable.dot", "good.dot", "--fix", folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (folder / "fixable.dot").read_text() == MENDED
+    told = result.stdout.splitlines()
+    assert told[0].startswith("fixable.dot:3:11: mended[unknown_attribute]: ")
+    assert told[1:] == ["1 mended in 1 file", "2 files, nothing to mend"]
+
+
+def test_what_fixes_leave_is_reported(folder: Path) -> None:
+    result = attractor("validate", "broken.dot", "--fix", "--json", folder=folder)
+    assert result.returncode == 1
+    told = json.loads(result.stdout)
+    assert "unknown_attribute" in [one["rule"] for one in told["mended"]]
+    assert "reachability" in [one["rule"] for one in told["diagnostics"]]
+    assert 'work  [prompt="Work"]' in (folder / "broken.dot").read_text()
+
+
+def test_fixes_are_shown_without_being_applied(folder: Path) -> None:
+    result = attractor("validate", "fixable.dot", "--fix", "--diff", folder=folder)
+    assert result.returncode == 0
+    assert '-    work [promt="Work"]\n+    work [prompt="Work"]\n' in result.stdout
+    assert (folder / "fixable.dot").read_text() == FIXABLE
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--diff", "good.dot"], "--diff goes with --fix"),
+        (["--fix", "-"], "standard input cannot be mended"),
+        (["--watch", "-"], "standard input cannot be watched"),
+        (["--watch", "--json", "good.dot"], "--watch prints text"),
+    ],
+)
+def test_what_does_not_go_together_is_wrong_usage(
+    folder: Path, words: list[str], hint: str
+) -> None:
+    result = attractor("validate", *words, folder=folder)
+    assert result.returncode == 2
+    assert hint in result.stderr
 
 
 def test_the_command_is_light(folder: Path) -> None:
@@ -140,5 +307,7 @@ def test_the_command_is_light(folder: Path) -> None:
         "validate", "good.dot", folder=folder, variables={"PYTHONPROFILEIMPORTTIME": "1"}
     )
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-    assert "lark" in imported
-    assert not {"pydantic", "asyncio", "pydot", "litellm", "rich", "httpx", "json"} & imported
+    assert "attractor.language.lalr" in imported
+    heavy = {"lark", "pydantic", "asyncio", "litellm", "rich", "httpx", "platformdirs"}
+    assert not heavy & imported
+    assert not {"watchfiles", "difflib", "tomllib", "secrets", "attractor.llm"} & imported

@@ -20,6 +20,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("workspaces_dir", Path("/var/tmp"), "default"),
         ("output.color", "auto", "default"),
         ("doctor.min_free_mb", 5, "attractor.toml:2"),
+        ("rules", {}, "default"),
     ]
 
 

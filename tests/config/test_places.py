@@ -7,78 +7,9 @@ import pytest
 from attractor.config.places import (
     absolute,
     default_state_dir,
-    find_project_root,
     shown,
     user_config_file,
 )
-
-
-@pytest.fixture
-def top(tmp_path: Path) -> Path:
-    """Return a folder with two folders in it, above which no project lies."""
-    folder = tmp_path.resolve() / "top"
-    (folder / "a" / "b").mkdir(parents=True)
-    return folder
-
-
-def test_the_nearest_project_file_upward_marks_the_root(top: Path):
-    (top / "attractor.toml").touch()
-    (top / "a" / "attractor.toml").touch()
-    assert find_project_root(top / "a" / "b") == top / "a"
-
-
-def test_a_project_file_further_up_is_preferred_to_a_nearer_git_top(top: Path):
-    (top / "attractor.toml").touch()
-    (top / "a" / ".git").mkdir()
-    assert find_project_root(top / "a" / "b") == top
-
-
-def test_without_a_project_file_the_git_top_is_the_root(top: Path):
-    (top / "a" / ".git").mkdir()
-    assert find_project_root(top / "a" / "b") == top / "a"
-
-
-def test_the_git_file_of_a_worktree_marks_a_git_top(top: Path):
-    (top / ".git").mkdir()
-    (top / "a" / ".git").write_text("gitdir: ../.git/worktrees/a\n")
-    assert find_project_root(top / "a" / "b") == top / "a"
-
-
-def test_without_either_the_folder_itself_is_the_root(top: Path):
-    assert find_project_root(top / "a") == top / "a"
-
-
-def test_a_file_stands_for_the_folder_it_lies_in_whether_or_not_it_is_there(top: Path):
-    pipeline = top / "a" / "pipeline.dot"
-    assert find_project_root(pipeline) == top / "a"
-    pipeline.touch()
-    assert find_project_root(pipeline) == top / "a"
-    (top / "attractor.toml").touch()
-    assert find_project_root(pipeline) == top
-
-
-def test_two_dots_after_a_link_lead_where_the_link_leads(top: Path):
-    (top / "far" / "deep").mkdir(parents=True)
-    (top / "far" / "attractor.toml").touch()
-    (top / "a" / "link").symlink_to(top / "far" / "deep")
-    assert find_project_root(top / "a" / "link" / "..") == top / "far"
-
-
-def test_a_pipeline_that_is_a_link_belongs_to_where_the_link_lies(top: Path):
-    (top / "a" / "attractor.toml").touch()
-    (top / "real.dot").touch()
-    (top / "a" / "link.dot").symlink_to(top / "real.dot")
-    assert find_project_root(top / "a" / "link.dot") == top / "a"
-
-
-def test_links_in_a_circle_end(top: Path):
-    (top / "a" / "loop").symlink_to(top / "a" / "loop")
-    assert find_project_root(top / "a" / "loop") == top / "a"
-
-
-def test_a_project_file_that_is_a_link_to_nothing_still_marks_the_root(top: Path):
-    (top / "attractor.toml").symlink_to(top / "missing.toml")
-    assert find_project_root(top / "a") == top
 
 
 def test_the_users_places_are_in_the_folders_of_the_platform(

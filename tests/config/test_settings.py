@@ -7,7 +7,7 @@ from attractor.config.keys import path_of_variable, variable_name
 from attractor.config.places import default_state_dir
 from attractor.config.reference import SettingReference, list_settings
 from attractor.config.settings import OutputSettings, Settings
-from attractor.config.shapes import Slot, default_values, leaves, slots
+from attractor.config.shapes import FREE_KEY, Slot, default_values, leaves, slots
 
 SLOTS = list(slots(Settings))
 KEYS = [".".join(str(part) for part in slot.path) for slot in SLOTS]
@@ -19,16 +19,19 @@ def test_the_defaults_are_what_the_documents_say():
     assert settings.runs_dir == Path("runs")
     assert settings.output.color == "auto"
     assert settings.doctor.min_free_mb == 1024
+    assert settings.rules == {}
 
 
 def test_every_setting_has_a_default():
     defaults = {leaf.path for leaf in leaves(Settings, default_values(Settings))}
-    assert {slot.path for slot in SLOTS} <= defaults
+    # A table of free keys has an empty one.
+    assert {tuple(part for part in slot.path if part != FREE_KEY) for slot in SLOTS} <= defaults
 
 
 @pytest.mark.parametrize("slot", SLOTS, ids=KEYS)
 def test_every_setting_is_reached_by_its_variable(slot: Slot):
-    assert path_of_variable(variable_name(slot.path)) == slot.path
+    named = tuple("name" if part == FREE_KEY else part for part in slot.path)
+    assert path_of_variable(variable_name(slot.path)) == named
 
 
 @pytest.mark.parametrize("reference", list_settings(Settings), ids=KEYS)

@@ -8,12 +8,29 @@ from attractor.language.literals import read_word
 SPECIFIED = {
     Place.GRAPH: "goal label model_stylesheet default_max_retries default_max_retry retry_target "
     "fallback_retry_target default_fidelity stack.child_dotfile stack.child_workdir "
-    "tool_hooks.pre tool_hooks.post",
+    "tool_hooks.pre tool_hooks.post thread_id",
     Place.NODE: "label shape type prompt max_retries goal_gate retry_target fallback_retry_target "
     "fidelity thread_id class timeout llm_model llm_provider reasoning_effort auto_status "
-    "allow_partial tool_hooks.pre tool_hooks.post tool_command human.default_choice join_policy",
+    "allow_partial tool_hooks.pre tool_hooks.post tool_command human.default_choice join_policy "
+    "max_parallel manager.poll_interval manager.max_cycles manager.stop_condition manager.actions "
+    "stack.child_autostart",
     Place.EDGE: "label condition weight fidelity thread_id loop_restart",
 }
+
+# Beyond it, ENGINE.md.
+RULED = {
+    Place.GRAPH: "model provider llm_model llm_provider max_goal_gate_redirects max_node_visits "
+    "on_failure require_verdict max_restarts requires inputs max_cost_usd max_tokens max_duration",
+    Place.NODE: "script model provider max_visits on_failure require_verdict retry_policy "
+    "retry_from if_interrupted k isolation merge file duration until backend agent",
+    Place.EDGE: "",
+}
+
+
+@pytest.mark.parametrize("place", list(Place))
+def test_the_table_has_every_attribute_of_the_rulings(place: Place) -> None:
+    there = {row.name for row in ATTRIBUTES.values() if place in row.places}
+    assert set(RULED[place].split()) <= there
 
 
 @pytest.mark.parametrize("place", list(Place))
@@ -37,6 +54,7 @@ def test_a_row_is_whole(row: KnownAttribute) -> None:
         ("default_max_retries", 0),
         ("max_goal_gate_redirects", 10),
         ("max_node_visits", 100),
+        ("max_restarts", 5),
         ("weight", 0),
         ("goal_gate", False),
         ("auto_status", False),

@@ -6,18 +6,27 @@ from importlib import import_module
 
 import pytest
 
+from attractor.engine.labels import accelerator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Edge, Graph, Node
-from attractor.language.lint_rule import LintRule, rule_registry
+from attractor.language.lint_rule import BuiltInRule, LintRule, rule_registry
 from attractor.language.parsing import read_graph
 from attractor.language.sources import Source
 from attractor.language.values import Attributes
 from attractor.language.vocabulary import Vocabulary
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
 
-RULES = dict(rule_registry())
+RULES: dict[str, BuiltInRule] = dict(rule_registry())
 rules = pytest.mark.parametrize("name", list(RULES))
-TYPES = Vocabulary(types={"start", "exit", "codergen", "wait.human", "conditional"})
+TYPES = Vocabulary(
+    types={"start", "exit", "codergen", "wait.human", "conditional"},
+    backends={"agent"},
+    agents={"reviewer"},
+    providers={"openai"},
+    models={"gpt-5.2"},
+    has_program=lambda name: name == "ls",
+    accelerator=accelerator,
+)
 MESS = """digraph G {
     größe = 1; model_stylesheet = "* {"; default_max_retries = many
     s [shape=Mdiamond]; s2 [shape=Mdiamond, promt="🐍"]; e [shape=Msquare]

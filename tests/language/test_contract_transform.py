@@ -7,12 +7,21 @@ import pytest
 from attractor.base.kinds import find_shortcoming
 from attractor.language.graph import Edge, Graph, Node
 from attractor.language.parsing import parse
+from attractor.language.surroundings import KnownFiles, Surroundings
 from attractor.language.transform import BuiltInTransform, Transform, transform_registry
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
 from tests.spec.test_11_11_transforms import WithoutNodes
 
-BUILT_IN = dict(transform_registry())
+IMPORTED = (
+    b"digraph I { start [shape=Mdiamond]; b [prompt=b]; exit [shape=Msquare]; start -> b -> exit }"
+)
+FILES = KnownFiles({"plan.md": b"Plan $goal", "other.dot": IMPORTED})
+BUILT_IN: dict[str, Transform] = {
+    name: make(Surroundings(files=FILES, inputs={"ticket": "A-1"}))
+    for name, make in transform_registry().items()
+}
 TRANSFORMS: dict[str, Transform] = {**BUILT_IN, "a caller's": WithoutNodes("p")}
+IMPORT = parse('digraph G { a -> sub -> c; sub [type=import, file="other.dot"] }')
 SHEET = "* { llm_model: a; } .fast { llm_model: b; } #plan { reasoning_effort: high; }"
 TEXTS = {
     "branch": BRANCH,
@@ -21,6 +30,7 @@ TEXTS = {
     "empty": "digraph G {}",
     "goal": 'digraph G { goal="größer 🐍 $goal \\\\1"; a [prompt="$goal $goal"]; p; a -> p }',
     "sheet": f'digraph G {{ model_stylesheet="{SHEET}"; plan; a [class=fast]; plan -> a }}',
+    "file": 'digraph G { a [prompt="@plan.md"]; b [shape=parallelogram, script="ls"] }',
     "broken sheet": 'digraph G { model_stylesheet="* { "; llm_model=b; a }',
 }
 GRAPHS = {
@@ -64,12 +74,19 @@ def test_every_node_is_kept_under_its_own_id(transform: Transform, graph: Graph)
 
 
 @pytest.mark.parametrize("name", list(BUILT_IN))
-def test_a_built_in_one_has_its_turn_and_adds_no_node(name: str) -> None:
-    part = BUILT_IN[name]
+def test_a_built_in_one_has_its_turn_and_does_something(name: str) -> None:
+    part = transform_registry()[name]
     assert find_shortcoming(part, BuiltInTransform) == ""
     assert part.order > 0
-    assert any(part.apply(graph) != graph for graph in GRAPHS.values())
+    assert any(BUILT_IN[name].apply(graph) != graph for graph in (*GRAPHS.values(), IMPORT))
+
+
+@pytest.mark.parametrize("name", list(BUILT_IN))
+def test_a_built_in_one_adds_no_node_but_those_of_an_imported_file(name: str) -> None:
     for graph in GRAPHS.values():
-        after = part.apply(graph)
+        after = BUILT_IN[name].apply(graph)
         assert list(after.nodes) == list(graph.nodes)
         assert replace(after, nodes=graph.nodes) == graph
+    assert set(BUILT_IN["imports"].apply(IMPORT).nodes) == {
+        *("a", "c", "sub__start", "sub__b", "sub__exit")
+    }

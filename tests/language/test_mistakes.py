@@ -72,6 +72,8 @@ def test_all_mistakes_of_a_file_are_reported_each_with_a_caret(snapshot: Snapsho
         "}",
         "\ufffd\x00",
         "digraph G { a [\x1b[31m] }",
+        "digraph G { a\u200b }",
+        "\ufeffdigraph G { a }",
     ],
 )
 def test_the_sentence_for_a_mistake(text: str, snapshot: SnapshotAssertion) -> None:

@@ -2,7 +2,12 @@
 
 import pytest
 
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.findings import PORTABILITY
+from attractor.language.fixing import fix
+from attractor.language.graph import Graph
 from attractor.language.parsing import parse, read_graph
+from attractor.language.preparation import prepare
 from attractor.language.sources import Source
 
 PLAIN = "digraph G { a [x=1, y=2]; a -> b }"
@@ -49,3 +54,58 @@ def test_the_specifications_grammar_needs_no_note() -> None:
     // the end
     """
     assert read_graph(Source(text)).diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ("digraph G { a [x=1 y=2] }", "digraph G { a [x=1, y=2] }"),
+        ('digraph G { a [x="1"  /* z */ y=2] }', 'digraph G { a [x="1",  /* z */ y=2] }'),
+        ("digraph G { a [x=1; y=2] }", "digraph G { a [x=1, y=2] }"),
+        ("digraph G { a [x=1, y=2 ; ] }", "digraph G { a [x=1, y=2  ] }"),
+        ("digraph G { a [x=1] [y=2] }", "digraph G { a [x=1, y=2] }"),
+        ("digraph G { a [x=1,] [y=2] }", "digraph G { a [x=1, y=2] }"),
+        ("digraph G { a [x=1] [y=2] [z=3] }", "digraph G { a [x=1, y=2, z=3] }"),
+        ("digraph G { a:n -> b:s:w }", "digraph G { a -> b }"),
+        ('digraph G { "a" -> "b" }', "digraph G { a -> b }"),
+        ('digraph G { "a""b" }', "digraph G { a b }"),
+        ('digraph G { subgraph"a" { } }', "digraph G { subgraph a { } }"),
+        ('digraph G { a [x="1""y"=2] }', 'digraph G { a [x="1",y=2] }'),
+        ("# a line\ndigraph G { a }", "// a line\ndigraph G { a }"),
+        ("digraph G { a [] }", "digraph G { a  }"),
+        ("digraph G { a[]b }", "digraph G { a b }"),
+        ('digraph G { a [x="b" +\n "c"] }', 'digraph G { a [x="bc"] }'),
+        ('digraph G { a [script="make"] }', 'digraph G { a [tool_command="make"] }'),
+        ("digraph G { default_max_retry=2 }", "digraph G { default_max_retries=2 }"),
+    ],
+)
+def test_what_can_be_mended_is(text: str, mended: str) -> None:
+    assert fix(text, check=notes).text == mended
+    assert not notes(mended)
+    assert meaning(mended) == meaning(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "digraph { a }",
+        "digraph G { größe }",
+        'digraph G { "a b" }',
+        'digraph G { a [x="b\\lc"] }',
+        "digraph G { a [ /* why */ ] }",
+        'digraph G { a [x="b" + /* why */ "c"] }',
+        "digraph G { a [x=1] /* why */ [y=2] }",
+        "digraph G { a [script=ls, tool_command=make] }",
+    ],
+)
+def test_what_would_lose_something_is_left(text: str) -> None:
+    assert notes(text)
+    assert fix(text, check=notes).text == text
+
+
+def notes(text: str) -> list[Diagnostic]:
+    return [one for one in prepare(text).diagnostics if one.rule == PORTABILITY]
+
+
+def meaning(text: str) -> Graph | None:
+    return prepare(text).graph

@@ -16,6 +16,7 @@ from attractor.language import (
     validate_or_raise,
 )
 from attractor.language.diagnostics import warning
+from attractor.language.surroundings import Surroundings
 from attractor.language.transform import transform_registry
 from attractor.language.transforms.variable_expansion import VariableExpansion
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
@@ -29,7 +30,12 @@ def prompt(text: str, goal: str) -> str:
         source, nodes={"a": replace(node, attributes=node.attributes.replaced("prompt", value))}
     )
     attributes = parse(f'digraph G {{ goal = "{goal}" }}').attributes
-    return VariableExpansion().apply(replace(graph, attributes=attributes)).nodes["a"].prompt
+    return (
+        VariableExpansion(Surroundings())
+        .apply(replace(graph, attributes=attributes))
+        .nodes["a"]
+        .prompt
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +54,7 @@ def test_the_goal_is_put_into_prompts_once(text: str, goal: str, expanded: str) 
 
 def test_expansion_keeps_the_place_and_the_graph_it_was_given() -> None:
     graph = parse('digraph G { goal=it; a [prompt="$goal"]; b }')
-    after = VariableExpansion().apply(graph)
+    after = VariableExpansion(Surroundings()).apply(graph)
     assert graph.nodes["a"].prompt == "$goal"
     assert after.nodes["b"] is graph.nodes["b"]
     before = graph.nodes["a"].attributes.by_key["prompt"]

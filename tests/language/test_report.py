@@ -1,4 +1,4 @@
-from attractor.language.diagnostics import Diagnostic, Severity, error, in_order, warning
+from attractor.language.diagnostics import Diagnostic, Edit, Severity, error, in_order, warning
 from attractor.language.report import as_record, as_text, headline, summary
 from attractor.language.sources import Source
 from attractor.language.spans import NOWHERE, Span
@@ -53,9 +53,12 @@ def test_the_record_has_every_field_and_counts() -> None:
                 "file": "f.dot",
                 "line": 2,
                 "column": 3,
+                "end_line": 2,
+                "end_column": 4,
                 "node": "n",
                 "edge": ["a", "b"],
                 "fix": "do it",
+                "fixable": False,
             },
             {
                 "rule": "",
@@ -64,12 +67,15 @@ def test_the_record_has_every_field_and_counts() -> None:
                 "file": "",
                 "line": 0,
                 "column": 0,
+                "end_line": 0,
+                "end_column": 0,
                 "node": None,
                 "edge": None,
                 "fix": None,
+                "fixable": False,
             },
         ],
-        "summary": {"files": 2, "errors": 1, "warnings": 1, "infos": 0},
+        "summary": {"files": 2, "errors": 1, "warnings": 1, "infos": 0, "fixable": 0},
     }
 
 
@@ -78,6 +84,25 @@ def test_the_summary_counts_in_words() -> None:
     assert summary([error("a"), error("b"), warning("c")], files=2) == (
         "2 errors, 1 warning in 2 files"
     )
+
+
+def test_the_summary_says_what_can_be_mended() -> None:
+    edits = (Edit(Span("f", 1, 1, 1, 2), "x"),)
+    assert summary([error("a"), error("b", edits=edits)], files=1) == (
+        "2 errors in 1 file (1 can be mended with --fix)"
+    )
+
+
+def test_the_caret_stands_under_wide_letters_too() -> None:
+    source = Source("日本e\u0301 語x", "f")
+    shown = as_text(error("m", source.span(5, 7)), source).split("\n")
+    assert shown[2] == "      |      " + " " + "^^^"
+
+
+def test_headline_and_caret_are_painted() -> None:
+    source = Source("ab", "f")
+    shown = as_text(error("m", source.span(0, 2)), source, paint=lambda text: f"<{text}>")
+    assert shown.split("\n") == ["<f:1:1: error[]: m>", "    1 | ab", "      | <^^>"]
 
 
 def test_diagnostics_stand_in_the_order_of_their_places_and_once() -> None:

@@ -2,10 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attractor.language.diagnostics import Severity
 from attractor.language.errors import InvalidStylesheet
 from attractor.language.graph import Node
-from attractor.language.stylesheet import PROPERTIES, parse_stylesheet
+from attractor.language.lint_rule import rule_registry
+from attractor.language.parsing import parse
+from attractor.language.stylesheet import PROPERTIES, parse_stylesheet, read_stylesheet
 from attractor.language.values import Attributes, quoted
+from attractor.language.vocabulary import Vocabulary
 
 
 def of(text: str, *, shape: str = "box", classes: tuple[str, ...] = ()) -> dict[str, str]:
@@ -51,6 +55,37 @@ def test_each_property_is_decided_for_itself() -> None:
             "did you mean llm_model?",
             (4, 12),
         ),
+        ("* { llm_model: a, llm_provider: b }", "',' is unexpected", "write ; or }", (16, 17)),
+        (
+            "/* c */ * { llm_model: a }",
+            "'/*' is unexpected",
+            "a stylesheet has no comments",
+            (0, 2),
+        ),
+        (
+            ".Code { llm_model: a }",
+            "'.Code' is not the name of a class",
+            "a class has small letters, digits and -",
+            (0, 5),
+        ),
+        (
+            "* { llm_model: a } .my_code { llm_model: a }",
+            "'.my_code' is not the name of a class",
+            "a class has small letters, digits and -",
+            (19, 27),
+        ),
+        (
+            "* { reasoning_effort: hgih }",
+            "'hgih' is no reasoning_effort",
+            "did you mean high?",
+            (22, 26),
+        ),
+        (
+            '* { reasoning_effort: "extreme" }',
+            "'extreme' is no reasoning_effort",
+            "write low, medium, high",
+            (22, 31),
+        ),
         (
             "* { zzz: a }",
             "a stylesheet has no property 'zzz'",
@@ -82,6 +117,64 @@ def mistake(text: str) -> tuple[int, int]:
     return 0, 0
 
 
+def test_every_wrong_property_is_found_and_makes_the_whole_void() -> None:
+    text = "* { llm_modl: a; reasoning_effort: best; llm_model: b } #a { x: y }"
+    mistakes = read_stylesheet(text).mistakes
+    assert [text[one.start : one.end] for one in mistakes] == ["llm_modl", "best", "x"]
+
+
+def test_a_selector_knows_its_place() -> None:
+    text = "#a { llm_model: x } .b { llm_model: x } * { llm_model: x } box { llm_model: x }"
+    rules = parse_stylesheet(text).rules
+    assert [(one.selector, text[one.start :].split()[0]) for one in rules] == [
+        (one, one) for one in ("*", "box", ".b", "#a")
+    ]
+
+
+def test_a_large_stylesheet_over_many_nodes_takes_no_longer_than_it_is_worth() -> None:
+    text = " ".join(f"#n{i} {{ llm_model: m{i} }}" for i in range(2_000))
+    sheet = parse_stylesheet(text)
+    models = [sheet.properties(Node(f"n{i}"))["llm_model"] for i in range(2_000)]
+    assert models == [f"m{i}" for i in range(2_000)]
+
+
 @given(st.text())
 def test_any_value_can_be_given_in_quotes(value: str) -> None:
     assert of(f"* {{ llm_model: {quoted(value)} }}") == {"llm_model": value}
+
+
+def selectors(stylesheet: str) -> list[tuple[str, str, str]]:
+    text = f"""digraph G {{
+        model_stylesheet = "{stylesheet}"
+        a [class="code, slow"]
+        subgraph {{ label="Loop A"; b [shape=hexagon] }}
+    }}"""
+    lines = text.split("\n")
+    found = list(rule_registry()["unused_selector"].apply(parse(text), Vocabulary()))
+    assert all(one.severity is Severity.INFO for one in found)
+    return [
+        (
+            one.message,
+            one.fix,
+            lines[one.span.line - 1][one.span.column - 1 : one.span.end_column - 1],
+        )
+        for one in found
+    ]
+
+
+def test_a_selector_that_matches_no_node_is_noted() -> None:
+    used = "* { llm_model: x } box { llm_model: x } hexagon { llm_model: x } .code { llm_model: x }"
+    assert selectors(used + " .slow { llm_model: x } .loop-a { llm_model: x }") == []
+    assert selectors(
+        used + " #aa { llm_model: x } .cod { llm_model: x } house { llm_model: x }"
+    ) == [
+        ("'house' in the stylesheet matches no node", "take the rule away", "house"),
+        ("'.cod' in the stylesheet matches no node", "did you mean .code?", ".cod"),
+        ("'#aa' in the stylesheet matches no node", "did you mean #a?", "#aa"),
+    ]
+
+
+def test_a_broken_stylesheet_has_no_unused_selectors() -> None:
+    assert selectors("#nowhere { llm_modl: x }") == []
+    assert selectors("#nowhere {") == []
+    assert selectors(" ") == []

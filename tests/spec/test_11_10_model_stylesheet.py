@@ -90,10 +90,18 @@ def test_11_12_a_stylesheet_overrides_models_by_shape() -> None:
     assert (found["plan"], found["implement"]) == ("h", "u")
 
 
-@pytest.mark.parametrize("stylesheet", ["* {", "* { model: x }", "{}"])
+@pytest.mark.parametrize("effort", ["low", "medium", "high"])
+def test_8_4_the_efforts_there_are(effort: str) -> None:
+    text = f'digraph G {{ model_stylesheet="* {{ reasoning_effort: {effort} }}" {NODES} }}'
+    assert prepare(text).is_sound
+
+
+@pytest.mark.parametrize(
+    "stylesheet", ["* {", "* { model: x }", "{}", "* { reasoning_effort: extreme }"]
+)
 def test_7_2_a_broken_stylesheet_is_an_error_and_changes_nothing(stylesheet: str) -> None:
     text = f'digraph G {{ model_stylesheet="{stylesheet}" {NODES} }}'
-    (one,) = validate(parse(text))
+    (one,) = (one for one in validate(parse(text)) if one.is_error)
     assert (one.rule, one.severity) == ("stylesheet_syntax", Severity.ERROR)
     prepared = prepare(text)
     assert prepared.graph == parse(text)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from attractor.language import Graph, parse, prepare
+from attractor.language.surroundings import Surroundings
 from attractor.language.transforms.variable_expansion import VariableExpansion
 
 TEXT = 'digraph G { goal="Ship it"; start; a [prompt="Do: $goal"]; exit; start -> a -> exit }'
@@ -27,7 +28,7 @@ def test_11_11_a_transform_changes_the_graph_between_parsing_and_validation() ->
 
 def test_11_11_a_transform_takes_a_graph_and_returns_a_graph() -> None:
     graph = parse(TEXT)
-    assert isinstance(VariableExpansion().apply(graph), Graph)
+    assert isinstance(VariableExpansion(Surroundings()).apply(graph), Graph)
     assert graph == parse(TEXT)
 
 

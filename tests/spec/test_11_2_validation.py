@@ -1,15 +1,20 @@
 """Definition of Done 11.2: validation and linting."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from attractor.language import (
     Diagnostic,
+    Graph,
     Severity,
     ValidationError,
+    Vocabulary,
     parse,
     validate,
     validate_or_raise,
 )
+from attractor.language.rule_pages import read_page
 
 WHOLE = """digraph G {
     start [shape=Mdiamond]
@@ -99,3 +104,43 @@ def test_11_2_a_result_names_rule_severity_place_and_message() -> None:
     assert one.node == "lost"
     assert one.message == "'lost' is an orphan: unreachable from the start"
     assert one.fix
+
+
+# attractor-spec 7.2.
+SPECIFIED = {
+    "start_node": Severity.ERROR,
+    "terminal_node": Severity.ERROR,
+    "reachability": Severity.ERROR,
+    "edge_target_exists": Severity.ERROR,
+    "start_no_incoming": Severity.ERROR,
+    "exit_no_outgoing": Severity.ERROR,
+    "condition_syntax": Severity.ERROR,
+    "stylesheet_syntax": Severity.ERROR,
+    "type_known": Severity.WARNING,
+    "fidelity_valid": Severity.WARNING,
+    "retry_target_exists": Severity.WARNING,
+    "goal_gate_has_retry": Severity.WARNING,
+    "prompt_on_llm_nodes": Severity.WARNING,
+}
+
+
+@pytest.mark.parametrize("rule", SPECIFIED)
+def test_11_2_the_rules_of_the_specification_have_its_ids_and_severities(rule: str) -> None:
+    assert read_page(rule).severity is SPECIFIED[rule]
+
+
+def test_11_2_further_rules_come_behind_the_built_in_ones() -> None:
+    class Named:
+        """Wants every node to have a label."""
+
+        def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+            for node in graph.nodes.values():
+                if not node.attributes.text("label"):
+                    yield Diagnostic(Severity.WARNING, "no label", node.span, node.id)
+
+    found = validate(parse(WHOLE), extra_rules={"named": Named()})
+    assert [(one.rule, one.node) for one in found] == [
+        ("named", "start"),
+        ("named", "work"),
+        ("named", "exit"),
+    ]

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from attractor.engine.lookup import make_lookup
+from attractor.engine.outcome import StageStatus
 from attractor.language import parse
 
 VALUES = {
@@ -54,6 +56,13 @@ def test_11_9_context_keys_are_looked_up_and_missing_ones_are_empty() -> None:
     assert not holds("context.missing=x")
     assert holds("context.missing!=x")
     assert holds('context.missing=""')
+
+
+def test_11_9_the_engine_looks_keys_up_as_the_specification_says() -> None:
+    (edge,) = parse('digraph G { a -> b [condition="context.a.b=1 && c=2"] }').edges
+    lookup = make_lookup(StageStatus.SUCCESS, "Fix", {"a.b": 1, "c": "2"})
+    assert edge.condition.holds(lookup)
+    assert not edge.condition.holds(make_lookup(StageStatus.SUCCESS, "", {"context.a.b": 1}))
 
 
 @pytest.mark.parametrize("condition", ["", "   "])

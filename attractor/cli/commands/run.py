@@ -4,27 +4,37 @@ from pathlib import Path
 
 import click
 
-from attractor.base.canonical import Json, parse_json
-from attractor.base.errors import ExitCode, UsageError
+from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.results import show_result
 from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
+from attractor.engine.outcomes_files import open_outcomes
 from attractor.factory.launch import launch
+from attractor.pipeline.given_inputs import given_inputs
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 
 
 @click.command()
 @click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE.dot")
 @click.option("--goal", default="", help="Another goal than the one the pipeline has.")
+@click.option(
+    "--input", "pairs", multiple=True, metavar="NAME=VALUE", help="What the run is given."
+)
+@click.option(
+    "--inputs",
+    "inputs_file",
+    type=click.Path(path_type=Path),
+    help="A JSON or TOML file of inputs; --input counts more.",
+)
 @click.option("--backend", default="agent", show_default=True, help="What does the stages.")
 @click.option("--model", default="", help="The model of nodes that name none.")
 @click.option("--provider", default="", help="The provider of nodes that name none.")
 @click.option(
     "--outcomes",
     type=click.Path(path_type=Path),
-    help="A JSON file of outcomes by node, for the backend simulate.",
+    help="A JSON or TOML file of outcomes by node, for the backend simulate.",
 )
 @click.option(
     "--workspace",
@@ -56,6 +66,8 @@ def run(
     invocation: Invocation,
     pipeline: Path,
     goal: str,
+    pairs: tuple[str, ...],
+    inputs_file: Path | None,
     backend: str,
     model: str,
     provider: str,
@@ -80,6 +92,7 @@ def run(
     options = RunOptions(
         file=pipeline.absolute(),
         goal=goal,
+        inputs=given_inputs(pairs, inputs_file),
         backend=backend,
         model=model,
         provider=provider,
@@ -87,7 +100,7 @@ def run(
         sandbox=sandbox,
         interviewer=_interviewer(invocation, interviewer, auto_approve),
         answers=answers,
-        outcomes=_read_outcomes(outcomes),
+        outcomes=open_outcomes(outcomes) if outcomes else None,
         suite=suite,
         profile=profile,
     )
@@ -104,18 +117,6 @@ def _interviewer(invocation: Invocation, named: str, auto_approve: bool) -> str:
         return "auto_approve"
     # Where nobody sits, a question is left for whoever comes.
     return named or ("console" if invocation.has_terminal else "park")
-
-
-def _read_outcomes(file: Path | None) -> dict[str, Json] | None:
-    if file is None:
-        return None
-    try:
-        content = parse_json(file.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}", hint="name a JSON file") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{file}: outcomes are a table of nodes", hint='such as {"test": "fail"}')
-    return content
 
 
 part = run

@@ -1,0 +1,133 @@
+"""What `attractor render` draws: a pipeline's file, or a run with how far it has come."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from attractor.base.errors import UsageError
+from attractor.cli.invocation import Invocation
+from attractor.cli.output import show
+from attractor.cli.pipeline_files import STANDARD_INPUT, is_pipeline_name, open_pipelines
+from attractor.language.drawing.picture import Picture
+from attractor.language.drawing.stage_states import RunStates, overlay
+from attractor.language.errors import UnreadablePipeline
+from attractor.language.graph import Graph
+from attractor.language.parsing import open_source, parse
+from attractor.language.preparation import transform_all
+from attractor.language.report import as_text
+from attractor.language.sources import Source
+from attractor.language.surroundings import FolderFiles, KnownFiles, Surroundings
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A graph to be drawn, and the states of its run if it is one's."""
+
+    graph: Graph
+    states: RunStates | None = None
+
+    @property
+    def picture(self) -> Picture:
+        """Return what a drawing shows."""
+        return overlay(self.graph, self.states) if self.states else Picture(self.graph)
+
+
+class Readable(Protocol):
+    """Something that can be drawn again and again as it changes."""
+
+    def files(self) -> Iterable[str]:
+        """Return the files that it is made of, as far as they are known."""
+        ...
+
+    def read(self) -> Subject:
+        """Read it as it is now."""
+        ...
+
+
+class _Asked:
+    """The files beside a pipeline; it remembers what was asked for, even what is not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = FolderFiles(folder)
+        self.names: dict[str, None] = {}
+
+    def read(self, name: str) -> bytes:
+        self.names[name] = None
+        return self._files.read(name)
+
+
+@dataclass
+class PipelineToDraw:
+    """A pipeline in a file, with the files that it names."""
+
+    file: str
+    _parts: tuple[str, ...] = field(default=())
+
+    def files(self) -> Iterable[str]:
+        """Return the pipeline's file, and those that it named when it was read."""
+        return (self.file, *self._parts)
+
+    def read(self) -> Subject:
+        """Read the pipeline; what cannot be read of its parts is told, and the rest is drawn."""
+        source = self._source()
+        folder = Path(source.file).parent
+        graph = parse(source.text, file=source.file)
+        asked = _Asked(folder)
+        around = Surroundings(files=asked)
+        graph = transform_all(graph, around=around)
+        self._parts = tuple(os.path.join(folder, name) for name in asked.names)  # noqa: PTH118
+        for one in around.found:
+            show(as_text(one, source), err=True)
+        return Subject(graph)
+
+    def _source(self) -> Source:
+        if self.file != STANDARD_INPUT:
+            return open_source(self.file)
+        opened = open_pipelines([self.file])
+        for one in opened.unread:
+            raise UnreadablePipeline(one.message, hint=one.fix)
+        return opened.sources[0]
+
+
+@dataclass(frozen=True)
+class RunToDraw:
+    """A run in its directory."""
+
+    root: Path
+
+    def files(self) -> Iterable[str]:
+        """Return the graph and the journal."""
+        return (str(self.root / "graph.dot"), str(self.root / "events.jsonl"))
+
+    def read(self) -> Subject:
+        """Read the graph as it was run, and the journal."""
+        from attractor.engine.drawn_run import read_events, states_of
+        from attractor.engine.run_directory import RunDirectory, read_files, read_manifest
+        from attractor.language.preparation import with_goal
+
+        directory = RunDirectory(self.root)
+        manifest = read_manifest(directory)
+        source = open_source(directory.graph)
+        graph = parse(source.text, file=source.file)
+        if manifest.goal != graph.goal:
+            graph = with_goal(graph, manifest.goal)
+        states = states_of(read_events(directory.events), name=f"run {manifest.run_id}")
+        around = Surroundings(files=KnownFiles(read_files(directory)))
+        return Subject(transform_all(graph, around=around), states)
+
+
+def find_subject(word: str, invocation: Invocation) -> Readable:
+    """Return what a word names: a file, or else a run."""
+    is_file = word == STANDARD_INPUT or Path(word).is_file()
+    if is_file or is_pipeline_name(word):
+        return PipelineToDraw(word)
+    from attractor.pipeline.runs import find_run
+
+    try:
+        root = find_run(word, invocation.configuration.settings.runs_dir)
+    except UsageError as error:
+        message = f"{word} is neither a file nor a run: {error.message}"
+        raise UsageError(message, hint=error.hint) from error
+    return RunToDraw(root)

@@ -1,0 +1,1 @@
+"""The language server: what `attractor.language.editing` knows, in the editors' protocol."""

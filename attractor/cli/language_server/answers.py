@@ -1,0 +1,213 @@
+"""What the server answers: an analysis in the words of the protocol."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from lsprotocol import types
+
+from attractor.cli.language_server.places import Places
+from attractor.language.diagnostics import Diagnostic, Edit, Severity
+from attractor.language.editing.analysis import Analysis
+from attractor.language.editing.completion import Proposal, Sort, propose
+from attractor.language.editing.cursor import cursor_at
+from attractor.language.editing.hovering import hover
+from attractor.language.editing.names import declaration, named_at
+from attractor.language.editing.renaming import rename
+from attractor.language.editing.symbols import symbols
+from attractor.language.errors import ParseError
+from attractor.language.formatting.texts import format_text
+from attractor.language.rule_pages import page_of
+from attractor.language.spans import Span
+
+Answer = Callable[[Analysis, Places, Any], object]
+
+_SEVERITIES = {
+    Severity.ERROR: types.DiagnosticSeverity.Error,
+    Severity.WARNING: types.DiagnosticSeverity.Warning,
+    Severity.INFO: types.DiagnosticSeverity.Information,
+}
+_KINDS = {
+    Sort.NODE: types.CompletionItemKind.Reference,
+    Sort.KEY: types.CompletionItemKind.Property,
+    Sort.VALUE: types.CompletionItemKind.Value,
+    Sort.WORD: types.CompletionItemKind.Keyword,
+}
+
+
+def diagnostics(analysis: Analysis, places: Places) -> list[types.Diagnostic]:
+    """Return what is wrong with a document."""
+    return [_diagnostic(one, places) for one in analysis.diagnostics]
+
+
+def _diagnostic(one: Diagnostic, places: Places) -> types.Diagnostic:
+    fix = f"\nfix: {one.fix}" if one.fix else ""
+    return types.Diagnostic(
+        range=places.range(one.span),
+        message=f"{one.message}{fix}",
+        severity=_SEVERITIES[one.severity],
+        code=one.rule,
+        source="attractor",
+    )
+
+
+def _hover(analysis: Analysis, places: Places, params: types.HoverParams) -> object:
+    found = hover(
+        analysis.source,
+        *places.place(params.position),
+        graph=analysis.graph,
+        diagnostics=analysis.diagnostics,
+        page=page_of,
+    )
+    if found is None:
+        return None
+    text = types.MarkupContent(types.MarkupKind.Markdown, found.text)
+    return types.Hover(text, places.range(found.span))
+
+
+def _completion(analysis: Analysis, places: Places, params: types.CompletionParams) -> object:
+    line, column = places.place(params.position)
+    offset = analysis.source.offset(line, column)
+    cursor = cursor_at(analysis.source.text, offset)
+    nodes = [one.id for one in analysis.names]
+    begun = Span("", line, column - len(cursor.begun), line, column)
+    return types.CompletionList(
+        is_incomplete=False,
+        items=[
+            _item(one, at, places.range(begun))
+            for at, one in enumerate(propose(cursor, nodes, analysis.vocabulary))
+        ],
+    )
+
+
+def _item(proposal: Proposal, at: int, place: types.Range) -> types.CompletionItem:
+    documentation = types.MarkupContent(types.MarkupKind.Markdown, proposal.documentation)
+    return types.CompletionItem(
+        label=proposal.text,
+        kind=_KINDS[proposal.sort],
+        detail=proposal.detail or None,
+        documentation=documentation if proposal.documentation else None,
+        sort_text=f"{at:05}",
+        filter_text=proposal.text,
+        text_edit=types.TextEdit(place, proposal.text),
+    )
+
+
+def _definition(analysis: Analysis, places: Places, params: types.DefinitionParams) -> object:
+    named = named_at(analysis.names, *places.place(params.position))
+    found = declaration(named.id, analysis.names) if named else None
+    return types.Location(params.text_document.uri, places.range(found.span)) if found else None
+
+
+def _references(analysis: Analysis, places: Places, params: types.ReferenceParams) -> object:
+    named = named_at(analysis.names, *places.place(params.position))
+    if named is None:
+        return None
+    declared = declaration(named.id, analysis.names)
+    return [
+        types.Location(params.text_document.uri, places.range(one.span))
+        for one in analysis.names
+        if one.id == named.id and (params.context.include_declaration or one != declared)
+    ]
+
+
+def _rename(analysis: Analysis, places: Places, params: types.RenameParams) -> object:
+    edits = rename(analysis.source, *places.place(params.position), params.new_name)
+    return _workspace_edit(edits, places, params.text_document.uri)
+
+
+def _prepare_rename(
+    analysis: Analysis, places: Places, params: types.PrepareRenameParams
+) -> object:
+    named = named_at(analysis.names, *places.place(params.position))
+    return places.range(named.span) if named else None
+
+
+def _formatting(
+    analysis: Analysis, places: Places, params: types.DocumentFormattingParams
+) -> object:
+    try:
+        written = format_text(analysis.source.text)
+    except ParseError:
+        # What is wrong is shown already; a text with mistakes is not touched.
+        return None
+    if written == analysis.source.text:
+        return []
+    return [types.TextEdit(places.whole, written)]
+
+
+def _code_actions(analysis: Analysis, places: Places, params: types.CodeActionParams) -> object:
+    lines = range(params.range.start.line + 1, params.range.end.line + 2)
+    return [
+        action
+        for one in analysis.diagnostics
+        if one.span.line in lines
+        for action in _actions(one, analysis, places, params.text_document.uri)
+    ]
+
+
+def _actions(
+    one: Diagnostic, analysis: Analysis, places: Places, uri: str
+) -> Iterator[types.CodeAction]:
+    told = [_diagnostic(one, places)]
+    if one.edits:
+        yield types.CodeAction(
+            title=one.fix or "mend it",
+            kind=types.CodeActionKind.QuickFix,
+            diagnostics=told,
+            edit=_workspace_edit(one.edits, places, uri),
+            is_preferred=True,
+        )
+    if one.severity is not Severity.ERROR:
+        end = len(analysis.source.line(one.span.line)) + 1
+        place = Span("", one.span.line, end, one.span.line, end)
+        comment = Edit(place, f"  // attractor: ignore[{one.rule}]")
+        yield types.CodeAction(
+            title=f"ignore {one.rule} on this line",
+            kind=types.CodeActionKind.QuickFix,
+            diagnostics=told,
+            edit=_workspace_edit([comment], places, uri),
+        )
+
+
+def _symbols(analysis: Analysis, places: Places, params: types.DocumentSymbolParams) -> object:
+    if analysis.graph is None:
+        return []
+    return [
+        types.DocumentSymbol(
+            name=one.name,
+            detail=one.detail,
+            kind=types.SymbolKind.Namespace if one.is_subgraph else types.SymbolKind.Function,
+            range=places.range(one.span),
+            selection_range=places.range(one.span),
+        )
+        for one in symbols(analysis.graph)
+    ]
+
+
+def _workspace_edit(edits: Sequence[Edit], places: Places, uri: str) -> types.WorkspaceEdit:
+    return types.WorkspaceEdit(
+        {uri: [types.TextEdit(places.range(one.span), one.text) for one in edits]}
+    )
+
+
+ANSWERS: Mapping[str, Answer] = {
+    types.TEXT_DOCUMENT_HOVER: _hover,
+    types.TEXT_DOCUMENT_COMPLETION: _completion,
+    types.TEXT_DOCUMENT_DEFINITION: _definition,
+    types.TEXT_DOCUMENT_REFERENCES: _references,
+    types.TEXT_DOCUMENT_RENAME: _rename,
+    types.TEXT_DOCUMENT_PREPARE_RENAME: _prepare_rename,
+    types.TEXT_DOCUMENT_FORMATTING: _formatting,
+    types.TEXT_DOCUMENT_CODE_ACTION: _code_actions,
+    types.TEXT_DOCUMENT_DOCUMENT_SYMBOL: _symbols,
+}
+"""What is asked, and how it is answered."""
+
+OPTIONS: Mapping[str, object] = {
+    types.TEXT_DOCUMENT_COMPLETION: types.CompletionOptions(
+        trigger_characters=["[", ",", "=", '"', ">", " "]
+    ),
+    types.TEXT_DOCUMENT_RENAME: types.RenameOptions(prepare_provider=True),
+    types.TEXT_DOCUMENT_CODE_ACTION: types.CodeActionOptions([types.CodeActionKind.QuickFix]),
+}
+"""What an editor has to know of an answer beforehand."""

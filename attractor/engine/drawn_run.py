@@ -1,0 +1,142 @@
+"""Reads from a journal how far each node has come, so that it can be drawn; it changes nothing."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.base.canonical import parse_json
+from attractor.base.durations import describe_duration
+from attractor.base.events import Event
+from attractor.base.journal import read_lines
+from attractor.engine.fields import Fields
+from attractor.engine.outcome import StageStatus
+from attractor.engine.routing import RouteReason
+from attractor.language.drawing.stage_states import NodeState, RunStates, StageState, Taken
+
+_JUMPS = frozenset(
+    {RouteReason.RETRY_TARGET, RouteReason.FALLBACK_RETRY_TARGET, RouteReason.GOAL_GATE}
+)
+
+
+def read_events(journal: Path) -> Iterator[Event]:
+    """Yield the events of a journal, as far as its writer has come."""
+    if not journal.exists():
+        return
+    for line in read_lines(journal):
+        record = parse_json(line.content)
+        if isinstance(record, dict):
+            yield Event.from_record(record)
+
+
+def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
+    """Return how far a run has come by its events; its name stands first in the caption."""
+    drawn = DrawnRun()
+    for event in events:
+        drawn.take(event)
+    return drawn.states(name)
+
+
+class DrawnRun:
+    """Takes the events of a run one after the other, and says at any time how far it has come."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, NodeState] = {}
+        self._taken = Counter[Taken]()
+        self._current = ""
+        self._status = ""
+        self._seconds = 0.0
+        self._changes: Mapping[str, Callable[[Event, Fields], None]] = {
+            "PipelineStarted": self._begun,
+            "StageStarted": self._started,
+            "StageCompleted": self._completed,
+            "StageFailed": self._failed,
+            "StageParked": self._parked,
+            "EdgeSelected": self._selected,
+            "CheckpointSaved": self._saved,
+            "RunInterrupted": self._interrupted,
+            "PipelineFailed": self._interrupted,
+            "RunStatusChanged": self._status_changed,
+        }
+
+    def take(self, event: Event) -> None:
+        """Take an event; most kinds change nothing that is drawn."""
+        change = self._changes.get(event.type)
+        if change is not None:
+            change(event, Fields(event.data, f"event {event.seq} ({event.type})"))
+
+    def states(self, name: str = "") -> RunStates:
+        """Return what it came to."""
+        spent = describe_duration(_whole(self._seconds)) if self._seconds else ""
+        caption = " · ".join(filter(None, [name, self._status, spent]))
+        return RunStates(dict(self._nodes), dict(self._taken), self._current, caption)
+
+    def _begun(self, event: Event, data: Fields) -> None:
+        self._current = data.inner("progress").text("next_node")
+
+    def _started(self, event: Event, data: Fields) -> None:
+        self._current = event.node or ""
+        known = replace(self._known(event), state=StageState.RUNNING, visits=event.visit or 1)
+        self._nodes[self._current] = known
+
+    def _completed(self, event: Event, data: Fields) -> None:
+        is_skipped = data.text("outcome") == StageStatus.SKIPPED
+        state = StageState.SKIPPED if is_skipped else StageState.DONE
+        self._end(event, data, state, reason="")
+
+    def _failed(self, event: Event, data: Fields) -> None:
+        state = StageState.RUNNING if data.flag("will_retry") else StageState.FAILED
+        self._end(event, data, state, reason=data.text("error"))
+
+    def _parked(self, event: Event, data: Fields) -> None:
+        self._nodes[event.node or ""] = replace(self._known(event), state=StageState.WAITING)
+
+    def _interrupted(self, event: Event, data: Fields) -> None:
+        for node, known in self._nodes.items():
+            if known.state is StageState.RUNNING:
+                self._nodes[node] = replace(known, state=StageState.INTERRUPTED)
+
+    def _selected(self, event: Event, data: Fields) -> None:
+        reason, target = data.text("reason"), data.text("target")
+        if not target:
+            return
+        if reason in _JUMPS:
+            # What the walk goes back for is a gate, not the stage it was at.
+            source = "" if reason == RouteReason.GOAL_GATE else event.node or ""
+            self._taken[Taken(source, target, is_jump=True)] += 1
+        else:
+            label, condition = data.text("label"), data.text("condition")
+            self._taken[Taken(event.node or "", target, label, condition)] += 1
+
+    def _saved(self, event: Event, data: Fields) -> None:
+        if not data.has("step"):
+            return
+        move = data.inner("step").inner("move")
+        self._current = move.text("target")
+        if move.has("end"):
+            end = move.inner("end")
+            # The exit is no stage: it is done when the walk has come to it.
+            self._nodes.setdefault(end.text("node"), NodeState(StageState.DONE))
+
+    def _status_changed(self, event: Event, data: Fields) -> None:
+        words = (data.text("status").replace("_", " "), data.text("reason"))
+        self._status = ": ".join(filter(None, words))
+
+    def _end(self, event: Event, data: Fields, state: StageState, *, reason: str) -> None:
+        seconds = data.real("duration")
+        self._seconds += seconds
+        known = self._known(event)
+        spent = (known.duration or timedelta()) + _whole(seconds)
+        ended = replace(known, state=state, duration=spent, reason=reason)
+        self._nodes[event.node or ""] = ended
+
+    def _known(self, event: Event) -> NodeState:
+        return self._nodes.get(event.node or "", _NEW)
+
+
+_NEW = NodeState(StageState.UNREACHED)
+
+
+def _whole(seconds: float) -> timedelta:
+    return timedelta(milliseconds=round(seconds * 1000))

@@ -1,0 +1,48 @@
+"""Renders prompts that are Jinja2 templates, at each visit (L8); values stay text for good."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+
+from attractor.base.canonical import Json
+from attractor.engine.errors import TemplateFailed
+
+# A loop in a template can make any amount of text out of little.
+_LONGEST = 1_000_000
+
+
+def render_prompt(
+    template: str, *, goal: str, inputs: Mapping[str, str], context: Mapping[str, Json]
+) -> str:
+    """Fill a template in with the goal, the inputs and what the context holds now."""
+    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    pieces: list[str] = []
+    length = 0
+    try:
+        filled = environment.from_string(template)
+        for piece in filled.generate(goal=goal, inputs=dict(inputs), context=_nested(context)):
+            pieces.append(piece)
+            length += len(piece)
+            if length > _LONGEST:
+                raise TemplateFailed(f"the prompt is longer than {_LONGEST} letters")
+    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise TemplateFailed(f"the prompt cannot be filled in: {error}") from error
+    return "".join(pieces)
+
+
+def _nested(flat: Mapping[str, Json]) -> dict[str, Any]:
+    """Return values by their keys, and those of dotted keys also one within the other."""
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        *folders, last = key.split(".")
+        inner = nested
+        for folder in folders:
+            below = inner.setdefault(folder, {})
+            if not isinstance(below, dict):
+                break
+            inner = cast(dict[str, Any], below)
+        else:
+            inner.setdefault(last, value)
+    return {**nested, **flat}

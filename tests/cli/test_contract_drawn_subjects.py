@@ -1,0 +1,61 @@
+"""What everything promises that can be drawn again and again: `Readable`."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from attractor.cli.drawn_subjects import PipelineToDraw, Readable, RunToDraw
+from attractor.language.errors import ParseError
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.running import start
+from tests.pipeline.projects import LINEAR, make_project, make_world
+
+Make = Callable[[Path], Readable]
+
+
+def a_pipeline(folder: Path) -> Readable:
+    file = folder / "pipeline.dot"
+    file.write_text(LINEAR)
+    return PipelineToDraw(str(file))
+
+
+def a_run(folder: Path) -> Readable:
+    project = make_project(folder / "project")
+    options = RunOptions(
+        file=project / "pipeline.dot",
+        backend="simulate",
+        workspace=WorkspaceKind.NONE,
+        sandbox="none",
+        interviewer="auto_approve",
+    )
+    result = asyncio.run(start(options, make_world(project)))
+    return RunToDraw(result.directory)
+
+
+@pytest.fixture(params=[a_pipeline, a_run], ids=["pipeline", "run"])
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Readable:
+    return request.param(tmp_path)
+
+
+def test_it_is_made_of_files_that_are_there(subject: Readable) -> None:
+    subject.read()
+    files = list(subject.files())
+    assert files
+    assert all(Path(file).is_file() for file in files)
+
+
+def test_it_is_read_as_it_is(subject: Readable) -> None:
+    assert list(subject.read().graph.nodes) == ["start", "exit", "plan", "make"]
+    assert subject.read().picture == subject.read().picture
+
+
+def test_what_was_broken_meanwhile_says_so_and_comes_back(subject: Readable) -> None:
+    file = next(Path(one) for one in subject.files() if one.endswith(".dot"))
+    whole = file.read_text()
+    file.write_text("digraph {")
+    with pytest.raises(ParseError):
+        subject.read()
+    file.write_text(whole)
+    assert subject.read().graph.name == "linear"

@@ -1,0 +1,89 @@
+"""`attractor convert`, as a person and as a program use it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import attractor
+from tests.language.pipelines import BRANCH
+
+THEIRS = """digraph Ship { // theirs
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    test  [shape=parallelogram, script="make test"]
+    start -> test
+    test -> exit [condition="outcome=succeeded"]
+}
+"""
+LEFT = THEIRS.replace('script="make test"', 'script="make test", language=python')
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    texts = {"theirs.dot": THEIRS, "left.dot": LEFT, "ours.dot": BRANCH, "broken.dot": "digraph {"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_the_pipeline_goes_to_standard_output_and_the_report_beside_it(folder: Path) -> None:
+    result = attractor("convert", "theirs.dot", folder=folder)
+    assert result.returncode == 0
+    assert 'tool_command="make test"' in result.stdout
+    assert "// theirs" in result.stdout
+    assert result.stderr.splitlines() == [
+        "theirs.dot:4: script is tool_command",
+        "theirs.dot:6: outcome=succeeded is outcome=success",
+        "theirs.dot: 2 converted, nothing left to do",
+    ]
+    assert (folder / "theirs.dot").read_text() == THEIRS
+
+
+def test_what_was_written_is_valid_and_needs_no_more_work(folder: Path) -> None:
+    result = attractor("convert", "theirs.dot", "-o", "new.dot", folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "2 converted" in result.stdout
+    assert attractor("validate", "new.dot", folder=folder).returncode == 0
+    assert attractor("convert", "new.dot", "--check", folder=folder).returncode == 0
+
+
+def test_what_is_left_to_do_ends_with_1_and_is_written_all_the_same(folder: Path) -> None:
+    result = attractor("convert", "left.dot", "-o", "new.dot", folder=folder)
+    assert result.returncode == 1
+    wanted = "left.dot:4: not converted: nothing here corresponds to language (call the interpreter"
+    assert wanted in result.stdout
+    assert "tool_command" in (folder / "new.dot").read_text()
+
+
+def test_check_writes_nothing(folder: Path) -> None:
+    result = attractor("convert", "theirs.dot", "--check", "-o", "new.dot", folder=folder)
+    assert result.returncode == 1
+    assert "theirs.dot: 2 converted, nothing left to do" in result.stdout
+    assert not (folder / "new.dot").exists()
+    clean = attractor("convert", "ours.dot", "--check", folder=folder)
+    assert (clean.returncode, clean.stdout) == (
+        0,
+        "ours.dot: nothing converted, nothing left to do\n",
+    )
+
+
+def test_a_program_gets_all_of_it(folder: Path) -> None:
+    result = attractor("convert", "left.dot", "--json", folder=folder)
+    told = json.loads(result.stdout)
+    assert result.returncode == 1
+    assert told["file"] == "left.dot"
+    assert "tool_command" in told["text"]
+    assert told["changed"][0] == {
+        "rule": "convert",
+        "message": "script is tool_command",
+        "line": 4,
+        "node": "test",
+        "fix": None,
+    }
+    assert [one["line"] for one in told["left"]] == [4]
+
+
+@pytest.mark.parametrize("name", ["broken.dot", "missing.dot", "."])
+def test_what_cannot_be_read_ends_with_2(folder: Path, name: str) -> None:
+    assert attractor("convert", name, folder=folder).returncode == 2

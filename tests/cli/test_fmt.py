@@ -1,0 +1,144 @@
+"""`attractor fmt`, as a person and as a program use it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import ATTRACTOR, NO_HOME, attractor
+
+UGLY = "digraph G{start[shape=Mdiamond];// begin\nexit[shape=Msquare];start->exit}"
+NEAT = """digraph G {
+    start [shape=Mdiamond]  // begin
+    exit [shape=Msquare]
+    start -> exit
+}
+"""
+
+
+def piped(text: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [ATTRACTOR, "fmt", *words],
+        input=text,
+        env={"PATH": os.environ["PATH"], "HOME": str(NO_HOME), "LANG": "C"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "ugly.dot").write_text(UGLY)
+    (tmp_path / "neat.dot").write_text(NEAT)
+    return tmp_path
+
+
+def test_files_are_written_in_their_layout(folder: Path) -> None:
+    before = (folder / "neat.dot").stat()
+    result = attractor("fmt", "ugly.dot", "neat.dot", folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "changed: ugly.dot\n1 file changed, 1 unchanged\n"
+    assert (folder / "ugly.dot").read_text() == NEAT
+    after = (folder / "neat.dot").stat()
+    assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_a_folder_is_formatted(folder: Path) -> None:
+    assert "1 file changed, 1 unchanged" in attractor("fmt", ".", folder=folder).stdout
+    assert "0 files changed, 2 unchanged" in attractor("fmt", ".", folder=folder).stdout
+
+
+def test_a_link_stays_a_link_and_a_file_keeps_its_permissions(folder: Path) -> None:
+    (folder / "link.dot").symlink_to("ugly.dot")
+    (folder / "ugly.dot").chmod(0o640)
+    assert attractor("fmt", "link.dot", folder=folder).returncode == 0
+    assert (folder / "link.dot").is_symlink()
+    assert (folder / "ugly.dot").read_text() == NEAT
+    assert (folder / "ugly.dot").stat().st_mode & 0o777 == 0o640
+
+
+def test_check_lists_and_changes_nothing(folder: Path) -> None:
+    result = attractor("fmt", "--check", "ugly.dot", "neat.dot", folder=folder)
+    assert result.returncode == 1
+    assert result.stdout == "would change: ugly.dot\n1 file would change, 1 unchanged\n"
+    assert (folder / "ugly.dot").read_text() == UGLY
+    assert attractor("fmt", "--check", "neat.dot", folder=folder).returncode == 0
+
+
+def test_diff_shows_a_patch_that_git_can_apply(folder: Path) -> None:
+    result = attractor("fmt", "--diff", "ugly.dot", "neat.dot", folder=folder)
+    assert result.returncode == 0
+    assert attractor("fmt", "--diff", "--check", "ugly.dot", folder=folder).returncode == 1
+    assert (folder / "ugly.dot").read_text() == UGLY
+    apply = ["git", "apply", "-p0", "-"]
+    subprocess.run(apply, input=result.stdout, text=True, cwd=folder, check=True, timeout=60)
+    assert (folder / "ugly.dot").read_text() == NEAT
+
+
+def test_what_a_terminal_would_obey_stays_in_a_patch(folder: Path) -> None:
+    (folder / "odd.dot").write_text('digraph G { a [label="\x1b[31m"] }')
+    result = attractor("fmt", "--diff", "odd.dot", folder=folder)
+    assert '+    a [label="\x1b[31m"]' in result.stdout
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are Unicode there")
+def test_a_file_may_have_any_name(folder: Path) -> None:
+    (folder / "caf\udce9.dot").write_text(UGLY)
+    result = attractor("fmt", ".", folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "changed: caf\ufffd.dot" in result.stdout
+    assert attractor("validate", ".", "--json", folder=folder).returncode == 0
+
+
+def test_standard_input_goes_to_standard_output() -> None:
+    result = piped(UGLY.replace("begin", "été").encode(), "-")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout == NEAT.replace("begin", "été").encode()
+
+
+def test_standard_input_can_be_checked() -> None:
+    assert piped(UGLY.encode(), "-", "--check").returncode == 1
+    result = piped(NEAT.encode(), "-", "--check")
+    assert (result.returncode, result.stdout) == (0, b"0 files would change, 1 unchanged\n")
+
+
+def test_a_mistake_in_standard_input_prints_nothing_that_could_be_taken_for_a_pipeline() -> None:
+    result = piped(b"digraph G { a -- b }", "-")
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"<stdin>:1:15: error[syntax]" in result.stderr
+
+
+def test_with_a_mistake_anywhere_nothing_is_written(folder: Path) -> None:
+    (folder / "broken.dot").write_text("digraph G { a -- b\n c = }")
+    (folder / "other.dot").write_text("digraph G { a -- b }")
+    result = attractor("fmt", "ugly.dot", "broken.dot", "none.dot", "other.dot", folder=folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    places = [line for line in result.stderr.splitlines() if ": error[" in line]
+    assert [place.split(": error")[0] for place in places] == [
+        "broken.dot:1:15",
+        "broken.dot:2:2",
+        "other.dot:1:15",
+        "none.dot",
+    ]
+    assert result.stderr.endswith("4 errors in 3 files; nothing was written\n")
+    assert (folder / "ugly.dot").read_text() == UGLY
+
+
+def test_a_program_gets_json(folder: Path) -> None:
+    told = json.loads(attractor("fmt", ".", "--check", "--json", folder=folder).stdout)
+    assert told == {
+        "files": [{"file": "neat.dot", "changed": False}, {"file": "ugly.dot", "changed": True}],
+        "summary": {"files": 2, "changed": 1, "unchanged": 1},
+    }
+    (folder / "broken.dot").write_text("digraph G { a -- b }")
+    result = attractor("fmt", ".", "--json", folder=folder)
+    assert result.returncode == 2
+    assert json.loads(result.stdout)["diagnostics"][0]["rule"] == "syntax"
+
+
+def test_standard_input_stands_alone(folder: Path) -> None:
+    assert attractor("fmt", "-", "neat.dot", folder=folder).returncode == 2

@@ -1,0 +1,39 @@
+from attractor.cli.mending import UNSAFE, MendedFile, judged_after, mended_lines
+from attractor.language.diagnostics import Severity, error, warning
+from attractor.language.fixing import Mended
+from attractor.language.preparation import Prepared
+from attractor.language.sources import Source
+from attractor.language.spans import Span
+
+SPAN = Span("a.dot", 2, 3, 2, 4)
+LEFT = error("left", SPAN)
+
+
+def file_of(after: Mended) -> MendedFile:
+    return MendedFile(Source("old\n", "a.dot"), after)
+
+
+def test_each_thing_that_was_mended_has_a_line() -> None:
+    done = (warning("wrong\x1b", SPAN, fix="do it"), warning("other", SPAN))
+    file = file_of(Mended("new\n", done, Prepared(None, ())))
+    untouched = file_of(Mended("old\n", (), Prepared(None, ())))
+    assert list(mended_lines([file, untouched])) == [
+        "a.dot:2:3: mended[]: wrong\ufffd: do it",
+        "a.dot:2:3: mended[]: other",
+        "2 mended in 1 file",
+    ]
+    assert file.diff().split("\n")[2:] == ["@@ -1 +1 @@", "-old", "+new"]
+    assert (file.is_changed, untouched.is_changed) == (True, False)
+
+
+def test_what_is_left_is_told_of_the_new_text() -> None:
+    judged = judged_after([file_of(Mended("new\n", (), Prepared(None, (LEFT,))))], [error("gone")])
+    assert judged.sources[0].text == "new\n"
+    assert list(judged.diagnostics) == [LEFT, error("gone")]
+
+
+def test_fixes_that_would_harm_are_told_of() -> None:
+    file = file_of(Mended("old\n", (), Prepared(None, (LEFT,)), (error("worse"),)))
+    *_, told = judged_after([file], []).diagnostics
+    assert (told.rule, told.severity, told.span.file) == (UNSAFE, Severity.WARNING, "a.dot")
+    assert "worse" in told.message

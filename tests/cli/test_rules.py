@@ -1,0 +1,47 @@
+"""`attractor rules`, as a person and as a program use it."""
+
+import json
+
+import pytest
+
+from attractor.language.lint_rule import rule_registry
+from tests.cli.running import attractor
+
+REACHABILITY = """reachability (error)
+
+Every node can be reached from the start.
+
+What it does: follows every edge from the start, """
+
+
+def test_every_rule_is_listed_with_its_severity() -> None:
+    result = attractor("rules")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
+    assert [line[0] for line in lines] == list(rule_registry())
+    assert ["reachability", "error", "Every node can be reached from the start."] in lines
+    assert ["dead_end", "warning", "Every stage but the exit leads on."] in lines
+
+
+def test_a_rule_has_a_page() -> None:
+    result = attractor("rules", "reachability")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(REACHABILITY)
+    assert "\n\nInstead:\n\n    digraph Example {\n" in result.stdout
+
+
+def test_a_program_gets_json() -> None:
+    listed = json.loads(attractor("rules", "--json").stdout)
+    assert [one["rule"] for one in listed] == list(rule_registry())
+    assert set(listed[0]) == {"rule", "severity", "sentence"}
+    page = json.loads(attractor("rules", "dead_end", "--json").stdout)
+    assert (page["rule"], page["severity"]) == ("dead_end", "warning")
+    assert page["example"].startswith("digraph Example {")
+    assert page["instead"].endswith("}")
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_an_unknown_rule_has_a_guess(flags: list[str]) -> None:
+    result = attractor("rules", "reachabilty", *flags)
+    assert result.returncode == 2
+    assert "did you mean reachability?" in result.stdout + result.stderr

@@ -1,0 +1,139 @@
+"""`attractor simulate`, as a person and as a program use it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from tests.cli.running import attractor
+from tests.language.pipelines import BRANCH, HUMAN_GATE
+
+FAN = """digraph Fan {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    fan   [shape=component]
+    start -> fan
+    fan -> a -> exit
+    fan -> b -> exit
+}
+"""
+DEAD = BRANCH.replace(
+    "gate -> exit ", 'gate -> dead [condition="outcome=retry"]; gate -> exit '
+).replace("start -> plan", 'dead [prompt="x"]; dead -> exit; start -> plan')
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    texts = {"branch.dot": BRANCH, "gate.dot": HUMAN_GATE, "fan.dot": FAN, "dead.dot": DEAD}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "o.toml").write_text('validate = ["fail", "success"]\n')
+    (tmp_path / "o.json").write_text('{"validate": ["fail", "success"]}')
+    return tmp_path
+
+
+def test_every_step_is_told_with_every_way_and_why(
+    folder: Path, snapshot: SnapshotAssertion
+) -> None:
+    result = attractor("simulate", "branch.dot", "--outcomes", "o.toml", folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == snapshot
+
+
+def test_outcomes_are_given_in_any_way(folder: Path) -> None:
+    ways = [
+        ["--outcomes", "o.toml"],
+        ["--outcomes", "o.json"],
+        ["--set", "validate=fail,validate=success"],
+        ["--set", "validate=fail", "--set", "validate=success"],
+        ["--outcomes", "o.json", "--set", "plan=partial_success"],
+    ]
+    told = [attractor("simulate", "branch.dot", *way, "--json", folder=folder) for way in ways]
+    paths = [json.loads(one.stdout)["path"] for one in told]
+    assert len(paths[0]) == 9
+    assert all(path == paths[0] for path in paths)
+
+
+def test_a_limit_is_told_with_the_loop(folder: Path) -> None:
+    words = ["gate.dot", "--answer", "review_gate=Fix", "--max-steps", "6"]
+    result = attractor("simulate", *words, folder=folder)
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert "not ended: the limit of 6 steps was reached" in lines
+    assert "loop, 2 times: review_gate -> fixes -> review_gate" in lines
+    assert "never visited: exit, ship_it" in lines
+    told = json.loads(attractor("simulate", *words, "--json", folder=folder).stdout)
+    assert (told["is_cut"], told["outcome"]) == (True, "")
+    assert told["loops"] == [{"nodes": ["review_gate", "fixes"], "times": 2}]
+
+
+def test_a_program_gets_every_step(folder: Path) -> None:
+    words = ["branch.dot", "--outcomes", "o.toml", "--json"]
+    told = json.loads(attractor("simulate", *words, folder=folder).stdout)
+    assert (told["outcome"], told["reason"], told["node"]) == ("success", "completed", "exit")
+    judged = told["steps"][4]
+    assert (judged["node"], judged["hands_on"], judged["next"]) == ("gate", "fail", "implement")
+    assert [one["fate"] for one in judged["routes"][0]["candidates"]] == [
+        "its condition does not hold",
+        "taken",
+    ]
+    assert judged["routes"][0]["edge"]["line"] == 15
+    assert told["never_taken"] == []
+
+
+def test_a_failing_walk_was_simulated_all_the_same(folder: Path) -> None:
+    result = attractor("simulate", "branch.dot", "--set", "plan=fail", folder=folder)
+    assert result.returncode == 0
+    assert "fail: simulated fail of plan (at plan, 2 steps)" in result.stdout
+    assert "after a failure it is no way out" in result.stdout
+
+
+def test_coverage_lists_what_cannot_be_reached(folder: Path, snapshot: SnapshotAssertion) -> None:
+    result = attractor("simulate", "dead.dot", "--coverage", folder=folder)
+    assert result.returncode == 0
+    assert result.stdout == snapshot
+    words = ["simulate", "dead.dot", "--coverage", "--json"]
+    told = json.loads(attractor(*words, folder=folder).stdout)
+    assert told["unreachable_nodes"] == ["dead"]
+    assert [one["target"] for one in told["unreachable_edges"]] == ["exit", "dead"]
+    assert (told["only_suggested"], told["untried"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fan.dot"], "fan.dot:4: node fan: nodes of type parallel cannot be simulated yet"),
+        (["fan.dot", "--coverage"], "cannot be simulated yet"),
+        (["branch.dot", "--set", "tset=fail"], "unknown node 'tset'"),
+        (["branch.dot", "--set", "validate=fial"], "did you mean fail?"),
+        (["branch.dot", "--set", "validate"], "write NODE=VALUE"),
+        (["branch.dot", "--answer", "gaet=Yes"], "unknown node 'gaet'"),
+        (["branch.dot", "--answer", "gate=Yes"], "node 'gate' asks nobody"),
+        (["branch.dot", "--set", "gate=fail"], "name the stage before it"),
+        (["branch.dot", "--outcomes", "no.toml"], "no.toml: No such file"),
+        (["branch.dot", "--max-steps", "0"], "0 is not in the range"),
+        (["no.dot"], "cannot read no.dot"),
+    ],
+)
+def test_wrong_usage_ends_with_2(folder: Path, words: list[str], said: str) -> None:
+    result = attractor("simulate", *words, folder=folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+def test_an_outcomes_file_names_itself_in_its_mistakes(folder: Path) -> None:
+    (folder / "o.toml").write_text('tset = "fail"\n')
+    result = attractor("simulate", "branch.dot", "--outcomes", "o.toml", folder=folder)
+    assert result.stderr == "error: o.toml: unknown node 'tset' (did you mean test?)\n".replace(
+        "did you mean test?", "known: exit, gate, implement, plan, start, validate"
+    )
+
+
+def test_a_run_takes_outcomes_of_toml_too(folder: Path) -> None:
+    words = ["run", "branch.dot", "--backend", "simulate", "--outcomes", "o.toml"]
+    more = ["--workspace", "none", "--sandbox", "none", "--run-dir", "one", "--json"]
+    result = attractor(*words, *more, folder=folder, variables={"HOME": str(folder)})
+    told = json.loads(result.stdout)
+    simulated = attractor("simulate", *words[1:2], *words[4:], "--json", folder=folder)
+    assert [*told["completed"], "exit"] == json.loads(simulated.stdout)["path"]

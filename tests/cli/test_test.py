@@ -1,0 +1,102 @@
+"""`attractor test`, as a person and as a program use it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from tests.cli.running import attractor
+from tests.language.pipelines import BRANCH, HUMAN_GATE
+
+GOOD = """
+[[test]]
+name = "green at once"
+expect = { path = ["start", "plan", "...", "exit"], outcome = "success" }
+"""
+BAD = """
+[[test]]
+name = "approved at once"
+expect.path = ["start", "review_gate", "ship_it", "exit"]
+
+[[test]]
+name = "two fixes"
+answers = { review_gate = ["Fix", "Approve"] }
+expect.path = ["start", "review_gate", "ship_it", "exit"]
+expect.outcome = "fail"
+expect.visits = { fixes = 2 }
+expect.not_visited = ["review_gate"]
+expect.edges = ["review_gate -> ship_it"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    texts = {
+        "branch.dot": BRANCH,
+        "branch.test.toml": GOOD,
+        "gate.dot": HUMAN_GATE,
+        "gate.test.toml": BAD,
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_a_good_test_is_one_line(folder: Path) -> None:
+    result = attractor("test", "branch.dot", folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "pass  branch.test.toml: green at once\n1 test, none failed\n"
+
+
+def test_differences_are_laid_under_each_other(folder: Path, snapshot: SnapshotAssertion) -> None:
+    result = attractor("test", "gate.test.toml", folder=folder)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout == snapshot
+
+
+def test_coverage_counts_the_edges_of_all_tests(folder: Path) -> None:
+    result = attractor("test", ".", "--coverage", folder=folder)
+    assert result.returncode == 1
+    lines = result.stdout.splitlines()
+    assert "branch.dot: 5 of 6 edges taken" in lines
+    assert '      never: gate -> implement "No" [outcome!=success]  (line 15)' in lines
+    assert "gate.dot: 5 of 5 edges taken" in lines
+    assert lines[-1] == "3 tests, 1 failed"
+
+
+def test_a_program_gets_all_of_it(folder: Path) -> None:
+    told = json.loads(attractor("test", ".", "--json", folder=folder).stdout)
+    assert (told["passed"], told["failed"]) == (2, 1)
+    assert [one["name"] for one in told["tests"]] == [
+        "green at once",
+        "approved at once",
+        "two fixes",
+    ]
+    assert told["tests"][2]["differences"][1] == {
+        "what": "outcome",
+        "expected": "fail",
+        "actual": "success: completed",
+    }
+    assert [one["taken"] for one in told["coverage"]] == [5, 5]
+
+
+def test_a_file_that_is_meant_twice_is_tested_once(folder: Path) -> None:
+    result = attractor("test", "branch.dot", "branch.test.toml", folder=folder)
+    assert result.stdout.endswith("1 test, none failed\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no.dot", "cannot read no.dot"),
+        ("broken.test.toml", "test 1 has no key 'anwsers', did you mean answers?"),
+        ("alone.test.toml", "cannot read alone.dot"),
+    ],
+)
+def test_an_invalid_file_ends_with_2_before_any_test(folder: Path, name: str, words: str) -> None:
+    (folder / "broken.test.toml").write_text("[[test]]\nanwsers = {}\nexpect.outcome = 'fail'\n")
+    (folder / "alone.test.toml").write_text(GOOD)
+    result = attractor("test", "branch.dot", name, folder=folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert words in result.stderr

@@ -1,0 +1,128 @@
+"""A simulated walk goes where a run would go, and says why."""
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.simulated_walk import SimulatedWalk, walk
+from attractor.language.graph import Graph
+from tests.engine.graphs import chain, edge, end, graph, line, node, start
+from tests.engine.runs import FAIL, RETRY, Script, Scripted, handlers_of
+
+
+def walked(
+    of: Graph, script: Script | None = None, *, max_steps: int = 50, **context: str
+) -> SimulatedWalk:
+    handlers = handlers_of(Scripted(script or {}))
+    return asyncio.run(walk(of, handlers, context=context, max_steps=max_steps))
+
+
+def ended(one: SimulatedWalk) -> tuple[str, str]:
+    assert one.end
+    return one.end.status.value, one.end.reason
+
+
+def test_a_walk_ends_at_the_exit() -> None:
+    one = walked(line("plan", "work"))
+    assert one.path == ("start", "plan", "work", "exit")
+    assert ended(one) == ("success", "completed")
+    assert (one.never_visited, one.never_taken) == ((), ())
+
+
+def test_a_walk_that_fails_ends_where_it_failed() -> None:
+    one = walked(line("plan", "work"), {"plan": FAIL})
+    assert one.path == ("start", "plan")
+    assert ended(one) == ("fail", "broken")
+    assert one.never_visited == ("exit", "work")
+    assert [(edge.source, edge.target) for edge in one.never_taken] == [
+        ("plan", "work"),
+        ("work", "exit"),
+    ]
+
+
+def test_a_conditional_hands_on_what_the_stage_before_it_came_to() -> None:
+    of = graph(
+        [start(), end(), node("judge", "diamond")],
+        [
+            *chain("start", "work", "judge"),
+            edge("judge", "exit", "outcome=success"),
+            edge("judge", "mend", "outcome=fail"),
+            edge("mend", "exit"),
+        ],
+    )
+    one = walked(of, {"work": FAIL})
+    assert one.path == ("start", "work", "judge", "mend", "exit")
+    judged = one.steps[2]
+    assert (judged.status, judged.visit.outcome.status) == (StageStatus.FAIL, StageStatus.SUCCESS)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said", "attempts", "outcome"),
+    [
+        ({}, FAIL, 1, "fail"),
+        ({"max_retries": 2}, FAIL, 3, "fail"),
+        ({"max_retries": 2}, RETRY, 3, "fail"),
+        ({"max_retries": 2, "allow_partial": True}, RETRY, 3, "partial_success"),
+        ({"max_retries": 10**17}, FAIL, 10**17 + 1, "fail"),
+        ({"retry_policy": "standard"}, FAIL, 5, "fail"),
+        ({"max_retries": 2}, Outcome(StageStatus.SUCCESS), 1, "success"),
+    ],
+)
+def test_attempts_are_counted_as_a_run_makes_them(
+    attributes: Mapping[str, str | int | bool], said: Outcome, attempts: int, outcome: str
+) -> None:
+    of = graph([start(), end(), node("work", **attributes)], chain("start", "work", "exit"))
+    step = walked(of, {"work": said}).steps[1]
+    assert (step.visit.attempts, step.visit.outcome.status.value) == (attempts, outcome)
+
+
+def test_a_goal_gate_sends_the_walk_back_by_a_jump() -> None:
+    of = graph(
+        [start(), end(), node("test", goal_gate=True, retry_target="work")],
+        [*chain("start", "work", "test"), edge("test", "exit", "outcome=fail")]
+        + [edge("test", "exit", "outcome=success")],
+    )
+    one = walked(of, {"test": [FAIL, Outcome(StageStatus.SUCCESS)]})
+    assert one.path == ("start", "work", "test", "work", "test", "exit")
+    back = one.steps[2]
+    assert [route.reason for route in back.decision.routes] == ["condition", "goal_gate"]
+    assert back.edge is None
+    assert [edge.attributes.text("condition") for edge in one.never_taken] == ["outcome=fail"]
+
+
+def test_a_limit_ends_the_walk_and_the_edge_was_not_taken() -> None:
+    of = graph([start(), end()], [*chain("start", "a", "b", "a")], max_node_visits=2)
+    one = walked(of)
+    assert one.path == ("start", "a", "b", "a", "b")
+    assert ended(one) == ("fail", "node a: limit max_node_visits=2 reached")
+    assert one.steps[-1].edge is None
+
+
+def test_a_walk_is_cut_off_after_the_most_steps() -> None:
+    of = graph([start(), end()], [*chain("start", "a", "b", "a")])
+    one = walked(of, max_steps=4)
+    assert (one.end, one.path) == (None, ("start", "a", "b", "a"))
+
+
+def test_what_stages_write_and_what_the_context_begins_with_guards_edges() -> None:
+    of = graph(
+        [start(), end()],
+        [
+            edge("start", "a"),
+            edge("a", "b", "context.color=red && context.ticket=T1"),
+            edge("a", "exit"),
+            edge("b", "exit"),
+        ],
+    )
+    said = Outcome(StageStatus.SUCCESS, context_updates={"color": "red"})
+    assert "b" in walked(of, {"a": said}, ticket="T1").path
+    assert "b" not in walked(of, {"a": said}).path
+
+
+def test_equal_edges_are_told_apart() -> None:
+    of = graph([start(), end()], [edge("start", "exit"), edge("start", "exit")])
+    one = walked(of)
+    assert (len(one.edges), len(one.never_taken)) == (1, 1)
+    assert one.never_taken[0] is of.edges[1]

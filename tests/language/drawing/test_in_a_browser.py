@@ -1,0 +1,179 @@
+"""What Chromium makes of a drawing: text stays in its node and can be read, in light and dark."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TypedDict, TypeVar
+
+import pytest
+from playwright.sync_api import Browser
+
+from attractor.language.diffing.comparing import diff
+from attractor.language.diffing.drawn import union
+from attractor.language.draw import draw, drawer_registry
+from attractor.language.drawing.dot_text import dot_text
+from attractor.language.drawing.palette import Theme
+from attractor.language.drawing.picture import Picture, as_picture
+from attractor.language.drawing.stage_states import overlay
+from attractor.language.drawing.svg import finish
+from attractor.language.graph import Graph
+from attractor.language.parsing import parse
+from tests.browsers import chromium, page_of
+from tests.language.drawing.graphs import large_graph, states_of_half
+from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
+
+WIDE_FONT = "<style>text{font-family:'DejaVu Sans',Verdana,sans-serif!important}</style>"
+T = TypeVar("T")
+MEASURE = """() => {
+  const holds = (one, box) => one.x <= box.x && box.x + box.width <= one.x + one.width
+                              && one.y <= box.y && box.y + box.height <= one.y + one.height;
+  const filled = [...document.querySelectorAll('.graph>polygon,.cluster>*,.node>*')]
+    .filter(one => one.isPointInFill && getComputedStyle(one).fill !== 'none');
+  return [...document.querySelectorAll('svg text')].map(text => {
+    const box = text.getBBox();
+    const middle = new DOMPoint(box.x + box.width / 2, box.y + box.height / 2);
+    const behind = filled.filter(one => one.isPointInFill(middle)).pop();
+    const node = text.closest('.node');
+    const shapes = node ? [...node.querySelectorAll('polygon,path,ellipse')] : [];
+    return {
+      text: text.textContent,
+      inside: !node || shapes.some(one => holds(one.getBBox(), box)
+        && one.isPointInFill(new DOMPoint(box.x, middle.y))
+        && one.isPointInFill(new DOMPoint(box.x + box.width, middle.y))),
+      color: getComputedStyle(text).fill,
+      behind: behind ? getComputedStyle(behind).fill : '',
+    };
+  });
+}"""
+
+
+class Measured(TypedDict):
+    text: str
+    inside: bool
+    color: str
+    behind: str
+
+
+def run(work: Coroutine[None, None, T]) -> T:
+    """Run it in a thread: the browser has an event loop in ours."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+def luminance(color: str) -> float:
+    parts = color.removeprefix("rgb(").removesuffix(")").split(",")
+    shares = [int(part) / 255 for part in parts]
+    red, green, blue = (
+        one / 12.92 if one <= 0.03928 else ((one + 0.055) / 1.055) ** 2.4 for one in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def measure(browser: Browser, svg: str, *, dark: bool, more: str = "") -> list[Measured]:
+    paper = "#0d1117" if dark else "#ffffff"
+    html = f'<body style="margin:0;background:{paper}">{more}{svg}</body>'
+    with page_of(browser, html, dark=dark) as page:
+        measured: list[Measured] = page.evaluate(MEASURE)
+    assert measured
+    return measured
+
+
+def faults(measured: list[Measured]) -> list[Measured]:
+    return [
+        one
+        for one in measured
+        if not one["inside"] or not one["behind"] or contrast(one["color"], one["behind"]) < 4.5
+    ]
+
+
+BEFORE, AFTER = parse(SMOKE), parse(SMOKE.replace("Plan how", "Say how").replace("review", "look"))
+PICTURES = {
+    "10": large_graph(10),
+    "100": large_graph(100),
+    "10 of a run": overlay(large_graph(10), states_of_half(large_graph(10))),
+    "100 of a run": overlay(large_graph(100), states_of_half(large_graph(100))),
+    "a difference": union(AFTER, diff(BEFORE, AFTER)),
+    "people": parse(HUMAN_GATE),
+}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", PICTURES)
+def test_text_is_in_its_node_and_can_be_read(browser: Browser, name: str, dark: bool) -> None:
+    svg = run(draw(PICTURES[name]))
+    measured = measure(browser, svg, dark=dark)
+    assert faults(measured) == []
+    plate = measured[0]["behind"]
+    assert (luminance(plate) < 0.1) == dark
+
+
+@pytest.mark.parametrize("theme", [Theme.LIGHT, Theme.DARK])
+def test_a_chosen_theme_is_the_same_everywhere(browser: Browser, theme: Theme) -> None:
+    svg = run(draw(PICTURES["10 of a run"], theme=theme))
+    light, dark = (measure(browser, svg, dark=one) for one in (False, True))
+    assert light == dark
+    assert faults(light) == []
+    assert (luminance(light[0]["behind"]) < 0.1) == (theme is Theme.DARK)
+
+
+def test_wider_letters_than_graphviz_reckons_with_stay_inside(browser: Browser) -> None:
+    svg = run(draw(large_graph(30)))
+    assert faults(measure(browser, svg, dark=False, more=WIDE_FONT)) == []
+
+
+@pytest.mark.parametrize("more", ["", WIDE_FONT], ids=["own font", "wide font"])
+def test_the_library_leaves_room_too(browser: Browser, more: str) -> None:
+    picture = as_picture(large_graph(20))
+    dot = dot_text(picture, theme=Theme.AUTO, tooltips=False)
+    drawer = drawer_registry()["wasi"]
+    svg = run(drawer.draw(dot, format="svg", time_limit=timedelta(minutes=1)))
+    assert svg is not None
+    finished = finish(svg.decode(), picture, theme=Theme.AUTO)
+    assert faults(measure(browser, finished, dark=True, more=more)) == []
+
+
+COLORED = """digraph Colored {
+    bgcolor="lightyellow"
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    a [style=filled, fillcolor=lightblue]; b [style="rounded,filled", color=gold]
+    c [color=red, fontcolor=navy]
+    subgraph cluster_x { label="Box"; bgcolor=mistyrose; a; b }
+    start -> a -> b -> c -> exit [label="go", color=purple, fontcolor=darkgreen]
+}"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_what_an_author_coloured_can_be_read_too(browser: Browser, dark: bool) -> None:
+    for theme in (Theme.AUTO, Theme.DARK if dark else Theme.LIGHT):
+        svg = run(draw(parse(COLORED), theme=theme))
+        assert faults(measure(browser, svg, dark=dark)) == []
+        assert "lightblue" in svg
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_page_can_colour_what_it_wants(browser: Browser, dark: bool) -> None:
+    style = "<style>.node.type-tool > polygon { fill: rgb(1, 2, 3) }</style>"
+    graph = parse("digraph G { a [shape=parallelogram] }")
+    measured = measure(browser, run(draw(graph)), dark=dark, more=style)
+    assert next(one for one in measured if one["text"] == "tool")["behind"] == "rgb(1, 2, 3)"
+
+
+def test_a_fault_would_be_seen(browser: Browser) -> None:
+    graph: Graph | Picture = parse(BRANCH)
+    svg = run(draw(graph))
+    large = "<style>.node text{font-size:30px}</style>"
+    assert any(not one["inside"] for one in measure(browser, svg, dark=False, more=large))
+    pale = "<style>.edge text{fill:#cccccc}</style>"
+    assert faults(measure(browser, svg.replace("<style>", pale + "<style>"), dark=False))

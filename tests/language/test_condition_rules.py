@@ -1,0 +1,206 @@
+"""What the rules say of conditions: their mistakes, what never holds, what is not portable."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.language.building import GraphBuilder
+from attractor.language.condition_parser import parse_condition
+from attractor.language.condition_writing import write_condition
+from attractor.language.conditions import OUTCOME_KEYS, OUTCOMES, Condition
+from attractor.language.dead_conditions import why_dead
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.fixing import fix
+from attractor.language.graph import Graph
+from attractor.language.lint_rule import rule_registry
+from attractor.language.parsing import parse
+from attractor.language.values import quoted
+from attractor.language.vocabulary import Vocabulary
+from tests.language.condition_trees import KEYS, conditions, naively, values
+
+RULES = ("condition_syntax", "dead_condition", "portable_condition")
+
+
+def check(graph: Graph) -> list[tuple[str, Diagnostic]]:
+    rules = rule_registry()
+    return [(name, one) for name in RULES for one in rules[name].apply(graph, Vocabulary())]
+
+
+def with_condition(condition: str) -> str:
+    return f"digraph G {{ a -> b [condition={quoted(condition)}] }}"
+
+
+def found(condition: str, rule: str) -> list[Diagnostic]:
+    graph = parse(with_condition(condition))
+    return [one for name, one in check(graph) if name == rule]
+
+
+def fixed(condition: str) -> str:
+    def check_text(text: str) -> list[Diagnostic]:
+        return [one for _, one in check(parse(text))]
+
+    (edge,) = parse(fix(with_condition(condition), check=check_text).text).edges
+    return edge.attributes.text("condition")
+
+
+def test_a_condition_of_the_core_is_not_spoken_of() -> None:
+    text = 'outcome=success && context.a="x || (y)" && preferred_label!=Fix'
+    assert check(parse(with_condition(text))) == []
+
+
+def test_a_mistake_is_pointed_at_within_its_value() -> None:
+    text = with_condition("outcome=success && context.x == 3")
+    ((rule, one),) = check(parse(text))
+    assert (rule, one.severity, one.edge) == ("condition_syntax", Severity.ERROR, ("a", "b"))
+    assert text[one.span.column - 1 : one.span.end_column - 1] == "=="
+
+
+def test_two_signs_for_equal_are_mended() -> None:
+    assert fixed("outcome == success") == "outcome = success"
+
+
+def test_a_mistake_behind_an_escape_is_pointed_at_whole_and_left_alone() -> None:
+    (one,) = found('context.a="b" && outcome==fail', "condition_syntax")
+    assert one.edits == ()
+    assert fixed('context.a="b" && outcome==fail') == 'context.a="b" && outcome==fail'
+
+
+def test_the_edges_of_a_chain_share_what_is_said_of_their_condition() -> None:
+    graph = parse('digraph G { a -> b -> c [condition="outcome=Fail || x="] }')
+    assert len(check(graph)) == 1
+    built = GraphBuilder("G").edge("a", "b", condition="x=").edge("b", "c", condition="x=").build()
+    assert [one.edge for _, one in check(built)] == [("a", "b"), ("b", "c")]
+
+
+@pytest.mark.parametrize(
+    ("condition", "message", "hint", "mended"),
+    [
+        (
+            "outcome=Success",
+            "no stage ends with the outcome 'Success'",
+            "success?",
+            "outcome=success",
+        ),
+        ("outcome!=FAIL", "no stage ends with the outcome 'FAIL'", "fail?", "outcome!=fail"),
+        ("outcome=Failed || x", "no stage ends with the outcome 'Failed'", "", None),
+        ("outcome=sucess", "no stage ends with the outcome 'sucess'", "success?", "outcome=sucess"),
+        ("outcome=done", "no stage ends with the outcome 'done'", "success, partial_success", None),
+        ("outcome=true", "no stage ends with the outcome 'true'", "write one of", None),
+        ('context.outcome="Fail it"', "no stage ends with the outcome 'Fail it'", "", None),
+    ],
+)
+def test_an_outcome_that_no_stage_ends_with(
+    condition: str, message: str, hint: str, mended: str | None
+) -> None:
+    (one,) = found(condition, "dead_condition")
+    assert (one.message, one.severity) == (message, Severity.WARNING)
+    assert hint in one.fix
+    if mended is not None:
+        assert fixed(condition) == mended
+
+
+def test_an_outcome_by_itself_is_no_outcome() -> None:
+    (one,) = found("outcome=retry || success", "dead_condition")
+    assert one.message == "'success' by itself asks for a value of that name in the context"
+    assert one.fix == "write outcome=success"
+    assert one.edits == ()
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "outcome=success && outcome=fail",
+        "outcome=success && outcome!=succeeded",
+        "outcome=success && !(outcome!=fail)",
+        "outcome=success && (outcome=fail || outcome=retry)",
+        "outcome!=success && outcome!=partial_success && outcome!=fail"
+        " && outcome!=retry && outcome!=skipped",
+        "!(outcome=fail || outcome!=fail)",
+        "context.a=1 && context.a=2",
+        "context.a=1 && context.a!=1",
+        "context.a=1 && context.a > 1",
+        'context.a=abc && context.a contains "x"',
+        'context.a=abc && context.a matches "^b"',
+        "context.a=false && context.a",
+        "context.a=1 && context.a=2 || context.b=1 && context.b=2",
+        "outcome < 3",
+        "outcome contains x",
+        "!outcome",
+    ],
+)
+def test_what_excludes_itself_never_holds(condition: str) -> None:
+    (one,) = found(condition, "dead_condition")
+    assert one.message.startswith("this can never hold: no value of ")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "outcome=success || outcome=fail",
+        "outcome=failure && outcome=failed",
+        "outcome=fail && context.a=1 && context.b=2",
+        "context.a=1 || context.a=2",
+        "context.a!=1 && context.a!=2",
+        "context.a > 1 && context.a < 3",
+        "outcome=success && (outcome=fail || context.a=1)",
+        "preferred_label=Success",
+        "context.a=1 && a=2",
+    ],
+)
+def test_what_can_hold_is_let_be(condition: str) -> None:
+    assert found(condition, "dead_condition") == []
+
+
+@given(conditions, st.lists(values, max_size=20))
+def test_what_is_dead_never_holds(condition: Condition, tried: list[dict[str, str]]) -> None:
+    dead = why_dead(condition, write_condition(condition))
+    if any(one.message.startswith("this can never hold") for one in dead):
+        for held in tried:
+            for outcome in OUTCOMES:
+                # What a stage ends with is one of the five; nobody writes anything else there.
+                held.update(dict.fromkeys(OUTCOME_KEYS, outcome))
+                assert not naively(condition, held)
+
+
+@given(conditions)
+def test_every_place_lies_within_the_text(condition: Condition) -> None:
+    text = write_condition(condition)
+    for _, one in check(parse(with_condition(text))):
+        assert one.span.line >= 1
+        assert one.fix
+
+
+def test_what_is_not_portable_is_noted_with_what_to_write_instead() -> None:
+    (one,) = found("!(outcome=fail || outcome=retry)", "portable_condition")
+    assert one.severity is Severity.INFO
+    assert one.fix == "write outcome!=fail && outcome!=retry"
+    assert fixed("!(outcome=fail || outcome=retry)") == "outcome!=fail && outcome!=retry"
+
+
+@pytest.mark.parametrize("condition", ["tests=true", "outcome=fail || context.a=1", "context.n>3"])
+def test_what_has_no_portable_text_is_left_alone(condition: str) -> None:
+    (one,) = found(condition, "portable_condition")
+    assert one.edits == ()
+    assert fixed(condition) == condition
+
+
+@given(conditions, values)
+def test_what_is_mended_means_the_same(condition: Condition, held: dict[str, str]) -> None:
+    mended = fixed(write_condition(condition))
+    known = {key: held.get(key, "") for key in KEYS}
+    if not why_dead(condition, write_condition(condition)):
+        assert naively(parse_condition(mended), known) is naively(condition, known)
+
+
+def test_the_condition_that_ends_a_managers_loop_is_read_too() -> None:
+    text = 'digraph G { m [shape=house, "manager.stop_condition"="outcome==fail"] }'
+    ((rule, one),) = check(parse(text))
+    assert (rule, one.message, one.node) == ("condition_syntax", "== is no operator", "m")
+    assert text[one.span.column - 1 : one.span.end_column - 1] == "=="
+    good = "digraph G { m [shape=house, manager.stop_condition=done] }"
+    assert check(parse(good)) == []
+
+
+def test_many_conditions_take_no_longer_than_they_are_worth() -> None:
+    edges = "\n".join(f'a -> b{i} [condition="outcome=Fail || x={i}"]' for i in range(2_000))
+    assert len(check(parse(f"digraph G {{ {edges} }}"))) == 4_000

@@ -1,0 +1,59 @@
+"""Comments silence rules on their line, and only there."""
+
+import pytest
+
+from attractor.language import prepare
+from attractor.language.severities import Level
+
+UNKNOWN = "unknown_attribute"
+
+
+def found(text: str, **levels: Level) -> list[tuple[str, int]]:
+    return [(one.rule, one.span.line) for one in prepare(text, levels=levels).diagnostics]
+
+
+def pipeline(*lines: str) -> str:
+    head = ["digraph G {", "start [shape=Mdiamond]; exit [shape=Msquare]; start -> a -> exit"]
+    return "\n".join([*head, *lines, "}"])
+
+
+def test_a_comment_silences_a_rule_on_its_line() -> None:
+    line = "a [prompt=x, foo=1]"
+    assert found(pipeline(line)) == [(UNKNOWN, 3)]
+    assert found(pipeline(f"{line} // attractor: ignore[{UNKNOWN}]")) == []
+    assert found(pipeline(f"{line} /* attractor:ignore[ syntax , {UNKNOWN} ] */"))[0][0] == (
+        "unused_ignore"
+    )
+
+
+def test_a_comment_with_a_line_to_itself_speaks_of_the_next_one() -> None:
+    comment = f"  // attractor: ignore[{UNKNOWN}] because of Graphviz"
+    assert found(pipeline(comment, "", "// another", "a [prompt=x, foo=1]")) == []
+    assert found(pipeline(comment, "a [prompt=x]", "b [prompt=x, foo=1]; a -> b -> exit")) == [
+        ("unused_ignore", 3),
+        (UNKNOWN, 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("comment", "message"),
+    [
+        ("// attractor: ignore", "does not say which"),
+        ("// attractor: ignore[unknown_atribute]", "silences nothing"),
+        ("// attractor: ignore[start_node]", "cannot be ignored"),
+    ],
+)
+def test_a_comment_that_silences_nothing_is_reported(comment: str, message: str) -> None:
+    [told] = prepare(pipeline("a [prompt=x]", comment)).diagnostics
+    assert (told.rule, told.severity) == ("unused_ignore", "warning")
+    assert message in told.message
+
+
+def test_what_every_pipeline_needs_is_not_silenced() -> None:
+    text = "digraph G { // attractor: ignore[start_node]\nexit [shape=Msquare] }"
+    assert ("start_node", 1) in found(text)
+
+
+def test_a_comment_in_a_text_is_none() -> None:
+    text = pipeline(f'a [prompt="// attractor: ignore[{UNKNOWN}]", foo=1]')
+    assert found(text) == [(UNKNOWN, 3)]

@@ -1,0 +1,145 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.errors import UsageError
+from attractor.language.inputs import Input, declared_inputs, read_inputs, resolve_inputs
+from attractor.language.parsing import parse
+from attractor.language.values import quoted
+
+
+def named(text: str) -> list[tuple[str, str, str | None]]:
+    declared = read_inputs(text)
+    assert declared.mistakes == ()
+    return [(one.name, one.type, one.default) for one in declared.inputs]
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs"),
+    [
+        ("", []),
+        (" ", []),
+        ("ticket", [("ticket", "str", None)]),
+        (
+            "ticket, branch=main, count:int=3, token:secret",
+            [
+                ("ticket", "str", None),
+                ("branch", "str", "main"),
+                ("count", "int", "3"),
+                ("token", "secret", None),
+            ],
+        ),
+        ("a:bool = true ,b : float=-0.5", [("a", "bool", "true"), ("b", "float", "-0.5")]),
+        ("a=", [("a", "str", "")]),
+        ("a=two words,b", [("a", "str", "two words"), ("b", "str", None)]),
+        (r'a="x, \"y\"", b', [("a", "str", 'x, "y"'), ("b", "str", None)]),
+        ("a=b=c:d", [("a", "str", "b=c:d")]),
+        ("a,", [("a", "str", None)]),
+    ],
+)
+def test_declarations_are_read(text: str, inputs: list[tuple[str, str, str | None]]) -> None:
+    assert named(text) == inputs
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "place"),
+    [
+        ("a,,b", "an input has no name", ""),
+        ("=b", "an input has no name", ""),
+        ("a-b", "'a-b' is no name for an input", "a-b"),
+        ("3", "'3' is no name for an input", "3"),
+        ("a, b, a=3", "the input a is declared twice", "a"),
+        ("a:integer", "'integer' is no type of inputs", "integer"),
+        ("a:", "'' is no type of inputs", ""),
+        ("a:int=x", "'x' is not a whole number", "x"),
+        ("a:float=1e3", "'1e3' is not a number", "1e3"),
+        ("a:bool=yes", "'yes' is not true or false", "yes"),
+        ("a:secret=x", "the secret a has a default, which is no secret", "x"),
+        ("a b", "'b' does not belong there", "b"),
+        ('a="b" c', "'c' does not belong there", "c"),
+        ('a="b', "'\"b' does not belong there", '"b'),
+    ],
+)
+def test_a_mistake_in_a_declaration_is_told_with_its_place(
+    text: str, message: str, place: str
+) -> None:
+    declared = read_inputs(f"x, {text}, y")
+    (mistake,) = declared.mistakes
+    assert mistake.message == message
+    assert mistake.hint
+    assert f"x, {text}, y"[mistake.start : mistake.end] == place
+    assert {"x", "y"} <= {one.name for one in declared.inputs}
+
+
+def test_all_mistakes_are_found() -> None:
+    declared = read_inputs("a:int=x, b:strng, c, c")
+    assert len(declared.mistakes) == 3
+    assert [one.hint for one in declared.mistakes][1] == "did you mean str?"
+    assert [one.name for one in declared.inputs] == ["c"]
+
+
+@given(st.text() | st.text('ab:=," \\x', max_size=12))
+def test_any_text_declares_inputs_or_has_mistakes_within_it(text: str) -> None:
+    for one in read_inputs(text).mistakes:
+        assert 0 <= one.start <= one.end <= len(text)
+        assert one.hint
+
+
+@given(st.text())
+def test_any_default_can_stand_in_quotes(text: str) -> None:
+    assert named(f"a={quoted(text)}, b") == [("a", "str", text), ("b", "str", None)]
+
+
+@given(st.text('ab:=, "', max_size=12))
+def test_what_was_written_declares_the_same_again(text: str) -> None:
+    for one in read_inputs(text).inputs:
+        assert read_inputs(one.written).inputs == (one,)
+
+
+def test_a_pipeline_declares_its_inputs() -> None:
+    graph = parse('digraph G { inputs="ticket, token:secret" }')
+    assert [(one.name, one.is_secret) for one in declared_inputs(graph)] == [
+        ("ticket", False),
+        ("token", True),
+    ]
+    assert list(declared_inputs(parse("digraph G { }"))) == []
+
+
+DECLARED = read_inputs("ticket, branch=main, count:int=3, dry:bool=false, token:secret").inputs
+
+
+def test_inputs_are_what_was_given_and_the_defaults_of_the_rest() -> None:
+    given = {"ticket": "T-1", "count": "5", "token": "s3cret"}
+    assert resolve_inputs(DECLARED, given) == {
+        "ticket": "T-1",
+        "branch": "main",
+        "count": "5",
+        "dry": "false",
+        "token": "s3cret",
+    }
+
+
+def test_all_that_is_wrong_is_told_at_once_with_what_to_do() -> None:
+    with pytest.raises(UsageError) as raised:
+        resolve_inputs(DECLARED, {"tikcet": "T-1", "count": "many", "dry": "yes", "zzzzzz": "1"})
+    assert raised.value.message == (
+        "this pipeline has no input 'tikcet'; this pipeline has no input 'zzzzzz'; "
+        "the input ticket is missing; the input count cannot be 'many'; "
+        "the input dry cannot be 'yes'; the input token is missing"
+    )
+    assert raised.value.hint == (
+        "did you mean ticket?; known: ticket, branch, count, dry, token; "
+        "give --input ticket=VALUE; count takes a whole number; dry takes true or false; "
+        "give --input token=VALUE"
+    )
+
+
+def test_without_declarations_nothing_may_be_given() -> None:
+    assert resolve_inputs([], {}) == {}
+    with pytest.raises(UsageError, match="no input 'a'") as raised:
+        resolve_inputs([], {"a": "1"})
+    assert raised.value.hint == "known: none"
+
+
+def test_an_empty_value_is_a_value() -> None:
+    assert resolve_inputs([Input("a")], {"a": ""}) == {"a": ""}

@@ -1,0 +1,128 @@
+"""Commands are read no further than is certain."""
+
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attractor.language.shell import calls, find_fault
+from tests.counts import count
+
+SOUND = [
+    "",
+    "make",
+    "make test && npm run build",
+    "pytest -k 'a and b' \"$X\"",
+    "echo it\\'s",
+    'echo "it\'s"',
+    "echo 'say \"hi\"'",
+    'x=$(git rev-parse "$(pwd)") && echo $x',
+    "echo `date`",
+    'echo "`date`"',
+    "echo ${x:-y} ${#x} $((1 + (2 * 3)))",
+    "(cd a; make)",
+    "for f in *; do echo $f; done",
+    "case $1 in a) echo a;; (b) echo b;; esac",
+    "make 2>&1 | tee log",
+    "make &> log",
+    "make &",
+    "make # isn't it (",
+    'make; # "',
+    "echo a#b",
+    "cat <<< 'x'",
+    "f() { echo a; }; f",
+    "[ a = b ] || exit 1",
+    "make &&\n test",
+    "echo $'it\\'s'",
+    "echo $((1 << 2)) && ((x << 3))",
+]
+FAULTY = {
+    "pytest -k 'a": ("this ' is never closed", "'"),
+    'echo "a': ('this " is never closed', '"'),
+    "echo `date": ("this ` is never closed", "`"),
+    "echo $(date": ("this $( is never closed", "$("),
+    "echo ${x": ("this ${ is never closed", "${"),
+    "(cd a; make": ("this ( is never closed", "("),
+    "make)": ("this ) closes nothing", ")"),
+    'echo "$(date)': ('this " is never closed', '"'),
+    "make &&": ("nothing follows &&", "&&"),
+    "make | ": ("nothing follows |", "|"),
+    "make ||": ("nothing follows ||", "||"),
+}
+
+
+@pytest.mark.parametrize("command", SOUND)
+def test_a_sound_command_has_no_fault(command: str) -> None:
+    assert find_fault(command) is None
+
+
+@pytest.mark.parametrize("command", FAULTY)
+def test_a_faulty_command_is_pointed_at(command: str) -> None:
+    fault = find_fault(command)
+    assert fault is not None
+    assert (fault.message, command[fault.start : fault.end]) == FAULTY[command]
+    assert fault.fix
+
+
+@pytest.mark.parametrize("command", [*SOUND, *FAULTY])
+def test_the_shell_agrees(command: str) -> None:
+    result = subprocess.run(
+        ["bash", "-n", "-c", command], capture_output=True, timeout=20, check=False
+    )
+    assert (result.returncode == 0) is (find_fault(command) is None)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cat <<EOF\nit's (\nEOF",
+        "(cat <<EOF\nit's\nEOF\n)",
+        "case x in x) echo ;; esac )",
+        'echo "${x:-it\'s}"',
+    ],
+)
+def test_where_it_cannot_be_told_nothing_is_said(command: str) -> None:
+    assert find_fault(command) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("make test", ["make"]),
+        ("cd a && npm test; git status | wc -l", ["npm", "git", "wc"]),
+        ("X=1 Y=2 make", ["make"]),
+        ('./run.sh; /bin/ls; $TOOL; "$TOOL" x', []),
+        ("echo $(date) `whoami`", ["date", "whoami"]),
+        ("(make)", ["make"]),
+        ("if true; then make; fi", []),
+        ("deploy() { make; }; deploy", []),
+        ("make 2>&1 >log", ["make"]),
+        ("'make' it", []),
+        ("make && echo 'a; npm'", ["make"]),
+        ("cat <<EOF\nrm\nEOF", []),
+        ("case x in a) npm;; esac", []),
+        ("make 'a", []),
+        ("python3 -m unittest -q", ["python3"]),
+        ("clang++ a.cc", ["clang++"]),
+    ],
+)
+def test_programs_are_what_is_called_by_name(command: str, names: list[str]) -> None:
+    found = list(calls(command))
+    assert [one.name for one in found] == names
+    assert all(command.startswith(one.name, one.start) for one in found)
+
+
+@settings(max_examples=count(ci=300, full=10_000), deadline=None)
+@given(st.lists(st.sampled_from([*"'\"`$(){}\\ \n;&|#<>a", "$(", "${", "case "]), max_size=20))
+def test_any_text_is_read_to_its_end(pieces: list[str]) -> None:
+    command = "".join(pieces)
+    fault = find_fault(command)
+    assert fault is None or 0 <= fault.start < fault.end <= len(command)
+    list(calls(command))
+
+
+def test_a_long_command_is_read_in_no_time() -> None:
+    assert find_fault("echo " + "a && " * 20_000 + "b") is None
+    assert find_fault("$(" * 20_000) is not None
+    assert find_fault(") case" * 20_000) is None

@@ -1,0 +1,125 @@
+from pathlib import Path
+
+import pytest
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.parsing import parse
+from attractor.language.surroundings import FilesRead, FolderFiles, KnownFiles, Surroundings
+from attractor.language.transforms.prompt_files import PromptFiles
+from attractor.language.values import ValueKind
+
+FILES = {
+    "prompts/plan.md": b"Plan: $goal\n",
+    "bom.md": b"\xef\xbb\xbfPlan",
+    "latin.md": "Pläne".encode("latin-1"),
+    "binary.md": b"a\0b",
+    "empty.md": b"",
+    "ü.md": "ü".encode(),
+    "../beside.md": b"Beside",
+    "t.md.j2": b"{% if context.a %}{{ inputs.ticket }}{% endif %}",
+    "broken.md.j2": b"one\n{% if %}",
+    "run.sh": b"make test",
+    "run.sh.j2": b"make {{ inputs.a }}",
+}
+
+
+def applied(attributes: str, *, known: bool = True) -> tuple[Graph, list[Diagnostic], FilesRead]:
+    files = FilesRead(KnownFiles(FILES))
+    around = Surroundings(files=files if known else None)
+    graph = PromptFiles(around).apply(parse(f"digraph G {{ a [{attributes}]; b [prompt=x] }}"))
+    assert all(one.rule == "prompt_file" for one in around.found)
+    return graph, around.found, files
+
+
+def read(attributes: str, key: str = "prompt") -> str:
+    graph, found, _ = applied(attributes)
+    assert found == []
+    return graph.nodes["a"].attributes.text(key)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("@prompts/plan.md", "Plan: $goal\n"),
+        ("@bom.md", "Plan"),
+        ("@empty.md", ""),
+        ("@ü.md", "ü"),
+        ("@../beside.md", "Beside"),
+        ("@@prompts/plan.md", "@prompts/plan.md"),
+        ("@@@x", "@@x"),
+        ("mail@example.org", "mail@example.org"),
+        (" @prompts/plan.md", " @prompts/plan.md"),
+    ],
+)
+def test_a_name_becomes_the_text_of_its_file(prompt: str, text: str) -> None:
+    assert read(f'prompt="{prompt}"') == text
+
+
+def test_a_command_is_read_from_a_file_too_and_nothing_else_is() -> None:
+    attributes = 'tool_command="@run.sh", label="@run.sh", prompt="@bom.md"'
+    assert read(attributes, "tool_command") == "make test"
+    assert read(attributes, "label") == "@run.sh"
+    assert read(attributes) == "Plan"
+
+
+def test_what_is_read_is_remembered_and_keeps_its_place() -> None:
+    graph, _, files = applied('prompt="@prompts/plan.md"')
+    assert files.by_name == {"prompts/plan.md": FILES["prompts/plan.md"]}
+    value = graph.nodes["a"].attributes.value("prompt")
+    assert value is not None
+    assert (value.kind, value.span.column, value.span.end_column) == (ValueKind.STRING, 23, 41)
+    assert graph.nodes["b"].prompt == "x"
+
+
+def test_without_files_names_stay_as_they_are() -> None:
+    graph, found, _ = applied('prompt="@prompts/plan.md", tool_command="@@x"', known=False)
+    assert graph.nodes["a"].prompt == "@prompts/plan.md"
+    assert graph.nodes["a"].attributes.text("tool_command") == "@x"
+    assert found == []
+
+
+def test_a_template_is_checked_and_left_to_the_engine() -> None:
+    graph, found, files = applied('prompt="@t.md.j2"')
+    value = graph.nodes["a"].attributes.value("prompt")
+    assert value is not None
+    assert (value.kind, str(value)) == (ValueKind.TEMPLATE, FILES["t.md.j2"].decode())
+    assert found == []
+    assert list(files.by_name) == ["t.md.j2"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ('prompt="@nowhere.md"', "cannot read nowhere.md: it is not among the known files"),
+        ('prompt="@"', "this prompt names no file"),
+        ('prompt="@/etc/motd"', "'/etc/motd' is an absolute path"),
+        ('prompt="@latin.md"', "latin.md is not UTF-8 (line 1)"),
+        ('prompt="@binary.md"', "binary.md is not a text"),
+        ('prompt="@broken.md.j2"', "broken.md.j2, line 2: "),
+        ('tool_command="@run.sh.j2"', "run.sh.j2 is a template, and a tool_command is none"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_an_error_at_the_value(attributes: str, message: str) -> None:
+    graph, (one,), _ = applied(attributes)
+    assert one.message.startswith(message)
+    assert (one.severity, one.node) == (Severity.ERROR, "a")
+    assert one.fix
+    key, _, value = attributes.partition("=")
+    assert one.span.column == len("digraph G { a [") + len(key) + 2
+    assert one.span.end_column - one.span.column == len(value)
+    assert graph.nodes["a"].attributes.text(key) == value.strip('"')
+
+
+def test_a_folder_is_no_prompt(tmp_path: Path) -> None:
+    around = Surroundings(files=FolderFiles(tmp_path))
+    PromptFiles(around).apply(parse('digraph G { a [prompt="@."] }'))
+    assert [one.message for one in around.found] == ["cannot read .: Is a directory"]
+
+
+def test_a_name_in_a_default_block_counts_for_each_node() -> None:
+    files = FilesRead(KnownFiles(FILES))
+    graph = parse('digraph G { node [prompt="@bom.md"]; a; b [prompt=c] }')
+    after = PromptFiles(Surroundings(files=files)).apply(graph)
+    assert [node.prompt for node in after.nodes.values()] == ["Plan", "c"]
+    assert [node.prompt for node in graph.nodes.values()] == ["@bom.md", "c"]

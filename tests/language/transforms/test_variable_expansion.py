@@ -1,0 +1,124 @@
+from collections.abc import Mapping
+
+import pytest
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.parsing import parse
+from attractor.language.surroundings import KnownFiles, Surroundings
+from attractor.language.transforms.prompt_files import PromptFiles
+from attractor.language.transforms.variable_expansion import VariableExpansion
+from attractor.language.values import quoted
+
+DECLARED = "ticket, branch=main, count:int=3, token:secret"
+
+
+def applied(
+    prompt: str,
+    inputs: Mapping[str, str] | None = None,
+    *,
+    declared: str = DECLARED,
+    files: Mapping[str, bytes] | None = None,
+) -> tuple[Graph, list[Diagnostic], str]:
+    text = f"digraph G {{ goal=it; inputs={quoted(declared)}; a [prompt={quoted(prompt)}] }}"
+    around = Surroundings(files=KnownFiles(files or {}), inputs=inputs)
+    graph = PromptFiles(around).apply(parse(text))
+    graph = VariableExpansion(around).apply(graph)
+    assert all(one.rule == "known_input" for one in around.found)
+    assert all(one.severity is Severity.ERROR for one in around.found)
+    return graph, around.found, text
+
+
+def expanded(prompt: str, inputs: Mapping[str, str] | None = None) -> str:
+    graph, found, _ = applied(prompt, inputs)
+    assert found == []
+    return graph.nodes["a"].prompt
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("Fix ${inputs.ticket} on ${inputs.branch}.", "Fix T-1 on main."),
+        ("${inputs.ticket}${inputs.ticket} $goal", "T-1T-1 it"),
+        ("${inputs.count} times", "3 times"),
+        ("$inputs.ticket ${goal} ${other} $$", "$inputs.ticket ${goal} ${other} $$"),
+    ],
+)
+def test_inputs_are_put_into_prompts(prompt: str, text: str) -> None:
+    assert expanded(prompt, {"ticket": "T-1"}) == text
+
+
+def test_a_value_is_not_looked_at_again() -> None:
+    given = {"ticket": "$goal ${inputs.branch} \\1", "branch": "${inputs.ticket}"}
+    assert expanded("${inputs.ticket}", given) == "$goal ${inputs.branch} \\1"
+
+
+def test_without_inputs_they_stay_and_the_goal_is_put_in() -> None:
+    assert expanded("${inputs.ticket} for $goal") == "${inputs.ticket} for it"
+
+
+def test_an_input_that_was_not_given_stays() -> None:
+    assert expanded("${inputs.ticket}", {}) == "${inputs.ticket}"
+
+
+@pytest.mark.parametrize("inputs", [None, {"ticket": "T-1"}])
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("tikcet", "did you mean ticket?"),
+        ("zzzzzz", "declare it on the graph, in inputs"),
+        ("", "declare it on the graph, in inputs"),
+        ("ticket.id", "did you mean ticket?"),
+    ],
+)
+def test_an_input_that_is_not_declared_is_an_error_at_its_place(
+    name: str, fix: str, inputs: Mapping[str, str] | None
+) -> None:
+    graph, (one,), text = applied(f"Fix ${{inputs.{name}}}!", inputs)
+    assert one.message == f"the prompt asks for the input '{name}', which is not declared"
+    assert (one.fix, one.node) == (fix, "a")
+    assert text[one.span.column - 1 : one.span.end_column - 1] == f"${{inputs.{name}}}"
+    assert graph.nodes["a"].prompt == f"Fix ${{inputs.{name}}}!"
+
+
+@pytest.mark.parametrize("inputs", [None, {"token": "s3cret"}])
+def test_a_secret_never_gets_into_a_prompt(inputs: Mapping[str, str] | None) -> None:
+    graph, (one,), _ = applied("Use ${inputs.token}", inputs)
+    assert one.message == "the input token is a secret, which no prompt may hold"
+    assert graph.nodes["a"].prompt == "Use ${inputs.token}"
+
+
+def test_a_secret_is_not_suggested() -> None:
+    _, (one,), _ = applied("Use ${inputs.tokn}")
+    assert one.fix == "declare it on the graph, in inputs"
+
+
+def test_mistakes_in_declarations_are_told_even_if_no_prompt_asks() -> None:
+    _, found, text = applied("x", declared="a:int=x, b, b")
+    assert [text[one.span.column - 1 : one.span.end_column - 1] for one in found] == ["x", "b"]
+    assert found[0].message == "in inputs 'x' is not a whole number"
+
+
+def test_a_template_is_left_alone_but_what_it_asks_for_is_checked() -> None:
+    template = b"{{ inputs.ticket }} $goal ${inputs.x} {{ inputs.tokens }} {{ inputs['token'] }}"
+    graph, found, _ = applied("@t.j2", {"ticket": "T-1"}, files={"t.j2": template})
+    assert graph.nodes["a"].prompt == template.decode()
+    assert [one.message.split(",")[0] for one in found] == [
+        "the prompt asks for the input 'tokens'",
+        "the input token is a secret",
+    ]
+
+
+def test_a_prompt_from_a_file_is_expanded_and_its_mistakes_stand_at_the_name() -> None:
+    files = {"p.md": b"Do $goal on ${inputs.branch} ${inputs.nope}"}
+    graph, (one,), text = applied("@p.md", {}, files=files)
+    assert graph.nodes["a"].prompt == "Do it on main ${inputs.nope}"
+    assert text[one.span.column - 1 : one.span.end_column - 1] == '"@p.md"'
+
+
+def test_only_prompts_are_expanded() -> None:
+    text = 'digraph G { goal=it; a [tool_command="echo $goal ${inputs.x}", label="$goal"] }'
+    around = Surroundings(inputs={})
+    graph = parse(text)
+    assert VariableExpansion(around).apply(graph) is graph
+    assert around.found == []

@@ -1,0 +1,132 @@
+"""Test files are found and read, and their mistakes are named."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.engine.outcome import StageStatus
+from attractor.language.errors import UnreadablePipeline
+from attractor.pipeline.pipeline_tests import find_test_files, open_tests
+from tests.language.pipelines import BRANCH, HUMAN_GATE
+
+WHOLE = """
+[[test]]
+name = "a red test is mended"
+outcomes = { validate = ["fail", "success"] }
+context = { ticket = "T-1" }
+max_steps = 20
+expect.path = ["start", "...", "exit"]
+expect.outcome = "success"
+expect.visits = { implement = 2 }
+expect.edges = ["gate->implement"]
+expect.not_visited = []
+
+[[test]]
+expect.outcome = "success"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "branch.dot").write_text(BRANCH)
+    (tmp_path / "branch.test.toml").write_text(WHOLE)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "gate.dot").write_text(HUMAN_GATE)
+    text = 'answers = { review_gate = "Fix" }\nexpect.outcome = "fail"\n'
+    (tmp_path / "deep" / "gate.test.toml").write_text(f"[[test]]\n{text}")
+    return tmp_path
+
+
+def test_a_test_file_is_read_whole(folder: Path) -> None:
+    tests = open_tests(folder / "branch.test.toml")
+    assert tests.pipeline == folder / "branch.dot"
+    first, second = tests.tests
+    assert (first.name, second.name) == ("a red test is mended", "test 2")
+    said = first.script.outcomes.at("validate", 1)
+    assert said is not None
+    assert said.status is StageStatus.FAIL
+    assert (first.script.context, first.script.max_steps) == ({"ticket": "T-1"}, 20)
+    assert first.expected.path == ("start", "...", "exit")
+    assert (first.expected.outcome, first.expected.visits) == ("success", {"implement": 2})
+    assert (first.expected.edges, second.expected.path) == (("gate->implement",), None)
+
+
+def test_one_answer_is_a_list_of_one(folder: Path) -> None:
+    tests = open_tests(folder / "deep" / "gate.test.toml").tests
+    assert tests[0].script.answers == {"review_gate": ("Fix",)}
+
+
+def test_another_pipeline_can_be_named(folder: Path) -> None:
+    file = folder / "other.test.toml"
+    file.write_text('pipeline = "deep/gate.dot"\n[[test]]\nexpect.outcome = "success"\n')
+    assert open_tests(file).graph.name == "Review"
+
+
+def test_tests_are_found_by_file_by_pipeline_and_by_folder(folder: Path) -> None:
+    file, deep = folder / "branch.test.toml", folder / "deep" / "gate.test.toml"
+    assert find_test_files(file) == find_test_files(folder / "branch.dot") == [file]
+    assert find_test_files(folder) == [file, deep]
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("lonely.dot", "lonely.dot has no tests"),
+        ("empty", r"there is no \*.test.toml in"),
+    ],
+)
+def test_where_there_are_no_tests_it_is_said(folder: Path, named: str, words: str) -> None:
+    (folder / "lonely.dot").write_text(BRANCH)
+    (folder / "empty").mkdir()
+    with pytest.raises(UsageError, match=words) as caught:
+        find_test_files(folder / named)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "hint"),
+    [
+        ("", "test: Field required", ""),
+        ("test = 3", "test: Input should be a list", ""),
+        ("[[test]]\nanwsers = {}\nexpect.outcome='fail'", "test 1 has no key 'anwsers'", ""),
+        ("[[test]]\nexpect.outcome='faild'", "test 1.expect.outcome: Input should be", ""),
+        ("[[test]]\nmax_steps=0\nexpect.outcome='fail'", "max_steps: Input should be", ""),
+        ("[[test]]\nexpect={}", "test 1: it expects nothing", "expect.path"),
+        ("[[test]]\nname='x'\nexpect.path=['plna']", "x: unknown node 'plna'", "did you mean plan"),
+        ("[[test]]\nexpect.visits={plna=1}", "unknown node 'plna'", "did you mean plan?"),
+        ("[[test]]\nexpect.not_visited=['plna']", "unknown node 'plna'", "did you mean plan?"),
+        (
+            "[[test]]\nexpect.edges=['gate->plna']",
+            "unknown edge 'gate -> plna'",
+            "",
+        ),
+        ("[[test]]\nanswers={plna='x'}\nexpect.outcome='fail'", "unknown node 'plna'", "plan"),
+        (
+            "[[test]]\noutcomes={plan='fial'}\nexpect.outcome='fail'",
+            "test 1: outcome of node 'plan': 'outcome' cannot be 'fial'",
+            "did you mean fail?",
+        ),
+        ("[[test]]\ncontext={a=2026-01-01}\nexpect.outcome='fail'", "type date at a", "quotes"),
+        ("[[test]]\nanswers={gate=[]}\nexpect.outcome='fail'", "the list is empty", "one"),
+        ("[[test", "is not TOML", ""),
+    ],
+)
+def test_a_mistake_names_the_file_the_test_and_the_key(
+    folder: Path, text: str, words: str, hint: str
+) -> None:
+    file = folder / "branch.test.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        open_tests(file)
+    assert str(caught.value).startswith(str(file))
+    assert words in str(caught.value)
+    assert hint in caught.value.hint
+
+
+def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read .*no.test.toml"):
+        open_tests(folder / "no.test.toml")
+    (folder / "no.test.toml").write_text(WHOLE)
+    with pytest.raises(UnreadablePipeline, match=r"no\.dot"):
+        open_tests(folder / "no.test.toml")

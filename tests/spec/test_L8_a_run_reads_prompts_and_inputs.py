@@ -1,0 +1,123 @@
+"""L8 as a run does it: files beside the graph, inputs, templates filled in at each visit."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import Broken, UsageError
+from attractor.engine.errors import GraphChanged, NotRunnable
+from attractor.engine.results import RunResult
+from attractor.language.errors import ValidationError
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.running import resume, start
+from attractor.pipeline.world import World
+from tests.pipeline.projects import make_project, make_world
+
+PIPELINE = """
+digraph prompts {
+    graph [goal="Ship it", inputs="ticket, branch=main"]
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    plan  [prompt="@prompts/plan.md"]
+    work  [prompt="@prompts/work.md.j2"]
+    ask   [shape=hexagon, label="Fine?"]
+    sub   [type=import, file="parts/check.dot"]
+    start -> plan -> work -> ask
+    ask -> sub [label="[Y] Yes"]
+    ask -> work [label="[N] No"]
+    sub -> exit
+}
+"""
+FILES = {
+    "prompts/plan.md": "Plan ${inputs.ticket} on ${inputs.branch}: $goal\n",
+    "prompts/work.md.j2": "{{ goal }} {{ inputs.ticket }} after {{ context.last_stage }}\n",
+    "parts/check.dot": (
+        "digraph check { start [shape=Mdiamond]; exit [shape=Msquare]\n"
+        ' look [prompt="@look.md"]; start -> look -> exit }'
+    ),
+    "parts/look.md": "Look at it: $goal",
+}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(make_project(tmp_path / "project", PIPELINE, **FILES))
+
+
+def options(world: World, **inputs: str) -> RunOptions:
+    return RunOptions(
+        file=world.project / "pipeline.dot",
+        inputs=inputs,
+        backend="simulate",
+        workspace=WorkspaceKind.NONE,
+        sandbox="none",
+        interviewer="auto_approve",
+    )
+
+
+def run(world: World, **inputs: str) -> RunResult:
+    return asyncio.run(start(options(world, **inputs), world))
+
+
+def prompt(result: RunResult, node: str) -> str:
+    return (result.directory / node / "prompt.md").read_text()
+
+
+def test_L8_prompts_come_from_files_with_goal_and_inputs(world: World) -> None:
+    result = run(world, ticket="A-1")
+    assert prompt(result, "plan") == "Plan A-1 on main: Ship it\n"
+    assert prompt(result, "work") == "Ship it A-1 after plan\n"
+    assert prompt(result, "sub__look") == "Look at it: Ship it"
+
+
+def test_L8_a_missing_input_stops_the_run_before_anything_is_made(world: World) -> None:
+    with pytest.raises(UsageError, match="the input ticket is missing"):
+        run(world)
+    with pytest.raises(UsageError, match="no input 'tiket'"):
+        run(world, tiket="A-1")
+    assert not world.runs_dir.exists()
+
+
+def test_L8_a_missing_file_is_an_error_at_the_attribute(world: World) -> None:
+    (world.project / "prompts" / "plan.md").unlink()
+    with pytest.raises(ValidationError, match=r"pipeline\.dot:6:.*plan\.md"):
+        run(world, ticket="A-1")
+
+
+def test_L8_a_secret_is_refused_until_it_can_be_kept(world: World) -> None:
+    file = world.project / "pipeline.dot"
+    file.write_text(PIPELINE.replace("branch=main", "branch=main, key:secret"))
+    with pytest.raises(NotRunnable, match="secret input key"):
+        run(world, ticket="A-1", key="hush-hush")
+    assert not world.runs_dir.exists()
+
+
+def parked(world: World) -> Path:
+    asked = replace(options(world, ticket="A-1"), interviewer="park")
+    return asyncio.run(start(asked, world)).directory
+
+
+def test_L8_a_resumed_run_has_the_files_it_began_with(world: World) -> None:
+    root = parked(world)
+    for name in ("prompts", "parts"):
+        (world.project / name).rename(world.project / f"{name}-gone")
+    (world.project / "pipeline.dot").unlink()
+    result = asyncio.run(resume(root, world, interviewer="auto_approve"))
+    assert prompt(result, "sub__look") == "Look at it: Ship it"
+
+
+def test_L8_a_changed_prompt_is_a_changed_pipeline(world: World) -> None:
+    root = parked(world)
+    (world.project / "parts" / "look.md").write_text("Look elsewhere")
+    with pytest.raises(GraphChanged):
+        asyncio.run(resume(root, world, interviewer="auto_approve"))
+
+
+def test_L8_a_file_of_a_run_that_was_changed_there_is_found(world: World) -> None:
+    root = parked(world)
+    kept = root / "graph.files.json"
+    kept.write_text(kept.read_text().replace("prompts/plan.md", "prompts/plam.md"))
+    with pytest.raises(Broken):
+        asyncio.run(resume(root, world, interviewer="auto_approve"))
