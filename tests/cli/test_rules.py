@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from attractor.language.lint_rule import rule_registry
+from attractor.language.rule_pages import page_names
 from tests.cli.running import attractor
 
 REACHABILITY = """reachability (error)
@@ -18,7 +18,7 @@ def test_every_rule_is_listed_with_its_severity() -> None:
     result = attractor("rules")
     assert (result.returncode, result.stderr) == (0, "")
     lines = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
-    assert [line[0] for line in lines] == list(rule_registry())
+    assert [line[0] for line in lines] == list(page_names())
     assert ["reachability", "error", "Every node can be reached from the start."] in lines
     assert ["dead_end", "warning", "Every stage but the exit leads on."] in lines
 
@@ -32,7 +32,7 @@ def test_a_rule_has_a_page() -> None:
 
 def test_a_program_gets_json() -> None:
     listed = json.loads(attractor("rules", "--json").stdout)
-    assert [one["rule"] for one in listed] == list(rule_registry())
+    assert [one["rule"] for one in listed] == list(page_names())
     assert set(listed[0]) == {"rule", "severity", "sentence"}
     page = json.loads(attractor("rules", "dead_end", "--json").stdout)
     assert (page["rule"], page["severity"]) == ("dead_end", "warning")
