@@ -23,8 +23,9 @@ from attractor.language.report import as_record, as_text, summary
 from attractor.language.severities import AS_WRITTEN, Level, Levels
 from attractor.language.sources import Source
 from attractor.language.spans import Span
-from attractor.language.surroundings import Files, FolderFiles
+from attractor.language.surroundings import Files
 from attractor.language.vocabulary import Vocabulary
+from attractor.pipeline.beside import files_beside
 from attractor.pipeline.known_names import known_names
 
 STRICT: Levels = {PORTABILITY: Level.ERROR, "portable_condition": Level.ERROR}
@@ -55,7 +56,7 @@ class Judge:
         return prepare(
             text,
             file=file,
-            files=files or FolderFiles(Path(file).parent),
+            files=files or files_beside(Path(file)),
             vocabulary=self.vocabulary,
             levels=self.levels,
         )

@@ -18,7 +18,8 @@ from attractor.language.parsing import open_source, parse
 from attractor.language.preparation import transform_all
 from attractor.language.report import as_text
 from attractor.language.sources import Source
-from attractor.language.surroundings import FolderFiles, KnownFiles, Surroundings
+from attractor.language.surroundings import KnownFiles, Surroundings
+from attractor.pipeline.beside import files_beside
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Readable(Protocol):
 class _Asked:
     """The files beside a pipeline; it remembers what was asked for, even what is not there."""
 
-    def __init__(self, folder: Path) -> None:
-        self._files = FolderFiles(folder)
+    def __init__(self, file: Path) -> None:
+        self._files = files_beside(file)
         self.names: dict[str, None] = {}
 
     def read(self, name: str) -> bytes:
@@ -74,7 +75,7 @@ class PipelineToDraw:
         source = self._source()
         folder = Path(source.file).parent
         graph = parse(source.text, file=source.file)
-        asked = _Asked(folder)
+        asked = _Asked(Path(source.file))
         around = Surroundings(files=asked)
         graph = transform_all(graph, around=around)
         self._parts = tuple(os.path.join(folder, name) for name in asked.names)  # noqa: PTH118

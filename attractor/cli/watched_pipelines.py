@@ -11,14 +11,14 @@ from attractor.cli.watching import changed_files
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.sources import Source
-from attractor.language.surroundings import FolderFiles
+from attractor.pipeline.beside import files_beside
 
 
 class _Asked:
     """The files beside a pipeline; it remembers what was asked for, even what is not there."""
 
     def __init__(self, file: str) -> None:
-        self._files = FolderFiles(Path(file).parent)
+        self._files = files_beside(Path(file))
         self.content: dict[str, bytes | None] = {}
 
     def read(self, name: str) -> bytes:

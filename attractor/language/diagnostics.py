@@ -41,6 +41,11 @@ class Diagnostic:
     edits: tuple[Edit, ...] = ()
 
     @property
+    def node_id(self) -> str:
+        """The node it is about, as attractor-spec 7.1 calls it."""
+        return self.node
+
+    @property
     def is_error(self) -> bool:
         """Whether it keeps the pipeline from running."""
         return self.severity is Severity.ERROR

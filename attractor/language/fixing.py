@@ -11,6 +11,8 @@ from attractor.language.sources import Source
 
 # A fix can bring another to light; what has not settled by then never will.
 _ROUNDS = 20
+# To try fixes alone is to check the text again for each.
+_ALONE = 100
 
 _Change = tuple[int, int, str]
 
@@ -23,7 +25,7 @@ class Fixed(NamedTuple):
 
 
 class Mended(NamedTuple):
-    """A text with its fixes and what is left to say of it, or as it was where they would harm."""
+    """A text with its fixes and what is left to say of it; `harm` is what all of them would do."""
 
     text: str
     mended: tuple[Diagnostic, ...]
@@ -32,16 +34,41 @@ class Mended(NamedTuple):
 
 
 def mend(text: str, *, check: Callable[[str], Prepared], file: str = "") -> Mended:
-    """Mend a text, unless that would bring errors that it did not have."""
+    """Mend a text; what would bring errors that it did not have stays as it was."""
     before = check(text)
     fixed = fix(text, check=lambda one: check(one).diagnostics, file=file)
     if fixed.text == text:
         return Mended(text, (), before)
     after = check(fixed.text)
     harm = _new_errors(before, after)
-    if harm:
-        return Mended(text, (), before, harm)
-    return Mended(fixed.text, fixed.mended, after)
+    if not harm:
+        return Mended(fixed.text, fixed.mended, after)
+    return _mend_one_by_one(text, before, harm, check=check, file=file)
+
+
+def _mend_one_by_one(
+    text: str,
+    before: Prepared,
+    harm: tuple[Diagnostic, ...],
+    *,
+    check: Callable[[str], Prepared],
+    file: str,
+) -> Mended:
+    """Find out which fixes do harm, by trying them alone; a person has to look at those."""
+    now, mended, refused = before, list[Diagnostic](), set[tuple[str, str]]()
+    for _ in range(_ALONE):
+        next_ = (one for one in now.diagnostics if _is_fixable(one, file))
+        one = next((one for one in next_ if (one.rule, one.message) not in refused), None)
+        if one is None:
+            break
+        tried, _ = apply_edits(Source(text, file), [one])
+        after = check(tried)
+        if _new_errors(now, after):
+            refused.add((one.rule, one.message))
+        else:
+            text, now = tried, after
+            mended.append(one)
+    return Mended(text, tuple(mended), now, harm)
 
 
 def fix(text: str, *, check: Callable[[str], Iterable[Diagnostic]], file: str = "") -> Fixed:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from attractor.language.collecting import collection_paused
 from attractor.language.diagnostics import Diagnostic, in_order
+from attractor.language.extra_rules import ExtraRules
 from attractor.language.graph import Graph
 from attractor.language.ignores import without_ignored
-from attractor.language.lint_rule import LintRule
 from attractor.language.parsing import read_graph
 from attractor.language.severities import AS_WRITTEN, VITAL, Levels, weighed
 from attractor.language.sources import Source
@@ -19,7 +19,6 @@ from attractor.language.values import Value
 from attractor.language.vocabulary import Vocabulary
 
 _NO_NAMES = Vocabulary()
-_NO_RULES: Mapping[str, LintRule] = {}
 _NO_FILES: Mapping[str, bytes] = {}
 
 
@@ -48,7 +47,7 @@ def prepare(
     goal: str = "",
     transforms: Iterable[Transform] = (),
     vocabulary: Vocabulary = _NO_NAMES,
-    extra_rules: Mapping[str, LintRule] = _NO_RULES,
+    extra_rules: ExtraRules = (),
     levels: Levels = AS_WRITTEN,
 ) -> Prepared:
     """Parse a text, apply the built-in transforms and then those given, and validate.

@@ -21,15 +21,19 @@ class Files(Protocol):
 
 
 class FolderFiles:
-    """The files in a folder and below it."""
+    """The files in a folder and below it, or in a larger folder around it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, within: Path | None = None) -> None:
         self._folder = folder
+        self._within = within or folder
 
     def read(self, name: str) -> bytes:
         """Return what a file holds."""
         try:
-            return _read_regular(self._folder / name)
+            file = (self._folder / name).resolve()
+            if not file.is_relative_to(self._within.resolve()):
+                raise ValueError("it lies outside the project")
+            return _read_regular(file)
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
             raise UnreadablePipeline(f"cannot read {name}: {said}") from error

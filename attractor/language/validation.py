@@ -1,10 +1,10 @@
 """Holds a graph against the rules (attractor-spec 7.3)."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from attractor.language.diagnostics import Diagnostic, in_order
 from attractor.language.errors import ValidationError
+from attractor.language.extra_rules import ExtraRules, named_rules
 from attractor.language.findings import PORTABILITY
 from attractor.language.graph import Graph
 from attractor.language.ignores import UNUSED_IGNORE
@@ -13,17 +13,16 @@ from attractor.language.severities import VITAL
 from attractor.language.vocabulary import Vocabulary
 
 _NO_NAMES = Vocabulary()
-_NO_RULES: Mapping[str, LintRule] = {}
 
 
 def validate(
     graph: Graph,
     *,
     vocabulary: Vocabulary = _NO_NAMES,
-    extra_rules: Mapping[str, LintRule] = _NO_RULES,
+    extra_rules: ExtraRules = (),
 ) -> tuple[Diagnostic, ...]:
-    """Apply every rule, and further ones by name, and return what they found in order of place."""
-    rules: dict[str, LintRule] = {**rule_registry(), **extra_rules}
+    """Apply every rule, and further ones, and return what they found in order of place."""
+    rules: dict[str, LintRule] = {**rule_registry(), **named_rules(extra_rules)}
     found = [
         replace(diagnostic, rule=diagnostic.rule or name)
         for name, rule in rules.items()
@@ -36,7 +35,7 @@ def validate_or_raise(
     graph: Graph,
     *,
     vocabulary: Vocabulary = _NO_NAMES,
-    extra_rules: Mapping[str, LintRule] = _NO_RULES,
+    extra_rules: ExtraRules = (),
 ) -> tuple[Diagnostic, ...]:
     """Return what is no error; an error raises ValidationError."""
     diagnostics = validate(graph, vocabulary=vocabulary, extra_rules=extra_rules)

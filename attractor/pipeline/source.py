@@ -14,8 +14,9 @@ from attractor.language.parsing import open_source
 from attractor.language.preparation import Prepared, prepare
 from attractor.language.severities import Level, Levels
 from attractor.language.sources import Source
-from attractor.language.surroundings import Files, FolderFiles
+from attractor.language.surroundings import Files
 from attractor.language.vocabulary import Vocabulary
+from attractor.pipeline.beside import files_beside
 
 Refuses = Callable[[Diagnostic], bool]
 
@@ -53,7 +54,7 @@ def open_pipeline(
     known: Known | None = None,
 ) -> PipelineSource:
     """Read a pipeline from its file; a goal that is given stands for the one that is written."""
-    files = FolderFiles(Path(file).parent)
+    files = files_beside(Path(file))
     return read_pipeline(open_source(file), goal=goal, files=files, inputs=inputs, known=known)
 
 
@@ -94,7 +95,7 @@ def pipeline_hash(text: bytes, files: Mapping[str, bytes]) -> str:
 def hash_of_file(file: Path) -> str:
     """Return the hash of a pipeline as it lies in its file now, sound or not."""
     source = open_source(file)
-    files = prepare(source.text, files=FolderFiles(file.parent)).files
+    files = prepare(source.text, files=files_beside(file)).files
     return pipeline_hash(source.text.encode(), files)
 
 

@@ -40,3 +40,18 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.md")
     with pytest.raises(UnreadablePipeline, match="no file"):
         FolderFiles(tmp_path).read("pipe.md")
+
+
+def test_what_lies_outside_the_project_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    inner = tmp_path / "project" / "pipelines"
+    inner.mkdir(parents=True)
+    (tmp_path / "project" / "shared.md").write_text("shared")
+    (inner / "link.md").symlink_to(tmp_path / "secret")
+    files = FolderFiles(inner, within=tmp_path / "project")
+    assert files.read("../shared.md") == b"shared"
+    for name in ("../../secret", "link.md", str(tmp_path / "secret")):
+        with pytest.raises(UnreadablePipeline, match="outside the project"):
+            files.read(name)
+    with pytest.raises(UnreadablePipeline, match="outside"):
+        FolderFiles(inner).read("../shared.md")

@@ -13,6 +13,7 @@ from attractor.language.editing.cursor import cursor_at
 from attractor.language.editing.hovering import hover
 from attractor.language.editing.names import declaration, named_at
 from attractor.language.editing.renaming import rename
+from attractor.language.editing.silencing import silence
 from attractor.language.editing.symbols import symbols
 from attractor.language.errors import ParseError
 from attractor.language.formatting.texts import format_text
@@ -157,10 +158,8 @@ def _actions(
             edit=_workspace_edit(one.edits, places, uri),
             is_preferred=True,
         )
-    if one.severity is not Severity.ERROR:
-        end = len(analysis.source.line(one.span.line)) + 1
-        place = Span("", one.span.line, end, one.span.line, end)
-        comment = Edit(place, f"  // attractor: ignore[{one.rule}]")
+    comment = silence(analysis.source, one) if one.severity is not Severity.ERROR else None
+    if comment:
         yield types.CodeAction(
             title=f"ignore {one.rule} on this line",
             kind=types.CodeActionKind.QuickFix,

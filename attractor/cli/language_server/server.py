@@ -17,8 +17,8 @@ from attractor.cli.language_server.places import Places
 from attractor.language.editing.analysis import Analysis, analyse
 from attractor.language.severities import Levels
 from attractor.language.sources import Source
-from attractor.language.surroundings import FolderFiles
 from attractor.language.vocabulary import Vocabulary
+from attractor.pipeline.beside import files_beside
 
 _OfDocument = (
     types.DidOpenTextDocumentParams
@@ -68,7 +68,7 @@ class Server(LanguageServer):
         return analyse(
             Source(document.source, str(path)),
             vocabulary=self._vocabulary,
-            files=FolderFiles(path.parent),
+            files=files_beside(path),
             levels=self._levels,
         )
 
