@@ -17,10 +17,14 @@ _PASSED_OVER_IN_THE_HEAD = frozenset({"ID", "NUMBER", "OTHER"})
 
 
 class Parsed(NamedTuple):
-    """What a text says, and what is to be said about it; no digraph when a mistake is in it."""
+    """What a text says, and what is to be said about it; no digraph when a mistake is in it.
+
+    `readable` is what could be read all the same.
+    """
 
     digraph: Digraph | None
     diagnostics: tuple[Diagnostic, ...]
+    readable: Digraph | None = None
 
 
 def parse_source(source: Source) -> Parsed:
@@ -32,7 +36,7 @@ def parse_source(source: Source) -> Parsed:
     diagnostics = in_order(findings.diagnostics)
     # Around a mistake much looks odd that is not.
     mistakes = tuple(one for one in diagnostics if one.is_error)
-    return Parsed(None, mistakes) if mistakes else Parsed(digraph, diagnostics)
+    return Parsed(None, mistakes, digraph) if mistakes else Parsed(digraph, diagnostics, digraph)
 
 
 class _Reading:

@@ -15,26 +15,30 @@ _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 class Reading(NamedTuple):
-    """What came of a text: a graph unless its grammar is broken, and what is to be said of it."""
+    """What came of a text: a graph unless its grammar is broken, and what is to be said of it.
+
+    `readable` is the graph, or what is left of it when its grammar is broken.
+    """
 
     graph: Graph | None
     diagnostics: tuple[Diagnostic, ...]
+    readable: Graph | None = None
 
 
 def read_graph(source: Source) -> Reading:
     """Read a text and report every mistake in it, without raising."""
     with collection_paused():
         parsed = parse_source(source)
-        graph = resolve(parsed.digraph) if parsed.digraph else None
-    return Reading(graph, parsed.diagnostics)
+        readable = resolve(parsed.readable) if parsed.readable else None
+    return Reading(readable if parsed.digraph else None, parsed.diagnostics, readable)
 
 
 def parse(text: str, *, file: str = "") -> Graph:
     """Read a pipeline from a text; one with mistakes raises ParseError."""
-    graph, diagnostics = read_graph(Source(text, file))
-    if graph is None:
-        raise ParseError(diagnostics)
-    return graph
+    reading = read_graph(Source(text, file))
+    if reading.graph is None:
+        raise ParseError(reading.diagnostics)
+    return reading.graph
 
 
 def parse_file(path: str | Path) -> Graph:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from attractor.language.collecting import collection_paused
 from attractor.language.diagnostics import Diagnostic, in_order
-from attractor.language.extra_rules import ExtraRules
+from attractor.language.extra_rules import ExtraRules, named_rules
 from attractor.language.graph import Graph
 from attractor.language.ignores import without_ignored
 from attractor.language.parsing import read_graph
@@ -14,7 +14,7 @@ from attractor.language.severities import AS_WRITTEN, VITAL, Levels, weighed
 from attractor.language.sources import Source
 from attractor.language.surroundings import Files, FilesRead, Surroundings
 from attractor.language.transform import BuiltInTransform, Transform, transform_registry
-from attractor.language.validation import validate
+from attractor.language.validation import rule_names, validate, validate_locally
 from attractor.language.values import Value
 from attractor.language.vocabulary import Vocabulary
 
@@ -58,14 +58,21 @@ def prepare(
     source = Source(text, file)
     read = FilesRead(files) if files else None
     with collection_paused():
-        graph, found = read_graph(source)
+        graph, found, readable = read_graph(source)
+        if graph is None and readable is not None:
+            found = (*found, *validate_locally(readable))
         if graph is not None:
             around = Surroundings(files=read, inputs=inputs)
             graph = with_goal(graph, goal) if goal else graph
             graph = transform_all(graph, transforms=transforms, around=around)
             checked = validate(graph, vocabulary=vocabulary, extra_rules=extra_rules)
             found = (*found, *around.found, *checked)
-        told = without_ignored(weighed(found, levels), source, vital=VITAL)
+        told = without_ignored(
+            weighed(found, levels),
+            source,
+            vital=VITAL,
+            rules=lambda: rule_names() | named_rules(extra_rules).keys(),
+        )
     return Prepared(graph, in_order(told), read.by_name if read else _NO_FILES)
 
 

@@ -14,6 +14,9 @@ from attractor.language.vocabulary import Vocabulary
 
 _NO_NAMES = Vocabulary()
 
+LOCAL = ("attribute_value", "condition_syntax", "stylesheet_syntax", "unknown_attribute")
+"""Rules that are right about a pipeline of which a part could not be read."""
+
 
 def validate(
     graph: Graph,
@@ -27,6 +30,17 @@ def validate(
         replace(diagnostic, rule=diagnostic.rule or name)
         for name, rule in rules.items()
         for diagnostic in rule.apply(graph, vocabulary)
+    ]
+    return in_order(found)
+
+
+def validate_locally(graph: Graph) -> tuple[Diagnostic, ...]:
+    """Apply the rules that look at one attribute at a time, to what is left of a broken text."""
+    rules = rule_registry()
+    found = [
+        replace(diagnostic, rule=name)
+        for name in LOCAL
+        for diagnostic in rules[name].apply(graph, _NO_NAMES)
     ]
     return in_order(found)
 

@@ -18,7 +18,7 @@ BOTH = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
 
 def nodes_of(*lines: str) -> list[Node]:
     """Return the nodes of a pipeline; the first line given is its second."""
-    graph, found = read_graph(Source("\n".join(["digraph d {", *lines, "}"]), "p.dot"))
+    graph, found, _ = read_graph(Source("\n".join(["digraph d {", *lines, "}"]), "p.dot"))
     assert graph is not None, found
     return list(transform_all(graph).nodes.values())
 

@@ -4,6 +4,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from attractor.language.parsing import read_graph
+from attractor.language.preparation import prepare
 from attractor.language.report import as_text
 from attractor.language.sources import Source
 
@@ -99,3 +100,18 @@ def test_a_line_that_begins_no_statement_is_passed_over(line: str) -> None:
 def test_notes_on_portability_are_left_out_where_there_are_mistakes() -> None:
     diagnostics = read_graph(Source('digraph { "a b" -- c }')).diagnostics
     assert {one.rule for one in diagnostics} == {"syntax"}
+
+
+def test_around_a_mistake_attributes_are_looked_at_all_the_same() -> None:
+    text = """digraph G {
+        a -- b
+        c [promt=x, max_retries=many]
+        f -> exit [condition="outcome == x"]
+    }"""
+    found = [(one.rule, one.span.line) for one in prepare(text).diagnostics]
+    assert found == [
+        ("syntax", 2),
+        ("unknown_attribute", 3),
+        ("attribute_value", 3),
+        ("condition_syntax", 4),
+    ]

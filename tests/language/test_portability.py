@@ -35,7 +35,7 @@ PLAIN = "digraph G { a [x=1, y=2]; a -> b }"
     ],
 )
 def test_it_is_accepted_and_noted(text: str, plain: str, words: str) -> None:
-    graph, diagnostics = read_graph(Source(text))
+    graph, diagnostics, _ = read_graph(Source(text))
     assert [(one.severity, one.rule) for one in diagnostics] == [("info", "portability")]
     assert words in diagnostics[0].message
     assert diagnostics[0].fix
