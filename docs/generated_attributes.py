@@ -1,6 +1,6 @@
 """Writes the table of attributes; cog puts it into the reference."""
 
-from attractor.language.attributes import ATTRIBUTES, KnownAttribute, Place
+from attractor.language.attributes import ATTRIBUTES, AttributeType, KnownAttribute, Place
 from attractor.language.shapes import TYPE_OF_SHAPE
 
 _HEAD = ["| attribute | type | default | what it says |", "|---|---|---|---|"]
@@ -24,6 +24,9 @@ def _section(place: Place) -> str:
 
 def _row(one: KnownAttribute) -> str:
     type_ = " or ".join(f"`{choice}`" for choice in one.choices) or str(one.type)
+    if one.minimum is not None:
+        unit = "ms" if one.type is AttributeType.DURATION else ""
+        type_ += f", at least {one.minimum}{unit}"
     return f"| `{one.name}` | {type_} | {one.default} | {one.sentence} |"
 
 

@@ -28,7 +28,10 @@ class AttributeType(StrEnum):
 
 @dataclass(frozen=True)
 class KnownAttribute:
-    """One attribute; without choices every value of its type will do."""
+    """One attribute; without choices every value of its type will do.
+
+    The least value of a duration counts milliseconds.
+    """
 
     name: str
     places: tuple[Place, ...]
@@ -37,6 +40,7 @@ class KnownAttribute:
     sentence: str
     choices: tuple[str, ...] = ()
     alias_of: str = ""
+    minimum: int | None = None
 
 
 _GRAPH, _NODE, _EDGE = (Place.GRAPH,), (Place.NODE,), (Place.EDGE,)
@@ -74,6 +78,7 @@ _ROWS = (
         _WHOLE,
         "0",
         "The additional attempts of a node without `max_retries`.",
+        minimum=0,
     ),
     KnownAttribute(
         "default_max_retry",
@@ -92,6 +97,7 @@ _ROWS = (
         _WHOLE,
         "10",
         "How often the exit sends the walk back because a goal gate does not hold.",
+        minimum=0,
     ),
     KnownAttribute(
         "max_node_visits",
@@ -99,9 +105,15 @@ _ROWS = (
         _WHOLE,
         "100",
         "The visits that a node without `max_visits` may have.",
+        minimum=1,
     ),
     KnownAttribute(
-        "max_restarts", _GRAPH, _WHOLE, "5", "How often `loop_restart` may start the run anew."
+        "max_restarts",
+        _GRAPH,
+        _WHOLE,
+        "5",
+        "How often `loop_restart` may start the run anew.",
+        minimum=0,
     ),
     KnownAttribute(
         "max_cost_usd",
@@ -109,6 +121,7 @@ _ROWS = (
         _NUMBER,
         "none",
         "How much a run may cost, in US dollars, before it stops and can be resumed.",
+        minimum=0,
     ),
     KnownAttribute(
         "max_tokens",
@@ -116,6 +129,7 @@ _ROWS = (
         _WHOLE,
         "none",
         "How many tokens a run may use before it stops and can be resumed.",
+        minimum=0,
     ),
     KnownAttribute(
         "max_duration",
@@ -123,6 +137,7 @@ _ROWS = (
         _TIME,
         "none",
         "How long a run may take before it stops and can be resumed.",
+        minimum=1,
     ),
     KnownAttribute(
         "inputs",
@@ -217,6 +232,7 @@ _ROWS = (
         _WHOLE,
         "the graph's `default_max_retries`",
         "How many attempts there are beyond the first.",
+        minimum=0,
     ),
     KnownAttribute(
         "retry_from",
@@ -236,7 +252,7 @@ _ROWS = (
     KnownAttribute(
         "class", _NODE, _TEXT, "", "Names for the model stylesheet, between commas or blanks."
     ),
-    KnownAttribute("timeout", _NODE, _TIME, "none", "How long an attempt may take."),
+    KnownAttribute("timeout", _NODE, _TIME, "none", "How long an attempt may take.", minimum=1),
     KnownAttribute(
         "llm_model",
         _GRAPH_NODE,
@@ -263,7 +279,8 @@ _ROWS = (
         _GRAPH_NODE,
         _TEXT,
         "high",
-        "How long the model thinks: low, medium or high.",
+        "How long the model thinks.",
+        choices=("low", "medium", "high"),
     ),
     KnownAttribute(
         "auto_status",
@@ -285,6 +302,7 @@ _ROWS = (
         _WHOLE,
         "the graph's `max_node_visits`",
         "How often the walk may come to this node.",
+        minimum=1,
     ),
     KnownAttribute(
         "if_interrupted",
@@ -316,7 +334,12 @@ _ROWS = (
         choices=("wait_all", "first_success", "k_of_n", "quorum"),
     ),
     KnownAttribute(
-        "k", _NODE, _WHOLE, "", "How many branches have to succeed under `join_policy=k_of_n`."
+        "k",
+        _NODE,
+        _WHOLE,
+        "",
+        "How many branches have to succeed under `join_policy=k_of_n`.",
+        minimum=1,
     ),
     KnownAttribute(
         "isolation",
@@ -335,13 +358,28 @@ _ROWS = (
         choices=("winner", "all", "none"),
     ),
     KnownAttribute(
-        "max_parallel", _NODE, _WHOLE, "4", "How many branches of a parallel node run at a time."
+        "max_parallel",
+        _NODE,
+        _WHOLE,
+        "4",
+        "How many branches of a parallel node run at a time.",
+        minimum=1,
     ),
     KnownAttribute(
-        "manager.poll_interval", _NODE, _TIME, "45s", "How often a manager looks at its child."
+        "manager.poll_interval",
+        _NODE,
+        _TIME,
+        "45s",
+        "How often a manager looks at its child.",
+        minimum=1,
     ),
     KnownAttribute(
-        "manager.max_cycles", _NODE, _WHOLE, "1000", "How often a manager looks before it gives up."
+        "manager.max_cycles",
+        _NODE,
+        _WHOLE,
+        "1000",
+        "How often a manager looks before it gives up.",
+        minimum=1,
     ),
     KnownAttribute(
         "manager.stop_condition", _NODE, _TEXT, "", "The condition that ends a manager's loop."
@@ -359,7 +397,9 @@ _ROWS = (
     KnownAttribute(
         "file", _NODE, _TEXT, "", "The pipeline that takes the place of a node of type `import`."
     ),
-    KnownAttribute("duration", _NODE, _TIME, "", "How long a node of type `wait` waits."),
+    KnownAttribute(
+        "duration", _NODE, _TIME, "", "How long a node of type `wait` waits.", minimum=0
+    ),
     KnownAttribute(
         "until", _NODE, _TEXT, "", "The time that a node of type `wait` waits for instead."
     ),

@@ -6,6 +6,7 @@ no more; what goes beyond it, what has escapes and what is wrong is left to the 
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from attractor.language import when_needed
@@ -13,6 +14,7 @@ from attractor.language.conditions import ALWAYS, AllOf, Comparison, Condition, 
 from attractor.language.errors import InvalidCondition
 
 _IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
+_WORD = re.compile(rf'"[^"\\]*(?:\\.[^"\\]*)*"|{_IDENTIFIER}(?:\.{_IDENTIFIER})*', re.DOTALL)
 _CLAUSE = re.compile(
     rf"""\s* (?P<key> {_IDENTIFIER} (?: \. {_IDENTIFIER} )* )
     \s* (?P<operator> != | = (?![=~]) )
@@ -44,6 +46,14 @@ def read_condition(text: str) -> Condition:
         return parse_condition(text)
     except InvalidCondition as error:
         return Unreadable(error.message, error.hint, error.start, error.end)
+
+
+def key_places(text: str) -> Mapping[str, int]:
+    """Return where each word that can be a key stands first, outside of quotes."""
+    places: dict[str, int] = {}
+    for found in _WORD.finditer(text):
+        places.setdefault(found[0], found.start())
+    return places
 
 
 def _comparison(found: re.Match[str]) -> Comparison:

@@ -1,7 +1,8 @@
 """Finds what in a condition can never hold, as far as single keys tell."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from attractor.language.condition_operators import AnyOf, Not, Truth, each_clause
@@ -17,6 +18,9 @@ from attractor.language.conditions import (
 from attractor.language.nearest import suggester
 from attractor.language.wording import quote
 
+# Of those that ask for the same key: more would be compared with each alternative.
+_MOST_AROUND = 100
+_ByKey = Mapping[str, Sequence[Condition]]
 _WORDS = (*OUTCOMES, *CANONICAL_OUTCOMES)
 _CLAUSE = re.compile(
     r'(?<![\w."])(?P<key>(?:context\.)?outcome)\s*!?=\s*"?(?P<literal>[^\s"&|()!]*)'
@@ -89,15 +93,15 @@ def _positive(condition: Condition, *, is_negated: bool) -> Condition:
             return Not(condition) if is_negated else condition
 
 
-def _contradiction(condition: Condition, around: Sequence[Condition]) -> str:
+def _contradiction(condition: Condition, around: Sequence[_ByKey]) -> str:
     """Say why a condition cannot hold together with clauses that must hold too."""
     clauses = _flattened(condition)
-    singles = [*around, *(one for one in clauses if not isinstance(one, AnyOf))]
-    if reason := _clash(singles):
+    by_key = _by_key(one for one in clauses if not isinstance(one, AnyOf))
+    if reason := _clash(by_key, around):
         return reason
     for clause in clauses:
         if isinstance(clause, AnyOf):
-            reasons = [_contradiction(one, singles) for one in clause.clauses]
+            reasons = [_contradiction(one, (*around, by_key)) for one in clause.clauses]
             if all(reasons):
                 return reasons[0]
     return ""
@@ -109,14 +113,23 @@ def _flattened(condition: Condition) -> Sequence[Condition]:
     return [one for clause in condition.clauses for one in _flattened(clause)]
 
 
-def _clash(clauses: Iterable[Condition]) -> str:
-    """Say which key cannot hold what clauses ask of it, all together."""
+def _by_key(clauses: Iterable[Condition]) -> _ByKey:
     by_key: dict[str, list[Condition]] = {}
     for clause in clauses:
         keys = clause.keys()
         for key in keys:
             by_key.setdefault(key, []).append(clause)
-    for key, asked in by_key.items():
+    return by_key
+
+
+def _clash(by_key: _ByKey, around: Sequence[_ByKey]) -> str:
+    """Say which key cannot hold what clauses ask of it, all together.
+
+    What is around them has no clash of its own, so only their keys are looked at.
+    """
+    for key, own in by_key.items():
+        others = (one for level in around for one in level.get(key, ()))
+        asked = [*islice(others, _MOST_AROUND), *own]
         wanted = [one.literal for one in asked if isinstance(one, Comparison) and one.is_equal]
         values = OUTCOMES if key in OUTCOME_KEYS else wanted[:1]
         if values and not any(_all_hold(asked, key, value) for value in values):

@@ -12,7 +12,7 @@ from attractor.language.condition_parser import read_condition
 from attractor.language.conditions import ALWAYS, Condition
 from attractor.language.shapes import DEFAULT_SHAPE, DEFAULT_TYPE, TYPE_OF_SHAPE
 from attractor.language.spans import NOWHERE, Span
-from attractor.language.values import NO_ATTRIBUTES, Attributes
+from attractor.language.values import NO_ATTRIBUTES, Attribute, Attributes
 
 T = TypeVar("T")
 
@@ -104,8 +104,23 @@ class Subgraph:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """An attribute that was said twice of the same thing, so that what was said first is lost.
+
+    `node` is empty where it stands in a list of something else.
+    """
+
+    lost: Attribute
+    kept: Attribute
+    node: str = ""
+
+
+@dataclass(frozen=True)
 class Graph:
-    """A whole pipeline; subgraphs stand in the order in which they begin."""
+    """A whole pipeline; subgraphs stand in the order in which they begin.
+
+    `repeats` is no part of what it means: it is what its text said in vain.
+    """
 
     name: str
     nodes: Mapping[str, Node]
@@ -113,6 +128,7 @@ class Graph:
     attributes: Attributes = NO_ATTRIBUTES
     subgraphs: tuple[Subgraph, ...] = ()
     span: Span = field(default=NOWHERE, compare=False)
+    repeats: tuple[Repeat, ...] = field(default=(), compare=False)
 
     @property
     def goal(self) -> str:

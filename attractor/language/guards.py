@@ -7,6 +7,7 @@ from attractor.language.conditions import ALWAYS, Condition
 from attractor.language.diagnostics import Edit
 from attractor.language.graph import Edge, Graph
 from attractor.language.spans import Span
+from attractor.language.values import quoted
 from attractor.language.within import span_within
 
 
@@ -56,4 +57,4 @@ def edits_within(guard: Guard, start: int, end: int, instead: str) -> tuple[Edit
     if not instead or value is None or not value.span.is_somewhere:
         return ()
     span = span_within(value, start, end)
-    return (Edit(span, instead),) if span != value.span else ()
+    return (Edit(span, quoted(instead)[1:-1]),) if span != value.span else ()

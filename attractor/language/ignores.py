@@ -5,12 +5,13 @@ anything else.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 
 from attractor.language.comments import Comment, comments_of
 from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.nearest import suggester
 from attractor.language.sources import Source
 from attractor.language.spans import Span
 from attractor.language.wording import quote
@@ -31,9 +32,16 @@ class Ignore:
 
 
 def without_ignored(
-    diagnostics: Iterable[Diagnostic], source: Source, *, vital: frozenset[str]
+    diagnostics: Iterable[Diagnostic],
+    source: Source,
+    *,
+    vital: Set[str],
+    rules: Callable[[], Set[str]],
 ) -> Sequence[Diagnostic]:
-    """Leave out what a comment silences, and report each comment that silences nothing."""
+    """Leave out what a comment silences, and report each comment that silences nothing.
+
+    The names of all rules are asked for only when there is such a comment.
+    """
     told = list(diagnostics)
     if "attractor:" not in source.text:
         return told
@@ -46,7 +54,7 @@ def without_ignored(
             unused.pop(place, None)
         else:
             kept.append(one)
-    return [*kept, *(_report(one, vital) for one in unused.values())]
+    return [*kept, *_reports(unused.values(), vital, rules)]
 
 
 def read_ignores(source: Source) -> Iterator[Ignore]:
@@ -78,14 +86,24 @@ def _line_meant(source: Source, comments: Sequence[Comment], at: int) -> int:
     return source.span(place, place).line
 
 
-def _report(ignore: Ignore, vital: frozenset[str]) -> Diagnostic:
-    if not ignore.rule:
+def _reports(
+    unused: Iterable[Ignore], vital: Set[str], rules: Callable[[], Set[str]]
+) -> Iterator[Diagnostic]:
+    for ignore in unused:
+        message, fix = _explain(ignore.rule, vital, rules)
+        yield Diagnostic(Severity.WARNING, message, ignore.span, fix=fix, rule=UNUSED_IGNORE)
+
+
+def _explain(rule: str, vital: Set[str], rules: Callable[[], Set[str]]) -> tuple[str, str]:
+    """Return why a comment silences nothing, and what to do."""
+    if not rule:
         message = "this comment does not say which rule to ignore"
-        fix = "write attractor: ignore[rule]"
-    elif ignore.rule in vital:
-        message = f"{quote(ignore.rule)} cannot be ignored: no pipeline runs without it"
-        fix = "mend what it reports, and take the comment away"
-    else:
-        message = f"this comment silences nothing: {quote(ignore.rule)} does not speak here"
-        fix = "take it away"
-    return Diagnostic(Severity.WARNING, message, ignore.span, fix=fix, rule=UNUSED_IGNORE)
+        return message, "write attractor: ignore[rule]"
+    if rule in vital:
+        message = f"{quote(rule)} cannot be ignored: no pipeline runs without it"
+        return message, "mend what it reports, and take the comment away"
+    known = rules()
+    if rule not in known:
+        fix = suggester(known)(rule) or "attractor rules lists the rules"
+        return f"there is no rule {quote(rule)}", fix
+    return f"this comment silences nothing: {quote(rule)} does not speak here", "take it away"

@@ -114,7 +114,7 @@ class _Importing:
         except UnreadablePipeline as unreadable:
             return _Trouble(unreadable.message, unreadable.hint or _PATH)
         shown = posixpath.normpath(posixpath.join(self._folder, name))
-        graph, found = read_graph(Source(text, shown))
+        graph, found, _ = read_graph(Source(text, shown))
         for diagnostic in found:
             self._around.report(diagnostic, rule=diagnostic.rule)
         if graph is None:

@@ -51,12 +51,13 @@ class Input(NamedTuple):
 
 
 class InputMistake(NamedTuple):
-    """What is wrong in a declaration, and between which offsets."""
+    """What is wrong in a declaration, between which offsets, and the name that it declares."""
 
     message: str
     start: int
     end: int
     hint: str
+    name: str = ""
 
 
 class Declared(NamedTuple):
@@ -78,7 +79,7 @@ def read_inputs(text: str) -> Declared:
     for found in _declarations(text):
         mistake = _mistake(found, inputs)
         if mistake:
-            mistakes.append(mistake)
+            mistakes.append(mistake._replace(name=found["name"]))
         else:
             inputs[found["name"]] = _input(found)
     return Declared(tuple(inputs.values()), tuple(mistakes))
@@ -112,8 +113,8 @@ def _undeclared(known: Mapping[str, Input], given: Mapping[str, str]) -> Iterato
 
 
 def _declarations(text: str) -> Iterator[re.Match[str]]:
-    at = 0
-    while at < len(text) and text.strip():
+    at = 0 if text.strip() else len(text)
+    while at < len(text):
         found = _DECLARATION.match(text, at)
         assert found is not None
         yield found

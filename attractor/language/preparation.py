@@ -1,6 +1,6 @@
 """From text to a graph that can run: parse, transform, validate (attractor-spec 9.1)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -60,7 +60,7 @@ def prepare(
     with collection_paused():
         graph, found, readable = read_graph(source)
         if graph is None and readable is not None:
-            found = (*found, *validate_locally(readable))
+            found = (*found, *_besides(found, readable))
         if graph is not None:
             around = Surroundings(files=read, inputs=inputs)
             graph = with_goal(graph, goal) if goal else graph
@@ -74,6 +74,12 @@ def prepare(
             rules=lambda: rule_names() | named_rules(extra_rules).keys(),
         )
     return Prepared(graph, in_order(told), read.by_name if read else _NO_FILES)
+
+
+def _besides(mistakes: Sequence[Diagnostic], readable: Graph) -> Iterator[Diagnostic]:
+    """Yield what is wrong on other lines than the mistakes, around which much looks odd."""
+    mistaken = {one.span.line for one in mistakes}
+    yield from (one for one in validate_locally(readable) if one.span.line not in mistaken)
 
 
 def with_goal(graph: Graph, goal: str) -> Graph:

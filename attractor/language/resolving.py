@@ -1,12 +1,11 @@
 """Makes a graph of statements: gives defaults out, cuts chains, flattens subgraphs (2.9-2.12)."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 
-from attractor.language.graph import Edge, Graph, Node, Subgraph
+from attractor.language.graph import Edge, Graph, Node, Repeat, Subgraph
 from attractor.language.spans import NOWHERE, Span
 from attractor.language.syntax import (
     Assignment,
@@ -23,6 +22,9 @@ from attractor.language.values import NO_ATTRIBUTES, Attribute, Attributes
 _SEPARATORS = re.compile(r"[,\s]+")
 _NOT_IN_A_CLASS = re.compile(r"[^a-z0-9-]")
 
+MOST_CLASSES_AROUND = 100
+"""How many labelled subgraphs around a node give it a class: the innermost ones."""
+
 _Table = dict[str, Attribute]
 
 
@@ -30,6 +32,9 @@ def resolve(digraph: Digraph) -> Graph:
     """Return the graph that a text means."""
     resolution = _Resolution()
     resolution.walk(digraph.statements)
+    # The label of a subgraph may stand behind its nodes; what is around it comes before it.
+    for scope in resolution.scopes:
+        scope.derive_classes()
     return Graph(
         name=digraph.id.text if digraph.id else "",
         nodes={draft.id.text: draft.node() for draft in resolution.drafts.values()},
@@ -37,6 +42,7 @@ def resolve(digraph: Digraph) -> Graph:
         attributes=Attributes(resolution.scopes[0].own),
         subgraphs=tuple(_subgraphs(resolution)),
         span=digraph.span,
+        repeats=tuple(resolution.repeats),
     )
 
 
@@ -61,18 +67,17 @@ class _Scope:
     nodes: _Table = field(default_factory=dict[str, Attribute])
     edges: _Table = field(default_factory=dict[str, Attribute])
     mentioned: dict[str, None] = field(default_factory=dict[str, None])
+    classes: tuple[str, ...] = ()
 
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """The classes that the labels around a node stand for, the outermost first."""
-        labels: list[Attribute] = []
-        scope: _Scope = self
-        while scope.parent is not None:
-            if "label" in scope.own:
-                labels.append(scope.own["label"])
-            scope = scope.parent
-        derived = (derived_class(str(label.value)) for label in reversed(labels))
-        return tuple(dict.fromkeys(one for one in derived if one))
+    def derive_classes(self) -> None:
+        """Note the classes that the labels around a node stand for, the outermost first."""
+        if self.parent is None:
+            return
+        self.classes = self.parent.classes
+        label = self.own.get("label")
+        derived = derived_class(str(label.value)) if label else ""
+        if derived:
+            self.classes = (*self.classes, derived)[-MOST_CLASSES_AROUND:]
 
     def set_defaults(self, defaults: Defaults) -> None:
         given = _table(defaults.attributes)
@@ -91,7 +96,7 @@ class _Draft:
 
     id: Identifier
     defaults: _Table
-    scopes: list[_Scope]
+    scopes: dict[int, _Scope]
     given: _Table = field(default_factory=dict[str, Attribute])
     is_declared: bool = False
 
@@ -99,19 +104,26 @@ class _Draft:
         """Take what a statement says; what an earlier declaration left open is filled in."""
         if self.is_declared:
             self.defaults = {**scope.nodes, **self.defaults}
-            self.scopes.append(scope)
+            self.scopes[id(scope)] = scope
         else:
-            self.id, self.defaults, self.scopes = statement.id, scope.nodes, [scope]
+            self.id, self.defaults, self.scopes = statement.id, scope.nodes, {id(scope): scope}
         self.is_declared = True
         self.given.update(_table(statement.attributes))
 
+    def changed_by(self, statement: NodeStatement) -> Iterator[Repeat]:
+        """Yield what an earlier declaration said otherwise."""
+        for attribute in statement.attributes if self.given else ():
+            before = self.given.get(attribute.key)
+            if before is not None and before.value != attribute.value:
+                yield Repeat(before, attribute, self.id.text)
+
     def stands_in(self, scope: _Scope) -> bool:
-        return any(one is scope for one in self.scopes)
+        return id(scope) in self.scopes
 
     def node(self) -> Node:
         table = {**self.defaults, **self.given}
         own = split_classes(str(table["class"].value)) if "class" in table else []
-        derived = [one for scope in self.scopes for one in scope.classes]
+        derived = [one for scope in self.scopes.values() for one in scope.classes]
         return Node(
             self.id.text,
             Attributes(table) if table else NO_ATTRIBUTES,
@@ -128,6 +140,7 @@ class _Resolution:
         self.scopes = [_Scope()]
         self.drafts: dict[str, _Draft] = {}
         self.edges: list[Edge] = []
+        self.repeats: list[Repeat] = []
 
     def walk(self, statements: Iterable[Statement]) -> None:
         waiting = [(self.scopes[0], iter(statements))]
@@ -147,10 +160,15 @@ class _Resolution:
     def _take(self, statement: Statement, scope: _Scope) -> None:
         match statement:
             case NodeStatement():
-                self._draft(statement.id, scope).declare(statement, scope)
+                draft = self._draft(statement.id, scope)
+                self.repeats += _repeated(statement.attributes, statement.id.text)
+                self.repeats += draft.changed_by(statement)
+                draft.declare(statement, scope)
             case EdgeStatement():
+                self.repeats += _repeated(statement.attributes)
                 self._chain(statement, scope)
             case Defaults():
+                self.repeats += _repeated(statement.attributes)
                 scope.set_defaults(statement)
             case Assignment(attribute):
                 scope.own[attribute.key] = attribute
@@ -161,7 +179,7 @@ class _Resolution:
         scope.mentioned[id_.text] = None
         draft = self.drafts.get(id_.text)
         if draft is None:
-            draft = self.drafts[id_.text] = _Draft(id_, scope.nodes, [scope])
+            draft = self.drafts[id_.text] = _Draft(id_, scope.nodes, {id(scope): scope})
         return draft
 
     def _chain(self, statement: EdgeStatement, scope: _Scope) -> None:
@@ -185,6 +203,19 @@ def _subgraphs(resolution: _Resolution) -> Iterator[Subgraph]:
 
 def _table(attributes: Iterable[Attribute]) -> _Table:
     return {attribute.key: attribute for attribute in attributes}
+
+
+def _repeated(attributes: Sequence[Attribute], node: str = "") -> Sequence[Repeat]:
+    """Return what one list says twice."""
+    if len(attributes) < 2 or len({one.key for one in attributes}) == len(attributes):
+        return ()
+    before: _Table = {}
+    repeats: list[Repeat] = []
+    for attribute in attributes:
+        if attribute.key in before:
+            repeats.append(Repeat(before[attribute.key], attribute, node))
+        before[attribute.key] = attribute
+    return repeats
 
 
 def _across(first: Span, last: Span) -> Span:

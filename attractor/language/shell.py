@@ -1,7 +1,9 @@
 """Reads shell commands as far as it takes to see that they never end, and what they call.
 
-It looks at quotes, brackets and what joins commands, and at nothing else. A here-document (`<<`)
-may hold anything, so from there on nothing is said; neither of a `)` where `case` is about.
+It looks at quotes, brackets, what joins commands, and words such as `if` and `done`. A
+here-document (`<<`) may hold anything, so from there on nothing is said; neither of a `)` where
+`case` is about.
+What a command calls is not told where it could have found the program by itself.
 """
 
 import re
@@ -9,16 +11,22 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-_WORD = r"\s*(?:[A-Za-z_]\w*=(?:[^\s'\"`$;&|]*)\s+)*(?P<name>[A-Za-z0-9_][\w.+-]*)(?=[\s;&|)`]|\Z)"
-_FUNCTION = r"(\w[\w.+-]*)\s*\(\)"
+from attractor.language.shell_words import find_unbalanced
+
+_WORD = r"\s*(?:[A-Za-z_]\w*=(?:[^\s'\"`$;&|(]*)\s+)*(?P<name>[A-Za-z0-9_][\w.+-]*)(?=[\s;&|)`]|\Z)"
+_FUNCTION = re.compile(r"(\w[\w.+-]*)\s*\(\s*\)|\bfunction\s+([\w.+-]+)")
+# What can bring programs along that are not there now.
+_BRINGS = re.compile(r"\[\[|\bPATH=|(?:\A|[\s;&|(])(?:\.|source|eval|alias)\s")
+_CALL = re.compile(_WORD)
 _CLOSES = {"(": ")", "$(": ")", "${": "}", '"': '"', "'": "'", "`": "`"}
 _JOINS = ("&&", "||", ";", "|", "&", "\n")
 # What the shell does itself, and words that begin what is more than a simple command.
 _OWN = """
-alias bg break builtin case cd command continue declare do done echo elif else esac eval
-exec exit export false fg fi for function getopts hash if jobs kill let local printf pwd
-read readonly return select set shift shopt source test then time times trap true type
-typeset ulimit umask unalias unset until wait while
+alias bg bind break builtin caller case cd command compgen complete continue coproc declare dirs
+disown do done echo elif else enable esac eval exec exit export false fc fg fi for function getopts
+hash help history if in jobs kill let local logout mapfile popd printf pushd pwd read readarray
+readonly return select set shift shopt source suspend test then time times trap true type typeset
+ulimit umask unalias unset until wait while
 """
 _OWN_WORDS = frozenset(_OWN.split())
 
@@ -50,23 +58,39 @@ def calls(command: str) -> Iterator[Call]:
     """Yield the programs that a command calls, as far as they are plain words."""
     scan = _Scan(command)
     scan.run()
-    if scan.fault or not scan.is_whole or scan.has_case:
+    if scan.fault or not scan.is_whole or scan.has_case or _BRINGS.search(command):
         return
-    own = _OWN_WORDS.union(re.findall(_FUNCTION, command))
-    for start in scan.begins:
-        found = re.compile(_WORD).match(command, start)
-        if found and found["name"] not in own and not found["name"].isdigit():
-            yield Call(found["name"], found.start("name"))
+    own = _OWN_WORDS.union(*_FUNCTION.findall(command))
+    found = (_CALL.match(command, start) for start in scan.begins)
+    called = [Call(one["name"], one.start("name")) for one in found if one]
+    starts = {call.start for call in called}
+    is_plain: dict[str, bool] = {}
+    for call in called:
+        if call.name not in is_plain:
+            is_plain[call.name] = _first(command, call.name) in starts
+        if is_plain[call.name] and call.name not in own and not call.name.isdigit():
+            yield call
+
+
+def _first(command: str, name: str) -> int:
+    """Return where a name stands first: before its call it may be asked for, or installed."""
+    found = re.search(rf"(?<![\w.+-]){re.escape(name)}(?![\w.+-])", command)
+    return found.start() if found else -1
 
 
 class _Scan:
-    """One walk over a command; `begins` are the places where simple commands can begin."""
+    """One walk over a command; `begins` are the places where simple commands can begin.
+
+    `behind_brackets` are those where only a word such as `then` can stand.
+    """
 
     def __init__(self, command: str) -> None:
         self._text = command
         self._at = 0
         self._open: list[tuple[str, int]] = []
+        self._counting = 0
         self.begins = [0]
+        self.behind_brackets: list[int] = []
         self.fault: Fault | None = None
         self.is_whole = True
 
@@ -78,7 +102,7 @@ class _Scan:
         while self._at < len(self._text) and self.is_whole and not self.fault:
             self._at += self._step()
         if self.is_whole and not self.fault:
-            self.fault = self._unclosed() or self._unfinished()
+            self.fault = self._unclosed() or self._unfinished() or self._unbalanced()
 
     def _step(self) -> int:
         """Take what stands here; return how long it is."""
@@ -122,17 +146,42 @@ class _Scan:
 
     def _push(self, sign: str) -> int:
         self._open.append((sign, self._at))
+        if sign == "(" and not self._counting and not self._holds_commands():
+            self._counting = len(self._open)
         if sign in ("(", "$(", "`"):
-            self.begins.append(self._at + len(sign))
+            self._begin(self._at + len(sign))
         return len(sign)
+
+    def _begin(self, at: int) -> None:
+        if not self._counting:
+            self.begins.append(at)
+
+    def _holds_commands(self) -> bool:
+        """Tell whether a ( is no arithmetic, no list of values and no pattern."""
+        before, behind = self._text[: self._at][-1:], self._text[self._at + 1 : self._at + 2]
+        return behind != "(" and before in ("", *" \t\n;&|(<>`") and not self._is_arithmetic_next()
+
+    def _is_arithmetic_next(self) -> bool:
+        """Tell whether a ( stands right behind a $( or a (."""
+        sign, at = self._open[-2] if len(self._open) > 1 else ("", 0)
+        return sign in ("(", "$(") and at + len(sign) == self._at
 
     def _close(self, sign: str) -> int:
         if self._open and _CLOSES[self._open[-1][0]] == sign:
-            self._open.pop()
+            _, at = self._open.pop()
+            is_call = self._text[at + 1 : self._at].isspace() or at + 1 == self._at
+            if sign == ")" and (is_call or self._is_group(at)):
+                self.behind_brackets.append(self._at + 1)
+            if len(self._open) < self._counting:
+                self._counting = 0
         elif not self.has_case:
             message = f"this {sign} closes nothing"
             self.fault = Fault(message, self._at, self._at + 1, "take it away, or quote it")
         return 1
+
+    def _is_group(self, at: int) -> bool:
+        """Tell whether a ( begins a group of commands, or arithmetic by itself."""
+        return self._text[at] == "(" and self._text[max(0, at - 1) : at] in ("", *" \t\n;&|(")
 
     def _single_quotes(self) -> int:
         is_escaping = self._text[self._at - 1 : self._at] == "$"
@@ -162,7 +211,7 @@ class _Scan:
         )
         if not join or is_redirection:
             return 0
-        self.begins.append(at + len(join))
+        self._begin(at + len(join))
         return len(join)
 
     def _unclosed(self) -> Fault | None:
@@ -180,3 +229,9 @@ class _Scan:
                 if at in (begin - len(join) for begin in self.begins):
                     return Fault(f"nothing follows {join}", at, len(text), "take it away")
         return None
+
+    def _unbalanced(self) -> Fault | None:
+        found = find_unbalanced(self._text, sorted([*self.begins, *self.behind_brackets]))
+        if found is None:
+            return None
+        return Fault(found.message, found.start, found.start + len(found.word), found.fix)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, NamedTuple, cast
 
@@ -19,6 +19,10 @@ EFFORTS = ("low", "medium", "high")
 _WORD = re.compile(r"\S+")
 _CLASS = re.compile(r"(?<=[\s}])\.[\w-]+\Z|\A\.[\w-]+\Z")
 _LONGEST_CLASS = 100
+# What is broken more often is no stylesheet, and each time the rest is read again.
+_MOST_MISTAKES = 1000
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
+_TEXT_OR_END = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\}', re.DOTALL)
 # From the least specific selector to the most specific one.
 _KINDS = ("EVERY", "SHAPE", "CLASS", "ID")
 _EXPECTED = {
@@ -45,6 +49,11 @@ class Declaration:
     start: int
     value_span: tuple[int, int]
 
+    def moved(self, by: int) -> "Declaration":
+        """Return it as it stands further on."""
+        start, end = self.value_span
+        return replace(self, start=self.start + by, value_span=(start + by, end + by))
+
 
 @dataclass(frozen=True)
 class StyleRule:
@@ -55,6 +64,11 @@ class StyleRule:
     declarations: tuple[Declaration, ...]
     selector: str
     start: int
+
+    def moved(self, by: int) -> "StyleRule":
+        """Return it as it stands further on."""
+        moved = tuple(one.moved(by) for one in self.declarations)
+        return replace(self, declarations=moved, start=self.start + by)
 
 
 @dataclass(frozen=True)
@@ -95,14 +109,44 @@ class StylesheetReading(NamedTuple):
 
 
 def read_stylesheet(text: str) -> StylesheetReading:
-    """Read a stylesheet and find every mistake in it, but only the first that is grammar."""
-    try:
-        rules: list[StyleRule] = _grammar().parse(text)
-    except UnexpectedInput as unexpected:
-        return StylesheetReading(Stylesheet(()), (_mistake(text, unexpected),))
+    """Read a stylesheet and find every mistake in it; behind a broken rule it goes on."""
+    rules, mistakes = _read_rules(text)
     checked = (_shortcoming(one) for rule in rules for one in rule.declarations)
+    mistakes += [one for one in checked if one]
+    mistakes.sort(key=lambda one: one.start)
     rules.sort(key=lambda rule: _KINDS.index(rule.kind))
-    return StylesheetReading(Stylesheet(tuple(rules)), tuple(one for one in checked if one))
+    return StylesheetReading(Stylesheet(tuple(rules)), tuple(mistakes))
+
+
+def _read_rules(text: str) -> tuple[list[StyleRule], list[InvalidStylesheet]]:
+    """Return every rule that can be read, and what is wrong with the others."""
+    rules: list[StyleRule] = []
+    mistakes: list[InvalidStylesheet] = []
+    at = 0
+    while len(mistakes) < _MOST_MISTAKES and (not at or text[at:].strip()):
+        try:
+            return rules + _moved(_grammar().parse(text[at:]), at), mistakes
+        except UnexpectedInput as unexpected:
+            is_at_end = _is_at_end(unexpected)
+            stop = len(text) if is_at_end else at + (unexpected.pos_in_stream or 0)
+            mistakes.append(_mistake(text, unexpected, stop))
+        rules += _moved(_whole_rules(text[at:stop]), at)
+        comment = _COMMENT.match(text, stop)
+        at = text.find("}", comment.end() if comment else stop) + 1
+        if not at:
+            break
+    return rules, mistakes
+
+
+def _whole_rules(text: str) -> list[StyleRule]:
+    """Return the rules before the one in which a mistake was found, up to which a text goes."""
+    ends = [found.end() for found in _TEXT_OR_END.finditer(text) if found[0] == "}"]
+    return _grammar().parse(text[: ends[-1]]) if ends else []
+
+
+def _moved(rules: list[StyleRule], by: int) -> list[StyleRule]:
+    """Return rules with places that count from the beginning of the whole text."""
+    return [rule.moved(by) for rule in rules] if by else rules
 
 
 def _shortcoming(declaration: Declaration) -> InvalidStylesheet | None:
@@ -120,16 +164,13 @@ def _shortcoming(declaration: Declaration) -> InvalidStylesheet | None:
     return InvalidStylesheet(message, start=start, end=end, hint=hint)
 
 
-def _mistake(text: str, unexpected: UnexpectedInput) -> InvalidStylesheet:
-    start = unexpected.pos_in_stream
-    if start is None or start >= len(text) or _is_at_end(unexpected):
-        start = len(text)
+def _mistake(text: str, unexpected: UnexpectedInput, start: int) -> InvalidStylesheet:
     found = _WORD.match(text, start)
     if found is None:
         message, hint = "the stylesheet ends too soon", _hint(unexpected)
         return InvalidStylesheet(message, start=start, end=start, hint=hint)
     class_ = _CLASS.search(text, max(0, start - _LONGEST_CLASS), found.end())
-    if class_ and class_.end() > start:
+    if class_ and class_.start() <= start < class_.end():
         message = f"{quote(class_[0])} is not the name of a class"
         hint = "a class has small letters, digits and -"
         return InvalidStylesheet(message, start=class_.start(), end=class_.end(), hint=hint)
@@ -140,7 +181,7 @@ def _mistake(text: str, unexpected: UnexpectedInput) -> InvalidStylesheet:
 
 def _is_at_end(unexpected: UnexpectedInput) -> bool:
     token: Any = getattr(unexpected, "token", None)
-    return token is not None and token.type == "$END"
+    return unexpected.pos_in_stream is None or (token is not None and token.type == "$END")
 
 
 def _hint(unexpected: UnexpectedInput) -> str:

@@ -4,6 +4,8 @@ from attractor.language.attributes import ATTRIBUTES, AttributeType, KnownAttrib
 from attractor.language.graphviz import GRAPHVIZ_ATTRIBUTES
 from attractor.language.literals import read_word
 
+COUNTED = {AttributeType.INTEGER, AttributeType.NUMBER, AttributeType.DURATION}
+
 # attractor-spec 2.5 to 2.7 and Appendix A.
 SPECIFIED = {
     Place.GRAPH: "goal label model_stylesheet default_max_retries default_max_retry retry_target "
@@ -46,6 +48,7 @@ def test_a_row_is_whole(row: KnownAttribute) -> None:
     assert row.name not in GRAPHVIZ_ATTRIBUTES
     assert row.type is AttributeType.STRING or not row.choices
     assert not row.alias_of or row.alias_of in ATTRIBUTES
+    assert row.minimum is None or row.type in COUNTED
 
 
 @pytest.mark.parametrize(
@@ -64,3 +67,12 @@ def test_a_row_is_whole(row: KnownAttribute) -> None:
 )
 def test_the_defaults_of_the_texts(name: str, default: object) -> None:
     assert read_word(ATTRIBUTES[name].default).plain == default
+
+
+def test_only_weights_may_be_less_than_nothing() -> None:
+    unbounded = [
+        row.name
+        for row in ATTRIBUTES.values()
+        if row.type in COUNTED and row.minimum is None and not row.alias_of
+    ]
+    assert unbounded == ["weight"]

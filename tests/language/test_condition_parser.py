@@ -1,12 +1,13 @@
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language.condition_operators import AnyOf, Contains, Matches, Not, Order, Truth
-from attractor.language.condition_parser import parse_condition, read_condition
+from attractor.language.condition_parser import key_places, parse_condition, read_condition
 from attractor.language.conditions import ALWAYS, AllOf, Comparison, Condition, Unreadable
 from attractor.language.matching import compile_pattern
 from attractor.language.values import quoted
@@ -144,3 +145,16 @@ def diagnose(text: str) -> None:
 @given(st.text())
 def test_any_text_can_be_compared_with_in_quotes(text: str) -> None:
     assert parse_condition(f"context.a={quoted(text)}") == Comparison("context.a", text)
+
+
+def test_a_key_stands_where_it_is_a_whole_word_outside_of_quotes() -> None:
+    text = 'context.ab="context.a" && context.a=b && context.a=c'
+    assert key_places(text)["context.a"] == text.index("context.a=b")
+
+
+def test_places_of_many_keys_are_found_in_one_go() -> None:
+    text = " && ".join(f"context.a{one}=b" for one in range(100_000))
+    started = time.perf_counter()
+    places = key_places(text)
+    assert all(text.startswith(f"context.a{one}=", places[f"context.a{one}"]) for one in range(9))
+    assert time.perf_counter() - started < 20

@@ -1,5 +1,7 @@
 """What the rules say of conditions: their mistakes, what never holds, what is not portable."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +14,10 @@ from attractor.language.dead_conditions import why_dead
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.fixing import fix
 from attractor.language.graph import Graph
+from attractor.language.guards import each_guard, edits_within
 from attractor.language.lint_rule import rule_registry
 from attractor.language.parsing import parse
+from attractor.language.preparation import prepare
 from attractor.language.values import quoted
 from attractor.language.vocabulary import Vocabulary
 from tests.language.condition_trees import KEYS, conditions, naively, values
@@ -59,10 +63,44 @@ def test_two_signs_for_equal_are_mended() -> None:
     assert fixed("outcome == success") == "outcome = success"
 
 
-def test_a_mistake_behind_an_escape_is_pointed_at_whole_and_left_alone() -> None:
-    (one,) = found('context.a="b" && outcome==fail', "condition_syntax")
-    assert one.edits == ()
-    assert fixed('context.a="b" && outcome==fail') == 'context.a="b" && outcome==fail'
+def test_a_mistake_behind_an_escape_is_pointed_at_and_mended() -> None:
+    condition = 'context.a="b" && outcome==fail'
+    (one,) = found(condition, "condition_syntax")
+    text = with_condition(condition)
+    assert text[one.span.column - 1 : one.span.end_column - 1] == "=="
+    assert fixed(condition) == 'context.a="b" && outcome=fail'
+
+
+def test_what_is_put_within_quotes_is_written_with_escapes() -> None:
+    (guard,) = each_guard(parse(with_condition('context.a="b"')), lambda condition, text: True)
+    (edit,) = edits_within(guard, 10, 13, '"c d"')
+    assert edit.text == r"\"c d\""
+
+
+def test_a_clash_with_what_stands_around_an_alternative_is_seen() -> None:
+    dead = "context.a=b && outcome=fail && (outcome=success || context.a=c)"
+    assert found(dead, "dead_condition")
+    alive = "context.a=b && outcome=fail && (outcome=success || context.a=b)"
+    assert not found(alive, "dead_condition")
+
+
+@pytest.mark.parametrize(
+    ("clause", "count"),
+    [
+        ("context.a{0}=b", 80_000),
+        ("(context.b{0}=c || context.b{0}=d) && context.a{0}=b", 10_000),
+    ],
+)
+def test_a_condition_of_many_clauses_takes_no_longer_than_it_is_worth(
+    clause: str, count: int
+) -> None:
+    condition = " && ".join(clause.format(one) for one in range(count))
+    text = f"""digraph G {{ start [shape=Mdiamond]; exit [shape=Msquare]; w [prompt=x]
+        start -> w -> exit; w -> exit [condition="{condition}"] }}"""
+    started = time.perf_counter()
+    assert prepare(text).is_sound
+    # Compared clause by clause with each other, these took a minute and more.
+    assert time.perf_counter() - started < 20
 
 
 def test_the_edges_of_a_chain_share_what_is_said_of_their_condition() -> None:

@@ -3,7 +3,10 @@
 import pytest
 
 from attractor.language import prepare
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.graph import Graph
 from attractor.language.severities import Level
+from attractor.language.vocabulary import Vocabulary
 
 UNKNOWN = "unknown_attribute"
 
@@ -39,7 +42,8 @@ def test_a_comment_with_a_line_to_itself_speaks_of_the_next_one() -> None:
     ("comment", "message"),
     [
         ("// attractor: ignore", "does not say which"),
-        ("// attractor: ignore[unknown_atribute]", "silences nothing"),
+        ("// attractor: ignore[unknown_attribute]", "silences nothing"),
+        ("// attractor: ignore[unknown_atribute]", "there is no rule 'unknown_atribute'"),
         ("// attractor: ignore[start_node]", "cannot be ignored"),
     ],
 )
@@ -57,3 +61,29 @@ def test_what_every_pipeline_needs_is_not_silenced() -> None:
 def test_a_comment_in_a_text_is_none() -> None:
     text = pipeline(f'a [prompt="// attractor: ignore[{UNKNOWN}]", foo=1]')
     assert found(text) == [(UNKNOWN, 3)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "fix"),
+    [
+        ("unknown_atribute", "did you mean unknown_attribute?"),
+        ("zzzzzz", "attractor rules lists the rules"),
+        ("portability", "take it away"),
+    ],
+)
+def test_a_comment_says_which_rule_may_be_meant(rule: str, fix: str) -> None:
+    [told] = prepare(pipeline("a [prompt=x]", f"// attractor: ignore[{rule}]")).diagnostics
+    assert told.fix == fix
+
+
+class Silent:
+    """A rule that finds nothing."""
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> tuple[Diagnostic, ...]:
+        return ()
+
+
+def test_a_further_rule_is_one_too() -> None:
+    text = pipeline("a [prompt=x]", "// attractor: ignore[house_style]")
+    [told] = prepare(text, extra_rules={"house_style": Silent()}).diagnostics
+    assert "does not speak here" in told.message

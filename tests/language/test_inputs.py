@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,3 +145,17 @@ def test_without_declarations_nothing_may_be_given() -> None:
 
 def test_an_empty_value_is_a_value() -> None:
     assert resolve_inputs([Input("a")], {"a": ""}) == {"a": ""}
+
+
+def test_many_declarations_take_no_longer_than_they_are_worth() -> None:
+    started = time.perf_counter()
+    assert (
+        len(read_inputs(" " * 1_000_000 + ", ".join(f"a{one}" for one in range(50_000))).inputs)
+        == 50_000
+    )
+    assert time.perf_counter() - started < 20
+
+
+def test_a_mistake_knows_the_name_whose_declaration_it_keeps_from_counting() -> None:
+    (mistake,) = read_inputs("a, tok:secret=s").mistakes
+    assert mistake.name == "tok"

@@ -1,8 +1,12 @@
+import time
+
 import pytest
 
 from attractor.language.conditions import ALWAYS, Comparison
+from attractor.language.lint_rule import rule_registry
 from attractor.language.parsing import parse
-from attractor.language.resolving import derived_class, split_classes
+from attractor.language.resolving import MOST_CLASSES_AROUND, derived_class, split_classes
+from attractor.language.vocabulary import Vocabulary
 
 
 def texts(dot: str, node: str, *keys: str) -> list[str]:
@@ -103,3 +107,47 @@ def test_the_class_of_a_label(label: str, name: str) -> None:
 
 def test_classes_stand_between_commas_and_blanks() -> None:
     assert split_classes(" code, critical\tfast ,") == ["code", "critical", "fast"]
+
+
+def nested(levels: int, *, sheet: str = "") -> str:
+    opened = "".join(f'subgraph {{ label="L {one}" n{one} ' for one in range(levels))
+    return f'digraph G {{ model_stylesheet="{sheet}" {opened}{"}" * levels} }}'
+
+
+def test_a_node_has_the_classes_of_the_innermost_labels_around_it() -> None:
+    graph = parse(nested(MOST_CLASSES_AROUND + 5))
+    most, last = MOST_CLASSES_AROUND, MOST_CLASSES_AROUND + 4
+    assert graph.nodes[f"n{most - 1}"].classes == tuple(f"l-{one}" for one in range(most))
+    assert graph.nodes[f"n{last}"].classes == tuple(f"l-{one}" for one in range(5, last + 1))
+
+
+def test_deep_nesting_of_labels_takes_no_longer_than_it_is_worth() -> None:
+    started = time.perf_counter()
+    graph = parse(nested(10_000))
+    # With the classes of every label around a node it took a minute.
+    assert time.perf_counter() - started < 20
+    assert len(graph.nodes["n9999"].classes) == MOST_CLASSES_AROUND
+
+
+def test_a_label_that_is_not_seen_any_more_is_told_where_the_stylesheet_chooses_by_class() -> None:
+    def told(levels: int, sheet: str) -> list[tuple[str, int]]:
+        graph = parse(nested(levels, sheet=sheet))
+        rule = rule_registry()["stylesheet_syntax"]
+        return [(one.message, one.span.column) for one in rule.apply(graph, Vocabulary())]
+
+    by_class = ".l-1 { llm_model: m }"
+    ((message, column),) = told(MOST_CLASSES_AROUND + 3, by_class)
+    assert "innermost 100 only" in message
+    text = nested(MOST_CLASSES_AROUND + 3, sheet=by_class)
+    assert text[column - 1 :].startswith(f'subgraph {{ label="L {MOST_CLASSES_AROUND}"')
+    assert told(MOST_CLASSES_AROUND, by_class) == []
+    assert told(MOST_CLASSES_AROUND + 3, "* { llm_model: m }") == []
+
+
+def test_a_node_declared_in_many_subgraphs_stands_in_each() -> None:
+    many = "".join(f"subgraph {{ label=L{one}; a }} " for one in range(40_000))
+    started = time.perf_counter()
+    graph = parse(f"digraph G {{ {many} }}")
+    assert time.perf_counter() - started < 20
+    assert all(one.nodes == ("a",) for one in graph.subgraphs)
+    assert len(graph.nodes["a"].classes) == 40_000

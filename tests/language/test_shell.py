@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from attractor.language.shell import calls, find_fault
 from tests.counts import count
 
+SIGNS = "'\"`$(){}\\ \n;&|#<>a"
 SOUND = [
     "",
     "make",
@@ -36,6 +37,30 @@ SOUND = [
     "make &&\n test",
     "echo $'it\\'s'",
     "echo $((1 << 2)) && ((x << 3))",
+    "if true; then echo a; elif b; then c; else d; fi",
+    "if (true) then echo a; fi",
+    "if { a; } then b; fi",
+    "if a; then if b; then c; fi fi",
+    "if true; \\\nthen echo a; \\\nfi",
+    "if a # isn't it\nthen b\nfi",
+    "for i in 1 2; do echo $i; done",
+    "for x do echo; done",
+    "for do in a; do echo; done",
+    "for ((i=0;i<3;i++)); do echo $i; done",
+    "for i in 1 2; { echo $i; }",
+    "while read x; do echo $x; done < <(cat a)",
+    "while true; do (a) done",
+    "until a; do b; done | while read x; do c; done",
+    "f() { if true; then echo a; fi; }; f",
+    "x=$(if a; then b; fi); echo $(x) done",
+    "echo $((1+2)) `if a; then b; fi`",
+    "if ((x)) then echo; fi",
+    "if [[ a ]] then echo; fi",
+    "if ! grep -q x y; then exit 1; fi",
+    "x=(a b if c)",
+    "echo if then; echo done",
+    "trap 'if a; then b' EXIT",
+    "case a in if) x;; esac",
 ]
 FAULTY = {
     "pytest -k 'a": ("this ' is never closed", "'"),
@@ -49,6 +74,14 @@ FAULTY = {
     "make &&": ("nothing follows &&", "&&"),
     "make | ": ("nothing follows |", "|"),
     "make ||": ("nothing follows ||", "||"),
+    "if true; then echo": ("this if is never closed", "if"),
+    "if true; echo; fi": ("this fi comes without a then before it", "fi"),
+    "for i in 1 2 3; echo; done": ("this done comes without a do before it", "done"),
+    "for i in a; do echo": ("this for is never closed", "for"),
+    "for i in a; do if x; then y; done": ("this done comes without a do before it", "done"),
+    "a; fi": ("this fi comes without a then before it", "fi"),
+    "then x": ("this then comes without an if before it", "then"),
+    "case a in a) b;;": ("this case is never closed", "case"),
 }
 
 
@@ -105,6 +138,20 @@ def test_where_it_cannot_be_told_nothing_is_said(command: str) -> None:
         ("make 'a", []),
         ("python3 -m unittest -q", ["python3"]),
         ("clang++ a.cc", ["clang++"]),
+        ("echo $((1+2)) $((a|b))", []),
+        ("(( x = 1 )); ((a); b)", []),
+        ("[[ a && b ]]", []),
+        ("x=(a b); y", ["y"]),
+        ("ls !(a|b)", ["ls"]),
+        ("diff <(foo a) <(bar b)", ["diff", "foo", "bar"]),
+        ("function g { x; }; g", []),
+        ("g ( ) { x; }; g", []),
+        ("X=make; $X", []),
+        ("export PATH=$PWD:$PATH; foo", []),
+        (". venv/bin/activate && foo", []),
+        ("command -v foo && foo", []),
+        ("pip install ruff && ruff check", ["pip"]),
+        ("nmp a; nmp b", ["nmp", "nmp"]),
     ],
 )
 def test_programs_are_what_is_called_by_name(command: str, names: list[str]) -> None:
@@ -114,7 +161,7 @@ def test_programs_are_what_is_called_by_name(command: str, names: list[str]) -> 
 
 
 @settings(max_examples=count(ci=300, full=10_000), deadline=None)
-@given(st.lists(st.sampled_from([*"'\"`$(){}\\ \n;&|#<>a", "$(", "${", "case "]), max_size=20))
+@given(st.lists(st.sampled_from([*SIGNS, "$(", "${", "case ", "if ", "fi"]), max_size=20))
 def test_any_text_is_read_to_its_end(pieces: list[str]) -> None:
     command = "".join(pieces)
     fault = find_fault(command)

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,3 +180,40 @@ def test_a_broken_stylesheet_has_no_unused_selectors() -> None:
     assert selectors("#nowhere { llm_modl: x }") == []
     assert selectors("#nowhere {") == []
     assert selectors(" ") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("* { llm_model = a } box { llm_modl: b } .Y { llm_model: c }", ["=", "llm_modl", ".Y"]),
+        ("* { llm_modl: b } box { llm_model = a } #k { x: y }", ["llm_modl", "=", "x"]),
+        ('* { llm_modl: "}" } box { llm_model = a }', ["llm_modl", "="]),
+        ("/* * { llm_model: a } */ * { llm_model: b } #a { x: y }", ["/*", "x"]),
+        ("* { llm_model: a; #a { llm_model: b } .c { llm_model 3 }", ["#a", "3"]),
+        ('* { llm_model: "a } box { x: y }', ['"a', "x"]),
+        ("* { llm_model: a } } box { llm_model: a", ["}", ""]),
+        ("* { llm_model = a } \n", ["="]),
+    ],
+)
+def test_behind_a_broken_rule_the_next_ones_are_read(text: str, places: list[str]) -> None:
+    mistakes = read_stylesheet(text).mistakes
+    assert [text[one.start : one.end] for one in mistakes] == places
+
+
+def test_what_is_nothing_but_mistakes_is_given_up_in_the_end() -> None:
+    assert len(read_stylesheet("* { llm_model = a } " * 900).mistakes) == 900
+    started = time.perf_counter()
+    assert len(read_stylesheet('"} \\' * 100_000).mistakes) == 1000
+    assert time.perf_counter() - started < 20
+
+
+def test_mistakes_stand_at_their_places_in_the_file_behind_escapes_too() -> None:
+    sheet = r"* { llm_model: \"a\" }" + "\n" + r" .x { llm_modl: \"b c\" } #a { llm_model = c }"
+    text = f'digraph G {{ model_stylesheet="{sheet}" }}'
+    found = list(rule_registry()["stylesheet_syntax"].apply(parse(text), Vocabulary()))
+    line = text.split("\n")[1]
+    assert [one.span.line for one in found] == [2, 2]
+    assert [line[one.span.column - 1 : one.span.end_column - 1] for one in found] == [
+        "llm_modl",
+        "=",
+    ]

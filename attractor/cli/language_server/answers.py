@@ -75,7 +75,7 @@ def _completion(analysis: Analysis, places: Places, params: types.CompletionPara
         is_incomplete=False,
         items=[
             _item(one, at, places.range(begun))
-            for at, one in enumerate(propose(cursor, nodes, analysis.vocabulary))
+            for at, one in enumerate(propose(cursor, nodes, analysis.words))
         ],
     )
 

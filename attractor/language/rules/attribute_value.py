@@ -1,7 +1,8 @@
 """The value of an attribute is of its type.
 
 What it does: reports a value that is no whole number, no boolean, no duration or none of the words
-that its attribute takes. Quoted or not makes no difference.
+that its attribute takes, and a number or a duration below the least that makes sense. Quoted or not
+makes no difference.
 
 Why: a stage with such a value would fail when it is reached, or run without its limit.
 
@@ -33,6 +34,7 @@ from attractor.language.attributes import ATTRIBUTES, AttributeType, KnownAttrib
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph import Graph
 from attractor.language.holders import each_attribute
+from attractor.language.nearest import suggester
 from attractor.language.patterns import NUMBER
 from attractor.language.slips import one_slip
 from attractor.language.values import Value, parse_integer, quoted
@@ -45,6 +47,7 @@ _CHECKED: Mapping[str, KnownAttribute] = {
     if row.choices or row.type is not AttributeType.STRING
 }
 _TRUTHS = ("true", "false")
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class AttributeValue:
@@ -73,31 +76,40 @@ def _shortcoming(row: KnownAttribute, value: Value) -> str:
     """Return what the value should be; an empty text when it is that."""
     text = str(value)
     if row.choices:
-        return "" if text in row.choices else f"write {' or '.join(row.choices)}"
+        return "" if text in row.choices else _choice(row, text)
     match row.type:
         case AttributeType.INTEGER:
-            return "" if parse_integer(text) is not None else "write a whole number"
+            number = parse_integer(text)
+            return "write a whole number" if number is None else _too_little(row, number, "")
         case AttributeType.NUMBER:
-            return "" if _is_number(text) else "write a number"
+            is_number = NUMBER.fullmatch(text)
+            return _too_little(row, float(text), "") if is_number else "write a number"
         case AttributeType.BOOLEAN:
             return "" if text in _TRUTHS else "write true or false"
         case AttributeType.DURATION:
-            return "" if isinstance(value.plain, timedelta) else _no_duration(text)
+            return _no_duration(row, value)
         case AttributeType.STRING:
             return ""
 
 
-def _is_number(text: str) -> bool:
-    found = NUMBER.fullmatch(text)
-    return found is not None and not text.startswith("-")
+def _choice(row: KnownAttribute, text: str) -> str:
+    *others, last = row.choices
+    choice = f"{', '.join(others)} or {last}" if others else last
+    return suggester(row.choices)(text) or f"write {choice}, or take it away"
 
 
-def _no_duration(text: str) -> str:
+def _too_little(row: KnownAttribute, number: float, unit: str) -> str:
+    if row.minimum is None or number >= row.minimum:
+        return ""
+    return f"write at least {row.minimum}{unit}"
+
+
+def _no_duration(row: KnownAttribute, value: Value) -> str:
     try:
-        parse_duration(text)
+        time = value.plain if isinstance(value.plain, timedelta) else parse_duration(str(value))
     except InvalidDuration as wrong:
         return wrong.hint or wrong.message
-    return ""
+    return _too_little(row, time / _MILLISECOND, "ms")
 
 
 def _edits(row: KnownAttribute, value: Value) -> tuple[Edit, ...]:

@@ -40,6 +40,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from attractor.language.condition_parser import key_places
 from attractor.language.conditions import ALWAYS
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
@@ -137,12 +138,13 @@ def _in_conditions(graph: Graph) -> Iterator[_Read]:
     for edge in graph.edges:
         if edge.condition is ALWAYS:
             continue
+        value = edge.attributes.value("condition")
+        places = key_places(str(value or ""))
         for key in sorted(edge.condition.keys()):
             bare = key.removeprefix(_PREFIX)
             if bare in _ALWAYS_THERE:
                 continue
-            value = edge.attributes.value("condition")
-            start = str(value).find(key)
+            start = places.get(key, 0)
             span = span_within(value, start, start + len(key)) if value else edge.span
             yield _Read(bare, edge.source, (edge.source, edge.target), span)
 

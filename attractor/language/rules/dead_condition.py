@@ -1,7 +1,8 @@
 """A condition can hold.
 
-What it does: reports a condition that compares the outcome with a word that no stage ends with, and
-one that asks for what excludes itself. The outcomes are `success`, `partial_success`, `retry`,
+What it does: reports a condition that compares the outcome with a word that no stage ends with, one
+that asks for what excludes itself, and one that asks some other key for an outcome, such as
+`Outcome=fail` or `status=success`. The outcomes are `success`, `partial_success`, `retry`,
 `fail` and `skipped`, in small letters.
 
 Why: such an edge is never taken, or always, and looks as if it were sometimes.
@@ -35,8 +36,10 @@ from attractor.language import when_needed
 from attractor.language.conditions import is_plain
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
-from attractor.language.guards import each_guard, edits_within
+from attractor.language.guards import Guard, each_guard, edits_within
+from attractor.language.misnamed_outcomes import misnamed_outcomes
 from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
 
 
 class DeadCondition:
@@ -53,6 +56,19 @@ class DeadCondition:
                 yield Diagnostic(
                     self.severity, dead.message, span, edge=guard.ends, fix=dead.fix, edits=edits
                 )
+            yield from self._misnamed(guard)
+
+    def _misnamed(self, guard: Guard) -> Iterator[Diagnostic]:
+        """Report each key that asks the context for what only the outcome can be."""
+        for key, start, end, instead in misnamed_outcomes(guard.text):
+            yield Diagnostic(
+                self.severity,
+                f"{quote(key)} is read from the context, where no stage's outcome is",
+                guard.span(start, end),
+                edge=guard.ends,
+                fix="did you mean outcome?",
+                edits=edits_within(guard, start, end, instead),
+            )
 
 
 part = DeadCondition()

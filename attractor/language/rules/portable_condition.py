@@ -37,6 +37,7 @@ from attractor.language.conditions import Condition, Unreadable, is_plain
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph import Graph
 from attractor.language.guards import Guard, each_guard
+from attractor.language.misnamed_outcomes import misnamed_outcomes
 from attractor.language.values import quoted
 from attractor.language.vocabulary import Vocabulary
 
@@ -50,7 +51,9 @@ class PortableCondition:
         """Note each condition that does not."""
         for guard in each_guard(graph, _may_go_beyond):
             beyond = when_needed.beyond_the_core(guard.condition, guard.text)
-            if beyond:
+            # What is the outcome by a wrong name is another rule's.
+            misnamed = (one.start for one in misnamed_outcomes(guard.text))
+            if beyond and beyond.start not in misnamed:
                 message = f"{beyond.what} is beyond what every program knows in conditions"
                 span = guard.span(beyond.start, beyond.end)
                 edits = _edits(guard, beyond.instead)

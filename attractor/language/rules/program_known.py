@@ -2,7 +2,9 @@
 
 What it does: reports a program in a `tool_command` or a tool hook that is not on the PATH here. It
 looks only at words in plain letters, not at what the shell does itself, at paths or at variables,
-and is silent where nobody says which programs there are.
+nor at a program that the command names before, as in `command -v jq && jq`. It is silent where
+nobody says which programs there are, and where the command changes them: with `PATH=`, `source`,
+`eval` or `alias`. Commands with `case`, `[[` or a here-document (`<<`) are not looked at.
 
 Why: a stage that calls it ends with "command not found". It may still be there where the run
 happens, or be built by an earlier stage, so this is only a note.

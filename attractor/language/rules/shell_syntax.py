@@ -1,9 +1,10 @@
 """A command can be read by the shell.
 
 What it does: reports a `tool_command` or a tool hook with a quote or a bracket that is never
-closed, one that closes nothing, or with nothing behind `&&`, `||` or `|`. It knows no more of the
-shell than that: a here-document (`<<`) and what follows it is not looked at, nor a `)` in a command
-with `case`.
+closed, one that closes nothing, with nothing behind `&&`, `||` or `|`, or with an `if`, a loop or a
+`case` that lacks a part. It knows no more of the shell than that: a here-document (`<<`) and what
+follows it is not looked at, nor `if` and loops beside `[[`, `case` or `function`, nor whether
+anything stands between `then` and `fi`.
 
 Why: the shell refuses such a command when the stage is reached, which counts as a failed check.
 

@@ -2,7 +2,9 @@
 
 What it does: reports a `model_stylesheet` that is not made of rules such as
 `.code { llm_model: claude-opus-4-6; }`. A selector is `*`, a shape, `.class` or `#id`; a property
-is `llm_model`, `llm_provider` or `reasoning_effort`; the last is `low`, `medium` or `high`.
+is `llm_model`, `llm_provider` or `reasoning_effort`; the last is `low`, `medium` or `high`. A node
+has the classes of the innermost 100 labelled subgraphs around it; where more lie around one, and
+the stylesheet chooses by class, that is reported too.
 
 Why: a stylesheet that cannot be read says nothing, and every stage would be done by the default
 model.
@@ -33,6 +35,7 @@ from collections.abc import Iterator
 from attractor.language import when_needed
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
+from attractor.language.resolving import MOST_CLASSES_AROUND, derived_class
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.within import span_within
 
@@ -47,10 +50,27 @@ class StylesheetSyntax:
         value = graph.attributes.value("model_stylesheet")
         if value is None or not str(value).strip():
             return
-        for mistake in when_needed.read_stylesheet(str(value)).mistakes:
+        stylesheet, mistakes = when_needed.read_stylesheet(str(value))
+        for mistake in mistakes:
             span = span_within(value, mistake.start, mistake.end)
             message = f"in the stylesheet {mistake.message}"
             yield Diagnostic(self.severity, message, span, fix=mistake.hint)
+        if any(rule.kind == "CLASS" for rule in stylesheet.rules):
+            yield from self._too_deep(graph)
+
+    def _too_deep(self, graph: Graph) -> Iterator[Diagnostic]:
+        """Report the first subgraph that takes the class of one around it from its nodes."""
+        depths = {-1: 0}
+        for place, subgraph in enumerate(graph.subgraphs):
+            depths[place] = depths[subgraph.parent] + bool(derived_class(subgraph.label))
+            if depths[place] > MOST_CLASSES_AROUND:
+                message = (
+                    f"more than {MOST_CLASSES_AROUND} labelled subgraphs lie within each other"
+                    f": nodes have the classes of the innermost {MOST_CLASSES_AROUND} only"
+                )
+                fix = "take labels away, or give the nodes a class"
+                yield Diagnostic(self.severity, message, subgraph.span, fix=fix)
+                return
 
 
 part = StylesheetSyntax()

@@ -1,7 +1,8 @@
 """The type of a node is one that something handles.
 
-What it does: reports a `type` that no handler is registered for. It is silent where the handlers
-are not known.
+What it does: reports a `type`, or a shape, that no handler is registered for, and says so when the
+specification has it and this version does not run it yet. It is silent where the handlers are not
+known.
 
 Why: such a stage cannot be executed. A custom handler may still be registered before the run, so
 this is only a warning.
@@ -30,6 +31,7 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph import Graph
 from attractor.language.nearest import suggester
+from attractor.language.shapes import TYPE_OF_SHAPE
 from attractor.language.slips import one_slip
 from attractor.language.values import quoted
 from attractor.language.vocabulary import Vocabulary
@@ -37,6 +39,9 @@ from attractor.language.wording import quote
 
 # Another graph takes its place before anything runs; where that fails, another rule says so.
 _PLACEHOLDERS = frozenset({"import"})
+_SPECIFIED = frozenset(TYPE_OF_SHAPE.values())
+_NOT_YET = "{} is a type of the specification that this version does not run yet"
+_MEANWHILE = "a run refuses it; validate, draw and test it meanwhile"
 
 
 class TypeKnown:
@@ -54,13 +59,16 @@ class TypeKnown:
             for node in graph.of_type(type_):
                 is_set = "type" in node.attributes.by_key
                 value = node.attributes.value("type" if is_set else "shape")
-                meant = one_slip(type_, types) if is_set else ""
+                is_planned = type_ in _SPECIFIED
+                meant = one_slip(type_, types) if is_set and not is_planned else ""
+                message = _NOT_YET if is_planned else "nothing handles the type {}"
+                choice = suggest(type_) or f"known types: {', '.join(sorted(types))}"
                 yield Diagnostic(
                     self.severity,
-                    f"nothing handles the type {quote(type_)}",
+                    message.format(quote(type_)),
                     value.span if value else node.span,
                     node=node.id,
-                    fix=suggest(type_) or f"known types: {', '.join(sorted(types))}",
+                    fix=_MEANWHILE if is_planned else choice,
                     edits=(Edit(value.span, quoted(meant)),) if value and meant else (),
                 )
 

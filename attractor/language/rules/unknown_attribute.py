@@ -27,6 +27,7 @@ Instead:
 from collections.abc import Iterator, Mapping
 
 from attractor.language.attributes import ATTRIBUTES, Place
+from attractor.language.converting.foreign_words import NO_ATTRIBUTE, RENAMED
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph import Graph
 from attractor.language.graphviz import GRAPHVIZ_ATTRIBUTES
@@ -66,7 +67,7 @@ class UnknownAttribute:
                 fix = f"it belongs on {' or '.join(_NAMED[one] for one in elsewhere.places)}"
             else:
                 message = f"unknown attribute {quote(key)}"
-                fix = suggest[place](key) or "take it away"
+                fix = _by_another_name(place, key) or suggest[place](key) or "take it away"
             yield Diagnostic(
                 self.severity,
                 message,
@@ -76,6 +77,12 @@ class UnknownAttribute:
                 fix=fix,
                 edits=() if elsewhere else _edits(holder, attribute),
             )
+
+
+def _by_another_name(place: Place, key: str) -> str:
+    """Return what to do about an attribute that other tools have."""
+    ours = RENAMED.get((place, key), "")
+    return f"did you mean {ours}?" if ours else NO_ATTRIBUTE.get(key, "")
 
 
 def _edits(holder: Holder, attribute: Attribute) -> tuple[Edit, ...]:

@@ -73,7 +73,7 @@ class Aliases:
             f"{quote(attribute.key)} is another tool's name of {name}{also}",
             span,
             node=node,
-            fix=f"write {name}",
+            fix=f"take it away: {name} is set" if is_double else f"write {name}",
             edits=(Edit(span, name),) if span.is_somewhere and not is_double else (),
         )
         self._around.report(told, rule=PORTABILITY)

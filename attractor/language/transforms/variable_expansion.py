@@ -1,6 +1,7 @@
 """Puts the goal and the inputs in place of `$goal` and `${inputs.name}` in prompts (9.2, L8)."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -56,28 +57,40 @@ class _Expansion:
     def __init__(self, graph: Graph, around: Surroundings) -> None:
         self._goal = graph.goal
         self._around = around
-        self._inputs = _declared(graph, around)
+        self._inputs, self._mistaken = _declared(graph, around)
 
     def expanded(self, node: Node, prompt: Value) -> str:
         """Return the text of a prompt with values in place of variables."""
-        return _VARIABLE.sub(lambda found: self._meaning(node, prompt, found), str(prompt))
+        text = str(prompt)
+        asked: dict[str, tuple[int, int]] = {}
+        counts = Counter[str]()
+        for found in _VARIABLE.finditer(text):
+            name = found["input"]
+            if name is not None:
+                asked.setdefault(name, found.span())
+                counts[name] += 1
+        for name, place in asked.items():
+            # A prompt that came from a file stands nowhere in the text of the pipeline.
+            self._check(node, name, span_within(prompt, *place), counts[name])
+        return _VARIABLE.sub(self._meaning, text)
 
     def check_template(self, node: Node, prompt: Value) -> None:
         """Report what a template asks for and may not have."""
         for name in when_needed.read_template(str(prompt)).inputs:
             self._check(node, name, prompt.span)
 
-    def _meaning(self, node: Node, prompt: Value, found: re.Match[str]) -> str:
+    def _meaning(self, found: re.Match[str]) -> str:
         name = found["input"]
-        if name is None:
-            return self._goal
-        # A prompt that came from a file stands nowhere in the text of the pipeline.
-        self._check(node, name, span_within(prompt, *found.span()))
-        return self._values.get(name, found[0])
+        return self._goal if name is None else self._values.get(name, found[0])
 
-    def _check(self, node: Node, name: str, span: Span) -> None:
+    def _check(self, node: Node, name: str, span: Span, count: int = 1) -> None:
         one = self._inputs.get(name)
-        if one is None:
+        if not name.strip():
+            fix = "write ${inputs.NAME}"
+            message = "the prompt asks for an input and names no input"
+        elif one is None and name in self._mistaken:
+            return
+        elif one is None:
             fix = self._suggest(name) or "declare it on the graph, in inputs"
             message = f"the prompt asks for the input {quote(name)}, which is not declared"
         elif one.is_secret:
@@ -85,7 +98,9 @@ class _Expansion:
             fix = "take it out: what stands in a prompt goes to a model and into logs"
         else:
             return
-        self._around.report(error(message, span, node=node.id, fix=fix), rule=_RULE)
+        times = f" ({count} times)" if count > 1 else ""
+        found = error(f"{message}{times}", span, node=node.id, fix=fix)
+        self._around.report(found, rule=_RULE)
 
     @cached_property
     def _values(self) -> Mapping[str, str]:
@@ -105,16 +120,16 @@ class _Expansion:
         return suggester(one.name for one in self._open_inputs)
 
 
-def _declared(graph: Graph, around: Surroundings) -> "Mapping[str, Input]":
-    """Return the inputs by name, and report what is wrong in their declarations."""
+def _declared(graph: Graph, around: Surroundings) -> "tuple[Mapping[str, Input], frozenset[str]]":
+    """Return the inputs by name, and the names whose declarations are wrong, which it reports."""
     value = graph.attributes.value("inputs")
     if value is None:
-        return {}
+        return {}, frozenset()
     inputs, mistakes = when_needed.read_inputs(str(value))
     for one in mistakes:
         span = span_within(value, one.start, one.end)
         around.report(error(f"in inputs {one.message}", span, fix=one.hint), rule=_RULE)
-    return {one.name: one for one in inputs}
+    return {one.name: one for one in inputs}, frozenset(one.name for one in mistakes)
 
 
 part = VariableExpansion

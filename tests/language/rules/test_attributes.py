@@ -56,6 +56,18 @@ def test_an_unknown_attribute_has_its_fix(text: str, fix: str) -> None:
         ("prompt=5", True),
         ("merge=none", True),
         ("merge=some", False),
+        ("reasoning_effort=low", True),
+        ("reasoning_effort=hihg", False),
+        ("max_retries=0", True),
+        ("max_retries=-1", False),
+        ('max_retries="-1"', False),
+        ("max_visits=0", False),
+        ("k=0", False),
+        ("max_parallel=0", False),
+        ("timeout=1ms", True),
+        ("timeout=0s", False),
+        ('timeout="0s"', False),
+        ('timeout="-5s"', False),
     ],
 )
 def test_a_value_is_of_its_type(attribute: str, is_fine: bool) -> None:
@@ -80,6 +92,12 @@ def test_a_budget_is_a_number(value: str, is_fine: bool) -> None:
         ("unknown_attribute", 'a ["human.default_choise"=b]', 'a ["human.default_choice"=b]'),
         ("attribute_value", "a [goal_gate=True]", 'a [goal_gate="true"]'),
         ("attribute_value", 'a [merge="winer"]', 'a [merge="winner"]'),
+        ("attribute_value", "a [reasoning_effort=hihg]", 'a [reasoning_effort="high"]'),
+        ("shape_known", "a [shape=hexagn]", 'a [shape="hexagon"]'),
+        ("shape_known", "a [shape=Diamond]", 'a [shape="diamond"]'),
+        ("shape_known", "a [shape=mdiamond]", 'a [shape="Mdiamond"]'),
+        ("shape_known", "a [shape=Msquar]", 'a [shape="Msquare"]'),
+        ("shape_known", 'a [shape="elipse"]', 'a [shape="ellipse"]'),
         ("fidelity_valid", "a [fidelity=compct]", 'a [fidelity="compact"]'),
         ("type_known", "a [type=wait.humn]", 'a [type="wait.human"]'),
         ("provider_known", "a [llm_provider=antropic]", 'a [llm_provider="anthropic"]'),
@@ -201,3 +219,96 @@ def test_a_mistake_in_a_stylesheet_over_several_lines_is_pointed_at() -> None:
     text = inside('start -> exit\nmodel_stylesheet = "\n  * { llm_model: a; }\n  box { modl: b }"')
     (one,) = found(text, "stylesheet_syntax")
     assert (one.span.line, one.span.column, one.span.end_column) == (4, 9, 13)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "fix"),
+    [
+        ("a [on_failure=stop]", "write continue, or take it away"),
+        ("a [isolation=full]", "write shared, or take it away"),
+        ("a [merge=some]", "write winner, all or none, or take it away"),
+        ("a [reasoning_effort=hihg]", "did you mean high?"),
+        ("graph [reasoning_effort=max]", "write low, medium or high, or take it away"),
+        ("a [max_retries=-1]", "write at least 0"),
+        ("graph [default_max_retry=-3]", "write at least 0"),
+        ("graph [max_cost_usd=-1]", "write at least 0"),
+        ("a [timeout=0s]", "write at least 1ms"),
+    ],
+)
+def test_a_wrong_value_has_its_fix(attribute: str, fix: str) -> None:
+    assert [one.fix for one in found(inside(attribute), "attribute_value")] == [fix]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a [shape=hexagn]", ["hexagn"]),
+        ("a [shape=zzz, type=tool]", ["zzz"]),
+        ("node [shape=boxx]; a; b", ["boxx"]),
+        ('a [shape=""]; b [shape=ellipse]; c [shape=box3d]; d [shape=Mcircle]', []),
+    ],
+)
+def test_a_shape_that_nobody_knows_is_pointed_at(text: str, where: list[str]) -> None:
+    assert told(text, "shape_known") == where
+
+
+def test_a_shape_near_none_has_a_choice() -> None:
+    (one,) = found(inside("a [shape=zzz]"), "shape_known")
+    assert one.fix.startswith("shapes with a meaning: Mdiamond, Msquare, box")
+    assert not one.edits
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("a [retry_preset=x]", "did you mean retry_policy?"),
+        ("a [llm_prompt=x]", "did you mean prompt?"),
+        ("a [success_condition=x]", "write manager.stop_condition"),
+        ("graph [context_fidelity_default=x]", "did you mean default_fidelity?"),
+    ],
+)
+def test_what_other_tools_call_it_is_known(text: str, fix: str) -> None:
+    assert [one.fix for one in found(inside(text), "unknown_attribute")] == [fix]
+
+
+def test_of_two_names_for_one_the_other_tools_is_to_go() -> None:
+    (one,) = found(inside("a [model=x, llm_model=y]"), "portability")
+    assert one.fix == "take it away: llm_model is set"
+    (one,) = found(inside("a [model=x]"), "portability")
+    assert one.fix == "write llm_model"
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("a [prompt=x, prompt=y]", 1),
+        ("a [prompt=x, prompt=x]", 1),
+        ("a [prompt=x, prompt=y, prompt=z]", 2),
+        ("a [prompt=x] [prompt=y]", 1),
+        ("a [prompt=x]; a [prompt=z]", 1),
+        ('a [prompt=x]; a [prompt="x"]', 0),
+        ("a [prompt=x]; a [timeout=1s]", 0),
+        ("node [prompt=x]; a [prompt=y]; node [prompt=z]; b", 0),
+        ("node [prompt=x, prompt=y]", 1),
+        ("start -> exit [label=a, label=b]", 1),
+        ("start -> exit [label=a]; start -> exit [label=b]", 0),
+    ],
+)
+def test_what_is_said_in_vain_is_reported(text: str, times: int) -> None:
+    assert len(found(inside(text), "duplicate_attribute")) == times
+
+
+def test_what_is_said_in_vain_is_pointed_at_where_it_is_said_again() -> None:
+    text = inside("\na [prompt=x]\na [timeout=1s, prompt=y]")
+    (one,) = found(text, "duplicate_attribute")
+    assert one.message == "'prompt' of 'a' was set already on line 2, which is lost"
+    assert (one.span.line, one.span.column, one.node) == (3, 16, "a")
+
+
+@pytest.mark.parametrize("type_", ["parallel", "parallel.fan_in", "stack.manager_loop"])
+def test_a_type_that_is_yet_to_come_is_no_mistake(type_: str) -> None:
+    few = Vocabulary(types=frozenset({"start", "exit", "codergen"}))
+    (one,) = found(inside(f"a [type={type_}]"), "type_known", vocabulary=few)
+    assert "a type of the specification that this version does not run yet" in one.message
+    assert one.fix == "a run refuses it; validate, draw and test it meanwhile"
+    assert not one.edits

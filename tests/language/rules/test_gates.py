@@ -90,3 +90,29 @@ def test_two_choices_with_one_key_are_reported(first: str, second: str, where: l
 def test_keys_are_not_judged_where_nobody_says_how_they_come() -> None:
     text = f"{ASK} ask -> a [label=Approve]; ask -> b [label=Again]"
     assert told(text, "accelerator_keys", vocabulary=Vocabulary()) == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "where"),
+    [
+        ("nowhere", ["nowhere"]),
+        ("shp", ["shp"]),
+        ("start", ["start"]),
+        ("ship", []),
+        ("exit", []),
+        ("Yes", []),
+        ("yes", []),
+        ("Y", []),
+        ('""', []),
+    ],
+)
+def test_a_default_choice_is_one_of_the_gate(choice: str, where: list[str]) -> None:
+    gate = f'ask [shape=hexagon, "human.default_choice"={choice}]; ship; start -> ask'
+    ways = 'ask -> ship [label="[Y] Yes"]; ask -> exit [label=No]; ship -> exit'
+    assert told(f"{gate}; {ways}", "default_choice_exists") == where
+
+
+def test_a_mistyped_default_choice_has_a_guess() -> None:
+    gate = 'ask [shape=hexagon, "human.default_choice"=shp]; start -> ask -> ship -> exit; ship'
+    (one,) = found(inside(gate), "default_choice_exists")
+    assert (one.fix, one.node) == ("did you mean ship?", "ask")

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -67,7 +68,6 @@ def test_an_input_that_was_not_given_stays() -> None:
     [
         ("tikcet", "did you mean ticket?"),
         ("zzzzzz", "declare it on the graph, in inputs"),
-        ("", "declare it on the graph, in inputs"),
         ("ticket.id", "did you mean ticket?"),
     ],
 )
@@ -122,3 +122,39 @@ def test_only_prompts_are_expanded() -> None:
     graph = parse(text)
     assert VariableExpansion(around).apply(graph) is graph
     assert around.found == []
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_variable_may_name_no_input(name: str) -> None:
+    _, (one,), text = applied(f"Fix ${{inputs.{name}}}!")
+    assert one.message == "the prompt asks for an input and names no input"
+    assert one.fix == "write ${inputs.NAME}"
+    assert text[one.span.column - 1 : one.span.end_column - 1] == f"${{inputs.{name}}}"
+
+
+def test_what_is_wrong_with_a_name_is_told_once_with_a_count() -> None:
+    prompt = 'a "b"\n${inputs.x} ${inputs.y} ${inputs.x} ${inputs.token} ' + "${inputs.x}" * 9_998
+    graph, found, text = applied(prompt)
+    assert [one.message for one in found] == [
+        "the prompt asks for the input 'x', which is not declared (10000 times)",
+        "the prompt asks for the input 'y', which is not declared",
+        "the input token is a secret, which no prompt may hold",
+    ]
+    places = [text[one.span.column - 1 : one.span.end_column - 1] for one in found]
+    assert places == ["${inputs.x}", "${inputs.y}", "${inputs.token}"]
+    assert graph.nodes["a"].prompt == prompt
+
+
+def test_an_input_whose_declaration_is_wrong_is_not_told_to_be_undeclared() -> None:
+    _, (one,), _ = applied("${inputs.tok} ${inputs.n}", declared="tok:secret=s, n")
+    assert "tok has a default" in one.message
+    _, (one,), _ = applied("${inputs.n}", declared="n:integer")
+    assert "'integer' is no type" in one.message
+
+
+def test_many_unknown_inputs_take_no_longer_than_they_are_worth() -> None:
+    started = time.perf_counter()
+    _, found, _ = applied(" ".join(f"${{inputs.x{one}}}" for one in range(100_000)))
+    # With the text before each read again it took most of a minute.
+    assert time.perf_counter() - started < 20
+    assert len(found) == 100_000

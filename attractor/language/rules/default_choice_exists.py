@@ -1,0 +1,75 @@
+"""The default choice of a human gate is one that it offers.
+
+What it does: reports a `human.default_choice` that is neither a node that the gate leads to nor the
+label or the key of a choice.
+
+Why: it is needed when nobody answered in time. A mistyped one shows only then, and fails the stage.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        ask   [shape=hexagon, label="Ship it?", "human.default_choice"=shp]
+        ship  [prompt="Ship it"]
+        exit  [shape=Msquare]
+        start -> ask
+        ask -> ship [label="Yes"]
+        ask -> exit [label="No"]
+        ship -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        ask   [shape=hexagon, label="Ship it?", "human.default_choice"=ship]
+        ship  [prompt="Ship it"]
+        exit  [shape=Msquare]
+        start -> ask
+        ask -> ship [label="Yes"]
+        ask -> exit [label="No"]
+        ship -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.gates import HUMAN_GATE, offered
+from attractor.language.graph import Graph
+from attractor.language.nearest import suggester
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+_KEY = "human.default_choice"
+# A key is a letter or a number.
+_LONGEST_KEY = 2
+
+
+class DefaultChoiceExists:
+    """Default choices are choices."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each one that is not; what may be a key is taken for one."""
+        for node in graph.of_type(HUMAN_GATE):
+            attribute = node.attributes.by_key.get(_KEY)
+            choice = str(attribute.value).strip() if attribute else ""
+            if attribute is None or len(choice) <= _LONGEST_KEY:
+                continue
+            choices = offered(graph, node)
+            targets = dict.fromkeys(target for _, target in choices)
+            # A label may begin with its key: `[Y] Yes` is also `Yes`.
+            labels = [label.casefold() for label, _ in choices]
+            if choice not in targets and not any(choice.casefold() in one for one in labels):
+                yield Diagnostic(
+                    self.severity,
+                    f"{_KEY} names {quote(choice)}, which this gate does not lead to",
+                    attribute.value.span,
+                    node=node.id,
+                    fix=suggester(targets)(choice) or f"write {' or '.join(targets) or 'none'}",
+                )
+
+
+part = DefaultChoiceExists()

@@ -1,0 +1,80 @@
+"""The shape of a node is one that is there.
+
+What it does: reports a `shape` that neither Attractor nor Graphviz knows. Shapes are written with
+the capital letters that they have.
+
+Why: without a type the shape says what a node does. A mistyped one is no human gate and no tool any
+more, but a stage for a model, and Graphviz draws a box.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        ask   [shape=hexagn, label="Go on?"]
+        exit  [shape=Msquare]
+        start -> ask
+        ask -> exit [label="Yes"]
+        ask -> ask  [label="No"]
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        ask   [shape=hexagon, label="Go on?"]
+        exit  [shape=Msquare]
+        start -> ask
+        ask -> exit [label="Yes"]
+        ask -> ask  [label="No"]
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Edit, Severity
+from attractor.language.graph import Graph
+from attractor.language.holders import each_attribute
+from attractor.language.nearest import suggester
+from attractor.language.shapes import DEFAULT_SHAPE, TYPE_OF_SHAPE
+from attractor.language.slips import one_slip
+from attractor.language.values import quoted
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+# graphviz.org/doc/info/shapes.html, without those that mean something to Attractor.
+_DRAWN = """
+Mcircle Mrecord assembly box3d cds circle custom cylinder doublecircle doubleoctagon egg ellipse
+epsf fivepoverhang folder insulator invhouse invtrapezium invtriangle larrow lpromoter none note
+noverhang octagon oval pentagon plain plaintext point polygon primersite promoter proteasesite
+proteinstab rarrow record rect rectangle restrictionsite ribosite rnastab rpromoter septagon
+signature square star tab terminator threepoverhang trapezium triangle underline utr
+"""
+_KNOWN = TYPE_OF_SHAPE.keys() | frozenset(_DRAWN.split())
+_BY_SMALL_LETTERS = {shape.casefold(): shape for shape in _KNOWN}
+
+
+class ShapeKnown:
+    """Shapes are known."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each shape that is not; an empty text is as good as none."""
+        ours, all_ = suggester(TYPE_OF_SHAPE), suggester(_KNOWN)
+        for holder, attribute in each_attribute(graph, {"shape"}):
+            shape, value = str(attribute.value), attribute.value
+            if not shape or shape in _KNOWN:
+                continue
+            meant = _BY_SMALL_LETTERS.get(shape.casefold()) or one_slip(shape, _KNOWN)
+            near = f"did you mean {meant}?" if meant else ours(shape) or all_(shape)
+            yield Diagnostic(
+                self.severity,
+                f"{quote(shape)} is no shape: it is taken for a {DEFAULT_SHAPE}",
+                value.span,
+                node=holder.node,
+                fix=near or f"shapes with a meaning: {', '.join(TYPE_OF_SHAPE)}",
+                edits=(Edit(value.span, quoted(meant)),) if meant else (),
+            )
+
+
+part = ShapeKnown()

@@ -1,0 +1,20 @@
+"""What is known of a text as it stands in an editor."""
+
+from attractor.language.editing.analysis import analyse
+from attractor.language.sources import Source
+from attractor.language.vocabulary import Vocabulary
+
+TEXT = 'digraph G { a [llm_model="gpt-5.2"]; b [llm_model=opus]; c '
+
+
+def test_models_in_use_are_known_where_nothing_else_says_which_there_are() -> None:
+    used = {"gpt-5.2", "opus"}
+    assert analyse(Source(TEXT + "}"), vocabulary=Vocabulary()).words.models == used
+    named = analyse(Source(TEXT + "}"), vocabulary=Vocabulary(models={"sonnet"}))
+    assert named.words.models == {"sonnet"}
+
+
+def test_what_is_wrong_in_an_imported_file_is_not_told_here() -> None:
+    analysis = analyse(Source("digraph G {", "a.dot"), vocabulary=Vocabulary())
+    assert {one.span.file for one in analysis.diagnostics} == {"a.dot"}
+    assert analysis.graph is None

@@ -1,0 +1,43 @@
+"""Rules about the conditions of edges."""
+
+import pytest
+
+from attractor.language.fixing import fix
+from tests.language.rules.judging import found, inside, told
+
+
+@pytest.mark.parametrize(
+    ("condition", "where"),
+    [
+        ("Outcome=fail", ["Outcome"]),
+        ("OUTCOME != success", ["OUTCOME"]),
+        ("status=success", ["status"]),
+        ("context.x=1 && outcom=fail", ["outcom"]),
+        ("!(status=failed)", ["status"]),
+        ("context.status=success", []),
+        ("status=open", []),
+        ("outcome=fail", []),
+        ("state=fail", []),
+        ('context.x=\\"status=fail\\"', []),
+    ],
+)
+def test_a_key_that_asks_for_the_outcome_by_another_name(condition: str, where: list[str]) -> None:
+    text = f'a [prompt=x]; start -> a; a -> exit [condition="{condition}"]; a -> exit'
+    assert told(text, "dead_condition") == where
+
+
+@pytest.mark.parametrize(
+    ("condition", "where"),
+    [("Outcome=fail", []), ("status=open", ["status"]), ("!(outcome=fail)", ["!"])],
+)
+def test_what_another_rule_explains_better_is_not_told_twice(
+    condition: str, where: list[str]
+) -> None:
+    text = f'a [prompt=x]; start -> a; a -> exit [condition="{condition}"]; a -> exit'
+    assert [one[:6] for one in told(text, "portable_condition")] == where
+
+
+def test_a_mistyped_outcome_is_mended() -> None:
+    wrong = inside('a [prompt=x]; a -> exit [condition="context.x=1 && Outcome=fail"]')
+    mended = fix(wrong, check=lambda one: found(one, "dead_condition")).text
+    assert mended == wrong.replace("Outcome", "outcome")

@@ -1,0 +1,70 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.language.literals import read_text
+from attractor.language.parsing import parse
+from attractor.language.sources import Source
+from attractor.language.values import Value
+from attractor.language.within import span_within
+
+PIECES = ["a", "é", " ", "\n", "\r\n", r"\"", r"\\", r"\n", r"\t", "\\\n", "\\\r\n", r"\l"]
+
+
+def value_in(text: str) -> Value:
+    value = parse(text).nodes["a"].attributes.value("prompt")
+    assert value is not None
+    return value
+
+
+def shown(text: str, start: int, end: int) -> str:
+    source, span = Source(text), span_within(value_in(text), start, end)
+    return text[
+        source.offset(span.line, span.column) : source.offset(span.end_line, span.end_column)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inside", "part"),
+    [
+        ("one two three", "two"),
+        (r"one \"x\" two three", "two"),
+        (r"one\n\t\\ two", "two"),
+        ("one\ntwo\nthree", "two"),
+        ("one \\\n  two", "two"),
+        ("one \\\r\n  two\\\n", "two"),
+        ('one \\\n \\"x\\"\n two', "two"),
+        (r"one\l two", "two"),
+    ],
+)
+def test_a_part_is_found_behind_escapes_and_newlines(inside: str, part: str) -> None:
+    text = f'digraph G {{\n  a [prompt="{inside}"] }}'
+    start = str(value_in(text)).index(part)
+    assert shown(text, start, start + len(part)) == part
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.data())
+def test_what_stands_in_the_place_of_a_part_means_that_part(
+    inside: str, data: st.DataObject
+) -> None:
+    text = f'digraph G {{ a [prompt="{inside}"] }}'
+    plain = str(value_in(text))
+    start = data.draw(st.integers(0, max(len(plain) - 1, 0)))
+    end = data.draw(st.integers(min(start + 1, len(plain)), len(plain)))
+    found = shown(text, start, end)
+    # An escape of Graphviz's own means two characters, which a place may part.
+    if start < end and r"\l" not in inside:
+        assert read_text(found)[0] == plain[start:end]
+        assert not found.startswith(("\\\n", "\\\r\n"))
+        assert not found.endswith(("\\\n", "\\\r\n"))
+
+
+@pytest.mark.parametrize("prompt", ['"one " + "two"', "two", "12"])
+def test_what_is_not_one_text_in_quotes_stays_whole(prompt: str) -> None:
+    value = value_in(f"digraph G {{ a [prompt={prompt}] }}")
+    assert span_within(value, 0, 1) == value.span
+
+
+def test_a_value_made_in_code_stands_nowhere() -> None:
+    value = Value.of("one two")
+    assert span_within(value, 0, 3) == value.span
