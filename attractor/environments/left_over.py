@@ -3,7 +3,7 @@
 Every command gets a variable with a mark of its environment, which those it starts inherit. Who
 carries the mark, descends from one who does, or is in its session, is ended. Who clears its
 variables and is on its own by then is not known, nor who was started by another program (at,
-docker, systemd), nor anybody where there is no /proc.
+docker, systemd), nor who forks on and on without a pause, nor anybody where there is no /proc.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ import signal
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 
 from attractor.base.errors import MachineryError
@@ -24,6 +23,8 @@ _GRACE_S = 2.0
 # Time for the kernel to carry a SIGKILL out.
 _KILL_S = 5.0
 _POLL_S = 0.02
+# One look in a few misses somebody who forks as fast as he can.
+_LOOKS = 6
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,10 @@ class _Hunt:
 
     def signal(self, number: int) -> Sequence[int]:
         """Signal all who can be found, and return them."""
-        # Looked for twice: who forks while we go through /proc can be overlooked.
-        found = [process.number for process in self._found() or self._found()]
-        return [one for one in found if _signalled(one, number)]
+        # Looked for again and again: who forks while we go through /proc can be overlooked.
+        looks = (self._found() for _ in range(_LOOKS))
+        found = next((one for one in looks if one), ())
+        return [one.number for one in found if _signalled(one.number, number)]
 
     async def gone_within(self, seconds: float, number: int) -> Sequence[int]:
         """Signal them until none is left or the time is up; return who is."""
@@ -75,38 +77,51 @@ class _Hunt:
     def _found(self) -> Collection[_Process]:
         living = [process for process in _processes(self._mark) if process.number != os.getpid()]
         found = {one.number: one for one in living if one.marked}
+        sessions = self._sessions
         while True:
             # Every command begins with a session of its own, so ours is never among them.
-            self._sessions |= {one.session for one in found.values()} - {os.getsid(0), 0}
-            more = {one.number: one for one in living if self._belongs(one, found)}
+            sessions = sessions | {one.session for one in found.values()} - {os.getsid(0), 0}
+            more = {one.number: one for one in living if _belongs(one, found, sessions)}
             if len(more) == len(found):
-                return found.values()
+                break
             found = more
+        if found:
+            # Only those of the last look: a number from before may be somebody else's by now.
+            self._sessions = {one.session for one in found.values()} - {os.getsid(0), 0}
+        return found.values()
 
-    def _belongs(self, one: _Process, found: Collection[int]) -> bool:
-        return one.marked or one.parent in found or one.session in self._sessions
+
+def _belongs(one: _Process, found: Collection[int], sessions: Collection[int]) -> bool:
+    return one.marked or one.parent in found or one.session in sessions
 
 
 def _processes(mark: bytes) -> Iterator[_Process]:
-    for process in Path("/proc").glob("[0-9]*"):
+    # The newest first: who forks for ever is gone before a long list is read to its end.
+    names = os.listdir("/proc")  # noqa: PTH208 - every moment counts
+    numbers = sorted((int(name) for name in names if name.isdigit()), reverse=True)
+    for number in numbers:
         # Who is gone meanwhile is left out.
         with suppress(OSError):
-            state, parent, _, session = _stat(process)[:4]
+            state, parent, _, session = _stat(number)[:4]
             if state not in (b"Z", b"X"):
-                marked = mark in _variables(process)
-                yield _Process(int(process.name), int(parent), int(session), marked)
+                yield _Process(number, int(parent), int(session), mark in _variables(number))
 
 
-def _stat(process: Path) -> list[bytes]:
+def _stat(number: int) -> list[bytes]:
     # The name, in brackets, may hold spaces and brackets itself.
-    return (process / "stat").read_bytes().rpartition(b")")[2].split()
+    return _read(f"/proc/{number}/stat").rpartition(b")")[2].split()
 
 
-def _variables(process: Path) -> list[bytes]:
+def _variables(number: int) -> list[bytes]:
     try:
-        return (process / "environ").read_bytes().split(b"\0")
+        return _read(f"/proc/{number}/environ").split(b"\0")
     except PermissionError:  # it is somebody else's, or closed itself to all
         return []
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - every moment counts
+        return file.read()
 
 
 def _signalled(process: int, number: int) -> bool:
