@@ -17,9 +17,8 @@ from tests.engine.dying_run import looping_graph, workplace
 from tests.engine.runs import Workplace, read_events
 
 
-def begin(root: Path) -> subprocess.Popen[bytes]:
-    milliseconds = str(count(ci=2, full=25))
-    command = [sys.executable, "-m", "tests.engine.dying_run", str(root), milliseconds]
+def begin(root: Path, *, milliseconds: int = count(ci=2, full=25)) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.engine.dying_run", str(root), str(milliseconds)]
     return subprocess.Popen(command)
 
 
@@ -81,7 +80,8 @@ def test_kills_change_neither_the_stages_nor_the_outcome(tmp_path: Path) -> None
 def test_a_second_runner_is_refused_with_the_holders_name(tmp_path: Path) -> None:
     root = tmp_path / "run"
     workplace(root)
-    process = begin(root)
+    # So slow that it is at work still when the second one comes.
+    process = begin(root, milliseconds=2_000)
     try:
         wait_for_growth(process, root, 0)
         with pytest.raises(LockHeld, match=f"process {process.pid} "):
