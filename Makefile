@@ -34,8 +34,9 @@ fmt: $(READY) ## format the code and apply the safe fixes
 tables: $(READY) ## let lark make the table of the grammar anew
 	@$(BIN)/python -m attractor.language.table_building
 
-docs: $(READY) ## write the generated parts of the docs anew
+docs: $(READY) ## write the generated parts of the docs anew, and stale drawings
 	@$(BIN)/python -m cogapp --verbosity=1 -r -c $(PAGES)
+	@$(BIN)/python -m docs.pictures.drawn_pipelines
 
 bench: $(READY) ## measure: each prints ratio and limit, and fails when it misses
 	@$(BIN)/python -m benchmarks

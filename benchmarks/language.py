@@ -6,9 +6,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+from attractor.language import format as layout
 from attractor.language import prepare
 from benchmarks.ratios import Ratio, measure, report
 
@@ -27,7 +29,7 @@ START = 16
 
 def main() -> int:
     """Measure reading, its growth, and the start of the command."""
-    return report([_reading(), *_growth(), _start()])
+    return report([_reading(), *_growth(), *_growth_of_layout(), _start()])
 
 
 def pipeline(nodes: int) -> str:
@@ -57,19 +59,27 @@ def _reading() -> Ratio:
 
 
 def _growth() -> list[Ratio]:
-    sizes = [100, 1_000, 10_000, 100_000]
+    took = _seconds(prepare, [100, 1_000, 10_000, 100_000])
+    return [
+        Ratio(f"{larger:,} nodes / {size:,} nodes", took[larger] / took[size], TENFOLD)
+        for size, larger in pairwise(took)
+    ]
+
+
+def _growth_of_layout() -> list[Ratio]:
+    took = _seconds(layout, [1_000, 10_000])
+    return [Ratio("fmt of 10,000 nodes / 1,000 nodes", took[10_000] / took[1_000], TENFOLD)]
+
+
+def _seconds(work: Callable[[str], object], sizes: Sequence[int]) -> dict[int, float]:
     texts = {size: pipeline(size) for size in sizes}
-    took = {
+    return {
         size: min(
-            _time(lambda size=size: prepare(texts[size]))
+            _time(lambda size=size: work(texts[size]))
             for _ in range(2 if size > 10_000 else ROUNDS)
         )
         for size in sizes
     }
-    return [
-        Ratio(f"{larger:,} nodes / {size:,} nodes", took[larger] / took[size], TENFOLD)
-        for size, larger in zip(sizes, sizes[1:], strict=False)
-    ]
 
 
 def _start() -> Ratio:

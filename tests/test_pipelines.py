@@ -1,14 +1,27 @@
-"""The example pipelines are valid, in the one layout, drawn and told of."""
+"""The example pipelines are valid, in the one layout, tested, drawn and told of."""
 
+import asyncio
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from attractor.language import format, prepare
-from attractor.language.draw import drawing
+from attractor.language import format, parse_file, prepare
+from attractor.language.graph import Graph
+from attractor.pipeline.expectations import run_tests
+from attractor.pipeline.pipeline_tests import SUFFIX, open_tests
+from docs.pictures.drawn_pipelines import FOLDER as PICTURES
+from docs.pictures.drawn_pipelines import ROOT, Drawing, drawings
+from tests.examples import PAGES
 
-FOLDER = Path(__file__).parent.parent / "pipelines"
+FOLDER = ROOT / "pipelines"
 PIPELINES = sorted(FOLDER.glob("*.dot"))
+README = (FOLDER / "README.md").read_text("utf-8")
+TEST = "def test_it():\n    assert {}\n"
+MAKEFILE = "test:\n\t@true\n"
 
 
 def test_there_are_ten() -> None:
@@ -28,15 +41,159 @@ def test_a_pipeline_is_in_the_one_layout(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.stem)
-def test_a_pipeline_can_be_drawn(file: Path) -> None:
-    graph = prepare(file.read_text()).graph
-    assert graph is not None
-    assert all(f'id="node-{id_}"' in drawing(graph) for id_ in graph.nodes)
+def test_its_tests_pass_and_take_every_edge(file: Path) -> None:
+    tests = open_tests(file.with_suffix(SUFFIX))
+    results = asyncio.run(run_tests(tests))
+    assert [one.test.name for one in results if one.differences] == []
+    assert len(results) >= 2
+    taken = {edge.span for one in results for edge in one.walk.edges}
+    assert [edge for edge in tests.graph.edges if edge.span not in taken] == []
 
 
 @pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.stem)
-def test_a_pipeline_has_its_name_and_its_line(file: Path) -> None:
+def test_every_agent_has_a_time_limit(file: Path) -> None:
+    stages = parse_file(file).of_type("codergen")
+    assert [one.id for one in stages if not one.attributes.duration("timeout")] == []
+
+
+@pytest.mark.parametrize("one", drawings(), ids=lambda one: one.file.stem)
+def test_its_drawings_are_fresh(one: Drawing) -> None:
+    assert one.is_fresh, "stale: make docs"
+    assert one.file.stat().st_size < 20_000
+    assert all(f'id="node-{id_}"' in one.file.read_text("utf-8") for id_ in one.graph.nodes)
+
+
+def test_a_drawing_of_something_else_is_stale(tmp_path: Path) -> None:
+    first, second = drawings()[:2]
+    copy = Drawing(first.graph, first.theme, tmp_path / first.file.name)
+    assert not copy.is_fresh
+    copy.file.write_text(first.file.read_text("utf-8"), "utf-8")
+    assert copy.is_fresh
+    assert not Drawing(first.graph, second.theme, copy.file).is_fresh
+    assert not Drawing(Graph("other", {}), first.theme, copy.file).is_fresh
+
+
+def test_nothing_else_is_drawn() -> None:
+    assert set(PICTURES.glob("*")) == {one.file for one in drawings()}
+
+
+@pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.stem)
+def test_a_pipeline_has_its_name_its_line_and_its_section(file: Path) -> None:
     text = file.read_text()
     assert text.startswith("// ")
     assert f"digraph {file.stem} {{" in text
-    assert f"[{file.name}]({file.name})" in (FOLDER / "README.md").read_text()
+    section = README.partition(f"### [{file.name}]({file.name})\n")[2].partition("\n##")[0]
+    for theme in ("light", "dark"):
+        assert f'="../docs/pictures/pipelines/{file.stem}-{theme}.svg"' in section
+    assert re.search(r'<img alt="[^"]{20,}"', section)
+    assert len(section.partition("<picture>")[0].split()) > 15
+
+
+def test_the_page_shows_nothing_that_is_not_there() -> None:
+    shown = re.findall(r'(?:src|srcset)="([^"]*)"', README)
+    assert [one for one in shown if not (FOLDER / one).is_file()] == []
+    assert any("pipelines/README.md" in page.read_text("utf-8") for page in PAGES)
+
+
+def ends_well(pipeline: str, node: str, folder: Path, files: dict[str, str]) -> bool:
+    """Run the command of a tool node in a folder of its own."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    stage = parse_file(FOLDER / f"{pipeline}.dot").nodes[node]
+    assert stage.type == "tool"
+    programs = (folder / "bin", Path(sys.executable).parent, os.environ["PATH"])
+    result = subprocess.run(
+        ["/bin/sh", "-c", stage.attributes.text("tool_command")],
+        cwd=folder,
+        env={"PATH": os.pathsep.join(map(str, programs)), "HOME": str(folder)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return result.returncode == 0
+
+
+WITHOUT_PYTEST = {"bin/python3": '#!/bin/sh\necho "No module named pytest" >&2\nexit 1\n'}
+REGRESSIONS = "tests/test_regressions.py"
+
+
+@pytest.mark.parametrize(
+    ("files", "is_shown"),
+    [
+        ({REGRESSIONS: TEST.format(False)}, True),
+        ({REGRESSIONS: TEST.format(True)}, False),
+        ({REGRESSIONS: "import nothing_of_that_name\n"}, False),
+        ({REGRESSIONS: ""}, False),
+        ({"tests/test_other.py": TEST.format(False)}, False),
+        ({}, False),
+        ({REGRESSIONS: TEST.format(False), **WITHOUT_PYTEST}, False),
+    ],
+    ids=["fails", "passes", "unreadable", "empty", "elsewhere", "none", "no pytest"],
+)
+def test_a_bug_is_shown_by_a_test_that_fails_and_by_nothing_else(
+    files: dict[str, str], is_shown: bool, tmp_path: Path
+) -> None:
+    assert ends_well("bug_fix", "must_fail", tmp_path, files) is is_shown
+
+
+def test_a_bug_is_mended_when_its_test_is_there_and_all_pass(tmp_path: Path) -> None:
+    good = {REGRESSIONS: TEST.format(True)}
+    assert ends_well("bug_fix", "must_pass", tmp_path / "a", good)
+    assert not ends_well(
+        "bug_fix", "must_pass", tmp_path / "b", {"tests/test_a.py": good[REGRESSIONS]}
+    )
+    bad = {"tests/test_a.py": TEST.format(False)}
+    assert not ends_well("bug_fix", "must_pass", tmp_path / "c", good | bad)
+    assert not ends_well("bug_fix", "ready", tmp_path / "d", WITHOUT_PYTEST)
+
+
+@pytest.mark.parametrize(
+    ("files", "listed", "next_", "none_left"),
+    [
+        ({}, False, False, False),
+        ({"TODO.txt": ""}, True, False, True),
+        ({"TODO.txt": "\n"}, True, False, True),
+        ({"TODO.txt": "a.py\nb.py\n"}, True, True, False),
+        ({"TODO.txt": "a.py"}, True, True, False),
+    ],
+    ids=["no list", "empty", "blank", "two", "one, no line end"],
+)
+def test_a_list_that_is_not_there_is_no_empty_one(
+    files: dict[str, str], listed: bool, next_: bool, none_left: bool, tmp_path: Path
+) -> None:
+    ends = {"listed": listed, "next": next_, "none_left": none_left}
+    files = {"Makefile": MAKEFILE, **files}
+    assert {one: ends_well("migration", one, tmp_path, files) for one in ends} == ends
+
+
+def test_a_migration_with_red_tests_is_not_over(tmp_path: Path) -> None:
+    files = {"Makefile": "test:\n\t@false\n", "TODO.txt": ""}
+    assert not ends_well("migration", "none_left", tmp_path, files)
+
+
+def test_a_file_is_taken_off_the_list(tmp_path: Path) -> None:
+    assert ends_well("migration", "take_off", tmp_path, {"TODO.txt": "a b.py\nc.py\n"})
+    assert (tmp_path / "TODO.txt").read_text() == "c.py\n"
+    assert ends_well("migration", "take_off", tmp_path, {})
+    assert (tmp_path / "TODO.txt").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("printed", "is_number"), [("1200", True), ("1.2", False), ("12\nms", False), ("", False)]
+)
+def test_only_a_number_can_be_beaten(printed: str, is_number: bool, tmp_path: Path) -> None:
+    files = {"Makefile": MAKEFILE, "bench.py": f"print({printed!r})\n"}
+    assert ends_well("candidates", "baseline", tmp_path, files) is is_number
+
+
+@pytest.mark.parametrize(("now", "is_faster"), [("900", True), ("1200", False), ("1500", False)])
+def test_a_candidate_has_to_be_faster_than_the_beginning(
+    now: str, is_faster: bool, tmp_path: Path
+) -> None:
+    files = {"Makefile": MAKEFILE, "bench.py": f"print({now})\n", "BASELINE.txt": "1200\n"}
+    assert ends_well("candidates", "verify", tmp_path, files) is is_faster
+    del files["BASELINE.txt"]
+    (tmp_path / "BASELINE.txt").unlink()
+    assert not ends_well("candidates", "verify", tmp_path, files)

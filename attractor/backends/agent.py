@@ -16,8 +16,11 @@ from attractor.engine.events import OUTCOME_ASSUMED
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, Usage, failure, success
-from attractor.engine.seams import Stage
+from attractor.engine.seams import Said, Stage
 from attractor.llm.errors import SDKError
+from attractor.llm.message import Message
+from attractor.llm.request import Request
+from attractor.llm.retrying import retry
 
 _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)
 
@@ -32,19 +35,37 @@ class Agent:
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         """Do the work a prompt asks for, and return what was reported with what it cost."""
         work = _open(stage, self._agent_parts())
-        self._at_work[stage.node.id] = work.session
+        self._at_work[stage.id] = work.session
         try:
             outcome = await _do(work, prompt)
         finally:
-            # The same node may be at work twice; the words are for the one that began last.
-            if self._at_work.get(stage.node.id) is work.session:
-                del self._at_work[stage.node.id]
+            self._at_work.pop(stage.id, None)
             work.session.close()
         usage = work.session.usage
         return replace(outcome, usage=Usage(usage.input_tokens, usage.output_tokens))
 
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        """Answer a prompt with one call to the model of the stage, without tools."""
+        parts = self._agent_parts()
+        choice = choose_model(stage, parts)
+        request = Request(
+            model=choice.model,
+            messages=[Message.user(prompt)],
+            provider=choice.provider,
+            reasoning_effort=choice.reasoning_effort,
+        )
+        policy = parts.config.retry_policy
+        try:
+            response = await retry(
+                lambda: parts.client.complete(request), policy=policy, clock=parts.clock
+            )
+        except SDKError as error:
+            return _model_failed(error)
+        used = Usage(response.usage.input_tokens, response.usage.output_tokens)
+        return Said(response.text, used)
+
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Hand words to the session of a node's stage; tell whether one is at work."""
+        """Hand words to the session of a stage; tell whether one is at work."""
         session = self._at_work.get(stage_id)
         if session is None or session.state is SessionState.CLOSED:
             return False
@@ -90,7 +111,7 @@ def _open(stage: Stage, parts: AgentParts) -> _Work:
         config=replace(parts.config, reasoning_effort=choice.reasoning_effort),
         instructions=read_prompt("report_outcome", folders=folders),
         on_event=on_event,
-        id=f"{stage.node.id}@{stage.visit}.{stage.attempt}",
+        id=stage.id,
     )
     return _Work(stage, session, reporting, read_prompt("report_reminder", folders=folders))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from attractor.backends.parts import BackendParts
 from attractor.engine.outcome import Outcome
-from attractor.engine.seams import Stage
+from attractor.engine.seams import Said, Stage
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Simulate:
             return text
         stage.files.write("response.md", text)
         return outcome
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        """Return the outcome the stage was given for this visit, else a text."""
+        said = await self.run(stage, prompt)
+        return Said(said) if isinstance(said, str) else said
 
     async def steer(self, stage_id: str, text: str) -> bool:
         """Take no words: nobody is at work."""

@@ -16,6 +16,7 @@ _OPTIONAL: JsonObject = {
     "node": None,
     "visit": None,
     "attempt": None,
+    "branch": None,
     "prev": "",
     "hash": "",
 }
@@ -33,6 +34,7 @@ class Event:
     node: str | None = None
     visit: int | None = None
     attempt: int | None = None
+    branch: str | None = None
     data: JsonObject = field(default_factory=dict[str, Json], hash=False)
     prev: str = ""
     hash: str = ""
@@ -51,6 +53,7 @@ class Event:
             "node": self.node,
             "visit": self.visit,
             "attempt": self.attempt,
+            "branch": self.branch,
             "data": dict(self.data),
             "prev": self.prev,
             "hash": self.hash,
@@ -72,6 +75,7 @@ class Event:
             node=fields.text("node", None),
             visit=fields.number("visit", None),
             attempt=fields.number("attempt", None),
+            branch=fields.text("branch", None),
             data=fields.members("data"),
             prev=fields.text("prev", ""),
             hash=fields.text("hash", ""),

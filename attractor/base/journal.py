@@ -52,7 +52,7 @@ class Journal:
     """The one writer of a journal; `torn` is what had to be cut off on opening.
 
     Made by `Journal.open`. When `append` raises, its line is not in the journal, or the journal
-    takes no more lines. It is for one thread at a time.
+    takes no more lines. It is for one thread at a time, but another one may sync meanwhile.
     """
 
     def __init__(self, path: Path, file: io.FileIO, torn: TornLine | None) -> None:
@@ -61,6 +61,7 @@ class Journal:
         self._file = file
         self._offset = os.fstat(file.fileno()).st_size
         self._closed_because = ""
+        self._is_appending = False
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -93,16 +94,17 @@ class Journal:
         data = self._with_newline(line)
         self._refuse_if_closed()
         # Whatever interrupts us from here on, a half line must never get a line behind it.
-        self._closed_because = "an append was interrupted"
+        self._is_appending = True
         self._write(data)
         if sync:
             self._sync()
-        self._closed_because = ""
+        self._is_appending = False
         return self._offset
 
     def sync(self) -> None:
-        """Make all lines last through a power failure."""
-        self._refuse_if_closed()
+        """Make all lines last through a power failure; a line may be appended meanwhile."""
+        if self._closed_because:
+            self._refuse_if_closed()
         self._sync()
 
     def close(self) -> None:
@@ -133,9 +135,10 @@ class Journal:
         return data + b"\n"
 
     def _refuse_if_closed(self) -> None:
-        if self._closed_because:
+        interrupted = "an append was interrupted" if self._is_appending else ""
+        if because := self._closed_because or interrupted:
             hint = "open it again: what is not whole will be cut off"
-            raise JournalError(f"{self.path} takes no lines: {self._closed_because}", hint=hint)
+            raise JournalError(f"{self.path} takes no lines: {because}", hint=hint)
 
     def _write(self, data: bytes) -> None:
         try:
@@ -152,7 +155,7 @@ class Journal:
         except OSError as cause:
             self._closed_because = f"half a line could not be taken back ({reason_of(cause)})"
         else:
-            self._closed_because = ""
+            self._is_appending = False
 
     def _sync(self) -> None:
         try:

@@ -48,6 +48,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self.package = package
         self.kind = kind
         self.noun = noun
+        self._found: dict[str, T] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sources)
@@ -59,6 +60,8 @@ class Registry(Mapping[str, T], Generic[T]):
         return name in self._sources
 
     def __getitem__(self, name: str) -> T:
+        if name in self._found:
+            return self._found[name]
         source = self._source(name)
         try:
             part = _load(source)
@@ -68,7 +71,8 @@ class Registry(Mapping[str, T], Generic[T]):
         shortcoming = find_shortcoming(part, self.kind)
         if shortcoming:
             raise self._refuse(name, f"can't be used: {shortcoming}")
-        return cast(T, part)
+        self._found[name] = cast(T, part)
+        return self._found[name]
 
     def summary(self, name: str) -> str:
         """Return the first sentence of a part's file, read without importing it."""

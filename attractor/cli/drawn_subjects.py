@@ -1,33 +1,31 @@
 """What `attractor render` draws: a pipeline's file, or a run with how far it has come."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from attractor.base.errors import UsageError
 from attractor.cli.invocation import Invocation
-from attractor.cli.output import show
-from attractor.cli.pipeline_files import STANDARD_INPUT, is_pipeline_name, open_pipelines
+from attractor.cli.pipeline_files import STANDARD_INPUT, is_pipeline_name, open_pipeline
+from attractor.language.diagnostics import Diagnostic
 from attractor.language.drawing.picture import Picture
 from attractor.language.drawing.stage_states import RunStates, overlay
-from attractor.language.errors import UnreadablePipeline
 from attractor.language.graph import Graph
 from attractor.language.parsing import open_source, parse
 from attractor.language.preparation import transform_all
-from attractor.language.report import as_text
-from attractor.language.sources import Source
 from attractor.language.surroundings import KnownFiles, Surroundings
 from attractor.pipeline.beside import files_beside
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A graph to be drawn, and the states of its run if it is one's."""
+    """A graph to be drawn, the states of its run if it is one's, and what is to be said of it."""
 
     graph: Graph
     states: RunStates | None = None
+    found: Sequence[Diagnostic] = ()
 
     @property
     def picture(self) -> Picture:
@@ -37,6 +35,11 @@ class Subject:
 
 class Readable(Protocol):
     """Something that can be drawn again and again as it changes."""
+
+    @property
+    def beside(self) -> Path:
+        """Where a drawing of it goes unless another place is said, without its ending."""
+        ...
 
     def files(self) -> Iterable[str]:
         """Return the files that it is made of, as far as they are known."""
@@ -66,30 +69,25 @@ class PipelineToDraw:
     file: str
     _parts: tuple[str, ...] = field(default=())
 
+    @property
+    def beside(self) -> Path:
+        """Beside its file, under its name."""
+        return Path(self.file).with_suffix("")
+
     def files(self) -> Iterable[str]:
         """Return the pipeline's file, and those that it named when it was read."""
         return (self.file, *self._parts)
 
     def read(self) -> Subject:
-        """Read the pipeline; what cannot be read of its parts is told, and the rest is drawn."""
-        source = self._source()
+        """Read the pipeline; what cannot be read of its parts is found, and the rest is drawn."""
+        source = open_pipeline(self.file).source
         folder = Path(source.file).parent
         graph = parse(source.text, file=source.file)
         asked = _Asked(Path(source.file))
         around = Surroundings(files=asked)
         graph = transform_all(graph, around=around)
         self._parts = tuple(os.path.join(folder, name) for name in asked.names)  # noqa: PTH118
-        for one in around.found:
-            show(as_text(one, source), err=True)
-        return Subject(graph)
-
-    def _source(self) -> Source:
-        if self.file != STANDARD_INPUT:
-            return open_source(self.file)
-        opened = open_pipelines([self.file])
-        for one in opened.unread:
-            raise UnreadablePipeline(one.message, hint=one.fix)
-        return opened.sources[0]
+        return Subject(graph, found=tuple(around.found))
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,11 @@ class RunToDraw:
     """A run in its directory."""
 
     root: Path
+
+    @property
+    def beside(self) -> Path:
+        """In the current folder, under its id: the directory of a run is the run's own."""
+        return Path(self.root.name)
 
     def files(self) -> Iterable[str]:
         """Return the graph and the journal."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from attractor.cli.diagnosing import Judge, Judged, told_once
-from attractor.cli.pipeline_files import write_pipeline
+from attractor.cli.pipeline_files import PipelineFile, write_pipeline
 from attractor.cli.text_diffs import text_diff
 from attractor.language.diagnostics import Diagnostic, warning
 from attractor.language.fixing import Mended, mend
@@ -23,6 +23,7 @@ class MendedFile:
 
     before: Source
     after: Mended
+    mark: str = ""
 
     @property
     def is_changed(self) -> bool:
@@ -31,22 +32,17 @@ class MendedFile:
 
     def write(self) -> None:
         """Put the new text into the file."""
-        write_pipeline(self.before.file, self.after.text)
+        write_pipeline(self.before.file, self.mark + self.after.text)
 
     def diff(self) -> str:
         """Return what is different, as a patch."""
-        return text_diff(self.before.text, self.after.text, file=self.before.file)
+        old, new = self.mark + self.before.text, self.mark + self.after.text
+        return text_diff(old, new, file=self.before.file)
 
 
-def mend_all(sources: Sequence[Source], judge: Judge) -> list[MendedFile]:
+def mend_all(files: Sequence[PipelineFile], judge: Judge) -> list[MendedFile]:
     """Mend each text; nothing is written yet."""
-    return [
-        MendedFile(
-            source,
-            mend(source.text, check=partial(judge.check, file=source.file), file=source.file),
-        )
-        for source in sources
-    ]
+    return [MendedFile(one.source, _mended(one.source, judge), one.mark) for one in files]
 
 
 def judged_after(files: Sequence[MendedFile], unread: Sequence[Diagnostic]) -> Judged:
@@ -64,6 +60,10 @@ def mended_lines(files: Sequence[MendedFile]) -> Iterator[str]:
         yield visible(f"{place_of(one.span)}: mended[{one.rule}]: {done}")
     changed = sum(file.is_changed for file in files)
     yield f"{len(told)} mended in {counted(changed, 'file')}"
+
+
+def _mended(source: Source, judge: Judge) -> Mended:
+    return mend(source.text, check=partial(judge.check, file=source.file), file=source.file)
 
 
 def _refused(file: MendedFile) -> Iterator[Diagnostic]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from attractor.base.errors import UsageError
 from attractor.cli.invocation import Invocation
-from attractor.factory.tokens import Tokens
 
 TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
 DECIDE = "decide"
@@ -34,6 +33,8 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
     """
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if secret:
+        from attractor.factory.tokens import Tokens
+
         tokens = Tokens(invocation.configuration.settings.state_dir)
         return Operator(tokens.holder(secret, DECIDE), "token")
     if invocation.has_terminal and sandboxed:

@@ -5,7 +5,11 @@ from typing import Any, TypeVar
 
 import click
 
+from attractor.base.errors import UsageError
 from attractor.cli.invocation import Invocation
+
+JSON = "json"
+"""The format that `--json` stands for."""
 
 C = TypeVar("C", bound=Callable[..., Any] | click.Command)
 
@@ -14,6 +18,14 @@ def json_option(command: C) -> C:
     """Add `--json`: the result as one JSON value on standard output."""
     option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
     return option(command)
+
+
+def said_format(format_: str | None, *, as_json: bool) -> str | None:
+    """Return the format that is said with --format or with --json, if any is."""
+    if as_json and format_ not in (None, JSON):
+        message = f"--json and --format {format_} contradict each other"
+        raise UsageError(message, hint="leave one of them out")
+    return JSON if as_json else format_
 
 
 def debug_option(*, hidden: bool = False) -> Callable[[C], C]:

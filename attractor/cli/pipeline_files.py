@@ -9,38 +9,64 @@ from pathlib import Path
 from attractor.base.errors import FileTrouble, UsageError
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.parsing import decode, open_source
+from attractor.language.parsing import decode
 from attractor.language.sources import Source
 from attractor.language.spans import Span
 
 STANDARD_INPUT = "-"
 UNREADABLE = "readable_file"
 _STDIN = "<stdin>"
+_MARK = "\N{BYTE ORDER MARK}"
 _ENDINGS = (".dot", ".gv")
 _PASSED_OVER = frozenset({"runs", "node_modules", "venv", "__pycache__"})
 
 
 @dataclass(frozen=True)
-class Opened:
-    """The texts that could be read, and what is to be said of the others."""
+class PipelineFile:
+    """The text of a file, and the byte order mark before it if it has one.
 
-    sources: tuple[Source, ...]
+    Other programs wrote the mark and may want it: who writes the file again writes it too.
+    """
+
+    source: Source
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The files that could be read, and what is to be said of the others."""
+
+    files: tuple[PipelineFile, ...]
     unread: tuple[Diagnostic, ...]
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Their texts."""
+        return tuple(one.source for one in self.files)
 
 
 def open_pipelines(words: Sequence[str]) -> Opened:
     """Read every pipeline that is named, by itself, by its folder, or as standard input."""
-    sources: list[Source] = []
+    files: list[PipelineFile] = []
     unread: list[Diagnostic] = []
     for file in find_pipelines(words):
         if isinstance(file, Diagnostic):
             unread.append(file)
             continue
         try:
-            sources.append(_read_input() if file == STANDARD_INPUT else open_source(file))
+            files.append(open_pipeline(file))
         except UnreadablePipeline as trouble:
             unread.append(_unread(file, trouble.message, trouble.hint))
-    return Opened(tuple(sources), tuple(unread))
+    return Opened(tuple(files), tuple(unread))
+
+
+def open_pipeline(file: str) -> PipelineFile:
+    """Read one file, or standard input, as text."""
+    is_input = file == STANDARD_INPUT
+    content = _read_input() if is_input else _read_file(file)
+    name = _STDIN if is_input else file
+    mark = _MARK if content.startswith(_MARK.encode()) else ""
+    return PipelineFile(Source(decode(content, file=name), name), mark)
 
 
 def find_pipelines(words: Sequence[str]) -> Iterator[str | Diagnostic]:
@@ -102,14 +128,21 @@ def _is_searched(folder: str) -> bool:
     return not folder.startswith(".") and folder not in _PASSED_OVER
 
 
-def _read_input() -> Source:
+def _read_file(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except (OSError, ValueError) as trouble:
+        said = getattr(trouble, "strerror", None) or str(trouble)
+        raise UnreadablePipeline(f"cannot read {file}: {said}") from trouble
+
+
+def _read_input() -> bytes:
     if sys.stdin is None:
         raise UnreadablePipeline("cannot read standard input: it is closed", hint="name a file")
     try:
-        content = sys.stdin.buffer.read()
+        return sys.stdin.buffer.read()
     except OSError as trouble:
         raise UnreadablePipeline(f"cannot read standard input: {trouble.strerror}") from trouble
-    return Source(decode(content, file=_STDIN), _STDIN)
 
 
 def _unread(file: str, message: str, hint: str = "") -> Diagnostic:

@@ -22,6 +22,8 @@ def describe_event(event: Event) -> str:
     """Return an event in words; nothing for one that only the journal needs."""
     time = event.time.astimezone().strftime("%H:%M:%S")
     words = _words(event)
+    if words and event.branch:
+        words = f"[{event.branch}] {words}"
     # What agents and commands print stands in some of them: no terminal shall obey it.
     return f"{time}  {visible(words)}" if words else ""
 
@@ -81,6 +83,8 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "StageCompleted": lambda event: f"{event.node}: {event.data.get('outcome', '')}",
     "StageFailed": lambda event: f"{event.node}: failed: {event.data.get('error', '')}",
     "StageRetrying": lambda event: f"{event.node}: is tried again",
+    "ParallelBranchStarted": lambda event: "the branch begins",
+    "ParallelBranchCompleted": lambda event: f"the branch ends: {event.data.get('outcome', '')}",
     "StageParked": lambda event: f"{event.node}: waits for an answer",
     "FilesLeftOut": _left_out,
     "RunInterrupted": lambda event: str(event.data.get("reason", "")),

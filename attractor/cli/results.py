@@ -8,7 +8,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.output import show, show_json
 from attractor.engine.results import RunResult
 from attractor.engine.seams import Question
-from attractor.engine.status import AWAITING_ANSWER, AWAITING_DECISION, EVALUATING
+from attractor.engine.status import AWAITING_ANSWER, AWAITING_DECISION, EVALUATING, EXECUTING
 from attractor.pipeline.options import WorkspaceKind
 from attractor.pipeline.runs import gate_said, reference_of, summarize
 
@@ -83,8 +83,10 @@ def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
     run = outlook.reference
     look = [Step("look", f"git diff HEAD...{outlook.branch}")] if outlook.branch else []
     if result.standing == AWAITING_ANSWER:
-        remark = "at a terminal, where it is asked"
-        return [Step("answer", f"attractor resume {run}", remark)]
+        answer = Step("answer", f"attractor answer {run} CHOICE")
+        return [answer, Step("go on", f"attractor resume {run}", "at a terminal it asks there")]
+    if result.standing == EXECUTING:
+        return [Step("go on", f"attractor resume {run}"), Step("look", f"attractor logs {run}")]
     if result.standing == EVALUATING:
         return [*look, Step("judge", f"attractor evaluate {run}")]
     if result.standing == AWAITING_DECISION and outlook.gate is False:

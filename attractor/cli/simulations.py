@@ -1,5 +1,6 @@
 """Shows a simulated walk: for people step by step, for programs whole."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from attractor.engine.loops import Loop, find_loops
@@ -19,6 +20,7 @@ _WHY: Mapping[RouteReason, str] = {
     RouteReason.RETRY_TARGET: "after a failure, the retry_target",
     RouteReason.FALLBACK_RETRY_TARGET: "after a failure, the fallback_retry_target",
     RouteReason.GOAL_GATE: "a goal gate is not satisfied",
+    RouteReason.JOIN: "where the branches meet",
     RouteReason.ON_FAILURE: "on_failure=continue steps over the failure",
     RouteReason.NO_EDGES: "no edge leads out",
     RouteReason.NO_ROUTE: "no edge can be taken",
@@ -35,7 +37,7 @@ def walk_text(walk: SimulatedWalk) -> str:
 
 def walk_record(walk: SimulatedWalk) -> dict[str, object]:
     """Return a walk for a program."""
-    loops = find_loops(walk.path)
+    loops = _loops(walk)
     return {
         "pipeline": walk.graph.name,
         "outcome": walk.end.status.value if walk.end else "",
@@ -83,11 +85,13 @@ def _step(number: int, step: SimulatedStep) -> Iterator[str]:
     visit = step.visit
     again = f" (visit {visit.number})" if visit.number > 1 else ""
     tries = f" after {visit.attempts} attempts" if visit.attempts > 1 else ""
-    yield visible(f"{number:>3}  {visit.node}{again}: {_said(step)}{tries}")
+    where = f"  [{step.branch}]" if step.branch else ""
+    yield visible(f"{number:>3}  {visit.node}{again}: {_said(step)}{tries}{where}")
     for route in step.decision.routes:
         yield from _route(route, is_followed=route is step.decision.routes[-1])
     if step.decision.move.end:
-        yield f"     end: {visible(step.decision.move.end.reason)}"
+        what = "end of the branch" if step.branch else "end"
+        yield f"     {what}: {visible(step.decision.move.end.reason)}"
 
 
 def _said(step: SimulatedStep) -> str:
@@ -106,7 +110,8 @@ def _route(route: Route, *, is_followed: bool) -> Iterator[str]:
         told = _taken(route, is_followed=is_followed) if one.fate is Fate.WON else one.fate
         yield visible(f"     -> {words:<{width}}  {told}")
     if route.edge is None:
-        words = f"=> {route.target}  jump: " if route.target else ""
+        jump = "" if route.reason is RouteReason.JOIN else "jump: "
+        words = f"=> {route.target}  {jump}" if route.target else ""
         yield visible(f"     {words}{_WHY[route.reason]}")
 
 
@@ -122,13 +127,18 @@ def _summary(walk: SimulatedWalk) -> Iterator[str]:
         yield visible(f"{walk.end.status}: {walk.end.reason} (at {walk.end.node}, {steps})")
     else:
         yield f"not ended: {_cut(walk)}"
-    for loop, times in find_loops(walk.path).items():
+    for loop, times in _loops(walk).items():
         yield f"loop, {times} time{'s' if times > 1 else ''}: {loop_text(loop)}"
     if walk.never_visited:
         yield visible(f"never visited: {', '.join(walk.never_visited)}")
     if walk.never_taken:
         yield "never taken:"
         yield from (f"  {edge_text(edge)}" for edge in walk.never_taken)
+
+
+def _loops(walk: SimulatedWalk) -> Mapping[Loop, int]:
+    """Return the loops of the walk and of each branch: two branches are no loop."""
+    return sum(map(Counter, map(find_loops, walk.paths)), Counter[Loop]())
 
 
 def _cut(walk: SimulatedWalk) -> str:
@@ -140,6 +150,7 @@ def _step_record(number: int, step: SimulatedStep) -> dict[str, object]:
     return {
         "number": number,
         "node": visit.node,
+        "branch": step.branch,
         "visit": visit.number,
         "attempts": visit.attempts,
         **_outcome_record(visit.outcome),

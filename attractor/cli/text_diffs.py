@@ -15,9 +15,9 @@ _HEAD = 2
 _COLORS = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def text_diff(before: str, after: str, *, file: str) -> str:
+def text_diff(before: str, after: str, *, file: str, old_file: str = "") -> str:
     """Return the difference of two texts as a patch, without a newline at its end."""
-    lines = unified_diff(_lines(before), _lines(after), file, file, lineterm="")
+    lines = unified_diff(_lines(before), _lines(after), old_file or file, file, lineterm="")
     return "\n".join(_with_marks(lines))
 
 

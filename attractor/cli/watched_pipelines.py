@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from attractor.cli.diagnosing import Judge, Judged
 from attractor.cli.pipeline_files import find_pipelines, open_pipelines
@@ -11,6 +12,7 @@ from attractor.cli.watching import changed_files
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.sources import Source
+from attractor.language.wording import visible
 from attractor.pipeline.beside import files_beside
 
 
@@ -45,20 +47,37 @@ class _Known:
         return source.text == self.text and all(self.asked.look(n) == was for n, was in parts)
 
 
-def watch_pipelines(words: Sequence[str], judge: Judge, *, all_anew: bool) -> Iterator[Judged]:
+class Seen(NamedTuple):
+    """What was found in pipelines at one look, and the files that are not there any more."""
+
+    judged: Judged
+    gone: Sequence[str]
+
+    def summary(self) -> str:
+        """Return how much was found, and what is gone."""
+        has_found = self.judged.sources or self.judged.diagnostics
+        found = [self.judged.summary()] if has_found or not self.gone else []
+        return "; ".join([*found, *(visible(f"gone: {one}") for one in self.gone)])
+
+
+def watch_pipelines(words: Sequence[str], judge: Judge, *, all_anew: bool) -> Iterator[Seen]:
     """Yield what is found in the pipelines that changed, or in all of them whenever one did."""
     known: dict[str, _Known] = {}
-    before: object = None
+    unread: Sequence[Diagnostic] | None = None
     for _ in changed_files(lambda: _files(words, known)):
         opened = open_pipelines(words)
-        sources = {one.file: one for one in opened.sources}
+        gone = sorted(known.keys() - {one.file for one in opened.sources})
+        gone = [file for file in gone if not os.path.lexists(file)]
+        for file in gone:
+            # When it comes back it is checked, even if it is what it was.
+            del known[file]
         touched = [one for one in opened.sources if not _is_current(one, known)]
         known.update({one.file: _check(one, judge) for one in touched})
-        if touched or before != (sources.keys(), opened.unread):
+        if touched or gone or unread != opened.unread:
             shown = opened.sources if all_anew else touched
             found = [diagnostic for one in shown for diagnostic in known[one.file].diagnostics]
-            yield Judged(shown, [*found, *opened.unread])
-        before = sources.keys(), opened.unread
+            yield Seen(Judged(shown, [*found, *opened.unread]), gone)
+        unread = opened.unread
 
 
 def _files(words: Sequence[str], known: Mapping[str, _Known]) -> Iterator[str]:

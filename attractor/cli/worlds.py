@@ -2,13 +2,16 @@
 
 import os
 import sys
+from datetime import timedelta
 
 from attractor import __version__
 from attractor.base.clock import SystemClock
 from attractor.cli.invocation import Invocation
 from attractor.cli.output import show
+from attractor.config.settings import WorkspaceSettings
 from attractor.pipeline.rule_levels import rule_levels
 from attractor.pipeline.world import Watch, World, unwatched
+from attractor.workspaces.preparation import Preparation
 
 
 def world_of(invocation: Invocation, *, watch: Watch = unwatched) -> World:
@@ -26,6 +29,16 @@ def world_of(invocation: Invocation, *, watch: Watch = unwatched) -> World:
         output=sys.stderr,
         version=__version__,
         levels=rule_levels(configuration),
+        preparation=_preparation(configuration.settings.workspace),
         watch=watch,
         tell=lambda sentence: show(sentence, err=True),
+    )
+
+
+def _preparation(settings: WorkspaceSettings) -> Preparation:
+    return Preparation(
+        setup=settings.setup,
+        setup_files=settings.setup_files,
+        carry=settings.carry,
+        setup_timeout=timedelta(minutes=settings.setup_minutes),
     )

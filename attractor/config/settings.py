@@ -38,6 +38,24 @@ class DoctorSettings(Section):
     )
 
 
+class WorkspaceSettings(Section):
+    """What makes the workspace of a run fit to work in."""
+
+    setup: str = Field(
+        default="",
+        description="A command that is run once in a new workspace, such as `make deps`.",
+    )
+    setup_files: tuple[str, ...] = Field(
+        default=(),
+        description="What the setup goes by, as in a `.gitignore`; unchanged, it is not run again.",
+    )
+    setup_minutes: int = Field(default=30, ge=1, description="How many minutes the setup may take.")
+    carry: tuple[str, ...] = Field(
+        default=(),
+        description="Paths that git ignores and a workspace gets copies of, such as `.venv`.",
+    )
+
+
 Level = Literal["off", "info", "warning", "error"]
 
 
@@ -57,6 +75,7 @@ class Settings(Section):
     )
     output: OutputSettings = OutputSettings()
     doctor: DoctorSettings = DoctorSettings()
+    workspace: WorkspaceSettings = WorkspaceSettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],
         description="How grave a rule of the language is in this project; `off` silences it.",

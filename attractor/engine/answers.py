@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from attractor.engine.seams import Answer, Interviewer, Question
 
+AnswerTo = Callable[[Question], Answer | None]
+"""Returns the answer that was left to a question, if any."""
+
 
 class AnsweredFirst:
     """An interviewer that first looks for an answer left for the run, and else asks another."""
 
-    def __init__(
-        self, interviewer: Interviewer, answer_to: Callable[[Question], Answer | None]
-    ) -> None:
+    def __init__(self, interviewer: Interviewer, answer_to: AnswerTo) -> None:
         self._interviewer = interviewer
         self._answer_to = answer_to
         self._given: set[str] = set()

@@ -3,9 +3,10 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from datetime import datetime
 from pathlib import Path
 
+from attractor.engine.attempt_folders import begin_attempt, history_folder
 from attractor.engine.context import Context
 from attractor.engine.emitter import Emitter
 from attractor.engine.events import (
@@ -18,18 +19,25 @@ from attractor.engine.events import (
 )
 from attractor.engine.execution import execute
 from attractor.engine.fields import Fields
+from attractor.engine.lines import Line
 from attractor.engine.open_run import OpenRun
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.outcome_records import outcome_from_record, outcome_to_record
 from attractor.engine.progress import retry_key
 from attractor.engine.reports import AttemptTimes, status_record
 from attractor.engine.retry import may_retry, retry_policy, settle
-from attractor.engine.seams import Handler, Stage, Workspace
-from attractor.engine.stage_files import FolderFiles, begin_attempt, history_folder
-from attractor.language.graph import Graph, Node
+from attractor.engine.seams import Branches, Handler, Stage
+from attractor.engine.stage_files import FolderFiles
+from attractor.engine.stalls import Stall, stall_limit
+from attractor.language.forks import FORKS
+from attractor.language.graph import Node
+from attractor.language.meetings import FAN_IN
 
-TOUCH_NO_FILES = frozenset({"start", "exit", "conditional", "wait.human"})
-"""Types that need no environment, and after which the tree is what it was."""
+TOUCH_NO_FILES = FORKS | {"start", "exit", "conditional", "wait.human", "wait", "prompt"}
+"""Types after which the tree is what it was."""
+
+NEED_NO_ENVIRONMENT = TOUCH_NO_FILES | {FAN_IN, "pipeline", "stack.manager_loop"}
+"""Types that run nothing themselves: a child opens the environment for its own stages."""
 
 
 @dataclass(frozen=True)
@@ -45,28 +53,27 @@ class Tried:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt that is to be made."""
+    """One attempt that is to be made, in one of the walks of a run."""
 
-    run: OpenRun
-    graph: Graph
-    workspace: Workspace
+    line: Line
     node: Node
     visit: int
     number: int
 
     async def make(self, handler: Handler) -> Tried:
         """Let the handler work, and record what came of it."""
-        await self._make_room()
+        folder = await self._make_room()
         # A stage that must not be done twice is known to have begun even after a power failure.
         once = self.node.attributes.text("if_interrupted") not in ("", "repeat")
         self.run.record(StageStarted(self.node.label, self._index), place=self._place, sync=once)
-        files = FolderFiles(self._folder, self.run.redactor)
-        emitter = Emitter(self.run, self._place)
+        stall = Stall(stall_limit(self.node, self.line.graph))
+        files = FolderFiles(folder, self.run.redactor, heard=stall.sign)
+        emitter = Emitter(self.run, self._place, heard=stall.sign)
         stage = self._stage(files, emitter)
         started, began = self.run.clock.now(), self.run.clock.monotonic()
         try:
             async with self._environment():
-                outcome = await execute(handler, stage)
+                outcome = await execute(handler, stage, stall=stall)
         finally:
             emitter.close()
             files.close()
@@ -74,6 +81,7 @@ class Attempt:
         # does it again. An outcome made of this trouble would end the run for good.
         if trouble := emitter.trouble or files.trouble:
             raise trouble
+        await self.branches.give_up_rest()
         seconds = round(self.run.clock.monotonic() - began, 6)
         tried = self._judge(outcome, stage.context, seconds, OUTCOME_ASSUMED in emitter.kinds)
         times = AttemptTimes(self.visit, self.number, started, self.run.clock.now())
@@ -81,61 +89,93 @@ class Attempt:
         self.run.record(self._ended(tried), place=self._place)
         return tried
 
-    @cached_property
-    def _folder(self) -> Path:
-        return self.run.directory.stage(self.node.id)
+    @property
+    def branches(self) -> Branches:
+        """What walks the branches that begin at this attempt."""
+        return self.line.journey.branch_out(self.line, self._place)
+
+    @property
+    def run(self) -> OpenRun:
+        """The run it is part of."""
+        return self.line.run
 
     @property
     def _place(self) -> Place:
-        return Place(self.node.id, self.visit, self.number)
+        return self.line.place(Place(self.node.id, self.visit, self.number))
 
     @property
     def _index(self) -> int:
-        return len(self.run.progress.completed) + 1
+        return len(self.line.progress.completed) + 1
 
-    async def _make_room(self) -> None:
-        """Put away what the last attempt left, in its folder and, unless told so, in the tree."""
-        begin_attempt(self._folder, self.visit, self.number)
-        if self.number > 1 and self.node.attributes.text("retry_from") != "left":
-            past = history_folder(self._folder, self.visit, self.number - 1)
-            await self.workspace.restore(self.run.progress.tree, set_aside=past)
+    async def _make_room(self) -> Path:
+        """Put away what the last attempt left, in its folder and, unless told so, in the tree.
+
+        Returns the folder of this one. Nothing is awaited before a visit has its number.
+        """
+        folder = self.run.directory.stage(self.node.id)
+        is_aside = self.run.state.is_aside(self.line.key, self.node.id, self.visit)
+        own = begin_attempt(folder, self.visit, self.number, is_aside=is_aside)
+        if self.number > 1 and self._starts_over:
+            past = history_folder(folder, self.visit, self.number - 1)
+            await self.line.workspace.restore(self.line.progress.tree, set_aside=past)
+        return own
+
+    @property
+    def _starts_over(self) -> bool:
+        """Whether a new attempt begins with the tree that the visit began with (ruling R3).
+
+        In a workspace that others work in at the same time, that would undo their work; a child
+        that goes on knows best what it held.
+        """
+        is_left = self.node.attributes.text("retry_from") == "left"
+        return not (is_left or self.line.is_shared or self.line.has_child)
 
     def _stage(self, files: FolderFiles, emitter: Emitter) -> Stage:
-        values = {**self.run.progress.context, "current_node": self.node.id}
+        values = {**self.line.progress.context, "current_node": self.node.id}
         if self.number > 1:
             values[retry_key(self.node.id)] = self.number - 1
         return Stage(
             node=self.node,
-            graph=self.graph,
+            graph=self.line.graph,
             context=Context(values),
             logs_root=self.run.directory.root,
             visit=self.visit,
             attempt=self.number,
-            labels=tuple(one.label for one in self.graph.outgoing(self.node.id) if one.label),
+            labels=tuple(one.label for one in self.line.graph.outgoing(self.node.id) if one.label),
             files=files,
             emit=emitter,
-            workspace=self.workspace,
+            workspace=self.line.workspace,
+            branches=self.branches,
+            children=self.line.journey.children,
+            clock=self.run.clock,
+            since=self._since,
+            is_shared=self.line.is_shared,
         )
 
     @asynccontextmanager
     async def _environment(self) -> AsyncGenerator[None]:
         """Open an environment for the attempt: whatever it left running ends with it."""
-        if self.node.type in TOUCH_NO_FILES:
+        if self.node.type in NEED_NO_ENVIRONMENT:
             yield
             return
-        environment = self.workspace.environment
+        environment = self.line.workspace.environment
         try:
             await environment.initialize()
             yield
         finally:
             await environment.cleanup()
 
+    @property
+    def _since(self) -> datetime:
+        flight = self.line.strand.in_flight
+        return flight.since if flight else self.run.clock.now()
+
     def _judge(self, outcome: Outcome, context: Context, seconds: float, is_assumed: bool) -> Tried:
         """Return what an outcome comes to: as the journal will have it, and whether it is final."""
         whole = replace(outcome, context_updates={**context.written(), **outcome.context_updates})
         clean = self.run.redactor.members(outcome_to_record(whole))
         outcome = outcome_from_record(Fields(clean, f"outcome of {self.node.id}"))
-        will_retry = may_retry(retry_policy(self.node, self.graph), outcome, self.number)
+        will_retry = may_retry(retry_policy(self.node, self.line.graph), outcome, self.number)
         final = outcome if will_retry else settle(self.node, outcome)
         return Tried(final, context.logs(), seconds, is_assumed, will_retry)
 

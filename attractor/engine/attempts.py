@@ -1,17 +1,19 @@
 """One visit of a node: it is tried until an attempt is the last one (attractor-spec 3.5, R3)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from attractor.engine.attempt import TOUCH_NO_FILES, Attempt
+from attractor.engine.branching import attempt_key, meeting_of
 from attractor.engine.events import Place, StageRetrying
-from attractor.engine.open_run import OpenRun
+from attractor.engine.lines import Line
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.preflight import resolve_handler
 from attractor.engine.progress import Visit
 from attractor.engine.retry import retry_policy
-from attractor.engine.seams import Handler, Stage, TreeId, Workspace
-from attractor.language.graph import Graph, Node
+from attractor.engine.seams import Handler, Stage, TreeId
+from attractor.engine.strands import siblings
+from attractor.language.forks import FORKS
+from attractor.language.graph import Node
 
 
 @dataclass(frozen=True)
@@ -27,23 +29,19 @@ class Interrupted:
 class Attempts:
     """Makes all the attempts of a visit."""
 
-    run: OpenRun
-    graph: Graph
-    handlers: Mapping[str, Handler]
-    workspace: Workspace
+    line: Line
 
     async def visit(self, node: Node) -> Visit:
         """Try a node until an attempt is the last one, and return what the visit came to."""
-        visit = self.run.progress.visits(node.id) + 1
-        number, handler = self._first(node, visit)
+        visit, number, handler = self._first(node)
         seconds = 0.0
         while True:
-            attempt = Attempt(self.run, self.graph, self.workspace, node, visit, number)
+            attempt = Attempt(self.line, node, visit, number)
             tried = await attempt.make(handler)
             seconds += tried.seconds
             if not tried.will_retry:
                 break
-            number, handler = number + 1, resolve_handler(node, self.handlers)
+            number, handler = number + 1, resolve_handler(node, self.line.journey.handlers)
             await self._wait(node, visit, number)
         return Visit(
             node=node.id,
@@ -55,30 +53,36 @@ class Attempts:
             seconds=round(seconds, 6),
             is_transparent=node.type == "conditional" and tried.outcome.status.is_success,
             is_assumed=tried.is_assumed,
+            meeting=meeting_of(node, attempt.branches),
         )
 
-    def _first(self, node: Node, visit: int) -> tuple[int, Handler]:
-        """Return the attempt to begin with: an interrupted one is made again, if it may be."""
-        handler = resolve_handler(node, self.handlers)
-        state = self.run.state
-        flight = state.in_flight
-        if flight is None or (flight.node, flight.visit) != (node.id, visit):
-            return 1, handler
-        is_cut_off = state.question is None
-        if is_cut_off and node.attributes.text("if_interrupted") == "fail":
-            return flight.attempt, Interrupted()
-        return flight.attempt, handler
+    def _first(self, node: Node) -> tuple[int, int, Handler]:
+        """Return the visit and attempt to begin with: an interrupted one is made again."""
+        handler = resolve_handler(node, self.line.journey.handlers)
+        run, strand, flight = self.line.run.state, self.line.strand, self.line.strand.in_flight
+        if flight is None or flight.node != node.id:
+            # Also what other walks began counts: each visit has a number of its own.
+            return run.begun.get(node.id, 0) + 1, 1, handler
+        # Branches and children that began go on where they were, so nothing is done twice.
+        branches = attempt_key(self.line.key, node.id, flight.visit, flight.attempt)
+        goes_on = strand.question or siblings(run.strands, self.line.key, branches)
+        goes_on = goes_on or self.line.has_child
+        if not goes_on and node.attributes.text("if_interrupted") == "fail":
+            handler = Interrupted()
+        return flight.visit, flight.attempt, handler
 
     async def _wait(self, node: Node, visit: int, number: int) -> None:
         """Wait before an attempt, the same time at every replay."""
-        seed = f"{self.run.manifest.run_id}/{node.id}"
-        delay = retry_policy(node, self.graph).backoff.delay(number - 1, seed=seed)
-        index = len(self.run.progress.completed) + 1
+        run = self.line.run
+        seed = f"{run.manifest.run_id}/{node.id}"
+        delay = retry_policy(node, self.line.graph).backoff.delay(number - 1, seed=seed)
+        index = len(self.line.progress.completed) + 1
         retrying = StageRetrying(node.label, index, number, delay.total_seconds())
-        self.run.record(retrying, place=Place(node.id, visit, number - 1))
-        await self.run.clock.sleep(delay)
+        run.record(retrying, place=self.line.place(Place(node.id, visit, number - 1)))
+        await run.clock.sleep(delay)
 
     async def _snapshot(self, node: Node, visit: int) -> TreeId:
-        if node.type in TOUCH_NO_FILES:
-            return self.run.progress.tree
-        return await self.workspace.snapshot(f"{node.id} {visit}")
+        is_shared = node.type in FORKS and node.attributes.text("isolation") == "shared"
+        if node.type in TOUCH_NO_FILES and not is_shared:
+            return self.line.progress.tree
+        return await self.line.workspace.snapshot(f"{node.id} {visit}")

@@ -17,7 +17,8 @@ from attractor.base.events import Event
 from attractor.base.journal import Line, read_lines
 from attractor.engine.errors import CheckpointBroken, RecordBroken
 from attractor.engine.fields import Fields
-from attractor.engine.run_state import RunState, fold, state_from_record, state_to_record
+from attractor.engine.folding import fold
+from attractor.engine.run_state import RunState, state_from_record, state_to_record
 
 
 @dataclass(frozen=True)

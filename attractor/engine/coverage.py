@@ -12,12 +12,15 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 
+from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.goal_gates import redirect
 from attractor.engine.outcome import Outcome
 from attractor.engine.possible_outcomes import suggestions
 from attractor.engine.routing import find_jump
 from attractor.engine.ways_out import Lookout, Place, Ways, is_judge, look_out
+from attractor.language.forks import FORKS, Fork, Forks
 from attractor.language.graph import Edge, Graph, Node
 
 MOST_AT_A_PLACE = 100_000
@@ -79,6 +82,11 @@ class _Exploring:
     found: dict[int, _How] = field(default_factory=dict[int, _How])
     waiting: deque[Place] = field(default_factory=deque[Place])
 
+    @cached_property
+    def branch_bounds(self) -> BranchBounds:
+        """Where the branches of each node lead."""
+        return BranchBounds(self.graph, Forks(self.graph))
+
     def explore(self) -> None:
         """Try one place after the other until nothing new is found."""
         self._come_to(Place(self.graph.starts[0].id))
@@ -109,6 +117,9 @@ class _Exploring:
         node = self.graph.nodes[place.node]
         if node in self.graph.exits:
             return
+        if fork := self._fork(node):
+            self._branch(node, fork)
+            return
         ways = self.lookout.ways(place)
         is_tried = self._try(node, ways, ways.outcomes, _How.CHOSEN)
         if missed := self._missed(node):
@@ -116,6 +127,19 @@ class _Exploring:
             is_tried = self._try(node, ways, suggested, _How.SUGGESTED) and is_tried
         if not (is_tried and ways.is_whole):
             self._assume(node)
+
+    def _fork(self, node: Node) -> Fork | None:
+        return self.branch_bounds.fork(node.id) if node.type in FORKS else None
+
+    def _branch(self, node: Node, fork: Fork) -> None:
+        """Go every way out of a fork, and on where the branches meet, however they ended."""
+        for edge in self.graph.outgoing(node.id):
+            self._take(edge, _How.CHOSEN)
+            self._come_to(Place(edge.target))
+        if fork.meeting:
+            self._come_to(Place(fork.meeting))
+        if jump := find_jump(self.graph, node):
+            self._come_to(Place(jump.target))
 
     def _try(self, node: Node, ways: Ways, outcomes: Sequence[Outcome], how: _How) -> bool:
         """Go every way that outcomes lead; tell whether they were not too many to try."""

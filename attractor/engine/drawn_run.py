@@ -1,7 +1,7 @@
 """Reads from a journal how far each node has come, so that it can be drawn; it changes nothing."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +10,10 @@ from attractor.base.canonical import parse_json
 from attractor.base.durations import describe_duration
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
+from attractor.engine.branching import GIVEN_UP
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import StageStatus
-from attractor.engine.routing import RouteReason
+from attractor.engine.routing import Fate, RouteReason
 from attractor.language.drawing.stage_states import NodeState, RunStates, StageState, Taken
 
 _JUMPS = frozenset(
@@ -43,6 +44,7 @@ class DrawnRun:
 
     def __init__(self) -> None:
         self._nodes: dict[str, NodeState] = {}
+        self._branches: dict[str, str] = {}
         self._taken = Counter[Taken]()
         self._current = ""
         self._status = ""
@@ -53,6 +55,7 @@ class DrawnRun:
             "StageCompleted": self._completed,
             "StageFailed": self._failed,
             "StageParked": self._parked,
+            "ParallelBranchCompleted": self._branch_completed,
             "EdgeSelected": self._selected,
             "CheckpointSaved": self._saved,
             "RunInterrupted": self._interrupted,
@@ -76,9 +79,12 @@ class DrawnRun:
         self._current = data.inner("progress").text("next_node")
 
     def _started(self, event: Event, data: Fields) -> None:
-        self._current = event.node or ""
+        node = event.node or ""
         known = replace(self._known(event), state=StageState.RUNNING, visits=event.visit or 1)
-        self._nodes[self._current] = known
+        self._nodes[node] = known
+        self._branches[node] = event.branch or ""
+        if not event.branch:
+            self._current = node
 
     def _completed(self, event: Event, data: Fields) -> None:
         is_skipped = data.text("outcome") == StageStatus.SKIPPED
@@ -93,13 +99,26 @@ class DrawnRun:
         self._nodes[event.node or ""] = replace(self._known(event), state=StageState.WAITING)
 
     def _interrupted(self, event: Event, data: Fields) -> None:
+        self._interrupt([StageState.RUNNING])
+
+    def _branch_completed(self, event: Event, data: Fields) -> None:
+        """Nothing goes on in a branch that was given up, nor in those that left it."""
+        if data.text("outcome") == GIVEN_UP:
+            self._interrupt([StageState.RUNNING, StageState.WAITING], within=event.branch or "")
+
+    def _interrupt(self, states: Collection[StageState], *, within: str = "") -> None:
         for node, known in self._nodes.items():
-            if known.state is StageState.RUNNING:
+            branch = self._branches.get(node, "")
+            if known.state in states and f"{branch}/".startswith(f"{within}/" if within else ""):
                 self._nodes[node] = replace(known, state=StageState.INTERRUPTED)
 
     def _selected(self, event: Event, data: Fields) -> None:
         reason, target = data.text("reason"), data.text("target")
-        if not target:
+        for one in data.inners("candidates"):
+            if one.text("fate") == Fate.A_BRANCH:
+                words = (one.text("target"), one.text("label"), one.text("condition"))
+                self._taken[Taken(event.node or "", *words)] += 1
+        if not target or reason == RouteReason.JOIN:
             return
         if reason in _JUMPS:
             # What the walk goes back for is a gate, not the stage it was at.
@@ -110,7 +129,7 @@ class DrawnRun:
             self._taken[Taken(event.node or "", target, label, condition)] += 1
 
     def _saved(self, event: Event, data: Fields) -> None:
-        if not data.has("step"):
+        if not data.has("step") or event.branch:
             return
         move = data.inner("step").inner("move")
         self._current = move.text("target")
@@ -125,7 +144,9 @@ class DrawnRun:
 
     def _end(self, event: Event, data: Fields, state: StageState, *, reason: str) -> None:
         seconds = data.real("duration")
-        self._seconds += seconds
+        if not event.branch:
+            # A parallel stage lasts as long as its branches.
+            self._seconds += seconds
         known = self._known(event)
         spent = (known.duration or timedelta()) + _whole(seconds)
         ended = replace(known, state=state, duration=spent, reason=reason)

@@ -1,5 +1,7 @@
 """What handlers emit events with: those of one attempt, as long as it lasts."""
 
+from collections.abc import Callable
+
 from attractor.base.canonical import Json
 from attractor.base.errors import MachineryError
 from attractor.engine.errors import StageOver
@@ -10,10 +12,13 @@ from attractor.engine.open_run import OpenRun
 class Emitter:
     """Writes events of one attempt into the journal, and remembers their kinds.
 
-    `trouble` is what the journal could not take first, if anything.
+    `heard` is called for each one; `trouble` is what the journal could not take first, if anything.
     """
 
-    def __init__(self, run: OpenRun, place: Place) -> None:
+    def __init__(
+        self, run: OpenRun, place: Place, *, heard: Callable[[], None] = lambda: None
+    ) -> None:
+        self._heard = heard
         self._run = run
         self._place = place
         self._is_over = False
@@ -30,6 +35,7 @@ class Emitter:
             self.trouble = self.trouble or trouble
             raise
         self.kinds.add(kind)
+        self._heard()
 
     def close(self) -> None:
         """Take nothing more."""

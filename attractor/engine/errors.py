@@ -11,7 +11,9 @@ AttractorError
 │   ├── RunOver               4  the run has ended for good
 │   ├── GraphChanged          4  the pipeline is not the one the run began with
 │   ├── NewerFormat           4  a newer version made the run directory
-│   └── FenceLost             4  somebody else took the run over
+│   ├── FenceLost             4  somebody else took the run over
+│   ├── NobodyAtWork          4  nobody runs the run that an order is for
+│   └── NothingAsked          4  the run asks nothing that could be answered
 └── Broken                    6
     ├── RecordBroken          6  a record of the run is not what was written
     └── CheckpointBroken      6  the checkpoint is not what was written
@@ -85,6 +87,18 @@ class FenceLost(Refused):
     """Somebody else took the run over."""
 
     hint = "attractor status shows who runs it now"
+
+
+class NobodyAtWork(Refused):
+    """Nobody runs the run that an order is for."""
+
+    hint = "go on with it first: attractor resume RUN"
+
+
+class NothingAsked(Refused):
+    """The run asks nothing that could be answered."""
+
+    hint = "see where it stands: attractor status RUN"
 
 
 class RecordBroken(Broken):

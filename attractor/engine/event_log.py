@@ -61,7 +61,8 @@ class EventLog:
                 node=place.node,
                 visit=place.visit,
                 attempt=place.attempt,
-                data=self._redactor.members(data),
+                branch=place.branch,
+                data=self._redactor.clean(dict(data)),
             )
             link = seal(event.to_record(), self._head)
             self._journal.append(link.line, sync=sync)
@@ -69,6 +70,10 @@ class EventLog:
             sealed = replace(event, seq=link.head.seq, prev=before.hash, hash=link.head.hash)
             self._broadcast.publish(sealed)
             return sealed
+
+    def sync(self) -> None:
+        """Make all events last through a power failure; others may be written meanwhile."""
+        self._journal.sync()
 
     def subscribe(self, callback: Callable[[Event | Missed], None]) -> Subscription[Event]:
         """Call back for each event from now on."""

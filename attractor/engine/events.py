@@ -21,6 +21,23 @@ class PipelineStarted:
 
 
 @dataclass(frozen=True)
+class RunForked:
+    """The run goes on from another one, as that stood before a visit of a node.
+
+    `seq` and `hash` are those of the last event of the other one that counts; `begun` is how often
+    each node was begun there.
+    """
+
+    parent: str
+    node: str
+    visit: int
+    seq: int
+    hash: str
+    tree: str
+    begun: dict[str, Json]
+
+
+@dataclass(frozen=True)
 class PipelineCompleted:
     """The walk reached its end."""
 
@@ -136,6 +153,40 @@ class EdgeSelected:
 
 
 @dataclass(frozen=True)
+class ParallelBranchStarted:
+    """A branch leaves the walk that is its parent, with these values besides those it has there."""
+
+    branch: str
+    index: int
+    parent: str
+    start: str
+    until: str
+    isolated: bool
+    updates: dict[str, Json]
+
+
+@dataclass(frozen=True)
+class ParallelBranchCompleted:
+    """A branch came to its end, or was given up."""
+
+    branch: str
+    index: int
+    duration: float
+    success: bool
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BudgetWarning:
+    """A budget is nearly used up."""
+
+    budget: str
+    spent: float
+    limit: float
+
+
+@dataclass(frozen=True)
 class CheckpointSaved:
     """What a stage changed; `checkpoint` is the hash of checkpoint.json when it is rewritten."""
 
@@ -167,6 +218,7 @@ class TornLineDropped:
 
 Happening: TypeAlias = (
     PipelineStarted
+    | RunForked
     | PipelineCompleted
     | PipelineFailed
     | RunResumed
@@ -179,6 +231,9 @@ Happening: TypeAlias = (
     | StageRetrying
     | StageParked
     | EdgeSelected
+    | ParallelBranchStarted
+    | ParallelBranchCompleted
+    | BudgetWarning
     | CheckpointSaved
     | FilesLeftOut
     | TornLineDropped
@@ -196,11 +251,12 @@ ENGINE_KINDS = frozenset(kind.__name__ for kind in Happening.__args__)
 
 @dataclass(frozen=True)
 class Place:
-    """Which attempt at which node an event is about."""
+    """Which attempt at which node an event is about, and in which branch, if it is one."""
 
     node: str | None = None
     visit: int | None = None
     attempt: int | None = None
+    branch: str | None = None
 
 
 NO_PLACE = Place()

@@ -1,11 +1,14 @@
 """Cuts long texts down to what a context or a sentence can hold, so that the cut can be seen."""
 
+import re
+
 from attractor.base.bounded_output import BoundedOutput, OutputLimit
 from attractor.base.canonical import Json
 
 ENDS = OutputLimit(head=2_000, tail=6_000)
 LONGEST_RESPONSE = 200
 """How much of a response the context keeps (attractor-spec 4.5); response.md has all of it."""
+_LEFT_OUT = re.compile(r"^\[\.\.\. [0-9]+ bytes left out \.\.\.\]$", re.MULTILINE)
 
 
 def shorten(text: str, length: int) -> str:
@@ -18,6 +21,12 @@ def keep_ends(text: str, limit: OutputLimit = ENDS) -> str:
     output = BoundedOutput(limit)
     output.add(text.encode("utf-8", "replace"))
     return output.kept().text
+
+
+def is_cut(text: str) -> bool:
+    """Tell whether a text of the context lacks a part of what it was."""
+    is_response = len(text) == LONGEST_RESPONSE and text.endswith("…")
+    return is_response or _LEFT_OUT.search(text) is not None
 
 
 def response_updates(node: str, response: str) -> dict[str, Json]:

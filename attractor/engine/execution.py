@@ -11,7 +11,8 @@ from attractor.base.errors import NotCanonical
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.reports import auto_status
 from attractor.engine.retry import failure_of
-from attractor.engine.seams import Handler, Parked, Stage
+from attractor.engine.seams import Halted, Handler, Stage
+from attractor.engine.stalls import Stall
 from attractor.language.graph import Node
 
 KEEP_THEIR_OWN_TIME = frozenset({"tool", "wait.human"})
@@ -19,18 +20,18 @@ GRACE = timedelta(seconds=30)
 """How much longer those may take: they know better what a time-out means."""
 
 
-async def execute(handler: Handler, stage: Stage) -> Outcome:
+async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None) -> Outcome:
     """Return a handler's outcome; what it raises is a failure (attractor-spec 4.12).
 
-    Only Parked passes, and a cancellation that was meant for us.
+    Only Halted passes, and a cancellation that was meant for us.
     """
-    timer = asyncio.timeout(None)
+    timer, stall = asyncio.timeout(None), stall or Stall(None)
     try:
         limit = _limit(stage.node)
-        async with asyncio.timeout(limit.total_seconds() if limit else None) as timer:
+        async with asyncio.timeout(limit.total_seconds() if limit else None) as timer, stall:
             returned = await _call(handler, stage)
         return _checked(stage.node, returned)
-    except Parked:
+    except Halted:
         raise
     except asyncio.CancelledError:
         if _is_cancelling():
@@ -38,6 +39,9 @@ async def execute(handler: Handler, stage: Stage) -> Outcome:
         return failure("the work was canceled from within")
     # The contract of handlers: no exception of theirs ends the walk.
     except Exception as error:  # noqa: BLE001
+        if isinstance(error, TimeoutError) and stall.is_over:
+            heard = describe_duration(stall.limit or timedelta())
+            return failure(f"stalled: nothing was heard of it for {heard}")
         if isinstance(error, TimeoutError) and timer.expired():
             written = stage.node.attributes.duration("timeout") or timedelta()
             return failure(f"timed out after {describe_duration(written)}")

@@ -1,6 +1,7 @@
 """Reads a record back field by field, and says which field is not what was written."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import NoReturn, TypeVar
 
@@ -46,6 +47,14 @@ class Fields:
         """Return true or false."""
         value = self._value(name)
         return value if isinstance(value, bool) else self._refuse(name, "true or false")
+
+    def time(self, name: str) -> datetime:
+        """Return a moment."""
+        text = self.text(name)
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            self._refuse(name, "a time")
 
     def word(self, name: str, kind: type[Word]) -> Word:
         """Return one of a set of words."""

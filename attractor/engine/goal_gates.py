@@ -1,6 +1,6 @@
 """Whether a walk may leave by the exit, and where it is sent when it may not (ruling R4)."""
 
-from attractor.engine.progress import Progress
+from attractor.engine.progress import Progress, StageRecord
 from attractor.engine.routing import Route, RouteReason, find_jump
 from attractor.language.graph import Graph, Node
 
@@ -9,16 +9,20 @@ DEFAULT_VISITS = 100
 
 
 def find_unsatisfied(graph: Graph, progress: Progress) -> Node | None:
-    """Return the first visited goal gate, in order of first visit, that has not succeeded."""
-    visited = ((graph.nodes.get(id_), record) for id_, record in progress.stages.items())
-    return next(
-        (
-            node
-            for node, record in visited
-            if node and node.is_goal_gate and not record.outcome.is_success
-        ),
-        None,
+    """Return the first visited goal gate, in order of first visit, that has not succeeded.
+
+    One in a branch that is not gone on with does not count (ruling R6).
+    """
+    open_ones = (
+        graph.nodes.get(id_)
+        for id_, record in progress.stages.items()
+        if not record.outcome.is_success and _counts(record, progress)
     )
+    return next((node for node in open_ones if node and node.is_goal_gate), None)
+
+
+def _counts(record: StageRecord, progress: Progress) -> bool:
+    return not record.branches or not set(record.branches) <= set(progress.left_out)
 
 
 def wants_verdict(graph: Graph, node: Node) -> bool:

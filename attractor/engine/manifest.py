@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from attractor.base.canonical import Json, JsonObject
-from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.promise_records import promises_from_record, promises_to_record
 from attractor.engine.seams import Base
@@ -17,7 +16,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a run was made from; what is pinned here never changes."""
+    """What a run was made from; what is pinned here never changes.
+
+    A run that goes on from another one has that as its parent, and the visit it was forked at.
+    """
 
     run_id: str
     pipeline: str
@@ -26,6 +28,7 @@ class Manifest:
     content_hash: str
     base: Base = field(default=Base("", "", ""))
     parent: str = ""
+    forked_at: str = ""
     suite: str = ""
     profile: str = ""
     options: JsonObject = field(default_factory=dict[str, Json])
@@ -45,6 +48,7 @@ def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
         "content_hash": manifest.content_hash,
         "base": {"commit": base.commit, "tree": base.tree, "candidate": base.candidate},
         "parent": manifest.parent,
+        "forked_at": manifest.forked_at,
         "suite": manifest.suite,
         "profile": manifest.profile,
         "options": dict(manifest.options),
@@ -60,20 +64,14 @@ def manifest_from_record(fields: Fields) -> Manifest:
         run_id=fields.text("run_id"),
         pipeline=fields.text("pipeline"),
         goal=fields.text("goal"),
-        started=_time(fields.text("started")),
+        started=fields.time("started"),
         content_hash=fields.text("content_hash"),
         base=Base(base.text("commit"), base.text("tree"), base.text("candidate")),
         parent=fields.text("parent"),
+        forked_at=fields.text("forked_at") if fields.has("forked_at") else "",
         suite=fields.text("suite"),
         profile=fields.text("profile"),
         options=fields.members("options"),
         versions={name: versions.text(name) for name in fields.members("versions")},
         promises=promises_from_record(promises),
     )
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as cause:
-        raise RecordBroken(f"manifest: {text!r} is no time") from cause

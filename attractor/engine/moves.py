@@ -5,11 +5,18 @@ Pure: the whole decision stands in one step of the journal, and a simulated walk
 
 from dataclasses import dataclass, replace
 
+from attractor.engine.alike import alike_limit
 from attractor.engine.goal_gates import find_unsatisfied, redirect, redirect_limit, visit_limit
 from attractor.engine.lookup import make_lookup
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.progress import Ending, Move, Progress, Visit, record_visit
-from attractor.engine.routing import Route, RouteReason, route_failure, select_edge
+from attractor.engine.routing import (
+    Route,
+    RouteReason,
+    route_failure,
+    route_join,
+    select_edge,
+)
 from attractor.language.graph import Graph
 
 
@@ -21,7 +28,20 @@ class Decision:
     routes: tuple[Route, ...]
 
 
-def choose_move(graph: Graph, progress: Progress, visit: Visit) -> Decision:
+@dataclass(frozen=True)
+class Bounds:
+    """How far a branch goes: until the node where branches meet, and not to what is outside."""
+
+    until: str = ""
+    outside: frozenset[str] = frozenset()
+
+
+NO_BOUNDS = Bounds()
+
+
+def choose_move(
+    graph: Graph, progress: Progress, visit: Visit, bounds: Bounds = NO_BOUNDS
+) -> Decision:
     """Decide where a walk that made some progress goes after one more visit."""
     after = record_visit(progress, visit)
     route = _route(graph, after, visit)
@@ -33,11 +53,13 @@ def choose_move(graph: Graph, progress: Progress, visit: Visit) -> Decision:
         is_handled=failed and route.is_handled_failure,
         is_stepped_over=failed and route.reason is RouteReason.ON_FAILURE,
     )
-    return _Deciding(graph, after, visit).decide(move, route)
+    return _Deciding(graph, after, visit, bounds).decide(move, route)
 
 
 def _route(graph: Graph, after: Progress, visit: Visit) -> Route:
     node, outcome = graph.nodes[visit.node], visit.outcome
+    if visit.meeting:
+        return route_join(graph, node, outcome, visit.meeting)
     if visit.is_transparent:
         outcome = Outcome(after.last_status, preferred_label=after.last_label)
     lookup = make_lookup(outcome.status, outcome.preferred_label, after.context)
@@ -53,17 +75,50 @@ class _Deciding:
     graph: Graph
     after: Progress
     visit: Visit
+    bounds: Bounds
 
     def decide(self, move: Move, route: Route) -> Decision:
         """Send the walk to an end, back from the exit, or on."""
+        if stuck := self._stuck():
+            return Decision(self._failed(move, stuck), (route,))
         if route.reason is RouteReason.FAILED:
             return Decision(self._failed(move, self.visit.outcome.failure_reason), (route,))
         if route.reason is RouteReason.NO_ROUTE:
             reason = f"no_route: no edge out of {self.visit.node} can be taken"
             return Decision(self._failed(move, reason), (route,))
+        if self.bounds.until:
+            return self._within_branch(move, route)
         if route.reason is RouteReason.NO_EDGES or self._is_exit(route.target):
             return self._leave(move, route)
         return Decision(self._within_limits(move), (route,))
+
+    def _stuck(self) -> str:
+        """Return why it is no use to go on: a stage fails in the same way again and again."""
+        visit = self.visit
+        record = self.after.stages.get(visit.node)
+        limit = alike_limit(self.graph, self.graph.nodes[visit.node])
+        if limit is None or record is None or visit.is_transparent or record.alike < limit:
+            return ""
+        times = f"{record.alike} times in a row (max_same_failures={limit})"
+        return f"{visit.node} failed in the same way {times}: {visit.outcome.failure_reason}"
+
+    def _within_branch(self, move: Move, route: Route) -> Decision:
+        until = self.bounds.until
+        if route.reason is RouteReason.NO_EDGES or route.target == until:
+            return Decision(self._arrived(move, route), (route,))
+        if self._is_exit(route.target) or route.target in self.bounds.outside:
+            leaving = f"the branch leads to {route.target} before branches meet at {until}"
+            # Where a failure would be dealt with is out of reach: it is the branch's own.
+            reason = "" if route.edge else self.visit.outcome.failure_reason
+            return Decision(self._failed(move, reason or leaving), (route,))
+        return Decision(self._within_limits(move), (route,))
+
+    def _arrived(self, move: Move, route: Route) -> Move:
+        """End a branch as its last stage did; its goal gates are looked at by the exit."""
+        over = self.after.stepped_over or move.is_stepped_over
+        status = StageStatus.PARTIAL_SUCCESS if over else self.after.last_status
+        reason = self.visit.outcome.failure_reason or "completed"
+        return replace(move, target="", end=Ending(status, reason, route.target or self.visit.node))
 
     def _leave(self, move: Move, route: Route) -> Decision:
         gate = find_unsatisfied(self.graph, self.after)

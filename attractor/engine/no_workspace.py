@@ -1,13 +1,13 @@
 """The workspace of a run that keeps no trees: work in place, or no work on files at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NoReturn
 
 from attractor.base.errors import UsageError
 from attractor.base.processes import ExecResult
-from attractor.engine.seams import Base, TreeId
+from attractor.engine.seams import PATCH_LIMIT, Base, TreeId
 from attractor.environments.environment import (
     DirEntry,
     ExecutionEnvironment,
@@ -101,10 +101,19 @@ class NoEnvironment:
 
 
 class NoWorkspace:
-    """Takes no snapshots; its environment is the one it is given."""
+    """Takes no snapshots; its environment is the one it is given.
 
-    def __init__(self, environment: ExecutionEnvironment | None = None) -> None:
-        self._environment = environment or NoEnvironment()
+    `another` makes one more of the same place: branches open and close theirs at the same time.
+    """
+
+    def __init__(
+        self,
+        environment: ExecutionEnvironment | None = None,
+        *,
+        another: Callable[[], ExecutionEnvironment] | None = None,
+    ) -> None:
+        self._environment = environment or (another or NoEnvironment)()
+        self._another = another
 
     @property
     def base(self) -> Base:
@@ -127,9 +136,24 @@ class NoWorkspace:
         """Know of no change."""
         return ()
 
+    async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
+        """Know of no change."""
+        return ""
+
     async def export(self, tree: TreeId, to: Path) -> None:
         """Refuse: there are no trees."""
         raise UsageError("this run keeps no trees", hint="run it with --workspace isolated")
+
+    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "NoWorkspace":
+        """Work in the same place: there are no trees to tell branches apart."""
+        return NoWorkspace(another=self._another) if self._another else self
+
+    async def discard(self, name: str) -> None:
+        """Remove nothing."""
+
+    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
+        """Leave everything as it is."""
+        return ()
 
     async def close(self) -> None:
         """Hold nothing open."""

@@ -3,7 +3,7 @@
 All that happens goes through here: an event is written, and the state is folded from that event.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from attractor.base.canonical import Json
 from attractor.base.clock import Clock
 from attractor.base.errors import AttractorError, Broken, UsageError
 from attractor.base.events import Event
+from attractor.base.shared_sync import SharedSync
 from attractor.engine.checkpoint import (
     Found,
     Position,
@@ -40,13 +41,14 @@ from attractor.engine.events import (
     kind_of,
 )
 from attractor.engine.fence import Fence, FileFence
+from attractor.engine.folding import fold
 from attractor.engine.inbox import Action, Inbox, Order, Received
 from attractor.engine.manifest import Manifest
 from attractor.engine.progress import Progress, Step
 from attractor.engine.progress_records import step_to_record
 from attractor.engine.question_records import question_to_record
 from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.run_state import RunState, fold, outcome_of
+from attractor.engine.run_state import RunState, outcome_of
 from attractor.engine.seams import Answer, AnswerKind, Question
 from attractor.engine.secrets import Redactor
 from attractor.engine.status import Standing, require_transition
@@ -77,6 +79,7 @@ class OpenRun:
         self._fence = fence
         self._inbox = Inbox(directory.inbox)
         self._lock = RLock()
+        self._shared = SharedSync(events.sync)
         self._state = found.state
         self._checkpoint_size = found.checkpoint_size
         self._checkpoint_offset = found.checkpoint_offset
@@ -116,13 +119,13 @@ class OpenRun:
         much as it is long: so a stage costs the same however many went before.
         """
         with self._lock:
-            record = self.redactor.members(step_to_record(step)) if step else None
+            record = self.redactor.clean(step_to_record(step)) if step else None
             node = step.visit.node if step else (self._state.progress or _NO_PROGRESS).current_node
             saved = CheckpointSaved(node, record, "")
-            after = fold(self._state, self._draft(saved))
+            after = fold(self._state, self._draft(saved, place))
             content: dict[str, Json] | None = None
             if step is None or self._is_due():
-                content = self.redactor.members(draw_up(after, self.clock.now()))
+                content = self.redactor.clean(draw_up(after, self.clock.now()))
                 saved = replace(saved, checkpoint=digest(content))
             at = Position(self.events.offset, self.events.head)
             self._append(kind_of(saved), data_of(saved), place, sync=True)
@@ -130,6 +133,20 @@ class OpenRun:
             if content is not None:
                 self._checkpoint_size = write_checkpoint(self.directory.checkpoint, content, at)
                 self._checkpoint_offset = self.events.offset
+
+    async def commit(self, step: Step, *, place: Place = NO_PLACE) -> None:
+        """Write what a stage changed, and return when it is on the disk.
+
+        While there are branches, those who commit at the same time share one sync; the checkpoint
+        waits until they are joined.
+        """
+        if len(self._state.strands) == 1:
+            self.save(step, place=place)
+            return
+        with self._lock:
+            saved = CheckpointSaved(step.visit.node, self.redactor.clean(step_to_record(step)), "")
+            self.record(saved, place=place)
+        await self._shared.wait()
 
     def change_status(self, standing: Standing, reason: str = "") -> None:
         """Move the run on in the table of statuses, or refuse."""
@@ -155,25 +172,44 @@ class OpenRun:
         if {**written, "updated": ""} != {**record, "updated": ""}:
             self.write_run()
 
-    def take_orders(self) -> None:
-        """Take what people left in the inbox: each order once, and as an event."""
-        # One process may have died after the event and before it moved the order.
-        taken = self._state.last_order
-        waiting = sorted(self._inbox.waiting(), key=lambda one: one.name != taken)
-        for received in waiting:
-            if received.name != taken:
-                self.record(self._judge(received), sync=True)
-            self._inbox.put_away(received)
+    def take_orders(self) -> Sequence[OperatorAction]:
+        """Take what people left in the inbox: each order once, and as an event.
+
+        Words for a stage at work stay there: whoever hands them on settles them.
+        """
+        settled: list[OperatorAction] = []
+        with self._lock:
+            # One process may have died after the event and before it moved the order.
+            taken = self._state.last_order
+            waiting = sorted(self._inbox.waiting(), key=lambda one: one.name != taken)
+            for received in waiting:
+                if received.name == taken:
+                    self._inbox.put_away(received)
+                elif not self._can_steer(received):
+                    refusal = _refusal(received.order, self._state)
+                    settled.append(self.settle(received, refusal))
+        return settled
+
+    def steering(self) -> Sequence[Received]:
+        """Return the words that wait for a stage at work."""
+        return [one for one in self._inbox.waiting() if self._can_steer(one)]
+
+    def settle(self, received: Received, refusal: str) -> OperatorAction:
+        """Write what became of an order, and put it away."""
+        action = _judged(received, refusal)
+        self.record(action, sync=True)
+        self._inbox.put_away(received)
+        return action
 
     def answer_to(self, question: Question) -> Answer | None:
         """Return the answer that was left to a question, or that its time is up."""
         if answer := self._state.answers.get(question.id):
             return answer
-        asked = self._state.question
-        if asked and asked.id == question.id and asked.deadline:
-            is_late = datetime.fromisoformat(asked.deadline) <= self.clock.now()
-            return Answer(AnswerKind.TIMEOUT) if is_late else None
-        return None
+        asked = next((one for one in self._state.questions if one.id == question.id), None)
+        if asked is None or not asked.deadline:
+            return None
+        is_late = datetime.fromisoformat(asked.deadline) <= self.clock.now()
+        return Answer(AnswerKind.TIMEOUT) if is_late else None
 
     def close(self) -> None:
         """Give the run up: another process may take it."""
@@ -197,8 +233,10 @@ class OpenRun:
         self._fence.commit()
         return self.events.append(kind, data, place=place, sync=sync)
 
-    def _draft(self, happening: Happening) -> Event:
+    def _draft(self, happening: Happening, place: Place) -> Event:
         return Event(
+            seq=self.events.head.seq + 1,
+            branch=place.branch,
             time=self.clock.now(),
             run_id=self.manifest.run_id,
             type=kind_of(happening),
@@ -209,20 +247,10 @@ class OpenRun:
         grown = self.events.offset - self._checkpoint_offset
         return self._checkpoint_size <= SMALL_CHECKPOINT or grown >= self._checkpoint_size
 
-    def _judge(self, received: Received) -> OperatorAction:
-        order = received.order
-        if order is None:
-            return OperatorAction("", "", received.trouble, received.name, is_accepted=False)
-        refusal = _refusal(order, self._state)
-        return OperatorAction(
-            action=order.action.value,
-            by=order.by,
-            why="; ".join(filter(None, [order.why, refusal])),
-            order=received.name,
-            question=order.question,
-            value=order.value,
-            is_accepted=not refusal,
-        )
+    def _can_steer(self, received: Received) -> bool:
+        """Whether an order has words for a stage, and one is at work."""
+        is_steer = received.order is not None and received.order.action is Action.STEER
+        return is_steer and any(one.in_flight for one in self._state.strands.values())
 
 
 _NO_PROGRESS = Progress("")
@@ -274,16 +302,34 @@ def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, 
         "next_node": state.progress.next_node if state.progress else "",
         "is_paused": state.is_paused,
         "question": question_to_record(state.question) if state.question else None,
+        "questions": [question_to_record(one) for one in state.questions],
         "updated": now.isoformat(),
     }
 
 
-def _refusal(order: Order, state: RunState) -> str:
+def _judged(received: Received, refusal: str) -> OperatorAction:
+    order = received.order
+    if order is None:
+        return OperatorAction("", "", received.trouble, received.name, is_accepted=False)
+    return OperatorAction(
+        action=order.action.value,
+        by=order.by,
+        why="; ".join(filter(None, [order.why, refusal])),
+        order=received.name,
+        question=order.question,
+        value=order.value,
+        is_accepted=not refusal,
+    )
+
+
+def _refusal(order: Order | None, state: RunState) -> str:
     """Return why an order cannot be followed now; nothing when it can."""
+    if order is None:
+        return "refused: it cannot be read"
     match order.action:
         case Action.ANSWER:
-            asked = state.question.id if state.question else ""
-            return "" if order.question == asked else "refused: this is not the question asked"
+            is_asked = any(order.question == one.id for one in state.questions)
+            return "" if is_asked else "refused: this is not the question asked"
         case Action.RESUME:
             return "" if state.is_paused else "refused: the run is not paused"
         case Action.STEER:

@@ -1,12 +1,16 @@
 """How far a walk has come, and what one stage changes in it: values only, and pure functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attractor.base.canonical import Json
+from attractor.engine.alike import signature
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.seams import TreeId
 from attractor.language.graph import Graph
+
+LEFT_OUT = "parallel.fan_in.left_out"
+"""Where a fan-in says which branches it does not go on with; no agent may write there (R8)."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,10 @@ class Ending:
 
 @dataclass(frozen=True)
 class Visit:
-    """What one visit of a node came to; `is_transparent` for a conditional (ruling R1)."""
+    """What one visit of a node came to; `is_transparent` for a conditional (ruling R1).
+
+    `meeting` is the node where the branches that were walked meet (ruling R6).
+    """
 
     node: str
     number: int
@@ -31,6 +38,7 @@ class Visit:
     seconds: float = 0.0
     is_transparent: bool = False
     is_assumed: bool = False
+    meeting: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,16 +63,35 @@ class Step:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What is known of a node that was visited: how often, the last outcome, the retries."""
+    """What is known of a node that was visited: how often, the last outcome, the retries.
+
+    `branches` are those that brought this outcome; none when it was the walk itself. `failure` is
+    the signature of the last failure, which came so often in a row.
+    """
 
     visits: int
     outcome: StageStatus
     retries: int = 0
+    branches: tuple[str, ...] = ()
+    failure: str = ""
+    alike: int = 0
+
+
+@dataclass(frozen=True)
+class SteppedOver:
+    """A stage that failed and was stepped over, and the branch that did it, if it was one."""
+
+    node: str
+    branch: str = ""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """All that a walk knows of where it is; `stages` are in the order of the first visit."""
+    """All that a walk knows of where it is; `stages` are in the order of the first visit.
+
+    `left_out` are the branches that are not gone on with, and `written` is what a branch wrote into
+    its context; the walk from the start has no need of that.
+    """
 
     next_node: str
     edge_reason: str = "start"
@@ -75,10 +102,13 @@ class Progress:
     logs: tuple[str, ...] = ()
     last_status: StageStatus = StageStatus.SUCCESS
     last_label: str = ""
+    last_notes: str = ""
     redirects: int = 0
     handled: tuple[str, ...] = ()
-    stepped_over: tuple[str, ...] = ()
+    steps_over: tuple[SteppedOver, ...] = ()
     assumed: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    written: tuple[str, ...] | None = None
     usage: Usage = NOTHING_USED
     seconds: float = 0.0
     end: Ending | None = None
@@ -89,6 +119,11 @@ class Progress:
         if self.end:
             return self.end.node
         return self.completed[-1] if self.completed else ""
+
+    @property
+    def stepped_over(self) -> tuple[str, ...]:
+        """The stages whose failure was stepped over; one in a branch that is left out is not."""
+        return tuple(one.node for one in self.steps_over if one.branch not in self.left_out)
 
     def visits(self, node: str) -> int:
         """Return how often a node was visited."""
@@ -113,9 +148,9 @@ def advance(progress: Progress, step: Step) -> Progress:
         edge_reason=move.reason,
         redirects=after.redirects + move.redirects,
         handled=(*after.handled, visit.node) if move.is_handled else after.handled,
-        stepped_over=(*after.stepped_over, visit.node)
+        steps_over=(*after.steps_over, SteppedOver(visit.node))
         if move.is_stepped_over
-        else after.stepped_over,
+        else after.steps_over,
         end=move.end,
     )
 
@@ -124,19 +159,36 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
     """Return the progress with a visit recorded, before it is known where the walk goes on."""
     outcome = visit.outcome
     counts = not visit.is_transparent and outcome.status is not StageStatus.SKIPPED
+    updates = _updates(progress, visit, counts=counts)
     return replace(
         progress,
         tree=visit.tree,
-        context={**progress.context, **_updates(progress, visit, counts=counts)},
+        context={**progress.context, **updates},
+        written=_written(progress, updates),
         stages={**progress.stages, visit.node: _stage_record(progress, visit)},
         completed=(*progress.completed, visit.node),
         logs=(*progress.logs, *visit.logs) if visit.logs else progress.logs,
         last_status=outcome.status if counts else progress.last_status,
         last_label=outcome.preferred_label if counts else progress.last_label,
+        last_notes=outcome.notes if counts else progress.last_notes,
         assumed=(*progress.assumed, visit.node) if visit.is_assumed else progress.assumed,
+        left_out=(*progress.left_out, *_left_out(outcome)),
         usage=progress.usage + outcome.usage,
         seconds=progress.seconds + visit.seconds,
     )
+
+
+def _written(progress: Progress, updates: Mapping[str, Json]) -> tuple[str, ...] | None:
+    if progress.written is None:
+        return None
+    # Sorted: what was read from the journal is, too.
+    return tuple(sorted({*progress.written, *updates}))
+
+
+def _left_out(outcome: Outcome) -> Sequence[str]:
+    """Return the branches whose work a fan-in does not go on with (ruling R6)."""
+    named = outcome.context_updates.get(LEFT_OUT)
+    return [str(one) for one in named] if isinstance(named, list) else ()
 
 
 def retry_key(node: str) -> str:
@@ -164,7 +216,16 @@ def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
     if before and status is StageStatus.SKIPPED:
         # Skipping records no outcome (attractor-spec 5.2): an earlier one stands.
         status = before.outcome
-    return StageRecord(visit.number, status, _retries_left_over(visit))
+    failed = visit.outcome.status is StageStatus.FAIL
+    failure = signature(visit.outcome.failure_reason) if failed else ""
+    is_alike = failed and before is not None and before.failure == failure
+    return StageRecord(
+        progress.visits(visit.node) + 1,
+        status,
+        _retries_left_over(visit),
+        failure=failure,
+        alike=(before.alike if before and is_alike else 0) + failed,
+    )
 
 
 def _retries_left_over(visit: Visit) -> int:

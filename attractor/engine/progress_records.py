@@ -9,7 +9,15 @@ from attractor.engine.outcome_records import (
     usage_from_record,
     usage_to_record,
 )
-from attractor.engine.progress import Ending, Move, Progress, StageRecord, Step, Visit
+from attractor.engine.progress import (
+    Ending,
+    Move,
+    Progress,
+    StageRecord,
+    Step,
+    SteppedOver,
+    Visit,
+)
 
 
 def step_to_record(step: Step) -> dict[str, Json]:
@@ -36,15 +44,25 @@ def progress_to_record(progress: Progress) -> dict[str, Json]:
         "edge_reason": progress.edge_reason,
         "tree": progress.tree,
         "stages": [
-            {"node": node, "visits": record.visits, "outcome": record.outcome.value}
+            {
+                "node": node,
+                "visits": record.visits,
+                "outcome": record.outcome.value,
+                "branches": list(record.branches),
+                "failure": record.failure,
+                "alike": record.alike,
+            }
             for node, record in progress.stages.items()
         ],
         "last_status": progress.last_status.value,
         "last_label": progress.last_label,
+        "last_notes": progress.last_notes,
         "redirects": progress.redirects,
         "handled": list(progress.handled),
-        "stepped_over": list(progress.stepped_over),
+        "stepped_over": [{"node": one.node, "branch": one.branch} for one in progress.steps_over],
         "assumed": list(progress.assumed),
+        "left_out": list(progress.left_out),
+        "written": None if progress.written is None else list(progress.written),
         "usage": usage_to_record(progress.usage),
         "seconds": progress.seconds,
         "end": _ending_to_record(progress.end) if progress.end else None,
@@ -64,6 +82,9 @@ def progress_from_record(fields: Fields) -> Progress:
                 one.number("visits"),
                 one.word("outcome", StageStatus),
                 retries.number(one.text("node")) if retries.has(one.text("node")) else 0,
+                one.texts("branches"),
+                one.text("failure"),
+                one.number("alike"),
             )
             for one in fields.inners("stages")
         },
@@ -71,10 +92,16 @@ def progress_from_record(fields: Fields) -> Progress:
         logs=fields.texts("logs"),
         last_status=fields.word("last_status", StageStatus),
         last_label=fields.text("last_label"),
+        last_notes=fields.text("last_notes"),
         redirects=fields.number("redirects"),
         handled=fields.texts("handled"),
-        stepped_over=fields.texts("stepped_over"),
+        steps_over=tuple(
+            SteppedOver(one.text("node"), one.text("branch"))
+            for one in fields.inners("stepped_over")
+        ),
         assumed=fields.texts("assumed"),
+        left_out=fields.texts("left_out"),
+        written=fields.texts("written") if fields.has("written") else None,
         usage=usage_from_record(fields.inner("usage")),
         seconds=fields.real("seconds"),
         end=_ending_from_record(fields.inner("end")) if fields.has("end") else None,
@@ -92,6 +119,7 @@ def _visit_to_record(visit: Visit) -> dict[str, Json]:
         "seconds": visit.seconds,
         "is_transparent": visit.is_transparent,
         "is_assumed": visit.is_assumed,
+        "meeting": visit.meeting,
     }
 
 
@@ -106,6 +134,7 @@ def _visit_from_record(fields: Fields) -> Visit:
         seconds=fields.real("seconds"),
         is_transparent=fields.flag("is_transparent"),
         is_assumed=fields.flag("is_assumed"),
+        meeting=fields.text("meeting"),
     )
 
 

@@ -13,7 +13,7 @@ from attractor.engine.outcome_records import usage_to_record
 from attractor.engine.progress import Progress
 from attractor.engine.run_state import RunState, outcome_of
 from attractor.engine.seams import Question, TreeId
-from attractor.engine.status import AWAITING_ANSWER, Standing
+from attractor.engine.status import AWAITING_ANSWER, EXECUTING, Standing
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RunResult:
     @property
     def exit_code(self) -> ExitCode:
         """What the command line answers."""
-        if self.standing == AWAITING_ANSWER:
+        if self.standing in (AWAITING_ANSWER, EXECUTING):
             return ExitCode.UNFINISHED
         is_good = self.outcome is not None and self.outcome.is_success
         return ExitCode.DONE if is_good else ExitCode.FAILED
@@ -48,7 +48,7 @@ def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
         directory=root,
         standing=state.standing,
         outcome=outcome_of(state),
-        reason=state.canceled or (end.reason if end else state.reason),
+        reason=state.canceled or (end.reason if end else state.stopped or state.reason),
         completed=progress.completed if progress else (),
         tree=progress.tree if progress else "",
         usage=progress.usage if progress else NOTHING_USED,

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from attractor.engine.labels import normalize_label
-from attractor.engine.outcome import FailureClass, Outcome
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.language.conditions import Lookup
 from attractor.language.graph import Edge, Graph, Node
+from attractor.language.judges import unasked_conditionals
 from attractor.language.values import Attributes
 
 
@@ -26,6 +27,7 @@ class RouteReason(StrEnum):
     FALLBACK_RETRY_TARGET = "fallback_retry_target"
     GOAL_GATE = "goal_gate"
     ON_FAILURE = "on_failure"
+    JOIN = "join"
     NO_EDGES = "no_edges"
     NO_ROUTE = "no_route"
     FAILED = "failed"
@@ -40,6 +42,7 @@ class Fate(StrEnum):
     COMES_LATER = "another edge of the same weight comes first by its target"
     DECIDED_BEFORE = "another way was decided before it"
     AFTER_FAILURE = "after a failure it is no way out"
+    A_BRANCH = "a branch of its own"
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,7 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
     if outcome.failure_class is FailureClass.PIPELINE:
         # Appendix D: a fault of the pipeline itself ends the run, whatever ways there are.
         return Route("", RouteReason.FAILED, candidates=lost)
-    to_judges = [edge for edge in ways.unconditional if _is_conditional(graph, edge.target)]
-    picks = [*_named(ways, outcome), _Pick(_ranked(to_judges), RouteReason.INTO_CONDITIONAL)]
+    picks = [*_named(ways, outcome), _Pick(_to_judges(graph, ways), RouteReason.INTO_CONDITIONAL)]
     if route := _take(picks, ways):
         return route
     if jump := find_jump(graph, node):
@@ -110,6 +112,16 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
         over = _take([_Pick(_ranked(ways.unconditional), RouteReason.ON_FAILURE)], ways)
         return over or Route("", RouteReason.FAILED, candidates=lost)
     return Route("", RouteReason.FAILED, candidates=lost)
+
+
+def route_join(graph: Graph, node: Node, outcome: Outcome, meeting: str) -> Route:
+    """Go on where the branches of a node meet: its edges are branches, never ways out (R6)."""
+    branches = tuple(Candidate(edge, Fate.A_BRANCH) for edge in graph.outgoing(node.id))
+    if outcome.status is not StageStatus.FAIL:
+        return Route(meeting, RouteReason.JOIN, candidates=branches)
+    is_final = outcome.failure_class is FailureClass.PIPELINE
+    jump = None if is_final else find_jump(graph, node)
+    return replace(jump or Route("", RouteReason.FAILED), candidates=branches)
 
 
 def find_jump(graph: Graph, node: Node) -> Route | None:
@@ -138,6 +150,13 @@ def _targets(
 
 def _is_conditional(graph: Graph, node: str) -> bool:
     return node in graph.nodes and graph.nodes[node].type == "conditional"
+
+
+def _to_judges(graph: Graph, ways: "_Ways") -> Sequence[Edge]:
+    """Return the ways into conditionals, the best first; one that asks nothing judges nothing."""
+    to_judges = [edge for edge in ways.unconditional if _is_conditional(graph, edge.target)]
+    unasked = unasked_conditionals(graph) if to_judges else ()
+    return _ranked(edge for edge in to_judges if edge.target not in unasked)
 
 
 def _ways(graph: Graph, node: Node, lookup: Lookup) -> _Ways:

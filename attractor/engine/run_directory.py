@@ -3,19 +3,22 @@
 import os
 import shutil
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, sync_folder, write_whole
 from attractor.base.canonical import Json
-from attractor.base.errors import FileTrouble, Refused
+from attractor.base.errors import FileTrouble, JournalError, Refused
 from attractor.engine.documents import read_document, write_document
 from attractor.engine.errors import NewerFormat
 from attractor.engine.manifest import FORMAT, Manifest, manifest_from_record, manifest_to_record
 from attractor.language.folders import folder_name
 
-RESERVED_NAMES = frozenset({"inbox", "artifacts", "children", "evaluation", "incidents"})
+CHILDREN = "children"
+"""The folder of the pipelines that are run as part of a run."""
+
+RESERVED_NAMES = frozenset({"inbox", "artifacts", CHILDREN, "evaluation", "incidents"})
 """Folders of a run directory that are not stages."""
 
 
@@ -76,6 +79,11 @@ class RunDirectory:
         return self.root / "incidents"
 
     @property
+    def children(self) -> Path:
+        """Where pipelines that are run as part of this one have their directories."""
+        return self.root / CHILDREN
+
+    @property
     def evaluation(self) -> Path:
         """Where each evaluation has a folder of its number."""
         return self.root / "evaluation"
@@ -97,10 +105,12 @@ def create_run_directory(
     source: str | bytes,
     *,
     files: Mapping[str, bytes] | None = None,
+    begin: Callable[[RunDirectory], None] = lambda directory: None,
 ) -> RunDirectory:
     """Make the directory of a new run; the manifest comes last, so with it all is there.
 
-    `files` are those that the pipeline is made of besides its own text.
+    `files` are those that the pipeline is made of besides its own text. A run that does not begin
+    at the start has a journal already: `begin` writes it.
     """
     directory = RunDirectory(root)
     try:
@@ -110,8 +120,11 @@ def create_run_directory(
     except OSError as cause:
         raise file_trouble("make", root, cause) from cause
     try:
-        _fill(directory, manifest, source, files or {})
-    except FileTrouble:
+        _fill(directory, source, files or {})
+        begin(directory)
+        write_manifest(directory, manifest)
+        sync_folder(root.parent)
+    except (FileTrouble, JournalError):
         # On a full disk: half a directory would only stand in the way of the next try.
         shutil.rmtree(root, ignore_errors=True)
         raise
@@ -140,9 +153,7 @@ def read_files(directory: RunDirectory) -> Mapping[str, bytes]:
     return {name: b64decode(str(content)) for name, content in record.items()}
 
 
-def _fill(
-    directory: RunDirectory, manifest: Manifest, source: str | bytes, files: Mapping[str, bytes]
-) -> None:
+def _fill(directory: RunDirectory, source: str | bytes, files: Mapping[str, bytes]) -> None:
     done = directory.inbox / "done"
     try:
         done.mkdir(parents=True)
@@ -154,8 +165,6 @@ def _fill(
             name: b64encode(content).decode() for name, content in files.items()
         }
         write_document(directory.files, {"files": written})
-    write_manifest(directory, manifest)
-    sync_folder(directory.root.parent)
 
 
 def _taken(root: Path) -> Refused:

@@ -2,18 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attractor.base.canonical import Json
+from attractor.base.clock import Clock, SystemClock
 from attractor.engine.context import Context
-from attractor.engine.outcome import Outcome
+from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.language.forks import Fork
 from attractor.language.graph import Graph, Node
+
+if TYPE_CHECKING:  # children are runs, which are made of stages
+    from attractor.engine.child_runs import ChildRuns
 
 TreeId = str
 """The git id of a tree."""
+
+PATCH_LIMIT = 1 << 20
+"""How many bytes of a patch people are shown."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +59,30 @@ class Workspace(Protocol):
         """Return the paths in which two trees differ."""
         ...
 
+    async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
+        """Return what leads from one tree to another, for people; one that is too long is cut."""
+        ...
+
     async def export(self, tree: TreeId, to: Path) -> None:
         """Write a tree's files into a folder."""
+        ...
+
+    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Workspace":
+        """Return a dimension of the run by its name, made at a tree when it is new.
+
+        A shared one works in this very folder, with an environment of its own.
+        """
+        ...
+
+    async def discard(self, name: str) -> None:
+        """Remove the folder of a dimension that nobody needs any more; its trees stay."""
+        ...
+
+    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
+        """Make the folder one tree, or several put together that come from one base.
+
+        Returns the paths that could not be put together; then nothing is changed.
+        """
         ...
 
     async def close(self) -> None:
@@ -80,8 +111,76 @@ class StageFiles(Protocol):
 
 
 @dataclass(frozen=True)
+class Branch:
+    """A walk of its own through a part of the graph: from a node to the node where branches meet.
+
+    `updates` are what its context has besides that of the stage it begins at.
+    """
+
+    name: str
+    start: str
+    until: str
+    updates: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True)
+class BranchEnd:
+    """How a branch came to its end; `updates` are what its stages wrote into its context.
+
+    The key is what it goes by in the journal: no other branch of the run has the same.
+    """
+
+    name: str
+    key: str
+    status: StageStatus
+    reason: str = ""
+    notes: str = ""
+    response: str = ""
+    updates: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    changed: Sequence[str] = ()
+    base: TreeId = ""
+    tree: TreeId = ""
+    usage: Usage = NOTHING_USED
+    seconds: float = 0.0
+    is_canceled: bool = False
+
+
+class Branches(Protocol):
+    """Walks the branches that begin at one attempt; a resumed one goes on where it was."""
+
+    @property
+    def fork(self) -> Fork | None:
+        """Where the ways out of the node lead, and where they meet."""
+        ...
+
+    @property
+    def at_once(self) -> int | None:
+        """How many may be walked at the same time, where that is limited."""
+        ...
+
+    async def walk(self, branch: Branch, *, isolated: bool) -> BranchEnd:
+        """Walk a branch to its end; isolated, it has a workspace of its own.
+
+        One that has ended is not walked again. A walk that halts may be taken up later.
+        """
+        ...
+
+    async def give_up(self, branch: Branch) -> BranchEnd:
+        """Note that a branch is not wanted any more, which nobody walks now; one may have ended."""
+        ...
+
+    async def give_up_rest(self) -> None:
+        """Give up every branch that began and has not ended: the attempt is over."""
+        ...
+
+
+@dataclass(frozen=True)
 class Stage:
-    """One attempt at a node: all that a handler or backend may touch."""
+    """One attempt at a node: all that a handler or backend may touch.
+
+    `since` is when the visit began, also after a crash; without `children` no pipeline can be run
+    as part of it. With `is_shared`, others work in the workspace at the same time.
+    """
 
     node: Node
     graph: Graph
@@ -93,6 +192,21 @@ class Stage:
     files: StageFiles
     emit: Emit
     workspace: Workspace
+    branches: Branches
+    children: "ChildRuns | None" = None
+    clock: Clock = SystemClock()
+    since: datetime = datetime.min.replace(tzinfo=UTC)
+    is_shared: bool = False
+
+    @property
+    def id(self) -> str:
+        """What the attempt goes by: no other attempt of the run has the same."""
+        return stage_id(self.node.id, self.visit, self.attempt)
+
+
+def stage_id(node: str, visit: int, attempt: int) -> str:
+    """Return what an attempt goes by, in a question and towards a backend."""
+    return f"{node}@{visit}.{attempt}"
 
 
 class Handler(Protocol):
@@ -103,11 +217,23 @@ class Handler(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Said:
+    """Words of a model, and what they cost."""
+
+    text: str
+    usage: Usage = NOTHING_USED
+
+
 class Backend(Protocol):
     """A way to do a codergen stage."""
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         """Do the work a prompt asks for; text alone is the response of a success."""
+        ...
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        """Answer a prompt with words alone, or say how that ended: nothing is touched."""
         ...
 
     async def steer(self, stage_id: str, text: str) -> bool:
@@ -161,12 +287,28 @@ class Answer:
     by: str = ""
 
 
-class Parked(Exception):
-    """The question waits in the checkpoint; the walk ends and holds no process."""
+class Halted(Exception):
+    """The walk halts here, and no outcome is made of it: a resume does the stage again."""
+
+
+class Parked(Halted):
+    """Nobody is there to answer a question: it is to be left in the journal."""
 
     def __init__(self, question: Question) -> None:
         super().__init__(question.text)
         self.question = question
+
+
+class Waiting(Halted):
+    """A question waits in the journal; the walk halts, and the others may go on."""
+
+
+class Exhausted(Waiting):
+    """A budget is used up: each walk halts after the stage it is at."""
+
+
+class Stopped(Halted):
+    """All walks are to halt: the run was canceled, or it cannot be recorded any more."""
 
 
 class Interviewer(Protocol):

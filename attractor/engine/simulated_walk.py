@@ -4,21 +4,24 @@ Routing, goal gates, retries and limits are the run's own functions. Only what a
 is left out: the journal, the stage folders, the trees.
 """
 
-from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from attractor.base.canonical import Json
-from attractor.engine.context import Context
+from attractor.engine.branch_bounds import BranchBounds
+from attractor.engine.branching import join, meeting_of
 from attractor.engine.execution import execute
-from attractor.engine.moves import Decision, choose_move
-from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.moves import NO_BOUNDS, Bounds, Decision, choose_move
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.preflight import resolve_handler
 from attractor.engine.progress import Ending, Progress, Step, Visit, advance, begin
 from attractor.engine.retry import may_retry, retry_policy, settle
-from attractor.engine.seams import Handler, Stage
+from attractor.engine.seams import Halted, Handler, Stage
+from attractor.engine.simulated_branches import SimulatedBranches
+from attractor.engine.simulated_stages import count_attempts, make_stage
+from attractor.language.forks import Forks
 from attractor.language.graph import Edge, Graph, Node
 
 MAX_STEPS = 1000
@@ -26,7 +29,7 @@ MAX_STEPS = 1000
 
 @dataclass(frozen=True)
 class SimulatedStep:
-    """One visit of a node, and where the walk went from there.
+    """One visit of a node, and where the walk went from there; in a branch, it has its key.
 
     `status` is the outcome that ways out are chosen by: a conditional has that of a stage before.
     """
@@ -34,13 +37,16 @@ class SimulatedStep:
     visit: Visit
     decision: Decision
     status: StageStatus
+    branch: str = ""
 
     @property
-    def edge(self) -> Edge | None:
-        """The edge that was followed; None for a jump, and where the walk ended."""
-        route, move = self.decision.routes[-1], self.decision.move
-        goes_on = move.end is None or move.end.status.is_success
-        return route.edge if goes_on else None
+    def edges(self) -> tuple[Edge, ...]:
+        """The edges that were followed: all at a fork, none for a jump and where the walk ended."""
+        route, end = self.decision.routes[-1], self.decision.move.end
+        if self.visit.meeting:
+            return tuple(one.edge for one in self.decision.routes[0].candidates)
+        goes_on = end is None or end.node == route.target
+        return (route.edge,) if route.edge and goes_on else ()
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,17 @@ class SimulatedWalk:
         return tuple(nodes)
 
     @property
+    def paths(self) -> Sequence[Sequence[str]]:
+        """The path of the walk without its branches, then that of each branch."""
+        paths: dict[str, list[str]] = {}
+        for step in self.steps:
+            paths.setdefault(step.branch, []).append(step.visit.node)
+        return list(paths.values())
+
+    @property
     def edges(self) -> tuple[Edge, ...]:
         """The edges in the order they were followed."""
-        return tuple(step.edge for step in self.steps if step.edge)
+        return tuple(edge for step in self.steps for edge in step.edges)
 
     @property
     def never_visited(self) -> tuple[str, ...]:
@@ -85,67 +99,81 @@ async def walk(
     max_steps: int = MAX_STEPS,
 ) -> SimulatedWalk:
     """Walk from the start to an end, with handlers that do nothing but say how a stage ended."""
-    progress, steps = begin(graph, "", context or {}), list[SimulatedStep]()
-    while progress.end is None and len(steps) < max_steps:
-        visit = await _visit(graph, handlers, progress)
-        decision = choose_move(graph, progress, visit)
-        progress = advance(progress, Step(visit, decision.move))
-        steps.append(SimulatedStep(visit, decision, progress.last_status))
-    return SimulatedWalk(graph, tuple(steps), progress.end)
+    simulation = _Simulation(graph, handlers, max_steps)
+    try:
+        progress = await simulation.walk(begin(graph, "", context or {}))
+    except _CutOff:
+        return SimulatedWalk(graph, tuple(simulation.steps), None)
+    return SimulatedWalk(graph, tuple(simulation.steps), progress.end)
 
 
-async def _visit(graph: Graph, handlers: Mapping[str, Handler], progress: Progress) -> Visit:
-    node = graph.nodes[progress.next_node]
-    number = progress.visits(node.id) + 1
-    stage = _stage(graph, node, progress, number)
-    outcome = await execute(resolve_handler(node, handlers), stage)
+class _CutOff(Halted):
+    """The most steps that are allowed were walked."""
+
+
+@dataclass
+class _Simulation:
+    """One walk with all its branches: what was walked so far, and how often nodes were visited."""
+
+    graph: Graph
+    handlers: Mapping[str, Handler]
+    max_steps: int
+    steps: list[SimulatedStep] = field(default_factory=list["SimulatedStep"])
+    visits: Counter[str] = field(default_factory=Counter[str])
+
+    @cached_property
+    def branch_bounds(self) -> BranchBounds:
+        """Where the branches of each node lead."""
+        return BranchBounds(self.graph, Forks(self.graph))
+
+    async def walk(
+        self, progress: Progress, branch: str = "", bounds: Bounds = NO_BOUNDS
+    ) -> Progress:
+        """Walk on to an end; a branch ends where branches meet."""
+        while progress.end is None:
+            if self.visits.total() >= self.max_steps:
+                raise _CutOff
+            # It was come to before its branches, if there are any.
+            place = len(self.steps)
+            visit, progress = await self._visit(progress, branch)
+            decision = choose_move(self.graph, progress, visit, bounds)
+            progress = advance(progress, Step(visit, decision.move))
+            self.steps.insert(place, SimulatedStep(visit, decision, progress.last_status, branch))
+        return progress
+
+    async def _visit(self, progress: Progress, key: str) -> tuple[Visit, Progress]:
+        """Visit the next node; return what that came to, and the progress with its branches."""
+        node = self.graph.nodes[progress.next_node]
+        self.visits[node.id] += 1
+        number, attempts = self.visits[node.id], 0
+        while True:
+            attempts += 1
+            branches = SimulatedBranches(
+                progress, key, node.id, number, attempts, self.branch_bounds, self.walk
+            )
+            stage = make_stage(self.graph, node, progress, branches)
+            outcome = await execute(resolve_handler(node, self.handlers), stage)
+            # Branches may end otherwise when they are walked again; other stages do not.
+            if not (branches.walked and self._is_tried_again(node, outcome, attempts)):
+                break
+        if not branches.walked:
+            attempts = count_attempts(self.graph, node, outcome)
+        visit = _conclude(node, stage, outcome, attempts)
+        return visit, join(progress, branches.walked)
+
+    def _is_tried_again(self, node: Node, outcome: Outcome, attempt: int) -> bool:
+        return may_retry(retry_policy(node, self.graph), outcome, attempt)
+
+
+def _conclude(node: Node, stage: Stage, outcome: Outcome, attempts: int) -> Visit:
     updates = {**stage.context.written(), **outcome.context_updates}
-    attempts = _attempts(graph, node, outcome)
     settled = settle(node, replace(outcome, context_updates=updates))
     return Visit(
         node=node.id,
-        number=number,
+        number=stage.visit,
         attempts=attempts,
         outcome=settled,
         logs=stage.context.logs(),
         is_transparent=node.type == "conditional" and settled.status.is_success,
+        meeting=meeting_of(node, stage.branches),
     )
-
-
-def _attempts(graph: Graph, node: Node, outcome: Outcome) -> int:
-    """Return how many attempts there are when every one ends the same."""
-    policy = retry_policy(node, graph)
-    most = max(policy.max_attempts, policy.max_attempts_after_verdict)
-    # Found by halves: `max_retries` may be any number.
-    return 1 + bisect_left(
-        range(1, most), True, key=lambda attempt: not may_retry(policy, outcome, attempt)
-    )
-
-
-def _stage(graph: Graph, node: Node, progress: Progress, visit: int) -> Stage:
-    return Stage(
-        node=node,
-        graph=graph,
-        context=Context({**progress.context, "current_node": node.id}),
-        logs_root=Path(),
-        visit=visit,
-        attempt=1,
-        labels=tuple(one.label for one in graph.outgoing(node.id) if one.label),
-        files=_NoFiles(),
-        emit=_tell_nobody,
-        workspace=NoWorkspace(),
-    )
-
-
-class _NoFiles:
-    """Keeps nothing of what a stage writes."""
-
-    def write(self, name: str, text: str) -> None:
-        """Forget it."""
-
-    def append(self, name: str, line: str) -> None:
-        """Forget it."""
-
-
-def _tell_nobody(kind: str, **data: Json) -> None:
-    """Forget the event."""

@@ -1,29 +1,21 @@
-"""The folder of one attempt, the one way to write into it, and where earlier attempts went.
-
-An attempt writes into the node's folder. When another one begins, what lies there moves to
-`history/<visit>.<attempt>/`, status.json last: as long as it is there, the move is not finished.
-"""
+"""The one way to write into the folder of an attempt: redacted, capped, whole."""
 
 import errno
 import os
-import stat
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from threading import Lock
 
-from attractor.base.atomic_files import file_trouble, remove_leavings, write_fully, write_whole
-from attractor.base.canonical import JsonObject, parse_json
-from attractor.base.errors import FileTrouble, NotCanonical, UsageError
+from attractor.base.atomic_files import file_trouble, write_fully, write_whole
+from attractor.base.canonical import JsonObject
+from attractor.base.errors import FileTrouble, UsageError
+from attractor.engine.attempt_folders import HISTORY, STATUS, require_folder
 from attractor.engine.documents import pretty_json
 from attractor.engine.errors import StageOver
-from attractor.engine.foreign_files import read_foreign
 from attractor.engine.secrets import Redactor
 
 LARGEST_FILE = 4 << 20
-STATUS = "status.json"
-HISTORY = "history"
 # What a handler brings about by the name it chose, and not the disk.
 _OF_THE_NAME = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP, errno.EINVAL})
 
@@ -34,7 +26,15 @@ class FolderFiles:
     `trouble` is what the disk refused first, if anything.
     """
 
-    def __init__(self, folder: Path, redactor: Redactor, *, largest: int = LARGEST_FILE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        redactor: Redactor,
+        *,
+        largest: int = LARGEST_FILE,
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._heard = heard
         self._folder = folder
         self._redactor = redactor
         self._largest = largest
@@ -63,7 +63,7 @@ class FolderFiles:
         """Write status.json, and take nothing more."""
         with self._lock:
             self._is_over = True
-            text = pretty_json(self._redactor.members(status))
+            text = pretty_json(self._redactor.clean(dict(status)))
             write_whole(_in_folder(self._folder, STATUS), text, sync=False)
 
     def close(self) -> None:
@@ -74,6 +74,7 @@ class FolderFiles:
     @contextmanager
     def _remembering(self) -> Generator[None]:
         """Remember that the disk refused: then no outcome of the stage may stand."""
+        self._heard()
         try:
             yield
         except FileTrouble as trouble:
@@ -93,68 +94,6 @@ class FolderFiles:
         return _in_folder(self._folder, name)
 
 
-def begin_attempt(folder: Path, visit: int, attempt: int) -> None:
-    """Make the node's folder empty for an attempt; what an earlier one left goes to its history."""
-    try:
-        folder.mkdir(exist_ok=True)
-        _require_folder(folder)
-        left = [entry.name for entry in os.scandir(folder) if entry.name != HISTORY]
-    except OSError as cause:
-        raise file_trouble("make", folder, cause) from cause
-    if left:
-        remove_leavings(folder)
-        _move_aside(folder, _name_of_past(folder, visit, attempt))
-
-
-def history_folder(folder: Path, visit: int, attempt: int) -> Path:
-    """Return where an attempt's files lie when another one has begun."""
-    return folder / HISTORY / f"{visit}.{attempt}"
-
-
-def _name_of_past(folder: Path, visit: int, attempt: int) -> str:
-    """Name what lies in a folder by its status; without one, or repeated, it was interrupted."""
-    past = _attempt_of(folder / STATUS)
-    if (
-        past
-        and past < (visit, attempt)
-        and not (folder / HISTORY / _dotted(past) / STATUS).exists()
-    ):
-        return _dotted(past)
-    name = f"{_dotted((visit, attempt))}.interrupted"
-    names = (name if n == 1 else f"{name}.{n}" for n in count(1))
-    return next(one for one in names if not (folder / HISTORY / one).exists())
-
-
-def _attempt_of(status: Path) -> tuple[int, int] | None:
-    if not status.exists():
-        return None
-    try:
-        record = parse_json(read_foreign(status, largest=LARGEST_FILE))
-    except (FileTrouble, NotCanonical):
-        return None
-    match record:
-        case {"visit": int(visit), "attempt": int(attempt)}:
-            return visit, attempt
-        case _:
-            return None
-
-
-def _dotted(numbers: tuple[int, int]) -> str:
-    return f"{numbers[0]}.{numbers[1]}"
-
-
-def _move_aside(folder: Path, name: str) -> None:
-    past = folder / HISTORY / name
-    try:
-        past.mkdir(parents=True, exist_ok=True)
-        _require_folder(folder / HISTORY)
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.name != HISTORY)
-        for one in sorted(names, key=lambda one: one == STATUS):
-            (folder / one).replace(past / one)
-    except OSError as cause:
-        raise file_trouble("move", folder, cause) from cause
-
-
 def _is_free(name: str) -> bool:
     """Tell whether a name is a plain one, and not one of the engine's."""
     if name in ("", STATUS, HISTORY) or name.startswith(".") or "\0" in name:
@@ -164,16 +103,10 @@ def _is_free(name: str) -> bool:
 
 def _in_folder(folder: Path, name: str) -> Path:
     try:
-        _require_folder(folder)
+        require_folder(folder)
     except OSError as cause:
         raise file_trouble("write into", folder, cause) from cause
     return folder / name
-
-
-def _require_folder(folder: Path) -> None:
-    if not stat.S_ISDIR(folder.lstat().st_mode):
-        hint = "remove it: a stage folder is a folder of its own"
-        raise FileTrouble(f"{folder} is a link or a file", hint=hint)
 
 
 def _capped(content: bytes, largest: int) -> bytes:

@@ -14,6 +14,7 @@ from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.status import AWAITING_DECISION, EVALUATING, QUEUED
 from attractor.environments.choose import Choice
 from attractor.environments.environment import Promises
+from attractor.factory import when_needed
 from attractor.factory.decisions import DECIDED
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluated import BEGUN, EVALUATED, Begun, Pool, evaluated_to_record
@@ -25,7 +26,6 @@ from attractor.factory.protected_paths import protected_changes
 from attractor.factory.results import Results, Sitting
 from attractor.factory.run_facts import RunFacts, facts_of
 from attractor.factory.trial_log import TrialLog, events_of
-from attractor.factory.trial_player import TrialPlayer
 from attractor.pipeline.options import WorkspaceKind
 from attractor.pipeline.running import Ended
 from attractor.scenarios.evaluation import evaluate
@@ -164,7 +164,7 @@ class Evaluator:
             self.ledger.append(BEGUN, run.manifest.run_id, begun.to_record(), now=run.clock.now())
         return await evaluate(
             suite.of_split("holdout"),
-            TrialPlayer(ended, suite, self.trials).play,
+            when_needed.TrialPlayer(ended, suite, self.trials).play,
             log,
             trials=suite.settings.trials.n,
             infra_retries=suite.settings.trials.infra_retries,

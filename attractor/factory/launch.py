@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.errors import UsageError
+from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.results import RunResult
 from attractor.engine.secrets import Redactor
@@ -56,7 +57,12 @@ async def launch(
 
 
 async def go_on(
-    root: Path, world: World, *, interviewer: str = "", evaluate: bool = True
+    root: Path,
+    world: World,
+    *,
+    interviewer: str = "",
+    budgets: Budgets = NO_BUDGETS,
+    evaluate: bool = True,
 ) -> RunResult:
     """Go on with a run that stopped, its evaluation included."""
     evaluator = evaluator_of(world)
@@ -67,7 +73,13 @@ async def go_on(
         _tell_torn(run, world)
         judge.begin(run, place)
 
-    return await resume(root, world, interviewer=interviewer, judge=replace(judge, begin=begin))
+    return await resume(
+        root,
+        world,
+        interviewer=interviewer,
+        budgets=budgets,
+        judge=replace(judge, begin=begin),
+    )
 
 
 def _tell_torn(run: OpenRun, world: World) -> None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from itertools import count
 
 from attractor.base.canonical import Json
+from attractor.base.errors import UsageError
 from attractor.engine.labels import accelerator, normalize_label
 from attractor.engine.lookup import make_lookup
 from attractor.engine.outcome import StageStatus
+from attractor.engine.seams import Option
 from attractor.language.graph import Edge, Graph
 
 _NO_VALUES: Mapping[str, Json] = {}
@@ -56,6 +58,18 @@ def match_choice(answer: str, choices: Sequence[Choice]) -> Choice | None:
             # Of two that could be meant neither is chosen.
             return meant[0] if len(meant) == 1 else None
     return None
+
+
+def match_option(answer: str, options: Sequence[Option]) -> str:
+    """Return the key of the option that an answer means; without options any words will do."""
+    if not options:
+        return answer
+    choices = [Choice(one.key, one.label, one.label) for one in options]
+    meant = match_choice(answer, choices)
+    if meant is None:
+        known = ", ".join(f"{one.key} ({one.label})" for one in options)
+        raise UsageError(f"{answer!r} is none of the choices", hint=f"choose one of {known}")
+    return meant.key
 
 
 def match_target(answer: str, choices: Sequence[Choice]) -> Choice | None:

@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from attractor.engine import when_needed
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
-from attractor.engine.rendering import render_prompt
 from attractor.engine.seams import Parts, Stage
 from attractor.language.values import ValueKind
 
@@ -51,7 +51,7 @@ def write_prompt(stage: Stage, inputs: Mapping[str, str] = NO_INPUTS) -> str:
     value = node.attributes.value("prompt")
     if value is not None and value.kind is ValueKind.TEMPLATE:
         values = stage.context.snapshot()
-        return render_prompt(str(value), goal=goal, inputs=inputs, context=values)
+        return when_needed.render_prompt(str(value), goal=goal, inputs=inputs, context=values)
     if not node.prompt.strip():
         return _put_in(goal, node.label)
     # A graph that was prepared (attractor-spec 9.2) has the goal in its prompts already: what is

@@ -81,7 +81,7 @@ class WaitHuman:
 def write_question(stage: Stage, choices: Sequence[Choice]) -> Question:
     """Return what a gate asks; a loop back to it, or another attempt, asks another question."""
     return Question(
-        id=f"{stage.node.id}@{stage.visit}.{stage.attempt}",
+        id=stage.id,
         text=stage.node.label,
         kind=QuestionKind.MULTIPLE_CHOICE,
         options=tuple(Option(choice.key, choice.label) for choice in choices),

@@ -1,6 +1,7 @@
 """Makes a graph in code, as its text would."""
 
-from collections.abc import Generator
+import re
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from attractor.base.errors import UsageError
@@ -19,6 +20,8 @@ from attractor.language.syntax import (
 )
 from attractor.language.values import Attribute, Plain, Value
 
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+
 
 class GraphBuilder:
     """Takes one statement after another, and gives the graph that they mean.
@@ -28,35 +31,38 @@ class GraphBuilder:
     """
 
     def __init__(self, name: str, **attributes: Plain) -> None:
-        self._name = name
+        self._name = _checked(name, "the name of a graph")
         self._statements: list[list[Statement]] = [[]]
-        self._add(*map(Assignment, _attributes(attributes)))
+        self._add(*map(Assignment, _attributes(attributes, "the graph")))
 
     def node(self, id_: str, /, **attributes: Plain) -> "GraphBuilder":
         """Declare a node."""
-        return self._add(NodeStatement(_identifier(id_), _attributes(attributes)))
+        given = _attributes(attributes, f"the node {id_!r:.40}")
+        return self._add(NodeStatement(_identifier(id_), given))
 
     def edge(self, *ids: str, **attributes: Plain) -> "GraphBuilder":
         """Lead from the first node to the second, from that to the third, and so on."""
         if len(ids) < 2:
             raise UsageError("an edge has two ends at least", hint='write edge("plan", "test")')
-        return self._add(EdgeStatement(tuple(map(_identifier, ids)), _attributes(attributes)))
+        ends = tuple(map(_identifier, ids))
+        return self._add(EdgeStatement(ends, _attributes(attributes, f"the edge from {ids[0]!r}")))
 
     def defaults(self, of: str, /, **attributes: Plain) -> "GraphBuilder":
         """Say what holds for every `node` or every `edge` that follows."""
         if of not in ("node", "edge"):
             raise UsageError(f"no defaults are known for {of!r}", hint="say node or edge")
-        return self._add(Defaults(of, _attributes(attributes)))
+        return self._add(Defaults(of, _attributes(attributes, f"every {of}")))
 
     @contextmanager
     def subgraph(self, id_: str = "", /, **attributes: Plain) -> Generator["GraphBuilder"]:
         """Put what is added within the block into a subgraph."""
+        identifier = _identifier(id_) if id_ else None
+        given = _attributes(attributes, f"the subgraph {id_!r:.40}")
         self._statements.append([])
         try:
-            yield self._add(*map(Assignment, _attributes(attributes)))
+            yield self._add(*map(Assignment, given))
         finally:
             inside = tuple(self._statements.pop())
-            identifier = _identifier(id_) if id_ else None
             self._add(SubgraphStatement(identifier, inside, NOWHERE))
 
     def build(self) -> Graph:
@@ -72,8 +78,28 @@ class GraphBuilder:
 
 
 def _identifier(id_: str) -> Identifier:
-    return Identifier(id_, NOWHERE)
+    return Identifier(_checked(id_, "an id"), NOWHERE)
 
 
-def _attributes(attributes: dict[str, Plain]) -> tuple[Attribute, ...]:
-    return tuple(Attribute(key, Value.of(plain)) for key, plain in attributes.items())
+def _attributes(attributes: Mapping[str, Plain], of: str) -> tuple[Attribute, ...]:
+    return tuple(_attribute(_checked(key, "a key"), one, of) for key, one in attributes.items())
+
+
+def _attribute(key: str, plain: Plain, of: str) -> Attribute:
+    try:
+        return Attribute(
+            key, Value.of(_checked(plain, "the text") if isinstance(plain, str) else plain)
+        )
+    except UsageError as error:
+        message = f"{key} of {of}: {error.message}"
+        raise UsageError(message, hint=error.hint) from error
+
+
+def _checked(text: object, what: str) -> str:
+    """Return a text that a file can hold."""
+    if not isinstance(text, str):
+        raise UsageError(f"{what} is a text, not {text!r:.40}", hint='write it in quotes: "a"')
+    if _UNWRITABLE.search(text):
+        message = f"{what} has a sign that no file of text can hold: {text!r:.40}"
+        raise UsageError(message, hint="leave out NUL and halves of surrogate pairs")
+    return text

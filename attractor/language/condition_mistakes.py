@@ -7,10 +7,14 @@ from typing import Any
 from lark import Token, UnexpectedInput
 
 from attractor.language.errors import InvalidCondition
+from attractor.language.patterns import BARE, SMART_QUOTES
 from attractor.language.wording import quote
 
 DEEPEST = 30
 """How many parentheses may lie within each other."""
+
+OTHER_QUOTES = "'`" + "".join(sorted(SMART_QUOTES))
+"""Quotes that no text of the language stands in."""
 
 # How far back a mistake is explained from: a search through all of a long text takes long.
 _NEAR = 200
@@ -158,6 +162,11 @@ def _wrong_joiner(text: str, at: int, word: str) -> InvalidCondition:
 
 
 def _needs_quotes(text: str, at: int, piece: str) -> InvalidCondition:
+    if piece[0] in OTHER_QUOTES:
+        plain = piece.strip(OTHER_QUOTES)
+        message = f"the value {quote(piece)} has to stand in double quotes"
+        hint = f"write {plain}" if BARE.fullmatch(plain) else f'write \\"{plain}\\"'
+        return _mistake(text, at, at + len(piece), message, hint)
     message = f"the value {quote(piece)} has to stand in quotes"
     return _mistake(text, at, at + len(piece), message, f'write \\"{piece}\\"')
 

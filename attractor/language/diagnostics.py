@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from attractor.language.spans import NOWHERE, Span
 
@@ -56,40 +57,11 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(dict.fromkeys(diagnostics), key=lambda one: (one.span, one.rule)))
 
 
-def error(
-    message: str,
-    span: Span = NOWHERE,
-    *,
-    node: str = "",
-    edge: tuple[str, str] | None = None,
-    fix: str = "",
-    edits: tuple[Edit, ...] = (),
-) -> Diagnostic:
-    """Say what keeps the pipeline from running."""
-    return Diagnostic(Severity.ERROR, message, span, node, edge, fix, edits=edits)
+error = partial(Diagnostic, Severity.ERROR)
+"""Says what keeps the pipeline from running."""
 
+warning = partial(Diagnostic, Severity.WARNING)
+"""Says what is probably not meant."""
 
-def warning(
-    message: str,
-    span: Span = NOWHERE,
-    *,
-    node: str = "",
-    edge: tuple[str, str] | None = None,
-    fix: str = "",
-    edits: tuple[Edit, ...] = (),
-) -> Diagnostic:
-    """Say what is probably not meant."""
-    return Diagnostic(Severity.WARNING, message, span, node, edge, fix, edits=edits)
-
-
-def info(
-    message: str,
-    span: Span = NOWHERE,
-    *,
-    node: str = "",
-    edge: tuple[str, str] | None = None,
-    fix: str = "",
-    edits: tuple[Edit, ...] = (),
-) -> Diagnostic:
-    """Say what is good to know."""
-    return Diagnostic(Severity.INFO, message, span, node, edge, fix, edits=edits)
+info = partial(Diagnostic, Severity.INFO)
+"""Says what is good to know."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from attractor.language.graph import Edge, Graph, Node, Subgraph
-from attractor.language.resolving import derived_class, split_classes
+from attractor.language.resolving import MOST_CLASSES_AROUND, derived_class, split_classes
 from attractor.language.values import Attribute, Attributes, Value
 
 _RETRY_TARGETS = ("retry_target", "fallback_retry_target")
@@ -65,12 +65,12 @@ def _imported(graph: Graph, placeholder: Node, pieces: Mapping[str, Graph]) -> I
     for node in piece.nodes.values():
         attributes = _passing_through(node) if node.id in ends else node.attributes
         own = split_classes(node.attributes.text("class"))
-        classes = dict.fromkeys([*own, *around, *node.classes])
+        derived = [one for one in (*around, *node.classes) if one and one not in own]
         yield replace(
             node,
             id=prefixed(placeholder.id, node.id),
             attributes=_renamed(attributes, placeholder.id, piece),
-            classes=tuple(one for one in classes if one),
+            classes=tuple(dict.fromkeys([*own, *derived[-MOST_CLASSES_AROUND:]])),
         )
 
 
@@ -109,8 +109,9 @@ def _classes_around(graph: Graph, placeholder: Node) -> Sequence[str]:
     """Return the classes that the subgraphs around a placeholder give, the outermost first."""
     classes: list[str] = []
     at = _parent(graph, placeholder.id)
-    while at >= 0:
-        classes.append(derived_class(graph.subgraphs[at].label))
+    while at >= 0 and len(classes) < MOST_CLASSES_AROUND:
+        derived = derived_class(graph.subgraphs[at].label)
+        classes += [derived] if derived else []
         at = graph.subgraphs[at].parent
     return classes[::-1]
 

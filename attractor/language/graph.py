@@ -3,8 +3,8 @@
 Equality leaves places out: two graphs are equal when they mean the same.
 """
 
-from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -15,17 +15,31 @@ from attractor.language.spans import NOWHERE, Span
 from attractor.language.values import NO_ATTRIBUTES, Attribute, Attributes
 
 T = TypeVar("T")
+NodeOrEdge = TypeVar("NodeOrEdge", "Node", "Edge")
+
+_START, _EXIT = "start", "exit"
+
+IDS_OF_ENDS = {_START: ("start", "Start"), _EXIT: ("exit", "Exit", "end", "End")}
+"""By which ids an end is found when no node has its shape (ruling L4)."""
+
+SHAPES_OF_ENDS = {type_: shape for shape, type_ in TYPE_OF_SHAPE.items() if type_ in IDS_OF_ENDS}
+"""The shape of each end."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One node: a stage when it is executed."""
+    """One node: a stage when it is executed.
+
+    `role` is what its graph takes it for by its id: `start`, `exit`, or nothing. The graph gives it
+    anew each time a node is put into one, so a copy of a node has none.
+    """
 
     id: str
     attributes: Attributes = NO_ATTRIBUTES
     classes: tuple[str, ...] = ()
     span: Span = field(default=NOWHERE, compare=False)
     is_declared: bool = field(default=True, compare=False)
+    role: str = field(default="", init=False, compare=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -35,12 +49,12 @@ class Node:
     @property
     def shape(self) -> str:
         """The drawn shape."""
-        return self.attributes.text("shape") or DEFAULT_SHAPE
+        return self.attributes.text("shape") or SHAPES_OF_ENDS.get(self.role, DEFAULT_SHAPE)
 
     @property
     def type(self) -> str:
-        """The type of its handler: as set, else by its shape."""
-        return self.attributes.text("type") or TYPE_OF_SHAPE.get(self.shape, DEFAULT_TYPE)
+        """The type of its handler: as set, else by its role, else by its shape."""
+        return self.attributes.text("type") or self.role or _type_of_shape(self)
 
     @property
     def prompt(self) -> str:
@@ -130,6 +144,11 @@ class Graph:
     span: Span = field(default=NOWHERE, compare=False)
     repeats: tuple[Repeat, ...] = field(default=(), compare=False)
 
+    def __post_init__(self) -> None:
+        found = {one.id: one for type_ in IDS_OF_ENDS for one in _changed_roles(self.nodes, type_)}
+        if found:
+            object.__setattr__(self, "nodes", {**self.nodes, **found})
+
     @property
     def goal(self) -> str:
         """What the pipeline is for."""
@@ -152,18 +171,42 @@ class Graph:
         """Every type that a node has."""
         return self._by_type.keys()
 
-    @cached_property
+    def nodes_with(self, key: str) -> Sequence[Node]:
+        """Return the nodes that have an attribute, in the order they were written."""
+        return self._nodes_by_key.get(key, ())
+
+    def edges_with(self, key: str) -> Sequence[Edge]:
+        """Return the edges that have an attribute, in the order they were written."""
+        return self._edges_by_key.get(key, ())
+
+    @property
+    def node_keys(self) -> Set[str]:
+        """Every attribute that a node has."""
+        return self._nodes_by_key.keys()
+
+    @property
+    def edge_keys(self) -> Set[str]:
+        """Every attribute that an edge has."""
+        return self._edges_by_key.keys()
+
+    @property
     def starts(self) -> tuple[Node, ...]:
         """Every node that could be the start: by shape, and by id when none has the shape."""
-        return self._ends_of("start", ("start", "Start"))
+        return self.of_type(_START)
 
-    @cached_property
+    @property
     def exits(self) -> tuple[Node, ...]:
         """Every node that could be the exit: by shape, and by id when none has the shape."""
-        return self._ends_of("exit", ("exit", "Exit", "end", "End"))
+        return self.of_type(_EXIT)
 
-    def _ends_of(self, type_: str, ids: tuple[str, ...]) -> tuple[Node, ...]:
-        return self.of_type(type_) or tuple(self.nodes[one] for one in ids if one in self.nodes)
+    # One look at each of them, instead of one for every rule that asks for an attribute.
+    @cached_property
+    def _nodes_by_key(self) -> Mapping[str, Sequence[Node]]:
+        return _by_key(self.nodes.values())
+
+    @cached_property
+    def _edges_by_key(self) -> Mapping[str, Sequence[Edge]]:
+        return _by_key(self.edges)
 
     @cached_property
     def _by_type(self) -> Mapping[str, tuple[Node, ...]]:
@@ -176,6 +219,44 @@ class Graph:
     @cached_property
     def _incoming(self) -> Mapping[str, tuple[Edge, ...]]:
         return _grouped((edge.target, edge) for edge in self.edges)
+
+
+def _changed_roles(nodes: Mapping[str, Node], type_: str) -> Iterator[Node]:
+    """Yield each node whose role for an end of the graph is not the one it has."""
+    named = [nodes[id_] for id_ in IDS_OF_ENDS[type_] if id_ in nodes]
+    if not named:
+        return
+    # Those with the name are asked first: mostly one of them is it, and the others need no look.
+    is_shaped = any(_type_alone(one) == type_ for some in (named, nodes.values()) for one in some)
+    for node in named:
+        role = type_ if not is_shaped and _says_no_type(node) else ""
+        if node.role != role:
+            changed = replace(node)
+            object.__setattr__(changed, "role", role)
+            yield changed
+
+
+def _says_no_type(node: Node) -> bool:
+    return not node.attributes.text("type") and _type_of_shape(node) == DEFAULT_TYPE
+
+
+def _type_alone(node: Node) -> str:
+    return node.attributes.text("type") or _type_of_shape(node)
+
+
+def _type_of_shape(node: Node) -> str:
+    return TYPE_OF_SHAPE.get(node.attributes.text("shape") or DEFAULT_SHAPE, DEFAULT_TYPE)
+
+
+def _by_key(owners: Iterable[NodeOrEdge]) -> Mapping[str, Sequence[NodeOrEdge]]:
+    groups: dict[str, list[NodeOrEdge]] = {}
+    for one in owners:
+        for key in one.attributes.by_key:
+            if key in groups:
+                groups[key].append(one)
+            else:
+                groups[key] = [one]
+    return groups
 
 
 def _grouped(pairs: Iterable[tuple[str, T]]) -> Mapping[str, tuple[T, ...]]:

@@ -35,7 +35,7 @@ def each_guard(graph: Graph, concerns: Callable[[Condition, str], bool]) -> Iter
     """Yield every condition that concerns somebody; one that a chain's edges share comes once."""
     asked: dict[int, bool] = {}
     seen: set[Span] = set()
-    for edge in graph.edges:
+    for edge in graph.edges_with("condition"):
         condition = edge.condition
         # What was read from the same text is the same object: most pipelines have few of them.
         answer = asked.get(id(condition))

@@ -18,7 +18,7 @@ _NAMED_OTHERWISE = {
 }
 _TARGETS = ("retry_target", "fallback_retry_target")
 _PATHS = ("prompt", "tool_command")
-_NOT_HANDED_DOWN = frozenset({"label", *_TARGETS})
+_NOT_HANDED_DOWN = frozenset({"label", "inputs", *_TARGETS})
 
 
 def hand_down(graph: Graph, around: Surroundings) -> Graph:
@@ -97,6 +97,12 @@ def _told(node: Node, defaults: Mapping[str, Attribute], targets: Mapping[str, A
 
 def _moved(node: Node, folder: str) -> Node:
     attributes = node.attributes
+    file = attributes.value("file") if node.type == "pipeline" else None
+    if file and not str(file).startswith("/"):
+        name = posixpath.normpath(posixpath.join(folder, str(file).strip()))
+        attributes = attributes.replaced(
+            "file", Value(ValueKind.STRING, name, quoted(name), file.span)
+        )
     for key in _PATHS:
         value = attributes.value(key)
         text = str(value) if value else ""

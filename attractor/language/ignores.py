@@ -17,7 +17,10 @@ from attractor.language.spans import Span
 from attractor.language.wording import quote
 
 UNUSED_IGNORE = "unused_ignore"
-_IGNORE = re.compile(r"attractor:\s*ignore\b(?:\[(?P<rules>[^\]\n]*)\])?")
+_SIGN = "attractor"
+_IGNORE = re.compile(
+    rf"{_SIGN}\s*:\s*ignore\b(?:\s*\[(?P<rules>[^\]\n]*)\])?", re.IGNORECASE | re.ASCII
+)
 _ANYTHING = re.compile(r"\S")
 _SEPARATOR = re.compile(r"[,\s]+")
 
@@ -43,7 +46,7 @@ def without_ignored(
     The names of all rules are asked for only when there is such a comment.
     """
     told = list(diagnostics)
-    if "attractor:" not in source.text:
+    if _SIGN not in source.text.lower():
         return told
     ignores = {(one.rule, one.line): one for one in read_ignores(source)}
     unused = dict(ignores)
@@ -89,21 +92,23 @@ def _line_meant(source: Source, comments: Sequence[Comment], at: int) -> int:
 def _reports(
     unused: Iterable[Ignore], vital: Set[str], rules: Callable[[], Set[str]]
 ) -> Iterator[Diagnostic]:
-    for ignore in unused:
-        message, fix = _explain(ignore.rule, vital, rules)
-        yield Diagnostic(Severity.WARNING, message, ignore.span, fix=fix, rule=UNUSED_IGNORE)
+    ignores = list(unused)
+    known = rules() if ignores else frozenset[str]()
+    suggest = suggester(known)
+    for ignore in ignores:
+        message, fix = _explain(ignore.rule, vital, known)
+        told = fix or suggest(ignore.rule) or "attractor rules lists the rules"
+        yield Diagnostic(Severity.WARNING, message, ignore.span, fix=told, rule=UNUSED_IGNORE)
 
 
-def _explain(rule: str, vital: Set[str], rules: Callable[[], Set[str]]) -> tuple[str, str]:
-    """Return why a comment silences nothing, and what to do."""
+def _explain(rule: str, vital: Set[str], known: Set[str]) -> tuple[str, str]:
+    """Return why a comment silences nothing, and what to do if that is clear."""
     if not rule:
         message = "this comment does not say which rule to ignore"
         return message, "write attractor: ignore[rule]"
     if rule in vital:
         message = f"{quote(rule)} cannot be ignored: no pipeline runs without it"
         return message, "mend what it reports, and take the comment away"
-    known = rules()
     if rule not in known:
-        fix = suggester(known)(rule) or "attractor rules lists the rules"
-        return f"there is no rule {quote(rule)}", fix
+        return f"there is no rule {quote(rule)}", ""
     return f"this comment silences nothing: {quote(rule)} does not speak here", "take it away"

@@ -196,5 +196,6 @@ def _mistakes(graph: Graph) -> Iterator[Diagnostic]:
             continue
         for one in read[key](str(value)).mistakes:
             span = span_within(value, one.start, one.end)
-            found = error(f"in {key} {one.message}", span, fix=one.hint)
+            message = one.message if key == "model_stylesheet" else f"in {key} {one.message}"
+            found = error(message, span, fix=one.hint)
             yield replace(found, rule=rule)

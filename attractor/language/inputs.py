@@ -44,6 +44,10 @@ class Input(NamedTuple):
     default: str | None = None
     written: str = ""
 
+    def fits(self, text: str) -> bool:
+        """Tell whether a value, written as a text, is of its type."""
+        return _TYPES[self.type][0](text)
+
     @property
     def is_secret(self) -> bool:
         """Whether it may never stand in a prompt, a log or a checkpoint."""

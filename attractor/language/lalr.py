@@ -81,6 +81,15 @@ class Machine:
         """Tell whether no other token may follow."""
         return set(self._table.states[self._states[-1]]) == {type_}
 
+    def is_behind(self, token: Token) -> bool:
+        """Tell whether a token was the last that was taken, so that nothing has come of it yet."""
+        return bool(self._values) and self._values[-1] is token
+
+    def take_back(self) -> None:
+        """Forget the last token, of which nothing may have come yet."""
+        self._states.pop()
+        self._values.pop()
+
     def depth_for(self, type_: str) -> int:
         """Return how much of the walk is kept so that a token of this type may be taken next."""
         depth = len(self._states)

@@ -5,15 +5,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from attractor.base.durations import parse_duration
-from attractor.base.errors import InvalidDuration
+from attractor.base.errors import InvalidDuration, UsageError
 from attractor.language.patterns import BARE, DURATION, NUMBER
-from attractor.language.values import Plain, ValueKind, parse_integer
+from attractor.language.values import LONGEST_NUMBER, Plain, Value, ValueKind, parse_integer
 from attractor.language.wording import quote
 
 _ESCAPE = re.compile(r"\\(\r\n|.)", re.DOTALL)
 _MEANT = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
-_LONGEST_NUMBER = 40
-_BEGINS_LIKE_A_NUMBER = re.compile(r"[-+]?\.?[0-9]")
+_LIKE_A_DURATION = re.compile(r"-?[0-9]*\.?[0-9]+(?!e[0-9])[A-Za-z]+")
+_LIKE_A_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 class Literal(NamedTuple):
@@ -34,8 +34,10 @@ def read_word(word: str) -> Literal:
         return Literal(ValueKind.BARE, word)
     if NUMBER.fullmatch(word):
         return _number(word)
-    if DURATION.fullmatch(word) or _BEGINS_LIKE_A_NUMBER.match(word):
+    if DURATION.fullmatch(word) or _LIKE_A_DURATION.fullmatch(word):
         return _duration(word)
+    if _LIKE_A_NUMBER.fullmatch(word):
+        return _mistaken(f"{quote(word)} is no number", f"write {_as_number(word)}")
     if word.startswith("'"):
         return _mistaken("a text stands in double quotes", "write \" instead of '")
     return _mistaken(f"the value {quote(word)} has to stand in quotes", f'write "{word}"')
@@ -60,9 +62,16 @@ def _number(word: str) -> Literal:
     whole = parse_integer(word)
     if whole is not None:
         return Literal(ValueKind.INTEGER, whole)
-    if "." not in word or len(word) > _LONGEST_NUMBER:
+    if "." not in word or len(word) > LONGEST_NUMBER:
         return _mistaken(f"the number {quote(word)} is too long", "write a shorter one")
     return Literal(ValueKind.FLOAT, float(word))
+
+
+def _as_number(word: str) -> str:
+    try:
+        return Value.of(float(word)).text
+    except UsageError:
+        return f'"{word}"'
 
 
 def _duration(word: str) -> Literal:

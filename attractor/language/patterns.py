@@ -29,7 +29,7 @@ _TERMINALS = {
     "_COLON": ":",
     # What follows is in no rule of the grammar: each is a mistake with a sentence of its own.
     "DASHES": r"--+>?",
-    "OTHER_ARROW": r"->>|=>|\u2192|\u27f6|\u21d2",
+    "OTHER_ARROW": (r"->>|=+>|<-+>?|>{1,2}|-[ \t]+>|[~\u2013\u2014\u2212]+>?|\u2192|\u27f6|\u21d2"),
     "HTML": _HTML,
     "NUMBER": r"-?\.?\d[\w.]*",
     "UNCLOSED_TEXT": r'"',
@@ -77,6 +77,9 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 QUALIFIED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 """A key as the specification has it."""
+
+WORD = re.compile(_WORD)
+"""What is read as one value without quotes, whether it is right or not."""
 
 BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 """A value without quotes."""

@@ -1,33 +1,55 @@
 """Notes what of a text only some programs accept, where single tokens do not show it (L1)."""
 
-from collections.abc import Sequence
-from itertools import pairwise
-
+from attractor.language import when_needed
 from attractor.language.comments import comments_of
 from attractor.language.findings import Change, Findings
 from attractor.language.tokens import Token
+from attractor.language.values import quoted
+from attractor.language.words import COMPASS
+
+NOTED = frozenset({("DIGRAPH", "_OPEN"), ("_COLON", "ID"), ("ATTRIBUTES", "ATTRIBUTES")})
+"""The types of two tokens in a row of which there is something to note."""
 
 
-def note_portability(tokens: Sequence[Token], findings: Findings) -> None:
-    """Note an anonymous graph, dropped ports, lists in a row, lines of the preprocessor."""
-    for token, following in pairwise(tokens):
-        match token.type, following.type:
-            case "DIGRAPH", "_OPEN":
-                fix = "name it: digraph Name {"
-                findings.not_portable("a graph without a name", token.start, token.end, fix=fix)
-            case "_COLON", "ID":
-                message = "a port, which means nothing to a pipeline and is dropped"
-                start, end = token.start, following.end
-                edit = findings.replacing(start, end, "")
-                findings.not_portable(message, start, end, fix="take it away", edit=edit)
-            case "ATTRIBUTES", "ATTRIBUTES":
-                start, end = following.start, following.end
-                message, fix = "a second attribute list", "write one list with commas"
-                edit = _joined(token, following, findings.source.text)
-                findings.not_portable(message, start, end, fix=fix, edit=edit)
-            case _:
-                pass
+def note_pair(token: Token, following: Token, findings: Findings) -> None:
+    """Note an anonymous graph, a dropped port, or two lists in a row."""
+    if following.type == "_OPEN":
+        fix = "name it: digraph Name {"
+        findings.not_portable("a graph without a name", token.start, token.end, fix=fix)
+    elif following.type == "ID":
+        _note_port(token, following, findings)
+    else:
+        message, fix = "a second attribute list", "write one list with commas"
+        edit = _joined(token, following, findings.source.text)
+        findings.not_portable(message, following.start, following.end, fix=fix, edit=edit)
+
+
+def note_portability(findings: Findings) -> None:
+    """Note odd blanks and preprocessor lines."""
+    _note_blanks(findings)
     _note_preprocessor(findings)
+
+
+def _note_port(colon: Token, word: Token, findings: Findings) -> None:
+    """Note a port; one that may have been meant as a label is not taken away."""
+    name = word.id.text if word.id else ""
+    message = "a port, which means nothing to a pipeline and is dropped"
+    start, end = colon.start, word.end
+    if name in COMPASS:
+        edit = findings.replacing(start, end, "")
+        findings.not_portable(message, start, end, fix="take it away", edit=edit)
+    else:
+        fix = f"write [label={quoted(name)}] where a label is meant, else take it away"
+        findings.not_portable(message, start, end, fix=fix)
+
+
+def _note_blanks(findings: Findings) -> None:
+    text = findings.source.text
+    for start, end in () if text.isascii() else when_needed.odd_blanks(text):
+        letter = when_needed.named(text[start])
+        message = f"a blank that other programs take for a letter: {letter}"
+        edit = Change(start, end, " ")
+        findings.not_portable(message, start, end, fix="write a plain blank", edit=edit)
 
 
 def _joined(first: Token, second: Token, text: str) -> Change | None:

@@ -26,6 +26,7 @@ _ENDS = {
     "start": (SUCCESS,),
     "exit": (SUCCESS,),
     "tool": (SUCCESS, FAIL),
+    "wait": (SUCCESS, FAIL),
     "codergen": (SUCCESS, PARTIAL_SUCCESS, FAIL),
     "conditional": (SUCCESS, PARTIAL_SUCCESS, FAIL),
 }

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from attractor.language import when_needed
 from attractor.language.collecting import collection_paused
 from attractor.language.diagnostics import Diagnostic, in_order
 from attractor.language.extra_rules import ExtraRules, named_rules
@@ -13,12 +14,18 @@ from attractor.language.parsing import read_graph
 from attractor.language.severities import AS_WRITTEN, VITAL, Levels, weighed
 from attractor.language.sources import Source
 from attractor.language.surroundings import Files, FilesRead, Surroundings
-from attractor.language.transform import BuiltInTransform, Transform, transform_registry
-from attractor.language.validation import rule_names, validate, validate_locally
+from attractor.language.transform import (
+    BuiltInTransform,
+    Transform,
+    apply_transform,
+    transform_registry,
+)
+from attractor.language.validation import rule_names, validate_by, validate_locally
 from attractor.language.values import Value
 from attractor.language.vocabulary import Vocabulary
 
 _NO_NAMES = Vocabulary()
+_RUN_OTHERS = frozenset({"pipeline", "stack.manager_loop"})
 _NO_FILES: Mapping[str, bytes] = {}
 
 
@@ -57,6 +64,7 @@ def prepare(
     """
     source = Source(text, file)
     read = FilesRead(files) if files else None
+    further = named_rules(extra_rules)
     with collection_paused():
         graph, found, readable = read_graph(source)
         if graph is None and readable is not None:
@@ -65,13 +73,14 @@ def prepare(
             around = Surroundings(files=read, inputs=inputs)
             graph = with_goal(graph, goal) if goal else graph
             graph = transform_all(graph, transforms=transforms, around=around)
-            checked = validate(graph, vocabulary=vocabulary, extra_rules=extra_rules)
-            found = (*found, *around.found, *checked)
+            if files and not graph.types.isdisjoint(_RUN_OTHERS):
+                when_needed.look_at_pipelines(graph, around, files)
+            found = (*found, *around.found, *validate_by(further, graph, vocabulary))
         told = without_ignored(
-            weighed(found, levels),
+            weighed(_offering(found, source.file), levels),
             source,
             vital=VITAL,
-            rules=lambda: rule_names() | named_rules(extra_rules).keys(),
+            rules=lambda: rule_names().union(one.name for one in further),
         )
     return Prepared(graph, in_order(told), read.by_name if read else _NO_FILES)
 
@@ -80,6 +89,13 @@ def _besides(mistakes: Sequence[Diagnostic], readable: Graph) -> Iterator[Diagno
     """Yield what is wrong on other lines than the mistakes, around which much looks odd."""
     mistaken = {one.span.line for one in mistakes}
     yield from (one for one in validate_locally(readable) if one.span.line not in mistaken)
+
+
+def _offering(found: Iterable[Diagnostic], file: str) -> Iterator[Diagnostic]:
+    """Take away edits of other files: who mends this text cannot make them."""
+    for one in found:
+        is_elsewhere = any(edit.span.file != file for edit in one.edits)
+        yield replace(one, edits=()) if is_elsewhere else one
 
 
 def with_goal(graph: Graph, goal: str) -> Graph:
@@ -97,7 +113,7 @@ def transform_all(
     surroundings = around or Surroundings()
     built_in = [make(surroundings) for make in built_in_transforms()]
     for transform in (*built_in, *transforms):
-        graph = transform.apply(graph)
+        graph = apply_transform(transform, graph)
     return graph
 
 

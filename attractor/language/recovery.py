@@ -6,6 +6,10 @@ from attractor.language.tokens import END, Token
 
 _BEGINS = frozenset({"ID", "SUBGRAPH", "GRAPH", "NODE", "EDGE", "ATTRIBUTE", "NUMBER", "_OPEN"})
 _FOLLOWS_AN_ID = frozenset({"ATTRIBUTES", "UNCLOSED_LIST", "_ARROW", "_OPEN"})
+# What belongs to the statement still, behind braces.
+_GOES_ON = frozenset(
+    {"_ARROW", "DASHES", "OTHER_ARROW", "ATTRIBUTES", "UNCLOSED_LIST", "_SEMICOLON"}
+)
 # How many tokens further on the next statement begins.
 _ENDS = {"_SEMICOLON": 1, "_CLOSE": 0}
 _DEEPER = {"_OPEN": 1, "_CLOSE": -1}
@@ -25,7 +29,7 @@ def next_statement(tokens: Sequence[Token], first: int, mistake: int, text: str)
         if not depth and kind in _ENDS:
             return at + _ENDS[kind]
         depth += _DEEPER.get(kind, 0)
-        if not depth and kind == "_CLOSE":
+        if not depth and kind == "_CLOSE" and tokens[at + 1].type not in _GOES_ON:
             return at + 1
     return len(tokens) - 1
 

@@ -77,7 +77,9 @@ def summary(diagnostics: Sequence[Diagnostic], *, files: int) -> str:
         return f"{counted(files, 'file')}, nothing to mend"
     fixable = counts["fixable"]
     mended = f" ({fixable} can be mended with --fix)" if fixable else ""
-    return f"{', '.join(found)} in {counted(files, 'file')}{mended}"
+    # Where nothing could be read there is nothing that it was found in.
+    where = f" in {counted(files, 'file')}" if files else ""
+    return f"{', '.join(found)}{where}{mended}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,11 +1,12 @@
 """Makes a graph of statements: gives defaults out, cuts chains, flattens subgraphs (2.9-2.12)."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from attractor.language.graph import Edge, Graph, Node, Repeat, Subgraph
+from attractor.language.repeats import changed, repeated
 from attractor.language.spans import NOWHERE, Span
 from attractor.language.syntax import (
     Assignment,
@@ -90,40 +91,42 @@ class _Scope:
             self.own.update(given)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Draft:
     """A node of which more may be said further on."""
 
     id: Identifier
     defaults: _Table
-    scopes: dict[int, _Scope]
-    given: _Table = field(default_factory=dict[str, Attribute])
-    is_declared: bool = False
+    scope: _Scope
+    given: _Table | None = None
+    # Most nodes stand in one scope: only of those in several all are kept.
+    scopes: dict[int, _Scope] | None = None
+
+    @property
+    def is_declared(self) -> bool:
+        return self.given is not None
 
     def declare(self, statement: NodeStatement, scope: _Scope) -> None:
         """Take what a statement says; what an earlier declaration left open is filled in."""
-        if self.is_declared:
-            self.defaults = {**scope.nodes, **self.defaults}
+        if self.given is None:
+            self.id, self.defaults, self.scope = statement.id, scope.nodes, scope
+            self.given = _table(statement.attributes)
+            return
+        self.defaults = {**scope.nodes, **self.defaults}
+        if scope is not self.scope:
+            self.scopes = self.scopes or {id(self.scope): self.scope}
             self.scopes[id(scope)] = scope
-        else:
-            self.id, self.defaults, self.scopes = statement.id, scope.nodes, {id(scope): scope}
-        self.is_declared = True
         self.given.update(_table(statement.attributes))
 
-    def changed_by(self, statement: NodeStatement) -> Iterator[Repeat]:
-        """Yield what an earlier declaration said otherwise."""
-        for attribute in statement.attributes if self.given else ():
-            before = self.given.get(attribute.key)
-            if before is not None and before.value != attribute.value:
-                yield Repeat(before, attribute, self.id.text)
-
     def stands_in(self, scope: _Scope) -> bool:
-        return id(scope) in self.scopes
+        return scope is self.scope or (self.scopes is not None and id(scope) in self.scopes)
 
     def node(self) -> Node:
-        table = {**self.defaults, **self.given}
+        given = self.given or {}
+        table = {**self.defaults, **given} if self.defaults else given
         own = split_classes(str(table["class"].value)) if "class" in table else []
-        derived = [one for scope in self.scopes.values() for one in scope.classes]
+        scopes = self.scopes.values() if self.scopes else (self.scope,)
+        derived = [one for scope in scopes for one in scope.classes]
         return Node(
             self.id.text,
             Attributes(table) if table else NO_ATTRIBUTES,
@@ -161,16 +164,20 @@ class _Resolution:
         match statement:
             case NodeStatement():
                 draft = self._draft(statement.id, scope)
-                self.repeats += _repeated(statement.attributes, statement.id.text)
-                self.repeats += draft.changed_by(statement)
+                self.repeats += repeated(statement.attributes, statement.id.text)
+                if draft.given:
+                    self.repeats += changed(draft.given, statement.attributes, draft.id.text)
                 draft.declare(statement, scope)
             case EdgeStatement():
-                self.repeats += _repeated(statement.attributes)
+                self.repeats += repeated(statement.attributes)
                 self._chain(statement, scope)
             case Defaults():
-                self.repeats += _repeated(statement.attributes)
+                self.repeats += repeated(statement.attributes)
+                if statement.of == "graph":
+                    self.repeats += changed(scope.own, statement.attributes)
                 scope.set_defaults(statement)
             case Assignment(attribute):
+                self.repeats += changed(scope.own, [attribute])
                 scope.own[attribute.key] = attribute
             case _:
                 pass
@@ -179,11 +186,13 @@ class _Resolution:
         scope.mentioned[id_.text] = None
         draft = self.drafts.get(id_.text)
         if draft is None:
-            draft = self.drafts[id_.text] = _Draft(id_, scope.nodes, {id(scope): scope})
+            draft = self.drafts[id_.text] = _Draft(id_, scope.nodes, scope)
         return draft
 
     def _chain(self, statement: EdgeStatement, scope: _Scope) -> None:
-        table = {**scope.edges, **_table(statement.attributes)}
+        table = _table(statement.attributes)
+        if scope.edges:
+            table = {**scope.edges, **table}
         attributes = Attributes(table) if table else NO_ATTRIBUTES
         for id_ in statement.ids:
             self._draft(id_, scope)
@@ -203,19 +212,6 @@ def _subgraphs(resolution: _Resolution) -> Iterator[Subgraph]:
 
 def _table(attributes: Iterable[Attribute]) -> _Table:
     return {attribute.key: attribute for attribute in attributes}
-
-
-def _repeated(attributes: Sequence[Attribute], node: str = "") -> Sequence[Repeat]:
-    """Return what one list says twice."""
-    if len(attributes) < 2 or len({one.key for one in attributes}) == len(attributes):
-        return ()
-    before: _Table = {}
-    repeats: list[Repeat] = []
-    for attribute in attributes:
-        if attribute.key in before:
-            repeats.append(Repeat(before[attribute.key], attribute, node))
-        before[attribute.key] = attribute
-    return repeats
 
 
 def _across(first: Span, last: Span) -> Span:

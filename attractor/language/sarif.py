@@ -22,6 +22,7 @@ _SENTENCES = {
     UNUSED_IGNORE: "A comment that silences a rule silences something.",
     "prompt_file": "The file of a prompt can be read.",
     "import_file": "An imported pipeline can be read.",
+    "pipeline_file": "A pipeline that another one runs can be read.",
     "known_input": "An input that is used is declared.",
     "readable_file": "A file that is to be checked can be read.",
     "unsafe_fix": "Fixes are applied only where they bring no new error.",

@@ -19,10 +19,10 @@ class Source:
     def span(self, start: int, end: int) -> Span:
         """Return the place between two offsets."""
         starts = self._line_starts
-        line = bisect_right(starts, start)
-        end_line = line
+        # One number for all that stands in a line: a large text has as many spans as letters.
+        line = end_line = self._numbers[bisect_right(starts, start)]
         if line < len(starts) and end >= starts[line]:
-            end_line = bisect_right(starts, end)
+            end_line = self._numbers[bisect_right(starts, end)]
         return Span(
             self.file, line, start - starts[line - 1] + 1, end_line, end - starts[end_line - 1] + 1
         )
@@ -39,6 +39,10 @@ class Source:
         start = starts[number - 1]
         end = starts[number] - 1 if number < len(starts) else len(self.text)
         return self.text[start:end].removesuffix("\r")
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        return list(range(len(self._line_starts) + 1))
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput
@@ -11,33 +12,21 @@ from lark import Lark, Token, Transformer, UnexpectedInput
 from attractor.language.errors import InvalidStylesheet
 from attractor.language.graph import Node
 from attractor.language.literals import read_text
-from attractor.language.nearest import suggester
-from attractor.language.wording import quote
+from attractor.language.stylesheet_mistakes import (
+    EFFORTS,
+    PROPERTIES,
+    explain,
+    is_at_end,
+    no_effort,
+    no_property,
+)
 
-PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort")
-EFFORTS = ("low", "medium", "high")
-_WORD = re.compile(r"\S+")
-_CLASS = re.compile(r"(?<=[\s}])\.[\w-]+\Z|\A\.[\w-]+\Z")
-_LONGEST_CLASS = 100
 # What is broken more often is no stylesheet, and each time the rest is read again.
 _MOST_MISTAKES = 1000
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
 _TEXT_OR_END = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\}', re.DOTALL)
 # From the least specific selector to the most specific one.
 _KINDS = ("EVERY", "SHAPE", "CLASS", "ID")
-_EXPECTED = {
-    "EVERY": "*",
-    "SHAPE": "a shape",
-    "CLASS": ".class",
-    "ID": "#id",
-    "PROPERTY": "a property",
-    "TEXT": "a value",
-    "BARE": "a value",
-    "LBRACE": "{",
-    "RBRACE": "}",
-    "SEMICOLON": ";",
-    "COLON": ":",
-}
 
 
 @dataclass(frozen=True)
@@ -71,6 +60,14 @@ class StyleRule:
         return replace(self, declarations=moved, start=self.start + by)
 
 
+class _Ranked(NamedTuple):
+    """What a rule says of a property; of two the later rule wins."""
+
+    rank: int
+    property: str
+    value: str
+
+
 @dataclass(frozen=True)
 class Stylesheet:
     """Rules from the least specific to the most specific, each kind in the order of the text."""
@@ -81,16 +78,18 @@ class Stylesheet:
         """Return what the rules say of a node; the most specific one wins, then the last."""
         classes = [("CLASS", name) for name in node.classes]
         selectors = [("EVERY", ""), ("SHAPE", node.shape), *classes, ("ID", node.id)]
-        ranks = sorted(rank for one in selectors for rank in self._ranks.get(one, ()))
-        matching = [one for rank in ranks for one in self.rules[rank].declarations]
-        return {one.property: one.value for one in matching}
+        said = chain.from_iterable(self._said.get(one, {}).values() for one in selectors)
+        return {one.property: one.value for one in sorted(said)}
 
     @cached_property
-    def _ranks(self) -> Mapping[tuple[str, str], list[int]]:
-        ranks: dict[tuple[str, str], list[int]] = {}
+    def _said(self) -> Mapping[tuple[str, str], Mapping[str, _Ranked]]:
+        """What each selector says last of each property, whichever rule it stands in."""
+        said: dict[tuple[str, str], dict[str, _Ranked]] = {}
         for rank, rule in enumerate(self.rules):
-            ranks.setdefault((rule.kind, rule.name), []).append(rank)
-        return ranks
+            by_property = said.setdefault((rule.kind, rule.name), {})
+            for one in rule.declarations:
+                by_property[one.property] = _Ranked(rank, one.property, one.value)
+        return said
 
 
 def parse_stylesheet(text: str) -> Stylesheet:
@@ -127,9 +126,8 @@ def _read_rules(text: str) -> tuple[list[StyleRule], list[InvalidStylesheet]]:
         try:
             return rules + _moved(_grammar().parse(text[at:]), at), mistakes
         except UnexpectedInput as unexpected:
-            is_at_end = _is_at_end(unexpected)
-            stop = len(text) if is_at_end else at + (unexpected.pos_in_stream or 0)
-            mistakes.append(_mistake(text, unexpected, stop))
+            stop = len(text) if is_at_end(unexpected) else at + (unexpected.pos_in_stream or 0)
+            mistakes.append(explain(text, unexpected, stop))
         rules += _moved(_whole_rules(text[at:stop]), at)
         comment = _COMMENT.match(text, stop)
         at = text.find("}", comment.end() if comment else stop) + 1
@@ -152,42 +150,10 @@ def _moved(rules: list[StyleRule], by: int) -> list[StyleRule]:
 def _shortcoming(declaration: Declaration) -> InvalidStylesheet | None:
     name, value = declaration.property, declaration.value
     if name not in PROPERTIES:
-        start, end = declaration.start, declaration.start + len(name)
-        hint = suggester(PROPERTIES)(name) or f"write {', '.join(PROPERTIES)}"
-        message = f"a stylesheet has no property {quote(name)}"
-    elif name == "reasoning_effort" and value not in EFFORTS:
-        start, end = declaration.value_span
-        hint = suggester(EFFORTS)(value) or f"write {', '.join(EFFORTS)}"
-        message = f"{quote(value)} is no reasoning_effort"
-    else:
-        return None
-    return InvalidStylesheet(message, start=start, end=end, hint=hint)
-
-
-def _mistake(text: str, unexpected: UnexpectedInput, start: int) -> InvalidStylesheet:
-    found = _WORD.match(text, start)
-    if found is None:
-        message, hint = "the stylesheet ends too soon", _hint(unexpected)
-        return InvalidStylesheet(message, start=start, end=start, hint=hint)
-    class_ = _CLASS.search(text, max(0, start - _LONGEST_CLASS), found.end())
-    if class_ and class_.start() <= start < class_.end():
-        message = f"{quote(class_[0])} is not the name of a class"
-        hint = "a class has small letters, digits and -"
-        return InvalidStylesheet(message, start=class_.start(), end=class_.end(), hint=hint)
-    message = f"{quote(found[0])} is unexpected"
-    hint = "a stylesheet has no comments" if found[0][:2] in ("/*", "//") else _hint(unexpected)
-    return InvalidStylesheet(message, start=start, end=found.end(), hint=hint)
-
-
-def _is_at_end(unexpected: UnexpectedInput) -> bool:
-    token: Any = getattr(unexpected, "token", None)
-    return unexpected.pos_in_stream is None or (token is not None and token.type == "$END")
-
-
-def _hint(unexpected: UnexpectedInput) -> str:
-    names: set[str] = getattr(unexpected, "expected", None) or getattr(unexpected, "allowed", set())
-    expected = sorted({_EXPECTED[name] for name in names if name in _EXPECTED})
-    return f"write {' or '.join(expected)}" if expected else "write SELECTOR { PROPERTY: VALUE; }"
+        return no_property(name, declaration.start)
+    if name == "reasoning_effort" and value not in EFFORTS:
+        return no_effort(value, *declaration.value_span)
+    return None
 
 
 class _Builder(Transformer[Token, list[StyleRule]]):

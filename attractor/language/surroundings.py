@@ -55,6 +55,10 @@ class KnownFiles:
     def __init__(self, by_name: Mapping[str, bytes]) -> None:
         self._by_name = by_name
 
+    def has(self, name: str) -> bool:
+        """Tell whether a file is among them; one that is not may be there all the same."""
+        return name in self._by_name
+
     def read(self, name: str) -> bytes:
         """Return what a file holds."""
         if name not in self._by_name:

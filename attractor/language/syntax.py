@@ -1,44 +1,43 @@
-"""What stands in a text, statement by statement, before defaults and subgraphs are resolved."""
+"""What stands in a text, statement by statement, before defaults and subgraphs are resolved.
+
+A large pipeline has tens of thousands of them, so most are as cheap as a tuple.
+"""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from attractor.language.spans import Span
 from attractor.language.values import Attribute
 
 
-@dataclass(frozen=True)
-class Identifier:
+class Identifier(NamedTuple):
     """The id of a node, a subgraph or the graph."""
 
     text: str
     span: Span
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(NamedTuple):
     """`key = value`, which belongs to the graph or the subgraph around it."""
 
     attribute: Attribute
 
 
-@dataclass(frozen=True)
-class Defaults:
+class Defaults(NamedTuple):
     """`graph [...]`, `node [...]` or `edge [...]`."""
 
     of: str
     attributes: tuple[Attribute, ...]
 
 
-@dataclass(frozen=True)
-class NodeStatement:
+class NodeStatement(NamedTuple):
     """A node that is declared."""
 
     id: Identifier
     attributes: tuple[Attribute, ...]
 
 
-@dataclass(frozen=True)
-class EdgeStatement:
+class EdgeStatement(NamedTuple):
     """A chain of two or more nodes; the attributes are those of every edge in it."""
 
     ids: tuple[Identifier, ...]

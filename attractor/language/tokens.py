@@ -1,16 +1,17 @@
 """Cuts a text into the tokens that the grammar of `dot.lark` is made of."""
 
 from collections.abc import Iterator
+from sys import intern
 from typing import NamedTuple
 
 from attractor.language.attribute_lists import read_attribute, read_list
 from attractor.language.findings import Findings
 from attractor.language.literals import read_text
-from attractor.language.patterns import IDENTIFIER, TOKEN
+from attractor.language.patterns import TOKEN
 from attractor.language.syntax import Identifier
 from attractor.language.values import Attribute
 from attractor.language.wording import quote
-from attractor.language.words import is_keyword
+from attractor.language.words import is_keyword, is_plain
 
 END = "$END"
 _KEYWORDS = {
@@ -23,6 +24,8 @@ _KEYWORDS = {
 }
 # Behind these there is no telling what is text and what is not.
 _LAST = frozenset({"UNCLOSED_TEXT", "UNCLOSED_COMMENT"})
+# How far before a word its colon stands at most.
+_NEAR = 100
 
 
 class Token(NamedTuple):
@@ -63,8 +66,8 @@ def _token(findings: Findings, kind: str, start: int, end: int) -> Token:
             return _name(findings, start, end)
         case "TEXT":
             id_, _ = read_text(findings.source.text[start + 1 : end - 1])
-            if not is_keyword(id_):
-                edit = findings.replacing(start, end, id_) if IDENTIFIER.fullmatch(id_) else None
+            if not is_port(findings.source.text, start):
+                edit = findings.replacing(start, end, id_) if is_plain(id_) else None
                 fix = _plain_id(id_)
                 findings.not_portable("an id in quotes", start, end, fix=fix, edit=edit)
             return Token("ID", start, end, Identifier(id_, findings.source.span(start, end)))
@@ -73,7 +76,8 @@ def _token(findings: Findings, kind: str, start: int, end: int) -> Token:
 
 
 def _name(findings: Findings, start: int, end: int) -> Token:
-    name = findings.source.text[start:end]
+    # An id stands in edges as often as in its node: it is kept once.
+    name = intern(findings.source.text[start:end])
     if not name.isascii():
         message = f"the id {quote(name)} has letters outside a to z"
         findings.not_portable(message, start, end, fix="put the word into the label")
@@ -81,7 +85,14 @@ def _name(findings: Findings, start: int, end: int) -> Token:
     return Token(_KEYWORDS.get(name, "ID"), start, end, identifier)
 
 
+def is_port(text: str, start: int) -> bool:
+    """Tell whether a word stands behind a colon."""
+    return text[max(0, start - _NEAR) : start].rstrip().endswith(":")
+
+
 def _plain_id(id_: str) -> str:
-    if IDENTIFIER.fullmatch(id_):
+    if is_plain(id_):
         return f"write {id_} without the quotes"
+    if is_keyword(id_):
+        return f"{id_} is a word of the language: write {id_}_, or another id"
     return "use letters, digits and _ in ids, and put the words into the label"

@@ -1,10 +1,13 @@
 """What a transform is, and where the built-in ones are found (attractor-spec 9.1)."""
 
-from typing import Protocol
+from typing import Protocol, cast
 
+from attractor.base.errors import UsageError
 from attractor.base.registry import Registry
 from attractor.language.graph import Graph
 from attractor.language.surroundings import Surroundings
+
+_HINT = "hand in an object with apply(graph), which returns the new graph"
 
 
 class Transform(Protocol):
@@ -24,6 +27,19 @@ class BuiltInTransform(Protocol):
     def __call__(self, around: Surroundings) -> Transform:
         """Make the transform for one pipeline."""
         ...
+
+
+def apply_transform(transform: Transform, graph: Graph) -> Graph:
+    """Apply a transform; one that callers brought may not be what it should be."""
+    name = getattr(transform, "__name__", type(transform).__name__)
+    if isinstance(transform, type):
+        raise UsageError(f"the transform {name} is a class", hint=f"hand in an object: {name}()")
+    if not callable(getattr(transform, "apply", None)):
+        raise UsageError(f"the transform {name} has no method apply", hint=_HINT)
+    changed = cast(object, transform.apply(graph))
+    if not isinstance(changed, Graph):
+        raise UsageError(f"the transform {name} returned {type(changed).__name__}", hint=_HINT)
+    return changed
 
 
 def transform_registry() -> Registry[BuiltInTransform]:

@@ -1,8 +1,7 @@
 """Says what is never closed: a text, a comment, a bracket or a brace."""
 
-from attractor.language.patterns import INSIDE_LIST, TEXT_OR_COMMENT
+from attractor.language.patterns import INSIDE_LIST
 from attractor.language.place import Place
-from attractor.language.tokens import Token
 
 _COMMENT = ("this comment is never closed", "put */ at its end")
 _TEXT = ("this text is never closed", 'put a " at its end')
@@ -10,7 +9,7 @@ _TEXT = ("this text is never closed", 'put a " at its end')
 
 def explain_unclosed_text(place: Place) -> None:
     """Point at the quote that lacks its partner."""
-    _report_text(place, place.token.start)
+    place.report_at(place.token.start, place.token.start + 1, *_TEXT)
 
 
 def explain_unclosed_comment(place: Place) -> None:
@@ -23,7 +22,7 @@ def explain_unclosed_list(place: Place) -> None:
     inside = INSIDE_LIST.match(place.text, place.token.end)
     stop = inside.end() if inside else place.token.end
     if place.text.startswith('"', stop):
-        _report_text(place, stop)
+        place.report_at(stop, stop + 1, *_TEXT)
     elif place.text.startswith("/*", stop):
         place.report_at(stop, stop + 2, *_COMMENT)
     else:
@@ -31,30 +30,9 @@ def explain_unclosed_list(place: Place) -> None:
 
 
 def explain_unclosed_graph(place: Place) -> None:
-    """Point at the last brace that is open at the end of the text."""
-    braces: list[Token] = []
-    for token in place.tokens[: place.at]:
-        if token.type == "_OPEN":
-            braces.append(token)
-        elif token.type == "_CLOSE" and braces:
-            braces.pop()
-    brace = braces[-1] if braces else place.token
-    place.report_at(brace.start, brace.end, "this '{' is never closed", "put } at the end")
-
-
-def _report_text(place: Place, last: int) -> None:
-    start = _likely_start(place.text, last)
-    place.report_at(start, start + 1, *_TEXT)
-
-
-def _likely_start(text: str, last: int) -> int:
-    """Return the quote that most likely lacks its partner.
-
-    One missing quote turns every text behind it inside out: it is before the first text that goes
-    over the end of a line and ends where a word begins.
-    """
-    for found in TEXT_OR_COMMENT.finditer(text, 0, last):
-        behind = text[found.end() : found.end() + 1]
-        if found[0].startswith('"') and "\n" in found[0] and (behind.isalnum() or behind == "_"):
-            return found.start()
-    return last
+    """Point at the brace that is open at the end of the text, unless it is a mistake anyway."""
+    brace = next(iter(place.braces.never_closed()), place.token)
+    is_first = brace is next((one for one in place.tokens if one.type == "_OPEN"), brace)
+    fix = "put } at the end" if is_first else "put } where the subgraph ends"
+    if not place.is_told(brace):
+        place.report_at(brace.start, brace.end, "this '{' is never closed", fix)

@@ -1,6 +1,7 @@
 """Finds names in attributes that nobody knows, and where they stand."""
 
 from collections.abc import Iterator, Set
+from itertools import chain
 from typing import NamedTuple
 
 from attractor.language.diagnostics import Edit
@@ -9,8 +10,9 @@ from attractor.language.holders import each_attribute
 from attractor.language.nearest import suggester
 from attractor.language.slips import one_slip
 from attractor.language.spans import Span
-from attractor.language.values import Value, quoted
+from attractor.language.values import Value
 from attractor.language.within import span_within
+from attractor.language.word_edits import word_edits
 
 _SHOWN = 12
 _INPUT = "${"
@@ -26,26 +28,32 @@ class UnknownName(NamedTuple):
     edits: tuple[Edit, ...]
 
 
-def unknown_names(graph: Graph, key: str, known: Set[str] | None) -> Iterator[UnknownName]:
-    """Yield each name under a key that is not known; one in a stylesheet comes once."""
+def unknown_names(
+    graph: Graph, key: str, known: Set[str] | None, *, besides: Set[str] = frozenset()
+) -> Iterator[UnknownName]:
+    """Yield each name under a key that is not known; one in a stylesheet comes once.
+
+    What is known is listed only when it is needed, so further names come `besides` it.
+    """
     if known is None:
         return
-    sheet, suggest = graph.attributes.value("model_stylesheet"), suggester(known)
+    sheet = graph.attributes.value("model_stylesheet")
+    suggest = suggester(chain.from_iterable((known, besides)))
     seen: set[tuple[str, Span]] = set()
     for holder, attribute in each_attribute(graph, {key}):
         name, span = str(attribute.value), attribute.value.span
-        if not name or name in known or _INPUT in name or (name, span) in seen:
+        if not name or name in besides or name in known or _INPUT in name or (name, span) in seen:
             continue
         is_from_sheet = sheet is not None and span == sheet.span and span.is_somewhere
         if span.is_somewhere:
             seen.add((name, span))
-        meant = "" if is_from_sheet else one_slip(name, known)
+        meant = "" if is_from_sheet else one_slip(name, {*known, *besides})
         yield UnknownName(
             name,
             _span_in_sheet(sheet, name) if is_from_sheet and sheet else span,
             "" if is_from_sheet else holder.node,
-            suggest(name) or _choice(known),
-            (Edit(span, quoted(meant)),) if meant else (),
+            suggest(name) or _choice({*known, *besides}),
+            word_edits(attribute.value, meant),
         )
 
 

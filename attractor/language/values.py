@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from attractor.base.durations import format_duration, parse_duration
+from attractor.base.errors import UsageError
 from attractor.language.spans import NOWHERE, Span
 
 
@@ -27,8 +28,14 @@ class ValueKind(StrEnum):
 
 _TEXTS = frozenset({ValueKind.STRING, ValueKind.BARE, ValueKind.DURATION})
 # Numbers of more digits than anybody means cost time beyond measure to read.
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_MOST_DIGITS = 18
+_INTEGER = re.compile(rf"-?[0-9]{{1,{_MOST_DIGITS}}}")
+_LEAST_TOO_LARGE = 10**_MOST_DIGITS
+_AS_A_TEXT = "give it as a text"
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
+
+LONGEST_NUMBER = 40
+"""How many signs a number may have, in a text and in code."""
 
 Plain = str | int | float | bool | timedelta
 
@@ -66,13 +73,16 @@ class Value:
             case bool():
                 return cls(ValueKind.BOOLEAN, plain, "true" if plain else "false")
             case int():
-                return cls(ValueKind.INTEGER, plain, str(plain))
+                return cls(ValueKind.INTEGER, plain, _written_integer(plain))
             case float():
-                return cls(ValueKind.FLOAT, plain, f"{plain:f}")
+                return cls(ValueKind.FLOAT, plain, _written_float(plain))
             case timedelta():
                 return cls(ValueKind.DURATION, plain, format_duration(plain))
             case str():
                 return cls(ValueKind.STRING, plain, quoted(plain))
+            case _:
+                hint = "give a text, a number, True, False or a timedelta"
+                raise UsageError(f"{_shown(plain)} is no value of an attribute", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +152,26 @@ def parse_integer(text: str) -> int | None:
 def quoted(text: str) -> str:
     """Write a text in quotes, as pipelines and Graphviz write it."""
     return f'"{text.translate(_ESCAPED)}"'
+
+
+def _written_integer(number: int) -> str:
+    # One with too many digits takes long to write, too.
+    if not -_LEAST_TOO_LARGE < number < _LEAST_TOO_LARGE:
+        raise UsageError("the whole number is too long", hint=_AS_A_TEXT)
+    return str(int(number))
+
+
+def _written_float(number: float) -> str:
+    """Write a number so that it is read as itself: without an exponent, which DOT does not have."""
+    written = float.__repr__(number)
+    if "e" in written:
+        attempts = (f"{number:.{places}f}" for places in range(1, LONGEST_NUMBER))
+        written = next((one for one in attempts if float(one) == number), written)
+    if "e" in written or "n" in written or len(written) > LONGEST_NUMBER:
+        raise UsageError(f"the number {number!r} cannot be written", hint=_AS_A_TEXT)
+    return written
+
+
+def _shown(plain: object) -> str:
+    written = repr(plain)
+    return written if len(written) <= LONGEST_NUMBER else type(plain).__name__

@@ -6,7 +6,7 @@ takes the algorithm Semi-NCA (Georgiadis, 2005), a little slower than linear.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from attractor.language.graph import Graph
+from attractor.language.graph import Graph, Node
 from attractor.language.values import Attributes
 
 Following = Callable[[str], Iterable[str]]
@@ -33,17 +33,25 @@ def failure_targets(attributes: Attributes) -> Sequence[str]:
 
 def targets_and_jumps(graph: Graph) -> Following:
     """Return the function that follows edges, and jumps after a failure too."""
-    jumps = {one.id: failure_targets(one.attributes) for one in graph.nodes.values()}
-    return lambda node: [*(edge.target for edge in graph.outgoing(node)), *jumps.get(node, ())]
+    jumps = {one.id: failure_targets(one.attributes) for one in _jumping(graph)}
+    follow = targets(graph)
+    return (lambda node: [*follow(node), *jumps.get(node, ())]) if jumps else follow
 
 
 def sources_and_jumps(graph: Graph) -> Following:
     """Return the function that follows edges and jumps backwards."""
     jumps: dict[str, list[str]] = {}
-    for node in graph.nodes.values():
+    for node in _jumping(graph):
         for target in failure_targets(node.attributes):
             jumps.setdefault(target, []).append(node.id)
-    return lambda node: [*(edge.source for edge in graph.incoming(node)), *jumps.get(node, ())]
+    follow = sources(graph)
+    return (lambda node: [*follow(node), *jumps.get(node, ())]) if jumps else follow
+
+
+def _jumping(graph: Graph) -> Iterable[Node]:
+    """Return the nodes that lead somewhere after a failure, each once."""
+    nodes = (one for key in _FAILURE_TARGETS for one in graph.nodes_with(key))
+    return {one.id: one for one in nodes}.values()
 
 
 def reached_from(
@@ -127,6 +135,11 @@ class Dominance:
             return False
         (start, end), (place, _) = self._span[one], self._span[other]
         return start <= place < end
+
+    def deepest_first(self, nodes: Iterable[str]) -> Sequence[str]:
+        """Return those that can be come to, each before what every way to it goes through."""
+        there = [one for one in nodes if one in self._span]
+        return sorted(there, key=lambda one: self._span[one], reverse=True)
 
     def way_to(self, node: str) -> Sequence[str]:
         """Return what every way to a node goes through, the beginning first."""

@@ -12,16 +12,28 @@ if TYPE_CHECKING:
     from attractor.language.dead_conditions import why_dead as why_dead
     from attractor.language.importing import import_files as import_files
     from attractor.language.inputs import read_inputs as read_inputs
+    from attractor.language.invisible import named as named
+    from attractor.language.invisible import odd_blanks as odd_blanks
+    from attractor.language.list_mistakes import report_list_mistake as report_list_mistake
+    from attractor.language.mending import mend as mend
+    from attractor.language.recovering import recover as recover
+    from attractor.language.run_files import look_at_pipelines as look_at_pipelines
     from attractor.language.stylesheet import read_stylesheet as read_stylesheet
     from attractor.language.templates import read_template as read_template
 
 _HOMES = {
     "beyond_the_core": "condition_writing",
     "import_files": "importing",
+    "look_at_pipelines": "run_files",
+    "mend": "mending",
+    "named": "invisible",
+    "odd_blanks": "invisible",
     "parse_extended": "condition_grammar",
     "read_inputs": "inputs",
     "read_stylesheet": "stylesheet",
     "read_template": "templates",
+    "recover": "recovering",
+    "report_list_mistake": "list_mistakes",
     "why_dead": "dead_conditions",
 }
 

@@ -7,6 +7,9 @@ _KEYWORDS = frozenset({"digraph", "subgraph", "graph", "node", "edge", "strict"}
 
 _DEEPEST = 20
 
+COMPASS = frozenset({"n", "ne", "e", "se", "s", "sw", "w", "nw", "c", "_"})
+"""The ports that every node has, which cannot be meant as anything else."""
+
 
 def is_plain(word: str) -> bool:
     """Tell whether a word needs no quotes anywhere."""

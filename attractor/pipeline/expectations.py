@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from attractor.base.errors import UsageError
+from attractor.engine.errors import NotRunnable
 from attractor.engine.simulated_walk import SimulatedWalk
 from attractor.pipeline.pipeline_tests import (
     GAP,
@@ -12,6 +14,7 @@ from attractor.pipeline.pipeline_tests import (
     PipelineTest,
     PipelineTests,
     spaced,
+    spellings,
 )
 from attractor.pipeline.simulation import simulate
 
@@ -48,9 +51,19 @@ async def run_tests(tests: PipelineTests) -> Sequence[TestResult]:
     """Walk through a pipeline once for each test."""
     results: list[TestResult] = []
     for test in tests.tests:
-        walk = await simulate(tests.graph, test.script)
+        walk = await _walk(tests, test)
         results.append(TestResult(test, walk, tuple(differences(test.expected, walk))))
     return results
+
+
+async def _walk(tests: PipelineTests, test: PipelineTest) -> SimulatedWalk:
+    try:
+        return await simulate(tests.graph, test.script)
+    except NotRunnable:
+        # It is the pipeline's fault, and says so.
+        raise
+    except UsageError as error:
+        raise UsageError(f"{tests.file}: {test.name}: {error}", hint=error.hint) from error
 
 
 def differences(expected: Expected, walk: SimulatedWalk) -> Iterator[Difference]:
@@ -64,7 +77,7 @@ def differences(expected: Expected, walk: SimulatedWalk) -> Iterator[Difference]
         reason = walk.end.reason if walk.end else limit
         yield Difference("outcome", str(expected.outcome), f"{outcome}: {reason}")
     yield from _visits(expected, walk)
-    taken = {f"{edge.source} -> {edge.target}" for edge in walk.edges}
+    taken = {one for edge in walk.edges for one in spellings(edge)}
     for edge in expected.edges:
         if spaced(edge) not in taken:
             yield Difference(f"edge {spaced(edge)}", "taken", "not taken")

@@ -1,12 +1,14 @@
 """Tells in the journal what a stage left in the workspace that its snapshot does not hold."""
 
 from collections.abc import Collection, Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from attractor.base.canonical import Json
 from attractor.engine.events import FilesLeftOut, Place
 from attractor.engine.excerpts import shorten
 from attractor.engine.open_run import OpenRun
+from attractor.engine.strands import MAIN
+from attractor.workspaces.dimension import PREPARED
 from attractor.workspaces.snapshot import Snapshot
 
 MOST_NAMED = 50
@@ -14,26 +16,37 @@ LONGEST_NAME = 200
 _Name = TypeVar("_Name", str, tuple[str, str])
 
 
+class _Found(NamedTuple):
+    """What a snapshot did not hold: ignored paths, and refused ones with the reason."""
+
+    ignored: frozenset[str]
+    refused: frozenset[tuple[str, str]]
+
+
+_NOTHING = _Found(frozenset(), frozenset())
+
+
 class LeftOut:
     """Hears of each snapshot, and writes down what is new in it; the run may be opened later.
 
-    When a process takes the run over, all that lies there is new to it. What `ours` names, the
-    records of the run itself, is not spoken of.
+    Each branch has a workspace of its own, which begins like that of the run. When a process takes
+    the run over, all that lies there is new to it. What `ours` names, the records of the run
+    itself, is not spoken of, nor what was there before the first stage.
     """
 
     def __init__(self, run: OpenRun | None = None, *, ours: Collection[str] = ()) -> None:
         self.run = run
         self._ours = frozenset(ours)
-        self._ignored: frozenset[str] = frozenset()
-        self._refused: frozenset[tuple[str, str]] = frozenset()
+        self._known: dict[str, _Found] = {}
 
     def hear(self, subject: str, snapshot: Snapshot) -> None:
         """Write what was not there at the last snapshot; what a stage took away is no matter."""
         ignored = frozenset(snapshot.ignored) - self._ours
         refused = frozenset((one.path, one.why.value) for one in snapshot.skipped)
-        new, newly_refused = ignored - self._ignored, refused - self._refused
-        self._ignored, self._refused = ignored, refused
-        if self.run is not None and (new or newly_refused):
+        known = self._known.get(snapshot.dimension) or self._known.get(MAIN, _NOTHING)
+        new, newly_refused = ignored - known.ignored, refused - known.refused
+        self._known[snapshot.dimension] = _Found(ignored, refused)
+        if self.run is not None and subject != PREPARED and (new or newly_refused):
             self.run.record(
                 FilesLeftOut(
                     ignored=[shorten(path, LONGEST_NAME) for path in _first(new)],
@@ -41,7 +54,7 @@ class LeftOut:
                     refused=[_refusal(path, why) for path, why in _first(newly_refused)],
                     refused_count=len(newly_refused),
                 ),
-                place=_place(self.run),
+                place=_place(self.run, snapshot.dimension),
             )
 
 
@@ -53,7 +66,9 @@ def _refusal(path: str, why: str) -> dict[str, Json]:
     return {"path": shorten(path, LONGEST_NAME), "why": why}
 
 
-def _place(run: OpenRun) -> Place:
+def _place(run: OpenRun, branch: str) -> Place:
     """Return the stage in flight, whose snapshot it is."""
-    flight = run.state.in_flight
-    return Place(flight.node, flight.visit, flight.attempt) if flight else Place()
+    strand = run.state.strands.get(branch)
+    flight = strand.in_flight if strand else None
+    key = branch or None
+    return Place(flight.node, flight.visit, flight.attempt, key) if flight else Place(branch=key)

@@ -6,6 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.canonical import Json, JsonObject
+from attractor.engine.budgets import (
+    NO_BUDGETS,
+    Budgets,
+    budgets_from_record,
+    budgets_to_record,
+)
 from attractor.engine.fields import Fields
 
 
@@ -28,10 +34,12 @@ class RunOptions:
     model: str = ""
     provider: str = ""
     workspace: WorkspaceKind = WorkspaceKind.ISOLATED
+    include_dirty: bool = False
     sandbox: str = "auto"
     interviewer: str = "console"
     answers: Sequence[str] = ()
     outcomes: JsonObject | None = None
+    budgets: Budgets = NO_BUDGETS
     suite: str = ""
     profile: str = ""
 
@@ -45,10 +53,12 @@ class RunOptions:
             "model": self.model,
             "provider": self.provider,
             "workspace": self.workspace.value,
+            "include_dirty": self.include_dirty,
             "sandbox": self.sandbox,
             "interviewer": self.interviewer,
             "answers": list(self.answers),
             "outcomes": dict(self.outcomes) if self.outcomes is not None else None,
+            "budgets": budgets_to_record(self.budgets),
         }
 
 
@@ -64,10 +74,12 @@ def options_from_record(record: JsonObject, *, suite: str, profile: str) -> RunO
         model=fields.text("model"),
         provider=fields.text("provider"),
         workspace=WorkspaceKind(fields.text("workspace")),
+        include_dirty=fields.flag("include_dirty"),
         sandbox=fields.text("sandbox"),
         interviewer=fields.text("interviewer"),
         answers=fields.texts("answers"),
         outcomes=outcomes if isinstance(outcomes, dict) else None,
+        budgets=budgets_from_record(fields.inner("budgets")),
         suite=suite,
         profile=profile,
     )

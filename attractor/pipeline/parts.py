@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.backends.agent_parts import AgentParts
 from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import UsageError
-from attractor.engine.answers import AnsweredFirst
-from attractor.engine.open_run import OpenRun
+from attractor.engine.answers import AnsweredFirst, AnswerTo
 from attractor.engine.seams import Answer, AnswerKind, Backend, Handler, Interviewer, Parts
 from attractor.engine.simulated_outcomes import NO_OUTCOMES, read_outcomes
+from attractor.engine.watch import Steer
 from attractor.environments.choose import Choice, choose_environment
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.parts import InterviewerParts
@@ -28,23 +29,37 @@ from attractor.workspaces.held_folders import borrowed_folder
 PROJECT_PROMPTS = Path("agents") / "_profiles"
 
 
-async def build_handlers(
+@dataclass(frozen=True)
+class Crew:
+    """What does the stages of a run: a handler for each type, who takes words, who asks people."""
+
+    handlers: Mapping[str, Handler]
+    steer: Steer
+    interviewer: Interviewer
+
+
+async def build_crew(
     pipeline: PipelineSource,
     options: RunOptions,
     world: World,
     stack: AsyncExitStack,
     *,
-    run: OpenRun,
-) -> Mapping[str, Handler]:
-    """Build the handler of every type the graph uses; what they hold open ends with the stack."""
+    answer_to: AnswerTo,
+    interviewer: Interviewer | None = None,
+) -> Crew:
+    """Build the handler of every type the graph uses; what they hold open ends with the stack.
+
+    Without an interviewer, people are asked as the options say.
+    """
     graph = pipeline.graph
     backend = await _backend(graph, options, world, stack)
-    interviewer = _interviewer(options, world, answered=len(run.state.answers))
+    interviewer = interviewer or _interviewer(options, world)
     # What was answered into the run's inbox is not asked again.
-    parts = Parts(backend, AnsweredFirst(interviewer, run.answer_to), _shown(pipeline))
+    parts = Parts(backend, AnsweredFirst(interviewer, answer_to), _shown(pipeline))
     registry = handler_registry()
     used = {node.type for node in graph.nodes.values()} & set(registry)
-    return {name: registry[name](parts) for name in sorted(used)}
+    handlers = {name: registry[name](parts) for name in sorted(used)}
+    return Crew(handlers, backend.steer, interviewer)
 
 
 def _shown(pipeline: PipelineSource) -> Mapping[str, str]:
@@ -98,9 +113,8 @@ def _agent_parts(client: Client, options: RunOptions, world: World) -> AgentPart
     )
 
 
-def _interviewer(options: RunOptions, world: World, *, answered: int) -> Interviewer:
-    """Build who asks people; answers that were given before a crash are not given again."""
-    left = options.answers[answered:]
-    answers = [Answer(AnswerKind.GIVEN, value=value, by="answers") for value in left]
+def _interviewer(options: RunOptions, world: World) -> Interviewer:
+    """Build who asks people."""
+    answers = [Answer(AnswerKind.GIVEN, value=value, by="answers") for value in options.answers]
     parts = InterviewerParts(input=world.input, output=world.output, answers=answers)
     return interviewer_registry()[options.interviewer](parts)

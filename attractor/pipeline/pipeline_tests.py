@@ -4,7 +4,7 @@ They stand in `NAME.test.toml` beside `NAME.dot`, one `[[test]]` after the other
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,8 @@ from attractor.base.errors import NotCanonical, UnknownName, UsageError
 from attractor.base.suggestions import suggest
 from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.engine.simulated_walk import MAX_STEPS
-from attractor.language.graph import Graph
+from attractor.language.graph import Edge, Graph
+from attractor.pipeline.scripted_answers import check_answers
 from attractor.pipeline.simulation import Script
 from attractor.pipeline.source import open_pipeline
 
@@ -151,6 +152,7 @@ def _script(written: _Test, graph: Graph) -> Script:
     }
     if empty := [node for node, said in answers.items() if not said]:
         raise UsageError(f"answers of {empty[0]!r}: the list is empty", hint="name one at least")
+    check_answers(graph, answers)
     return Script(
         outcomes=read_outcomes(dict(written.outcomes), nodes=graph.nodes),
         answers=answers,
@@ -173,13 +175,24 @@ def _require_nodes(graph: Graph, nodes: Iterable[str]) -> None:
             raise UnknownName("node", node, graph.nodes)
 
 
-def _require_edges(graph: Graph, edges: Iterable[str]) -> None:
-    known = {f"{edge.source} -> {edge.target}" for edge in graph.edges}
+def _require_edges(graph: Graph, edges: Sequence[str]) -> None:
+    if not edges:
+        return
+    known = {one for edge in graph.edges for one in spellings(edge)}
     for edge in edges:
         if spaced(edge) not in known:
             raise UnknownName("edge", spaced(edge), known)
 
 
+def spellings(edge: Edge) -> Iterator[str]:
+    """Yield how an edge may be written: its ends, and what tells it from others between them."""
+    ends, condition = f"{edge.source} -> {edge.target}", edge.attributes.text("condition").strip()
+    guard = f" [{condition}]" if condition else ""
+    for label in (f' "{edge.label}"', "") if edge.label else ("",):
+        yield f"{ends}{label}{guard}"
+        yield f"{ends}{label}"
+
+
 def spaced(edge: str) -> str:
     """Return an edge as it is compared, whatever the blanks around its arrow."""
-    return " -> ".join(end.strip() for end in edge.split("->"))
+    return " -> ".join(end.strip() for end in edge.split("->", 1))

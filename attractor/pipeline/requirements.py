@@ -1,34 +1,49 @@
 """Finds all that a run lacks before anything of it is made (ruling R14)."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import cast
 
 from attractor.backends.model_choice import ModelDefaults
 from attractor.backends.model_faults import find_model_faults
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import UnknownName, UsageError
-from attractor.engine.preflight import preflight, resolve_handler
+from attractor.engine.preflight import find_faults, preflight, resolve_handler
 from attractor.engine.seams import Handler
 from attractor.engine.secrets import Redactor
 from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.handlers.registry import handler_registry
+from attractor.handlers.supervision_plans import STEER
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph import Graph, Node
 from attractor.language.inputs import declared_inputs
+from attractor.pipeline.child_pipelines import find_child_pipelines
 from attractor.pipeline.options import RunOptions
+from attractor.pipeline.source import Known
 
 AGENT, SIMULATE = "agent", "simulate"
 ASKS_A_BACKEND = "codergen"
 
 
-async def require_runnable(graph: Graph, options: RunOptions, environ: Mapping[str, str]) -> None:
-    """Refuse what could not be run to its end: every fault at once, each with its remedy."""
+async def require_runnable(
+    graph: Graph, options: RunOptions, environ: Mapping[str, str], *, known: Known | None = None
+) -> None:
+    """Refuse what could not be run to its end: every fault at once, each with its remedy.
+
+    The pipelines that it runs as its children are looked at as well.
+    """
     handlers = cast(Mapping[str, Handler], handler_registry())
-    missing = [*_option_faults(graph, options), *_secret_faults(graph)]
+    children = find_child_pipelines(graph, options.file, known)
+    graphs = [graph, *children.graphs]
+    missing = [*_option_faults(graph, options), *chain.from_iterable(map(_secret_faults, graphs))]
+    missing += children.faults
+    for one in children.graphs:
+        missing += find_faults(one, handlers)
     if options.backend == AGENT:
         defaults = ModelDefaults(options.model, options.provider)
-        missing += await find_model_faults(_tasks(graph, handlers), defaults, environ)
+        tasks = (node for one in graphs for node in _tasks(one, handlers))
+        missing += await find_model_faults(tasks, defaults, environ)
     preflight(graph, handlers, Redactor.of_environment(environ), missing=missing)
 
 
@@ -50,8 +65,21 @@ def _tasks(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Node]:
             handler = resolve_handler(node, handlers)
         except UsageError:  # the engine tells of it
             continue
-        if node not in graph.exits and handler is handlers[ASKS_A_BACKEND]:
+        if node not in graph.exits and (handler is handlers[ASKS_A_BACKEND] or _asks(node)):
             yield node
+
+
+def _asks(node: Node) -> bool:
+    """Tell whether a node that does something else has a model asked, too."""
+    match node.type:
+        case "prompt":
+            return True
+        case "parallel.fan_in":
+            return bool(node.prompt.strip())
+        case "stack.manager_loop":
+            return bool(node.prompt.strip()) and STEER in node.attributes.text("manager.actions")
+        case _:
+            return False
 
 
 def _option_faults(graph: Graph, options: RunOptions) -> Iterator[Diagnostic]:

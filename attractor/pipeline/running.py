@@ -5,38 +5,31 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.errors import Broken
+from attractor.base.atomic_files import write_whole
+from attractor.base.errors import UsageError
 from attractor.base.events import Event
 from attractor.base.ids import new_run_id
 from attractor.base.reader_buffer import Missed
+from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
+from attractor.engine.errors import RunOver
 from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.results import RunResult, result_of
-from attractor.engine.run_directory import create_run_directory, read_files, require_free
+from attractor.engine.run_directory import CHILDREN, create_run_directory, require_free
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Workspace
 from attractor.engine.secrets import Redactor
 from attractor.engine.status import EVALUATING
 from attractor.environments.choose import Choice, require_promised
-from attractor.language.parsing import decode
-from attractor.language.severities import VITAL
-from attractor.language.sources import Source
-from attractor.language.surroundings import KnownFiles
-from attractor.pipeline.known_names import known_names
+from attractor.pipeline.children import Children
+from attractor.pipeline.knowing import known_in
 from attractor.pipeline.left_out import LeftOut
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
-from attractor.pipeline.parts import build_handlers, choose_place
+from attractor.pipeline.parts import build_crew, choose_place
+from attractor.pipeline.reading import read_again
 from attractor.pipeline.requirements import require_runnable
-from attractor.pipeline.source import (
-    Known,
-    PipelineSource,
-    hash_of_file,
-    open_pipeline,
-    pipeline_hash,
-    read_pipeline,
-)
-from attractor.pipeline.trees import give_branch, make_tree, open_tree
+from attractor.pipeline.source import PipelineSource, hash_of_file, open_pipeline
+from attractor.pipeline.trees import give_branch, make_fit, make_tree, open_tree
 from attractor.pipeline.world import World
 from attractor.workspaces.in_place import KEPT_OUT
 
@@ -85,7 +78,7 @@ async def start(
         str(options.file), goal=options.goal, inputs=options.inputs, known=known_in(world)
     )
     # Before anything is made: what can't be run must leave nothing behind.
-    await require_runnable(pipeline.graph, options, world.environ)
+    await require_runnable(pipeline.graph, options, world.environ, known=known_in(world))
     if root is not None:
         require_free(root)
     place = await choose_place(options, world)
@@ -95,7 +88,7 @@ async def start(
     run_id = new_run_id(world.clock.now(), world.randomness)
     left_out = LeftOut(ours=_ours(options))
     workspace = await make_tree(options, world, run_id, place, on_snapshot=left_out.hear)
-    root = root or _in_runs_folder(run_id, world)
+    root = root or in_runs_folder(run_id, world)
     manifest = _manifest(run_id, pipeline, options, world, workspace, place)
     create_run_directory(root, manifest, pipeline.text, files=pipeline.files)
     world.tell(f"run {run_id} in {root}")
@@ -105,19 +98,42 @@ async def start(
 
 
 async def resume(
-    root: Path, world: World, *, interviewer: str = "", judge: Judge = NOBODY
+    root: Path,
+    world: World,
+    *,
+    interviewer: str = "",
+    budgets: Budgets = NO_BUDGETS,
+    judge: Judge = NOBODY,
 ) -> RunResult:
-    """Go on with a run where its journal ends; somebody else may answer from here on."""
+    """Go on with a run where its journal ends; somebody else may answer from here on.
+
+    Budgets that are given stand for those the run began with.
+    """
     # First of all: what somebody else has in hand is not even looked at.
     with _opened(root, world) as run:
         manifest = run.manifest
+        if root.parent.name == CHILDREN:
+            raise UsageError(
+                f"{manifest.run_id} is part of run {manifest.parent}",
+                hint="go on with that one: it takes this one up",
+            )
+        if run.state.standing.is_final:
+            # Before its workspace is looked for: that of a run that is over may have been freed.
+            raise RunOver(
+                f"{manifest.run_id} is {run.state.standing} for good",
+                hint="go back in it with attractor rewind, or start a new run: attractor run",
+            )
         options = options_from_record(
             manifest.options, suite=manifest.suite, profile=manifest.profile
         )
-        options = replace(options, interviewer=interviewer or options.interviewer)
-        pipeline = _read_again(run, options)
+        options = replace(
+            options,
+            interviewer=interviewer or options.interviewer,
+            budgets=budgets.over(options.budgets),
+        )
+        pipeline = read_again(run.directory, manifest, goal=options.goal, inputs=options.inputs)
         if run.state.may_walk:
-            await require_runnable(pipeline.graph, options, world.environ)
+            await require_runnable(pipeline.graph, options, world.environ, known=known_in(world))
         place = await choose_place(options, world)
         require_promised(manifest.promises, place)
         world.tell(place.sentence)
@@ -143,6 +159,7 @@ class _Walk:
         """Walk; when it ended well, give the project its branch and have the result judged."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.workspace.close)
+            await make_fit(self.workspace, self.world)
             self.judge.begin(run, self.place)
             runner = await self._runner(run, stack)
             result = await runner.run()
@@ -154,19 +171,28 @@ class _Walk:
             return result_of(run.manifest, run.directory.root, run.state)
 
     async def _runner(self, run: OpenRun, stack: AsyncExitStack) -> Runner:
-        graph = self.pipeline.graph
+        crew = await build_crew(
+            self.pipeline, self.options, self.world, stack, answer_to=run.answer_to
+        )
+        budgets = self.options.budgets.over(read_budgets(self.pipeline.graph))
+        children = Children(
+            parent=run,
+            options=self.options,
+            world=self.world,
+            crew=crew,
+            answer_to=run.answer_to,
+            budgets=budgets,
+        )
         return Runner(
-            graph,
+            self.pipeline.graph,
             run,
-            handlers=await build_handlers(self.pipeline, self.options, self.world, stack, run=run),
+            handlers=crew.handlers,
             workspace=self.workspace,
             content_hash=_hash_now(self.options, self.pipeline),
+            steer=children.steer,
+            children=children,
+            budgets=budgets,
         )
-
-
-def known_in(world: World) -> Known:
-    """Return what the project knows and wants of its pipelines."""
-    return Known(known_names(world.project, environ=world.environ), world.levels)
 
 
 def _opened(root: Path, world: World) -> OpenRun:
@@ -174,29 +200,6 @@ def _opened(root: Path, world: World) -> OpenRun:
     run = open_run(root, clock=world.clock, redactor=redactor)
     run.events.subscribe(lambda event: _pass_on(event, world))
     return run
-
-
-def _read_again(run: OpenRun, options: RunOptions) -> PipelineSource:
-    """Read the pipeline as the run began with it."""
-    file = run.directory.graph
-    try:
-        content = file.read_bytes()
-    except OSError as cause:
-        raise file_trouble("read", file, cause) from cause
-    files = read_files(run.directory)
-    if pipeline_hash(content, files) != run.manifest.content_hash:
-        raise Broken(
-            f"{file} is not what the run began with",
-            hint="bring it back from a copy, or start a new run",
-        )
-    # It was sound when the run began; how grave the project takes a rule may have changed since.
-    return read_pipeline(
-        Source(decode(content, file=str(file)), str(file)),
-        goal=options.goal,
-        files=KnownFiles(files),
-        inputs=options.inputs,
-        refuses=lambda one: one.is_error and one.rule in VITAL,
-    )
 
 
 async def _give_branch(
@@ -237,7 +240,7 @@ def _ours(options: RunOptions) -> Sequence[str]:
     return [path.strip("/") for path in KEPT_OUT] if in_place else ()
 
 
-def _in_runs_folder(run_id: str, world: World) -> Path:
+def in_runs_folder(run_id: str, world: World) -> Path:
     """Return the place of a run; a runs folder that we make is none of git's business."""
     if not world.runs_dir.exists():
         world.runs_dir.mkdir(parents=True)

@@ -12,15 +12,19 @@ from attractor.backends.simulate import Simulate
 from attractor.base.canonical import Json
 from attractor.base.errors import UsageError
 from attractor.engine.errors import NotRunnable
+from attractor.engine.excerpts import response_updates
+from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.preflight import find_faults
 from attractor.engine.seams import (
     Answer,
     AnswerKind,
+    Backend,
     Handler,
     Interviewer,
     Parts,
     Question,
+    Said,
     Stage,
 )
 from attractor.engine.simulated_outcomes import NO_OUTCOMES, SimulatedOutcomes
@@ -28,13 +32,15 @@ from attractor.engine.simulated_walk import MAX_STEPS, SimulatedWalk, walk
 from attractor.handlers.codergen import Codergen
 from attractor.handlers.conditional import Conditional
 from attractor.handlers.exit import Exit
+from attractor.handlers.for_each import ForEach
+from attractor.handlers.parallel import Parallel
+from attractor.handlers.parallel__fan_in import FanIn
+from attractor.handlers.prompt import Prompt
 from attractor.handlers.registry import handler_registry
 from attractor.handlers.start import Start
 from attractor.handlers.wait__human import WaitHuman
-from attractor.language.diagnostics import error
 from attractor.language.graph import Graph
 
-_NOT_YET = frozenset({"parallel", "parallel.fan_in", "stack.manager_loop"})
 _SAY_NOTHING = frozenset({"start", "exit", "conditional"})
 
 Answers = Mapping[str, Sequence[str]]
@@ -61,16 +67,7 @@ async def simulate(graph: Graph, script: Script) -> SimulatedWalk:
 
 def require_simulated(graph: Graph) -> None:
     """Refuse a pipeline that cannot be simulated, and say all that keeps it from that."""
-    not_yet = [
-        error(
-            f"node {node.id}: nodes of type {node.type} cannot be simulated yet",
-            node.span,
-            fix="simulate the pipeline without it",
-        )
-        for node in graph.nodes.values()
-        if node.type in _NOT_YET
-    ]
-    if faults := not_yet or list(find_faults(graph, _handlers(Script()))):
+    if faults := list(find_faults(graph, _handlers(Script()))):
         raise NotRunnable(graph.name or "the graph", faults)
 
 
@@ -89,7 +86,7 @@ def _refuse_unheard(graph: Graph, script: Script) -> None:
 
 
 def _handlers(script: Script) -> Mapping[str, Handler]:
-    backend = Simulate(BackendParts(simulate=script.outcomes))
+    backend = _Willing(Simulate(BackendParts(simulate=script.outcomes)))
     parts = Parts(backend, _Chosen(""))
     stand_in = _StandIn(script.outcomes)
     return {
@@ -98,8 +95,38 @@ def _handlers(script: Script) -> Mapping[str, Handler]:
         "exit": Exit(parts),
         "conditional": Conditional(parts),
         "codergen": Codergen(parts),
+        "parallel": _Told(Parallel(parts), script.outcomes),
+        "parallel.fan_in": _Told(FanIn(parts), script.outcomes),
+        "for_each": _Told(_Items(ForEach(parts)), script.outcomes),
+        "prompt": Prompt(parts),
+        "stack.manager_loop": stand_in,
         "wait.human": _Gate(parts, script),
     }
+
+
+@dataclass(frozen=True)
+class _Willing:
+    """Gives a verdict where one is wanted: a stage succeeds unless it is told otherwise."""
+
+    backend: Backend
+
+    async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+        """End as told, else well."""
+        said = await self.backend.run(stage, prompt)
+        if isinstance(said, Outcome) or not wants_verdict(stage.graph, stage.node):
+            return said
+        return success(said, **response_updates(stage.node.id, said))
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        """End as told, else well."""
+        said = await self.backend.answer(stage, prompt)
+        if isinstance(said, Outcome) or not wants_verdict(stage.graph, stage.node):
+            return said
+        return success(said.text, **response_updates(stage.node.id, said.text))
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        """Take no words: nobody is at work."""
+        return await self.backend.steer(stage_id, text)
 
 
 @dataclass(frozen=True)
@@ -116,6 +143,40 @@ class _StandIn:
         if told.status is StageStatus.FAIL and told.failure_class is None:
             return replace(told, failure_class=FailureClass.VERDICT)
         return told
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Lets a handler do its work that touches nothing, unless it is told to fail."""
+
+    handler: Handler
+    outcomes: SimulatedOutcomes
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Do it, and end as told."""
+        told = self.outcomes.at(stage.node.id, stage.visit)
+        if told and not told.status.is_success:
+            return told
+        done = await self.handler.execute(stage)
+        if told is None or not done.status.is_success:
+            return done
+        updates = {**done.context_updates, **told.context_updates}
+        return replace(told, context_updates=updates, notes=told.notes or done.notes)
+
+
+@dataclass(frozen=True)
+class _Items:
+    """Takes one item where the stages that make the list are stood in for."""
+
+    handler: Handler
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Walk the branches of the items there are, or of one."""
+        key = stage.node.attributes.text("items").removeprefix("context.")
+        context = stage.context.clone()
+        if key and context.get(key) is None:
+            context.set(key, ["an item"])
+        return await self.handler.execute(replace(stage, context=context))
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,9 @@ def read_pipeline(
     given: Mapping[str, str] = {}
     if inputs is not None:
         given = resolve_inputs(declared_inputs(graph), inputs)
-        prepared = _prepared(source, goal, files, given, project)
-        graph = _require_sound(prepared, refuses)
+        if given or _names_inputs(source, prepared):
+            prepared = _prepared(source, goal, files, given, project)
+            graph = _require_sound(prepared, refuses)
     digest = pipeline_hash(source.text.encode(), prepared.files)
     return PipelineSource(source.text, digest, graph, prepared.diagnostics, prepared.files, given)
 
@@ -115,6 +116,12 @@ def _prepared(
         vocabulary=known.vocabulary,
         levels=known.levels,
     )
+
+
+def _names_inputs(source: Source, prepared: Prepared) -> bool:
+    """Tell whether a prompt may ask for an input: one that there is not is to be told."""
+    texts = (source.text.encode(), *prepared.files.values())
+    return any(b"${" in text for text in texts)
 
 
 def _require_sound(prepared: Prepared, refuses: Refuses) -> Graph:

@@ -6,7 +6,7 @@ from pathlib import Path
 from attractor.base.canonical import parse_json
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.engine.events import CheckpointSaved
+from attractor.engine.events import CheckpointSaved, RunForked
 from attractor.engine.fields import Fields
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.progress_records import step_from_record
@@ -19,13 +19,14 @@ from attractor.workspaces.dimension import Dimension, OnSnapshot
 from attractor.workspaces.in_place import make_in_place
 from attractor.workspaces.isolated import make_isolated
 from attractor.workspaces.opening import open_again, unheard
+from attractor.workspaces.preparation import NO_PREPARATION, SetupWas
 from attractor.workspaces.repository import open_repository
 from attractor.workspaces.run_branch import RunBranch, StageTree, write_run_branch
-from attractor.workspaces.uncommitted import has_uncommitted
+from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
 
 NAME, EMAIL = "Attractor", "attractor@localhost"
 HEAD = "HEAD"
-SAVED = CheckpointSaved.__name__
+SAVED, FORKED = CheckpointSaved.__name__, RunForked.__name__
 
 
 async def make_tree(
@@ -38,7 +39,7 @@ async def make_tree(
 ) -> Workspace:
     """Make the workspace of a new run."""
     if options.workspace is WorkspaceKind.NONE:
-        return NoWorkspace(place.make(world.project))
+        return NoWorkspace(another=lambda: place.make(world.project))
     if options.workspace is WorkspaceKind.IN_PLACE:
         return await make_in_place(
             world.project,
@@ -48,7 +49,9 @@ async def make_tree(
             environment=place.make,
             on_snapshot=on_snapshot,
         )
-    await _tell_of_changes(world)
+    taken_along = WorkTree(world.project, world.environ) if options.include_dirty else None
+    if taken_along is None:
+        await _tell_of_changes(world)
     return await make_isolated(
         await open_repository(world.project, search_path=world.search_path),
         state=world.state_dir,
@@ -57,13 +60,29 @@ async def make_tree(
         author=Author(NAME, EMAIL, world.clock.now()),
         environment=place.make,
         on_snapshot=on_snapshot,
+        uncommitted=taken_along,
+        tell=world.tell,
     )
 
 
 async def _tell_of_changes(world: World) -> None:
     """Say that what is not committed is not part of the run, when there is such a thing."""
     if await has_uncommitted(world.project, environ=world.environ):
-        world.tell("What is not committed in the project is not part of this run.")
+        world.tell(
+            "What is not committed in the project is not part of this run (--include-dirty takes "
+            "it along)."
+        )
+
+
+async def make_fit(workspace: Workspace, world: World) -> None:
+    """Carry into a workspace what the project wants there, and run its setup, once."""
+    if not isinstance(workspace, Dimension) or world.preparation == NO_PREPARATION:
+        return
+    prepared = await workspace.prepare(world.preparation, project=world.project)
+    for path in prepared.lacking:
+        world.tell(f"workspace.carry: there is no {path} in the project.")
+    if prepared.setup is SetupWas.RUN:
+        world.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
 
 
 async def open_tree(
@@ -76,7 +95,7 @@ async def open_tree(
 ) -> Workspace:
     """Open the workspace of a run that goes on."""
     if options.workspace is WorkspaceKind.NONE:
-        return NoWorkspace(place.make(world.project))
+        return NoWorkspace(another=lambda: place.make(world.project))
     return await open_again(
         state=world.state_dir,
         run_id=run_id,
@@ -113,9 +132,15 @@ async def give_branch(
 def _stages(journal: Path) -> Iterator[StageTree]:
     for line in read_lines(journal):
         record = parse_json(line.content)
-        if not isinstance(record, dict) or record.get("type") != SAVED:
+        if not isinstance(record, dict) or record.get("type") not in (SAVED, FORKED):
             continue
         event = Event.from_record(record)
-        if event.data.get("step"):
+        author = Author(NAME, EMAIL, event.time)
+        if event.type == FORKED:
+            at = Fields(event.data, FORKED)
+            subject = f"Run {at.text('parent')} up to {at.text('node')}@{at.number('visit')}"
+            yield StageTree(subject, at.text("tree"), author)
+        # What a branch did is in the run's line of trees once a fan-in took it over.
+        elif event.data.get("step") and not event.branch:
             visit = step_from_record(Fields(event.data, "step").inner("step")).visit
-            yield StageTree(f"Stage {visit.node}", visit.tree, Author(NAME, EMAIL, event.time))
+            yield StageTree(f"Stage {visit.node}", visit.tree, author)

@@ -9,6 +9,7 @@ from attractor.base.clock import Clock
 from attractor.base.events import Event
 from attractor.language.severities import Level, Levels
 from attractor.workspaces.place import SHARED
+from attractor.workspaces.preparation import NO_PREPARATION, Preparation
 
 Watch = Callable[[Event], None]
 
@@ -39,6 +40,7 @@ class World:
     version: str
     workspaces_dir: Path = SHARED
     levels: Levels = field(default_factory=dict[str, Level])
+    preparation: Preparation = NO_PREPARATION
     watch: Watch = unwatched
     tell: Callable[[str], None] = untold
 

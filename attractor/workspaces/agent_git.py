@@ -4,19 +4,23 @@ It holds one commit without a past. It is written before the agent comes, and no
 it afterwards: whatever the agent makes of it, it is the agent's alone.
 """
 
+from functools import partial
 from pathlib import Path
 
 from attractor.base.atomic_files import write_whole
 from attractor.workspaces.commits import Author, bring_commit, write_commit
 from attractor.workspaces.git import Git
+from attractor.workspaces.in_thread import in_thread
 from attractor.workspaces.store import Store
+from attractor.workspaces.trees import FlatTree, write_tree
 
 _BRANCH = "main"
 _AGENT = "[user]\n\tname = agent\n\temail = agent@localhost\n[gc]\n\tauto = 0\n"
 
 
-async def plant_git(folder: Path, store: Store, tree: str, author: Author) -> None:
-    """Make a repository in a folder whose one commit is a tree that the folder holds."""
+async def plant_git(folder: Path, store: Store, files: FlatTree, author: Author) -> None:
+    """Make a repository in a folder whose one commit holds the files of the folder."""
+    tree = (await in_thread(partial(write_tree, store.objects, files))).hex()
     commit = write_commit(
         store.objects, tree=tree, parents=(), author=author, message="The project as it is"
     )

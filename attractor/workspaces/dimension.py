@@ -2,32 +2,50 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
-from attractor.engine.seams import Base, TreeId
+from attractor.engine.seams import PATCH_LIMIT, Base, TreeId
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.workspaces import stat_cache
-from attractor.workspaces.errors import FolderInUse
-from attractor.workspaces.folder import remove_files, write_files
+from attractor.workspaces.folder import remove_files
+from attractor.workspaces.forks import discard_fork, fill_fork, find_fork
+from attractor.workspaces.held_folders import new_folder
 from attractor.workspaces.in_thread import in_thread
+from attractor.workspaces.index import MAIN, Index
+from attractor.workspaces.merging import merge_trees
+from attractor.workspaces.place import make_place
+from attractor.workspaces.preparation import NO_PREPARATION, Preparation, Prepared
+from attractor.workspaces.preparing import Site, Source, make_fit
+from attractor.workspaces.setups import Setups
 from attractor.workspaces.snapshot import Rules, Snapshot, take_snapshot
-from attractor.workspaces.stat_cache import StatCache, seen, time_there
+from attractor.workspaces.stat_cache import time_there
 from attractor.workspaces.store import Store
-from attractor.workspaces.trees import (
-    LINK,
-    SUBMODULE,
-    Change,
-    FlatTree,
-    text_of,
-)
+from attractor.workspaces.trees import Change, text_of
+from attractor.workspaces.writing_out import export_tree, make_folder, write_out
 
 MakeEnvironment = Callable[[Path], ExecutionEnvironment]
-"""Makes the environment that works on a folder."""
+"""Makes an environment that works on a folder."""
 
 OnSnapshot = Callable[[str, Snapshot], None]
 """Is told of each snapshot: its subject, and what it holds and leaves out."""
+
+PREPARED = "prepared"
+"""The subject of the snapshot before the first stage."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all dimensions of a run stand on; `state` is the state folder it lies in."""
+
+    state: Path
+    store: Store
+    base: Base
+    left_out: tuple[str, ...]
+    rules: Rules
+    environment: MakeEnvironment
+    on_snapshot: OnSnapshot
 
 
 class Dimension:
@@ -35,29 +53,34 @@ class Dimension:
 
     def __init__(
         self,
-        *,
         folder: Path,
-        store: Store,
-        base: Base,
-        left_out: Sequence[str],
-        rules: Rules,
-        environment: ExecutionEnvironment,
-        on_snapshot: OnSnapshot,
+        ground: Ground,
+        *,
+        name: str = MAIN,
+        wanted: Preparation = NO_PREPARATION,
     ) -> None:
         self.folder = folder
-        self.store = store
-        self.left_out = tuple(left_out)
-        self._base = base
-        self._rules = rules
-        self._environment = environment
-        self._on_snapshot = on_snapshot
-        self._cache = stat_cache.load(store.cache_file)
+        self._ground = ground
+        self._index = Index(ground.store.folder, name)
+        self._environment = ground.environment(folder)
+        self._wanted = wanted
+        self._cache = self._index.known()
         self._lock = asyncio.Lock()
 
     @property
+    def store(self) -> Store:
+        """The run's one object store."""
+        return self._ground.store
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What agents do not get of the project, in the words of a `.gitignore`."""
+        return self._ground.left_out
+
+    @property
     def base(self) -> Base:
-        """What it was made from."""
-        return self._base
+        """What the run was made from."""
+        return self._ground.base
 
     @property
     def environment(self) -> ExecutionEnvironment:
@@ -68,7 +91,7 @@ class Dimension:
         """Keep the folder as it is under its tree's id; the subject names the stage."""
         async with self._lock:
             taken = await self._take()
-        self._on_snapshot(subject, taken)
+        self._ground.on_snapshot(subject, taken)
         return taken.tree
 
     async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
@@ -77,7 +100,7 @@ class Dimension:
             left = (await self._take()).tree
             changes = await self.store.changes(left, tree)
             if changes and set_aside is not None:
-                _make_folder(set_aside)
+                make_folder(set_aside)
                 await self.store.write_patch(tree, left, set_aside / f"left-{left[:12]}.patch")
             if changes:
                 await self._apply(changes)
@@ -86,60 +109,119 @@ class Dimension:
         """Return the paths in which two trees differ."""
         return [text_of(change.path) for change in await self.store.changes(since, until)]
 
+    async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
+        """Return what leads from one tree to another, for people; one that is too long is cut."""
+        return await self.store.patch(since, until, most=most)
+
     async def export(self, tree: TreeId, to: Path) -> None:
         """Write a tree's files into a new or empty folder."""
-        await export_tree(self.store, tree, to)
+        await export_tree(self.store, tree, to, self._ground.rules.materials)
+
+    async def prepare(
+        self,
+        wanted: Preparation,
+        *,
+        project: Path,
+        environment: MakeEnvironment | None = None,
+    ) -> Prepared:
+        """Make the folder fit to work in, once, and every fork to come likewise.
+
+        What is carried comes from the project; where that is the folder itself, it is fit. The
+        setup runs in the environment, on the base, and what it makes is kept for other runs.
+        """
+        self._wanted = wanted
+        if self.folder.resolve() == project.resolve():
+            return Prepared()
+        place = (environment or self._ground.environment)(self.folder)
+        site = replace(
+            self._site(self.base.candidate), environment=place, setups=Setups(self._ground.state)
+        )
+        is_new = self._index.readiness() is None
+        prepared = await make_fit(site, wanted, Source(project), base=self.base.candidate)
+        if is_new:
+            # Whoever hears of snapshots hears what lies there before the first stage.
+            await self.snapshot(PREPARED)
+        return prepared
+
+    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Dimension":
+        """Return the dimension of the run with a name, as it was left; a new one holds a tree.
+
+        A shared one works in this very folder, with an environment of its own.
+        """
+        if shared:
+            twin = copy(self)
+            twin._environment = self._ground.environment(self.folder)
+            return twin
+        index = Index(self.store.folder, name)
+        known = find_fork(index)
+        if known is not None:
+            return self._dimension(known, name)
+        with new_folder(make_place(self._ground.state)) as folder:
+            materials = self._ground.rules.materials
+            await fill_fork(self.store, index, folder, tree=tree, materials=materials)
+            fork = self._dimension(folder, name)
+            source = Source(self.folder, self._index.readiness())
+            await make_fit(fork._site(tree), self._wanted, source, base=self.base.candidate)
+            # Last of all: a fork that is not in the records is made anew.
+            index.keep_folder(folder)
+        return fork
+
+    async def discard(self, name: str) -> None:
+        """Remove the folder of a fork that nobody works in any more; its trees stay."""
+        await discard_fork(Index(self.store.folder, name))
+
+    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
+        """Make the folder one tree, or several put together that come from one base.
+
+        Returns the paths that could not be put together; then nothing is changed.
+        """
+        if not trees:
+            return ()
+        merged = await merge_trees(self.store, trees, base=base)
+        if not merged.conflicts:
+            await self.restore(merged.tree)
+        return merged.conflicts
 
     async def close(self) -> None:
         """Write down what makes the next walk quick; the folder and the store stay."""
         async with self._lock:
-            await in_thread(partial(stat_cache.save, self._cache, self.store.cache_file))
+            await in_thread(partial(self._index.know, self._cache))
+
+    def _dimension(self, folder: Path, name: str) -> "Dimension":
+        return Dimension(folder, self._ground, name=name, wanted=self._wanted)
+
+    def _site(self, tree: TreeId) -> Site:
+        """Return this folder as one that is to be made fit, and that holds a tree meanwhile."""
+        return Site(
+            self.folder,
+            tree,
+            self.store,
+            self._index,
+            self._ground.rules,
+            self._environment,
+            self._take,
+            self.restore,
+        )
 
     async def _take(self) -> Snapshot:
         taken = await in_thread(self._walk)
         self._cache = taken.cache
-        return taken
+        return replace(taken, dimension=self._index.name)
 
     def _walk(self) -> Snapshot:
-        objects = self.store.objects
+        ground, objects = self._ground, self.store.objects
         now_ns = time_there(self.folder, self.store.folder)
-        taken = take_snapshot(self.folder, objects, self._rules, cache=self._cache, now_ns=now_ns)
+        taken = take_snapshot(self.folder, objects, ground.rules, cache=self._cache, now_ns=now_ns)
         # The journal will name this tree, and must not outlive it.
         objects.sync()
-        self.store.point_at(taken.tree)
+        self._index.point_at(taken.tree)
         return taken
 
     async def _apply(self, changes: Sequence[Change]) -> None:
         gone = [change.path for change in changes if change.after is None]
         put = {change.path: change.after for change in changes if change.after is not None}
         await in_thread(partial(remove_files, self.folder, gone))
-        written = await write_out(self.store, put, self.folder)
+        shown = self._ground.rules.materials.shown(put)
+        written = await write_out(self.store, shown, self.folder)
         # What is gone does no harm in the cache: the next walk leaves it out.
         self._cache = {**self._cache, **written}
-
-
-async def export_tree(store: Store, tree: TreeId, to: Path) -> None:
-    """Write a tree's files into a new or empty folder."""
-    _make_folder(to)
-    if any(to.iterdir()):
-        raise FolderInUse(f"{to} is not empty")
-    await write_out(store, await store.files_of(tree), to)
-
-
-async def write_out(store: Store, tree: FlatTree, folder: Path) -> StatCache:
-    """Write files of a tree into a folder, and return what is then known of them."""
-    files = [(path, entry) for path, entry in tree.items() if entry.mode != SUBMODULE]
-    written = await store.with_blobs(
-        [entry.id for _, entry in files], partial(write_files, folder, files)
-    )
-    now_ns = time_there(folder, store.folder)
-    return {
-        path: seen(written[path], now_ns, entry.id) for path, entry in files if entry.mode != LINK
-    }
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        raise file_trouble("create", folder, cause) from cause

@@ -7,6 +7,7 @@ AttractorError
 │   └── FolderInUse       2  a folder that should be new or empty is not
 ├── MachineryError
 │   ├── GitFailed         3  git could not do what it was asked
+│   ├── SetupFailed       3  the project's setup did not come to its end
 │   └── WorkspaceExists   3  a run has a workspace already
 ├── Refused
 │   ├── BranchMoved       4  a branch is not where it was expected
@@ -39,6 +40,12 @@ class FolderInUse(UsageError):
 
 class GitFailed(MachineryError):
     """git could not do what it was asked."""
+
+
+class SetupFailed(MachineryError):
+    """The project's setup did not come to its end."""
+
+    hint = "mend `setup` in the table [workspace] of attractor.toml, then try again"
 
 
 class WorkspaceExists(MachineryError):

@@ -26,16 +26,11 @@ class Folder:
         """Write a file or link, over whatever is in its way; return what the system tells of it."""
         folder, _, name = path.rpartition(b"/")
         at = self._enter(folder)
-        _clear(name, at)
-        if entry.mode == LINK:
-            os.symlink(content, name, dir_fd=at)
-            return os.stat(name, dir_fd=at, follow_symlinks=False)
-        file = os.open(name, _NEW, 0o777 if entry.mode & 0o100 else 0o666, dir_fd=at)
         try:
-            write_fully(file, content)
-            return os.fstat(file)
-        finally:
-            os.close(file)
+            return _put(name, entry, content, at)
+        except FileExistsError:  # mostly nothing is in the way, and looking first takes time
+            _clear(name, at)
+            return _put(name, entry, content, at)
 
     def remove(self, path: bytes) -> None:
         """Take a file or link away, and the folders that are empty without it."""
@@ -88,6 +83,19 @@ def _opened(folder: Path) -> Generator[Folder]:
             os.close(top)
     except OSError as cause:
         raise file_trouble("write into", folder, cause) from cause
+
+
+def _put(name: bytes, entry: TreeEntry, content: bytes, at: int) -> os.stat_result:
+    """Make a new file or link in an open folder."""
+    if entry.mode == LINK:
+        os.symlink(content, name, dir_fd=at)
+        return os.stat(name, dir_fd=at, follow_symlinks=False)
+    file = os.open(name, _NEW, 0o777 if entry.mode & 0o100 else 0o666, dir_fd=at)
+    try:
+        write_fully(file, content)
+        return os.fstat(file)
+    finally:
+        os.close(file)
 
 
 def _clear(name: bytes, at: int) -> None:

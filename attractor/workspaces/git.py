@@ -6,10 +6,12 @@ when we look at what an agent left: each is switched off, and only plumbing that
 is used.
 """
 
+import signal
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from attractor.base.errors import ProcessNotStarted
 from attractor.base.processes import ExecResult, run_process
@@ -29,6 +31,9 @@ _OFF = {
     "user.name": "attractor",
     "user.email": "attractor@localhost",
     "protocol.allow": "never",
+    "core.quotePath": "false",
+    # A larger file is compared as a whole: a stage may leave one that fits into no memory.
+    "core.bigFileThreshold": "16m",
     # Who owns the directory decides nothing when nothing in it is run.
     "safe.directory": "*",
 }
@@ -53,10 +58,12 @@ _VARIABLES = {
     "GIT_NO_LAZY_FETCH": "1",
     "LC_ALL": "C",
 }
+_INTO = ("/bin/sh", "-c", 'exec "$@" >"$0"')
 _TIMEOUT = timedelta(minutes=10)
 _PATIENCE = timedelta(seconds=30)
 _MISSING = ("bad object", "unable to find", "unable to read", "not a tree", "Not a valid object")
 _SHELL_FOUND_NO_PROGRAM = 127
+_READER_LEFT = 128 + signal.SIGPIPE
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,17 @@ class Git:
 
     async def run_to(self, output: Path, *arguments: str, stdin: bytes = b"") -> None:
         """Run a command and put what it prints into a file, byte for byte."""
-        shell = ("/bin/sh", "-c", 'exec "$@" >"$0"', str(output))
-        self._check(await self._run(shell, arguments, stdin), arguments)
+        self._check(await self._run((*_INTO, str(output)), arguments, stdin), arguments)
+
+    async def run_up_to(self, most: int, output: Path, *arguments: str) -> None:
+        """Run a command and put the first bytes that it prints into a file; then it may end."""
+        # The pipe would hide how it ended.
+        script = 'm=$1; shift; { { "$@"; echo $? >&3; } | head -c "$m" >"$0"; } 3>&1'
+        shell = ("/bin/sh", "-c", script, str(output), str(most))
+        result = await self._run(shell, arguments, b"")
+        told = int(result.stdout.strip() or result.exit_code or 1)
+        code = 0 if told == _READER_LEFT else told
+        self._check(replace(result, exit_code=result.exit_code or code), arguments)
 
     async def run_from(self, source: Path, *arguments: str) -> str:
         """Run a command that reads a file, and return what it prints."""
@@ -129,23 +145,36 @@ async def find_git_dir(folder: Path, *, search_path: str) -> Path | None:
 
 
 async def ask_as_owner(
-    *arguments: str, folder: Path, environ: Mapping[str, str], without: Collection[str] = ()
+    *arguments: str,
+    folder: Path,
+    environ: Mapping[str, str],
+    without: Collection[str] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
+    places: Mapping[str, Path] = MappingProxyType({}),
+    stdin: bytes = b"",
+    output: Path | None = None,
+    timeout: timedelta = _PATIENCE,
 ) -> ExecResult:
     """Run a command that only looks, by the configuration of the folder's owner.
 
     That says which files are the owner's own affair. What it names to run is off, and so are the
-    keys in `without`: they are told in variables, as a key can have any letter in it.
+    keys in `without`: they are told in variables, as a key can have any letter in it. What it
+    writes all the same goes to the `places` that git's variables name. What it prints goes into
+    the file `output`, byte for byte, when there is one.
     """
     own = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
-    settings = _LOOKING | dict.fromkeys(without, "")
+    own |= {name: str(place) for name, place in places.items()}
+    settings = {**_LOOKING, **settings, **dict.fromkeys(without, "")}
     told = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0"}
     for number, (key, value) in enumerate(settings.items()):
         told |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    before = () if output is None else (*_INTO, str(output))
     return await run_process(
-        ["git", "--no-pager", "--no-optional-locks", *arguments],
+        [*before, "git", "--no-pager", "--no-optional-locks", *arguments],
         cwd=folder,
         env=own | told,
-        timeout=_PATIENCE,
+        timeout=timeout,
+        stdin=stdin,
     )
 
 

@@ -24,9 +24,17 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def new_folder(place: Path) -> Generator[Path]:
-    """Make a folder whose name says nothing, and hold it for a while; it stays afterwards."""
+    """Make a folder whose name says nothing, and hold it for a while.
+
+    It stays afterwards, unless the work in it fails.
+    """
     with ExitStack() as held:
-        yield _make_held(place, held)
+        folder = _make_held(place, held)
+        try:
+            yield folder
+        except BaseException:
+            remove_folder(folder)
+            raise
 
 
 @contextmanager
@@ -36,7 +44,7 @@ def borrowed_folder(place: Path) -> Generator[Path]:
         try:
             yield folder
         finally:
-            _remove(folder)
+            remove_folder(folder)
 
 
 def collect_left_behind(place: Path, recorded: Callable[[], Collection[str]]) -> int:
@@ -44,6 +52,15 @@ def collect_left_behind(place: Path, recorded: Callable[[], Collection[str]]) ->
 
     `recorded` tells the names of those in records.
     """
+    with left_behind(place, recorded) as left:
+        for folder in left:
+            remove_folder(folder)
+    return len(left)
+
+
+@contextmanager
+def left_behind(place: Path, recorded: Callable[[], Collection[str]]) -> Generator[Sequence[Path]]:
+    """Hold the folders that nobody else holds and no record names, for a while."""
     with ExitStack() as held:
         free = [
             folder
@@ -52,10 +69,7 @@ def collect_left_behind(place: Path, recorded: Callable[[], Collection[str]]) ->
         ]
         # Read now: a run that lets go of its folder has written its record before.
         kept = recorded() if free else ()
-        left = [folder for folder in free if folder.name not in kept]
-        for folder in left:
-            _remove(folder)
-    return len(left)
+        yield [folder for folder in free if folder.name not in kept]
 
 
 def _folders(place: Path) -> Sequence[Path]:
@@ -124,7 +138,7 @@ def _is_at(lock: int, folder: Path) -> bool:
         return False
 
 
-def _remove(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
     """Remove a folder, also one that an agent closed in parts; what resists stays."""
     for at, below, _ in os.walk(folder):
         for path in (Path(at, name) for name in below):

@@ -1,6 +1,6 @@
 """Says which paths the `.gitignore` files of a tree leave out, as git does (gitignore(5))."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from re import Pattern
 
@@ -50,6 +50,28 @@ class IgnoreRules:
         return any(self.ignores(folder, is_folder=True) for folder in above) or self.ignores(
             path, is_folder=False
         )
+
+    def hidden(self, paths: Iterable[bytes]) -> Set[bytes]:
+        """Return those of many files that are left out."""
+        folders = {b"": False}
+        found: set[bytes] = set()
+        for path in paths:
+            folder = path.rpartition(b"/")[0]
+            if folder not in folders:
+                self._learn(folder, folders)
+            if folders[folder] or self.ignores(path, is_folder=False):
+                found.add(path)
+        return found
+
+    def _learn(self, folder: bytes, folders: dict[bytes, bool]) -> None:
+        """Find out whether a folder is left out, given what is known of those above it."""
+        unknown: list[bytes] = []
+        while folder not in folders:
+            unknown.append(folder)
+            folder = folder.rpartition(b"/")[0]
+        for below in reversed(unknown):
+            above = below.rpartition(b"/")[0]
+            folders[below] = folders[above] or self.ignores(below, is_folder=True)
 
 
 def _folders_of(path: bytes) -> Iterator[bytes]:

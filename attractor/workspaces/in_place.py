@@ -12,6 +12,7 @@ from attractor.workspaces.dimension import Dimension, MakeEnvironment, OnSnapsho
 from attractor.workspaces.dot_git import is_dot_git
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.in_thread import in_thread
+from attractor.workspaces.index import Index
 from attractor.workspaces.opening import open_again, unheard
 from attractor.workspaces.record import Record, write_record
 from attractor.workspaces.snapshot import Rules, take_snapshot
@@ -45,7 +46,7 @@ async def make_in_place(
         )
     )
     store.objects.sync()
-    stat_cache.save(first.cache, store.cache_file)
+    Index(store.folder).know(first.cache)
     base = Base("", first.tree, first.tree)
     record = Record(folder.absolute(), base, (), tuple(kept_out), store.object_format)
     write_record(store.folder, record)

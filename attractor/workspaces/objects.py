@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from attractor.base.atomic_files import file_trouble, remove_leavings, write_fully, write_whole
@@ -29,6 +30,8 @@ class Objects:
         self._format = object_format
         self._known: set[bytes] = set()
         self._unsynced: list[Path] = []
+        # The dimensions of a run take their snapshots at the same time, each in a thread.
+        self._noting, self._syncing = Lock(), Lock()
 
     def know(self, ids: Iterable[bytes]) -> None:
         """Take it as given that objects are there, here or where the alternates point."""
@@ -64,13 +67,17 @@ class Objects:
         return name
 
     def sync(self) -> None:
-        """Make everything written so far last through a power failure."""
-        written, self._unsynced = self._unsynced, []
-        if len(written) > _MANY:
-            os.sync()
-            return
-        for path in [*written, *{file.parent for file in written}]:
-            _sync(path)
+        """Make everything written so far last through a power failure, whoever wrote it."""
+        with self._syncing:
+            with self._noting:
+                written = self._unsynced.copy()
+            if len(written) > _MANY:
+                os.sync()
+            else:
+                for path in [*written, *{file.parent for file in written}]:
+                    _sync(path)
+            with self._noting:
+                del self._unsynced[: len(written)]
 
     def remove_leavings(self) -> None:
         """Remove what killed writers left; nobody else may be writing."""
@@ -88,12 +95,15 @@ class Objects:
         except (FileNotFoundError, NotADirectoryError):
             return False
         if there:
-            self._known.add(name)
+            # Whoever wrote it may not have synced it yet.
+            self._keep(name)
         return there
 
     def _keep(self, name: bytes) -> None:
-        self._known.add(name)
-        self._unsynced.append(self._path(name))
+        with self._noting:
+            # In this order: who takes an object as given syncs it too.
+            self._unsynced.append(self._path(name))
+            self._known.add(name)
 
     def _path(self, name: bytes) -> Path:
         written = name.hex()

@@ -4,14 +4,16 @@ from itertools import chain
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble
-from attractor.workspaces.dimension import Dimension, MakeEnvironment, OnSnapshot
+from attractor.workspaces.dimension import Dimension, Ground, MakeEnvironment, OnSnapshot
 from attractor.workspaces.ignores import IgnoreRules
+from attractor.workspaces.index import Index
+from attractor.workspaces.materials import NO_MATERIALS, materials_of
 from attractor.workspaces.record import Record
 from attractor.workspaces.result_tree import kept_of
 from attractor.workspaces.snapshot import Rules, Snapshot
 from attractor.workspaces.store import Store
 from attractor.workspaces.stores import open_store
-from attractor.workspaces.trees import LINK, folders_above
+from attractor.workspaces.trees import LINK, SUBMODULE, folders_above
 
 
 def unheard(subject: str, snapshot: Snapshot) -> None:
@@ -33,19 +35,23 @@ async def open_again(
     """
     store, record = open_store(state, run_id, search_path=search_path, borrow_from=borrow_from)
     store.remove_leavings()
+    if not record.folder.is_dir():
+        # Nothing of what was known of it holds for a new one.
+        Index(store.folder).forget()
     try:
         record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as cause:
         raise file_trouble("create", record.folder, cause) from cause
-    return Dimension(
-        folder=record.folder,
+    ground = Ground(
+        state=state,
         store=store,
         base=record.base,
         left_out=record.left_out,
         rules=await _read_rules(store, record),
-        environment=environment(record.folder),
+        environment=environment,
         on_snapshot=on_snapshot,
     )
+    return Dimension(record.folder, ground)
 
 
 async def _read_rules(store: Store, record: Record) -> Rules:
@@ -59,5 +65,11 @@ async def _read_rules(store: Store, record: Record) -> Rules:
     texts = await store.with_blobs(list(told.values()), list)
     ignores = IgnoreRules(dict(zip(told, texts, strict=True)), record.ignored)
     folders = frozenset(chain.from_iterable(map(folders_above, files)))
-    kept = kept_of(await store.files_of(record.base.tree), record.left_out)
-    return Rules(ignores, files.keys(), folders, kept)
+    is_same = record.base.tree == record.base.candidate
+    whole = files if is_same else await store.files_of(record.base.tree)
+    kept = kept_of(whole, record.left_out)
+    materials = NO_MATERIALS
+    if record.materials:
+        submodules = {path for path, entry in whole.items() if entry.mode == SUBMODULE}
+        materials = materials_of(await store.files_of(record.materials), files, submodules)
+    return Rules(ignores, files.keys(), folders, kept, materials)

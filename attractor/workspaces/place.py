@@ -14,7 +14,7 @@ from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, reason_of
 from attractor.base.locks import FileLock
-from attractor.base.private_folders import close_to_others
+from attractor.base.private_folders import close_to_others, make_private_folder
 
 NAME = "workspaces"
 SHARED = Path("/var/tmp")
@@ -26,6 +26,13 @@ _PATIENCE_S = 10.0
 def workspaces_of(state: Path) -> Path:
     """Return the folder that the workspaces of a state folder lie in."""
     return state / NAME
+
+
+def make_place(state: Path) -> Path:
+    """Return the folder that the workspaces of a state folder lie in, made if it is not there."""
+    place = workspaces_of(state)
+    make_private_folder(place)
+    return place
 
 
 def prepare_place(state: Path, *, shared: Path, tell: Callable[[str], None]) -> Path:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from attractor.workspaces.checkouts import Checkout, Move, checkouts_of
-from attractor.workspaces.dimension import write_out
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, GitFailed
 from attractor.workspaces.folder import remove_files
 from attractor.workspaces.in_thread import in_thread
 from attractor.workspaces.repository import Repository
 from attractor.workspaces.store import Store
 from attractor.workspaces.trees import text_of
+from attractor.workspaces.writing_out import write_out
 
 _SHOWN = 5
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from attractor.base.atomic_files import file_trouble, write_whole
 from attractor.base.canonical import canonical_json, parse_json
 from attractor.base.errors import NotCanonical
-from attractor.engine.seams import Base
+from attractor.engine.seams import Base, TreeId
 from attractor.workspaces.errors import RecordBroken
 
 _FORMAT = 1
@@ -18,7 +18,8 @@ class Record:
     """Where a workspace lies and what it was made from.
 
     What is left out of the project's tree, and what is ignored besides what the tree says, stands
-    in the words of a `.gitignore`.
+    in the words of a `.gitignore`. `materials` is a tree of what is laid beside its files, or in
+    the place of them.
     """
 
     folder: Path
@@ -26,6 +27,7 @@ class Record:
     left_out: tuple[str, ...]
     ignored: tuple[str, ...]
     object_format: str
+    materials: TreeId = ""
 
 
 def write_record(store: Path, record: Record) -> None:
@@ -42,6 +44,7 @@ def write_record(store: Path, record: Record) -> None:
                 "left_out": list(record.left_out),
                 "ignored": list(record.ignored),
                 "object_format": record.object_format,
+                "materials": record.materials,
             }
         ),
         mode=0o600,
@@ -71,6 +74,7 @@ def read_record(store: Path) -> Record | None:
             "left_out": [*left_out],
             "ignored": [*ignored],
             "object_format": str(object_format),
+            **more,
         }:
             return Record(
                 Path(folder),
@@ -78,6 +82,7 @@ def read_record(store: Path) -> Record | None:
                 tuple(map(str, left_out)),
                 tuple(map(str, ignored)),
                 object_format,
+                str(more.get("materials", "")),
             )
         case _:
             raise RecordBroken(f"{path} is not what this version of attractor writes")

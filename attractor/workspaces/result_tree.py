@@ -59,7 +59,8 @@ class Kept:
 def kept_of(base: FlatTree, left_out: Sequence[str]) -> Kept:
     """Return what a workspace does not get of a base tree."""
     rules = IgnoreRules({}, left_out)
-    paths = {path for path, entry in base.items() if _is_kept(path, entry, rules)}
+    hidden = rules.hidden(base)
+    paths = {path for path, entry in base.items() if path in hidden or _is_kept(path, entry)}
     return Kept(rules, paths, {folder for path in paths for folder in folders_above(path)})
 
 
@@ -108,9 +109,10 @@ async def result_trees(
     return results
 
 
-def _is_kept(path: bytes, entry: TreeEntry, rules: IgnoreRules) -> bool:
-    return (
-        entry.mode == SUBMODULE
-        or rules.hides(path)
-        or any(is_dot_git(name) for name in path.split(b"/"))
-    )
+def _is_kept(path: bytes, entry: TreeEntry) -> bool:
+    if entry.mode == SUBMODULE:
+        return True
+    # Most paths end here: no name of git's is without these letters, but in other alphabets.
+    if path.isascii() and b"git" not in path.lower():
+        return False
+    return any(is_dot_git(name) for name in path.split(b"/"))

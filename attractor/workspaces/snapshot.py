@@ -11,6 +11,7 @@ from pathlib import Path
 from attractor.base.atomic_files import file_trouble
 from attractor.workspaces.dot_git import is_dot_git, is_modules
 from attractor.workspaces.ignores import IgnoreRules
+from attractor.workspaces.materials import NO_MATERIALS, Materials
 from attractor.workspaces.objects import Objects
 from attractor.workspaces.result_tree import Kept
 from attractor.workspaces.stat_cache import Seen, StatCache, seen
@@ -62,6 +63,7 @@ class Rules:
     files: Set[bytes] = frozenset()
     folders: Set[bytes] = frozenset()
     kept: Kept | None = None
+    materials: Materials = NO_MATERIALS
 
     def keep_away(self, path: bytes, *, is_folder: bool) -> bool:
         """Say whether what stands at a path could never get into the project."""
@@ -70,12 +72,16 @@ class Rules:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A folder as it was: its tree, what is not in it, and what makes the next walk quick."""
+    """A folder as it was: its tree, what is not in it, and what makes the next walk quick.
+
+    The dimension is the fork that it is of; the run's own has no name.
+    """
 
     tree: str
     skipped: tuple[Skipped, ...]
     ignored: tuple[str, ...]
     cache: StatCache = field(repr=False)
+    dimension: str = ""
 
 
 def take_snapshot(
@@ -115,11 +121,13 @@ class _Walk:
         """Keep an open folder and return its id; None when nothing in it is kept."""
         with os.scandir(at) as found:
             listed = list(found)
+        is_beside = prefix[:-1] in self._rules.materials.folders
+        entry = self._entry_beside if is_beside else self._entry
         entries: list[tuple[bytes, int, bytes]] = []
         for one in listed:
             name = os.fsencode(one.name)
             try:
-                kept = self._entry(at, one, name, prefix + name, depth, is_ignored)
+                kept = entry(at, one, name, prefix + name, depth, is_ignored)
             except FileNotFoundError:  # it went while we walked
                 continue
             if kept:
@@ -137,10 +145,15 @@ class _Walk:
     ) -> tuple[int, bytes] | None:
         """Keep one name of a folder; return its mode and id."""
         told = one.stat(follow_symlinks=False)
+        if path in self._rules.files and stat.S_ISREG(told.st_mode):
+            # So it is with most files, and none of what follows can be true of it.
+            return self._file(at, name, path, told)
         is_folder = stat.S_ISDIR(told.st_mode)
         if is_dot_git(name):
             # The one at the top is the agent's own, which we never open.
             return None if path == b".git" else self._skip(path, Why.GIT)
+        if is_folder and path in self._rules.materials.folders:
+            return self._subfolder(at, name, path, depth, is_ignored)
         if self._rules.keep_away(path, is_folder=is_folder):
             # What is tried must be what would be promoted, and that never holds it.
             return self._skip(path, Why.KEPT)
@@ -153,6 +166,28 @@ class _Walk:
         if stat.S_ISLNK(told.st_mode):
             return self._link(at, name, path)
         return self._file(at, name, path, told)
+
+    def _entry_beside(
+        self,
+        at: int,
+        one: os.DirEntry[str],
+        name: bytes,
+        path: bytes,
+        depth: int,
+        is_ignored: bool,
+    ) -> None:
+        """Look at one name in a submodule, which no tree holds: what was changed there is told."""
+        if one.is_dir(follow_symlinks=False) and path in self._rules.materials.folders:
+            self._subfolder(at, name, path, depth, is_ignored)
+            return
+        told = one.stat(follow_symlinks=False)
+        if stat.S_ISREG(told.st_mode):
+            found = self._file(at, name, path, told)
+        else:
+            found = self._link(at, name, path) if stat.S_ISLNK(told.st_mode) else None
+        wanted = self._rules.materials.beside.get(path)
+        if wanted is None or found != (wanted.mode, wanted.id):
+            self._skip(path, Why.KEPT)
 
     def _is_ignored(self, path: bytes, is_folder: bool, is_ignored: bool) -> bool:
         if is_ignored or (not is_folder and path in self._rules.files):
@@ -193,7 +228,8 @@ class _Walk:
         if known is None:
             return None
         self.seen[path] = known
-        return PROGRAM if known.mode & stat.S_IXUSR else FILE, known.id
+        kept = self._rules.materials.kept(path, known.id)
+        return PROGRAM if known.mode & stat.S_IXUSR else FILE, kept
 
     def _read(self, at: int, name: bytes, path: bytes) -> Seen | None:
         try:

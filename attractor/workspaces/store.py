@@ -28,7 +28,6 @@ class Store:
         self.object_format = object_format
         self.git = Git(folder, search_path)
         self.objects = Objects(folder / "objects", object_format)
-        self.cache_file = folder / "main.stats"
 
     async def make(self, *, borrow_from: Path | None = None) -> None:
         """Make the git directory; what it borrows objects from must stay."""
@@ -81,6 +80,19 @@ class Store:
         arguments = ("diff-tree", *_EXACT, "-p", "--binary", "--full-index", since, until)
         await self.git.run_to(patch, *arguments)
 
+    async def patch(self, since: str, until: str, *, most: int) -> str:
+        """Return what leads from one tree to another, for people; so many bytes of it at most."""
+        if since == until:
+            return ""
+        with self._scratch() as output:
+            arguments = ("diff-tree", *_EXACT, "-p", since, until)
+            await self.git.run_up_to(most + 1, output, *arguments)
+            content = await in_thread(output.read_bytes)
+        if len(content) > most:
+            whole_lines = content[: content.rfind(b"\n", 0, most) + 1]
+            content = whole_lines + b"[cut here: the patch has more than %d bytes]\n" % most
+        return content.decode("utf-8", "backslashreplace")
+
     async def with_blobs(
         self, ids: Sequence[bytes], use: Callable[[Iterator[bytes]], _Result]
     ) -> _Result:
@@ -96,12 +108,6 @@ class Store:
         for scratch in self.folder.glob(f"{_SCRATCH}*"):
             shutil.rmtree(scratch, ignore_errors=True)
         self.objects.remove_leavings()
-
-    def point_at(self, tree: str) -> None:
-        """Let a ref keep the tree that was taken last."""
-        ref = self.folder / "refs" / "attractor" / "dimension" / "main"
-        make_private_folder(ref.parent)
-        write_whole(ref, f"{tree}\n", sync=False, mode=0o600)
 
     @contextmanager
     def empty_folder(self) -> Generator[Path]:

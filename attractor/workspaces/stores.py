@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Collection
+from itertools import chain
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble
 from attractor.workspaces.errors import RecordBroken, WorkspaceExists
+from attractor.workspaces.index import fork_folders
 from attractor.workspaces.record import RECORD_FILE, Record, read_record
 from attractor.workspaces.store import Store
 
@@ -56,8 +58,10 @@ def open_store(
 
 def recorded_folders(state: Path) -> Collection[str]:
     """Return the names of the folders that the runs of a state folder work in."""
-    records = (read_record(path.parent) for path in (state / STORES).glob(f"*/{RECORD_FILE}"))
-    return {record.folder.name for record in records if record is not None}
+    stores = [path.parent for path in (state / STORES).glob(f"*/{RECORD_FILE}")]
+    records = filter(None, map(read_record, stores))
+    forks = chain.from_iterable(map(fork_folders, stores))
+    return {folder.name for folder in chain((one.folder for one in records), forks)}
 
 
 def _place(state: Path, run_id: str) -> Path:

@@ -14,12 +14,12 @@ from attractor.base.canonical import Json
 from attractor.base.errors import FileTrouble, UsageError
 from attractor.base.kinds import find_shortcoming
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
-from attractor.engine.seams import Backend
+from attractor.engine.seams import Backend, Said
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph import Graph
 from attractor.language.values import Plain
 from attractor.llm.errors import AuthenticationError, ServerError
-from attractor.llm.message import Message
+from attractor.llm.message import Message, Role
 from attractor.llm.request import Request
 from attractor.llm.retrying import RetryPolicy
 from tests.agent.places import finish, local
@@ -357,15 +357,65 @@ def test_without_a_client_the_backend_says_what_to_set(tmp_path: Path) -> None:
 
 def test_words_reach_the_session_at_work_and_nobody_else(tmp_path: Path) -> None:
     async def steered(request: Request) -> Message:
-        assert await backend.steer("review", "Look at the tests")
-        assert not await backend.steer("other", "x")
+        assert await backend.steer("review@1.1", "Look at the tests")
+        assert not await backend.steer("review", "x")
         return call("glob", pattern="*")
 
     work = Work(tmp_path, steered, reports(outcome="success"), said("ok"))
     backend = work.backend
     finish(backend.run(work.play.stage, "Go"))
     assert work.request(1).messages[-1].text == "Look at the tests"
-    assert not finish(backend.steer("review", "too late"))
+    assert not finish(backend.steer("review@1.1", "too late"))
+
+
+def answer(work: Work, prompt: str = "Name it") -> Said | Outcome:
+    return finish(work.backend.answer(work.play.stage, prompt))
+
+
+def test_an_answer_is_one_call_without_tools(tmp_path: Path) -> None:
+    pipeline = review({"llm_model": "gpt-5.2", "reasoning_effort": "low"}, {})
+    work = Work(tmp_path, said("größe 🐍"), pipeline=pipeline)
+    assert answer(work, "Name it 🐍") == Said("größe 🐍", Usage(100, 10))
+    [request] = work.provider.requests
+    assert [(one.role, one.text) for one in request.messages] == [(Role.USER, "Name it 🐍")]
+    assert not request.tools
+    asked = (request.provider, request.model, request.reasoning_effort)
+    assert asked == ("openai", "gpt-5.2", "low")
+    # Nothing is at work that would take words, or leaves a transcript.
+    assert (work.play.files.texts, work.play.events.all) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ServerError("down", provider="openai"), FailureClass.RETRYABLE),
+        (AuthenticationError("who?", provider="openai"), FailureClass.TERMINAL),
+    ],
+)
+def test_an_answer_that_does_not_come_is_a_failure_of_its_class(
+    tmp_path: Path, error: Exception, kind: FailureClass
+) -> None:
+    outcome = answer(Work(tmp_path, error))
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
+    assert outcome.failure_reason == f"{type(error).__name__}: {error}"
+
+
+def test_an_answer_is_asked_for_again_as_often_as_a_session_would(tmp_path: Path) -> None:
+    work = Work(tmp_path, ServerError("down", provider="openai"), said("yes"))
+    twice = SessionConfig(retry_policy=RetryPolicy(max_retries=1, base_delay=0.0))
+    work.parts = replace(work.parts, config=twice)
+    assert answer(work) == Said("yes", Usage(100, 10))
+    assert len(work.provider.requests) == 2
+
+
+def test_without_a_client_or_a_model_nothing_is_answered(tmp_path: Path) -> None:
+    work = Work(tmp_path)
+    with pytest.raises(UsageError, match="no model to talk to"):
+        finish(Agent(BackendParts()).answer(work.play.stage, "Go"))
+    work.parts = replace(work.parts, model="", provider="")
+    with pytest.raises(UsageError, match="which model does the stage"):
+        answer(work)
 
 
 def test_a_stage_that_is_cancelled_ends_its_session(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from attractor.backends.registry import backend_registry
 from attractor.backends.simulate import Simulate
 from attractor.base.canonical import canonical_json
 from attractor.engine.outcome import Outcome, StageStatus, failure, success
-from attractor.engine.seams import Backend, Stage
+from attractor.engine.seams import Backend, Said, Stage
 from attractor.engine.simulated_outcomes import SimulatedOutcomes
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.llm.errors import AuthenticationError
@@ -78,6 +78,10 @@ class Work:
     async def run(self, stage: Stage, prompt: str = "Do it") -> Outcome | str:
         return await asyncio.wait_for(self.backend.run(stage, prompt), 20)
 
+    async def answer(self, stage: Stage, prompt: str = "Say it") -> Outcome | str:
+        said = await asyncio.wait_for(self.backend.answer(stage, prompt), 20)
+        return said.text if isinstance(said, Said) else said
+
 
 def require_sound(result: Outcome | str) -> None:
     if isinstance(result, str):
@@ -97,6 +101,31 @@ def test_a_prompt_becomes_an_outcome_or_a_text(name: str, prompt: str) -> None:
     async def scene() -> None:
         work = Work(MAKE[name]())
         require_sound(await work.run(work.stage(), prompt))
+
+    asyncio.run(scene())
+
+
+@everybody
+@pytest.mark.parametrize("prompt", ["Say it", "", "größe 🐍 \ud800\n\0", "x" * 500_000])
+def test_a_prompt_is_answered_in_words_or_it_is_said_how_that_ended(name: str, prompt: str) -> None:
+    async def scene() -> None:
+        work = Work(MAKE[name]())
+        answered = [await work.answer(work.stage(), prompt) for _ in range(2)]
+        assert all(isinstance(one, str) or one.failure_reason or one.notes for one in answered)
+        # Words for the stage that is asked reach nobody: there is no agent at work.
+        assert not await work.backend.steer("plan@1.1", "hurry")
+
+    asyncio.run(scene())
+
+
+@everybody
+def test_it_answers_while_it_does_stages(name: str) -> None:
+    async def scene() -> None:
+        work = Work(MAKE[name]())
+        done = await asyncio.gather(
+            work.run(work.stage("plan")), work.answer(work.stage("test")), work.run(work.stage())
+        )
+        assert len(done) == 3
 
     asyncio.run(scene())
 
@@ -161,16 +190,16 @@ def test_a_stage_that_is_given_up_is_over_and_takes_no_words() -> None:
         work = Work(agent(hangs))
         working = asyncio.create_task(work.run(work.stage()))
         await asyncio.wait_for(begun.wait(), 20)
-        assert await work.backend.steer("plan", "hurry")
+        assert await work.backend.steer("plan@1.1", "hurry")
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
             await working
-        assert not await work.backend.steer("plan", "hurry")
+        assert not await work.backend.steer("plan@1.1", "hurry")
 
     asyncio.run(scene())
 
 
-def test_of_one_node_at_work_twice_the_one_that_goes_on_takes_words() -> None:
+def test_of_one_node_at_work_twice_the_visit_that_goes_on_takes_words() -> None:
     entered = [asyncio.Event(), asyncio.Event()]
     leave = [asyncio.Event(), asyncio.Event()]
     count = iter(range(2))
@@ -187,13 +216,14 @@ def test_of_one_node_at_work_twice_the_one_that_goes_on_takes_words() -> None:
         work = Work(agent(waits))
         first = asyncio.create_task(work.run(work.stage("plan")))
         await asyncio.wait_for(entered[0].wait(), 20)
-        second = asyncio.create_task(work.run(work.stage("plan")))
+        second = asyncio.create_task(work.run(work.stage("plan", visit=2)))
         await asyncio.wait_for(entered[1].wait(), 20)
         leave[0].set()
         require_sound(await first)
-        assert await work.backend.steer("plan", "hurry")
+        assert not await work.backend.steer("plan@1.1", "hurry")
+        assert await work.backend.steer("plan@2.1", "hurry")
         leave[1].set()
         require_sound(await second)
-        assert not await work.backend.steer("plan", "hurry")
+        assert not await work.backend.steer("plan@2.1", "hurry")
 
     asyncio.run(scene())

@@ -1,6 +1,9 @@
+import asyncio
+
 from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.engine.outcome import Outcome, StageStatus, failure
+from attractor.engine.seams import Said
 from attractor.engine.simulated_outcomes import SimulatedOutcomes
 from tests.handlers.stages import Play, graph, node
 
@@ -8,7 +11,7 @@ RED = failure("a test is red")
 GREEN = Outcome(StageStatus.SUCCESS, notes="green")
 
 
-def play(visit: int = 1, **outcomes: tuple[Outcome, ...]) -> Play:
+def play(visit: int = 1, /, **outcomes: tuple[Outcome, ...]) -> Play:
     backend = Simulate(BackendParts(simulate=SimulatedOutcomes(outcomes)))
     return Play(graph(node("test", prompt="Run it")), "test", backend=backend, visit=visit)
 
@@ -34,3 +37,12 @@ def test_another_attempt_of_a_visit_ends_the_same() -> None:
     it = play(1, test=(RED, GREEN))
     it.attempt = 2
     assert it.run() is RED
+
+
+def test_whoever_asks_for_words_gets_the_same() -> None:
+    async def answers(**outcomes: tuple[Outcome, ...]) -> Said | Outcome:
+        it = play(**outcomes)
+        return await it.backend.answer(it.stage, "Which?")
+
+    assert asyncio.run(answers()) == Said("[Simulated] Response for stage: test")
+    assert asyncio.run(answers(test=(RED,))) is RED

@@ -2,9 +2,11 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -236,6 +238,25 @@ def test_after_a_failed_sync_the_journal_is_closed_for_good(tmp_path: Path) -> N
         assert os.read(reader, 100) == b"a pipe takes lines\nbut cannot be synced\n"
     os.close(reader)
     os.close(writer)
+
+
+def test_another_thread_may_sync_while_lines_are_appended(tmp_path: Path) -> None:
+    is_over = threading.Event()
+
+    def sync() -> int:
+        times = 0
+        while not is_over.is_set():
+            journal.sync()
+            times += 1
+        return times
+
+    with Journal.open(tmp_path / "journal") as journal, ThreadPoolExecutor(1) as pool:
+        syncing = pool.submit(sync)
+        for number in range(3000):
+            journal.append(f"{number}", sync=False)
+        is_over.set()
+        assert syncing.result(timeout=30) > 0
+    assert len(list(read_lines(tmp_path / "journal"))) == 3000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")

@@ -1,11 +1,13 @@
 """`attractor convert`, as a person and as a program use it."""
 
+import codecs
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import attractor
+from tests.cli.running import ATTRACTOR, attractor
 from tests.language.pipelines import BRANCH
 
 THEIRS = """digraph Ship { // theirs
@@ -48,12 +50,60 @@ def test_what_was_written_is_valid_and_needs_no_more_work(folder: Path) -> None:
     assert attractor("convert", "new.dot", "--check", folder=folder).returncode == 0
 
 
+def test_a_byte_order_mark_and_the_line_ends_stay(folder: Path) -> None:
+    attractor("convert", "theirs.dot", "-o", "plain.dot", folder=folder)
+    (folder / "marked.dot").write_bytes(codecs.BOM_UTF8 + THEIRS.encode().replace(b"\n", b"\r\n"))
+    assert attractor("convert", "marked.dot", "-o", "new.dot", folder=folder).returncode == 0
+    plain = (folder / "plain.dot").read_bytes()
+    assert (folder / "new.dot").read_bytes() == codecs.BOM_UTF8 + plain.replace(b"\n", b"\r\n")
+
+
 def test_what_is_left_to_do_ends_with_1_and_is_written_all_the_same(folder: Path) -> None:
     result = attractor("convert", "left.dot", "-o", "new.dot", folder=folder)
     assert result.returncode == 1
     wanted = "left.dot:4: not converted: nothing here corresponds to language (call the interpreter"
     assert wanted in result.stdout
     assert "tool_command" in (folder / "new.dot").read_text()
+
+
+PROMPTED = THEIRS.replace("exit  [", 'work  [llm_prompt="@work.md"]\n    exit  [').replace(
+    "start -> test", "start -> work -> test"
+)
+
+
+def test_what_is_not_valid_where_it_will_lie_is_left_to_do(folder: Path) -> None:
+    (folder / "prompted.dot").write_text(PROMPTED)
+    missing = "prompted.dot:3: not converted: cannot read work.md: No such file or directory"
+    for words in ([], ["-o", "new.dot"], ["--check"]):
+        result = attractor("convert", "prompted.dot", *words, folder=folder)
+        assert result.returncode == 1
+        assert missing in result.stdout + result.stderr
+        assert "3 converted, 1 left to do" in result.stdout + result.stderr
+    (folder / "work.md").write_text("Work")
+    for words in ([], ["-o", "new.dot"]):
+        assert attractor("convert", "prompted.dot", *words, folder=folder).returncode == 0
+    (folder / "other").mkdir()
+    result = attractor("convert", "prompted.dot", "-o", "other/new.dot", folder=folder)
+    assert result.returncode == 1
+    assert missing in result.stdout
+    (folder / "other" / "work.md").write_text("Work")
+    again = attractor("convert", "prompted.dot", "-o", "other/new.dot", folder=folder)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert attractor("validate", "other/new.dot", folder=folder).returncode == 0
+
+
+def test_standard_input_is_converted_too(folder: Path) -> None:
+    told = subprocess.run(
+        [ATTRACTOR, "convert", "-"],
+        cwd=folder,
+        input=THEIRS,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert 'tool_command="make test"' in told.stdout
+    assert "<stdin>: 2 converted, nothing left to do" in told.stderr
 
 
 def test_check_writes_nothing(folder: Path) -> None:

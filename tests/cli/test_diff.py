@@ -1,7 +1,6 @@
-"""`attractor diff`, also as git calls it."""
+"""`attractor diff`, as a person and as a program use it."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -28,7 +27,21 @@ def test_differences_are_told(files: tuple[str, str]) -> None:
 
 def test_the_same_pipelines_are_told_so(files: tuple[str, str]) -> None:
     result = attractor("diff", files[0], files[0], "--exit-code")
-    assert (result.returncode, result.stdout) == (0, "no difference in meaning\n")
+    assert (result.returncode, result.stdout) == (0, "no change in meaning\n")
+
+
+def test_another_spelling_is_told_in_one_line(files: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "a.dot").write_text(
+        'digraph G { start; exit; a [script="x", timeout=60s]; start -> a -> exit;\n'
+        'a -> start [condition="outcome=failed"] }'
+    )
+    (tmp_path / "b.dot").write_text(
+        'digraph "G" { start; exit; a [timeout="1m", tool_command=x, shape=box]; start -> a;\n'
+        'a -> exit [weight=0]; a -> start [condition="outcome = fail"] }'
+    )
+    result = attractor("diff", *files, "--exit-code")
+    assert (result.returncode, result.stdout) == (0, "no change in meaning\n")
+    assert json.loads(attractor("diff", *files, "--json").stdout)["same"] is True
 
 
 def test_a_program_asks_for_the_exit_code(files: tuple[str, str]) -> None:
@@ -46,35 +59,60 @@ def test_both_are_drawn(files: tuple[str, str], tmp_path: Path) -> None:
     assert "~ a" in out.read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("out.svg", b"<svg"),
+        ("out.PNG", b"\x89PNG"),
+        ("out.pdf", b"%PDF"),
+        ("out.gv", b"digraph"),
+        ("out.mmd", b"---"),
+        ("out.json", b"{"),
+        ("out.txt", b"nodes\n  ~ a\n"),
+        ("out", b"nodes\n  ~ a\n"),
+    ],
+)
+def test_the_ending_of_the_file_says_the_format(
+    files: tuple[str, str], tmp_path: Path, name: str, start: bytes
+) -> None:
+    result = attractor("diff", *files, "-o", str(tmp_path / name))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--format", "svg", "-o", "x.png"], "x.png ends with .png, which is not svg"),
+        (["--json", "-o", "x.svg"], "x.svg ends with .svg, which is not json"),
+        (["--json", "--format", "svg"], "--json and --format svg contradict each other"),
+        (["-o", "x.jpeg"], "a difference does not end with .jpeg"),
+        (["-o", "a.dot"], "would replace a.dot"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(
+    files: tuple[str, str], tmp_path: Path, words: list[str], said: str
+) -> None:
+    result = attractor("diff", *files, *words, folder=tmp_path)
+    assert result.returncode == ExitCode.USAGE
+    assert said in result.stdout + result.stderr
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.dot", "b.dot"]
+    assert (tmp_path / "a.dot").read_text() == A
+
+
+@pytest.mark.parametrize(("place", "sign"), [(0, '"y" -> "x"'), (1, '"x" -> "y"')])
+def test_one_of_them_may_be_standard_input(files: tuple[str, str], place: int, sign: str) -> None:
+    words = [files[0], files[0]]
+    words[place] = "-"
+    told = subprocess.run(
+        [ATTRACTOR, "diff", *words], input=B, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert f"prompt: {sign}" in told.stdout
+    both = attractor("diff", "-", "-")
+    assert (both.returncode, both.stdout) == (2, "")
+    assert "standard input holds one pipeline" in both.stderr
+
+
 @pytest.mark.parametrize("arguments", [["a.dot"], ["a", "b", "c"], ["--git-driver", "a", "b"]])
 def test_another_number_of_files_is_refused(arguments: list[str]) -> None:
     assert attractor("diff", *arguments).returncode == ExitCode.USAGE
-
-
-def test_git_shows_the_meaning(tmp_path: Path) -> None:
-    git_program = shutil.which("git")
-    assert git_program
-
-    def git(*arguments: str) -> str:
-        command = [git_program, "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
-        ).stdout
-
-    git("init", "-q")
-    git("config", "diff.attractor.command", f"'{ATTRACTOR}' diff --git-driver")
-    (tmp_path / ".gitattributes").write_text("*.dot diff=attractor\n")
-    for name in ("changed.dot", "gone.dot", "broken.dot", "old.dot"):
-        (tmp_path / name).write_text(A)
-    git("add", ".")
-    git("commit", "-qm", "first")
-    (tmp_path / "changed.dot").write_text(B)
-    (tmp_path / "gone.dot").unlink()
-    (tmp_path / "broken.dot").write_text("digraph {")
-    git("mv", "old.dot", "new.dot")
-    git("add", ".")
-    shown = git("diff", "--cached", "--find-renames")
-    assert 'pipeline changed.dot\nnodes\n  ~ a\n      ~ prompt: "x" -> "y"' in shown
-    assert "pipeline gone.dot\n" in shown
-    assert "  - a (codergen)" in shown
-    assert "pipeline broken.dot: cannot be compared" in shown

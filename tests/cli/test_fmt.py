@@ -1,5 +1,6 @@
 """`attractor fmt`, as a person and as a program use it."""
 
+import codecs
 import json
 import os
 import subprocess
@@ -138,6 +139,46 @@ def test_a_program_gets_json(folder: Path) -> None:
     result = attractor("fmt", ".", "--json", folder=folder)
     assert result.returncode == 2
     assert json.loads(result.stdout)["diagnostics"][0]["rule"] == "syntax"
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_byte_order_mark_and_the_line_ends_stay(folder: Path, mark: bytes, end: bytes) -> None:
+    ugly, neat = (mark + text.encode().replace(b"\n", end) for text in (UGLY, NEAT))
+    file = folder / "ugly.dot"
+    file.write_bytes(ugly)
+    patch = subprocess.run(
+        [ATTRACTOR, "fmt", "--diff", "ugly.dot"],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    apply = ["git", "apply", "-p0", "--whitespace=nowarn", "-"]
+    subprocess.run(apply, input=patch, cwd=folder, check=True, timeout=60)
+    assert file.read_bytes() == neat
+    file.write_bytes(ugly)
+    result = attractor("fmt", "ugly.dot", folder=folder)
+    assert result.stdout == "changed: ugly.dot\n1 file changed, 0 unchanged\n"
+    assert file.read_bytes() == neat
+    assert attractor("fmt", "--check", "ugly.dot", folder=folder).returncode == 0
+    assert piped(ugly, "-").stdout == neat
+
+
+def test_mixed_line_ends_are_told(folder: Path) -> None:
+    mixed = NEAT.replace("\n", "\r\n", 1)
+    (folder / "ugly.dot").write_bytes(mixed.encode())
+    told = attractor("fmt", "--check", "ugly.dot", folder=folder).stdout
+    assert told.startswith("would change: ugly.dot (mixed line ends become LF)\n")
+    record = json.loads(attractor("fmt", "--check", "--json", "ugly.dot", folder=folder).stdout)
+    assert record["files"][0]["remark"] == "mixed line ends become LF"
+    result = piped(mixed.encode(), "-")
+    assert (result.stdout, result.stderr) == (
+        NEAT.encode(),
+        b"<stdin>: mixed line ends become LF\n",
+    )
+    assert attractor("fmt", "ugly.dot", folder=folder).stdout.startswith("changed: ugly.dot (mixed")
+    assert (folder / "ugly.dot").read_bytes() == NEAT.encode()
 
 
 def test_standard_input_stands_alone(folder: Path) -> None:

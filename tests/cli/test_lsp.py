@@ -67,7 +67,10 @@ async def server() -> AsyncGenerator[Client]:
     client = Client()
     await client.start_io(ATTRACTOR, "lsp", "--stdio")  # pyright: ignore[reportUnknownMemberType]
     try:
-        params = types.InitializeParams(capabilities=types.ClientCapabilities(), process_id=None)
+        symbols = types.DocumentSymbolClientCapabilities(hierarchical_document_symbol_support=True)
+        documents = types.TextDocumentClientCapabilities(document_symbol=symbols)
+        able = types.ClientCapabilities(text_document=documents)
+        params = types.InitializeParams(capabilities=able, process_id=None)
         await asyncio.wait_for(client.initialize_async(params), LIMIT)
         client.initialized(types.InitializedParams())
         yield client
@@ -110,6 +113,8 @@ async def _hover(open_: Editor) -> None:
     node = await asked(ask(types.HoverParams(open_.document, at(5, 14))))
     assert node.contents.value.startswith("**plan** (codergen)")
     assert await asked(ask(types.HoverParams(open_.document, at(2, 0)))) is None
+    shape = await asked(ask(types.HoverParams(open_.document, at(1, 20))))
+    assert shape.contents.value.startswith("**Mdiamond** (shape)")
 
 
 async def _completion(open_: Editor) -> None:
@@ -172,7 +177,12 @@ async def _symbols(open_: Editor) -> None:
     await open_.open(TEXT)
     params = types.DocumentSymbolParams(open_.document)
     found = await asked(open_.client.text_document_document_symbol_async(params))
-    assert [one.name for one in found] == ["𝒜", "start", "exit", "plan", "work"]
+    assert [one.name for one in found] == ["start", "exit", "𝒜", "work"]
+    box = found[2]
+    assert (box.detail, [one.name for one in box.children]) == ("1 node", ["plan"])
+    assert (place(box.range), place(box.selection_range)) == ((3, 4, 3, 78), (3, 13, 3, 22))
+    [plan] = box.children
+    assert (place(plan.range), place(plan.selection_range)) == ((3, 37, 3, 76), (3, 37, 3, 41))
 
 
 FEATURES: Sequence[Callable[[Editor], Awaitable[None]]] = [

@@ -69,6 +69,13 @@ def test_what_cannot_be_read_is_told_beside_the_rest(folder: Path) -> None:
     assert opened.unread[0].fix == "save it as UTF-8"
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(folder: Path) -> None:
+    (folder / "marked.dot").write_bytes(b"\xef\xbb\xbfdigraph G {}")
+    marked, plain = open_pipelines(["marked.dot", "b.dot"]).files
+    assert (marked.source.text, marked.mark.encode()) == ("digraph G {}", b"\xef\xbb\xbf")
+    assert (plain.source.text, plain.mark) == ("digraph G {}", "")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
 def test_a_write_protected_file_stays_as_it_is(folder: Path) -> None:
     (folder / "b.dot").chmod(0o444)

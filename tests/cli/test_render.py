@@ -3,18 +3,20 @@
 import json
 import os
 import pty
+import queue
 import signal
 import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 
 from tests.cli.running import ATTRACTOR, attractor
 from tests.language.pipelines import BRANCH
 
+PATIENCE = 30.0
 PROMPTED = """digraph P {
     start [shape=Mdiamond]; exit [shape=Msquare]
     plan [prompt="@plan.md"]
@@ -86,6 +88,7 @@ def test_a_format_that_is_said_counts_more_than_an_ending(folder: Path) -> None:
         (["branch.dot", "-o", "./branch.dot", "--format", "svg"], "would replace"),
         (["branch.dot", "--watch"], "--watch reads a file and writes one"),
         (["-", "--watch", "-o", "x.svg"], "--watch reads a file and writes one"),
+        (["branch.dot", "-o", "x.svg", "--format", "png"], "x.svg ends with .svg, which is not"),
         (["nothing.dot"], "cannot read nothing.dot"),
         (["nothing"], "nothing"),
     ],
@@ -196,12 +199,18 @@ def test_a_prompt_in_a_file_is_told_and_a_missing_one_reported(folder: Path) -> 
     assert result.stdout.startswith("<svg")
 
 
-def test_a_run_is_drawn_with_its_states(tmp_path: Path) -> None:
-    (tmp_path / "gated.dot").write_text(GATED)
-    home = {"HOME": str(tmp_path / "home")}
+def run_gated(folder: Path) -> None:
+    """Run a pipeline up to where it waits for a person."""
+    (folder / "gated.dot").write_text(GATED)
     words = ("--interviewer", "park", "--workspace", "none", "--sandbox", "none")
-    ran = attractor("run", "gated.dot", *words, folder=tmp_path, variables=home)
+    home = {"HOME": str(folder / "home")}
+    ran = attractor("run", "gated.dot", *words, folder=folder, variables=home)
     assert ran.returncode == 3, ran.stderr
+
+
+def test_a_run_is_drawn_with_its_states(tmp_path: Path) -> None:
+    run_gated(tmp_path)
+    home = {"HOME": str(tmp_path / "home")}
     run_id = next((tmp_path / "runs").glob("*/manifest.json")).parent.name
     for name in ("latest", run_id, run_id[:12].lower(), f"runs/{run_id}"):
         drawn = attractor("render", name, folder=tmp_path, variables=home)
@@ -218,44 +227,99 @@ def test_a_run_is_drawn_with_its_states(tmp_path: Path) -> None:
     assert told["run"]["nodes"]["make"]["state"] == "done"
 
 
-@contextmanager
-def watching(folder: Path, *words: str) -> Generator["subprocess.Popen[str]"]:
-    with (folder / "said").open("w") as said:
-        process = subprocess.Popen(
+class Watching:
+    """A running `attractor render --watch`; each line it says follows what it did."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.process = subprocess.Popen(
             [ATTRACTOR, "render", *words, "--watch"],
             cwd=folder,
-            stderr=said,
+            stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait(timeout=30)
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
+    def until(self, is_reached: Callable[[str], bool]) -> str:
+        """Return what is said up to the line after which a state is reached."""
+        said = ""
+        while not is_reached(said):
+            said += self._lines.get(timeout=PATIENCE)
+        return said
 
-def await_text(file: Path, text: str) -> None:
-    end = monotonic() + 30
-    while not (file.exists() and text in file.read_text()):
-        assert monotonic() < end, (text, file.exists() and file.read_text())
-        sleep(0.05)
+    def until_drawn(self, file: Path, text: str) -> None:
+        """Wait until a text stands in the drawing."""
+        self.until(lambda said: file.exists() and text in file.read_text())
+
+    def stop(self) -> tuple[int, str]:
+        """Press Ctrl-C; return the exit code, and what is said of it."""
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(timeout=PATIENCE)
+        self._reader.join(timeout=PATIENCE)
+        said = [self._lines.get_nowait() for _ in range(self._lines.qsize())]
+        return code, "".join(said)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=PATIENCE)
+        self._reader.join(timeout=PATIENCE)
+        assert self.process.stderr
+        self.process.stderr.close()
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self._lines.put(line)
 
 
 def test_watching_draws_again_and_keeps_the_last_good_drawing(folder: Path) -> None:
-    file, out, said = folder / "prompted.dot", folder / "out.svg", folder / "said"
-    with watching(folder, "prompted.dot", "-o", "out.svg") as process:
-        await_text(out, "Think it over")
+    file, out = folder / "prompted.dot", folder / "out.svg"
+    with closing(Watching(folder, "prompted.dot", "-o", "out.svg")) as watching:
+        watching.until_drawn(out, "Think it over")
         (folder / "plan.md").write_text("Think twice")
-        await_text(out, "Think twice")
+        watching.until_drawn(out, "Think twice")
         file.write_text(PROMPTED.replace("->", "--"))
-        await_text(said, "prompted.dot:4:11: error[syntax]: '--' is no edge")
-        await_text(said, "^^")
+        broken = "prompted.dot:4:11: error[syntax]: '--' is no edge"
+        watching.until(lambda said: broken in said and "^^" in said)
         assert "Think twice" in out.read_text()
         other = folder / "other"
         other.write_text(PROMPTED.replace("plan [", 'plan [label="Mended", '))
         other.replace(file)
-        await_text(out, "Mended")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
-    assert "Traceback" not in said.read_text()
+        watching.until_drawn(out, "Mended")
+        assert watching.stop() == (130, "error: interrupted\n")
+
+
+def test_watching_follows_a_run(tmp_path: Path) -> None:
+    run_gated(tmp_path)
+    home = {"HOME": str(tmp_path / "home")}
+    (run,) = (one.parent for one in (tmp_path / "runs").glob("*/manifest.json"))
+    out = tmp_path / "run.svg"
+    with closing(Watching(tmp_path, str(run), "-o", "run.svg")) as watching:
+        watching.until_drawn(
+            out, 'id="node-ask" class="node type-wait-human state-waiting current"'
+        )
+        assert 'class="node type-exit state-unreached"' in out.read_text()
+        before = (run / "checkpoint.json").read_bytes()
+        answer = ("resume", str(run), "--interviewer", "auto_approve")
+        resumed = attractor(*answer, folder=tmp_path, variables=home)
+        assert resumed.returncode == 0, resumed.stderr
+        assert (run / "checkpoint.json").read_bytes() != before
+        watching.until_drawn(out, 'class="node type-exit state-done')
+        drawn = out.read_text()
+        assert 'id="node-ask" class="node type-wait-human state-done"' in drawn
+        assert 'id="edge-ask-exit" class="edge state-taken"' in drawn
+        code, said = watching.stop()
+    # What was drawn on the way there may be said still.
+    assert (code, set(said.splitlines()) - {"drawn: run.svg"}) == (130, {"error: interrupted"})
+
+
+def test_a_colour_that_is_none_is_told_where_there_are_colours(folder: Path) -> None:
+    text = BRANCH.replace("digraph Branch {", "digraph Branch { bgcolor=lightgren", 1)
+    (folder / "odd.dot").write_text(text)
+    result = attractor("render", "odd.dot", folder=folder)
+    assert result.returncode == 0
+    assert "odd.dot:1:26: warning[color_known]: 'lightgren' is no colour" in result.stderr
+    assert "did you mean lightgreen?" in result.stderr
+    assert attractor("render", "odd.dot", "--format", "mermaid", folder=folder).stderr == ""

@@ -16,6 +16,7 @@ from attractor.engine.status import (
     AWAITING_DECISION,
     CANCELED,
     EVALUATING,
+    EXECUTING,
     FAILED,
     Standing,
 )
@@ -65,7 +66,12 @@ def result(standing: Standing, outcome: StageStatus = StageStatus.SUCCESS) -> Ru
             [f"git diff HEAD...{BRANCH}", f"attractor evaluate {ID}"],
         ),
         (EVALUATING, Outlook(ID), [f"attractor evaluate {ID}"]),
-        (AWAITING_ANSWER, Outlook(ID, BRANCH), [f"attractor resume {ID}"]),
+        (
+            AWAITING_ANSWER,
+            Outlook(ID, BRANCH),
+            [f"attractor answer {ID} CHOICE", f"attractor resume {ID}"],
+        ),
+        (EXECUTING, Outlook(ID, BRANCH), [f"attractor resume {ID}", f"attractor logs {ID}"]),
         (FAILED, Outlook(ID, BRANCH), [f"attractor logs {ID}"]),
         (CANCELED, Outlook(ID, BRANCH), [f"attractor logs {ID}"]),
         (FAILED, Outlook("'/my runs/one'"), ["attractor logs '/my runs/one'"]),

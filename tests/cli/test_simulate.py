@@ -1,12 +1,13 @@
 """`attractor simulate`, as a person and as a program use it."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from tests.cli.running import attractor
+from tests.cli.running import ATTRACTOR, attractor
 from tests.language.pipelines import BRANCH, HUMAN_GATE
 
 FAN = """digraph Fan {
@@ -89,6 +90,17 @@ def test_a_failing_walk_was_simulated_all_the_same(folder: Path) -> None:
     assert "after a failure it is no way out" in result.stdout
 
 
+def test_branches_are_told_with_their_keys(folder: Path, snapshot: SnapshotAssertion) -> None:
+    result = attractor("simulate", "fan.dot", "--set", "a=fail", folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == snapshot
+    words = ["simulate", "fan.dot", "--set", "a=fail", "--json"]
+    told = json.loads(attractor(*words, folder=folder).stdout)
+    assert told["path"] == ["start", "fan", "a", "b", "exit"]
+    found = attractor("simulate", "fan.dot", "--coverage", folder=folder)
+    assert found.stdout.startswith("5 of 5 nodes")
+
+
 def test_coverage_lists_what_cannot_be_reached(folder: Path, snapshot: SnapshotAssertion) -> None:
     result = attractor("simulate", "dead.dot", "--coverage", folder=folder)
     assert result.returncode == 0
@@ -103,8 +115,6 @@ def test_coverage_lists_what_cannot_be_reached(folder: Path, snapshot: SnapshotA
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["fan.dot"], "fan.dot:4: node fan: nodes of type parallel cannot be simulated yet"),
-        (["fan.dot", "--coverage"], "cannot be simulated yet"),
         (["branch.dot", "--set", "tset=fail"], "unknown node 'tset'"),
         (["branch.dot", "--set", "validate=fial"], "did you mean fail?"),
         (["branch.dot", "--set", "validate"], "write NODE=VALUE"),
@@ -114,12 +124,29 @@ def test_coverage_lists_what_cannot_be_reached(folder: Path, snapshot: SnapshotA
         (["branch.dot", "--outcomes", "no.toml"], "no.toml: No such file"),
         (["branch.dot", "--max-steps", "0"], "0 is not in the range"),
         (["no.dot"], "cannot read no.dot"),
+        (["gate.dot", "--answer", "review_gate=Maybe"], "'review_gate' has no choice 'Maybe'"),
+        (["gate.dot", "--answer", "review_gate=Aprove"], "did you mean"),
+        (["branch.dot", "--coverage", "--set", "plan=fail"], "so --set would say nothing"),
+        (["branch.dot", "--coverage", "--outcomes", "o.toml"], "so --outcomes would say"),
+        (["gate.dot", "--coverage", "--answer", "review_gate=F"], "so --answer would say"),
+        (
+            ["branch.dot", "--coverage", "--max-steps", "1000", "--set", "plan=fail"],
+            "so --set and --max-steps would say nothing (leave out --coverage or",
+        ),
     ],
 )
 def test_wrong_usage_ends_with_2(folder: Path, words: list[str], said: str) -> None:
     result = attractor("simulate", *words, folder=folder)
     assert (result.returncode, result.stdout) == (2, "")
     assert said in result.stderr
+
+
+def test_standard_input_is_a_pipeline_too(folder: Path) -> None:
+    words = [ATTRACTOR, "simulate", "-", "--json"]
+    told = subprocess.run(
+        words, cwd=folder, input=BRANCH, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert json.loads(told.stdout)["outcome"] == "success"
 
 
 def test_an_outcomes_file_names_itself_in_its_mistakes(folder: Path) -> None:

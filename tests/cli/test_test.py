@@ -92,11 +92,18 @@ def test_a_file_that_is_meant_twice_is_tested_once(folder: Path) -> None:
         ("no.dot", "cannot read no.dot"),
         ("broken.test.toml", "test 1 has no key 'anwsers', did you mean answers?"),
         ("alone.test.toml", "cannot read alone.dot"),
+        ("heard.test.toml", "heard.test.toml: unheard: node 'plan' asks nobody"),
+        ("silent.test.toml", "silent.test.toml: test 1: node 'gate' is of type conditional"),
+        ("-", "standard input has none"),
     ],
 )
 def test_an_invalid_file_ends_with_2_before_any_test(folder: Path, name: str, words: str) -> None:
     (folder / "broken.test.toml").write_text("[[test]]\nanwsers = {}\nexpect.outcome = 'fail'\n")
     (folder / "alone.test.toml").write_text(GOOD)
+    of_branch = "pipeline = 'branch.dot'\n[[test]]\nexpect.outcome = 'fail'\n"
+    heard = f"{of_branch}name = 'unheard'\nanswers = {{ plan = 'x' }}\n"
+    (folder / "heard.test.toml").write_text(heard)
+    (folder / "silent.test.toml").write_text(f"{of_branch}outcomes = {{ gate = 'fail' }}\n")
     result = attractor("test", "branch.dot", name, folder=folder)
     assert (result.returncode, result.stdout) == (2, "")
     assert words in result.stderr

@@ -1,5 +1,6 @@
 """`attractor validate`, as a person and as a program use it."""
 
+import codecs
 import json
 import os
 import subprocess
@@ -74,9 +75,7 @@ def test_a_warning_is_no_failure(folder: Path) -> None:
     assert "warning[unknown_attribute]" in result.stdout
 
 
-@pytest.mark.parametrize(
-    "flags", [["--json"], ["--format", "json"], ["--format", "text", "--json"]]
-)
+@pytest.mark.parametrize("flags", [["--json"], ["--format", "json"]])
 def test_a_program_gets_json(folder: Path, flags: list[str]) -> None:
     result = attractor("validate", "syntax.dot", "good.dot", *flags, folder=folder)
     assert result.returncode == 1
@@ -268,6 +267,15 @@ def test_fixes_are_applied_and_told(folder: Path) -> None:
     assert told[1:] == ["1 mended in 1 file", "2 files, nothing to mend"]
 
 
+def test_fixes_keep_a_byte_order_mark_and_the_line_ends(folder: Path) -> None:
+    before, after = (
+        codecs.BOM_UTF8 + text.encode().replace(b"\n", b"\r\n") for text in (FIXABLE, MENDED)
+    )
+    (folder / "fixable.dot").write_bytes(before)
+    assert attractor("validate", "fixable.dot", "--fix", folder=folder).returncode == 0
+    assert (folder / "fixable.dot").read_bytes() == after
+
+
 def test_what_fixes_leave_is_reported(folder: Path) -> None:
     result = attractor("validate", "broken.dot", "--fix", "--json", folder=folder)
     assert result.returncode == 1
@@ -299,6 +307,13 @@ def test_what_does_not_go_together_is_wrong_usage(
     result = attractor("validate", *words, folder=folder)
     assert result.returncode == 2
     assert hint in result.stderr
+
+
+def test_two_formats_contradict_each_other(folder: Path) -> None:
+    result = attractor("validate", "good.dot", "--json", "--format", "sarif", folder=folder)
+    assert result.returncode == 2
+    told = json.loads(result.stdout)["error"]["message"]
+    assert told == "--json and --format sarif contradict each other"
 
 
 def test_the_command_is_light(folder: Path) -> None:

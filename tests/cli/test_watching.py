@@ -111,9 +111,40 @@ def test_a_new_file_in_a_folder_and_a_lost_one_are_seen(
     watching.until("1 file, nothing to mend")
     (tmp_path / "new.dot").write_text(BAD)
     assert watching.until("1 error in 1 file").startswith("new.dot:")
-    (tmp_path / "a.dot").unlink()
     (tmp_path / "new.dot").unlink()
-    assert "there is no pipeline" in watching.until("1 error in 0 files")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  gone: new.dot\n", watching.until("gone: new.dot"))
+    (tmp_path / "a.dot").unlink()
+    assert "there is no pipeline" in watching.until("1 error; gone: a.dot")
+    (tmp_path / "a.dot").write_text(GOOD)
+    watching.until("  1 file, nothing to mend")
+
+
+def test_a_file_that_is_named_goes_and_comes_back(
+    tmp_path: Path, watchings: list[Watching]
+) -> None:
+    file = tmp_path / "a.dot"
+    watching = Watching(tmp_path, "a.dot")
+    watchings.append(watching)
+    assert "cannot read a.dot: No such file" in watching.until("1 error")
+    file.write_text(GOOD)
+    watching.until("  1 file, nothing to mend")
+    file.unlink()
+    told = watching.until("1 error; gone: a.dot")
+    assert "cannot read a.dot: No such file" in told
+    assert "nothing to mend" not in told
+    replace_whole(file, BAD)
+    assert watching.until("1 error in 1 file").startswith("a.dot:1:19: error[syntax]")
+
+
+def test_a_folder_that_comes_into_being_is_searched(
+    tmp_path: Path, watchings: list[Watching]
+) -> None:
+    watching = Watching(tmp_path, "sub")
+    watchings.append(watching)
+    assert "cannot read sub" in watching.until("1 error")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.dot").write_text(GOOD)
+    watching.until("  1 file, nothing to mend")
 
 
 def test_a_prompt_that_comes_into_being_is_seen(tmp_path: Path, watchings: list[Watching]) -> None:

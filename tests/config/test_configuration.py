@@ -20,6 +20,10 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("workspaces_dir", Path("/var/tmp"), "default"),
         ("output.color", "auto", "default"),
         ("doctor.min_free_mb", 5, "attractor.toml:2"),
+        ("workspace.setup", "", "default"),
+        ("workspace.setup_files", (), "default"),
+        ("workspace.setup_minutes", 30, "default"),
+        ("workspace.carry", (), "default"),
         ("rules", {}, "default"),
     ]
 

@@ -17,13 +17,15 @@ from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.results import RunResult
 from attractor.engine.run_directory import create_run_directory
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Handler, Stage, Workspace
+from attractor.engine.seams import Answer, Handler, Parts, Question, Said, Stage, Workspace
 from attractor.engine.secrets import Redactor
+from attractor.handlers.parallel import Parallel
+from attractor.handlers.parallel__fan_in import FanIn
 from attractor.language.graph import Graph
 
 Work = Callable[[Stage], Awaitable[Outcome]]
-Said = Outcome | StageStatus
-Script = Mapping[str, Said | list[Outcome] | Work]
+Told = Outcome | StageStatus
+Script = Mapping[str, Told | list[Outcome] | Work]
 
 FAIL = Outcome(StageStatus.FAIL, failure_reason="broken")
 RETRY = Outcome(StageStatus.RETRY, failure_reason="busy")
@@ -62,9 +64,30 @@ class Nothing:
         return success()
 
 
+class Silent:
+    """A backend, and a person, whom nobody is to ask."""
+
+    async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+        raise AssertionError(prompt)
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        raise AssertionError(prompt)
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        return False
+
+    async def ask(self, question: Question) -> Answer:
+        raise AssertionError(question)
+
+    async def inform(self, message: str, stage: str) -> None: ...
+
+
 def handlers_of(handler: Handler) -> dict[str, Handler]:
+    """Return handlers of which only those of branches do what they do in a real run."""
     quiet = {type_: Nothing() for type_ in ("start", "exit", "conditional")}
-    return {**quiet, **dict.fromkeys(("codergen", "tool", "wait.human"), handler)}
+    parts = Parts(Silent(), Silent())
+    branching = {"parallel": Parallel(parts), "parallel.fan_in": FanIn(parts)}
+    return {**quiet, **branching, **dict.fromkeys(("codergen", "tool", "wait.human"), handler)}
 
 
 class Workplace:

@@ -11,7 +11,7 @@ from attractor.engine.errors import StageOver
 from attractor.engine.no_workspace import NoEnvironment
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.progress import retry_key
-from attractor.engine.seams import Base, Stage, TreeId
+from attractor.engine.seams import PATCH_LIMIT, Base, Stage, TreeId
 from attractor.engine.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.values import Plain
@@ -59,7 +59,18 @@ class Trees:
     async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
         return []
 
+    async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
+        return ""
+
     async def export(self, tree: TreeId, to: Path) -> None: ...
+
+    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Trees":
+        return self
+
+    async def discard(self, name: str) -> None: ...
+
+    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
+        return []
 
     async def close(self) -> None: ...
 

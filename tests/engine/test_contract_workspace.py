@@ -15,6 +15,7 @@ from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.seams import Workspace
 from attractor.environments.environment import Promises
 from attractor.environments.memory import MemoryExecutionEnvironment
+from attractor.pipeline.child_workspace import ChildWorkspace
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.in_place import make_in_place
 from tests.workspaces.projects import (
@@ -53,9 +54,25 @@ async def with_environment(below: Path) -> Workspace:
     return NoWorkspace(MemoryExecutionEnvironment({"x": "text"}))
 
 
+async def making_environments(below: Path) -> Workspace:
+    return NoWorkspace(another=lambda: MemoryExecutionEnvironment({"x": "text"}))
+
+
+async def as_a_child(below: Path) -> Workspace:
+    return ChildWorkspace(await isolated(below), "01JZ00000000000000000CH11D")
+
+
 keepers = pytest.mark.parametrize("make", [isolated, in_place])
 everybody = pytest.mark.parametrize(
-    "make", [isolated, in_place, without_environment, with_environment]
+    "make",
+    [
+        isolated,
+        in_place,
+        as_a_child,
+        without_environment,
+        with_environment,
+        making_environments,
+    ],
 )
 
 
@@ -73,6 +90,7 @@ def test_what_nobody_touched_has_one_tree_and_no_changes(make: Make, tmp_path: P
         assert await workspace.snapshot("größe 🐍\n") == first
         await workspace.restore(first, set_aside=tmp_path / "aside")
         assert list(await workspace.changed(first, first)) == []
+        assert await workspace.patch(first, first) == ""
         assert not (tmp_path / "aside").exists()
         # Many may ask at the same time.
         taken = await asyncio.gather(*(workspace.snapshot(str(number)) for number in range(5)))
@@ -109,6 +127,86 @@ def test_closing_is_harmless_when_repeated_and_takes_nothing_away(
     run(scene())
 
 
+@everybody
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_dimension_begins_at_its_tree_and_ends_without_a_trace(
+    make: Make, shared: bool, tmp_path: Path
+) -> None:
+    async def scene() -> None:
+        workspace = await make(tmp_path)
+        tree = await workspace.snapshot("one")
+        fork = await workspace.fork("größe 🐍@1.1/a", tree, shared=shared)
+        inner = await fork.fork("inner", tree, shared=shared)
+        assert fork.base == inner.base == workspace.base
+        assert await fork.snapshot("two") == await inner.snapshot("three") == tree
+        assert list(await workspace.adopt([tree], base=tree)) == []
+        assert list(await workspace.adopt([], base=tree)) == []
+        for one in (inner, fork):
+            await one.close()
+        for name in ("inner", "größe 🐍@1.1/a", "größe 🐍@1.1/a", "nobody's"):
+            await workspace.discard(name)
+        assert await workspace.snapshot("after") == tree
+        await workspace.close()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("make", [isolated, in_place, as_a_child, making_environments])
+def test_a_dimension_has_an_environment_of_its_own(make: Make, tmp_path: Path) -> None:
+    async def scene() -> None:
+        workspace = await make(tmp_path)
+        tree = await workspace.snapshot("one")
+        forks = [
+            workspace,
+            await workspace.fork("shared", tree, shared=True),
+            await workspace.fork("alone", tree),
+        ]
+        assert len({id(one.environment) for one in forks}) == 3
+        assert all(one.environment is one.environment for one in forks)
+
+    run(scene())
+
+
+@keepers
+def test_a_dimension_is_taken_up_as_it_was_left(make: MakeTrees, tmp_path: Path) -> None:
+    async def scene() -> None:
+        workspace = await make(tmp_path)
+        base = workspace.base.candidate
+        fork = await workspace.fork("a", base)
+        write(fork.folder, FILES)
+        tree = await fork.snapshot("one")
+        await fork.close()
+        again = await workspace.fork("a", base)
+        assert await again.snapshot("two") == tree
+        await workspace.discard("a")
+        assert await (await workspace.fork("a", base)).snapshot("new") == base
+
+    run(scene())
+
+
+@keepers
+def test_branches_are_put_together_unless_they_contradict(make: MakeTrees, tmp_path: Path) -> None:
+    async def scene() -> None:
+        workspace = await make(tmp_path)
+        base, trees = workspace.base.candidate, list[str]()
+        for number in range(3):
+            fork = await workspace.fork(str(number), base)
+            write(fork.folder, {f"new {number}": "", "both": "same"} | {"all": str(number)})
+            trees.append(await fork.snapshot("done"))
+            (fork.folder / "all").unlink()
+            trees.append(await fork.snapshot("undone"))
+        before = contents(workspace.folder)
+        assert list(await workspace.adopt(trees[::2], base=base)) == ["all"]
+        assert contents(workspace.folder) == before
+        assert list(await workspace.adopt(trees[1::2], base=base)) == []
+        made = {f"new {number}": b"" for number in range(3)} | {"both": b"same"}
+        assert contents(workspace.folder) == before | made
+        assert list(await workspace.adopt([base], base=trees[0])) == []
+        assert await workspace.snapshot("back") == base
+
+    run(scene())
+
+
 @keepers
 def test_a_tree_comes_back_whatever_happened_since(make: MakeTrees, tmp_path: Path) -> None:
     async def scene() -> None:
@@ -121,6 +219,9 @@ def test_a_tree_comes_back_whatever_happened_since(make: MakeTrees, tmp_path: Pa
         other = await workspace.snapshot("two")
         assert sorted(await workspace.changed(tree, other)) == ["a/new", "empty", "todo.py"]
         assert sorted(await workspace.changed(other, tree)) == ["a/new", "empty", "todo.py"]
+        assert "\n+no more\n" in await workspace.patch(tree, other)
+        assert "\n-no more\n" in await workspace.patch(other, tree)
+        assert "[cut here" in await workspace.patch(tree, other, most=10)
         await workspace.restore(tree)
         assert contents(workspace.folder) == before
         assert await workspace.snapshot("again") == tree

@@ -12,6 +12,7 @@ from attractor.engine.simulated_walk import walk
 from attractor.language.graph import Edge, Graph
 from attractor.language.parsing import parse
 from tests.counts import count
+from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import Scripted, handlers_of
 from tests.engine.walks import small_graphs
@@ -203,3 +204,40 @@ def test_every_way_that_short_walks_find_is_found() -> None:
         taken |= {id(edge) for edge in one.edges}
     reached = {id(edge) for edge in of.edges} - {*map(id, cover(of).unreachable_edges)}
     assert taken == reached
+
+
+def test_every_branch_of_a_fork_can_be_reached_and_what_lies_behind_the_meeting() -> None:
+    nodes = [node("judge", "diamond")]
+    ways = [
+        *chain("fan", "judge"),
+        edge("judge", "bad", "outcome=fail"),
+        edge("judge", "join", "outcome=success"),
+        edge("bad", "join"),
+    ]
+    found = cover(forked("a a2", "b", nodes=nodes, edges=ways))
+    assert found.unreachable_edges == found.only_suggested == found.untried == ()
+    assert found.unreachable_nodes == ()
+
+
+def test_a_fork_is_left_at_its_meeting_and_by_its_retry_target_alone() -> None:
+    of = graph(
+        [
+            start(),
+            end(),
+            node("fan", "component", retry_target="mend"),
+            node("work", retry_target="second"),
+            node("second", "component"),
+            node("join", "tripleoctagon"),
+        ],
+        [
+            *chain("start", "work", "fan", "a", "join", "exit"),
+            *chain("fan", "b", "join"),
+            *chain("mend", "exit"),
+            *chain("never", "exit"),
+            *chain("second", "x", "exit"),
+            *chain("second", "y", "exit"),
+        ],
+    )
+    found = cover(of)
+    assert found.unreachable_nodes == ("never",)
+    assert ends(found.unreachable_edges) == [("never", "exit")]

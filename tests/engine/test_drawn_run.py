@@ -1,13 +1,16 @@
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from attractor.base.events import Event
 from attractor.engine.drawn_run import read_events, states_of
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Parked, Question, QuestionKind, Stage
 from attractor.language.drawing.stage_states import RunStates, StageState, Taken, overlay
 from attractor.language.graph import Graph
+from tests.engine.forked import forked, until_there_is
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Script, Workplace, run_graph
 
@@ -141,3 +144,55 @@ def test_a_stage_that_is_tried_again_is_in_flight(tmp_path: Path) -> None:
 
 def test_a_run_that_did_not_begin_has_no_states(tmp_path: Path) -> None:
     assert states_of(read_events(tmp_path / "events.jsonl")) == RunStates()
+
+
+def test_branches_are_drawn_as_far_as_they_came(tmp_path: Path) -> None:
+    seen: list[RunStates] = []
+    drawn = forked("a a2", "b", "c", fan={"join_policy": "first_success"})
+    place = Workplace(tmp_path / "run", drawn)
+
+    async def look(stage: Stage) -> Outcome:
+        await until_there_is(stage, "a2")
+        seen.append(states(place))
+        return success()
+
+    async def hang(stage: Stage) -> Outcome:
+        await asyncio.Event().wait()
+        return success()
+
+    place.handler.script = {"a2": hang, "b": look, "c": park}
+    place.run()
+    at_work = of(seen[0])
+    assert seen[0].current == "fan"
+    assert (at_work["fan"], at_work["a"], at_work["a2"], at_work["c"]) == (
+        StageState.RUNNING,
+        StageState.DONE,
+        StageState.RUNNING,
+        StageState.WAITING,
+    )
+    told = states(place)
+    # What was given up is neither at work nor waits for anybody.
+    assert (of(told)["a2"], of(told)["c"]) == (StageState.INTERRUPTED,) * 2
+    assert of(told)["exit"] is StageState.DONE
+    assert told.taken[Taken("fan", "a")] == told.taken[Taken("fan", "c")] == 1
+    assert Taken("fan", "join") not in told.taken
+    assert overlay(drawn, told).marks["edge-fan-a"].name == "state-taken"
+
+
+def test_the_time_of_a_fork_is_that_of_its_branches() -> None:
+    done = [("a", "fan@1.1/a", 5.0), ("b", "fan@1.1/b", 4.0), ("fan", None, 6.0)]
+    events = [
+        Event(
+            time=datetime(2026, 5, 4, tzinfo=UTC),
+            run_id=RUN_ID,
+            type="StageCompleted",
+            node=id_,
+            visit=1,
+            branch=branch,
+            data={"outcome": "success", "duration": seconds},
+        )
+        for id_, branch, seconds in done
+    ]
+    told = states_of(events)
+    assert told.caption == "6s"
+    assert told.nodes["a"].duration == timedelta(seconds=5)

@@ -16,6 +16,7 @@ from attractor.engine.seams import Parked, Question, QuestionKind, Stage
 from attractor.engine.secrets import Redactor
 from attractor.engine.stage_files import FolderFiles
 from attractor.language.graph import Graph, Node
+from tests.engine.branches import GivenBranches
 from tests.engine.graphs import node
 
 
@@ -56,6 +57,7 @@ def stage_of(here: Node) -> Stage:
         files=FolderFiles(folder, Redactor()),
         emit=emit,
         workspace=NoWorkspace(),
+        branches=GivenBranches(),
     )
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -5,11 +7,13 @@ from attractor.base.canonical import Json, canonical_json, parse_json
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
 from attractor.engine.progress import (
+    LEFT_OUT,
     Ending,
     Move,
     Progress,
     StageRecord,
     Step,
+    SteppedOver,
     Visit,
     advance,
     begin,
@@ -54,6 +58,7 @@ VISITS = st.builds(
     seconds=st.floats(0, 9),
     is_transparent=st.booleans(),
     is_assumed=st.booleans(),
+    meeting=TEXTS,
 )
 MOVES = st.builds(
     Move,
@@ -76,9 +81,11 @@ def test_a_step_comes_back_from_the_journal(step: Step) -> None:
     assert step_from_record(through_json(step_to_record(step))) == step
 
 
-@given(st.lists(STEPS, max_size=5))
-def test_a_progress_comes_back_from_the_checkpoint(steps: list[Step]) -> None:
-    progress = begin(line("a", goal="g"), "tree", {"x": [1]})
+@given(st.lists(STEPS, max_size=5), st.none() | st.just(()))
+def test_a_progress_comes_back_from_the_checkpoint(
+    steps: list[Step], written: tuple[str, ...] | None
+) -> None:
+    progress = replace(begin(line("a", goal="g"), "tree", {"x": [1]}), written=written)
     for step in steps:
         progress = advance(progress, step)
     back = progress_from_record(through_json(progress_to_record(progress)))
@@ -113,7 +120,8 @@ def test_a_step_updates_context_outcome_and_place() -> None:
 
 def test_retries_are_counted_and_reset_by_success() -> None:
     failed = visited(Progress("a"), failure("x"), attempts=3)
-    assert failed.stages["a"] == StageRecord(1, StageStatus.FAIL, retries=2)
+    record = failed.stages["a"]
+    assert (record.visits, record.outcome, record.retries) == (1, StageStatus.FAIL, 2)
     assert failed.context["internal.retry_count.a"] == 2
     mended = visited(failed, success(), attempts=2)
     assert mended.stages["a"] == StageRecord(2, StageStatus.SUCCESS, retries=0)
@@ -134,3 +142,22 @@ def test_an_end_names_its_node() -> None:
     end = Ending(StageStatus.SUCCESS, "completed", "exit")
     step = Step(Visit("a", 1, 1, success()), Move(end=end))
     assert advance(Progress("a"), step).current_node == "exit"
+
+
+def test_a_branch_remembers_what_its_stages_wrote() -> None:
+    said = Outcome(StageStatus.SUCCESS, context_updates={"z": 1, "k": 1})
+    main, branch = visited(Progress("a"), said), visited(Progress("a", written=()), said)
+    assert main.written is None
+    again = visited(branch, Outcome(StageStatus.SUCCESS, context_updates={"k": 2, "b": 1}))
+    assert again.written == ("b", "current_node", "k", "outcome", "z")
+
+
+def test_what_a_fan_in_leaves_out_is_no_part_of_what_was_stepped_over() -> None:
+    before = Progress("join", steps_over=(SteppedOver("a", "fan@1.1/a"), SteppedOver("w")))
+    assert before.stepped_over == ("a", "w")
+    left_out: dict[str, Json] = {LEFT_OUT: ["fan@1.1/b", "fan@1.1/a"]}
+    after = visited(before, Outcome(StageStatus.SUCCESS, context_updates=left_out))
+    assert (after.left_out, after.stepped_over) == (("fan@1.1/b", "fan@1.1/a"), ("w",))
+    # Only a list says it.
+    odd = visited(before, Outcome(StageStatus.SUCCESS, context_updates={LEFT_OUT: "fan@1.1/a"}))
+    assert odd.left_out == ()

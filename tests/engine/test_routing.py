@@ -1,6 +1,13 @@
 from attractor.engine.lookup import make_lookup
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
-from attractor.engine.routing import Fate, Route, RouteReason, route_failure, select_edge
+from attractor.engine.routing import (
+    Fate,
+    Route,
+    RouteReason,
+    route_failure,
+    route_join,
+    select_edge,
+)
 from attractor.language.graph import Edge, Node
 from attractor.language.values import Plain
 from tests.engine.graphs import edge, end, graph, node, start
@@ -115,3 +122,15 @@ def test_a_failure_is_stepped_over_only_where_it_is_said() -> None:
 def test_a_fault_of_the_pipeline_has_no_way_out() -> None:
     route = choose([edge("a", "b", "outcome=fail")], failure("x", FailureClass.PIPELINE))
     assert route.reason is RouteReason.FAILED
+
+
+def test_where_branches_meet_no_edge_is_taken() -> None:
+    here = node("a", fallback_retry_target="c")
+    whole = graph([here, node("c")], [edge("a", "b", "outcome=fail")])
+    joined = route_join(whole, whole.nodes["a"], success(), "c")
+    assert (joined.target, joined.reason, joined.edge) == ("c", RouteReason.JOIN, None)
+    assert [one.fate for one in joined.candidates] == [Fate.A_BRANCH]
+    failed = route_join(whole, whole.nodes["a"], failure("x"), "c")
+    assert (failed.target, failed.reason) == ("c", RouteReason.FALLBACK_RETRY_TARGET)
+    final = route_join(whole, whole.nodes["a"], failure("x", FailureClass.PIPELINE), "c")
+    assert (final.target, final.reason) == ("", RouteReason.FAILED)

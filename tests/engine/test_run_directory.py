@@ -53,7 +53,7 @@ def test_a_manifest_that_is_missing_or_broken_is_told(tmp_path: Path) -> None:
         read_manifest(directory)
     write_manifest(directory, MANIFEST)
     directory.manifest.write_text(directory.manifest.read_text().replace("2026-01", "2026-13"))
-    with pytest.raises(RecordBroken, match="no time"):
+    with pytest.raises(RecordBroken, match="must be a time"):
         read_manifest(directory)
 
 

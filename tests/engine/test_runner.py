@@ -13,6 +13,7 @@ from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
 from attractor.engine.seams import Parked, Question, QuestionKind, Stage
 from attractor.engine.status import AWAITING_ANSWER, CANCELED, EVALUATING, EXECUTING, FAILED
+from attractor.engine.strands import MAIN
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Workplace, run_graph
 
@@ -140,9 +141,8 @@ def test_a_parked_gate_waits_without_a_process(tmp_path: Path) -> None:
     assert (result.standing, result.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
     assert result.question is not None
     assert result.question.id == "gate@1.1"
-    checkpoint = place.json("checkpoint.json")["run"]
-    assert isinstance(checkpoint, dict)
-    assert checkpoint["question"]
+    with place.open() as run:
+        assert run.state.strands[MAIN].question == result.question
     run = place.json("run.json")
     assert (run["status"], run["phase"]) == ("awaiting_human", "stage")
     assert place.events("StageParked")[0].node == "gate"

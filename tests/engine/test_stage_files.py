@@ -4,9 +4,10 @@ import pytest
 
 from attractor.base.canonical import parse_json
 from attractor.base.errors import FileTrouble, UsageError
+from attractor.engine.attempt_folders import begin_attempt
 from attractor.engine.errors import StageOver
 from attractor.engine.secrets import Redactor
-from attractor.engine.stage_files import FolderFiles, begin_attempt
+from attractor.engine.stage_files import FolderFiles
 
 
 @pytest.fixture
@@ -19,14 +20,6 @@ def files_in(folder: Path) -> dict[str, str]:
     return {
         str(one.relative_to(folder)): one.read_text() for one in folder.rglob("*") if one.is_file()
     }
-
-
-def attempt(folder: Path, visit: int, number: int, *, ends: bool = True) -> None:
-    begin_attempt(folder, visit, number)
-    files = FolderFiles(folder, Redactor())
-    files.write("response.md", f"{visit}.{number}")
-    if ends:
-        files.finish({"visit": visit, "attempt": number})
 
 
 def test_files_are_redacted_and_written_whole(folder: Path) -> None:
@@ -95,43 +88,3 @@ def test_a_stage_that_is_over_writes_nothing(folder: Path) -> None:
 def test_the_status_is_redacted_too(folder: Path) -> None:
     FolderFiles(folder, Redactor(["password"])).finish({"notes": "the password"})
     assert parse_json((folder / "status.json").read_text()) == {"notes": "the ***"}
-
-
-def test_earlier_attempts_lie_in_the_history(folder: Path) -> None:
-    for visit, number in [(1, 1), (1, 2), (2, 1)]:
-        attempt(folder, visit, number)
-    files = files_in(folder)
-    assert files["response.md"] == "2.1"
-    assert files["history/1.1/response.md"] == "1.1"
-    assert files["history/1.2/response.md"] == "1.2"
-    assert "history/1.2/status.json" in files
-
-
-def test_an_interrupted_attempt_is_kept_apart(folder: Path) -> None:
-    attempt(folder, 1, 1)
-    attempt(folder, 1, 2, ends=False)
-    attempt(folder, 1, 2, ends=False)
-    attempt(folder, 1, 2)
-    attempt(folder, 1, 2)
-    files = {name: text for name, text in files_in(folder).items() if name.endswith(".md")}
-    assert files == {
-        "response.md": "1.2",
-        "history/1.1/response.md": "1.1",
-        "history/1.2.interrupted/response.md": "1.2",
-        "history/1.2.interrupted.2/response.md": "1.2",
-        "history/1.2.interrupted.3/response.md": "1.2",
-    }
-
-
-def test_a_move_that_was_cut_off_is_finished(folder: Path) -> None:
-    attempt(folder, 1, 1)
-    FolderFiles(folder, Redactor()).write("prompt.md", "ask")
-    past = folder / "history" / "1.1"
-    past.mkdir(parents=True)
-    (folder / "response.md").rename(past / "response.md")
-    begin_attempt(folder, 1, 2)
-    assert sorted(files_in(folder)) == [
-        "history/1.1/prompt.md",
-        "history/1.1/response.md",
-        "history/1.1/status.json",
-    ]

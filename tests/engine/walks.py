@@ -1,5 +1,8 @@
 """Generates small graphs with all that decides where a walk goes, and outcomes for their stages."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from hypothesis import strategies as st
 
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
@@ -23,11 +26,11 @@ CONDITIONS = (
 
 
 @st.composite
-def _nodes(draw: st.DrawFn, id_: str) -> Node:
+def _nodes(draw: st.DrawFn, id_: str, ids: Sequence[str] = IDS) -> Node:
     optional = {
         "goal_gate": st.just(value=True),
-        "retry_target": st.sampled_from(IDS),
-        "fallback_retry_target": st.sampled_from(IDS),
+        "retry_target": st.sampled_from(ids),
+        "fallback_retry_target": st.sampled_from(ids),
         "max_retries": st.integers(0, 2),
         "allow_partial": st.just(value=True),
         "on_failure": st.just("continue"),
@@ -41,10 +44,10 @@ def _nodes(draw: st.DrawFn, id_: str) -> Node:
 
 
 @st.composite
-def _edges(draw: st.DrawFn) -> Edge:
+def _edges(draw: st.DrawFn, ids: Sequence[str] = IDS, out: str = "exit") -> Edge:
     return edge(
-        draw(st.sampled_from(IDS)),
-        draw(st.sampled_from([*IDS, "exit", "exit"])),
+        draw(st.sampled_from(ids)),
+        draw(st.sampled_from([*ids, out, out])),
         draw(st.sampled_from(CONDITIONS)),
         label=draw(st.sampled_from(LABELS)),
         weight=draw(st.integers(0, 1)),
@@ -83,4 +86,98 @@ def outcomes(draw: st.DrawFn, of: Graph) -> Outcome:
         ),
         failure_reason="it went wrong" if failed else "",
         failure_class=draw(st.sampled_from(classes)) if failed else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a graph: how it begins, and all of it."""
+
+    begin: str
+    nodes: Sequence[Node]
+    edges: Sequence[Edge]
+
+
+POLICIES = ("wait_all", "first_success", "quorum")
+
+
+@st.composite
+def _forks(
+    draw: st.DrawFn, id_: str, meeting: str, policies: Sequence[str], *, depth: int
+) -> _Part:
+    """Return a fork whose branches meet at a node, and that node."""
+    optional = {
+        "join_policy": st.sampled_from(policies),
+        "max_retries": st.integers(0, 1),
+        "retry_target": st.sampled_from([id_, "after"]),
+        "isolation": st.just("shared"),
+        "max_visits": st.integers(1, 3),
+    }
+    plain = draw(st.fixed_dictionaries({}, optional=optional))
+    fork = node(id_, "component", retry_policy="none", **plain)
+    shape = draw(st.sampled_from(["tripleoctagon", "tripleoctagon", "box"]))
+    merge = draw(st.sampled_from(["winner", "all", "none"]))
+    # Two branches of nothing would share what is no fan-in.
+    sorts = ["nothing"] * (shape != "box") + ["fork"] * depth + ["stages"] * 4
+    parts = [
+        draw(_branches(f"{id_}{number}", meeting, policies, sorts, depth=depth))
+        for number in range(draw(st.integers(1, 3)))
+    ]
+    return _Part(
+        id_,
+        [fork, node(meeting, shape, merge=merge), *(one for part in parts for one in part.nodes)],
+        [
+            *(edge(id_, part.begin) for part in parts),
+            *(one for part in parts for one in part.edges),
+        ],
+    )
+
+
+@st.composite
+def _branches(
+    draw: st.DrawFn,
+    prefix: str,
+    meeting: str,
+    policies: Sequence[str],
+    sorts: Sequence[str],
+    *,
+    depth: int,
+) -> _Part:
+    """Return a branch of one of some sorts: nothing, a fork, or stages with ways between them."""
+    sort = draw(st.sampled_from(sorts))
+    if sort == "nothing":
+        return _Part(meeting, [], [])
+    if sort == "fork":
+        fork = draw(_forks(f"{prefix}f", f"{prefix}m", policies, depth=depth - 1))
+        return _Part(fork.begin, fork.nodes, [*fork.edges, edge(f"{prefix}m", meeting)])
+    ids = [f"{prefix}{letter}" for letter in "xy"]
+    ways = draw(st.lists(_edges([*ids], out=meeting), max_size=4))
+    line = [edge(ids[0], ids[1], weight=-1), edge(ids[1], meeting, weight=-1)]
+    # What may be jumped to is in the branch, and is not.
+    targets = [*ids, "after", "fan"]
+    return _Part(ids[0], [draw(_nodes(one, targets)) for one in ids], [*ways, *line])
+
+
+@st.composite
+def forked_graphs(draw: st.DrawFn, policies: Sequence[str] = POLICIES) -> Graph:
+    """Return a graph with a fork, and maybe forks in its branches, that may be walked again."""
+    fork = draw(_forks("fan", "join", policies, depth=1))
+    optional = {
+        "retry_target": st.sampled_from(["fan", "after"]),
+        "on_failure": st.just("continue"),
+    }
+    attributes = draw(st.fixed_dictionaries({}, optional=optional))
+    back = draw(st.sampled_from(["outcome=fail", "outcome=partial_success", "context.color=red"]))
+    around = [
+        edge("start", "fan"),
+        edge("join", "after"),
+        edge("after", "fan", back),
+        edge("after", "exit"),
+    ]
+    return graph(
+        [start(), end(), *fork.nodes, node("after", max_retries=0)],
+        [*around, *fork.edges],
+        max_node_visits=3,
+        max_goal_gate_redirects=2,
+        **attributes,
     )

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.canonical import Json, canonical_json, parse_json
+from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import UsageError
 from attractor.base.processes import ExecResult
+from attractor.engine.attempt_folders import HISTORY, STATUS
+from attractor.engine.child_runs import ChildRuns
 from attractor.engine.context import Context
 from attractor.engine.errors import StageOver
 from attractor.engine.events import ENGINE_KINDS
@@ -23,15 +26,18 @@ from attractor.engine.seams import (
     Interviewer,
     Parts,
     Question,
+    Said,
     Stage,
+    Workspace,
 )
 from attractor.engine.secrets import Redactor
-from attractor.engine.stage_files import HISTORY, LARGEST_FILE, STATUS
+from attractor.engine.stage_files import LARGEST_FILE
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.conditions import Lookup
 from attractor.language.graph import Edge, Graph, Node
 from attractor.language.values import Attribute, Attributes, Plain, Value, ValueKind
+from tests.engine.branches import GivenBranches
 
 KINDS = {
     str: ValueKind.STRING,
@@ -40,6 +46,10 @@ KINDS = {
     bool: ValueKind.BOOLEAN,
     timedelta: ValueKind.DURATION,
 }
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+"""When a turnable clock begins."""
 
 
 def attributes(**plain: Plain) -> Attributes:
@@ -185,12 +195,16 @@ class Shell(NoEnvironment):
 class Saying:
     """A backend that answers what it was given, and remembers what it was asked."""
 
-    answer: Outcome | str
+    said: Outcome | str
     prompts: list[str] = field(default_factory=list[str])
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         self.prompts.append(prompt)
-        return self.answer
+        return self.said
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        self.prompts.append(prompt)
+        return Said(self.said) if isinstance(self.said, str) else self.said
 
     async def steer(self, stage_id: str, text: str) -> bool:
         return False
@@ -230,6 +244,12 @@ class Play:
     attempt: int = 1
     files: KeptFiles = field(default_factory=KeptFiles)
     events: KeptEvents = field(default_factory=KeptEvents)
+    branches: GivenBranches = field(default_factory=GivenBranches)
+    workspace: Workspace | None = None
+    children: ChildRuns | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    since: datetime = NOW
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def stage(self) -> Stage:
@@ -243,7 +263,11 @@ class Play:
             labels=[edge.label for edge in self.pipeline.outgoing(self.at)],
             files=self.files,
             emit=self.events,
-            workspace=NoWorkspace(self.environment or self.shell),
+            workspace=self.workspace or NoWorkspace(self.environment or self.shell),
+            branches=self.branches,
+            children=self.children,
+            clock=self.clock,
+            since=self.since,
         )
 
     def run(self) -> Outcome:
@@ -251,7 +275,8 @@ class Play:
         return asyncio.run(asyncio.wait_for(self.execute(), 20))
 
     async def execute(self) -> Outcome:
-        handler = handler_registry()[self.stage.node.type](Parts(self.backend, self.interviewer))
+        parts = Parts(self.backend, self.interviewer, self.inputs)
+        handler = handler_registry()[self.stage.node.type](parts)
         try:
             return await handler.execute(self.stage)
         finally:

@@ -11,10 +11,11 @@ from attractor.base.canonical import canonical_json
 from attractor.base.kinds import find_shortcoming
 from attractor.base.processes import ExecResult
 from attractor.engine.outcome import Outcome, StageStatus
-from attractor.engine.seams import Answer, Handler, Parts, Question, Stage
+from attractor.engine.seams import Answer, Handler, Parts, Question, Said, Stage
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph import Edge, Graph, Node
+from tests.engine.children import GivenChildren, Plot
 from tests.engine.runs import FAIL, Nothing, Scripted
 from tests.handlers.stages import Person, Play, Saying, Shell, edge, graph, node
 
@@ -35,9 +36,17 @@ MAKE: dict[str, Callable[[], Handler]] = {
 everybody = pytest.mark.parametrize("name", list(MAKE))
 
 WAYS = (edge("it", "on", label="A"), edge("it", "back", label="[B] Größe 🐍"))
-FULL = node("it", prompt="Do $goal 🐍", tool_command="make größe", label="Größe", goal_gate=True)
+FULL = node(
+    "it",
+    prompt="Do $goal 🐍",
+    tool_command="make größe",
+    label="Größe",
+    goal_gate=True,
+    file="größe.dot",
+    duration="0s",
+)
 PIPELINES = {
-    "full": graph(FULL, *WAYS, goal="größe"),
+    "full": graph(FULL, *WAYS, goal="größe", stack__child_dotfile="größe.dot"),
     "bare": Graph("", {"it": Node("it")}),
     "no ways": graph(FULL),
     "alike": graph(FULL, *(edge("it", "on", label="A") for _ in range(3)), edge("it", "it")),
@@ -53,7 +62,8 @@ def stage_of(
     pipeline: Graph, *, visit: int = 1, place: ExecutionEnvironment | None = None
 ) -> Stage:
     said = Shell(ExecResult("größe\n" * 10_000, "err\ufffd", 0, False, 1))
-    return Play(pipeline, "it", environment=place or said, visit=visit).stage
+    children = GivenChildren({"größe.dot": Plot().opened()})
+    return Play(pipeline, "it", environment=place or said, visit=visit, children=children).stage
 
 
 def run(scene: Coroutine[Any, Any, T]) -> T:
@@ -138,6 +148,10 @@ class StuckBackend(Stuck):
         await self.wait()
         return ""
 
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        await self.wait()
+        return Said("")
+
     async def steer(self, stage_id: str, text: str) -> bool:
         return False
 
@@ -160,11 +174,11 @@ class StuckShell(Shell, Stuck):
         return self.result
 
 
-@pytest.mark.parametrize("name", ["codergen", "tool", "wait.human"])
+@pytest.mark.parametrize("name", ["codergen", "prompt", "tool", "wait.human"])
 def test_a_stage_that_is_given_up_gives_up_what_it_waits_for(name: str) -> None:
     async def scene() -> None:
         backend, person, shell = StuckBackend(), StuckPerson(), StuckShell()
-        stuck: Stuck = {"codergen": backend, "tool": shell, "wait.human": person}[name]
+        stuck: Stuck = {"tool": shell, "wait.human": person}.get(name, backend)
         handler = handler_registry()[name](Parts(backend, person))
         working = asyncio.create_task(handler.execute(stage_of(PIPELINES["full"], place=shell)))
         await asyncio.wait_for(stuck.reached.wait(), 20)

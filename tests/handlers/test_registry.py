@@ -4,13 +4,17 @@ import inspect
 
 import pytest
 
+from attractor.base.canonical import Json
 from attractor.base.errors import InvalidPart, UnknownName
 from attractor.base.kinds import find_shortcoming
 from attractor.base.registry import Registry
+from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Handler, Parts
 from attractor.handlers.registry import BuiltHandler, handler_registry
 from attractor.language.parsing import parse
+from tests.engine.branches import MEETING, GivenBranches
+from tests.engine.children import GivenChildren, Plot
 from tests.examples import ROOT, Fence, fences
 from tests.handlers.stages import Person, Play, Saying, edge, graph, node
 from tests.packages import Places
@@ -36,10 +40,18 @@ def test_a_handler_is_built_from_parts_and_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_handler_does_a_stage_that_has_all_it_needs(name: str) -> None:
-    pipeline = graph(
-        node("it", type=name, prompt="Do it", tool_command="make"), edge("it", "on", label="Yes")
+    what = {"tool_command": "make", "items": "list", "duration": "0s", "file": "inner.dot"}
+    it = node("it", type=name, prompt="Do it", **what)
+    pipeline = graph(it, edge("it", "on", label="Yes"), stack__child_dotfile="inner.dot")
+    met: list[Json] = [{"id": "a", "outcome": "success"}]
+    play = Play(
+        pipeline,
+        "it",
+        interviewer=Person(["Yes"]),
+        context=Context({"list": [1], "parallel.results": met}),
+        branches=GivenBranches(fork=MEETING),
+        children=GivenChildren({"inner.dot": Plot().opened()}),
     )
-    play = Play(pipeline, "it", interviewer=Person(["Yes"]))
     outcome = play.run()
     assert isinstance(outcome, Outcome)
     assert outcome.status is StageStatus.SUCCESS

@@ -22,9 +22,11 @@ SPECIFIED = {
 # Beyond it, ENGINE.md.
 RULED = {
     Place.GRAPH: "model provider llm_model llm_provider max_goal_gate_redirects max_node_visits "
-    "on_failure require_verdict max_restarts requires inputs max_cost_usd max_tokens max_duration",
+    "on_failure require_verdict max_restarts requires inputs max_cost_usd max_tokens max_duration "
+    "outputs stall_timeout max_same_failures",
     Place.NODE: "script model provider max_visits on_failure require_verdict retry_policy "
-    "retry_from if_interrupted k isolation merge file duration until backend agent",
+    "retry_from if_interrupted k isolation merge file duration until backend agent "
+    "items inputs manager.steer_cooldown stall_timeout max_same_failures",
     Place.EDGE: "",
 }
 

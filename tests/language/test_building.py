@@ -1,10 +1,16 @@
 """A graph made in code is the one that its text means."""
 
+import math
 from contextlib import suppress
+from datetime import timedelta
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
+from attractor.language import format
 from attractor.language.building import GraphBuilder
 from attractor.language.parsing import parse
 
@@ -53,3 +59,113 @@ def test_a_graph_is_not_built_within_a_block() -> None:
 def test_defaults_are_for_nodes_and_edges() -> None:
     with pytest.raises(UsageError, match="'graph'"):
         GraphBuilder("G").defaults("graph", label="x")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "prompt of the node 'a': None is no value of an attribute"),
+        ([1], "prompt of the node 'a': [1] is no value of an attribute"),
+        (b"x", "prompt of the node 'a': b'x' is no value of an attribute"),
+        (10**18, "prompt of the node 'a': the whole number is too long"),
+        (-(10**18), "prompt of the node 'a': the whole number is too long"),
+        (1e300, "prompt of the node 'a': the number 1e+300 cannot be written"),
+        (math.nan, "prompt of the node 'a': the number nan cannot be written"),
+        (-math.inf, "prompt of the node 'a': the number -inf cannot be written"),
+        ("a\0b", "prompt of the node 'a': the text has a sign that no file of text can hold"),
+        ("\ud800", "prompt of the node 'a': the text has a sign that no file of text can hold"),
+        (timedelta(microseconds=1), "prompt of the node 'a': datetime.timedelta(microseconds=1)"),
+    ],
+)
+def test_what_no_pipeline_can_hold_is_refused_where_it_is_given(value: Any, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        GraphBuilder("G").node("a", prompt=value)
+    assert raised.value.message.startswith(message)
+    assert raised.value.hint
+
+
+def test_a_number_of_very_many_digits_is_refused() -> None:
+    with pytest.raises(UsageError, match="whole number is too long"):
+        GraphBuilder("G").node("a", prompt=10**5_000)
+
+
+def refused(method: str, *words: Any, **attributes: Any) -> str:
+    """Return what is said when a builder is given something it cannot take."""
+    builder = GraphBuilder("G")
+    with pytest.raises(UsageError) as raised:
+        getattr(builder, method)(*words, **attributes)
+    assert builder.build() == GraphBuilder("G").build()
+    return raised.value.message
+
+
+def test_what_is_refused_says_where_it_was_to_stand() -> None:
+    assert refused("node", 1) == "an id is a text, not 1"
+    assert refused("edge", "a", None) == "an id is a text, not None"
+    assert refused("edge", "a", "b", label=None).startswith("label of the edge from 'a'")
+    assert refused("defaults", "node", label=None).startswith("label of every node")
+    assert refused("node", "a", **{"\0": 1}).startswith("a key has a sign")
+
+
+@pytest.mark.parametrize(
+    ("id_", "label", "message"),
+    [
+        (1, "x", "an id is a text, not 1"),
+        ("c", None, "label of the subgraph 'c': None is no value"),
+    ],
+)
+def test_a_subgraph_that_is_refused_is_not_begun(id_: Any, label: Any, message: str) -> None:
+    builder = GraphBuilder("G")
+    with pytest.raises(UsageError, match=message), builder.subgraph(id_, label=label):
+        pass
+    assert builder.build() == GraphBuilder("G").build()
+
+
+def test_the_name_of_a_graph_is_a_text() -> None:
+    with pytest.raises(UsageError, match="the name of a graph is a text, not None"):
+        GraphBuilder(cast(Any, None))
+
+
+NUMBERS = st.floats() | st.integers() | st.sampled_from([1e-9, -1e-9, 1e22, 1e30, 10**30, 5e-324])
+
+
+@given(NUMBERS)
+def test_a_number_is_read_as_itself_or_refused(number: float) -> None:
+    try:
+        graph = GraphBuilder("G").node("a", width=number).build()
+    except UsageError:
+        assert not 1e-9 < abs(number) < 1e17
+        return
+    read = parse(format(graph))
+    assert read == graph
+    value = read.nodes["a"].attributes.value("width")
+    assert value is not None
+    assert (value.plain, type(value.plain)) == (number, type(number))
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (1e-9, "0.000000001"),
+        (0.5, "0.5"),
+        (3.0, "3.0"),
+        (-2.25, "-2.25"),
+        (1e22, "10000000000000000000000.0"),
+        (10**17, "100000000000000000"),
+    ],
+)
+def test_a_number_is_written_without_an_exponent(number: float, written: str) -> None:
+    assert f"a [width={written}]" in format(GraphBuilder("G").node("a", width=number).build())
+
+
+TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=20)
+
+
+@given(
+    st.dictionaries(TEXTS, NUMBERS | TEXTS | st.booleans() | st.none() | st.binary(), max_size=3)
+)
+def test_what_is_built_is_read_as_itself(attributes: dict[str, Any]) -> None:
+    try:
+        builder = GraphBuilder("G").node("a").edge("a", "b", **attributes)
+    except UsageError:
+        return
+    assert parse(format(builder.build())) == builder.build()

@@ -63,6 +63,12 @@ def test_two_signs_for_equal_are_mended() -> None:
     assert fixed("outcome == success") == "outcome = success"
 
 
+def test_quotes_that_are_none_are_taken_from_a_word() -> None:
+    both = "outcome='success' && context.x=\u201cy-1\u201d"
+    assert fixed(both) == "outcome=success && context.x=y-1"
+    assert fixed("outcome='not yet'") == "outcome='not yet'"
+
+
 def test_a_mistake_behind_an_escape_is_pointed_at_and_mended() -> None:
     condition = 'context.a="b" && outcome==fail'
     (one,) = found(condition, "condition_syntax")

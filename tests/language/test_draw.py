@@ -82,7 +82,7 @@ def test_edges_between_the_same_nodes_are_numbered() -> None:
 def test_what_opens_files_or_leads_away_is_not_passed_on() -> None:
     text = drawing(parse('digraph G { rankdir=LR; imagepath="/"; a [color=red, image=x, URL=y] }'))
     assert 'rankdir="LR"' in text
-    assert 'color="red"' in text
+    assert 'color="#ff0000"' in text
     assert not re.search("image|URL", text)
 
 

@@ -1,12 +1,13 @@
 """Branches, and where they meet."""
 
-import time
+from collections.abc import Callable
 
 import pytest
 
-from attractor.language.collecting import collection_paused
-from attractor.language.forks import Fork, find_forks
+from attractor.language.forks import Fork, Forks, find_forks
+from attractor.language.graph import Edge, Graph
 from attractor.language.parsing import parse
+from tests.language.growing import times_longer
 
 NODES = (
     "s [shape=Mdiamond]; e [shape=Msquare]; p [shape=component]; j [shape=tripleoctagon];"
@@ -50,8 +51,18 @@ def test_a_fan_in_is_the_meeting_although_ways_lead_around_it() -> None:
 
 def test_a_nested_fork_has_a_meeting_of_its_own() -> None:
     outer, inner = forks("s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; i -> j -> e")
-    assert (outer.node, outer.meeting, shown(outer)) == ("p", "j", {"a": "a", "q": "bciq"})
+    assert (outer.node, outer.meeting, shown(outer)) == ("p", "j", {"a": "a", "q": "iq"})
     assert (inner.node, inner.meeting, shown(inner)) == ("q", "i", {"b": "b", "c": "c"})
+
+
+def test_what_is_done_for_each_item_is_a_fork_with_all_others() -> None:
+    each = "f [type=for_each];"
+    outer, inner = forks(each + "s -> p; p -> a -> j; p -> f -> b -> i; i -> j -> e")
+    assert (outer.node, outer.meeting, shown(outer)) == ("p", "j", {"a": "a", "f": "fi"})
+    assert (inner.node, inner.meeting, shown(inner)) == ("f", "i", {"b": "b"})
+    (alone,) = forks(each + "s -> f -> b -> e; b -> f")
+    assert (alone.node, alone.meeting) == ("f", "e")
+    assert [(leak.source, leak.target) for leak in alone.leaks] == [("b", "f")]
 
 
 def test_branches_of_which_one_never_ends_do_not_meet() -> None:
@@ -70,29 +81,145 @@ def test_a_graph_without_an_exit_has_no_forks() -> None:
     )
 
 
+def leaks(edges: str) -> dict[str, list[str]]:
+    return {
+        fork.node: sorted(f"{one.source}{one.target}" for one in fork.leaks)
+        for fork in forks(edges)
+    }
+
+
+NESTED = "s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; i -> j -> e;"
+
+
+@pytest.mark.parametrize(
+    ("edges", "leaking"),
+    [
+        ("b -> e", {"p": [], "q": ["be"]}),
+        ("b -> j", {"p": [], "q": ["bj"]}),
+        ("b -> x -> j; x -> e", {"p": [], "q": ["xe", "xj"]}),
+        ("q -> e", {"p": ["qe"], "q": ["ij"]}),
+        ("a -> e; b -> e", {"p": ["ae"], "q": ["be"]}),
+        ("i -> e", {"p": ["ie"], "q": []}),
+        ("i -> c; j -> q", {"p": [], "q": []}),
+    ],
+)
+def test_an_edge_is_told_of_the_innermost_fork_it_leaves(
+    edges: str, leaking: dict[str, list[str]]
+) -> None:
+    assert leaks(NESTED + edges) == leaking
+
+
+def test_what_comes_to_an_inner_meeting_outside_leaves_the_fork_around() -> None:
+    edges = "s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; q -> j; j -> i -> e"
+    assert leaks(edges)["p"] == ["bi", "ci"]
+
+
+def test_branches_that_come_to_one_meeting_from_several_depths() -> None:
+    outer, inner = forks("s -> p; p -> a -> j; p -> q; q -> b -> j; q -> c -> j; j -> e")
+    assert (outer.meeting, inner.meeting, shown(outer)) == ("j", "j", {"a": "a", "q": "q"})
+    assert leaks("s -> p; p -> a -> j; p -> q; q -> b -> j; q -> c -> j; j -> e") == {
+        "p": [],
+        "q": [],
+    }
+
+
+def test_a_loop_back_from_the_meeting_leaves_no_branch() -> None:
+    assert leaks("s -> p -> a -> b -> j -> e; j -> b") == {"p": []}
+
+
+def test_a_fork_of_another_kind_is_found_when_it_is_asked_for() -> None:
+    graph = parse(f"digraph G {{ {NODES} m [type=for_each]; s -> m -> a -> j -> e; n -> a }}")
+    found = Forks(graph)
+    fork = found.at("m")
+    assert fork is not None
+    assert fork.meeting == "j"
+    assert (found.at("m"), found.at("n"), found.at("nobody")) == (fork, None, None)
+
+
 def chain(number: int) -> str:
     """Return one fork behind another, each with two branches."""
-    pieces = ["digraph G { s [shape=Mdiamond]; e [shape=Msquare]; s -> p0;"]
-    for i in range(number):
-        following = f"p{i + 1}" if i + 1 < number else "e"
-        pieces.append(
-            f"p{i} [shape=component]; j{i} [shape=tripleoctagon];"
-            f"p{i} -> a{i} -> j{i}; p{i} -> b{i} -> j{i}; j{i} -> {following};"
-        )
-    return "".join([*pieces, "}"])
+    pieces = [
+        f"p{i} [shape=component]; j{i} [shape=tripleoctagon];"
+        f"p{i} -> a{i} -> j{i}; p{i} -> b{i} -> j{i}; j{i} -> p{i + 1};"
+        for i in range(number)
+    ]
+    return "".join(["s -> p0;", *pieces, f"p{number} -> e"])
 
 
-def test_many_forks_take_as_much_longer_as_there_are() -> None:
-    took = {number: min(seconds(number) for _ in range(3)) for number in (300, 3_000)}
-    assert took[3_000] < 30 * took[300]
+def chain_that_leaks(number: int) -> str:
+    return chain(number) + "".join(f"; a{i} -> e; b{i} -> p{i + 1}" for i in range(number))
 
 
-def seconds(number: int) -> float:
-    graph = parse(chain(number))
-    with collection_paused():
-        before = time.process_time()
-        assert len(list(find_forks(graph))) == number
-        return time.process_time() - before
+def nest(number: int) -> str:
+    """Return one fork within another, each with one branch of its own."""
+    pieces = [
+        f"p{i} [shape=component]; j{i} [shape=tripleoctagon];"
+        f"p{i} -> p{i + 1}; p{i} -> b{i} -> j{i}; j{i + 1} -> j{i};"
+        for i in range(number)
+    ]
+    return "".join(["s -> p0;", *pieces, f"p{number} -> j{number}; j0 -> e"])
+
+
+def nest_that_leaks(number: int) -> str:
+    ways = "".join(f"; b{i} -> e; b{i} -> x{i}; x{i + 1} -> x{i}" for i in range(number))
+    return f"{nest(number)}{ways}; x0 -> e"
+
+
+def nest_without_a_meeting(number: int) -> str:
+    pieces = [
+        f"p{i} [shape=component]; p{i} -> p{i + 1}; p{i} -> b{i} -> b{i};" for i in range(number)
+    ]
+    return "".join(["s -> p0; p0 -> e;", *pieces])
+
+
+def nest_with_one_meeting(number: int) -> str:
+    pieces = [
+        f"p{i} [shape=component]; p{i} -> p{i + 1}; p{i} -> b{i} -> j;" for i in range(number)
+    ]
+    return "".join(["s -> p0; j -> e;", *pieces, f"p{number} -> j"])
+
+
+def tangle(number: int) -> str:
+    """Return one fork whose branches share a line of stages, into which each comes elsewhere."""
+    return "".join(
+        ["s -> p; j -> e; p -> z -> j;"]
+        + [f"p -> b{i} -> c{i} -> c{i + 1};" for i in range(number)]
+        + [f"c{number} -> j"]
+    )
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        *(chain, chain_that_leaks, nest, nest_that_leaks, nest_without_a_meeting),
+        nest_with_one_meeting,
+    ],
+)
+def test_many_forks_take_as_much_longer_as_there_are(edges: Callable[[int], str]) -> None:
+    def work(number: int) -> Callable[[], object]:
+        graph = parse(f"digraph G {{ {NODES} {edges(number)} }}")
+        return lambda: list(find_forks(graph))
+
+    assert times_longer(work, few=60) < 40
+
+
+def looks(edges: str) -> int:
+    """Count how often the edges of a node are looked at until all forks are found."""
+    looked: list[str] = []
+
+    class Watched(Graph):
+        def outgoing(self, node: str) -> tuple[Edge, ...]:
+            looked.append(node)
+            return super().outgoing(node)
+
+    graph = parse(f"digraph G {{ {NODES} {edges} }}")
+    (fork,) = find_forks(Watched(graph.name, graph.nodes, graph.edges, graph.attributes))
+    assert fork.meeting == "j"
+    return len(looked)
+
+
+def test_branches_that_share_much_are_not_followed_without_an_end() -> None:
+    assert looks(tangle(3_000)) < 15 * looks(tangle(300))
 
 
 def test_a_fork_of_many_branches() -> None:

@@ -1,11 +1,15 @@
 """Comments silence rules on their line, and only there."""
 
+from collections.abc import Set
+
 import pytest
 
 from attractor.language import prepare
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph import Graph
+from attractor.language.ignores import without_ignored
 from attractor.language.severities import Level
+from attractor.language.sources import Source
 from attractor.language.vocabulary import Vocabulary
 
 UNKNOWN = "unknown_attribute"
@@ -74,6 +78,31 @@ def test_a_comment_in_a_text_is_none() -> None:
 def test_a_comment_says_which_rule_may_be_meant(rule: str, fix: str) -> None:
     [told] = prepare(pipeline("a [prompt=x]", f"// attractor: ignore[{rule}]")).diagnostics
     assert told.fix == fix
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        f"// Attractor: ignore[{UNKNOWN}]",
+        f"// ATTRACTOR: Ignore[{UNKNOWN}]",
+        f"// attractor : ignore [{UNKNOWN}]",
+    ],
+)
+def test_a_comment_may_begin_with_a_capital(comment: str) -> None:
+    assert found(pipeline(f"a [prompt=x, foo=1] {comment}")) == []
+
+
+def test_many_comments_that_name_no_rule_cost_little_each() -> None:
+    """The names of the rules are looked up once: a folder is listed for them."""
+    asked: list[None] = []
+
+    def rules() -> Set[str]:
+        asked.append(None)
+        return {"one"}
+
+    text = "\n".join(f"// attractor: ignore[no_{i}]\n a{i}" for i in range(50))
+    told = without_ignored([], Source(text), vital=set(), rules=rules)
+    assert (len(told), len(asked)) == (50, 1)
 
 
 class Silent:

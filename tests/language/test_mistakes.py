@@ -1,5 +1,7 @@
 """Every typical mistake has its own sentence, at its own place."""
 
+from collections.abc import Callable
+
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
@@ -7,6 +9,7 @@ from attractor.language.parsing import read_graph
 from attractor.language.preparation import prepare
 from attractor.language.report import as_text
 from attractor.language.sources import Source
+from tests.language.growing import times_longer
 
 MANY = """digraph G {
   graph [goal="x", label=<<b>hi</b>>]
@@ -88,7 +91,10 @@ def test_reading_goes_on_at_the_next_statement() -> None:
 
 def test_a_text_behind_a_port_is_a_mistake_like_any_other() -> None:
     diagnostics = read_graph(Source('digraph G {a : a "}')).diagnostics
-    assert [one.message for one in diagnostics] == ["this text is never closed"]
+    assert [one.message for one in diagnostics] == [
+        "':' does not stand between a key and its value",
+        "this text is never closed",
+    ]
 
 
 @pytest.mark.parametrize("line", ["1", "{ a }", "1 -> 2", "}", "]", "-> a", '"'])
@@ -115,3 +121,19 @@ def test_around_a_mistake_attributes_are_looked_at_all_the_same() -> None:
         ("attribute_value", 3),
         ("condition_syntax", 4),
     ]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("{", "{\n", "  {\n}", "a {", "a {k=v ", "a {k=v}", "a -> {", "{a} -> ", "subgraph x {\n"),
+        *("}", "} x", "a -> subgraph {", "subgraph {} -> ", "a -", "a ~> ", "x = {", "[,", "[a b,"),
+        *("goal=", "digraph ", "a -- b\n", "  }\n x", "} digraph a "),
+    ],
+)
+def test_however_many_mistakes_there_are_reading_takes_linear_time(piece: str) -> None:
+    def work(times: int) -> Callable[[], object]:
+        text = "digraph G {" + piece * times + "\n}"
+        return lambda: read_graph(Source(text))
+
+    assert times_longer(work, few=300) < 30

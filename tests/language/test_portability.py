@@ -23,7 +23,13 @@ PLAIN = "digraph G { a [x=1, y=2]; a -> b }"
         ("digraph G { a [x=1] [y=2]; a -> b }", PLAIN, "second attribute list"),
         ("digraph G { a [x=1, y=2]; a:n -> b }", PLAIN, "port"),
         ("digraph G { a [x=1, y=2]; a -> b:s }", PLAIN, "port"),
+        ("digraph G { a:n [x=1, y=2]; a -> b }", PLAIN, "port"),
+        ('digraph G { a:"of mine" [x=1, y=2]; a -> b }', PLAIN, "port"),
+        ('digraph G { a [x=1, y=2]; a -> b : "a label" }', PLAIN, "port"),
         ('digraph G { "a" [x=1, y=2]; a -> b }', PLAIN, "id in quotes"),
+        ('digraph G { "node" [x=1] }', "", "id in quotes"),
+        ('digraph "Graph" { }', "", "id in quotes"),
+        ('digraph G { "1" [x=1] }', "", "id in quotes"),
         ('digraph G { a ["x"=1, y=2]; a -> b }', PLAIN, "key in quotes"),
         ("# a line\ndigraph G { a [x=1, y=2]; a -> b }", PLAIN, "preprocessor"),
         ("digraph G { a []; }", "digraph G { a }", "empty attribute list"),
@@ -67,12 +73,13 @@ def test_the_specifications_grammar_needs_no_note() -> None:
         ("digraph G { a [x=1,] [y=2] }", "digraph G { a [x=1, y=2] }"),
         ("digraph G { a [x=1] [y=2] [z=3] }", "digraph G { a [x=1, y=2, z=3] }"),
         ("digraph G { a:n -> b:s:w }", "digraph G { a -> b }"),
+        ('digraph G { a:"n" [x=1] }', "digraph G { a [x=1] }"),
         ('digraph G { "a" -> "b" }', "digraph G { a -> b }"),
         ('digraph G { "a""b" }', "digraph G { a b }"),
         ('digraph G { subgraph"a" { } }', "digraph G { subgraph a { } }"),
         ('digraph G { a [x="1""y"=2] }', 'digraph G { a [x="1",y=2] }'),
         ("# a line\ndigraph G { a }", "// a line\ndigraph G { a }"),
-        ("digraph G { a [] }", "digraph G { a  }"),
+        ("digraph G { a [] }", "digraph G { a }"),
         ("digraph G { a[]b }", "digraph G { a b }"),
         ('digraph G { a [x="b" +\n "c"] }', 'digraph G { a [x="bc"] }'),
         ('digraph G { a [script="make"] }', 'digraph G { a [tool_command="make"] }'),
@@ -91,6 +98,10 @@ def test_what_can_be_mended_is(text: str, mended: str) -> None:
         "digraph { a }",
         "digraph G { größe }",
         'digraph G { "a b" }',
+        'digraph G { "node" }',
+        'digraph G { a -> b : "label" }',
+        "digraph G { a -> b:label [x=1] }",
+        'digraph G { a:"a label" -> b }',
         'digraph G { a [x="b\\lc"] }',
         "digraph G { a [ /* why */ ] }",
         'digraph G { a [x="b" + /* why */ "c"] }',
@@ -101,6 +112,16 @@ def test_what_can_be_mended_is(text: str, mended: str) -> None:
 def test_what_would_lose_something_is_left(text: str) -> None:
     assert notes(text)
     assert fix(text, check=notes).text == text
+
+
+def test_a_port_that_may_be_a_label_says_how_a_label_is_written() -> None:
+    (note,) = notes('digraph G { a -> b : "Yes, do" }')
+    assert note.fix == 'write [label="Yes, do"] where a label is meant, else take it away'
+
+
+def test_a_word_of_the_language_as_an_id_has_its_own_advice() -> None:
+    (note,) = notes('digraph G { "edge" }')
+    assert note.fix == "edge is a word of the language: write edge_, or another id"
 
 
 def notes(text: str) -> list[Diagnostic]:

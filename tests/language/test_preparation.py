@@ -1,9 +1,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 import attractor.language as language
+from attractor.base.errors import UsageError
 from attractor.language import (
     Diagnostic,
     Graph,
@@ -72,6 +74,27 @@ def test_built_in_transforms_come_first_and_then_those_given_in_their_order() ->
     prepared = prepare('digraph G { goal=it; a [prompt="$goal"] }', transforms=[Add("1"), Add("2")])
     assert prepared.graph is not None
     assert prepared.graph.name == "G it1 it2"
+
+
+class Forgetful:
+    def apply(self, graph: Graph) -> None:
+        replace(graph, name="lost")
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (Forgetful(), "the transform Forgetful returned NoneType"),
+        (Forgetful, "the transform Forgetful is a class"),
+        (object(), "the transform object has no method apply"),
+        (len, "the transform len has no method apply"),
+    ],
+)
+def test_what_is_no_transform_is_named(transform: Any, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        prepare("digraph G { start -> exit }", transforms=[transform])
+    assert raised.value.message == message
+    assert raised.value.hint
 
 
 def test_every_built_in_transform_has_its_place() -> None:

@@ -86,6 +86,10 @@ def test_the_summary_counts_in_words() -> None:
     )
 
 
+def test_the_summary_says_nothing_of_files_where_none_could_be_read() -> None:
+    assert summary([error("a")], files=0) == "1 error"
+
+
 def test_the_summary_says_what_can_be_mended() -> None:
     edits = (Edit(Span("f", 1, 1, 1, 2), "x"),)
     assert summary([error("a"), error("b", edits=edits)], files=1) == (

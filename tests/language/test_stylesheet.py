@@ -1,4 +1,5 @@
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -9,9 +10,12 @@ from attractor.language.errors import InvalidStylesheet
 from attractor.language.graph import Node
 from attractor.language.lint_rule import rule_registry
 from attractor.language.parsing import parse
-from attractor.language.stylesheet import PROPERTIES, parse_stylesheet, read_stylesheet
+from attractor.language.stylesheet import parse_stylesheet, read_stylesheet
 from attractor.language.values import Attributes, quoted
 from attractor.language.vocabulary import Vocabulary
+from tests.language.growing import times_longer
+
+EITHER = "llm_model, llm_provider or reasoning_effort"
 
 
 def of(text: str, *, shape: str = "box", classes: tuple[str, ...] = ()) -> dict[str, str]:
@@ -30,6 +34,8 @@ def of(text: str, *, shape: str = "box", classes: tuple[str, ...] = ()) -> dict[
         ("#b { llm_model: x } .d { llm_model: x } house { llm_model: x }", ""),
         (".c { llm_model: x } .e { llm_model: m }", "m"),
         (".e { llm_model: x } .c { llm_model: m }", "m"),
+        (".c { llm_model: x } .e { llm_model: x } .c { llm_model: m }", "m"),
+        (".c { llm_model: x } .e { llm_model: m } .c { llm_provider: p }", "m"),
         ('* { llm_model: "claude \\"4\\" {x}" }', 'claude "4" {x}'),
         ("\n* {\n  llm_model: gpt-5.2:x;\n  llm_provider: openai\n}\n", "gpt-5.2:x"),
     ],
@@ -48,21 +54,97 @@ def test_each_property_is_decided_for_itself() -> None:
     [
         ("", "the stylesheet ends too soon", "write #id or * or .class or a shape", (0, 0)),
         ("* { llm_model: a", "the stylesheet ends too soon", "write ; or }", (16, 16)),
-        ("* {}", "'}' is unexpected", "write a property", (3, 4)),
-        ("* { llm_model = a }", "'=' is unexpected", "write :", (14, 15)),
-        ("* { llm_model: 4o }", "'4o' is unexpected", "write a value", (15, 17)),
+        ("* {}", "'}' is unexpected in a stylesheet", "write a property", (3, 4)),
+        ("* { llm_model = a }", "'=' is unexpected in a stylesheet", "write :", (14, 15)),
+        ("* { llm_model: }", "'}' is unexpected in a stylesheet", "write a value", (15, 16)),
         (
             "* { llm_modl: a }",
             "a stylesheet has no property 'llm_modl'",
             "did you mean llm_model?",
             (4, 12),
         ),
-        ("* { llm_model: a, llm_provider: b }", "',' is unexpected", "write ; or }", (16, 17)),
+        (
+            "* { llm_model: a, llm_provider: b }",
+            "',' is unexpected in a stylesheet",
+            "write ; or }",
+            (16, 17),
+        ),
         (
             "/* c */ * { llm_model: a }",
-            "'/*' is unexpected",
             "a stylesheet has no comments",
+            "put them outside of it",
             (0, 2),
+        ),
+        ("* { llm_model: 4o }", "the value '4o' has to stand in quotes", r"write \"4o\"", (15, 17)),
+        ("* { llm_model: 5; }", "the value '5' has to stand in quotes", r"write \"5\"", (15, 16)),
+        (
+            "* { llm_model: openai/gpt-5; llm_provider: x }",
+            "the value 'openai/gpt-5' has to stand in quotes",
+            r"write \"openai/gpt-5\"",
+            (15, 27),
+        ),
+        (
+            "* { llm_model: gpt 5 }",
+            "the value 'gpt 5' has to stand in quotes",
+            r"write \"gpt 5\"",
+            (15, 20),
+        ),
+        (
+            "* { llm_model: 'gpt' }",
+            "the value ''gpt'' has to stand in double quotes",
+            "write gpt",
+            (15, 20),
+        ),
+        (
+            "* { llm_model: \u201cgpt 5\u201d }",
+            "the value '\u201cgpt 5\u201d' has to stand in double quotes",
+            r"write \"gpt 5\"",
+            (15, 22),
+        ),
+        (
+            "* { reasoning_effort: 5 }",
+            "'5' is no reasoning_effort",
+            "write low, medium or high",
+            (22, 23),
+        ),
+        (
+            "* { reasoning_effort: 'high' }",
+            "the value ''high'' has to stand in double quotes",
+            "write high",
+            (22, 28),
+        ),
+        (
+            "* { temperature: 0.5 }",
+            "a stylesheet has no property 'temperature'",
+            f"write {EITHER}",
+            (4, 15),
+        ),
+        (
+            "* { llm_model: gpt\n  reasoning_effort: low }",
+            "a ';' is missing behind 'gpt'",
+            "write ;",
+            (15, 18),
+        ),
+        (
+            "* { model: a }",
+            "a stylesheet has no property 'model'",
+            "did you mean llm_model?",
+            (4, 9),
+        ),
+        (
+            "* { effort: low }",
+            "a stylesheet has no property 'effort'",
+            "did you mean reasoning_effort?",
+            (4, 10),
+        ),
+        *(
+            (
+                f"* {{ llm_model: a }} {both} {{ llm_model: a }}",
+                f"a rule has one selector, and '{both}' is more",
+                "write one of them, or a rule for each",
+                (19, 19 + len(both)),
+            )
+            for both in (".c1 .c2", ".c1.c2", ".c1, .c2", "#a > .c2", "box hexagon", "* .c", "a#a")
         ),
         (
             ".Code { llm_model: a }",
@@ -85,13 +167,13 @@ def test_each_property_is_decided_for_itself() -> None:
         (
             '* { reasoning_effort: "extreme" }',
             "'extreme' is no reasoning_effort",
-            "write low, medium, high",
+            "write low, medium or high",
             (22, 31),
         ),
         (
             "* { zzz: a }",
             "a stylesheet has no property 'zzz'",
-            f"write {', '.join(PROPERTIES)}",
+            f"write {EITHER}",
             (4, 7),
         ),
     ],
@@ -138,6 +220,18 @@ def test_a_large_stylesheet_over_many_nodes_takes_no_longer_than_it_is_worth() -
     sheet = parse_stylesheet(text)
     models = [sheet.properties(Node(f"n{i}"))["llm_model"] for i in range(2_000)]
     assert models == [f"m{i}" for i in range(2_000)]
+
+
+@pytest.mark.parametrize("selector", [".a", "*", "box"])
+def test_many_rules_for_one_selector_take_as_much_longer_as_there_are(selector: str) -> None:
+    def work(number: int) -> Callable[[], object]:
+        sheet = parse_stylesheet(
+            " ".join(f"{selector} {{ llm_model: m{i} }}" for i in range(number))
+        )
+        nodes = [Node(f"n{i}", classes=("a",)) for i in range(number)]
+        return lambda: [sheet.properties(node) for node in nodes]
+
+    assert times_longer(work, few=200) < 30
 
 
 @given(st.text())
@@ -190,6 +284,7 @@ def test_a_broken_stylesheet_has_no_unused_selectors() -> None:
         ('* { llm_modl: "}" } box { llm_model = a }', ["llm_modl", "="]),
         ("/* * { llm_model: a } */ * { llm_model: b } #a { x: y }", ["/*", "x"]),
         ("* { llm_model: a; #a { llm_model: b } .c { llm_model 3 }", ["#a", "3"]),
+        ("* { temperature: 0.5 } .a .b { llm_model: a }", ["temperature", ".a .b"]),
         ('* { llm_model: "a } box { x: y }', ['"a', "x"]),
         ("* { llm_model: a } } box { llm_model: a", ["}", ""]),
         ("* { llm_model = a } \n", ["="]),

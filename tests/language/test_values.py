@@ -17,7 +17,7 @@ from attractor.language.values import Attributes, Plain, Value, ValueKind, quote
         (True, ValueKind.BOOLEAN, "true"),
         (False, ValueKind.BOOLEAN, "false"),
         (-3, ValueKind.INTEGER, "-3"),
-        (0.5, ValueKind.FLOAT, "0.500000"),
+        (0.5, ValueKind.FLOAT, "0.5"),
         (timedelta(minutes=15), ValueKind.DURATION, "15m"),
     ],
 )

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,8 @@ from attractor.language.values import Value
 from attractor.language.within import span_within
 
 PIECES = ["a", "é", " ", "\n", "\r\n", r"\"", r"\\", r"\n", r"\t", "\\\n", "\\\r\n", r"\l"]
+
+_ESCAPE_OR_LETTER = re.compile(r"\\(?:\r\n|.)|.", re.DOTALL)
 
 
 def value_in(text: str) -> Value:
@@ -55,8 +59,8 @@ def test_what_stands_in_the_place_of_a_part_means_that_part(
     # An escape of Graphviz's own means two characters, which a place may part.
     if start < end and r"\l" not in inside:
         assert read_text(found)[0] == plain[start:end]
-        assert not found.startswith(("\\\n", "\\\r\n"))
-        assert not found.endswith(("\\\n", "\\\r\n"))
+        escapes = _ESCAPE_OR_LETTER.findall(found)
+        assert not any(one.endswith("\n") for one in (escapes[0], escapes[-1]) if len(one) > 1)
 
 
 @pytest.mark.parametrize("prompt", ['"one " + "two"', "two", "12"])
@@ -68,3 +72,9 @@ def test_what_is_not_one_text_in_quotes_stays_whole(prompt: str) -> None:
 def test_a_value_made_in_code_stands_nowhere() -> None:
     value = Value.of("one two")
     assert span_within(value, 0, 3) == value.span
+
+
+def test_a_newline_behind_an_escaped_backslash_is_part_of_the_text() -> None:
+    text = 'digraph G { a [prompt="\\\\\n"] }'
+    assert str(value_in(text)) == "\\\n"
+    assert shown(text, 0, 2) == "\\\\\n"

@@ -95,3 +95,31 @@ def test_every_test_of_a_file_is_run(tmp_path: Path) -> None:
     (tmp_path / "b.test.toml").write_text(text)
     results = asyncio.run(run_tests(open_tests(tmp_path / "b.test.toml")))
     assert [one.is_passed for one in results] == [True, False]
+
+
+TWINS = """digraph Twins {
+    start [shape=Mdiamond]; exit [shape=Msquare]; ask [shape=hexagon]
+    start -> ask
+    ask -> exit [label="Yes -> on", condition="context.human.gate.selected=Y"]
+    ask -> exit [label="No"]
+}"""
+
+
+@pytest.mark.parametrize(
+    ("edge", "is_taken"),
+    [
+        ("ask->exit", True),
+        ('ask -> exit "No"', True),
+        ('ask -> exit "Yes -> on"', False),
+        ('ask -> exit "Yes -> on" [context.human.gate.selected=Y]', False),
+        ("ask -> exit [context.human.gate.selected=Y]", False),
+    ],
+)
+def test_an_edge_is_told_from_another_between_the_same_nodes(
+    tmp_path: Path, edge: str, is_taken: bool
+) -> None:
+    (tmp_path / "twins.dot").write_text(TWINS)
+    text = f"[[test]]\nanswers = {{ ask = 'No' }}\nexpect.edges = ['{edge}']\n"
+    (tmp_path / "twins.test.toml").write_text(text)
+    [result] = asyncio.run(run_tests(open_tests(tmp_path / "twins.test.toml")))
+    assert result.is_passed == is_taken

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode, LockHeld, UnknownName, UsageError
-from attractor.engine.events import Place, StageStarted
+from attractor.engine.events import PipelineStarted, Place, StageStarted
 from attractor.engine.open_run import open_run
+from attractor.engine.progress import Progress
+from attractor.engine.progress_records import progress_to_record
 from attractor.engine.status import BOOTING, EXECUTING, FAILED
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import resume, start
@@ -66,6 +68,7 @@ def test_a_run_whose_process_died_is_stopped_and_one_that_is_held_is_live(tmp_pa
         assert (held.is_live, held.is_stopped) == (True, False)
         run.change_status(BOOTING)
         run.change_status(EXECUTING)
+        run.record(PipelineStarted("line", "id", "hash", progress_to_record(Progress("plan"))))
         run.record(StageStarted("plan", 1), place=Place("plan", 1, 1))
         assert summarize(root).stage == "plan"
     dead = summarize(root)

@@ -3,7 +3,8 @@
 import asyncio
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -18,23 +19,26 @@ from attractor.base.errors import UsageError
 from attractor.engine.coverage import cover
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import Outcome
-from attractor.engine.seams import Handler, Parts
+from attractor.engine.seams import Handler, Parts, Stage
 from attractor.engine.simulated_outcomes import SimulatedOutcomes, read_outcomes
 from attractor.engine.simulated_walk import SimulatedWalk
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.parts import InterviewerParts
-from attractor.language.graph import Graph
+from attractor.language.graph import Graph, Node
 from attractor.language.parsing import parse
+from attractor.language.values import Plain
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import start as start_run
-from attractor.pipeline.simulation import Script, require_simulated, simulate
+from attractor.pipeline.simulation import Script, simulate
 from tests.counts import count
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import Workplace, read_events
-from tests.engine.walks import outcomes, small_graphs
+from tests.engine.walks import forked_graphs, outcomes, small_graphs
 from tests.language.pipelines import BRANCH, HUMAN_GATE
 from tests.pipeline.projects import make_project, make_world
+
+HandlersOf = Callable[[SimulatedOutcomes], Mapping[str, Handler]]
 
 
 def simulated(
@@ -96,8 +100,116 @@ def test_a_simulation_and_a_run_go_the_same_way(
     assert [(route.target, route.reason.value) for route in routes] == edges
 
 
+def by_branch(place: Workplace) -> dict[str, list[tuple[str, int, int, str]]]:
+    """Return what the journal of a run says of every stage, by its branch."""
+    found: dict[str, list[tuple[str, int, int, str]]] = {}
+    for one in place.events("CheckpointSaved"):
+        if isinstance(step := one.data["step"], dict):
+            visit = cast(dict[str, Json], step["visit"])
+            told = (str(visit["node"]), cast(int, visit["number"]), cast(int, visit["attempts"]))
+            found.setdefault(one.branch or "", []).append((*told, _outcome(visit)))
+    return found
+
+
+def edges_by_branch(place: Workplace) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in place.events("EdgeSelected"):
+        way = (str(one.data["target"]), str(one.data["reason"]))
+        found.setdefault(one.branch or "", []).append(way)
+    return found
+
+
+def simulated_by_branch(walk: SimulatedWalk) -> dict[str, list[tuple[str, int, int, str]]]:
+    found: dict[str, list[tuple[str, int, int, str]]] = {}
+    for one in walk.steps:
+        told = (
+            one.visit.node,
+            one.visit.number,
+            one.visit.attempts,
+            one.visit.outcome.status.value,
+        )
+        found.setdefault(one.branch, []).append(told)
+    return found
+
+
+def simulated_edges(walk: SimulatedWalk) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in walk.steps:
+        for route in one.decision.routes:
+            found.setdefault(one.branch, []).append((route.target, route.reason.value))
+    return found
+
+
+def told_in_branches(of: Graph, data: st.DataObject, *, most: int) -> SimulatedOutcomes:
+    told = [one.id for one in of.of_type("codergen")]
+    return SimulatedOutcomes(
+        {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=most)) for id_ in told}
+    )
+
+
+branching = settings(
+    max_examples=count(ci=40, full=600),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def require_the_same_way(
+    of: Graph, data: st.DataObject, root: Path, handlers: HandlersOf, **forks: Plain
+) -> None:
+    """Simulate a graph and run it with forks that are changed a little."""
+    said = told_in_branches(of, data, most=3)
+    walk = asyncio.run(simulate(of, Script(outcomes=said, max_steps=5000)))
+    nodes = {id_: node(id_, **{**_plain(one), **forks}) for id_, one in of.nodes.items()}
+    kept = {id_: nodes[id_] if one.type == "parallel" else one for id_, one in of.nodes.items()}
+    place = Workplace(root / "run", replace(of, nodes=kept))
+    place.handlers = dict(handlers(said))
+    result = place.run()
+    assert simulated_by_branch(walk) == by_branch(place)
+    assert simulated_edges(walk) == edges_by_branch(place)
+    assert walk.end
+    assert (walk.end.status, walk.end.reason) == (result.outcome, result.reason)
+
+
+@branching
+@given(of=forked_graphs(), data=st.data())
+def test_a_simulation_and_a_run_branch_the_same_way(
+    of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    require_the_same_way(of, data, tmp_path_factory.mktemp("run"), real_handlers, max_parallel=1)
+
+
+@dataclass
+class Uneven:
+    """Lets a handler take some turns longer than others."""
+
+    handler: Handler
+
+    async def execute(self, stage: Stage) -> Outcome:
+        for _ in range(sum(map(ord, stage.node.id)) * stage.visit % 7):
+            await asyncio.sleep(0)
+        return await self.handler.execute(stage)
+
+
+def uneven_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
+    return {name: Uneven(handler) for name, handler in real_handlers(said).items()}
+
+
+@branching
+@given(of=forked_graphs(policies=["wait_all"]), data=st.data())
+def test_where_all_are_waited_for_it_does_not_matter_who_is_first(
+    of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    require_the_same_way(of, data, tmp_path_factory.mktemp("run"), uneven_handlers)
+
+
+def _plain(one: Node) -> dict[str, Plain]:
+    """Return the attributes of a node as they were given."""
+    return {key: found.value.plain for key, found in one.attributes.by_key.items()}
+
+
 @settings(max_examples=count(ci=80, full=3000), deadline=None)
-@given(of=small_graphs(), data=st.data())
+@given(of=small_graphs() | forked_graphs(), data=st.data())
 def test_no_simulation_comes_to_what_coverage_says_is_out_of_reach(
     of: Graph, data: st.DataObject
 ) -> None:
@@ -111,8 +223,8 @@ def test_no_simulation_comes_to_what_coverage_says_is_out_of_reach(
 
 def _drawn_script(of: Graph, data: st.DataObject) -> Script:
     """Draw what the stages of a graph come to, and what people answer or do not."""
-    told = [one for one in "abcd" if of.nodes[one].type == "codergen"]
-    gates = [one for one in "abcd" if of.nodes[one].type == "wait.human"]
+    told = [one.id for one in of.of_type("codergen")]
+    gates = [one.id for one in of.of_type("wait.human")]
     said = {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=3)) for id_ in told}
     ways = {gate: [edge.target for edge in of.outgoing(gate)] for gate in gates}
     answers = {gate: [data.draw(st.sampled_from([*ways[gate], "no"]))] for gate in gates}
@@ -199,13 +311,61 @@ def test_a_command_is_not_executed_and_its_failure_is_a_verdict(tmp_path: Path) 
     assert (failed.attempts, failed.outcome.failure_class) == (1, "verdict")
 
 
-@pytest.mark.parametrize("shape", ["component", "tripleoctagon", "house"])
-def test_what_cannot_be_simulated_yet_is_refused_with_its_name(shape: str) -> None:
-    ends = "start [shape=Mdiamond]; exit [shape=Msquare]"
-    text = f"digraph G {{ {ends}\nfan [shape={shape}]\nstart -> fan -> exit }}"
-    with pytest.raises(NotRunnable, match=r"2.*node fan: .* cannot be simulated yet") as caught:
-        require_simulated(parse(text))
-    assert caught.value.exit_code == 2
+FAN = parse(
+    """digraph Fan {
+        start [shape=Mdiamond]; exit [shape=Msquare]
+        fan [shape=component, join_policy=quorum]; best [shape=tripleoctagon]
+        start -> fan; fan -> a -> a2 -> best; fan -> b -> best; fan -> c -> best; best -> exit
+    }"""
+)
+
+
+def test_branches_are_walked_one_after_the_other() -> None:
+    walk = simulated(FAN, {"b": "fail"})
+    assert walk.path == ("start", "fan", "a", "a2", "b", "c", "best", "exit")
+    assert [one.branch for one in walk.steps if one.visit.node == "a2"] == ["fan@1.1/a"]
+    assert walk.never_visited == ()
+    assert [(one.source, one.target) for one in walk.never_taken] == [("b", "best")]
+    assert simulated(FAN).path == ("start", "fan", "a", "a2", "b", "best", "exit")
+
+
+def test_a_fork_may_be_told_how_it_ends() -> None:
+    failed = simulated(FAN, {"fan": "fail"})
+    assert failed.path == ("start", "fan")
+    assert failed.end
+    assert failed.end.reason == "simulated fail of fan"
+    told: dict[str, Json] = {"outcome": "partial_success", "context_updates": {"x": 1}}
+    walk = simulated(FAN, {"fan": told})
+    fork = walk.steps[1].visit.outcome
+    assert (fork.status.value, fork.context_updates["x"]) == ("partial_success", 1)
+    assert "best" in walk.path
+
+
+def test_a_fan_in_chooses_as_in_a_run_unless_it_is_told_to_fail() -> None:
+    best = simulated(FAN, {"a2": "partial_success"}).steps[-1].visit.outcome
+    assert best.context_updates["parallel.fan_in.best_id"] == "b"
+    failed = simulated(FAN, {"best": "fail"})
+    assert failed.end
+    assert failed.end.reason == "simulated fail of best"
+
+
+def test_a_fork_that_is_tried_again_walks_its_branches_again() -> None:
+    nodes = {**FAN.nodes, "fan": node("fan", "component", join_policy="quorum", max_retries=1)}
+    walk = simulated(
+        replace(FAN, nodes=nodes), {"a": ["fail", "success"], "c": ["fail", "success"]}
+    )
+    assert [one.visit.attempts for one in walk.steps if one.visit.node == "fan"] == [2]
+    assert [one.branch for one in walk.steps if one.visit.node == "a"] == [
+        "fan@1.1/a",
+        "fan@1.2/a",
+    ]
+
+
+def test_the_most_steps_count_in_branches_too() -> None:
+    walk = simulated(FAN, max_steps=4)
+    assert walk.end is None
+    # The fork has begun and is not done.
+    assert walk.path == ("start", "a", "a2")
 
 
 def test_what_a_run_refuses_is_refused() -> None:

@@ -3,9 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from attractor.engine.outcome import Outcome, StageStatus, failure
+from attractor.engine.outcome import Outcome, StageStatus, failure, success
+from attractor.engine.seams import Stage
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
+from tests.engine.forked import forked, until
+from tests.engine.runs import run_graph
 from tests.handlers.stages import Person, Play, Saying, edge, edge_if, graph, node
 from tests.packages import Places
 
@@ -95,6 +98,32 @@ def test_11_6_tool_that_fails_or_takes_too_long_is_fail(tmp_path: Path) -> None:
 
     assert run("exit 3").failure_reason == "tool_command ended with exit code 3"
     assert run("sleep 1000").failure_reason == "tool_command did not end within 200ms"
+
+
+def test_11_6_parallel_fans_out_to_multiple_target_nodes_concurrently(tmp_path: Path) -> None:
+    at_work: list[str] = []
+
+    async def meet(stage: Stage) -> Outcome:
+        at_work.append(stage.node.id)
+        # Each goes on when all of them are at work.
+        await until(lambda: len(at_work) == 3)
+        return success()
+
+    result, _ = run_graph(tmp_path, forked("a", "b", "c"), dict.fromkeys("abc", meet))
+    assert result.outcome is StageStatus.SUCCESS
+    assert sorted(at_work) == ["a", "b", "c"]
+
+
+def test_11_6_fan_in_waits_for_all_branches_to_complete_before_proceeding(tmp_path: Path) -> None:
+    _, place = run_graph(tmp_path, forked("a a2 a3", "b"), {"b": failure("no")})
+    steps = [one.data["node_id"] for one in place.events("CheckpointSaved") if one.node]
+    assert steps[0] == "start"
+    assert set(map(str, steps[1:5])) == {"a", "a2", "a3", "b"}
+    assert steps[5:] == ["fan", "join"]
+    [fan_in] = [one for one in place.events("StageStarted") if one.node == "join"]
+    assert all(one.seq < fan_in.seq for one in place.events("ParallelBranchCompleted"))
+    with place.open() as run:
+        assert run.progress.context["parallel.fan_in.best_id"] == "a"
 
 
 def test_11_6_a_custom_handler_is_registered_by_type_string(places: Places) -> None:

@@ -81,7 +81,7 @@ def test_L10_the_command_does_all_this_to_a_file(folder: Path) -> None:
     assert (folder / "p.dot").read_text() == format(COMMENTED)
     assert attractor("fmt", "--check", "p.dot", folder=folder).returncode == 0
     told = attractor("diff", "old.dot", "p.dot", folder=folder)
-    assert told.stdout == "no difference in meaning\n"
+    assert told.stdout == "no change in meaning\n"
 
 
 def test_L10_diff_speaks_of_nodes_edges_and_attributes(folder: Path) -> None:

@@ -1,13 +1,29 @@
-"""Ruling L4: a shape says more than a name."""
+"""Ruling L4: a shape says more than a name, and a type more than both."""
+
+import asyncio
+from pathlib import Path
 
 import pytest
 
+from attractor.base.errors import UsageError
+from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.language import parse, validate
+from attractor.language.draw import drawing
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.running import start
+from attractor.pipeline.simulation import Script, simulate
+from tests.pipeline.projects import make_project, make_world
+
+NAMED = "digraph named { start; exit; a [prompt=x]; start -> a -> exit }"
 
 
 def ends(text: str) -> tuple[list[str], list[str]]:
     graph = parse(f"digraph G {{ {text} }}")
     return [one.id for one in graph.starts], [one.id for one in graph.exits]
+
+
+def rules(text: str) -> list[str | None]:
+    return [one.rule for one in validate(parse(text))]
 
 
 def test_L4_a_shape_wins_over_an_id() -> None:
@@ -25,5 +41,41 @@ def test_L4_other_ids_are_no_ends() -> None:
 
 
 def test_L4_two_ids_that_would_do_are_one_too_many() -> None:
-    rules = [one.rule for one in validate(parse("digraph G { start; exit; end; start -> exit }"))]
-    assert "terminal_node" in rules
+    assert "terminal_node" in rules("digraph G { start; exit; end; start -> exit }")
+
+
+def test_L4_ends_by_id_are_faultless_and_need_no_prompt() -> None:
+    assert rules(NAMED) == []
+
+
+def test_L4_an_end_that_says_another_type_is_missing() -> None:
+    text = NAMED.replace("exit;", 'exit [shape=parallelogram, tool_command="make"];')
+    assert "terminal_node" in rules(text)
+    assert "start_node" in rules(NAMED.replace("start;", "start [type=codergen];"))
+
+
+def test_L4_ends_by_id_are_drawn_as_ends() -> None:
+    lines = drawing(parse(NAMED)).splitlines()
+    for id_, shape in {"start": "Mdiamond", "exit": "Msquare"}.items():
+        line = next(one for one in lines if f'id="node-{id_}"' in one)
+        assert f'class="type-{id_}"' in line
+        assert f'shape="{shape}"' in line
+
+
+def test_L4_a_simulation_gives_an_end_by_id_no_outcome_of_its_own() -> None:
+    graph = parse(NAMED)
+    told = Script(outcomes=read_outcomes({"start": "fail"}, nodes=graph.nodes))
+    with pytest.raises(UsageError, match="type start"):
+        asyncio.run(simulate(graph, told))
+
+
+def test_L4_a_run_works_at_the_stage_between_only(tmp_path: Path) -> None:
+    world = make_world(make_project(tmp_path / "project", NAMED))
+    options = RunOptions(
+        file=world.project / "pipeline.dot",
+        backend="simulate",
+        workspace=WorkspaceKind.NONE,
+        sandbox="none",
+    )
+    asyncio.run(start(options, world))
+    assert [file.parent.name for file in tmp_path.rglob("prompt.md")] == ["a"]

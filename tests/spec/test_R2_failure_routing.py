@@ -40,7 +40,8 @@ def test_R2_an_edge_into_a_conditional_comes_before_the_retry_target(tmp_path: P
     whole = graph(
         [start(), end(), node("work", retry_target="fix"), node("judge", "diamond")],
         [
-            *chain("start", "work", "judge", "exit"),
+            *chain("start", "work", "judge"),
+            edge("judge", "exit", "outcome=fail"),
             edge("work", "exit", weight=5),
             *chain("fix", "exit"),
         ],
@@ -48,6 +49,15 @@ def test_R2_an_edge_into_a_conditional_comes_before_the_retry_target(tmp_path: P
     result, place = run_graph(tmp_path, whole, {"work": FAIL})
     assert result.completed == ("start", "work", "judge")
     assert place.edges()[1] == ("work", "judge", "into_conditional")
+
+
+def test_R2_a_conditional_that_asks_nothing_judges_nothing(tmp_path: Path) -> None:
+    whole = graph(
+        [start(), end(), node("work", retry_target="fix"), node("through", "diamond")],
+        [*chain("start", "work", "through", "exit"), *chain("fix", "exit")],
+    )
+    result, _ = run_graph(tmp_path, whole, {"work": FAIL})
+    assert result.completed == ("start", "work", "fix")
 
 
 def test_R2_retry_target_then_its_fallback(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.seams import Stage
 from attractor.language.values import Plain
 from tests.engine.graphs import chain, end, graph, node, start
-from tests.engine.runs import FAIL, RETRY, Said, run_graph
+from tests.engine.runs import FAIL, RETRY, Told, run_graph
 
 VERDICT = failure("red", FailureClass.VERDICT)
 
@@ -28,7 +28,7 @@ VERDICT = failure("red", FailureClass.VERDICT)
     ],
 )
 def test_R3_what_is_tried_again(
-    tmp_path: Path, said: Said, of_node: dict[str, Plain], default: int, attempts: int
+    tmp_path: Path, said: Told, of_node: dict[str, Plain], default: int, attempts: int
 ) -> None:
     whole = graph(
         [start(), node("a", **of_node), end()],

@@ -8,7 +8,7 @@ from attractor.engine.answers import AnsweredFirst
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.outcome import Outcome
 from attractor.engine.results import RunResult
-from attractor.engine.seams import Answer, Parked, Parts, Question, Stage
+from attractor.engine.seams import Answer, Parked, Parts, Question, Said, Stage
 from attractor.engine.status import AWAITING_ANSWER, EVALUATING
 from attractor.handlers.registry import handler_registry
 from attractor.language.parsing import parse
@@ -40,6 +40,9 @@ class Parking:
 class Telling:
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         return f"did {stage.node.id}"
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        return Said(f"said {stage.node.id}")
 
     async def steer(self, stage_id: str, text: str) -> bool:
         return False

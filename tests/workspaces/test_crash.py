@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from attractor.workspaces.held_folders import collect_left_behind
+from attractor.workspaces.stores import recorded_folders
 from tests.counts import count
 from tests.workspaces.projects import Project, contents, git
 
 ROOT = Path(__file__).parents[2]
 
 
-def killed_at_some_moment(below: Path) -> list[str]:
-    """Run snapshots until a kill between the first and some later moment; return what was said."""
-    command = [sys.executable, "-m", "tests.workspaces.snapshot_child", str(below)]
+def killed_at_some_moment(below: Path, program: str = "snapshot_child") -> list[str]:
+    """Run a program until a kill between its first word and some later moment; return its words."""
+    command = [sys.executable, "-m", f"tests.workspaces.{program}", str(below)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
         watch = threading.Timer(60, child.kill)
         watch.start()
@@ -67,3 +69,34 @@ def tree_by_git(folder: Path, store: Path) -> str:
     tree = git(folder, "write-tree", variables=variables)
     (store / "an index").unlink()
     return tree
+
+
+@pytest.mark.crash
+def test_a_kill_leaves_every_fork_whole_or_to_be_made_anew(project: Project) -> None:
+    workspace = asyncio.run(project.workspace())
+    asyncio.run(workspace.close())
+    trees: dict[str, str] = {}
+    for _ in range(count(ci=3, full=20)):
+        said = killed_at_some_moment(project.state.parent, "fork_child")
+        trees |= dict(line.split(" ") for line in said)
+        asyncio.run(check_forks(project, trees))
+
+
+async def check_forks(project: Project, trees: dict[str, str]) -> None:
+    workspace = await project.workspace_again()
+    place = project.state / "workspaces"
+    collect_left_behind(place, lambda: recorded_folders(project.state))
+    kept = set(place.iterdir())
+    taken = [tree for tree in trees.values() if tree != "-"]
+    git(workspace.store.folder, "fsck", "--strict", "--no-dangling", *taken)
+    for name, tree in trees.items():
+        fork = await workspace.fork(name, workspace.base.candidate)
+        if tree == "-":
+            # It was about to be discarded: it is as it was, or new.
+            assert (fork.folder in kept) or await fork.snapshot("new") == workspace.base.candidate
+            continue
+        assert fork.folder in kept
+        await fork.restore(tree)
+        assert await fork.snapshot("restored") == tree
+        git(fork.folder, "status", "--porcelain")
+    await workspace.close()

@@ -268,6 +268,45 @@ def test_changed_paths_are_told_as_text(project: Project) -> None:
     asyncio.run(scene())
 
 
+def test_a_patch_tells_people_what_changed(project: Project, tmp_path: Path) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        base = workspace.base.candidate
+        plant_traps(workspace.folder, tmp_path)
+        write(
+            workspace.folder,
+            {
+                "todo.py": "print('größe 🐍')\n",
+                "größe": "x\n",
+                "image": b"\0\1",
+                "latin": b"gr\xf6\xdfe\n",
+                "huge": "x\n" * 10_000_000,
+            },
+        )
+        (workspace.folder / "tool").unlink()
+        tree = await workspace.snapshot("one")
+        patch = await workspace.patch(base, tree)
+        assert "\n-print('todo')\n+print('größe 🐍')\n" in patch
+        assert "\n+++ b/größe\n" in patch
+        assert "Binary files /dev/null and b/image differ" in patch
+        assert "Binary files /dev/null and b/huge differ" in patch
+        assert "+gr\\xf6\\xdfe" in patch
+        assert "deleted file mode 100755" in patch
+        assert await workspace.patch(tree, tree) == ""
+        short = await workspace.patch(base, tree, most=500)
+        head, _, last = short.removesuffix("\n").rpartition("\n")
+        assert last == "[cut here: the patch has more than 500 bytes]"
+        assert patch.startswith(f"{head}\n")
+        assert 300 < len(head.encode()) <= 500
+        assert await workspace.patch(base, tree, most=len(patch.encode())) == patch
+        with pytest.raises(ObjectMissing):
+            await workspace.patch(base, "1" * 40)
+
+    (tmp_path / "trap").mkdir()
+    asyncio.run(scene())
+    assert not (tmp_path / "caught").exists()
+
+
 def test_an_export_is_the_tree_and_nothing_besides(project: Project, tmp_path: Path) -> None:
     async def scene() -> None:
         workspace = await project.workspace()

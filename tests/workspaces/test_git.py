@@ -51,6 +51,23 @@ def test_output_goes_into_a_file_byte_for_byte(project: Project, tmp_path: Path)
     assert output.read_bytes() == content
 
 
+def test_an_output_is_taken_up_to_a_limit(project: Project, tmp_path: Path) -> None:
+    content, output = os.urandom(3_000_000), tmp_path / "an $output"
+    (tmp_path / "source").write_bytes(content)
+    git = git_of(project)
+    name = asyncio.run(git.run_from(tmp_path / "source", "hash-object", "-w", "--stdin"))
+    for most in (0, 1, 2_999_999, 3_000_000, 3_000_001):
+        asyncio.run(git.run_up_to(most, output, "cat-file", "blob", name))
+        assert output.read_bytes() == content[:most]
+    with pytest.raises(ObjectMissing):
+        asyncio.run(git.run_up_to(9, output, "diff-tree", "1" * 40, "2" * 40))
+    with pytest.raises(GitFailed):
+        asyncio.run(git.run_up_to(9, tmp_path / "no" / "folder", "cat-file", "blob", name))
+    lost = Git(git.git_dir, str(tmp_path))
+    with pytest.raises(ProcessNotStarted):
+        asyncio.run(lost.run_up_to(9, output, "cat-file", "blob", name))
+
+
 def test_a_failure_says_what_where_and_what_to_do(project: Project, tmp_path: Path) -> None:
     git = git_of(project)
     with pytest.raises(GitFailed, match=r"git update-ref in .*project/\.git failed: .*") as failed:

@@ -88,3 +88,17 @@ def test_a_walk_ignores_what_git_ignores(paths: list[str], ignore_files: dict[st
 
 def _stands_below_a_file(folder: Path, path: str) -> bool:
     return any((folder / above).is_file() for above in Path(path).parents)
+
+
+@given(
+    patterns=st.lists(st.sampled_from(["a", "/a/", "b/", "!b", "*c", "a/b", "**/c/", "/a/**"])),
+    paths=st.sets(
+        st.lists(st.sampled_from(["a", "b", "c", "abc"]), min_size=1, max_size=4).map("/".join)
+    ),
+)
+def test_of_many_files_those_are_hidden_that_are_hidden_one_by_one(
+    patterns: list[str], paths: set[str]
+) -> None:
+    rules = IgnoreRules({b"": "\n".join(patterns).encode(), b"a/": b"!c\nb\n"}, ["/b/a/"])
+    names = [path.encode() for path in paths]
+    assert rules.hidden(names) == {name for name in names if rules.hides(name)}

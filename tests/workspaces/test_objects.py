@@ -1,4 +1,6 @@
+import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,47 @@ def test_leavings_of_killed_writers_are_removed(store: Path, object_format: str)
     assert git(store, "count-objects", "-v").split("\n")[-2:] == ["garbage: 0", "size-garbage: 0"]
     assert not list(store.glob("objects/*/.attractor*"))
     assert git(store, "cat-file", "blob", name) == "content"
+
+
+def test_what_another_wrote_and_did_not_sync_is_synced(
+    store: Path, object_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def note(file: int) -> None:
+        synced.add(os.fstat(file).st_ino)
+        fsync(file)
+
+    name = Objects(store / "objects", object_format).write("blob", b"content\n").hex()
+    monkeypatch.setattr(os, "fsync", note)
+    objects = Objects(store / "objects", object_format)
+    objects.write("blob", b"content\n")
+    objects.sync()
+    file = store / "objects" / name[:2] / name[2:]
+    assert synced == {file.stat().st_ino, file.parent.stat().st_ino}
+    objects.write("blob", b"content\n")
+    synced.clear()
+    objects.sync()
+    assert synced == set()
+
+
+def test_threads_write_and_sync_at_the_same_time(store: Path, object_format: str) -> None:
+    objects = Objects(store / "objects", object_format)
+
+    def work(number: int) -> list[str]:
+        names: list[str] = []
+        for one in range(40):
+            names.append(objects.write("blob", b"%d" % (number % 2 * 1000 + one)).hex())
+            if one % 7 == 0:
+                objects.sync()
+        return names
+
+    with ThreadPoolExecutor(4) as pool:
+        written = {name for names in pool.map(work, range(4)) for name in names}
+    assert len(written) == 80
+    git(store, "fsck", "--strict", "--no-dangling")
+    assert git(store, "count-objects").startswith("80 objects")
 
 
 def test_a_large_file_that_shrank_is_not_kept(store: Path, object_format: str) -> None:

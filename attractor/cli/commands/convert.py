@@ -1,16 +1,23 @@
 """Convert a pipeline that was written for another tool."""
 
+from functools import partial
+from pathlib import Path
+
 import click
 
 from attractor.base.atomic_files import write_whole
 from attractor.base.errors import ExitCode
+from attractor.cli.diagnosing import judge_for
+from attractor.cli.invocation import Invocation
+from attractor.cli.line_ends import with_line_ends_of
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
+from attractor.cli.pipeline_files import open_pipeline
 from attractor.language.converting.conversion import Conversion
 from attractor.language.converting.conversion import convert as converted
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.parsing import open_source
 from attractor.language.wording import visible
+from attractor.pipeline.beside import files_beside
 
 
 @click.command()
@@ -18,23 +25,31 @@ from attractor.language.wording import visible
 @click.option("-o", "--output", "output", metavar="OUT", help="Write into this file instead.")
 @click.option("--check", is_flag=True, help="Write nothing; end with 1 when there is work to do.")
 @json_option
-def convert(file: str, output: str | None, check: bool, as_json: bool) -> ExitCode:
-    """Convert the pipeline in FILE, which was written for another tool.
+@click.pass_obj
+def convert(
+    invocation: Invocation, file: str, output: str | None, check: bool, as_json: bool
+) -> ExitCode:
+    """Convert the pipeline in FILE, which was written for another tool; - is standard input.
 
     Its words become ours, comments stay, and the report says what was changed where. The pipeline
-    goes to standard output and the report to standard error, unless OUT is given. Ends with 1 when
+    goes to standard output and the report to standard error, unless OUT is given. It is checked
+    where it will lie: the files it names are sought beside OUT, else beside FILE. Ends with 1 when
     something is left that only a person can change, each with what to do.
     """
-    conversion = converted(open_source(file))
+    opened = open_pipeline(file)
+    beside = files_beside(Path(output or opened.source.file))
+    judge = partial(judge_for(invocation).check, file=opened.source.file, files=beside)
+    conversion = converted(opened.source, check=judge)
+    written = opened.mark + with_line_ends_of(opened.source.text, conversion.text)
     if output and not check:
-        write_whole(output, conversion.text)
+        write_whole(output, written)
     if as_json:
-        show_json(_record(conversion, file))
+        show_json(_record(conversion, opened.source.file))
     elif check or output:
-        show(_report(conversion, file))
+        show(_report(conversion, opened.source.file))
     else:
-        show(conversion.text.rstrip("\n"))
-        show(_report(conversion, file), err=True)
+        show(written.rstrip("\n"))
+        show(_report(conversion, opened.source.file), err=True)
     is_work = bool(conversion.left or (check and conversion.changed))
     return ExitCode.FAILED if is_work else ExitCode.DONE
 

@@ -1,25 +1,30 @@
 """Tell how two pipelines differ."""
 
 import asyncio
-from pathlib import Path
+import os
+import sys
+from collections.abc import Mapping
 
 import click
 
-from attractor.base.atomic_files import write_whole
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.options import json_option
-from attractor.cli.output import show
+from attractor.cli.formats import format_for, refuse_binary_on_terminal, write_result
+from attractor.cli.options import JSON, json_option, said_format
+from attractor.cli.pipeline_files import STANDARD_INPUT, open_pipeline
 from attractor.language.diffing.comparing import diff as compare
 from attractor.language.diffing.differences import Difference
 from attractor.language.diffing.records import difference_record
-from attractor.language.diffing.telling import tell
+from attractor.language.diffing.telling import NO_CHANGE, tell
 from attractor.language.graph import Graph
-from attractor.language.parsing import open_source, parse
+from attractor.language.parsing import parse
 
 _NOTHING = Graph("", {})
-# Git calls a driver with path, old file, its hash and mode, new file, its hash and mode; for a
-# renamed file the new name and what git says of it follow.
-_OF_GIT = (7, 9)
+_TEXT = "text"
+_FORMATS = (_TEXT, JSON, "svg", "png", "pdf", "dot", "mermaid")
+_ENDINGS: Mapping[str, str] = {
+    **{".txt": _TEXT, ".json": JSON, ".svg": "svg", ".png": "png", ".pdf": "pdf"},
+    **{".dot": "dot", ".gv": "dot", ".mmd": "mermaid"},
+}
 
 
 @click.command()
@@ -27,9 +32,9 @@ _OF_GIT = (7, 9)
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["text", "json", "dot", "svg"]),
-    default="text",
-    help="How to show it: as lines, as JSON, or drawn in colours.",
+    type=click.Choice(_FORMATS),
+    help="How to show it: as lines, as JSON, or drawn; unless said, what the ending of OUT says, "
+    "else text.",
 )
 @json_option
 @click.option("-o", "--output", "output", metavar="OUT", help="Write into this file instead.")
@@ -39,7 +44,7 @@ _OF_GIT = (7, 9)
 )
 def diff(
     files: tuple[str, ...],
-    format_: str,
+    format_: str | None,
     as_json: bool,
     output: str | None,
     exit_code: bool,
@@ -47,63 +52,63 @@ def diff(
 ) -> ExitCode:
     """Tell how the pipeline in B differs from the one in A.
 
-    It speaks of nodes, edges and attributes: a new layout, other comments or another order of
-    statements is no difference. A node or an edge that is the same under another name or leads
-    elsewhere is told as such. With --format svg both are drawn in one: green is new, red is gone,
-    brown is changed.
+    One of them may be -, which is standard input. It speaks of nodes, edges and attributes: a new
+    layout, other comments, another order of statements, quotes, another tool's names and a default
+    that is written out change nothing. A node or an edge that is the same under another name or
+    leads elsewhere is told as such. With --format svg both are drawn in one: green is new, red is
+    gone, brown is changed.
     """
     if of_git:
         return _for_git(files)
     if len(files) != 2:
         raise UsageError("two pipelines are compared", hint="attractor diff OLD.dot NEW.dot")
+    if files == (STANDARD_INPUT, STANDARD_INPUT):
+        raise UsageError("standard input holds one pipeline", hint="name a file for the other")
+    said = said_format(format_, as_json=as_json)
+    chosen = format_for(said, output, endings=_ENDINGS, usual=_TEXT, noun="a difference")
+    _refuse(chosen, output, files)
     before, after = (_read(file) for file in files)
     difference = compare(before, after)
-    text = _shown(after, difference, "json" if as_json else format_)
-    if output:
-        write_whole(output, text + "\n")
-    else:
-        show(text)
+    write_result(_made(after, difference, chosen), chosen, output)
     return ExitCode.FAILED if exit_code and difference else ExitCode.DONE
 
 
 def _for_git(arguments: tuple[str, ...]) -> ExitCode:
-    """Show what git would show; a file that is no pipeline yet must not stop it."""
-    if len(arguments) not in _OF_GIT:
-        raise UsageError(
-            "git gives a driver 7 or 9 arguments",
-            hint='git config diff.attractor.command "attractor diff --git-driver"',
-        )
-    path, old, new = arguments[0], arguments[1], arguments[4]
-    try:
-        difference = compare(_read(old), _read(new))
-    except UsageError as error:
-        show(f"pipeline {path}: cannot be compared: {error.message}")
-    else:
-        show(f"pipeline {path}\n{tell(difference) or 'no difference in meaning'}")
+    from attractor.cli.git_driver import describe_change
+    from attractor.cli.text_diffs import show_diff
+
+    show_diff(describe_change(arguments), color=False)
     return ExitCode.DONE
 
 
+def _refuse(format_: str, output: str | None, files: tuple[str, ...]) -> None:
+    if output is None:
+        refuse_binary_on_terminal(format_, is_terminal=sys.stdout.isatty())
+    elif os.path.realpath(output) in map(os.path.realpath, files):
+        raise UsageError(f"the difference would replace {output}", hint="give it another name")
+
+
 def _read(file: str) -> Graph:
-    if file == "/dev/null":
+    if file == os.devnull:
         return _NOTHING
-    source = open_source(Path(file))
+    source = open_pipeline(file).source
     return parse(source.text, file=source.file)
 
 
-def _shown(after: Graph, difference: Difference, format_: str) -> str:
+def _made(after: Graph, difference: Difference, format_: str) -> bytes:
     match format_:
         case "json":
             import json
 
-            return json.dumps(difference_record(difference), indent=2, ensure_ascii=False)
+            record = difference_record(difference)
+            return json.dumps(record, indent=2, ensure_ascii=False).encode()
         case "text":
-            return tell(difference) or "no difference in meaning"
+            return (tell(difference) or NO_CHANGE).encode()
         case _:
             from attractor.language.diffing.drawn import union
-            from attractor.language.draw import draw, drawing
+            from attractor.language.draw import Format, render
 
-            both = union(after, difference)
-            return (drawing(both) if format_ == "dot" else asyncio.run(draw(both))).strip()
+            return asyncio.run(render(union(after, difference), format=Format(format_)))
 
 
 part = diff

@@ -9,9 +9,15 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.diagnosing import Judged, has_color, show_diagnostics
 from attractor.cli.invocation import Invocation
+from attractor.cli.line_ends import has_mixed_line_ends, with_line_ends_of
 from attractor.cli.options import json_option
 from attractor.cli.output import Color, flush, show, show_json, wants_color
-from attractor.cli.pipeline_files import STANDARD_INPUT, open_pipelines, write_pipeline
+from attractor.cli.pipeline_files import (
+    STANDARD_INPUT,
+    PipelineFile,
+    open_pipelines,
+    write_pipeline,
+)
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import ParseError
 from attractor.language.formatting.texts import format_text
@@ -22,21 +28,32 @@ from attractor.language.wording import visible
 
 @dataclass(frozen=True)
 class Formatted:
-    """A pipeline as it is and as it should be."""
+    """A pipeline as it is and as it should be, without the byte order mark that both have."""
 
     source: Source
     text: str
+    mark: str = ""
 
     @property
     def is_changed(self) -> bool:
         """Whether it is not in its layout yet."""
         return self.text != self.source.text
 
+    @property
+    def remark(self) -> str:
+        """What is to be said of the change besides that it is one."""
+        return "mixed line ends become LF" if has_mixed_line_ends(self.source.text) else ""
+
+    @property
+    def written(self) -> str:
+        """What belongs into its file."""
+        return self.mark + self.text
+
     def diff(self) -> str:
         """Return what would change, as a patch."""
         from attractor.cli.text_diffs import text_diff
 
-        return text_diff(self.source.text, self.text, file=self.source.file)
+        return text_diff(self.mark + self.source.text, self.written, file=self.source.file)
 
 
 @click.command()
@@ -51,13 +68,14 @@ def fmt(
     """Write pipelines in their one layout.
 
     In a folder every .dot and .gv file is written, hidden folders and runs/ left out; - takes a
-    text from standard input and prints it. Comments stay, and so does the meaning. When one of the
-    files cannot be read or has a mistake, none is written, and it ends with 2.
+    text from standard input and prints it. Comments stay, and so do the meaning, a byte order mark
+    and the line ends; where those are mixed, it says so and writes LF. When one of the files cannot
+    be read or has a mistake, none is written, and it ends with 2.
     """
     if STANDARD_INPUT in files and len(files) > 1:
         raise UsageError("- stands for standard input alone", hint="name the files without it")
     opened = open_pipelines(files)
-    formatted, mistakes = format_all(opened.sources)
+    formatted, mistakes = format_all(opened.files)
     if mistakes or opened.unread:
         judged = Judged(opened.sources, [*mistakes, *opened.unread])
         return _refuse(invocation, judged, as_json=as_json)
@@ -66,25 +84,28 @@ def fmt(
     is_piped = files == (STANDARD_INPUT,)
     if not is_kept and not is_piped:
         for one in changed:
-            write_pipeline(one.source.file, one.text)
+            write_pipeline(one.source.file, one.written)
     if as_json:
         show_json(_record(formatted, with_diff=diff))
     elif is_piped and not is_kept:
-        _print(formatted[0].text)
+        _print(formatted[0])
     else:
         _tell(invocation, formatted, is_kept=is_kept, diff=diff)
     return ExitCode.FAILED if check and changed else ExitCode.DONE
 
 
-def format_all(sources: Sequence[Source]) -> tuple[list[Formatted], list[Diagnostic]]:
+def format_all(files: Sequence[PipelineFile]) -> tuple[list[Formatted], list[Diagnostic]]:
     """Format every text, and gather the mistakes of all that cannot be."""
     formatted: list[Formatted] = []
     mistakes: list[Diagnostic] = []
-    for source in sources:
+    for file in files:
+        text = file.source.text
         try:
-            formatted.append(Formatted(source, format_text(source.text, file=source.file)))
+            laid_out = format_text(text, file=file.source.file)
         except ParseError as error:
             mistakes += error.diagnostics
+        else:
+            formatted.append(Formatted(file.source, with_line_ends_of(text, laid_out), file.mark))
     return formatted, mistakes
 
 
@@ -110,13 +131,15 @@ def _tell(
             show_diff(one.diff(), color=has_color(invocation))
         return
     for one in changed:
-        show(visible(f"{verb}: {one.source.file}"))
+        remark = f" ({one.remark})" if one.remark else ""
+        show(visible(f"{verb}: {one.source.file}{remark}"))
     show(f"{counted(len(changed), 'file')} {verb}, {len(formatted) - len(changed)} unchanged")
 
 
 def _record(formatted: Sequence[Formatted], *, with_diff: bool) -> dict[str, object]:
     files = [
         {"file": one.source.file, "changed": one.is_changed}
+        | ({"remark": one.remark} if one.remark else {})
         | ({"diff": one.diff()} if with_diff else {})
         for one in formatted
     ]
@@ -125,10 +148,12 @@ def _record(formatted: Sequence[Formatted], *, with_diff: bool) -> dict[str, obj
     return {"files": files, "summary": summary}
 
 
-def _print(text: str) -> None:
+def _print(formatted: Formatted) -> None:
     """Write a text as it is: what reads it takes UTF-8, whatever the terminal does."""
+    if formatted.remark:
+        show(f"{formatted.source.file}: {formatted.remark}", err=True)
     flush(sys.stdout)
-    click.echo(text.encode(), nl=False)
+    click.echo(formatted.written.encode(), nl=False)
 
 
 part = fmt

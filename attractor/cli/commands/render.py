@@ -1,42 +1,32 @@
-"""Draw a pipeline, or how far a run has come."""
+"""Draw pipelines, or how far runs have come."""
 
-import asyncio
-import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
-from attractor.base.atomic_files import write_whole
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.drawn_subjects import Readable, Subject, find_subject
+from attractor.cli.drawings import ENDINGS, FORMATS, Drawing, refuse_replacing
+from attractor.cli.drawn_subjects import Readable, find_subject
+from attractor.cli.formats import format_for, refuse_binary_on_terminal
 from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.output import show
+from attractor.cli.options import json_option, said_format
 from attractor.cli.pipeline_files import STANDARD_INPUT
 from attractor.language.draw import Format, Theme
-from attractor.language.draw import render as drawn
-from attractor.language.errors import DrawingFailed, InvalidPipeline, UnreadablePipeline
-from attractor.language.report import as_text
-from attractor.language.sources import Source
-
-_JSON = "json"
-_ENDINGS = {
-    **{f".{one.value}": one.value for one in Format},
-    **{".gv": Format.DOT.value, ".mmd": Format.MERMAID.value, ".json": _JSON},
-}
-_NO_TEXTS = frozenset({Format.PNG.value, Format.PDF.value})
 
 
 @click.command()
-@click.argument("word", metavar="FILE|RUN")
-@click.option("-o", "--output", "output", metavar="OUT", help="Write into this file instead.")
+@click.argument("words", nargs=-1, required=True, metavar="FILE|RUN...")
+@click.option(
+    "-o",
+    "--output",
+    "output",
+    metavar="OUT",
+    help="Write into this file, or several drawings into this folder.",
+)
 @click.option(
     "--format",
     "format_",
-    type=click.Choice([*(one.value for one in Format), _JSON]),
+    type=click.Choice(FORMATS),
     help="What to make of it; unless said, what the ending of OUT says, else svg.",
 )
 @click.option(
@@ -51,124 +41,48 @@ _NO_TEXTS = frozenset({Format.PNG.value, Format.PDF.value})
 @click.pass_obj
 def render(
     invocation: Invocation,
-    word: str,
+    words: tuple[str, ...],
     output: str | None,
     format_: str | None,
     theme: str,
     watch: bool,
     as_json: bool,
 ) -> ExitCode:
-    """Draw a pipeline, or how far a run has come.
+    """Draw pipelines, or how far runs have come.
 
     FILE is a pipeline, or - for standard input. RUN is an id, the beginning of one, a run
     directory, or 'latest': states, visits and times are drawn in. The drawing goes to standard
     output, or into a file. In an SVG a node has the id node-ID, an edge edge-FROM-TO. With --format
     json every node and edge is listed with its attributes, those from default blocks among them.
+
+    Of several, and of the pipelines in a folder, each is drawn beside its file, or into the folder
+    OUT. One that cannot be drawn is told, the others are drawn, and it ends with its exit code.
     """
-    chosen = _JSON if as_json else format_ or _format_of(output)
-    subject = find_subject(word, invocation)
-    drawing = _Drawing(subject, chosen, Theme(theme), output)
-    _refuse(word, drawing, watch=watch)
+    from attractor.cli.many_drawings import Order, are_several, draw_all
+
+    said = said_format(format_, as_json=as_json)
+    if are_several(words, output):
+        if watch or as_json:
+            word = "--watch" if watch else "--json"
+            raise UsageError(f"{word} goes with one pipeline or run", hint="name one alone")
+        return draw_all(words, Order(said or Format.SVG, Theme(theme), output), invocation)
+    [word] = words
+    if watch and (not output or word == STANDARD_INPUT):
+        raise UsageError("--watch reads a file and writes one", hint="name both: FILE -o OUT")
+    drawing = _drawing(find_subject(word, invocation), said, Theme(theme), output)
     if watch:
         drawing.watch()
-    drawing.put(drawing.make(subject.read()))
+    drawing.draw()
     return ExitCode.DONE
 
 
-@dataclass(frozen=True)
-class _Drawing:
-    """What is drawn, how, and where to."""
-
-    subject: Readable
-    format: str
-    theme: Theme
-    output: str | None
-
-    @property
-    def is_text(self) -> bool:
-        return self.format not in _NO_TEXTS
-
-    def make(self, subject: Subject) -> bytes:
-        if self.format == _JSON:
-            return _json(subject).encode()
-        format_ = Format(self.format)
-        return asyncio.run(drawn(subject.picture, format=format_, theme=self.theme))
-
-    def put(self, made: bytes) -> None:
-        whole = made.rstrip() + b"\n" if self.is_text else made
-        if self.output:
-            write_whole(self.output, whole)
-        elif self.is_text:
-            show(whole.decode().rstrip("\n"))
-        else:
-            sys.stdout.buffer.write(whole)
-
-    def watch(self) -> None:
-        """Draw again and again; what cannot be drawn is told, and the last drawing stays."""
-        from attractor.cli.watching import changed_files
-
-        last = b""
-        for _ in changed_files(self.subject.files):
-            try:
-                made = self.make(self.subject.read())
-            except (InvalidPipeline, UnreadablePipeline, DrawingFailed) as trouble:
-                for line in _told(trouble):
-                    show(line, err=True)
-                continue
-            if made != last:
-                self.put(made)
-                show(f"drawn: {self.output}", err=True)
-            last = made
-
-
-def _told(trouble: InvalidPipeline | UnreadablePipeline | DrawingFailed) -> Iterator[str]:
-    if not isinstance(trouble, InvalidPipeline):
-        yield f"error: {trouble.message}" + (f" ({trouble.hint})" if trouble.hint else "")
-        return
-    for one in trouble.diagnostics:
-        yield as_text(one, _source_of(one.span.file))
-
-
-def _source_of(file: str) -> Source | None:
-    from attractor.language.parsing import open_source
-
-    try:
-        return open_source(file)
-    except UnreadablePipeline:
-        return None
-
-
-def _format_of(output: str | None) -> str:
-    ending = Path(output or "").suffix.lower()
-    if not ending:
-        return Format.SVG.value
-    if ending not in _ENDINGS:
-        known = ", ".join(_ENDINGS)
-        raise UsageError(f"a drawing does not end with {ending}", hint=f"{known}, or --format")
-    return _ENDINGS[ending]
-
-
-def _refuse(word: str, drawing: _Drawing, *, watch: bool) -> None:
-    output = drawing.output
-    if watch and (not output or word == STANDARD_INPUT):
-        raise UsageError("--watch reads a file and writes one", hint="name both: FILE -o OUT")
-    if output and os.path.realpath(output) in map(os.path.realpath, drawing.subject.files()):
-        raise UsageError(f"the drawing would replace {output}", hint="give it another name")
-    if not output and not drawing.is_text and sys.stdout.isatty():
-        hint = f"write it into a file: -o OUT.{drawing.format}"
-        raise UsageError(f"a terminal cannot show a {drawing.format.upper()}", hint=hint)
-
-
-def _json(subject: Subject) -> str:
-    import json
-
-    from attractor.language.drawing.stage_states import states_record
-    from attractor.language.records import graph_record
-
-    record = graph_record(subject.graph)
-    if subject.states:
-        record["run"] = states_record(subject.states)
-    return json.dumps(record, indent=2, ensure_ascii=False)
+def _drawing(subject: Readable, said: str | None, theme: Theme, output: str | None) -> Drawing:
+    if output:
+        refuse_replacing(subject, output)
+    chosen = format_for(said, output, endings=ENDINGS, usual=Format.SVG, noun="a drawing")
+    if not output:
+        refuse_binary_on_terminal(chosen, is_terminal=sys.stdout.isatty())
+    return Drawing(subject, chosen, theme, output)
 
 
 part = render

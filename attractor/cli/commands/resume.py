@@ -3,8 +3,10 @@
 import click
 
 from attractor.base.errors import ExitCode
+from attractor.cli.budget_options import budget_options, budgets_of
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
+from attractor.cli.orders import orders_to, show_receipt
 from attractor.cli.results import show_result
 from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
@@ -19,11 +21,19 @@ from attractor.pipeline.runs import find_run
     default="",
     help="Who answers human gates from here on: console, park, auto_approve or queue.",
 )
+@budget_options
 @click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation.")
 @json_option
 @click.pass_obj
 def resume(
-    invocation: Invocation, reference: str, interviewer: str, no_evaluate: bool, as_json: bool
+    invocation: Invocation,
+    reference: str,
+    interviewer: str,
+    max_cost_usd: float | None,
+    max_tokens: int | None,
+    max_duration: str,
+    no_evaluate: bool,
+    as_json: bool,
 ) -> ExitCode:
     """Go on with a run that stopped.
 
@@ -35,9 +45,18 @@ def resume(
         interviewer = "console"
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
+    orders = orders_to(invocation, reference)
+    if orders.is_paused():
+        return show_receipt(orders.resume(), as_json=as_json)
     watcher = Watcher(runs_dir, root)
     world = world_of(invocation, watch=watcher)
-    work = go_on(root, world, interviewer=interviewer, evaluate=not no_evaluate)
+    work = go_on(
+        root,
+        world,
+        interviewer=interviewer,
+        budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
+        evaluate=not no_evaluate,
+    )
     return show_result(walk(work, watcher), runs_dir, as_json=as_json)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from attractor.base.errors import ExitCode
+from attractor.cli.budget_options import budget_options, budgets_of
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.results import show_result
@@ -44,6 +45,11 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind
     help="The tree to work on: a copy of the last commit, the project itself, or no snapshots.",
 )
 @click.option(
+    "--include-dirty",
+    is_flag=True,
+    help="Take along what is not committed; the project stays as it is.",
+)
+@click.option(
     "--sandbox",
     default="auto",
     show_default=True,
@@ -56,6 +62,7 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind
 )
 @click.option("--auto-approve", is_flag=True, help="Short for --interviewer auto_approve.")
 @click.option("--answer", "answers", multiple=True, help="An answer for the interviewer queue.")
+@budget_options
 @click.option("--suite", default="", metavar="S[@V]", help="The suite that judges the run.")
 @click.option("--profile", default="", metavar="P[@R]", help="The policy it is judged by.")
 @click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation.")
@@ -73,10 +80,14 @@ def run(
     provider: str,
     outcomes: Path | None,
     workspace: str,
+    include_dirty: bool,
     sandbox: str,
     interviewer: str,
     auto_approve: bool,
     answers: tuple[str, ...],
+    max_cost_usd: float | None,
+    max_tokens: int | None,
+    max_duration: str,
     suite: str,
     profile: str,
     no_evaluate: bool,
@@ -87,7 +98,7 @@ def run(
 
     Every stage is kept in a run directory; a run that died goes on with 'attractor resume'. What
     happens is told on standard error. Ends with 0 when the pipeline ended well, 1 when it failed,
-    and 3 when it waits for a person.
+    and 3 when it waits for a person or a budget is used up.
     """
     options = RunOptions(
         file=pipeline.absolute(),
@@ -97,10 +108,12 @@ def run(
         model=model,
         provider=provider,
         workspace=WorkspaceKind(workspace),
+        include_dirty=include_dirty,
         sandbox=sandbox,
         interviewer=_interviewer(invocation, interviewer, auto_approve),
         answers=answers,
         outcomes=open_outcomes(outcomes) if outcomes else None,
+        budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
         suite=suite,
         profile=profile,
     )

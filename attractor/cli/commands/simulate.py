@@ -5,21 +5,25 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from attractor.base.canonical import Json
-from attractor.base.errors import ExitCode, UnknownName, UsageError
+from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.coverages import coverage_record, coverage_text
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
+from attractor.cli.pipeline_files import open_pipeline
 from attractor.cli.simulations import walk_record, walk_text
 from attractor.engine.coverage import cover
 from attractor.engine.outcomes_files import open_outcomes
 from attractor.engine.simulated_outcomes import SimulatedOutcomes, read_outcomes
 from attractor.engine.simulated_walk import MAX_STEPS
 from attractor.language.graph import Graph
+from attractor.pipeline.beside import files_beside
+from attractor.pipeline.scripted_answers import check_answers
 from attractor.pipeline.simulation import Script, require_simulated
 from attractor.pipeline.simulation import simulate as walk_through
-from attractor.pipeline.source import open_pipeline
+from attractor.pipeline.source import read_pipeline
 
 
 @click.command()
@@ -67,12 +71,14 @@ def simulate(
 ) -> ExitCode:
     """Walk through the pipeline in FILE without running it, and say why it goes where it goes.
 
-    Stages succeed, and people choose the default or the first choice, unless told otherwise. For
-    every step each edge is listed with why it was taken or not; then the loops met, and what was
-    never come to. Ends with 0 however the pipeline would end: attractor test holds it against what
-    is wanted.
+    FILE is a pipeline, or - for standard input. Stages succeed, and people choose the default or
+    the first choice, unless told otherwise. For every step each edge is listed with why it was
+    taken or not; then the loops met, and what was never come to. Ends with 0 however the pipeline
+    would end: attractor test holds it against what is wanted.
     """
-    graph = open_pipeline(file).graph
+    if coverage:
+        _refuse_besides_coverage("outcomes_file", "set_", "answers", "max_steps")
+    graph = _read(file)
     if coverage:
         require_simulated(graph)
         found = cover(graph)
@@ -94,6 +100,25 @@ def simulate(
     return ExitCode.DONE
 
 
+def _read(file: str) -> Graph:
+    source = open_pipeline(file).source
+    return read_pipeline(source, files=files_beside(Path(source.file))).graph
+
+
+def _refuse_besides_coverage(*names: str) -> None:
+    """Refuse what says how stages end where every end is tried."""
+    context = click.get_current_context()
+    given = (
+        one.opts[0]
+        for one in context.command.params
+        if one.name in names
+        and context.get_parameter_source(one.name) is not ParameterSource.DEFAULT
+    )
+    if said := " and ".join(given):
+        message = f"--coverage tries every outcome, so {said} would say nothing"
+        raise UsageError(message, hint=f"leave out --coverage or {said}")
+
+
 def _outcomes(graph: Graph, file: Path | None, set_: Iterable[str]) -> SimulatedOutcomes:
     """Read what a file says, and what is set on the command line, which stands over it."""
     by_file = (
@@ -106,10 +131,9 @@ def _outcomes(graph: Graph, file: Path | None, set_: Iterable[str]) -> Simulated
 
 def _answers(graph: Graph, written: Iterable[str]) -> dict[str, list[str]]:
     pairs = [_pair(one, "--answer") for one in written]
-    for node, _ in pairs:
-        if node not in graph.nodes:
-            raise UnknownName("node", node, graph.nodes)
-    return {node: [one for named, one in pairs if named == node] for node, _ in pairs}
+    answers = {node: [one for named, one in pairs if named == node] for node, _ in pairs}
+    check_answers(graph, answers)
+    return answers
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

@@ -72,7 +72,10 @@ def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     """Say how to answer what a parked run asks; its reason is the question."""
     if one.phase != AWAITING_ANSWER.phase:
         return []
-    return [("answer", f"attractor resume {reference}   (at a terminal, where it is asked)")]
+    return [
+        ("answer", f"attractor answer {reference} CHOICE"),
+        ("go on", f"attractor resume {reference}   (at a terminal it asks there)"),
+    ]
 
 
 def _time(moment: datetime) -> str:

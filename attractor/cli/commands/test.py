@@ -11,6 +11,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.paths import aligned
+from attractor.cli.pipeline_files import refuse_input
 from attractor.cli.simulations import edge_record, edge_text
 from attractor.language.graph import Edge
 from attractor.language.wording import visible
@@ -38,6 +39,11 @@ def test(files: tuple[Path, ...], coverage: bool, as_json: bool) -> ExitCode:
     FILE is a test file NAME.test.toml, the pipeline NAME.dot beside it, or a folder of test files.
     Nothing is run. Ends with 1 when a test fails, and with 2 when a file is not valid.
     """
+    refuse_input(
+        [str(file) for file in files],
+        why="tests lie in a file beside the pipeline, so standard input has none",
+        hint="name the test file or the pipeline",
+    )
     found = dict.fromkeys(one for file in files for one in find_test_files(file))
     opened = [open_tests(file) for file in found]
     ran = [_Ran(tests, asyncio.run(run_tests(tests))) for tests in opened]

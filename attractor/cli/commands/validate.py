@@ -18,7 +18,7 @@ from attractor.cli.diagnosing import (
     told_once,
 )
 from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
+from attractor.cli.options import json_option, said_format
 from attractor.cli.output import show, show_json
 from attractor.cli.pipeline_files import open_pipelines, refuse_input
 
@@ -29,8 +29,7 @@ from attractor.cli.pipeline_files import open_pipelines, refuse_input
     "--format",
     "format_",
     type=click.Choice([one.value for one in Format]),
-    default=Format.TEXT.value,
-    help="How to print what was found.",
+    help="How to print what was found; text unless said.",
 )
 @json_option
 @click.option("--strict", is_flag=True, help="Take what only some programs accept for an error.")
@@ -41,7 +40,7 @@ from attractor.cli.pipeline_files import open_pipelines, refuse_input
 def validate(
     invocation: Invocation,
     files: tuple[str, ...],
-    format_: str,
+    format_: str | None,
     as_json: bool,
     strict: bool,
     fix: bool,
@@ -55,7 +54,7 @@ def validate(
     is an error, a warning or a note is none, and with 2 when a file could not be read. Nothing is
     run, and nothing is changed without --fix.
     """
-    chosen = Format.JSON if as_json else Format(format_)
+    chosen = Format(said_format(format_, as_json=as_json) or Format.TEXT)
     if diff and not fix:
         raise UsageError("--diff goes with --fix", hint="see what it would change: --fix --diff")
     judge = judge_for(invocation, strict=strict)
@@ -101,7 +100,7 @@ def _fix(
 
     refuse_input(files, why="standard input cannot be mended in place", hint="name a file")
     opened = open_pipelines(files)
-    mended = mend_all(opened.sources, judge)
+    mended = mend_all(opened.files, judge)
     changed = [one for one in mended if one.is_changed]
     judged = judged_after(mended, opened.unread)
     color = format_ is Format.TEXT and has_color(invocation)
@@ -131,11 +130,11 @@ def _watch(
         raise UsageError("--watch prints text and changes nothing", hint="leave the others out")
     refuse_input(files, why="standard input cannot be watched", hint="name a file")
     color, is_terminal = has_color(invocation), sys.stdout.isatty()
-    for judged in watch_pipelines(files, judge, all_anew=is_terminal):
+    for seen in watch_pipelines(files, judge, all_anew=is_terminal):
         if is_terminal:
             click.clear()
-        show_diagnostics(judged, color=color)
-        show(f"{datetime.now():%H:%M:%S}  {judged.summary()}")
+        show_diagnostics(seen.judged, color=color)
+        show(f"{datetime.now():%H:%M:%S}  {seen.summary()}")
     return ExitCode.DONE
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from lsprotocol import types
 
 from attractor.cli.language_server.places import Places
+from attractor.cli.line_ends import with_line_ends_of
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.editing.analysis import Analysis
 from attractor.language.editing.completion import Proposal, Sort, propose
@@ -14,7 +15,6 @@ from attractor.language.editing.hovering import hover
 from attractor.language.editing.names import declaration, named_at
 from attractor.language.editing.renaming import rename
 from attractor.language.editing.silencing import silence
-from attractor.language.editing.symbols import symbols
 from attractor.language.errors import ParseError
 from attractor.language.formatting.texts import format_text
 from attractor.language.rule_pages import page_of
@@ -70,14 +70,12 @@ def _completion(analysis: Analysis, places: Places, params: types.CompletionPara
     offset = analysis.source.offset(line, column)
     cursor = cursor_at(analysis.source.text, offset)
     nodes = [one.id for one in analysis.names]
-    begun = Span("", line, column - len(cursor.begun), line, column)
-    return types.CompletionList(
-        is_incomplete=False,
-        items=[
-            _item(one, at, places.range(begun))
-            for at, one in enumerate(propose(cursor, nodes, analysis.words))
-        ],
-    )
+    begun = places.range(Span("", line, column - len(cursor.begun), line, column))
+    # Which models are in use says only the graph, and that takes its time.
+    words = analysis.words if cursor.key == "llm_model" else analysis.vocabulary
+    proposals = enumerate(propose(cursor, nodes, words))
+    items = [_item(one, at, begun) for at, one in proposals]
+    return types.CompletionList(is_incomplete=False, items=items)
 
 
 def _item(proposal: Proposal, at: int, place: types.Range) -> types.CompletionItem:
@@ -126,12 +124,13 @@ def _prepare_rename(
 def _formatting(
     analysis: Analysis, places: Places, params: types.DocumentFormattingParams
 ) -> object:
+    text = analysis.source.text
     try:
-        written = format_text(analysis.source.text)
+        written = with_line_ends_of(text, format_text(text))
     except ParseError:
         # What is wrong is shown already; a text with mistakes is not touched.
         return None
-    if written == analysis.source.text:
+    if written == text:
         return []
     return [types.TextEdit(places.whole, written)]
 
@@ -168,21 +167,6 @@ def _actions(
         )
 
 
-def _symbols(analysis: Analysis, places: Places, params: types.DocumentSymbolParams) -> object:
-    if analysis.graph is None:
-        return []
-    return [
-        types.DocumentSymbol(
-            name=one.name,
-            detail=one.detail,
-            kind=types.SymbolKind.Namespace if one.is_subgraph else types.SymbolKind.Function,
-            range=places.range(one.span),
-            selection_range=places.range(one.span),
-        )
-        for one in symbols(analysis.graph)
-    ]
-
-
 def _workspace_edit(edits: Sequence[Edit], places: Places, uri: str) -> types.WorkspaceEdit:
     return types.WorkspaceEdit(
         {uri: [types.TextEdit(places.range(one.span), one.text) for one in edits]}
@@ -198,7 +182,6 @@ ANSWERS: Mapping[str, Answer] = {
     types.TEXT_DOCUMENT_PREPARE_RENAME: _prepare_rename,
     types.TEXT_DOCUMENT_FORMATTING: _formatting,
     types.TEXT_DOCUMENT_CODE_ACTION: _code_actions,
-    types.TEXT_DOCUMENT_DOCUMENT_SYMBOL: _symbols,
 }
 """What is asked, and how it is answered."""
 

@@ -1,11 +1,13 @@
 """Answers an editor, over standard input and output."""
 
+import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcException, PyglsError
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
@@ -13,13 +15,19 @@ from pygls.workspace import TextDocument
 from attractor import __version__
 from attractor.base.errors import UsageError
 from attractor.cli.language_server import answers
+from attractor.cli.language_server.outline import symbol_row, symbol_tree
 from attractor.cli.language_server.places import Places
-from attractor.language.editing.analysis import Analysis, analyse
+from attractor.cli.language_server.protocol import Protocol, refusal
+from attractor.language.editing.analysis import Analysis
 from attractor.language.severities import Levels
 from attractor.language.sources import Source
 from attractor.language.vocabulary import Vocabulary
 from attractor.pipeline.beside import files_beside
 
+PAUSE = timedelta(milliseconds=200)
+"""For how long nothing is typed before what stands there is looked at."""
+
+_Source = type[PyglsError] | type[JsonRpcException]
 _OfDocument = (
     types.DidOpenTextDocumentParams
     | types.DidChangeTextDocumentParams
@@ -31,10 +39,23 @@ class Server(LanguageServer):
     """Keeps what it found out about each document until the document changes."""
 
     def __init__(self, vocabulary: Vocabulary, levels: Levels) -> None:
-        super().__init__("attractor", __version__)  # pyright: ignore[reportUnknownMemberType]
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]
+            "attractor", __version__, protocol_cls=Protocol
+        )
         self._vocabulary = vocabulary
         self._levels = levels
         self._known: dict[str, tuple[int | None, Analysis]] = {}
+        self._waiting: dict[str, asyncio.TimerHandle] = {}
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether the client has said that it is about to leave."""
+        return isinstance(self.protocol, Protocol) and self.protocol.is_shut_down
+
+    def report_server_error(self, error: Exception, source: _Source) -> None:
+        """Let the editor show a defect; before the beginning and after the end nothing is said."""
+        if isinstance(self.protocol, Protocol) and self.protocol.is_open:
+            super().report_server_error(error, source)
 
     def analysis(self, uri: str) -> Analysis:
         """Return what is known of a document."""
@@ -52,25 +73,36 @@ class Server(LanguageServer):
 
     def publish(self, uri: str) -> None:
         """Tell the editor what is wrong with a document."""
+        self._stop_waiting(uri)
+        if self.is_shut_down:
+            return
         document = self.workspace.get_text_document(uri)
         found = answers.diagnostics(self.analysis(uri), self.places(uri))
         self.text_document_publish_diagnostics(
             types.PublishDiagnosticsParams(uri, found, document.version)
         )
 
+    def publish_soon(self, uri: str) -> None:
+        """Tell it when no change came for a moment: of what is typed only the last one counts."""
+        self._stop_waiting(uri)
+        loop = asyncio.get_running_loop()
+        self._waiting[uri] = loop.call_later(PAUSE.total_seconds(), self.publish, uri)
+
     def forget(self, uri: str) -> None:
         """Drop what is known of a document, and take back what was said of it."""
+        self._stop_waiting(uri)
         self._known.pop(uri, None)
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
 
+    def _stop_waiting(self, uri: str) -> None:
+        waiting = self._waiting.pop(uri, None)
+        if waiting:
+            waiting.cancel()
+
     def _analyse(self, document: TextDocument) -> Analysis:
         path = Path(to_fs_path(document.uri) or document.uri)
-        return analyse(
-            Source(document.source, str(path)),
-            vocabulary=self._vocabulary,
-            files=files_beside(path),
-            levels=self._levels,
-        )
+        source = Source(document.source, str(path))
+        return Analysis(source, self._vocabulary, files_beside(path), self._levels)
 
 
 def make_server(vocabulary: Vocabulary, levels: Levels) -> Server:
@@ -85,17 +117,33 @@ def _follow_documents(server: Server) -> None:
     def publish(params: _OfDocument) -> None:
         server.publish(params.text_document.uri)
 
+    def publish_soon(params: _OfDocument) -> None:
+        server.publish_soon(params.text_document.uri)
+
     def forget(params: _OfDocument) -> None:
         server.forget(params.text_document.uri)
 
     server.feature(types.TEXT_DOCUMENT_DID_OPEN)(publish)
-    server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(publish)
+    server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(publish_soon)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(forget)
 
 
 def _answer(server: Server) -> None:
     for feature, answer in answers.ANSWERS.items():
         server.feature(feature, answers.OPTIONS.get(feature))(_bound(server, answer))
+    server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)(_bound(server, _symbols_for(server)))
+
+
+def _symbols_for(server: Server) -> answers.Answer:
+    """Answer in a tree where the client says that it knows one, else in a row."""
+
+    def respond(analysis: Analysis, places: Places, params: types.DocumentSymbolParams) -> object:
+        document = server.client_capabilities.text_document
+        said = document.document_symbol if document else None
+        is_tree = said and said.hierarchical_document_symbol_support
+        return (symbol_tree if is_tree else symbol_row)(analysis, places, params)
+
+    return respond
 
 
 def _bound(server: Server, answer: answers.Answer) -> Callable[[Any], object]:
@@ -104,6 +152,8 @@ def _bound(server: Server, answer: answers.Answer) -> Callable[[Any], object]:
         try:
             return answer(server.analysis(uri), server.places(uri), params)
         except UsageError as error:
-            raise JsonRpcInvalidParams(f"{error.message} ({error.hint})") from error
+            raise refusal(error.message, error.hint) from error
+        except OSError as error:
+            raise refusal(f"cannot read {error.filename}: {error.strerror}") from error
 
     return respond

@@ -27,7 +27,7 @@ from attractor.language.errors import ParseError
 from attractor.language.fixing import fix
 from attractor.language.formatting.layout import format
 from attractor.language.parser import parse_source
-from attractor.language.preparation import prepare
+from attractor.language.preparation import Prepared, prepare
 from attractor.language.resolving import resolve
 from attractor.language.sources import Source
 from attractor.language.values import Attribute
@@ -47,12 +47,21 @@ class Conversion(NamedTuple):
     left: tuple[Diagnostic, ...]
 
 
-def convert(source: Source) -> Conversion:
-    """Put our words in place of other tools', and lay the text out; one with mistakes raises."""
+Check = Callable[[str], Prepared]
+"""Checks a text as it will be checked where it will lie."""
+
+
+def convert(source: Source, *, check: Check | None = None) -> Conversion:
+    """Put our words in place of other tools', and lay the text out; one with mistakes raises.
+
+    What would not be valid then is left to do. Without a check of its own nothing is known of the
+    files that the pipeline names.
+    """
     fixed = fix(source.text, check=lambda text: _look(Source(text, source.file)), file=source.file)
     now = Source(fixed.text, source.file)
     left = [one for one in _look(now) if not one.edits]
-    invalid = [one for one in prepare(now.text, file=now.file).diagnostics if one.is_error]
+    checked = check(now.text) if check else prepare(now.text, file=now.file)
+    invalid = [one for one in checked.diagnostics if one.is_error]
     text = format(fixed.text) if fixed.mended else source.text
     return Conversion(text, in_order(fixed.mended), in_order(_once([*left, *invalid])))
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from attractor.language.diffing.saying import Saying
 from attractor.language.graph import Edge, Node
-from attractor.language.values import Attributes, Value
+from attractor.language.values import Value
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,16 @@ class Difference:
 _NONE = Difference()
 
 
-def attribute_changes(before: Attributes, after: Attributes) -> tuple[AttributeChange, ...]:
-    """Return what differs between the attributes of one thing."""
-    keys = dict.fromkeys([*before.by_key, *after.by_key])
-    pairs = ((key, before.value(key), after.value(key)) for key in keys)
-    return tuple(AttributeChange(key, old, new) for key, old, new in pairs if old != new)
+def attribute_changes(before: Saying, after: Saying) -> tuple[AttributeChange, ...]:
+    """Return what one thing says otherwise than before, with the values as they are written."""
+    old, new = before.attributes, after.attributes
+    keys = (key for key in {**old.by_key, **new.by_key} if _differs(key, before, after))
+    return tuple(AttributeChange(key, old.value(key), new.value(key)) for key in keys)
+
+
+def _differs(key: str, before: Saying, after: Saying) -> bool:
+    if not before.says(key):
+        return not after.is_usual(key)
+    if not after.says(key):
+        return not before.is_usual(key)
+    return before.meaning(key) != after.meaning(key)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from attractor.language.diffing.describing import describe
 from attractor.language.diffing.differences import AttributeChange, Difference
 from attractor.language.drawing.element_ids import edge_elements, node_element
 from attractor.language.drawing.palette import ADDED, CHANGED, REMOVED, UNCHANGED
@@ -22,7 +23,8 @@ def union(after: Graph, difference: Difference) -> Picture:
     graph = replace(after, nodes={**after.nodes, **gone}, edges=edges)
     same = ((node_element(id_), _SAME) for id_ in graph.nodes)
     marks = (*same, *_node_marks(difference), *_edge_marks(edges, after, difference))
-    return Picture(graph, dict(marks))
+    kind = "Two versions of a pipeline in one,"
+    return Picture(graph, dict(marks), description=describe(difference), kind=kind)
 
 
 def _node_marks(difference: Difference) -> Iterator[tuple[str, Mark]]:

@@ -1,12 +1,12 @@
 """Compares the edges of two graphs: the same, changed, leading elsewhere, added, removed."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.language.diffing.differences import EdgeChange, attribute_changes
+from attractor.language.diffing.saying import SAME_NAMES, Saying
 from attractor.language.graph import Edge, Graph
-from attractor.language.values import Attributes
 
 
 class Edges(NamedTuple):
@@ -18,15 +18,13 @@ class Edges(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """An edge, with the ids that its ends have in the later graph."""
+    """An edge, with the ids that its ends have in the later graph, and what it says."""
 
     edge: Edge
     source: str
     target: str
-
-    @property
-    def says(self) -> frozenset[object]:
-        return _said(self.edge.attributes)
+    saying: Saying
+    says: frozenset[tuple[str, Hashable]]
 
 
 _Likeness = Callable[[_Way], Hashable]
@@ -40,15 +38,15 @@ _LIKENESSES: Sequence[_Likeness] = (
 )
 
 
-def compare_edges(before: Sequence[Edge], after: Sequence[Edge], now: Mapping[str, str]) -> Edges:
+def compare_edges(before: Graph, after: Graph, now: Mapping[str, str]) -> Edges:
     """Pair the edges of two graphs; `now` says how the nodes of the earlier one are called."""
-    old = [_Way(edge, now[edge.source], now[edge.target]) for edge in before]
-    new = [_Way(edge, edge.source, edge.target) for edge in after]
+    old = list(_ways(before, before.edges, now))
+    new = list(_ways(after, after.edges))
     changes: list[EdgeChange] = []
     for place, likeness in enumerate(_LIKENESSES):
         old, new, pairs = _pair(old, new, likeness)
-        changes += [_change(*pair) for pair in pairs if place]
-    places = {id(edge): place for place, edge in enumerate(after)}
+        changes += filter(_is_told, (_change(*pair) for pair in pairs if place))
+    places = {id(edge): place for place, edge in enumerate(after.edges)}
     changes.sort(key=lambda change: places[id(change.after)])
     added = tuple(way.edge for way in new)
     return Edges(added, tuple(way.edge for way in old), tuple(changes))
@@ -57,17 +55,31 @@ def compare_edges(before: Sequence[Edge], after: Sequence[Edge], now: Mapping[st
 def find_reordered(before: Graph, after: Graph, now: Mapping[str, str]) -> Iterator[str]:
     """Yield the nodes whose ways out are the same ones in another order."""
     for id_ in before.nodes:
-        old = [_Way(one, now[id_], now[one.target]) for one in before.outgoing(id_)]
-        new = [_Way(one, one.source, one.target) for one in after.outgoing(now[id_])]
+        old = _ways(before, before.outgoing(id_), now)
+        new = _ways(after, after.outgoing(now[id_]))
         ways, others = ([(one.target, one.says) for one in several] for several in (old, new))
         if ways != others and Counter(ways) == Counter(others):
             yield now[id_]
 
 
+def _ways(
+    graph: Graph, edges: Iterable[Edge], now: Mapping[str, str] = SAME_NAMES
+) -> Iterator[_Way]:
+    for edge in edges:
+        source, target = now.get(edge.source, edge.source), now.get(edge.target, edge.target)
+        saying = Saying(edge, graph)
+        yield _Way(edge, source, target, saying, saying.content)
+
+
 def _change(old: _Way, new: _Way) -> EdgeChange:
-    changes = attribute_changes(old.edge.attributes, new.edge.attributes)
+    changes = attribute_changes(old.saying, new.saying)
     is_rerouted = (old.source, old.target) != (new.source, new.target)
     return EdgeChange(old.edge, new.edge, changes, is_rerouted)
+
+
+def _is_told(change: EdgeChange) -> bool:
+    # What is the same may be the usual thing in one of the graphs only.
+    return change.is_rerouted or bool(change.changes)
 
 
 def _pair(
@@ -87,7 +99,3 @@ def _pair(
             left.append(way)
     paired = {id(before) for before, _ in pairs}
     return [way for way in old if id(way) not in paired], left, pairs
-
-
-def _said(attributes: Attributes) -> frozenset[object]:
-    return frozenset((key, one.value) for key, one in attributes.by_key.items())

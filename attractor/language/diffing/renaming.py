@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
+from attractor.language.diffing.saying import Saying
 from attractor.language.graph import Graph, Node
 
 # Where so many come and go, nobody reads which might be which.
@@ -19,7 +20,7 @@ def find_renamed(before: Graph, after: Graph) -> Mapping[str, str]:
     """
     gone = [node for id_, node in before.nodes.items() if id_ not in after.nodes]
     come = [node for id_, node in after.nodes.items() if id_ not in before.nodes]
-    renamed = dict(_saying_the_same(gone, come))
+    renamed = dict(_saying_the_same(before, after, gone, come))
     gone = [node for node in gone if node.id not in renamed]
     taken = set(renamed.values())
     come = [node for node in come if node.id not in taken]
@@ -28,12 +29,14 @@ def find_renamed(before: Graph, after: Graph) -> Mapping[str, str]:
     return renamed
 
 
-def _saying_the_same(gone: Sequence[Node], come: Sequence[Node]) -> Iterator[tuple[str, str]]:
+def _saying_the_same(
+    before: Graph, after: Graph, gone: Sequence[Node], come: Sequence[Node]
+) -> Iterator[tuple[str, str]]:
     by_content: dict[Hashable, list[Node]] = defaultdict(list)
     for node in come:
-        by_content[_content(node)].append(node)
+        by_content[Saying(node, after).content].append(node)
     for node in gone:
-        same = by_content.get(_content(node), [])
+        same = by_content.get(Saying(node, before).content, [])
         if _says_something(node) and len(same) == 1:
             yield node.id, same.pop().id
 
@@ -63,11 +66,7 @@ def _features(graph: Graph, node: Node) -> frozenset[Hashable]:
     """Return what a node says, where it comes from and where it leads."""
     ways = [("from", edge.source) for edge in graph.incoming(node.id)]
     ways += [("to", edge.target) for edge in graph.outgoing(node.id)]
-    return frozenset([*_content(node), *ways])
-
-
-def _content(node: Node) -> frozenset[Hashable]:
-    return frozenset((key, one.value) for key, one in node.attributes.by_key.items())
+    return frozenset([*Saying(node, graph).content, *ways])
 
 
 def _likeness(one: frozenset[Hashable], other: frozenset[Hashable]) -> float:

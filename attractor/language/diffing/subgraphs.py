@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from attractor.language.diffing.differences import NodeMove, SubgraphChange, attribute_changes
+from attractor.language.diffing.saying import Saying
 from attractor.language.graph import Graph, Subgraph
 
 
@@ -20,7 +21,7 @@ def compare_subgraphs(before: Graph, after: Graph) -> Subgraphs:
     """Pair subgraphs by their ids; those without one in their order."""
     old, new = _by_id(before), _by_id(after)
     changes = [
-        SubgraphChange(one.id, attribute_changes(one.attributes, new[key].attributes))
+        SubgraphChange(one.id, attribute_changes(Saying(one, before), Saying(new[key], after)))
         for key, one in old.items()
         if key in new
     ]

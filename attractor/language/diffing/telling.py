@@ -15,6 +15,9 @@ from attractor.language.values import Attributes, Value
 from attractor.language.wording import visible
 from attractor.language.words import written_attribute, written_value
 
+NO_CHANGE = "no change in meaning"
+"""What is said where at most the spelling differs."""
+
 _LONGEST = 60
 
 

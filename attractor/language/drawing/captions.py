@@ -1,10 +1,12 @@
 """The words in a drawing: what a node is, short lines, and what is told when one points at it."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from unicodedata import combining, east_asian_width
 
 from attractor.language.graph import Edge, Graph, Node
+from attractor.language.literals import read_text
+from attractor.language.values import Attributes, Value
 from attractor.language.wording import visible
 
 NODE_COLUMNS = 28
@@ -12,8 +14,10 @@ SQUARE_COLUMNS = 14
 EDGE_COLUMNS = 26
 TITLE_COLUMNS = 60
 _MOST_LINES = 12
+_MOST_NAMES = 40
 _LONGEST_TOOLTIP = 1000
 _BROAD = frozenset("mwMW@%")
+_BREAK = re.compile(r"\\(.)", re.DOTALL)
 _NO_XML = re.compile("[\ufffe\uffff]")
 _CAPTIONS = {
     "codergen": "agent",
@@ -30,14 +34,29 @@ def type_caption(node: Node) -> str:
     return " · ".join([*words, "goal gate"] if node.is_goal_gate else words)
 
 
+def label_of(attributes: Attributes, default: str = "") -> str:
+    r"""Return a label with the line breaks that only Graphviz knows: \l and \r."""
+    value = attributes.value("label")
+    plain = str(value) if value else ""
+    if value is None or "\\" not in plain or not _is_as_written(value):
+        return plain or default
+    return read_text(_BREAK.sub(_broken, value.text[1:-1]))[0]
+
+
 def title_of(graph: Graph) -> str:
     """Return what stands above a drawing."""
-    return graph.attributes.text("label") or graph.name or "pipeline"
+    return label_of(graph.attributes) or graph.name or "pipeline"
+
+
+def in_one_line(text: str) -> str:
+    """Return a text without its line breaks."""
+    return clean(" ".join(text.split()))
 
 
 def edge_lines(edge: Edge, *, sign: str = "") -> list[str]:
     """Return the label and the condition of an edge, in short lines."""
-    told = [sign + edge.label if edge.label else sign.strip(), edge.attributes.text("condition")]
+    label = label_of(edge.attributes)
+    told = [sign + label if label else sign.strip(), edge.attributes.text("condition")]
     return [line for one in told if one for line in wrapped(one, EDGE_COLUMNS)]
 
 
@@ -67,6 +86,21 @@ def wrapped(text: str, columns: int) -> list[str]:
     if len(lines) > _MOST_LINES or len(start) < len(text):
         return [*lines[: _MOST_LINES - 1], "…"]
     return lines
+
+
+def _is_as_written(value: Value) -> bool:
+    r"""Tell whether its text is what is written: there `\l` is a break, and `\\l` is none."""
+    return value.text.startswith('"') and read_text(value.text[1:-1])[0] == str(value)
+
+
+def _broken(escape: re.Match[str]) -> str:
+    return r"\n" if escape[1] in "lr" else escape[0]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names in a row, of very many only the first."""
+    rest = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def columns_of(text: str) -> int:

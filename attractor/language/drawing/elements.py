@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from attractor.language.drawing import author
 from attractor.language.drawing.boxes import Box
@@ -11,33 +12,22 @@ from attractor.language.drawing.captions import (
     clean,
     edge_lines,
     ems_of,
+    label_of,
     title_of,
     wrapped,
 )
+from attractor.language.drawing.coloring import Coloring
 from attractor.language.drawing.element_ids import as_class, encoded, node_element
 from attractor.language.drawing.jumps import Jump
-from attractor.language.drawing.palette import (
-    BOX_FILL,
-    BOX_LINE,
-    INK,
-    JUMP,
-    PLATE,
-    WAY,
-    Look,
-    Paint,
-    Theme,
-    look_of,
-)
-from attractor.language.drawing.picture import Mark, Picture
+from attractor.language.drawing.palette import JUMP, WAY, Theme, look_of
+from attractor.language.drawing.picture import Picture
 from attractor.language.drawing.telling import node_lines
 from attractor.language.graph import Edge, Node
 from attractor.language.values import Attributes
 
 FONT = "Helvetica,Arial,sans-serif"
 FONT_SIZE = 11
-OWN_FILL = "own-fill"
-OWN_TEXT = "own-text"
-_ROUND = frozenset({"box", "rect", "rectangle", "square"})
+_NONE = Attributes()
 # Graphviz reads their labels as tables, or their names as files.
 _NO_SHAPES = frozenset({"record", "Mrecord", "epsf", "custom"})
 # Their sides slope: Graphviz leaves room around the text already, up to as much as it takes.
@@ -62,66 +52,64 @@ class Elements:
         """Return those of the whole drawing."""
         graph = self.picture.graph
         title = wrapped(title_of(graph), TITLE_COLUMNS)
+        colors = self._coloring.sheet()
         return {
             "id": f"graph-{encoded(graph.name)}",
-            "class": _classes("pipeline", author.is_filled(graph.attributes) and OWN_FILL),
+            "class": _classes("pipeline", self._coloring.class_of(colors)),
             "label": "\n".join([*title, *wrapped(self.picture.caption, TITLE_COLUMNS)]),
             "labelloc": "t",
             "fontname": FONT,
             "fontsize": str(FONT_SIZE + 2),
-            "fontcolor": self._paint(INK),
-            "bgcolor": self._paint(PLATE),
             "pad": "0.2",
             **author.layout_of(graph.attributes),
-            **author.colors_around(graph.attributes, self.theme),
+            **colors,
         }
 
     def box(self, box: Box) -> Drawn:
         """Return those of a cluster."""
         attributes = box.subgraph.attributes if box.subgraph else Attributes()
+        colors = self._coloring.box(attributes)
         return {
             "id": box.element,
-            "class": _classes(author.is_filled(attributes) and OWN_FILL),
-            "label": "\n".join(wrapped(attributes.text("label"), NODE_COLUMNS)),
+            "class": self._coloring.class_of(colors),
+            "label": "\n".join(wrapped(label_of(attributes), NODE_COLUMNS)),
             "fontname": FONT,
             "fontsize": str(FONT_SIZE),
-            "fontcolor": self._paint(INK),
-            "color": self._paint(BOX_LINE),
-            "fillcolor": self._paint(BOX_FILL),
             **author.layout_of(attributes),
-            **author.colors_around(attributes, self.theme),
-            "style": author.styles_of(attributes, "rounded", "filled"),
+            **colors,
         }
 
     def node(self, node: Node) -> Drawn:
-        """Return those of a node."""
+        """Return those of a node; a mark has its own colours."""
         mark = self.picture.marks.get(node_element(node.id))
         lines = node_lines(self.picture, node)
         shape = "box" if node.shape in _NO_SHAPES else clean(node.shape)
+        look = mark.look if mark else look_of(node.type)
+        colors = self._coloring.node(_NONE if mark else node.attributes, look, shape)
         names = (f"type-{as_class(node.type)}", node.is_goal_gate and "goal-gate")
         return {
             "id": node_element(node.id),
-            "class": _classes(*names, _own_text(node, mark), mark and mark.name),
+            "class": _classes(*names, self._coloring.class_of(colors), mark and mark.name),
             "label": "\n".join(lines),
             "shape": shape,
             "margin": _room(lines, shape),
             "peripheries": "2" if node.is_goal_gate else "",
             **author.layout_of(node.attributes),
-            **self._node_colors(node, shape, mark),
+            **colors,
         }
 
     def edge(self, edge: Edge, element: str) -> Drawn:
         """Return those of an edge."""
         mark = self.picture.marks.get(element)
-        names = (edge.is_conditional and "conditional", _own_text(edge, mark))
-        said = self._said_of(edge, "fillcolor", "bgcolor")
+        look = mark.look if mark else WAY
+        colors = self._coloring.edge(_NONE if mark else edge.attributes, look)
+        names = (edge.is_conditional and "conditional", self._coloring.class_of(colors))
         return {
             "id": element,
             "class": _classes(*names, mark and mark.name),
             "label": _beside(*edge_lines(edge, sign=mark.sign if mark else "")),
-            **self._line(mark.look if mark else WAY),
             **author.layout_of(edge.attributes),
-            **({} if mark else said),
+            **colors,
         }
 
     def jump(self, jump: Jump) -> Drawn:
@@ -132,47 +120,12 @@ class Elements:
             "class": _classes("retry", mark and mark.name),
             "label": _beside(jump.caption),
             "constraint": "false",
-            **self._line(mark.look if mark else JUMP),
+            **self._coloring.edge(_NONE, mark.look if mark else JUMP),
         }
 
-    def _node_colors(self, node: Node, shape: str, mark: Mark | None) -> Drawn:
-        look = mark.look if mark else look_of(node.type)
-        forms = ["filled", "rounded" if shape in _ROUND else "", "dashed" if look.is_dashed else ""]
-        ours = {**self._line(look), "fillcolor": self._paint(look.fill)}
-        if mark:
-            return {**ours, "style": ",".join(filter(None, forms))}
-        if author.is_filled(node.attributes):
-            # Black is what everybody else draws on the colour, so it was chosen for that.
-            black = {"fontcolor": "black", "color": self._paint(look.line)}
-            return {**black, **author.colors_of(node.attributes)}
-        return {
-            **ours,
-            **self._said_of(node, "fillcolor", "bgcolor"),
-            "style": author.styles_of(node.attributes, *forms),
-        }
-
-    def _said_of(self, one: Node | Edge, *dropped: str) -> Drawn:
-        """Return the author's colours; that of a text was chosen for a light sheet."""
-        dropped = (*dropped, "fontcolor") if self.theme is Theme.DARK else dropped
-        said = author.colors_of(one.attributes)
-        return {key: text for key, text in said.items() if key not in dropped}
-
-    def _line(self, look: Look) -> Drawn:
-        return {
-            "color": self._paint(look.line),
-            "fontcolor": self._paint(look.text),
-            "penwidth": f"{look.width:g}",
-            "style": "dashed" if look.is_dashed else "",
-        }
-
-    def _paint(self, paint: Paint) -> str:
-        return paint.on(self.theme)
-
-
-def _own_text(one: Node | Edge, mark: Mark | None) -> str:
-    """Return the class of a text whose colour gives way to the theme's on a dark sheet."""
-    is_own = not mark and one.attributes.text("fontcolor")
-    return OWN_TEXT if is_own and not author.is_filled(one.attributes) else ""
+    @cached_property
+    def _coloring(self) -> Coloring:
+        return Coloring(self.picture.graph, self.theme)
 
 
 def _classes(*names: str | bool | None) -> str:

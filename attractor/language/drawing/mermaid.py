@@ -5,7 +5,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from attractor.language.drawing.boxes import Box, in_order, sheet
-from attractor.language.drawing.captions import NODE_COLUMNS, clean, edge_lines, title_of, wrapped
+from attractor.language.drawing.captions import (
+    NODE_COLUMNS,
+    edge_lines,
+    in_one_line,
+    label_of,
+    title_of,
+    wrapped,
+)
 from attractor.language.drawing.element_ids import edge_elements
 from attractor.language.drawing.jumps import jumps
 from attractor.language.drawing.picture import Picture
@@ -46,7 +53,7 @@ def mermaid_text(picture: Picture) -> str:
 
 def _lines(picture: Picture) -> Iterator[str]:
     graph = picture.graph
-    title = clean(" · ".join(filter(None, [title_of(graph), picture.caption])))
+    title = in_one_line(" · ".join(filter(None, [title_of(graph), picture.caption])))
     yield from ("---", f"title: {json.dumps(title, ensure_ascii=False)}", "---")
     rankdir = graph.attributes.text("rankdir")
     yield f"flowchart {rankdir if rankdir in _DIRECTIONS else 'TB'}"
@@ -55,7 +62,8 @@ def _lines(picture: Picture) -> Iterator[str]:
     yield from _nodes(picture, outermost, names)
     for number, (box, begins) in enumerate(in_order(outermost)):
         if begins:
-            label = _escaped(wrapped(box.subgraph.label if box.subgraph else "", NODE_COLUMNS))
+            said = label_of(box.subgraph.attributes) if box.subgraph else ""
+            label = _escaped(wrapped(said, NODE_COLUMNS))
             yield f'{margin(box.depth)}subgraph s{number} ["{label}"]'
             yield from _nodes(picture, box, names)
         else:

@@ -23,12 +23,16 @@ class Mark:
 
 @dataclass(frozen=True)
 class Picture:
-    """A graph and its marks, by the ids of the elements they are on; a caption below the title."""
+    """A graph and its marks, by the ids of the elements they are on; a caption below the title.
+
+    `kind` and `description` say for who does not see it what it is, and what the marks tell.
+    """
 
     graph: Graph
     marks: Mapping[str, Mark] = field(default_factory=dict[str, Mark])
     caption: str = ""
     description: str = ""
+    kind: str = "A pipeline"
 
 
 def as_picture(drawn: Graph | Picture) -> Picture:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from attractor.base.durations import describe_duration
+from attractor.language.drawing.captions import in_one_line, listed
 from attractor.language.drawing.element_ids import edge_elements, node_element
 from attractor.language.drawing.jumps import jumps
 from attractor.language.drawing.palette import (
@@ -130,6 +131,7 @@ def _node_mark(node: Node, states: RunStates) -> Mark:
     )
 
 
+_LONGEST_REASON = 100
 _AT_ONCE = timedelta(milliseconds=10)
 _AT_WORK = frozenset({StageState.RUNNING, StageState.WAITING, StageState.INTERRUPTED})
 
@@ -165,7 +167,18 @@ def _way(edge: Edge) -> Taken:
 
 
 def _description(graph: Graph, states: RunStates) -> str:
-    counts = Counter(states.nodes.get(id_, _NEVER).state for id_ in graph.nodes)
-    told = ", ".join(f"{counts[state]} {state}" for state in StageState if counts[state])
-    now = f" Now at {graph.nodes[states.current].label}." if states.current in graph.nodes else ""
-    return f"Of the nodes: {told}.{now}" if told else ""
+    """Say what became of each stage, a line for a state."""
+    by_state: dict[StageState, list[str]] = {}
+    for id_ in graph.nodes:
+        known = states.nodes.get(id_, _NEVER)
+        why = f" ({_short(known.reason)})" if known.reason else ""
+        by_state.setdefault(known.state, []).append(f"{id_}{why}")
+    found = [(one, by_state[one]) for one in StageState if one in by_state]
+    told = [f"{len(stages)} {state}: {listed(stages)}." for state, stages in found]
+    now = [f"Now at {states.current}."] if states.current in graph.nodes else []
+    return "\n".join([*told, *now])
+
+
+def _short(reason: str) -> str:
+    line = in_one_line(reason)
+    return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"

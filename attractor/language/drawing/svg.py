@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from attractor.language.drawing.captions import clean, title_of
+from attractor.language.drawing.captions import clean, in_one_line, title_of
+from attractor.language.drawing.coloring import OWN_FILL, OWN_TEXT
 from attractor.language.drawing.element_ids import encoded
-from attractor.language.drawing.elements import OWN_FILL, OWN_TEXT
 from attractor.language.drawing.jumps import jumps
 from attractor.language.drawing.palette import BOX_FILL, INK, PAINTS, PLATE, Theme
 from attractor.language.drawing.picture import Picture
@@ -56,7 +56,7 @@ def _head(tag: re.Match[str], picture: Picture, theme: Theme) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" class="attractor-drawing" width="{width}"'
             f' height="{height}" viewBox="{view}" role="img"'
             f' aria-labelledby="{id_}-title {id_}-desc">',
-            f'<title id="{id_}-title">{_text(clean(title_of(picture.graph)))}</title>',
+            f'<title id="{id_}-title">{_text(in_one_line(title_of(picture.graph)))}</title>',
             f'<desc id="{id_}-desc">{_text(describe(picture))}</desc>',
             f"<style>{''.join(_rules(theme, least))}</style>",
         ]
@@ -69,13 +69,13 @@ def describe(picture: Picture) -> str:
     nodes, edges = len(graph.nodes), len(graph.edges)
     back = sum(1 for _ in jumps(graph))
     sentences = [
-        f"A pipeline of {_counted(nodes, 'node')} and {_counted(edges, 'edge')}"
+        f"{picture.kind} of {_counted(nodes, 'node')} and {_counted(edges, 'edge')}"
         + (f", with {_counted(back, 'retry target')}." if back else "."),
         f"Goal: {graph.goal}" if graph.goal else "",
         picture.caption,
         picture.description,
     ]
-    return "\n".join(clean(one) for one in sentences if one)
+    return "\n".join(clean(one) for told in sentences if told for one in told.split("\n"))
 
 
 def _counted(number: int, noun: str) -> str:

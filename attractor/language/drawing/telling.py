@@ -6,6 +6,7 @@ from attractor.language.drawing.captions import (
     NODE_COLUMNS,
     SQUARE_COLUMNS,
     clean,
+    label_of,
     node_tooltip,
     tooltip,
     type_caption,
@@ -24,7 +25,7 @@ def node_lines(picture: Picture, node: Node) -> list[str]:
     mark = picture.marks.get(node_element(node.id))
     caption = type_caption(node)
     columns = SQUARE_COLUMNS if node.shape in _AS_HIGH_AS_WIDE else NODE_COLUMNS
-    label = wrapped((mark.sign if mark else "") + node.label, columns)
+    label = wrapped((mark.sign if mark else "") + label_of(node.attributes, node.id), columns)
     # A start that is called Start need not say so twice.
     told = [] if [caption] == [line.casefold() for line in label] else label
     note = [clean(mark.note)] if mark and mark.note else []

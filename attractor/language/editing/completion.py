@@ -4,8 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
-from attractor.language.attributes import ATTRIBUTES, AttributeType, KnownAttribute, Place
+from attractor.language.attributes import (
+    ATTRIBUTES,
+    FIDELITIES,
+    AttributeType,
+    KnownAttribute,
+    Place,
+)
 from attractor.language.editing.cursor import Cursor, Writing
+from attractor.language.editing.meanings import meaning_of
 from attractor.language.editing.names import NAMING_KEYS
 from attractor.language.shapes import TYPE_OF_SHAPE
 from attractor.language.vocabulary import Vocabulary
@@ -32,7 +39,6 @@ class Proposal(NamedTuple):
 
 _WORDS = ("node", "edge", "graph", "subgraph")
 _CONDITIONS = ("outcome=success", "outcome=fail", "outcome=partial_success", "outcome!=success")
-_FIDELITIES = ("full", "truncate", "compact", "summary:low", "summary:medium", "summary:high")
 
 
 def propose(cursor: Cursor, nodes: Iterable[str], vocabulary: Vocabulary) -> Sequence[Proposal]:
@@ -81,7 +87,8 @@ def _values(cursor: Cursor, nodes: Iterable[str], vocabulary: Vocabulary) -> Ite
     words = _named(vocabulary).get(cursor.key) or _of_type(row)
     for word in words:
         text = word if cursor.is_quoted else written_word(word)
-        yield Proposal(text, Sort.VALUE, _meaning(cursor.key, word))
+        detail = TYPE_OF_SHAPE.get(word, "") if cursor.key == "shape" else ""
+        yield Proposal(text, Sort.VALUE, detail, meaning_of(cursor.key, word))
 
 
 def _named(vocabulary: Vocabulary) -> Mapping[str, Iterable[str]]:
@@ -90,9 +97,8 @@ def _named(vocabulary: Vocabulary) -> Mapping[str, Iterable[str]]:
         "shape": TYPE_OF_SHAPE,
         "type": sorted(vocabulary.types or TYPE_OF_SHAPE.values()),
         "condition": _CONDITIONS,
-        "fidelity": _FIDELITIES,
-        "default_fidelity": _FIDELITIES,
-        "reasoning_effort": ("low", "medium", "high"),
+        "fidelity": FIDELITIES,
+        "default_fidelity": FIDELITIES,
         "llm_model": sorted(vocabulary.models or ()),
         "llm_provider": sorted(vocabulary.providers or ()),
         "backend": sorted(vocabulary.backends or ()),
@@ -104,7 +110,3 @@ def _of_type(row: KnownAttribute | None) -> Iterable[str]:
     if row is None:
         return ()
     return ("true", "false") if row.type is AttributeType.BOOLEAN else row.choices
-
-
-def _meaning(key: str, word: str) -> str:
-    return TYPE_OF_SHAPE.get(word, "") if key == "shape" else ""

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from attractor.language.attributes import ATTRIBUTES
+from attractor.language.attributes import ATTRIBUTES, KnownAttribute
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.editing.completion import described
+from attractor.language.editing.meanings import meaning_of
 from attractor.language.editing.names import named_at, occurrences
 from attractor.language.findings import Findings
 from attractor.language.graph import Graph, Node
 from attractor.language.sources import Source
 from attractor.language.spans import Span
 from attractor.language.tokens import scan
+from attractor.language.values import Value
 
 _LONGEST = 600
 
@@ -32,7 +34,7 @@ def hover(
     diagnostics: Sequence[Diagnostic] = (),
     page: Callable[[str], str] = lambda rule: "",
 ) -> Hover | None:
-    """Return the page of the rule that speaks there, of the attribute, or of the node."""
+    """Return the page of the rule that speaks there, of the attribute or its value, or the node."""
     place = line, column
     for one in diagnostics:
         if _holds(one.span, place) and page(one.rule):
@@ -46,7 +48,17 @@ def _attribute(source: Source, place: tuple[int, int]) -> Hover | None:
             row = ATTRIBUTES.get(attribute.key)
             if row and _holds(attribute.span, place):
                 return Hover(f"**{row.name}**\n\n{described(row)}", attribute.span)
+            if row and _holds(attribute.value.span, place):
+                return _value(row, attribute.value)
     return None
+
+
+def _value(row: KnownAttribute, value: Value) -> Hover | None:
+    """Say what a value means, unless its words are the author's own."""
+    meaning = meaning_of(row.alias_of or row.name, str(value))
+    if not meaning:
+        return None
+    return Hover(f"**{value}** ({row.name})\n\n{meaning}", value.span)
 
 
 def _node(source: Source, place: tuple[int, int], graph: Graph | None) -> Hover | None:

@@ -35,14 +35,22 @@ class Occurrence(NamedTuple):
 def occurrences(source: Source) -> Sequence[Occurrence]:
     """Return every place where a node is named, in the order of the text."""
     tokens = list(scan(Findings(source)))
+    roles = dict(roles_of(tokens))
     found: list[Occurrence] = []
+    for at, token in enumerate(tokens):
+        found += _in_attributes(token.attributes)
+        if token.id is not None and at in roles:
+            found.append(Occurrence(token.id.text, token.id.span, roles[at]))
+    return found
+
+
+def roles_of(tokens: Sequence[Token]) -> Iterator[tuple[int, Role]]:
+    """Yield the places of the tokens that are ids of nodes, and what each is there for."""
     inside = False
     for at, token in enumerate(tokens):
         inside = inside or token.type == "_OPEN"
-        found += _in_attributes(token.attributes)
         if inside and token.id is not None and _is_node(tokens, at):
-            found.append(Occurrence(token.id.text, token.id.span, _role(tokens, at)))
-    return found
+            yield at, _role(tokens, at)
 
 
 def declaration(id_: str, found: Sequence[Occurrence]) -> Occurrence | None:

@@ -1,26 +1,119 @@
-"""Lists what a text declares, for an editor's outline."""
+"""Lists what a text declares, for an editor's outline; also of a text with mistakes."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
 
+from attractor.language.editing.names import Role, roles_of
+from attractor.language.findings import Findings
 from attractor.language.graph import Graph
+from attractor.language.report import counted
+from attractor.language.sources import Source
 from attractor.language.spans import Span
+from attractor.language.tokens import END, Token, scan
+
+# Nobody sees more levels, and who reads them calls itself for each.
+_DEEPEST = 40
 
 
-class Symbol(NamedTuple):
-    """A node or a subgraph, and where it is declared."""
+@dataclass
+class Symbol:
+    """A node or a subgraph: its whole statement, the name in it, and what stands within."""
 
     name: str
-    detail: str
     span: Span
+    name_span: Span
+    detail: str = ""
     is_subgraph: bool = False
+    children: list["Symbol"] = field(default_factory=list["Symbol"])
 
 
-def symbols(graph: Graph) -> Iterator[Symbol]:
-    """Yield the subgraphs and the nodes of a graph."""
-    for subgraph in graph.subgraphs:
-        name = subgraph.label or subgraph.id or "subgraph"
-        yield Symbol(name, f"{len(subgraph.nodes)} nodes", subgraph.span, is_subgraph=True)
-    for node in graph.nodes.values():
-        label = node.label if node.label != node.id else ""
-        yield Symbol(node.id, " ".join(one for one in (node.type, label) if one), node.span)
+def symbols(source: Source, graph: Graph | None = None) -> Sequence[Symbol]:
+    """Return what stands right in a text; the graph says what its nodes are.
+
+    A node stands where it is first declared, else where an edge first names it.
+    """
+    outline = _Outline(source, graph)
+    outline.read()
+    return outline.top
+
+
+class _Outline:
+    """One walk over the tokens of a text, with the subgraphs that are open."""
+
+    def __init__(self, source: Source, graph: Graph | None) -> None:
+        self.top: list[Symbol] = []
+        self._source = source
+        self._graph = graph
+        self._tokens = list(scan(Findings(source)))
+        self._open: list[Symbol] = []
+
+    def read(self) -> None:
+        homes = _homes(self._tokens)
+        is_inside = False
+        for at, token in enumerate(self._tokens):
+            if token.type == "_OPEN" and is_inside:
+                self._begin(at)
+            elif token.type in ("_CLOSE", END):
+                self._end(token)
+            elif at in homes:
+                self._within.append(self._node(at))
+            elif self._open:
+                self._name(at)
+            is_inside = is_inside or token.type == "_OPEN"
+
+    @property
+    def _within(self) -> list[Symbol]:
+        return self._open[:_DEEPEST][-1].children if self._open else self.top
+
+    def _begin(self, at: int) -> None:
+        """Begin a subgraph at its brace; before it may stand the word, and before that the id."""
+        head = self._tokens[max(0, at - 2) : at]
+        word = next((one for one in head if one.type == "SUBGRAPH"), self._tokens[at])
+        name = self._tokens[at - 1] if head and head[0] is word and len(head) == 2 else word
+        said = name.id.text if name.id and name is not word else "subgraph"
+        box = Symbol(said, self._span(word, word), self._span(name, name), is_subgraph=True)
+        self._within.append(box)
+        self._open.append(box)
+
+    def _end(self, token: Token) -> None:
+        """End the subgraph, or all that are never closed."""
+        for _ in range(len(self._open) if token.type == END else 1):
+            if self._open:
+                box, end = self._open.pop(), self._span(token, token)
+                box.detail = counted(sum(not one.is_subgraph for one in box.children), "node")
+                box.span = box.span._replace(end_line=end.end_line, end_column=end.end_column)
+
+    def _name(self, at: int) -> None:
+        """Call the open subgraph by its label: `label=...` or `graph [label=...]`."""
+        token = self._tokens[at]
+        is_own = token.type == "ATTRIBUTE" or self._tokens[at - 1].type == "GRAPH"
+        for attribute in token.attributes if is_own else ():
+            if attribute.key == "label" and str(attribute.value):
+                self._open[-1].name = str(attribute.value)
+
+    def _node(self, at: int) -> Symbol:
+        token = last = self._tokens[at]
+        id_ = token.id.text if token.id else ""
+        while (one := self._tokens[at + 1]).type == "ATTRIBUTES":
+            last, at = one, at + 1
+        return Symbol(id_, self._span(token, last), self._span(token, token), self._detail(id_))
+
+    def _detail(self, id_: str) -> str:
+        node = self._graph.nodes.get(id_) if self._graph else None
+        if node is None:
+            return ""
+        return f"{node.type} {node.label}" if node.label != id_ else node.type
+
+    def _span(self, first: Token, last: Token) -> Span:
+        return self._source.span(first.start, last.end)
+
+
+def _homes(tokens: Sequence[Token]) -> Set[int]:
+    """Return the places where the nodes stand, each once."""
+    best: dict[str, tuple[bool, int]] = {}
+    for at, role in roles_of(tokens):
+        id_ = tokens[at].id
+        if id_ is not None:
+            place = role is not Role.DECLARED, at
+            best[id_.text] = min(best.get(id_.text, place), place)
+    return {at for _, at in best.values()}

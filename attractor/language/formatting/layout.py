@@ -1,5 +1,6 @@
 """The one layout of a pipeline, be it a text or a graph."""
 
+from attractor.language.collecting import collection_paused
 from attractor.language.formatting.graphs import write_graph
 from attractor.language.formatting.texts import format_text
 from attractor.language.graph import Graph
@@ -10,4 +11,5 @@ def format(pipeline: Graph | str) -> str:
 
     A text keeps its comments and the order of its statements; one with mistakes raises ParseError.
     """
-    return format_text(write_graph(pipeline) if isinstance(pipeline, Graph) else pipeline)
+    with collection_paused():
+        return format_text(write_graph(pipeline) if isinstance(pipeline, Graph) else pipeline)

@@ -1,7 +1,9 @@
 """Writes a text in the one layout: a statement a line, comments kept, the meaning unchanged."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
+from attractor.language.collecting import collection_paused
 from attractor.language.comments import Comment, comments_between
 from attractor.language.errors import ParseError
 from attractor.language.findings import Findings
@@ -11,7 +13,7 @@ from attractor.language.formatting.lists import laid_out, read_lists
 from attractor.language.parser import parse_source
 from attractor.language.sources import Source
 from attractor.language.tokens import END, Token, scan
-from attractor.language.words import is_plain, written_word
+from attractor.language.words import COMPASS, is_plain, written_word
 
 _IN_A_STATEMENT = frozenset({"_ARROW", "_COLON", "ATTRIBUTES"})
 _DEFAULTS = frozenset({"GRAPH", "NODE", "EDGE"})
@@ -20,10 +22,11 @@ _DEFAULTS = frozenset({"GRAPH", "NODE", "EDGE"})
 def format_text(text: str, *, file: str = "") -> str:
     """Return a text in the one layout; a text with mistakes raises ParseError."""
     source = Source(text, file)
-    parsed = parse_source(source)
-    if parsed.digraph is None:
-        raise ParseError(parsed.diagnostics)
-    return _Layout(text, list(scan(Findings(source)))).laid_out()
+    with collection_paused():
+        parsed = parse_source(source)
+        if parsed.digraph is None:
+            raise ParseError(parsed.diagnostics)
+        return _Layout(text, list(scan(Findings(source)))).laid_out()
 
 
 class _Layout:
@@ -100,14 +103,18 @@ class _Layout:
         return self._tokens[at].type == "ID" and self._tokens[at - 1].type in ("_ARROW", "_COLON")
 
     def _ends(self, statement: Sequence[Token]) -> list[str]:
-        """Return the ids of a statement, without ports, which mean nothing."""
-        ids = [statement[0]]
-        ids += [
-            one
-            for before, one in zip(statement, statement[1:], strict=False)
-            if before.type == "_ARROW"
-        ]
-        return [self._word(one) for one in ids]
+        """Return the ids of a statement, without ports, unless one is a text like a label."""
+        ends = [self._word(statement[0])]
+        for before, one in pairwise(statement):
+            if before.type == "_ARROW":
+                ends.append(self._word(one))
+            elif before.type == "_COLON" and self._may_be_a_label(one):
+                ends[-1] += f":{self._text[one.start : one.end]}"
+        return ends
+
+    def _may_be_a_label(self, port: Token) -> bool:
+        is_text = self._text.startswith('"', port.start)
+        return is_text and port.id is not None and port.id.text not in COMPASS
 
     def _word(self, token: Token) -> str:
         written = self._text[token.start : token.end]

@@ -51,10 +51,8 @@ class AbsolutePath:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report the first absolute path of each prompt."""
-        for node in graph.nodes.values():
-            attribute = node.attributes.by_key.get("prompt")
-            if attribute is None:
-                continue
+        for node in graph.nodes_with("prompt"):
+            attribute = node.attributes.by_key["prompt"]
             found = _first_path(str(attribute.value))
             if found:
                 yield Diagnostic(

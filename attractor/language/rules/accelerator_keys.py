@@ -37,7 +37,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.gates import HUMAN_GATE, offered
+from attractor.language.gates import human_gates
 from attractor.language.graph import Graph
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
@@ -53,9 +53,9 @@ class AcceleratorKeys:
         accelerator = vocabulary.accelerator
         if accelerator is None:
             return
-        for node in graph.of_type(HUMAN_GATE):
+        for _, choices in human_gates(graph):
             first: dict[str, str] = {}
-            for (label, _), edge in offered(graph, node).items():
+            for (label, _), edge in choices.items():
                 key = accelerator(label)
                 other = first.setdefault(key, label)
                 if other != label:

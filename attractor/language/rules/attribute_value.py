@@ -1,8 +1,8 @@
 """The value of an attribute is of its type.
 
-What it does: reports a value that is no whole number, no boolean, no duration or none of the words
-that its attribute takes, and a number or a duration below the least that makes sense. Quoted or not
-makes no difference.
+What it does: reports a value that is no whole number, no boolean, no duration, no moment, no key of
+the context or none of the words that its attribute takes, and a number or a duration below the
+least that makes sense. Quoted or not makes no difference.
 
 Why: a stage with such a value would fail when it is reached, or run without its limit.
 
@@ -25,6 +25,7 @@ Instead:
     }
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
@@ -34,11 +35,13 @@ from attractor.language.attributes import ATTRIBUTES, AttributeType, KnownAttrib
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph import Graph
 from attractor.language.holders import each_attribute
+from attractor.language.moments import is_moment
 from attractor.language.nearest import suggester
 from attractor.language.patterns import NUMBER
 from attractor.language.slips import one_slip
-from attractor.language.values import Value, parse_integer, quoted
+from attractor.language.values import Value, parse_integer
 from attractor.language.vocabulary import Vocabulary
+from attractor.language.word_edits import word_edits
 from attractor.language.wording import quote
 
 _CHECKED: Mapping[str, KnownAttribute] = {
@@ -47,6 +50,8 @@ _CHECKED: Mapping[str, KnownAttribute] = {
     if row.choices or row.type is not AttributeType.STRING
 }
 _TRUTHS = ("true", "false")
+_MOMENTS = "2026-01-31T09:30:00Z, or the time of day: 09:30"
+_CONTEXT_KEY = re.compile(r"[^\W\d][\w-]*(?:\.[\w-]+)*")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -57,9 +62,14 @@ class AttributeValue:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each value that is not; an empty text is as good as none."""
+        seen: dict[tuple[str, str], str] = {}
         for holder, attribute in each_attribute(graph, _CHECKED.keys()):
             row, value = _CHECKED[attribute.key], attribute.value
-            fix = _shortcoming(row, value) if holder.place in row.places and str(value) else ""
+            # Most values are written again and again.
+            same = row.name, str(value)
+            if same not in seen:
+                seen[same] = _shortcoming(row, value) if same[1] else ""
+            fix = seen[same] if holder.place in row.places else ""
             if fix:
                 yield Diagnostic(
                     self.severity,
@@ -78,18 +88,26 @@ def _shortcoming(row: KnownAttribute, value: Value) -> str:
     if row.choices:
         return "" if text in row.choices else _choice(row, text)
     match row.type:
-        case AttributeType.INTEGER:
-            number = parse_integer(text)
-            return "write a whole number" if number is None else _too_little(row, number, "")
-        case AttributeType.NUMBER:
-            is_number = NUMBER.fullmatch(text)
-            return _too_little(row, float(text), "") if is_number else "write a number"
-        case AttributeType.BOOLEAN:
-            return "" if text in _TRUTHS else "write true or false"
+        case AttributeType.INTEGER | AttributeType.NUMBER:
+            return _no_number(row, text)
         case AttributeType.DURATION:
             return _no_duration(row, value)
+        case AttributeType.BOOLEAN:
+            return "" if text in _TRUTHS else "write true or false"
+        case AttributeType.MOMENT:
+            return "" if is_moment(text.strip()) else f"write {_MOMENTS}"
+        case AttributeType.CONTEXT_KEY:
+            return "" if _CONTEXT_KEY.fullmatch(text.strip()) else "write the key alone: plan.items"
         case AttributeType.STRING:
             return ""
+
+
+def _no_number(row: KnownAttribute, text: str) -> str:
+    if row.type is AttributeType.INTEGER:
+        number = parse_integer(text)
+        return "write a whole number" if number is None else _too_little(row, number, "")
+    is_number = NUMBER.fullmatch(text)
+    return _too_little(row, float(text), "") if is_number else "write a number"
 
 
 def _choice(row: KnownAttribute, text: str) -> str:
@@ -114,8 +132,7 @@ def _no_duration(row: KnownAttribute, value: Value) -> str:
 
 def _edits(row: KnownAttribute, value: Value) -> tuple[Edit, ...]:
     words = _TRUTHS if row.type is AttributeType.BOOLEAN else row.choices
-    meant = one_slip(str(value), words)
-    return (Edit(value.span, quoted(meant)),) if meant else ()
+    return word_edits(value, one_slip(str(value), words))
 
 
 part = AttributeValue()

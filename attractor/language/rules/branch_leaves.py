@@ -1,7 +1,8 @@
 """A parallel branch ends where the branches meet.
 
-What it does: reports an edge that leads out of a parallel branch to anything but the node where the
-branches meet: to the exit, to a stage behind the meeting or before the parallel node.
+What it does: reports an edge that leads out of a branch of a parallel node, or of one of type
+`for_each`, to anything but the node where the branches meet: to the exit, to a stage behind the
+meeting or before the node they come from.
 
 Why: a branch is one of several that run at the same time. It cannot end the run or go back for all
 of them; only behind the meeting is there one walk again.

@@ -30,6 +30,7 @@ Instead:
     }
 """
 
+import re
 from collections.abc import Iterator
 
 from attractor.language.condition_parser import read_condition
@@ -40,8 +41,7 @@ from attractor.language.guards import each_guard, edits_within
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.within import span_within
 
-# Only what nobody can have meant otherwise.
-_INSTEAD = {"==": "="}
+_OTHER_QUOTES = re.compile(r"['\u2018\u201c](?P<word>[A-Za-z_][A-Za-z0-9_.:-]*)['\u2019\u201d]")
 
 
 class ConditionSyntax:
@@ -55,7 +55,7 @@ class ConditionSyntax:
             wrong = guard.condition
             if isinstance(wrong, Unreadable):
                 span = guard.span(wrong.start, wrong.end)
-                instead = _INSTEAD.get(guard.text[wrong.start : wrong.end], "")
+                instead = _instead(guard.text[wrong.start : wrong.end])
                 edits = edits_within(guard, wrong.start, wrong.end, instead)
                 fault, fix = wrong.fault, wrong.fix
                 yield Diagnostic(self.severity, fault, span, edge=guard.ends, fix=fix, edits=edits)
@@ -65,6 +65,12 @@ class ConditionSyntax:
             if value and isinstance(wrong, Unreadable):
                 span = span_within(value, wrong.start, wrong.end)
                 yield Diagnostic(self.severity, wrong.fault, span, node=node.id, fix=wrong.fix)
+
+
+def _instead(written: str) -> str:
+    """Return what to write instead, only where nobody can have meant anything else."""
+    other = _OTHER_QUOTES.fullmatch(written)
+    return other["word"] if other else "=" * (written == "==")
 
 
 part = ConditionSyntax()

@@ -37,12 +37,13 @@ Instead:
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.language.condition_parser import key_places
-from attractor.language.conditions import ALWAYS
+from attractor.language.conditions import Condition
 from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.forks import FOR_EACH, FORKS
 from attractor.language.graph import Graph
 from attractor.language.spans import Span
 from attractor.language.values import ValueKind
@@ -58,12 +59,12 @@ _GIVEN = ("graph.", "internal.", "keep.", "work.")
 _ALWAYS_THERE = frozenset({"outcome", "preferred_label", "current_node", "last_stage"})
 _WRITERS: Mapping[str, frozenset[str]] = {
     "human.": frozenset({"wait.human"}),
-    "parallel.": frozenset({"parallel", "parallel.fan_in"}),
+    "parallel.": FORKS | {"parallel.fan_in"},
     "tool.": frozenset({"tool"}),
     "stack.": frozenset({"stack.manager_loop"}),
 }
 _WRITES_NO_OTHERS = frozenset(
-    {"start", "exit", "conditional", "wait.human", "tool", "parallel", "parallel.fan_in"}
+    {"start", "exit", "conditional", "wait.human", "wait", "tool", "parallel.fan_in", *FORKS}
 )
 
 
@@ -84,7 +85,7 @@ class ContextKeyWritten:
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each key that nothing can have set before."""
         written: dict[str, tuple[set[str], set[str]]] = {}
-        for read in (*_in_conditions(graph), *_in_prompts(graph)):
+        for read in (*_in_conditions(graph), *_in_prompts(graph), *_in_items(graph)):
             kind = _kind(read.key)
             if kind is None:
                 continue
@@ -135,28 +136,45 @@ def _may_set_any(type_: str) -> bool:
 
 
 def _in_conditions(graph: Graph) -> Iterator[_Read]:
-    for edge in graph.edges:
-        if edge.condition is ALWAYS:
+    asked: dict[int, Sequence[str]] = {}
+    for edge in graph.edges_with("condition"):
+        condition = edge.condition
+        # What was read from the same text is the same object: most pipelines have few of them.
+        keys = asked.get(id(condition))
+        if keys is None:
+            keys = asked[id(condition)] = _keys_of_the_context(condition)
+        if not keys:
             continue
         value = edge.attributes.value("condition")
         places = key_places(str(value or ""))
-        for key in sorted(edge.condition.keys()):
+        for key in keys:
             bare = key.removeprefix(_PREFIX)
-            if bare in _ALWAYS_THERE:
-                continue
             start = places.get(key, 0)
             span = span_within(value, start, start + len(key)) if value else edge.span
             yield _Read(bare, edge.source, (edge.source, edge.target), span)
 
 
+def _keys_of_the_context(condition: Condition) -> Sequence[str]:
+    keys = sorted(condition.keys())
+    return [key for key in keys if key.removeprefix(_PREFIX) not in _ALWAYS_THERE]
+
+
 def _in_prompts(graph: Graph) -> Iterator[_Read]:
-    for node in graph.nodes.values():
-        attribute = node.attributes.by_key.get("prompt")
-        if attribute is None or attribute.value.kind is not ValueKind.TEMPLATE:
+    for node in graph.nodes_with("prompt"):
+        attribute = node.attributes.by_key["prompt"]
+        if attribute.value.kind is not ValueKind.TEMPLATE:
             continue
         for found in re.finditer(_IN_A_TEMPLATE, str(attribute.value)):
             span = span_within(attribute.value, *found.span("key"))
             yield _Read(found["key"], node.id, None, span)
+
+
+def _in_items(graph: Graph) -> Iterator[_Read]:
+    for node in graph.of_type(FOR_EACH):
+        value = node.attributes.value("items")
+        key = str(value or "").strip().removeprefix(_PREFIX)
+        if value and key:
+            yield _Read(key, node.id, None, value.span)
 
 
 part = ContextKeyWritten()

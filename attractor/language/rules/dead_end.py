@@ -37,6 +37,7 @@ from attractor.language.graph import Graph
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.ways import failure_targets, reached_from, targets_and_jumps
 from attractor.language.wording import quote
+from attractor.language.words import written_word
 
 
 class DeadEnd:
@@ -48,11 +49,11 @@ class DeadEnd:
         """Report each node that nothing follows; an undeclared one has its own rule."""
         if not graph.starts or not graph.exits:
             return
-        exits = {one.id for one in graph.exits}
+        exits, exit_ = {one.id for one in graph.exits}, graph.exits[0].id
         ends = [
             node
-            for node in graph.nodes.values()
-            if not graph.outgoing(node.id) and node.is_declared and node.id not in exits
+            for id_, node in graph.nodes.items()
+            if not graph.outgoing(id_) and node.is_declared and id_ not in exits
         ]
         if not ends:
             return
@@ -65,7 +66,7 @@ class DeadEnd:
                     f"nothing follows {quote(node.id)}, which is not the exit",
                     node.span,
                     node=node.id,
-                    fix=f"draw an edge: {node.id} -> {graph.exits[0].id}",
+                    fix=f"draw an edge: {written_word(node.id)} -> {written_word(exit_)}",
                 )
 
 

@@ -35,7 +35,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.gates import HUMAN_GATE, offered
+from attractor.language.gates import human_gates
 from attractor.language.graph import Graph
 from attractor.language.nearest import suggester
 from attractor.language.vocabulary import Vocabulary
@@ -53,12 +53,11 @@ class DefaultChoiceExists:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each one that is not; what may be a key is taken for one."""
-        for node in graph.of_type(HUMAN_GATE):
+        for node, choices in human_gates(graph):
             attribute = node.attributes.by_key.get(_KEY)
             choice = str(attribute.value).strip() if attribute else ""
             if attribute is None or len(choice) <= _LONGEST_KEY:
                 continue
-            choices = offered(graph, node)
             targets = dict.fromkeys(target for _, target in choices)
             # A label may begin with its key: `[Y] Yes` is also `Yes`.
             labels = [label.casefold() for label, _ in choices]

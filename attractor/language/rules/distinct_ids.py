@@ -41,6 +41,8 @@ class DistinctIds:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each id after the first that is equal but for case."""
+        if len({id_.casefold() for id_ in graph.nodes}) == len(graph.nodes):
+            return
         first: dict[str, str] = {}
         for node in graph.nodes.values():
             other = first.setdefault(node.id.casefold(), node.id)

@@ -1,7 +1,9 @@
 """Nothing is said twice of the same thing.
 
 What it does: reports an attribute that stands twice in one list, and one that two declarations of
-the same node set to different values.
+the same node, or two places of the graph or of one subgraph, set to different values. `graph [...]`
+and `key=value` both say what the graph is, so one of them after the other is no default that is
+overridden. `node [...]` and `edge [...]` may be given anew: they hold for what follows.
 
 Why: only what was said last counts, and the other is lost in silence. After a copy of a line that
 is easily the wrong one.

@@ -33,6 +33,7 @@ from attractor.language.graph import Edge, Graph
 from attractor.language.nearest import suggester
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
+from attractor.language.words import written_word
 
 
 class EdgeTargetExists:
@@ -54,7 +55,7 @@ class EdgeTargetExists:
                 node.span if node else edge.span,
                 node=id_,
                 edge=(edge.source, edge.target),
-                fix=suggest(id_) or f'declare it: {id_} [label="..."]',
+                fix=suggest(id_) or f'declare it: {written_word(id_)} [label="..."]',
             )
 
 

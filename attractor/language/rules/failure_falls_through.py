@@ -1,11 +1,13 @@
 """What looks like the way of a failure is one.
 
 What it does: reports an edge without a condition that a success never takes, because another edge
-is there for it, and a failure does not take either.
+is there for it, and a failure does not take either. It also reports one into a conditional that a
+failure takes as a success does, when nothing asks for the outcome before the next stage: such as
+one from a stage to an imported pipeline, whose start is a conditional.
 
 Why: after a failure an edge without a condition is no way on, or every pipeline would run on over
-its failures. Only an edge into a conditional is taken, which exists to judge. The run ends there,
-though the drawing says otherwise.
+its failures. Only an edge into a conditional is taken, which exists to judge. So the run ends at
+the one, though the drawing says otherwise, and runs on over the failure at the other.
 
 Example:
 
@@ -34,18 +36,23 @@ Instead:
     }
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from attractor.language.conditions import OUTCOME_KEYS, Condition
 from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.forks import FORKS
 from attractor.language.graph import Edge, Graph, Node
+from attractor.language.judges import CONDITIONAL, unasked_conditionals
 from attractor.language.possibilities import FAIL, SUCCESS, could_hold
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.ways import failure_targets
 from attractor.language.wording import quote
 
 # These do not fail, or their edges are no ways on after a failure.
-_SILENT = frozenset({"start", "exit", "conditional", "parallel"})
+_SILENT = frozenset({"start", "exit", CONDITIONAL, *FORKS})
+_CONDITION = 'add condition="outcome!=fail", or an edge with condition="outcome=fail"'
+# With a condition on it an answer could not choose the edge by its label any more.
+_ANOTHER_EDGE = 'add an edge with condition="outcome=fail"'
 
 
 class FailureFallsThrough:
@@ -54,26 +61,43 @@ class FailureFallsThrough:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge that neither success nor failure takes."""
-        for node in graph.nodes.values():
-            edges = graph.outgoing(node.id)
-            if len(edges) < 2 or node.type in _SILENT:
+        """Report each edge that a failure does not take, or takes as if there had been none."""
+        unasked = unasked_conditionals(graph)
+        for id_, node in graph.nodes.items():
+            edges = graph.outgoing(id_)
+            if (len(edges) < 2 and not unasked) or node.type in _SILENT:
                 continue
             plain = [edge for edge in edges if not edge.is_conditional]
             guards = [edge.condition for edge in edges if edge.is_conditional]
-            if not plain or not any(map(_takes_every_success, guards)):
+            if not plain or any(could_hold(one, [FAIL]) for one in guards):
                 continue
-            if not any(could_hold(one, [FAIL]) for one in guards) and _ends(graph, node, plain):
-                yield from self._report(node, plain)
+            if any(map(_takes_every_success, guards)):
+                yield from self._report_end(graph, node, plain)
+            elif unasked:
+                yield from self._report_unasked(graph, node, plain, unasked)
 
-    def _report(self, node: Node, plain: Sequence[Edge]) -> Iterator[Diagnostic]:
-        for edge in plain:
+    def _report_end(self, graph: Graph, node: Node, plain: Sequence[Edge]) -> Iterator[Diagnostic]:
+        for edge in plain if _ends(graph, node, plain) else ():
             yield Diagnostic(
                 self.severity,
                 f"a failure of {quote(node.id)} does not take this edge: the run ends there",
                 edge.span,
                 edge=(edge.source, edge.target),
                 fix='add condition="outcome=fail"',
+            )
+
+    def _report_unasked(
+        self, graph: Graph, node: Node, plain: Sequence[Edge], unasked: Set[str]
+    ) -> Iterator[Diagnostic]:
+        into = [edge for edge in plain if _is_conditional(graph, edge.target)]
+        taken = min(into, key=lambda edge: (-edge.weight, edge.target), default=None)
+        if taken and taken.target in unasked and not _may_go_on(graph, node):
+            yield Diagnostic(
+                self.severity,
+                f"a failure of {quote(node.id)} takes this edge too, and nothing asks for it there",
+                taken.span,
+                edge=(taken.source, taken.target),
+                fix=_ANOTHER_EDGE if node.type == "wait.human" else _CONDITION,
             )
 
 
@@ -84,16 +108,23 @@ def _takes_every_success(condition: Condition) -> bool:
 
 def _ends(graph: Graph, node: Node, plain: Sequence[Edge]) -> bool:
     """Tell whether a failure that no condition takes ends the run (ruling R2)."""
-    nearest = node if node.attributes.text("on_failure") else graph
     jumps = [*failure_targets(node.attributes)]
     if node.is_goal_gate:
         jumps += failure_targets(graph.attributes)
-    judges = (graph.nodes.get(edge.target) for edge in plain)
     return not (
-        nearest.attributes.text("on_failure") == "continue"
+        _may_go_on(graph, node)
         or any(jump in graph.nodes for jump in jumps)
-        or any(judge is not None and judge.type == "conditional" for judge in judges)
+        or any(_is_conditional(graph, edge.target) for edge in plain)
     )
+
+
+def _may_go_on(graph: Graph, node: Node) -> bool:
+    nearest = node if node.attributes.text("on_failure") else graph
+    return nearest.attributes.text("on_failure") == "continue"
+
+
+def _is_conditional(graph: Graph, node: str) -> bool:
+    return node in graph.nodes and graph.nodes[node].type == CONDITIONAL
 
 
 part = FailureFallsThrough()

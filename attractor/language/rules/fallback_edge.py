@@ -38,9 +38,10 @@ Instead:
 
 from collections.abc import Iterator, Sequence
 
-from attractor.language.conditions import Comparison
+from attractor.language.conditions import ALWAYS, Comparison, Condition
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Edge, Graph, Node
+from attractor.language.forks import FORKS
+from attractor.language.graph import Graph, Node
 from attractor.language.possibilities import (
     FAIL,
     PARTIAL_SUCCESS,
@@ -51,8 +52,8 @@ from attractor.language.possibilities import (
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
 
-# A person chooses among edges that can be taken; the edges of a parallel node are branches.
-_SILENT = frozenset({"wait.human", "parallel", "exit"})
+# A person chooses among edges that can be taken; those of a fork are branches.
+_SILENT = frozenset({"wait.human", "exit", *FORKS})
 _SUCCESS = Comparison("outcome", SUCCESS)
 
 
@@ -63,36 +64,53 @@ class FallbackEdge:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each node that could be left by no edge."""
-        for node in graph.nodes.values():
-            edges = graph.outgoing(node.id)
-            if not edges or not all(edge.is_conditional for edge in edges) or node.type in _SILENT:
+        silent = {one.id for type_ in _SILENT for one in graph.of_type(type_)}
+        expected, cases = _Expected(graph), dict[tuple[object, ...], str]()
+        for id_ in dict.fromkeys(edge.source for edge in graph.edges_with("condition")):
+            conditions = [edge.condition for edge in graph.outgoing(id_)]
+            if id_ in silent or id_ not in graph.nodes or ALWAYS in conditions:
                 continue
-            case = _uncovered(node, edges)
-            if case:
-                yield Diagnostic(
-                    self.severity,
-                    f"no edge out of {quote(node.id)} can be taken when {case}",
-                    node.span,
-                    node=node.id,
-                    fix="add an edge without a condition",
-                )
+            # What was read from the same text is the same object: most pipelines have few of them.
+            ends = expected.of(id_)
+            alike = (ends, *map(id, conditions))
+            if alike not in cases:
+                cases[alike] = _uncovered(conditions, ends)
+            if cases[alike]:
+                yield self._report(graph.nodes[id_], cases[alike])
+
+    def _report(self, node: Node, case: str) -> Diagnostic:
+        return Diagnostic(
+            self.severity,
+            f"no edge out of {quote(node.id)} can be taken when {case}",
+            node.span,
+            node=node.id,
+            fix="add an edge without a condition",
+        )
 
 
-def _uncovered(node: Node, edges: Sequence[Edge]) -> str:
+class _Expected:
+    """What stages of a graph are expected to come to."""
+
+    def __init__(self, graph: Graph) -> None:
+        partial = (one for one in graph.nodes_with("allow_partial"))
+        self._partial = {one.id for one in partial if one.attributes.flag("allow_partial")}
+        self._asking = {one.id for one in graph.of_type("conditional")}
+
+    def of(self, node: str) -> tuple[str, ...]:
+        """Return the outcomes that somebody has to think of."""
+        if node in self._asking:
+            return (SUCCESS, FAIL)
+        return (SUCCESS, PARTIAL_SUCCESS) if node in self._partial else (SUCCESS,)
+
+
+def _uncovered(conditions: Sequence[Condition], expected: Sequence[str]) -> str:
     """Return what no edge is there for, in words."""
-    conditions, expected = [edge.condition for edge in edges], _expected(node)
     if len(expected) == 1 and _SUCCESS in conditions:
         return ""
     for values in assignments(conditions, expected) or ():
         if not any(condition.holds(values.__getitem__) for condition in conditions):
             return words_for(values)
     return ""
-
-
-def _expected(node: Node) -> Sequence[str]:
-    if node.type == "conditional":
-        return (SUCCESS, FAIL)
-    return (SUCCESS, PARTIAL_SUCCESS) if node.attributes.flag("allow_partial") else (SUCCESS,)
 
 
 part = FallbackEdge()

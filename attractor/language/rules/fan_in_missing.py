@@ -1,7 +1,7 @@
 """The branches of a parallel node meet at a fan-in.
 
-What it does: reports a parallel node whose branches have no `parallel.fan_in` in common before
-they meet elsewhere.
+What it does: reports a parallel node, or one of type `for_each`, whose branches have no
+`parallel.fan_in` in common before they meet elsewhere.
 
 Why: a fan-in puts the results of the branches together: it names the best one, and its files are
 those that the run goes on with. Without it the files of every branch are left behind.
@@ -38,8 +38,9 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.forks import FAN_IN, find_forks
+from attractor.language.forks import find_forks
 from attractor.language.graph import Graph
+from attractor.language.meetings import FAN_IN
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
 
@@ -50,7 +51,7 @@ class FanInMissing:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each parallel node whose branches meet elsewhere."""
+        """Report each node whose branches meet elsewhere."""
         for fork in find_forks(graph):
             if fork.meeting and graph.nodes[fork.meeting].type == FAN_IN:
                 continue

@@ -26,16 +26,16 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Edit, Severity
+from attractor.language.attributes import FIDELITIES
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.holders import each_attribute
 from attractor.language.nearest import suggester
 from attractor.language.slips import one_slip
-from attractor.language.values import quoted
 from attractor.language.vocabulary import Vocabulary
+from attractor.language.word_edits import word_edits
 from attractor.language.wording import quote
 
-FIDELITIES = ("full", "truncate", "compact", "summary:low", "summary:medium", "summary:high")
 _KEYS = frozenset({"fidelity", "default_fidelity"})
 
 
@@ -58,7 +58,7 @@ class FidelityValid:
                     node=holder.node,
                     edge=holder.edge,
                     fix=suggest(mode) or f"write one of {', '.join(FIDELITIES)}",
-                    edits=(Edit(span, quoted(meant)),) if meant else (),
+                    edits=word_edits(attribute.value, meant),
                 )
 
 

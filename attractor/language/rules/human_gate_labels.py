@@ -35,7 +35,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.gates import HUMAN_GATE, offered
+from attractor.language.gates import human_gates
 from attractor.language.graph import Graph
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
@@ -48,8 +48,7 @@ class HumanGateLabels:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each choice without one."""
-        for node in graph.of_type(HUMAN_GATE):
-            choices = offered(graph, node)
+        for node, choices in human_gates(graph):
             for edge in choices.values() if len(choices) > 1 else ():
                 if not edge.label.strip():
                     yield Diagnostic(

@@ -37,6 +37,7 @@ from collections.abc import Iterator, Sequence
 
 from attractor.language.conditions import OUTCOME_KEYS, OUTCOMES, Comparison
 from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.forks import FORKS
 from attractor.language.graph import Edge, Graph
 from attractor.language.possibilities import could_hold, possible_outcomes
 from attractor.language.vocabulary import Vocabulary
@@ -53,13 +54,13 @@ class OutcomePossible:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each condition for which no outcome is there; other words have another rule."""
-        for edge in graph.edges:
+        for edge in graph.edges_with("condition"):
             condition = edge.condition
             if condition in _COMMON or not condition.keys() & OUTCOME_KEYS:
                 continue
             source = graph.nodes.get(edge.source)
-            # The edges of a parallel node are branches: none of them is chosen.
-            if source is None or source.type == "parallel":
+            # The edges of a fork are branches: none of them is chosen.
+            if source is None or source.type in FORKS:
                 continue
             possible = possible_outcomes(graph, source)
             if not could_hold(condition, possible) and could_hold(condition, OUTCOMES):

@@ -1,6 +1,7 @@
 """A stage that a model does has a prompt.
 
-What it does: reports a codergen node with an empty `prompt`, whether it has a label or not.
+What it does: reports a node of type `codergen` or `prompt` whose `prompt` is empty, whether it has
+a label or not.
 
 Why: the label takes the prompt's place then. A label is written for people who see the whole
 picture; a model sees only these few words.
@@ -32,6 +33,8 @@ from attractor.language.shapes import DEFAULT_TYPE
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
 
+_QUESTION = "prompt"
+
 
 class PromptOnLlmNodes:
     """Models get prompts."""
@@ -39,9 +42,9 @@ class PromptOnLlmNodes:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each codergen node without one; an undeclared one has its own rule."""
+        """Report each such node without one; an undeclared one has its own rule."""
         ends = {node.id for node in (*graph.starts, *graph.exits)}
-        for node in graph.of_type(DEFAULT_TYPE):
+        for node in (*graph.of_type(DEFAULT_TYPE), *graph.of_type(_QUESTION)):
             if node.is_declared and not node.prompt.strip() and node.id not in ends:
                 fix = 'add prompt="..." with what is to be done'
                 message = f"the stage {quote(node.id)} has no prompt"

@@ -1,7 +1,8 @@
 """A provider is one that can be spoken to.
 
 What it does: reports an `llm_provider`, on a node, on the graph or in the stylesheet, that no
-adapter is there for. It is silent where the providers are not known.
+adapter is there for. Those that the specification names (`openai`, `anthropic`, `gemini`, which is
+`google` to some) are none of them. It is silent where the providers are not known.
 
 Why: nobody can be asked to do the stage, which shows when the run is to begin.
 
@@ -32,6 +33,9 @@ from attractor.language.unknown_names import unknown_names
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
 
+# A pipeline is written for more than one machine: what it names may be elsewhere (spec 8.4).
+_SPECIFIED = frozenset({"openai", "anthropic", "gemini", "google"})
+
 
 class ProviderKnown:
     """Providers can be spoken to."""
@@ -40,7 +44,7 @@ class ProviderKnown:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each provider that is not."""
-        for one in unknown_names(graph, "llm_provider", vocabulary.providers):
+        for one in unknown_names(graph, "llm_provider", vocabulary.providers, besides=_SPECIFIED):
             message = f"no provider {quote(one.name)} is known"
             yield Diagnostic(
                 self.severity, message, one.span, node=one.node, fix=one.fix, edits=one.edits

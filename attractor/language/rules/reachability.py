@@ -48,8 +48,8 @@ class Reachability:
             return
         begin = [*(node.id for node in graph.starts), *failure_targets(graph.attributes)]
         reached = reached_from(begin, targets_and_jumps(graph))
-        for node in graph.nodes.values():
-            if node.id not in reached and not _is_mistyped_source(graph, node):
+        for id_, node in graph.nodes.items():
+            if id_ not in reached and not _is_mistyped_source(graph, node):
                 message = f"{quote(node.id)} is an orphan: unreachable from the start"
                 fix = "draw an edge to it, or take it away"
                 yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)

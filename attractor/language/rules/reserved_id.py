@@ -41,8 +41,8 @@ class ReservedId:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each id that is taken."""
-        for node in graph.nodes.values():
-            if node.id.casefold() in RESERVED_IDS:
+        for id_, node in graph.nodes.items():
+            if id_.casefold() in RESERVED_IDS:
                 yield Diagnostic(
                     self.severity,
                     f"the id {quote(node.id)} is that of a folder which every run has",

@@ -31,14 +31,14 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Edit, Severity
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.holders import each_attribute
 from attractor.language.nearest import suggester
 from attractor.language.shapes import DEFAULT_SHAPE, TYPE_OF_SHAPE
 from attractor.language.slips import one_slip
-from attractor.language.values import quoted
 from attractor.language.vocabulary import Vocabulary
+from attractor.language.word_edits import word_edits
 from attractor.language.wording import quote
 
 # graphviz.org/doc/info/shapes.html, without those that mean something to Attractor.
@@ -73,7 +73,7 @@ class ShapeKnown:
                 value.span,
                 node=holder.node,
                 fix=near or f"shapes with a meaning: {', '.join(TYPE_OF_SHAPE)}",
-                edits=(Edit(value.span, quoted(meant)),) if meant else (),
+                edits=word_edits(value, meant),
             )
 
 

@@ -27,6 +27,7 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
+from attractor.language.missing_ends import missing_end
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
 
@@ -39,8 +40,7 @@ class StartNode:
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report that it is missing, or each one too many."""
         if not graph.starts:
-            fix = "add a node: start [shape=Mdiamond]"
-            yield Diagnostic(self.severity, "the pipeline has no start node", graph.span, fix=fix)
+            yield missing_end(graph, "start")
         for node in graph.starts[1:]:
             message = f"{quote(node.id)} is a second start node: {quote(graph.starts[0].id)} is one"
             yield Diagnostic(

@@ -53,8 +53,7 @@ class StylesheetSyntax:
         stylesheet, mistakes = when_needed.read_stylesheet(str(value))
         for mistake in mistakes:
             span = span_within(value, mistake.start, mistake.end)
-            message = f"in the stylesheet {mistake.message}"
-            yield Diagnostic(self.severity, message, span, fix=mistake.hint)
+            yield Diagnostic(self.severity, mistake.message, span, fix=mistake.hint)
         if any(rule.kind == "CLASS" for rule in stylesheet.rules):
             yield from self._too_deep(graph)
 

@@ -28,6 +28,7 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
+from attractor.language.missing_ends import missing_end
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
 
@@ -40,8 +41,7 @@ class TerminalNode:
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report that it is missing, or each one too many."""
         if not graph.exits:
-            fix = "add a node: exit [shape=Msquare]"
-            yield Diagnostic(self.severity, "the pipeline has no exit node", graph.span, fix=fix)
+            yield missing_end(graph, "exit")
         for node in graph.exits[1:]:
             message = f"{quote(node.id)} is a second exit node: {quote(graph.exits[0].id)} is one"
             yield Diagnostic(

@@ -63,14 +63,13 @@ class ThreadNeedsFull:
 def _used(graph: Graph) -> set[int]:
     """Return the attributes that some stage goes by; one in a default block is one of many."""
     used: set[int] = set()
-    for edge in graph.edges:
-        thread = edge.attributes.by_key.get("thread_id")
-        if thread and _fidelity(graph, graph.nodes.get(edge.target), edge) == "full":
+    for edge in graph.edges_with("thread_id"):
+        thread = edge.attributes.by_key["thread_id"]
+        if _fidelity(graph, graph.nodes.get(edge.target), edge) == "full":
             used.add(id(thread))
-    for node in graph.nodes.values():
-        thread = node.attributes.by_key.get("thread_id")
-        if thread and _can_be_full(graph, node):
-            used.add(id(thread))
+    for node in graph.nodes_with("thread_id"):
+        if _can_be_full(graph, node):
+            used.add(id(node.attributes.by_key["thread_id"]))
     return used
 
 

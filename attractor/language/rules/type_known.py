@@ -28,13 +28,13 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Edit, Severity
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.nearest import suggester
 from attractor.language.shapes import TYPE_OF_SHAPE
 from attractor.language.slips import one_slip
-from attractor.language.values import quoted
 from attractor.language.vocabulary import Vocabulary
+from attractor.language.word_edits import word_edits
 from attractor.language.wording import quote
 
 # Another graph takes its place before anything runs; where that fails, another rule says so.
@@ -69,7 +69,7 @@ class TypeKnown:
                     value.span if value else node.span,
                     node=node.id,
                     fix=_MEANWHILE if is_planned else choice,
-                    edits=(Edit(value.span, quoted(meant)),) if value and meant else (),
+                    edits=word_edits(value, meant) if value else (),
                 )
 
 

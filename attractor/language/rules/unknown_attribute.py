@@ -24,7 +24,9 @@ Instead:
     }
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from attractor.language.attributes import ATTRIBUTES, Place
 from attractor.language.converting.foreign_words import NO_ATTRIBUTE, RENAMED
@@ -58,38 +60,67 @@ class UnknownAttribute:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each one that nobody reads."""
-        suggest = {place: suggester(_SUGGESTED[place]) for place in Place}
+        adviser = _Adviser()
         for holder, attribute in each_stranger(graph, _AT_HOME):
-            key, place = attribute.key, holder.place
-            elsewhere = ATTRIBUTES.get(key)
-            if elsewhere:
-                message = f"{quote(key)} means nothing on {_NAMED[place]}"
-                fix = f"it belongs on {' or '.join(_NAMED[one] for one in elsewhere.places)}"
-            else:
-                message = f"unknown attribute {quote(key)}"
-                fix = _by_another_name(place, key) or suggest[place](key) or "take it away"
+            key = attribute.key
+            elsewhere = f"{quote(key)} means nothing on {_NAMED[holder.place]}"
+            advice = adviser.advice(holder, attribute)
             yield Diagnostic(
                 self.severity,
-                message,
+                elsewhere if key in ATTRIBUTES else f"unknown attribute {quote(key)}",
                 attribute.span,
                 node=holder.node,
                 edge=holder.edge,
-                fix=fix,
-                edits=() if elsewhere else _edits(holder, attribute),
+                fix=advice.fix,
+                edits=advice.edits,
             )
+
+
+class _Advice(NamedTuple):
+    fix: str
+    edits: tuple[Edit, ...] = ()
+
+
+class _Adviser:
+    """Says what to do about attributes."""
+
+    def __init__(self) -> None:
+        self._suggest = {place: suggester(_SUGGESTED[place]) for place in Place}
+        self._meant: dict[int, Counter[str]] = {}
+
+    def advice(self, holder: Holder, attribute: Attribute) -> _Advice:
+        """Return what to do about one."""
+        key, place = attribute.key, holder.place
+        if key in ATTRIBUTES:
+            homes = " or ".join(_NAMED[one] for one in ATTRIBUTES[key].places)
+            return _Advice(f"it belongs on {homes}")
+        meant = _slip(key, place)
+        fix = _by_another_name(place, key) or self._suggest[place](key) or "take it away"
+        if not meant or meant in holder.attributes.by_key:
+            return _Advice(fix)
+        others = self._times_meant(holder)[meant] - 1
+        if others:
+            # To mend both would give it twice, and what one of them says would be lost.
+            return _Advice(f"did you mean {meant}? so may {others} more here: keep one of them")
+        return _Advice(fix, (Edit(attribute.span, written_word(meant)),))
+
+    def _times_meant(self, holder: Holder) -> Counter[str]:
+        """Return how many attributes of one thing are slips of each name."""
+        known = self._meant.get(id(holder.attributes))
+        if known is None:
+            slips = (_slip(key, holder.place) for key in holder.attributes.by_key)
+            known = self._meant[id(holder.attributes)] = Counter(slips)
+        return known
+
+
+def _slip(key: str, place: Place) -> str:
+    return "" if key in ATTRIBUTES else one_slip(key, _SUGGESTED[place])
 
 
 def _by_another_name(place: Place, key: str) -> str:
     """Return what to do about an attribute that other tools have."""
     ours = RENAMED.get((place, key), "")
     return f"did you mean {ours}?" if ours else NO_ATTRIBUTE.get(key, "")
-
-
-def _edits(holder: Holder, attribute: Attribute) -> tuple[Edit, ...]:
-    meant = one_slip(attribute.key, _SUGGESTED[holder.place])
-    if not meant or meant in holder.attributes.by_key:
-        return ()
-    return (Edit(attribute.span, written_word(meant)),)
 
 
 part = UnknownAttribute()

@@ -33,16 +33,13 @@ class Aliases:
     def apply(self, graph: Graph) -> Graph:
         """Return the graph with our names alone."""
         attributes = self._resolved(graph.attributes, Place.GRAPH, "")
-        aliased = [
-            node
-            for node in graph.nodes.values()
-            if not _OURS[Place.NODE].keys().isdisjoint(node.attributes.by_key)
-        ]
+        keys = sorted(_OURS[Place.NODE].keys() & graph.node_keys)
+        aliased = {node.id: node for key in keys for node in graph.nodes_with(key)}
         if not aliased and attributes is graph.attributes:
             return graph
         nodes = {
             node.id: replace(node, attributes=self._resolved(node.attributes, Place.NODE, node.id))
-            for node in aliased
+            for node in aliased.values()
         }
         return replace(graph, attributes=attributes, nodes={**graph.nodes, **nodes})
 

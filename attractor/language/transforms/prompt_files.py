@@ -29,13 +29,12 @@ class PromptFiles:
     def apply(self, graph: Graph) -> Graph:
         """Return the graph with every text in place; one that cannot be read stays a name."""
         changed: dict[str, Node] = {}
-        for node in graph.nodes.values():
-            for attribute in _named(node):
-                value = self._read(node, attribute)
-                if value is not None:
-                    before = changed.get(node.id, node)
-                    attributes = before.attributes.replaced(attribute.key, value)
-                    changed[node.id] = replace(before, attributes=attributes)
+        for node, attribute in _named(graph):
+            value = self._read(node, attribute)
+            if value is not None:
+                before = changed.get(node.id, node)
+                attributes = before.attributes.replaced(attribute.key, value)
+                changed[node.id] = replace(before, attributes=attributes)
         return replace(graph, nodes={**graph.nodes, **changed}) if changed else graph
 
     def _read(self, node: Node, attribute: Attribute) -> Value | None:
@@ -86,11 +85,12 @@ class PromptFiles:
         self._around.report(found, rule=_RULE)
 
 
-def _named(node: Node) -> Iterator[Attribute]:
+def _named(graph: Graph) -> Iterator[tuple[Node, Attribute]]:
     for key in _KEYS:
-        attribute = node.attributes.by_key.get(key)
-        if attribute is not None and str(attribute.value).startswith(_SIGN):
-            yield attribute
+        for node in graph.nodes_with(key):
+            attribute = node.attributes.by_key[key]
+            if str(attribute.value).startswith(_SIGN):
+                yield node, attribute
 
 
 part = PromptFiles

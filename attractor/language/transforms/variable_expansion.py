@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from attractor.language import when_needed
-from attractor.language.diagnostics import error
+from attractor.language.diagnostics import error, warning
 from attractor.language.graph import Graph, Node
 from attractor.language.nearest import suggester
 from attractor.language.spans import Span
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"\$(?:goal\b|\{inputs\.(?P<input>[^{}\n]*)\})")
 _RULE = "known_input"
+_GOAL_MISSING = "goal_missing"
 
 
 class VariableExpansion:
@@ -36,11 +37,8 @@ class VariableExpansion:
         """Return the graph with every prompt expanded; without inputs theirs stay as they are."""
         expansion = _Expansion(graph, self._around)
         expanded: dict[str, Node] = {}
-        for node in graph.nodes.values():
-            prompt = node.attributes.by_key.get("prompt")
-            if prompt is None:
-                continue
-            value = prompt.value
+        for node in graph.nodes_with("prompt"):
+            value = node.attributes.by_key["prompt"].value
             if value.kind is ValueKind.TEMPLATE:
                 expansion.check_template(node, value)
             elif "$" in str(value) and _VARIABLE.search(str(value)):
@@ -58,6 +56,7 @@ class _Expansion:
         self._goal = graph.goal
         self._around = around
         self._inputs, self._mistaken = _declared(graph, around)
+        self._without_goal: set[int] = set()
 
     def expanded(self, node: Node, prompt: Value) -> str:
         """Return the text of a prompt with values in place of variables."""
@@ -69,6 +68,10 @@ class _Expansion:
             if name is not None:
                 asked.setdefault(name, found.span())
                 counts[name] += 1
+            elif not self._goal.strip() and id(prompt) not in self._without_goal:
+                # Of a default block nodes have one and the same prompt.
+                self._without_goal.add(id(prompt))
+                self._report_goal(node, span_within(prompt, *found.span()))
         for name, place in asked.items():
             # A prompt that came from a file stands nowhere in the text of the pipeline.
             self._check(node, name, span_within(prompt, *place), counts[name])
@@ -78,6 +81,11 @@ class _Expansion:
         """Report what a template asks for and may not have."""
         for name in when_needed.read_template(str(prompt)).inputs:
             self._check(node, name, prompt.span)
+
+    def _report_goal(self, node: Node, span: Span) -> None:
+        message = "the prompt asks for the goal, and the graph has none"
+        fix = 'add goal="..." to the graph, or give a goal to the run'
+        self._around.report(warning(message, span, node=node.id, fix=fix), rule=_GOAL_MISSING)
 
     def _meaning(self, found: re.Match[str]) -> str:
         name = found["input"]

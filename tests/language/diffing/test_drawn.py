@@ -1,7 +1,11 @@
 """Two pipelines in one picture."""
 
+import asyncio
+from xml.etree import ElementTree
+
 from attractor.language.diffing.comparing import diff
 from attractor.language.diffing.drawn import union
+from attractor.language.draw import draw
 from attractor.language.drawing.dot_text import dot_text
 from attractor.language.drawing.palette import Theme
 from attractor.language.drawing.picture import Picture
@@ -64,4 +68,22 @@ def test_signs_stand_in_the_drawing() -> None:
 
 def test_the_same_pipelines_give_a_picture_without_signs() -> None:
     graph = parse(BEFORE)
-    assert {mark.sign for mark in union(graph, diff(graph, graph)).marks.values()} == {""}
+    same = union(graph, diff(graph, graph))
+    assert {mark.sign for mark in same.marks.values()} == {""}
+    assert same.description == "No change in meaning."
+
+
+def test_who_does_not_see_it_is_told_that_it_is_a_difference_and_of_what() -> None:
+    svg = asyncio.run(draw(drawn()))
+    description = ElementTree.fromstring(svg).findtext("{http://www.w3.org/2000/svg}desc")
+    assert description
+    assert description.split("\n") == [
+        "Two versions of a pipeline in one, of 7 nodes and 9 edges.",
+        "1 new node: review.",
+        "1 node gone: lint.",
+        "3 nodes changed: planning, test, moved.",
+        "1 new edge: review -> exit.",
+        "1 edge gone: lint -> test.",
+        "3 edges changed: planning -> test, test -> review, test -> planning.",
+        "1 subgraph new, gone or changed: cluster_x.",
+    ]

@@ -7,11 +7,13 @@ from attractor.language.drawing.captions import (
     columns_of,
     edge_lines,
     ems_of,
+    label_of,
     node_tooltip,
     type_caption,
     wrapped,
 )
 from attractor.language.graph import Edge, Node
+from attractor.language.parsing import parse
 from attractor.language.values import Attributes
 
 
@@ -41,6 +43,17 @@ def test_an_edge_shows_label_and_condition() -> None:
     assert edge_lines(edge, sign="+ ")[0] == "+ Yes"
     assert edge_lines(Edge("a", "b"), sign="- ") == ["-"]
     assert edge_lines(Edge("a", "b")) == []
+
+
+def test_only_what_is_written_as_a_line_break_is_one() -> None:
+    graph = parse(
+        r"""digraph G { a [label="one\ltwo\rC:\\logs\nend"]; b; c [label="a" + "\lb"] }"""
+    )
+    a, b, c = graph.nodes.values()
+    assert label_of(a.attributes) == "one\ntwo\nC:\\logs\nend"
+    assert label_of(b.attributes, "b") == "b"
+    assert label_of(c.attributes) == "a\\lb"
+    assert label_of(node(label=r"C:\logs").attributes) == r"C:\logs"
 
 
 def test_a_tooltip_has_the_prompt_but_not_a_book() -> None:

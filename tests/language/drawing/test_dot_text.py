@@ -73,10 +73,10 @@ def test_shapes_that_graphviz_would_read_as_more_are_boxes() -> None:
 
 
 def test_an_authors_colours_hold_but_for_a_mark() -> None:
-    assert 'color="red"' in drawn()["node-plan"]
+    assert 'color="#ff0000"' in drawn()["node-plan"]
     mark = Mark("state-failed", FAILED, sign="! ", note="failed · 3s", tooltip="failed: boom")
     plan = drawn(node_plan=mark)["node-plan"]
-    assert "red" not in plan
+    assert "#ff0000" not in plan
     assert FAILED.line.light in plan
     assert 'class="type-codergen state-failed"' in plan
     assert 'label="agent\\n! plan\\nfailed · 3s"' in plan
@@ -94,16 +94,30 @@ def test_a_theme_has_its_colours(theme: Theme) -> None:
 OWN = """digraph G {
     bgcolor=ivory; a [style=filled, fillcolor=pink]; b [fontcolor=navy]; a -> b [fontcolor=navy]
 }"""
+IVORY, PINK, NAVY = "#fffff0", "#ffc0cb", "#000080"
 
 
 def test_colours_chosen_for_a_light_sheet_are_left_out_on_a_dark_one() -> None:
     light, dark = drawn(OWN, theme=Theme.AUTO), drawn(OWN, theme=Theme.DARK)
-    assert 'bgcolor="ivory"' in light["graph-G"]
-    assert "ivory" not in dark["graph-G"]
+    assert f'bgcolor="{IVORY}"' in light["graph-G"]
+    assert IVORY not in dark["graph-G"]
     for lines in (light, dark):
-        assert 'fillcolor="pink"' in lines["node-a"]
-        assert 'fontcolor="black"' in lines["node-a"]
-    assert "navy" in light["node-b"]
-    assert "navy" in light["edge-a-b"]
-    assert "navy" not in dark["node-b"] + dark["edge-a-b"]
+        assert f'fillcolor="{PINK}"' in lines["node-a"]
+        assert 'fontcolor="#000000"' in lines["node-a"]
+    assert NAVY in light["node-b"]
+    assert NAVY in light["edge-a-b"]
+    assert NAVY not in dark["node-b"] + dark["edge-a-b"]
     assert 'class="type-codergen own-text"' in light["node-b"]
+    assert 'class="type-codergen own-fill"' in light["node-a"]
+
+
+def test_line_breaks_of_graphviz_are_line_breaks() -> None:
+    text = r"""digraph G {
+        label="a\lpipeline\r"; a [label="one\ltwo\rC:\\logs\l"]
+        subgraph cluster_x { label="of\ltwo"; a -> a [label="so\lso"] }
+    }"""
+    lines = drawn(text)
+    assert r'label="agent\none\ntwo\nC:\\logs"' in lines["node-a"]
+    assert r'label=" so \n so "' in lines["edge-a-a"]
+    assert r'label="a\npipeline"' in lines["graph-G"]
+    assert r'label="of\ntwo"' in dot_text(Picture(parse(text)), theme=Theme.LIGHT)

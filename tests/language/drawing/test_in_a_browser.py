@@ -152,14 +152,39 @@ COLORED = """digraph Colored {
     subgraph cluster_x { label="Box"; bgcolor=mistyrose; a; b }
     start -> a -> b -> c -> exit [label="go", color=purple, fontcolor=darkgreen]
 }"""
+DARKLY = """digraph Darkly {
+    bgcolor=navy; fontcolor=black; fontname=Arial; label="In\\ltwo\\rlines"
+    start [shape=Mdiamond, style=filled, fillcolor=navy]; exit [shape=Msquare, bgcolor=navy]
+    a [style=filled, fillcolor="#333", goal_gate=true, retry_target=b]
+    b [style=filled, fillcolor=lightgren]; c [style=filled, fillcolor=gray50, fontcolor=gray40]
+    d [style=filled, color="#00000080"]; e [fontcolor=lightyellow]; f [fontcolor=snow, color="#12"]
+    g [style=filled, fillcolor="#ddf4ff"]; h [style=filled, fillcolor="0.6 0.9 0.3"]
+    i [style=striped, fillcolor=navy, shape=hexagon]; j [style=filled, fillcolor=transparent]
+    k [style="filled,dashed", fillcolor=white, fontcolor=yellow]; l [style=radial, color=gray20]
+    subgraph cluster_x { label="Box"; style=filled; fillcolor=black; fontcolor="#222"; a; b; e }
+    subgraph cluster_y { label="Other"; bgcolor=purple; fontcolor=white; c; d }
+    start -> a -> b -> c -> exit [label="go", color="red:blue", fontcolor=white]
+    a -> d [label="in black", fontcolor=black]; start -> e -> f -> g -> h [label="no", fontcolor=ni]
+    h -> i -> j -> k -> l -> exit [label="on", fontcolor="#fefefe"]
+}"""
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_what_an_author_coloured_can_be_read_too(browser: Browser, dark: bool) -> None:
+@pytest.mark.parametrize("text", [COLORED, DARKLY], ids=["lightly", "darkly"])
+def test_what_an_author_coloured_can_be_read_too(browser: Browser, text: str, dark: bool) -> None:
     for theme in (Theme.AUTO, Theme.DARK if dark else Theme.LIGHT):
-        svg = run(draw(parse(COLORED), theme=theme))
+        svg = run(draw(parse(text), theme=theme))
         assert faults(measure(browser, svg, dark=dark)) == []
-        assert "lightblue" in svg
+
+
+def test_text_is_light_on_a_dark_fill(browser: Browser) -> None:
+    measured = measure(browser, run(draw(parse(DARKLY))), dark=False)
+    fills = {one["text"]: (one["color"], one["behind"]) for one in measured}
+    white, black = "rgb(255, 255, 255)", "rgb(0, 0, 0)"
+    assert fills["start"] == (white, "rgb(0, 0, 128)")
+    assert fills["a"] == (white, "rgb(51, 51, 51)")
+    # Of half black there is a grey on white, wherever it is drawn.
+    assert fills["d"] == (black, "rgb(127, 127, 127)")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -50,7 +50,7 @@ flowchart LR
 def test_names_are_safe_and_each_is_one_nodes() -> None:
     ids = ["a b", "a_b", "a.b", "a_b_2", "", "end", "é"]
     graph = Graph("G", {id_: Node(id_) for id_ in ids})
-    names = re.findall(r"^    (n_\w*)\[", mermaid_text(Picture(graph)), re.MULTILINE)
+    names = re.findall(r"^    (n_\w*)[\[(]", mermaid_text(Picture(graph)), re.MULTILINE)
     assert len(set(names)) == len(ids)
 
 
@@ -63,6 +63,13 @@ def test_what_would_mean_something_to_mermaid_is_escaped() -> None:
         *("1#46; one", "#45; two", "#96;three#96;", "#37;#37;#123;x#125;#37;#37;"),
         *("#60;b#62;", "#34;", "#35;35#59;", "#36;\u2060#36;x#36;\u2060#36;", "fa\u2060#58;fa-car"),
     ]
+
+
+def test_line_breaks_of_graphviz_are_line_breaks() -> None:
+    text = r'digraph G { label="a\lb"; x [label="one\ltwo\r"]; x -> x [label="so\lso"] }'
+    lines = mermaid_text(Picture(parse(text))).splitlines()
+    assert lines[1] == 'title: "a b"'
+    assert lines[4:] == ['    n_x["agent<br/>one<br/>two"]', '    n_x -->|"so<br/>so"| n_x']
 
 
 def test_a_taken_way_is_thick() -> None:

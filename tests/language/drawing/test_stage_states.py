@@ -57,7 +57,20 @@ def test_the_ways_that_were_taken_are_thick() -> None:
 
 def test_the_whole_is_told_in_words_too() -> None:
     told = overlay(GRAPH, STATES).description
-    assert told == "Of the nodes: 2 done, 1 failed, 2 never reached. Now at plan."
+    assert told.split("\n") == [
+        "2 done: start, plan.",
+        "1 failed: test (exit code 1).",
+        "2 never reached: exit, other.",
+        "Now at plan.",
+    ]
+
+
+def test_of_very_many_stages_and_long_reasons_the_words_stay_short() -> None:
+    graph = parse(f"digraph G {{ {'; '.join(f'n{number}' for number in range(100))} }}")
+    failed = NodeState(StageState.FAILED, 1, reason="so long\n" * 1000)
+    told = overlay(graph, RunStates({"n3": failed})).description
+    assert told.split("\n")[0] == f"1 failed: n3 ({'so long ' * 12}so l…)."
+    assert told.endswith("n40 and 59 more.")
 
 
 def test_it_can_be_drawn() -> None:

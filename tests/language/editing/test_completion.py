@@ -1,10 +1,11 @@
 """What is proposed at the cursor."""
 
-from attractor.language.attributes import ATTRIBUTES, Place
+from attractor.language.attributes import ATTRIBUTES, FIDELITIES, Place
 from attractor.language.editing.completion import described, propose
 from attractor.language.editing.cursor import cursor_at
 from attractor.language.vocabulary import Vocabulary
 
+EFFORTS = ATTRIBUTES["reasoning_effort"].choices
 KNOWN = Vocabulary(types={"tool", "codergen"}, models={"gpt-5.2"}, providers={"openai"})
 
 
@@ -30,6 +31,8 @@ def test_values_are_those_of_the_key() -> None:
     assert proposed('digraph G { a [llm_model="|') == ["gpt-5.2"]
     assert proposed('digraph G { a -> b [condition="|')[0] == "outcome=success"
     assert proposed("digraph G { a [retry_policy=|")[0] == "none"
+    assert proposed("digraph G { a [reasoning_effort=|") == list(EFFORTS)
+    assert proposed('digraph G { a [fidelity="|') == list(FIDELITIES)
     assert proposed("digraph G { a [prompt=|") == []
 
 

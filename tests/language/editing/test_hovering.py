@@ -34,3 +34,31 @@ def test_where_a_rule_speaks_its_page_is_shown() -> None:
 
 def test_elsewhere_nothing_is_said() -> None:
     assert told(1, 1) == ""
+
+
+VALUES = """digraph G {
+  a [shape=parallelogram, fidelity="summary:low", prompt="Work", retry_target=b, goal_gate=true]
+  b [join_policy=quorum, type=exit, shape=egg, mine=box]
+}"""
+
+
+def of_value(word: str) -> str:
+    line = next(at for at, one in enumerate(VALUES.split("\n"), 1) if word in one)
+    column = VALUES.split("\n")[line - 1].index(word) + 1
+    found = hover(Source(VALUES), line, column, graph=parse(VALUES))
+    return found.text if found else ""
+
+
+def test_a_value_says_what_it_means() -> None:
+    assert of_value("parallelogram").startswith(
+        "**parallelogram** (shape)\n\nA node of type `tool`"
+    )
+    assert of_value('"summary:low').startswith("**summary:low** (fidelity)\n\nA fresh session")
+    assert of_value("quorum").startswith("**quorum** (join_policy)\n\nWhen a parallel node is done")
+    assert of_value("true").startswith("**true** (goal_gate)\n\nWhether the exit stays shut")
+    assert of_value("exit").startswith("**exit** (type)\n\nThe pipeline ends here")
+    assert of_value("b, goal").startswith("**b** (exit)")
+
+
+def test_words_of_an_authors_own_mean_nothing_here() -> None:
+    assert of_value('"Work') == of_value("egg") == of_value("box]") == ""

@@ -7,7 +7,7 @@ from attractor.language.shapes import TYPE_OF_SHAPE
 from attractor.language.vocabulary import Vocabulary
 
 KNOWN = Vocabulary(
-    types=frozenset(TYPE_OF_SHAPE.values()),
+    types=frozenset({*TYPE_OF_SHAPE.values(), "wait", "prompt", "for_each", "pipeline"}),
     backends=frozenset({"agent", "simulate"}),
     agents=frozenset({"coder", "reviewer"}),
     providers=frozenset({"anthropic", "openai"}),

@@ -54,6 +54,24 @@ def test_an_unknown_attribute_has_its_fix(text: str, fix: str) -> None:
         ("if_interrupted=perhaps", False),
         ("retry_policy=patient", True),
         ("prompt=5", True),
+        ('until="2026-01-31T09:30:00Z"', True),
+        ('until="2026-01-31T09:30"', True),
+        ('until="09:30"', True),
+        ('until=" 09:30 "', True),
+        ("until=tomorrow", False),
+        ("until=25", False),
+        ('until="25:00"', False),
+        ("items=plan.items", True),
+        ("items=context.files", True),
+        ('items="one-two.3"', True),
+        ('items="[1, 2]"', False),
+        ('items="a, b"', False),
+        ("items=3", False),
+        ("stall_timeout=5m", True),
+        ("stall_timeout=5", False),
+        ("max_same_failures=3", True),
+        ("max_same_failures=0", False),
+        ("manager.steer_cooldown=0s", True),
         ("merge=none", True),
         ("merge=some", False),
         ("reasoning_effort=low", True),
@@ -90,18 +108,18 @@ def test_a_budget_is_a_number(value: str, is_fine: bool) -> None:
         ("unknown_attribute", "a [max_retires=2]", "a [max_retries=2]"),
         ("unknown_attribute", "a [tool_comand=ls]", "a [tool_command=ls]"),
         ("unknown_attribute", 'a ["human.default_choise"=b]', 'a ["human.default_choice"=b]'),
-        ("attribute_value", "a [goal_gate=True]", 'a [goal_gate="true"]'),
+        ("attribute_value", "a [goal_gate=True]", "a [goal_gate=true]"),
         ("attribute_value", 'a [merge="winer"]', 'a [merge="winner"]'),
-        ("attribute_value", "a [reasoning_effort=hihg]", 'a [reasoning_effort="high"]'),
-        ("shape_known", "a [shape=hexagn]", 'a [shape="hexagon"]'),
-        ("shape_known", "a [shape=Diamond]", 'a [shape="diamond"]'),
-        ("shape_known", "a [shape=mdiamond]", 'a [shape="Mdiamond"]'),
-        ("shape_known", "a [shape=Msquar]", 'a [shape="Msquare"]'),
+        ("attribute_value", "a [reasoning_effort=hihg]", "a [reasoning_effort=high]"),
+        ("shape_known", "a [shape=hexagn]", "a [shape=hexagon]"),
+        ("shape_known", "a [shape=Diamond]", "a [shape=diamond]"),
+        ("shape_known", "a [shape=mdiamond]", "a [shape=Mdiamond]"),
+        ("shape_known", "a [shape=Msquar]", "a [shape=Msquare]"),
         ("shape_known", 'a [shape="elipse"]', 'a [shape="ellipse"]'),
-        ("fidelity_valid", "a [fidelity=compct]", 'a [fidelity="compact"]'),
+        ("fidelity_valid", "a [fidelity=compct]", "a [fidelity=compact]"),
         ("type_known", "a [type=wait.humn]", 'a [type="wait.human"]'),
-        ("provider_known", "a [llm_provider=antropic]", 'a [llm_provider="anthropic"]'),
-        ("backend_known", "a [backend=simulat]", 'a [backend="simulate"]'),
+        ("provider_known", "a [llm_provider=antropic]", "a [llm_provider=anthropic]"),
+        ("backend_known", "a [backend=simulat]", "a [backend=simulate]"),
     ],
 )
 def test_a_slip_is_mended(rule: str, wrong: str, right: str) -> None:
@@ -112,6 +130,9 @@ def test_a_slip_is_mended(rule: str, wrong: str, right: str) -> None:
     ("rule", "text"),
     [
         ("unknown_attribute", "a [promt=x, prompt=y]"),  # which of the two?
+        ("unknown_attribute", 'a [promt="x", prommpt="z"]'),
+        ("unknown_attribute", "node [promt=x]; a [prommpt=z]"),
+        ("unknown_attribute", "start -> exit [lable=x, labl=y]"),
         ("unknown_attribute", "a [pomptt=y]"),
         ("attribute_value", "a [goal_gate=yes]"),
         ("fidelity_valid", 'a [fidelity="summary"]'),
@@ -153,7 +174,7 @@ def test_an_unknown_name_has_a_guess_or_a_choice() -> None:
     text = inside('a [llm_provider="opanai"]; b [llm_provider="acme"]')
     assert [one.fix for one in found(text, "provider_known")] == [
         "did you mean openai?",
-        "known are anthropic, openai",
+        "known are anthropic, gemini, google, openai",
     ]
 
 
@@ -292,6 +313,17 @@ def test_of_two_names_for_one_the_other_tools_is_to_go() -> None:
         ("node [prompt=x, prompt=y]", 1),
         ("start -> exit [label=a, label=b]", 1),
         ("start -> exit [label=a]; start -> exit [label=b]", 0),
+        ("graph [goal=a]; goal=b", 1),
+        ("goal=a; goal=b", 1),
+        ("goal=a; graph [goal=b]; graph [goal=c]", 2),
+        ("graph [goal=a, goal=b]", 1),
+        ('goal=a; goal="a"', 0),
+        ("rankdir=LR; rankdir=TB", 1),
+        ("goal=a; label=b", 0),
+        ("label=a; subgraph x { label=b }", 0),
+        ("subgraph x { label=b }; subgraph y { label=c }", 0),
+        ("subgraph x { graph [label=b]; label=c }", 1),
+        ("edge [label=a]; edge [label=b]", 0),
     ],
 )
 def test_what_is_said_in_vain_is_reported(text: str, times: int) -> None:
@@ -305,6 +337,12 @@ def test_what_is_said_in_vain_is_pointed_at_where_it_is_said_again() -> None:
     assert (one.span.line, one.span.column, one.node) == (3, 16, "a")
 
 
+def test_what_is_said_of_the_graph_in_vain_says_where() -> None:
+    (one,) = found(inside("\n goal=x\n graph [label=l, goal=y]"), "duplicate_attribute")
+    assert one.message == "'goal' was set already on line 2, which is lost"
+    assert (one.span.line, one.span.column, one.node) == (3, 18, "")
+
+
 @pytest.mark.parametrize("type_", ["parallel", "parallel.fan_in", "stack.manager_loop"])
 def test_a_type_that_is_yet_to_come_is_no_mistake(type_: str) -> None:
     few = Vocabulary(types=frozenset({"start", "exit", "codergen"}))
@@ -312,3 +350,42 @@ def test_a_type_that_is_yet_to_come_is_no_mistake(type_: str) -> None:
     assert "a type of the specification that this version does not run yet" in one.message
     assert one.fix == "a run refuses it; validate, draw and test it meanwhile"
     assert not one.edits
+
+
+@pytest.mark.parametrize(
+    ("provider", "where"),
+    [
+        *[(one, []) for one in ("openai", "anthropic", "gemini", "google")],
+        ("gemni", ['"gemni"']),
+        ("acme", ['"acme"']),
+    ],
+)
+def test_a_provider_of_the_specification_is_known_everywhere(
+    provider: str, where: list[str]
+) -> None:
+    assert told(f'a [prompt=x, llm_provider="{provider}"]', "provider_known") == where
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a [class=code]", []),
+        ('a [class="code-review, loop-2"]', []),
+        ('a [class="code, Code_Review  UPPER"]', ["Code_Review", "UPPER"]),
+        ("node [class=Slow]; a; b", ["Slow"]),
+        ('a [class=""]', []),
+        ('a [class="é"]', ["é"]),
+        ("start -> exit [class=Wide]", []),
+    ],
+)
+def test_a_class_that_no_selector_can_name_is_reported(text: str, where: list[str]) -> None:
+    assert told(text, "class_name") == where
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [("Code_Review", "write code-review"), ("UPPER", "write upper"), ("__", "write small letters")],
+)
+def test_a_class_has_a_name_that_can_be_said(name: str, fix: str) -> None:
+    (one,) = found(inside(f"a [class={name}]"), "class_name")
+    assert one.fix.startswith(fix)

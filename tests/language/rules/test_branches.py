@@ -77,3 +77,49 @@ def test_nested_branches_are_their_own() -> None:
     assert [one.message for one in found(inside(text)) if one.rule in rules] == []
     (one,) = found(inside(text + "; b -> join"), "branch_leaves")
     assert (one.edge, one.fix) == (("b", "join"), "lead it to meet, where they meet")
+
+
+@pytest.mark.parametrize(
+    ("edges", "where"),
+    [
+        ("", []),
+        ('fork -> c -> join; fork -> d [condition="outcome=fail"]', ["fork -> d"]),
+        ("fork -> d [label=no]; d -> join", []),
+        ('fork -> d [condition=""]', []),
+        ('a -> d [condition="outcome=fail"]; d -> join', []),
+        ('each [type=for_each]; each -> d [condition="outcome=fail"]', ["each -> d"]),
+    ],
+)
+def test_a_condition_before_a_branch_is_reported(edges: str, where: list[str]) -> None:
+    assert told(BOTH + edges, "branch_condition") == where
+
+
+EACH = "each [type=for_each, items=plan]; join [shape=tripleoctagon]; a [prompt=a]; b [prompt=b];"
+
+
+@pytest.mark.parametrize(
+    ("edges", "rule", "where"),
+    [
+        ("start -> each -> a -> join -> exit", "", []),
+        ("start -> each -> a -> exit", "fan_in_missing", ["each"]),
+        ("start -> each -> a -> join -> exit; a -> each", "branch_leaves", ["a -> each"]),
+        (
+            "start -> each; each -> a -> join -> exit; each -> b [condition=x]; b -> join",
+            "branch_condition",
+            ["each -> b"],
+        ),
+        ("start -> each -> a -> join -> exit; each -> b -> join; a -> b", "branch_shared", []),
+    ],
+)
+def test_what_is_done_for_each_item_is_looked_at_as_branches(
+    edges: str, rule: str, where: list[str]
+) -> None:
+    rules = (rule,) if rule else ("fan_in_missing", "branch_leaves", "branch_condition")
+    assert [one for name in rules for one in told(EACH + edges, name)] == where
+
+
+@pytest.mark.parametrize("rule", ["fallback_edge", "outcome_possible", "failure_falls_through"])
+def test_the_edges_of_a_fork_are_no_choice(rule: str) -> None:
+    edges = 'start -> each; each -> a [condition="outcome=retry"]; each -> b; b -> join -> exit'
+    for fork in (EACH, EACH.replace("type=for_each", "shape=component")):
+        assert told(fork + edges + "; a -> join", rule) == []

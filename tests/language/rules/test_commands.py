@@ -43,3 +43,21 @@ def test_a_program_is_asked_for_once() -> None:
     text = 'a [tool_command="make; make x"]; b [tool_command=make]'
     assert told(text, "program_known", vocabulary=vocabulary) == []
     assert asked == ["make"]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a [shape=parallelogram, tool_command=ls]", []),
+        ("a [type=tool, shape=box, tool_command=ls]", []),
+        ("a [prompt=x, tool_command=ls]", ["tool_command"]),
+        ("a [shape=hexagon, tool_command=ls]", ["tool_command"]),
+        ("a [prompt=x, script=ls]", ["script"]),
+        ("a [type=lambda, tool_command=ls]", []),
+        ('a [prompt=x, tool_command=" "]', []),
+        ("node [tool_command=ls]; a [shape=parallelogram]; b [prompt=x]", []),
+        ("node [tool_command=ls]; a [prompt=x]; b [prompt=x]", ["tool_command"]),
+    ],
+)
+def test_a_command_that_nothing_runs_is_pointed_at(text: str, where: list[str]) -> None:
+    assert told(text, "command_needs_tool") == where

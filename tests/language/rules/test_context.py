@@ -39,6 +39,9 @@ def asking(way: str, key: str, *, before: str = "") -> str:
         ("j -> exit", "context.parallel.fan_in.best_id", "start -> p -> j", True),
         ("m -> exit", "context.stack.child.status", "start -> m", True),
         ("a -> exit", "context.stack.child.status", "start -> a", False),
+        ("f -> exit", "context.parallel.results", "start -> a -> f; f [type=for_each]", True),
+        ("w -> exit", "context.x", "start -> w; w [type=wait]", False),
+        ("q -> exit", "context.x", "start -> q; q [type=prompt]", True),
         ("start -> a", "context.graph.goal", "", True),
         ("start -> a", "outcome", "", True),
         ("start -> a", "context.last_stage", "", True),
@@ -76,3 +79,17 @@ def test_a_template_reads_keys_too(node: str, text: str, keys: list[str]) -> Non
     assert [(one.node, one.message.split("'")[1]) for one in broken] == [
         (node, key) for key in keys
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("start -> a -> f; f [type=for_each, items=plan.files]", []),
+        ('start -> f; f [type=for_each, items="context.plan"]; f -> a', ['"context.plan"']),
+        ("start -> t -> f; f [type=for_each, items=tool.output]", []),
+        ("start -> f -> t; f [type=for_each, items=tool.output]", ["tool.output"]),
+        ('start -> f; f [type=for_each, items=""]', []),
+    ],
+)
+def test_what_is_gone_over_was_written(text: str, where: list[str]) -> None:
+    assert told(NODES + text, "context_key_written") == where

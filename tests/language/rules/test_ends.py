@@ -19,6 +19,26 @@ def test_an_empty_graph_lacks_both_ends_and_nothing_else() -> None:
     assert [one.rule for one in found("digraph G {}")] == ["start_node", "terminal_node"]
 
 
+@pytest.mark.parametrize(
+    ("says", "fix"),
+    [
+        ("shape=hexagon", "'{}' says shape=hexagon: write shape={} instead"),
+        ("type=codergen", "'{}' says type=codergen: write shape={} instead"),
+        ("type=tool, shape=box", "'{}' says type=tool and shape=box: write shape={} instead"),
+    ],
+)
+def test_a_node_with_the_name_of_an_end_that_says_another_type_is_named(
+    says: str, fix: str
+) -> None:
+    text = f"digraph G {{ Start [{says}]; end [{says}]; Start -> end }}"
+    ends = [one for one in found(text) if one.rule in ("start_node", "terminal_node")]
+    assert [(one.node, one.fix) for one in ends] == [
+        ("Start", fix.format("Start", "Mdiamond")),
+        ("end", fix.format("end", "Msquare")),
+    ]
+    assert [pointed_at(text, one) for one in ends] == ["Start", "end"]
+
+
 def test_edges_in_code_may_name_no_node_at_all() -> None:
     graph = Graph("G", {"start": Node("start")}, (Edge("start", "strat"),))
     broken = [one for one in validate(graph) if one.rule == "edge_target_exists"]

@@ -1,10 +1,15 @@
 """Rules about conditions and the ways out of a stage."""
 
+import time
+
 import pytest
 
 from attractor.language.graph import Edge, Graph
+from attractor.language.lint_rule import rule_registry
+from attractor.language.parsing import parse
 from attractor.language.validation import validate
 from attractor.language.values import Attributes
+from attractor.language.vocabulary import Vocabulary
 from tests.language.rules.judging import found, inside, pointed_at, told
 
 WORK = "a [prompt=x]; b [prompt=y]; c [shape=diamond]; t [shape=parallelogram, tool_command=make];"
@@ -115,6 +120,61 @@ def test_a_failure_with_another_way_does_not_fall_through(otherwise: str) -> Non
 def test_a_target_of_the_graph_is_for_goal_gates_alone() -> None:
     text = f"{guarded(*FALLS)}; retry_target=a"
     assert told(text, "failure_falls_through") == ["t -> b"]
+
+
+ASKED = 'c -> exit; c -> b [condition="outcome=fail"]'
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a -> c -> b", ["a -> c"]),
+        ("a -> c -> d -> b; d [shape=diamond]", ["a -> c"]),
+        (f"a -> c; {ASKED}", []),
+        (f"a -> d -> c; d [shape=diamond]; {ASKED}", []),
+        ("a -> c; c -> exit [label=Yes]; c -> b [label=No]", []),
+        ('a -> c -> b; a -> exit [condition="outcome=fail"]', []),
+        ('a -> c -> b; a -> exit [condition="outcome=success"]', []),
+        ('a -> c -> b; a -> exit [condition="context.x=1"]', []),
+        ('a -> c [condition="outcome=success"]; c -> b', []),
+        ("a -> c -> b; a [on_failure=continue]", []),
+        ("a -> c -> b; a [retry_target=b]", ["a -> c"]),
+        (f"a -> c; a -> d [weight=1]; d -> b; d [shape=diamond]; {ASKED}", ["a -> d"]),
+        (f"a -> c; a -> d; d -> b; d [shape=diamond]; {ASKED}", []),
+        ("h [shape=hexagon]; h -> c [label=Yes]; h -> exit [label=No]; c -> b", ["h -> c"]),
+        ("start -> c -> b", []),
+        ("a -> c -> d -> c; d [shape=diamond]", ["a -> c"]),
+    ],
+)
+def test_a_failure_that_no_conditional_asks_for_is_reported(text: str, where: list[str]) -> None:
+    text = f"a [prompt=x]; b [prompt=y]; c [shape=diamond]; {text}"
+    assert told(text, "failure_falls_through") == where
+
+
+def test_what_is_to_be_done_about_it_does_not_break_a_gate() -> None:
+    told = "a failure of 'a' takes this edge too, and nothing asks for it there"
+    (one,) = found(inside("c [shape=diamond]; a -> c -> b"), "failure_falls_through")
+    assert (one.message, one.fix.split(",")[0]) == (told, 'add condition="outcome!=fail"')
+    mended = inside(
+        'c [shape=diamond]; start -> a -> c [condition="outcome!=fail"]; c -> b -> exit'
+    )
+    assert not {one.rule for one in found(mended)} & {"failure_falls_through", "fallback_edge"}
+    (one,) = found(
+        inside("c [shape=diamond]; a [shape=hexagon]; a -> c -> b"), "failure_falls_through"
+    )
+    assert one.fix == 'add an edge with condition="outcome=fail"'
+
+
+def test_many_conditionals_in_a_row_take_linear_time() -> None:
+    row = " -> ".join(f"c{one}" for one in range(20_000))
+    stages = " ".join(f"a{one} -> c{one};" for one in range(20_000))
+    graph = parse(
+        f"digraph G {{ b; node [shape=diamond]; {row} -> b; node [shape=box]; {stages} }}"
+    )
+    rule = rule_registry()["failure_falls_through"]
+    started = time.perf_counter()
+    assert len(list(rule.apply(graph, Vocabulary()))) == 20_000
+    assert time.perf_counter() - started < 10
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from attractor.language.formatting.layout import format
 from attractor.language.graph import Graph
 from attractor.language.parsing import parse
 from attractor.language.preparation import transform_all
+from attractor.language.resolving import MOST_CLASSES_AROUND
 from attractor.language.surroundings import FilesRead, KnownFiles, Surroundings
 from attractor.language.transforms.imports import Imports
 from attractor.language.validation import validate
@@ -177,6 +178,38 @@ def test_subgraphs_are_kept_within_a_cluster_of_the_placeholders_name() -> None:
     assert graph.nodes["sub__look"].classes == ("outer", "review-it", "in")
     assert graph.nodes["sub__begin"].classes == ("outer", "review-it")
     assert parse(format(graph)) == graph
+
+
+@pytest.mark.parametrize("levels", [98, 99, 100, 105])
+def test_imported_nodes_have_the_classes_of_the_innermost_labels_around_them(levels: int) -> None:
+    opened = "".join(f'subgraph {{ label="L {one}" subgraph {{ ' for one in range(levels))
+    main = MAIN.replace("sub   [", f"{opened} sub [").replace(
+        '"Review it"]', f'"Review it"] {"}" * 2 * levels}'
+    )
+    review = REVIEW.replace("look  [", 'subgraph { label="In"; look [class=own, ').replace(
+        "=begin]", "=begin] }"
+    )
+    graph = made(main, {"review.dot": review}).graph
+    around = [*(f"l-{one}" for one in range(levels)), "review-it", "in"]
+    assert graph.nodes["sub__look"].classes == ("own", *around[-MOST_CLASSES_AROUND:])
+    assert graph.nodes["sub__done"].classes == tuple(around[:-1][-MOST_CLASSES_AROUND:])
+    assert parse(format(graph)) == graph
+
+
+def test_a_failure_that_an_imported_graph_would_pass_over_is_reported() -> None:
+    def passed_over(main: str) -> list[str]:
+        graph = made(main).graph
+        found = [one for one in validate(graph) if one.rule == "failure_falls_through"]
+        return [f"{one.span.file}: {one.edge}" for one in found]
+
+    main = MAIN.replace("start -> sub", "work [prompt=x]; start -> work -> sub")
+    into = "pipelines/main.dot: ('work', 'sub__begin')"
+    assert passed_over(main) == [into]
+    judged = 'work -> sub; work -> exit [condition="outcome=fail"]; start -> work'
+    assert passed_over(main.replace("start -> work -> sub", judged)) == []
+    out_of = "pipelines/review.dot: ('sub__look', 'sub__done')"
+    unasked = main.replace('[condition="outcome=success", label="good"]', "")
+    assert passed_over(unasked) == [into, out_of]
 
 
 def test_one_file_can_be_imported_twice_and_one_import_lead_to_the_other_and_itself() -> None:

@@ -6,6 +6,7 @@ import pytest
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph import Graph
 from attractor.language.parsing import parse
+from attractor.language.preparation import prepare
 from attractor.language.surroundings import KnownFiles, Surroundings
 from attractor.language.transforms.prompt_files import PromptFiles
 from attractor.language.transforms.variable_expansion import VariableExpansion
@@ -158,3 +159,24 @@ def test_many_unknown_inputs_take_no_longer_than_they_are_worth() -> None:
     # With the text before each read again it took most of a minute.
     assert time.perf_counter() - started < 20
     assert len(found) == 100_000
+
+
+def missing(text: str, goal: str = "") -> list[str]:
+    whole = f"digraph G {{ start [shape=Mdiamond]; exit [shape=Msquare]; {text} }}"
+    found = prepare(whole, goal=goal, files=KnownFiles({"plan.md": b"Plan $goal"})).diagnostics
+    told = [one for one in found if one.rule == "goal_missing"]
+    assert all(one.severity is Severity.WARNING and one.fix for one in told)
+    return [whole[one.span.column - 1 : one.span.end_column - 1] for one in told]
+
+
+def test_a_goal_that_is_not_there_is_missed_where_a_prompt_asks_for_it() -> None:
+    assert missing('a [prompt="Plan $goal, and $goal again"]') == ["$goal"]
+    assert missing('a [prompt="@plan.md"]') == ['"@plan.md"']
+    assert missing('goal=" "; a [prompt="$goal"]; b [prompt="$goal"]') == ["$goal", "$goal"]
+    assert missing('node [prompt="$goal"]; a; b') == ["$goal"]
+
+
+def test_a_goal_that_is_there_or_not_asked_for_is_not_missed() -> None:
+    assert missing('goal=it; a [prompt="$goal"]') == []
+    assert missing('a [prompt="$goals"]') == []
+    assert missing('a [prompt="$goal"]', goal="it") == []

@@ -1,0 +1,50 @@
+"""Tell what a run of a pipeline may cost and how long it may take."""
+
+from pathlib import Path
+
+import click
+
+from attractor.backends.registry import backend_registry
+from attractor.base.errors import ExitCode, UnknownName
+from attractor.cli.estimates import estimate_text
+from attractor.cli.invocation import Invocation
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.cli.worlds import world_of
+from attractor.pipeline.estimates import estimate as reckon
+from attractor.pipeline.running import known_in
+from attractor.pipeline.samples import read_samples
+from attractor.pipeline.source import open_pipeline
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "--backend",
+    default="agent",
+    show_default=True,
+    help="What is to do the stages; runs with another backend do not count.",
+)
+@json_option
+@click.pass_obj
+def estimate(invocation: Invocation, file: Path, backend: str, as_json: bool) -> ExitCode:
+    """Tell what a run of a pipeline may cost and how long it may take.
+
+    It goes by earlier runs of the pipeline's name in the runs folder, stage by stage, and says how
+    many there are. Of a stage that no run visited it tells what its attributes say, or that nobody
+    knows.
+    """
+    if backend not in (known := backend_registry()):
+        raise UnknownName("backend", backend, known)
+    world = world_of(invocation)
+    pipeline = open_pipeline(str(file), known=known_in(world))
+    samples = read_samples(world.runs_dir, pipeline.graph.name)
+    found = reckon(pipeline, samples, backend=backend)
+    if as_json:
+        show_json(found.to_record())
+    else:
+        show(estimate_text(found))
+    return ExitCode.DONE
+
+
+part = estimate

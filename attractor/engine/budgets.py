@@ -1,0 +1,133 @@
+"""What a run may use at most, and how near it is to that (ruling R12)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from attractor.base.canonical import Json
+from attractor.engine.events import BudgetWarning
+from attractor.engine.fields import Fields
+from attractor.engine.open_run import OpenRun
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.seams import Exhausted
+from attractor.language.graph import Graph
+
+_Amount = TypeVar("_Amount", float, int, timedelta)
+
+WARNING_SHARE = 0.8
+"""From this share of a budget on people are told."""
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What a run may use at most; None is no limit."""
+
+    cost_usd: float | None = None
+    tokens: int | None = None
+    duration: timedelta | None = None
+
+    def over(self, other: "Budgets") -> "Budgets":
+        """Return these budgets, and those of the other where there is none."""
+        return Budgets(
+            other.cost_usd if self.cost_usd is None else self.cost_usd,
+            other.tokens if self.tokens is None else self.tokens,
+            other.duration if self.duration is None else self.duration,
+        )
+
+    def within(self, other: "Budgets") -> "Budgets":
+        """Return the lesser one of each two."""
+        return Budgets(
+            _lesser(self.cost_usd, other.cost_usd),
+            _lesser(self.tokens, other.tokens),
+            _lesser(self.duration, other.duration),
+        )
+
+    def left_by(self, run: OpenRun) -> "Budgets":
+        """Return what a run has left for the stage that it is at."""
+        used, spent = _used(run), timedelta(seconds=run.progress.seconds)
+        return Budgets(
+            None if self.cost_usd is None else self.cost_usd - used.cost_usd,
+            None if self.tokens is None else self.tokens - used.input_tokens - used.output_tokens,
+            None if self.duration is None else self.duration - spent,
+        )
+
+    def require_left(self, run: OpenRun) -> None:
+        """Tell of a budget that is nearly used up, once; halt the walk when one is."""
+        for use in self._uses(run):
+            if use.spent >= use.limit:
+                raise Exhausted(f"the budget {use.name} is used up: {use}")
+            if use.spent >= WARNING_SHARE * use.limit and use.name not in run.state.warned:
+                run.record(BudgetWarning(use.name, use.spent, use.limit))
+
+    def _uses(self, run: OpenRun) -> Iterator["_Use"]:
+        used = _used(run)
+        if self.cost_usd is not None:
+            yield _Use("max_cost_usd", round(used.cost_usd, 6), self.cost_usd)
+        if self.tokens is not None:
+            tokens = used.input_tokens + used.output_tokens
+            yield _Use("max_tokens", tokens, self.tokens)
+        if self.duration is not None:
+            spent = run.progress.seconds + _at_work(run)
+            yield _Use("max_duration", round(spent, 3), self.duration.total_seconds())
+
+
+NO_BUDGETS = Budgets()
+
+
+@dataclass(frozen=True)
+class _Use:
+    """How much of a budget is used."""
+
+    name: str
+    spent: float
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.spent:g} of {self.limit:g}"
+
+
+def read_budgets(graph: Graph) -> Budgets:
+    """Return the budgets that a graph asks for."""
+    attributes = graph.attributes
+    cost = attributes.text("max_cost_usd")
+    return Budgets(
+        cost_usd=float(cost) if cost else None,
+        tokens=attributes.number("max_tokens"),
+        duration=attributes.duration("max_duration"),
+    )
+
+
+def budgets_to_record(budgets: Budgets) -> dict[str, Json]:
+    """Return budgets as the manifest has them."""
+    duration = budgets.duration
+    return {
+        "cost_usd": budgets.cost_usd,
+        "tokens": budgets.tokens,
+        "seconds": duration.total_seconds() if duration is not None else None,
+    }
+
+
+def budgets_from_record(fields: Fields) -> Budgets:
+    """Read budgets back."""
+    return Budgets(
+        fields.real("cost_usd") if fields.has("cost_usd") else None,
+        fields.number("tokens") if fields.has("tokens") else None,
+        timedelta(seconds=fields.real("seconds")) if fields.has("seconds") else None,
+    )
+
+
+def _used(run: OpenRun) -> Usage:
+    return sum((one.progress.usage for one in run.state.strands.values()), NOTHING_USED)
+
+
+def _lesser(one: _Amount | None, other: _Amount | None) -> _Amount | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)
+
+
+def _at_work(run: OpenRun) -> float:
+    """Return how long the walk from the start has been in its stage."""
+    flight = run.state.in_flight
+    return max(0.0, (run.clock.now() - flight.since).total_seconds()) if flight else 0.0

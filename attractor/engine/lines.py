@@ -1,0 +1,90 @@
+"""What a walk sees of its run: where it is itself, and what it shares with the other walks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from attractor.engine.branch_bounds import BranchBounds
+from attractor.engine.budgets import NO_BUDGETS, Budgets
+from attractor.engine.child_runs import ChildRuns
+from attractor.engine.events import Place
+from attractor.engine.open_run import OpenRun
+from attractor.engine.progress import Progress
+from attractor.engine.seams import Branches, Handler, Workspace, stage_id
+from attractor.engine.strands import MAIN, InFlight, Strand
+from attractor.language.forks import Forks
+from attractor.language.graph import Graph
+
+
+@dataclass(frozen=True)
+class Journey:
+    """What all walks of a run share; `branch_out` makes the branches of an attempt.
+
+    Without `children`, no pipeline can be run as part of it.
+    """
+
+    run: OpenRun
+    graph: Graph
+    handlers: Mapping[str, Handler]
+    forks: Forks
+    branch_out: Callable[["Line", Place], Branches]
+    children: ChildRuns | None = None
+    budgets: Budgets = NO_BUDGETS
+
+    @cached_property
+    def branch_bounds(self) -> BranchBounds:
+        """Where the branches of each node lead."""
+        return BranchBounds(self.graph, self.forks)
+
+    def has_child(self, flight: InFlight | None) -> bool:
+        """Tell whether a stage in flight began a child, with which it goes on."""
+        if self.children is None or flight is None:
+            return False
+        return self.children.has(stage_id(flight.node, flight.visit, flight.attempt))
+
+    def has_child_in(self, workspace: str) -> bool:
+        """Tell whether children work in a workspace: they know best what it held."""
+        strands = self.run.state.strands.values()
+        return any(self.has_child(one.in_flight) for one in strands if one.workspace == workspace)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One walk: the key it goes by in the journal, and the workspace it works in.
+
+    With `is_shared`, other walks work in the same workspace at the same time.
+    """
+
+    journey: Journey
+    workspace: Workspace
+    key: str = MAIN
+    is_shared: bool = False
+
+    @property
+    def run(self) -> OpenRun:
+        """The run it is part of."""
+        return self.journey.run
+
+    @property
+    def graph(self) -> Graph:
+        """What is walked."""
+        return self.journey.graph
+
+    @property
+    def strand(self) -> Strand:
+        """Where it is."""
+        return self.run.state.strands[self.key]
+
+    @property
+    def has_child(self) -> bool:
+        """Whether the stage in flight began a child, with which it goes on."""
+        return self.journey.has_child(self.strand.in_flight)
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come."""
+        return self.strand.progress
+
+    def place(self, place: Place) -> Place:
+        """Return a place in this walk."""
+        return replace(place, branch=self.key or None)

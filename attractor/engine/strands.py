@@ -1,0 +1,187 @@
+"""Where each walk of a run is: that from the start, and those of its branches while they last."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from attractor.base.canonical import Json
+from attractor.engine.branching import attempt_key, fork_off, join, spend, visit_key
+from attractor.engine.fields import Fields
+from attractor.engine.outcome import NOTHING_USED
+from attractor.engine.progress import Progress, Visit
+from attractor.engine.progress_records import progress_from_record, progress_to_record
+from attractor.engine.question_records import question_from_record, question_to_record
+from attractor.engine.seams import Branch, Question, TreeId
+
+MAIN = ""
+"""The key of the walk from the start, and of the workspace it works in."""
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """The attempt at work, whose stage is not in the journal yet, and when its visit began.
+
+    One that is aside writes into a folder of its own: another walk is at work in the node's.
+    """
+
+    node: str
+    visit: int
+    attempt: int
+    since: datetime
+    is_aside: bool = False
+
+
+@dataclass(frozen=True)
+class Strand:
+    """Where one walk is.
+
+    A branch has a name, the walk that it left as its parent, and maybe that one's workspace; it is
+    over when its end was told, or when it was given up. `saved` is the number of its last step's
+    event.
+    """
+
+    progress: Progress
+    in_flight: InFlight | None = None
+    question: Question | None = None
+    name: str = ""
+    parent: str = MAIN
+    workspace: str = MAIN
+    is_over: bool = False
+    is_given_up: bool = False
+    saved: int = 0
+
+
+Strands = Mapping[str, Strand]
+"""By key, in the order in which they began: none stands before the walk that it left."""
+
+
+def leave(strands: Strands, parent: str, branch: Branch, *, workspace: str) -> Strand:
+    """Return a branch that leaves one of the walks."""
+    progress = fork_off(strands[parent].progress, branch)
+    return Strand(progress, name=branch.name, parent=parent, workspace=workspace)
+
+
+def end_branch(strands: Strands, key: str, *, is_given_up: bool) -> Strands:
+    """Return the strands when a branch is over, and with it all that left it."""
+    over = {
+        one: replace(
+            strands[one], is_over=True, is_given_up=is_given_up, in_flight=None, question=None
+        )
+        for one in with_all_that_left(strands, key)
+    }
+    return {**strands, **over}
+
+
+def with_all_that_left(strands: Strands, key: str) -> Sequence[str]:
+    """Return the key of a walk, and those of its branches, of their branches, and so on."""
+    found = {key: None}
+    for one, strand in strands.items():
+        if one and strand.parent in found:
+            found[one] = None
+    return list(found)
+
+
+def siblings(strands: Strands, parent: str, attempt: str) -> Sequence[str]:
+    """Return the branches that left a walk at one attempt, in the order in which they began."""
+    return [
+        one
+        for one, strand in strands.items()
+        if one.startswith(attempt) and strand.parent == parent
+    ]
+
+
+def gather(strands: Strands, key: str, visit: Visit) -> tuple[Progress, Strands]:
+    """Return the progress of a walk with its branches of a visit, and the strands without them.
+
+    Those that were given up, and those of an earlier attempt, only add what they used.
+    """
+    progress, place = strands[key].progress, visit_key(key, visit.node, visit.number)
+    begun = {one: strand for one, strand in strands.items() if one.startswith(place)}
+    if not begun:
+        return progress, strands
+    attempt = attempt_key(key, visit.node, visit.number, visit.attempts)
+    ended = {
+        one: begun[one].progress
+        for one in siblings(begun, key, attempt)
+        if begun[one].progress.end and not begun[one].is_given_up
+    }
+    lost = (strand.progress.usage for one, strand in begun.items() if one not in ended)
+    progress = spend(join(progress, ended), sum(lost, NOTHING_USED))
+    return progress, {one: strand for one, strand in strands.items() if one not in begun}
+
+
+def last_tree(strands: Strands, workspace: str) -> TreeId:
+    """Return what a workspace held after the last step of the walks that work in it."""
+    of_it = [strand for strand in strands.values() if strand.workspace == workspace]
+    return max(of_it, key=lambda strand: strand.saved).progress.tree
+
+
+def strand_to_record(strand: Strand) -> dict[str, Json]:
+    """Return a strand as the checkpoint has it, but for its progress."""
+    flight = strand.in_flight
+    return {
+        "in_flight": _in_flight_to_record(flight) if flight else None,
+        "question": question_to_record(strand.question) if strand.question else None,
+        "name": strand.name,
+        "parent": strand.parent,
+        "workspace": strand.workspace,
+        "is_over": strand.is_over,
+        "is_given_up": strand.is_given_up,
+        "saved": strand.saved,
+    }
+
+
+def branches_to_records(strands: Strands) -> list[Json]:
+    """Return every walk but that from the start, whole and in order."""
+    return [
+        {
+            **strand_to_record(one),
+            "key": key,
+            "progress": progress_to_record(one.progress),
+        }
+        for key, one in strands.items()
+        if key != MAIN
+    ]
+
+
+def strand_from_record(fields: Fields, progress: Progress) -> Strand:
+    """Read a strand back."""
+    return Strand(
+        progress,
+        _in_flight(fields.inner("in_flight")) if fields.has("in_flight") else None,
+        question_from_record(fields.inner("question")) if fields.has("question") else None,
+        fields.text("name"),
+        fields.text("parent"),
+        fields.text("workspace"),
+        fields.flag("is_over"),
+        fields.flag("is_given_up"),
+        fields.number("saved"),
+    )
+
+
+def branches_from_records(records: Sequence[Fields]) -> dict[str, Strand]:
+    """Read the branches back."""
+    return {
+        one.text("key"): strand_from_record(one, progress_from_record(one.inner("progress")))
+        for one in records
+    }
+
+
+def _in_flight_to_record(flight: InFlight) -> dict[str, Json]:
+    return {
+        "node": flight.node,
+        "visit": flight.visit,
+        "attempt": flight.attempt,
+        "since": flight.since.isoformat(),
+        "is_aside": flight.is_aside,
+    }
+
+
+def _in_flight(fields: Fields) -> InFlight:
+    return InFlight(
+        fields.text("node"),
+        fields.number("visit"),
+        fields.number("attempt"),
+        fields.time("since"),
+        fields.flag("is_aside"),
+    )

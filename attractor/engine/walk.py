@@ -1,0 +1,99 @@
+"""One walk of a run: stage after stage from wherever it stands, until it ends or has to stop.
+
+The walk from the start is one, and each branch is one (ruling R6).
+"""
+
+from dataclasses import dataclass, replace
+
+from attractor.engine.attempts import Attempts
+from attractor.engine.events import EdgeSelected, Place, StageParked
+from attractor.engine.lines import Line
+from attractor.engine.moves import NO_BOUNDS, Bounds, Decision, choose_move
+from attractor.engine.progress import Step, Visit
+from attractor.engine.question_records import question_to_record
+from attractor.engine.routing import Route
+from attractor.engine.seams import Parked, Question, Stopped, Waiting, stage_id
+from attractor.engine.strands import gather
+from attractor.engine.watch import POLL
+from attractor.language.graph import Node
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Picks, executes, routes and records; the walk of a branch has its bounds."""
+
+    line: Line
+    bounds: Bounds = NO_BOUNDS
+
+    async def go(self) -> None:
+        """Walk to the end; when the run is canceled, or a question is not answered, halt."""
+        while self.line.progress.end is None:
+            await self._wait_for_leave()
+            await self._step(self.line.graph.nodes[self.line.progress.next_node])
+
+    async def _wait_for_leave(self) -> None:
+        """Heed what people ordered; wait while the run is paused."""
+        run = self.line.run
+        run.take_orders()
+        if run.state.is_paused and not run.state.canceled:
+            run.save()
+            run.write_run()
+            while run.state.is_paused and not run.state.canceled:
+                await run.clock.sleep(POLL)
+                run.take_orders()
+            run.write_run()
+        if run.state.canceled:
+            raise Stopped(run.state.canceled)
+        self.line.journey.budgets.require_left(run)
+
+    async def _step(self, node: Node) -> None:
+        try:
+            visit = await Attempts(self.line).visit(node)
+        except Parked as parked:
+            self._park(parked.question)
+            raise Waiting(parked.question.id) from parked
+        place = self.line.place(Place(node.id, visit.number, visit.attempts))
+        decision = self._decide(visit)
+        for route in decision.routes:
+            self.line.run.record(edge_selected(route), place=place)
+        await self.line.run.commit(Step(visit, decision.move), place=place)
+
+    def _decide(self, visit: Visit) -> Decision:
+        """Decide where to go, with what the branches of the visit brought."""
+        progress, _ = gather(self.line.run.state.strands, self.line.key, visit)
+        return choose_move(self.line.graph, progress, visit, self.bounds)
+
+    def _park(self, question: Question) -> None:
+        """Leave the question in the journal."""
+        flight = self.line.strand.in_flight
+        place = Place(flight.node, flight.visit, flight.attempt) if flight else Place()
+        # What a child asks has the time that the child gives it.
+        is_own = flight and question.id == stage_id(flight.node, flight.visit, flight.attempt)
+        deadline = question.deadline or (self._deadline(place.node) if is_own else "")
+        asked = replace(question, deadline=deadline)
+        parked = StageParked(question_to_record(asked))
+        self.line.run.record(parked, place=self.line.place(place))
+
+    def _deadline(self, node: str | None) -> str:
+        limit = self.line.graph.nodes[node].attributes.duration("timeout") if node else None
+        return (self.line.run.clock.now() + limit).isoformat() if limit else ""
+
+
+def edge_selected(route: Route) -> EdgeSelected:
+    """Return the event of a route, with every candidate and what became of it."""
+    edge = route.edge
+    return EdgeSelected(
+        target=route.target,
+        reason=route.reason.value,
+        label=edge.label if edge else "",
+        condition=edge.attributes.text("condition") if edge else "",
+        candidates=[
+            {
+                "target": one.edge.target,
+                "label": one.edge.label,
+                "condition": one.edge.attributes.text("condition"),
+                "fate": one.fate.value,
+            }
+            for one in route.candidates
+        ],
+    )

@@ -1,0 +1,73 @@
+"""Heeds what people order while stages are at work: a run that is canceled ends at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from attractor.engine.inbox import Action, Received
+from attractor.engine.open_run import OpenRun
+from attractor.engine.seams import stage_id
+from attractor.engine.strands import InFlight
+
+POLL = timedelta(milliseconds=200)
+"""How often the inbox is looked into."""
+
+Steer = Callable[[str, str], Awaitable[bool]]
+"""Hands words to the stage in flight, by its id; tells whether it took them."""
+
+
+async def steer_nobody(stage_id: str, text: str) -> bool:
+    """Take no words: nobody is at work who could."""
+    return False
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Looks after one run while its walk goes on."""
+
+    run: OpenRun
+    steer: Steer = steer_nobody
+
+    async def over(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work; end it when the run is canceled, or when its orders cannot be taken."""
+        walking = asyncio.create_task(work)
+        watching = asyncio.create_task(self._watch())
+        try:
+            await asyncio.wait([walking, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Whoever is canceled ends what it began before it is done.
+            for task in (walking, watching):
+                task.cancel()
+            await asyncio.wait([walking, watching])
+        if walking.cancelled() and not watching.cancelled():
+            watching.result()
+        if not (walking.cancelled() and self.run.state.canceled):
+            walking.result()
+
+    async def _watch(self) -> None:
+        """Take orders until the run is canceled."""
+        while not self.run.state.canceled:
+            await asyncio.sleep(POLL.total_seconds())
+            self.run.take_orders()
+            for received in self.run.steering():
+                await self._pass_on(received)
+
+    async def _pass_on(self, received: Received) -> None:
+        """Hand words to the stages that are at work, or to the one that is named."""
+        order = received.order
+        if order is None or order.action is not Action.STEER:
+            return
+        flights = [one for one in self._flights() if order.question in ("", one.node)]
+        took = [one for one in flights if await self.steer(_id_of(one), order.value)]
+        refusal = "" if took else "refused: nobody at work takes words"
+        self.run.settle(received, refusal)
+
+    def _flights(self) -> list[InFlight]:
+        strands = self.run.state.strands.values()
+        return [one.in_flight for one in strands if one.in_flight is not None]
+
+
+def _id_of(flight: InFlight) -> str:
+    return stage_id(flight.node, flight.visit, flight.attempt)

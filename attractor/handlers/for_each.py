@@ -1,0 +1,87 @@
+"""The same branch for each item of a list, several at the same time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from attractor.base.canonical import Json, parse_json
+from attractor.base.errors import NotCanonical
+from attractor.engine.excerpts import is_cut
+from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.seams import Branch, Parts, Stage
+from attractor.handlers.join_policies import read_policy
+from attractor.handlers.parallel import walk_branches
+from attractor.handlers.ranking import NO_ITEMS
+
+_PREFIX = "context."
+_NOTHING: dict[str, Json] = {
+    "parallel.results": [],
+    "parallel.success_count": 0,
+    "parallel.fail_count": 0,
+    NO_ITEMS: True,
+}
+
+
+@dataclass(frozen=True)
+class ForEach:
+    """Walks what follows once for each item, until the node where ways meet (ruling R6).
+
+    A branch finds its item in the context under `work.item`, and its number under `work.index`.
+    """
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Walk a branch for each item; without items there is nothing to do."""
+        fork = stage.branches.fork
+        if fork is None or not fork.meeting:
+            reason = f"the ways out of {stage.node.id} never meet"
+            return failure(reason, FailureClass.PIPELINE)
+        key = stage.node.attributes.text("items").strip().removeprefix(_PREFIX)
+        if not key:
+            reason = f"{stage.node.id} does not say which items: set items to a key of the context"
+            return failure(reason, FailureClass.PIPELINE)
+        value = stage.context.get(key)
+        if isinstance(value, str) and is_cut(value):
+            reason = f"the text under {key} was cut, so it lacks items: let a stage report a list"
+            return failure(reason, FailureClass.TERMINAL)
+        items = read_items(value)
+        if items is None:
+            return failure(f"the context has no list under {key}", FailureClass.TERMINAL)
+        if not items:
+            return replace(success(f"no items under {key}"), context_updates=_NOTHING)
+        branches = plan_items(stage, items, fork.meeting)
+        return await walk_branches(stage, branches, read_policy(stage.node, len(branches)))
+
+
+def read_items(value: Json) -> Sequence[Json] | None:
+    """Return the items of a list: as JSON, as JSON written in a text, or a line each."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = parse_json(value)
+    except NotCanonical:
+        parsed = None
+    if isinstance(parsed, list):
+        return parsed
+    return [line.strip() for line in value.splitlines() if line.strip()]
+
+
+def plan_items(stage: Stage, items: Sequence[Json], meeting: str) -> Sequence[Branch]:
+    """Return a branch for each item and each way out, in the order of the items."""
+    starts = [edge.target for edge in stage.graph.outgoing(stage.node.id)]
+    width = len(str(len(items)))
+    return [
+        Branch(
+            name=f"{index:0{width}}" if len(starts) == 1 else f"{index:0{width}}-{start}",
+            start=start,
+            until=meeting,
+            updates={"work.item": item, "work.index": index, "work.count": len(items)},
+        )
+        for index, item in enumerate(items, 1)
+        for start in starts
+    ]
+
+
+part = ForEach

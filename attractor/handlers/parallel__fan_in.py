@@ -1,0 +1,103 @@
+"""The place where branches meet: one of them is chosen, and the run goes on with its files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from attractor.base.canonical import Json
+from attractor.engine.events import OUTCOME_ASSUMED
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
+from attractor.engine.progress import LEFT_OUT
+from attractor.engine.seams import Parts, Said, Stage
+from attractor.handlers.codergen import write_prompt
+from attractor.handlers.ranking import (
+    NO_ITEMS,
+    Candidate,
+    best_of,
+    describe,
+    find_named,
+    read_candidates,
+)
+
+_CHOOSE = (
+    "Choose one of these candidates. End with its id alone on the last line, or report the id as "
+    "preferred_label."
+)
+
+
+@dataclass(frozen=True)
+class FanIn:
+    """Chooses the best branch, and takes its files over (attractor-spec 4.9, ruling R6)."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Choose among the branches that succeeded; with none of them there is nothing to take."""
+        candidates = read_candidates(stage.context.get("parallel.results"))
+        if not candidates and stage.context.get(NO_ITEMS):
+            return success("There was nothing to branch for")
+        if not candidates:
+            return failure("No parallel results to evaluate", FailureClass.PIPELINE)
+        good = [one for one in candidates if one.is_good]
+        if not good:
+            return failure("all branches failed", FailureClass.TERMINAL)
+        chosen = await self._choose(stage, good)
+        if isinstance(chosen, Outcome):
+            return chosen
+        return await _take_over(stage, candidates, *chosen)
+
+    async def _choose(
+        self, stage: Stage, good: Sequence[Candidate]
+    ) -> tuple[Candidate, Outcome] | Outcome:
+        """Return the best candidate and what was said of it, or how the choice failed."""
+        if not stage.node.prompt.strip():
+            best = best_of(good)
+            return best, Outcome(StageStatus.SUCCESS, notes=f"Selected best candidate: {best.id}")
+        prompt = "\n\n".join([write_prompt(stage, self.parts.inputs), describe(good), _CHOOSE])
+        stage.files.write("prompt.md", prompt)
+        said = await self.parts.backend.answer(stage, prompt)
+        if isinstance(said, Said):
+            stage.files.write("response.md", said.text)
+            said = Outcome(StageStatus.SUCCESS, preferred_label=said.text, usage=said.usage)
+        if not said.status.is_success:
+            return said
+        return _named(stage, good, said)
+
+
+def _named(stage: Stage, good: Sequence[Candidate], said: Outcome) -> tuple[Candidate, Outcome]:
+    """Return the candidate that was named; when none was, the best one, which is told."""
+    texts = (said.preferred_label, *said.suggested_next_ids, said.notes)
+    named = next(filter(None, (find_named(good, one) for one in texts)), None)
+    best = named or best_of(good)
+    how = "" if named else ", by outcome and score: the answer named none of the candidates"
+    if named is None:
+        stage.emit(OUTCOME_ASSUMED, reason=f"{best.id} is taken{how}")
+    said = replace(said, preferred_label="", suggested_next_ids=())
+    return best, replace(said, notes=f"Selected best candidate: {best.id}{how}")
+
+
+async def _take_over(
+    stage: Stage, candidates: Sequence[Candidate], best: Candidate, said: Outcome
+) -> Outcome:
+    """Go on with the files of the winner, of all that succeeded, or of none."""
+    merge = stage.node.attributes.text("merge") or "winner"
+    taken = {
+        "winner": [best],
+        "all": [one for one in candidates if one.is_good],
+        "none": [],
+    }.get(merge, [best])
+    trees = [one.tree for one in taken if one.tree]
+    if trees and (conflicts := await stage.workspace.adopt(trees, base=best.base)):
+        told = ", ".join(conflicts)
+        reason = f"merge_conflict: branches changed the same lines of {told}"
+        return failure(reason, FailureClass.TERMINAL)
+    left_out: list[Json] = [one.key for one in candidates if one not in taken]
+    updates: dict[str, Json] = {
+        **said.context_updates,
+        "parallel.fan_in.best_id": best.id,
+        "parallel.fan_in.best_outcome": best.outcome,
+        LEFT_OUT: left_out,
+    }
+    return replace(said, status=StageStatus.SUCCESS, context_updates=updates)
+
+
+part = FanIn

@@ -1,0 +1,134 @@
+"""Another pipeline as one stage: a run of its own, with what it is given and what it gives back."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from attractor.base.canonical import Json
+from attractor.base.errors import UsageError
+from attractor.engine.child_runs import ChildEnd, ChildRun
+from attractor.engine.context import text_of
+from attractor.engine.excerpts import shorten
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
+from attractor.engine.seams import Parts, Stage
+from attractor.handlers.child_stages import run_child, tell_end
+from attractor.language.graph import Graph
+from attractor.language.inputs import Input, read_inputs
+
+CONTEXT = "context."
+INPUTS = "inputs."
+LONGEST_WORDS = 200
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Runs the pipeline of `file` as a linked run in the workspace of the stage."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Start the child, or take it up where it stopped, and end as it ends."""
+        file = stage.node.attributes.text("file").strip()
+        if not file:
+            return failure(f"{stage.node.id} names no file", FailureClass.PIPELINE)
+        declared = read_inputs(stage.node.attributes.text("inputs"))
+        if declared.mistakes:
+            wrong = declared.mistakes[0]
+            reason = f"inputs of {stage.node.id}: {wrong.message} ({wrong.hint})"
+            return failure(reason, FailureClass.PIPELINE)
+        try:
+            given = {one.name: self._given(stage, one) for one in declared.inputs}
+        except UsageError as missing:
+            return failure(f"{stage.node.id}: {missing}", FailureClass.TERMINAL)
+        return await run_child(stage, file, partial(_accompany, stage), inputs=given)
+
+    def _given(self, stage: Stage, one: Input) -> str:
+        """Return what a child gets for an input: words, a value of the context, or an input."""
+        source = given_from(one)
+        if source.startswith(CONTEXT):
+            key = source.removeprefix(CONTEXT)
+            value = stage.context.get(key)
+            if value is None:
+                raise UsageError(f"the context has no {key} for the input {one.name}")
+            return text_of(value)
+        if source.startswith(INPUTS):
+            name = source.removeprefix(INPUTS)
+            if name not in self.parts.inputs:
+                raise UsageError(f"this run has no input {name} for the input {one.name}")
+            return self.parts.inputs[name]
+        return source
+
+
+def given_from(one: Input) -> str:
+    """Return what is written for an input; a name alone means the key of the context."""
+    return f"{CONTEXT}{one.name}" if one.default is None else one.default
+
+
+async def _accompany(stage: Stage, run: ChildRun) -> Outcome:
+    end = await run.wait()
+    tell_end(stage, run, end)
+    return conclude(stage, run, end)
+
+
+def conclude(stage: Stage, run: ChildRun, end: ChildEnd) -> Outcome:
+    """Return the outcome of a stage whose child ended."""
+    updates: dict[str, Json] = {f"{stage.node.id}.run_id": run.run_id}
+    if end.status.is_success:
+        try:
+            updates |= {f"{stage.node.id}.{name}": value for name, value in outputs(run.graph, end)}
+        except UsageError as missing:
+            return _failed(str(missing), updates, end)
+        notes = f"run {run.run_id}: {end.reason}"
+        return Outcome(end.status, context_updates=updates, notes=notes, usage=end.usage)
+    return _failed(f"the pipeline failed: {end.reason}", updates, end)
+
+
+def outputs(graph: Graph, end: ChildEnd) -> Iterator[tuple[str, Json]]:
+    """Yield what the child's graph declares as its outputs, from its context, each of its type."""
+    declared = read_inputs(graph.attributes.text("outputs"))
+    for wrong in declared.mistakes:
+        raise UsageError(f"outputs of {graph.name}: {wrong.message} ({wrong.hint})")
+    for one in declared.inputs:
+        value = _left(one, end.context)
+        if not one.fits(text_of(value)):
+            said = shorten(text_of(value), LONGEST_WORDS)
+            raise UsageError(f"the output {one.name} cannot be {said}: it is {one.type}")
+        yield one.name, _typed(one, value)
+
+
+def _left(one: Input, context: Mapping[str, Json]) -> Json:
+    """Return what a child left for an output: under its name, or under the key that is written."""
+    is_elsewhere = (one.default or "").startswith(CONTEXT)
+    key = (one.default or "").removeprefix(CONTEXT) if is_elsewhere else one.name
+    value = context.get(key)
+    if value is None and not is_elsewhere:
+        value = one.default
+    if value is None:
+        raise UsageError(f"the pipeline left no {key} in its context")
+    return value
+
+
+def _typed(one: Input, value: Json) -> Json:
+    """Return a value of a type that was written as a text as what it is."""
+    match one.type, value:
+        case "int", str(text):
+            return int(text)
+        case "float", str(text):
+            return float(text)
+        case "bool", str(text):
+            return text == "true"
+        case _:
+            return value
+
+
+def _failed(reason: str, updates: Mapping[str, Json], end: ChildEnd) -> Outcome:
+    return Outcome(
+        StageStatus.FAIL,
+        context_updates=updates,
+        failure_reason=reason,
+        failure_class=FailureClass.VERDICT,
+        usage=end.usage,
+    )
+
+
+part = Pipeline

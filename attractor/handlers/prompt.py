@@ -1,0 +1,37 @@
+"""A question to a model: one answer in words, without tools."""
+
+from dataclasses import dataclass, replace
+
+from attractor.engine.errors import TemplateFailed
+from attractor.engine.excerpts import response_updates
+from attractor.engine.goal_gates import wants_verdict
+from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.seams import Parts, Stage
+from attractor.handlers.codergen import write_prompt
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Has the backend answer a prompt once; it sees no files and touches none."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Ask, and keep what was asked and answered."""
+        try:
+            prompt = write_prompt(stage, self.parts.inputs)
+        except TemplateFailed as error:
+            return failure(str(error), FailureClass.PIPELINE)
+        stage.files.write("prompt.md", prompt)
+        said = await self.parts.backend.answer(stage, prompt)
+        if isinstance(said, Outcome):
+            return said
+        stage.files.write("response.md", said.text)
+        # Words are no verdict, whoever said them (ruling R4).
+        if wants_verdict(stage.graph, stage.node):
+            return replace(failure("no_verdict", FailureClass.VERDICT), usage=said.usage)
+        updates = response_updates(stage.node.id, said.text)
+        return replace(success(f"Answered: {stage.node.id}", **updates), usage=said.usage)
+
+
+part = Prompt

@@ -1,0 +1,174 @@
+"""A supervisor: another pipeline runs, and this stage looks at it, speaks up, and ends it."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from functools import partial
+
+from attractor.base.canonical import Json, canonical_json
+from attractor.base.errors import UsageError
+from attractor.engine.child_runs import ChildEnd, ChildRun, Telemetry
+from attractor.engine.lookup import make_lookup
+from attractor.engine.outcome import (
+    NOTHING_USED,
+    FailureClass,
+    Outcome,
+    StageStatus,
+    Usage,
+    failure,
+)
+from attractor.engine.seams import Parts, Said, Stage
+from attractor.handlers.child_stages import run_child, tell_end
+from attractor.handlers.codergen import write_prompt
+from attractor.handlers.supervision_plans import OBSERVE, STEER, Plan, read_plan
+
+_SILENCE = "NOTHING"
+_ASK = (
+    f"This is what is seen of the pipeline that you supervise. Answer with what is to be said to "
+    f"the stage at work, or with {_SILENCE} alone."
+)
+
+
+@dataclass(frozen=True)
+class ManagerLoop:
+    """Observes a child run, steers it, and waits for its end (attractor-spec 4.11, ruling R13)."""
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Start the child, or take it up, and look at it cycle by cycle."""
+        try:
+            plan = read_plan(stage.node, stage.graph)
+        except UsageError as mistake:
+            reason = f"{stage.node.id}: {mistake} ({mistake.hint})"
+            return failure(reason, FailureClass.PIPELINE)
+        return await run_child(stage, plan.file, partial(self._supervise, stage, plan), inputs={})
+
+    async def _supervise(self, stage: Stage, plan: Plan, run: ChildRun) -> Outcome:
+        ending = asyncio.create_task(run.wait())
+        try:
+            now = stage.clock.monotonic()
+            return await _Supervision(stage, self.parts, plan, run, ending, now).supervise()
+        finally:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
+
+
+@dataclass
+class _Supervision:
+    """One child under supervision: what was seen, when it was spoken to, what that cost."""
+
+    stage: Stage
+    parts: Parts
+    plan: Plan
+    run: ChildRun
+    ending: "asyncio.Task[ChildEnd]"
+    spoke: float
+    used: Usage = NOTHING_USED
+    seen: Telemetry | None = None
+
+    async def supervise(self) -> Outcome:
+        """Look at the child until it ends, the stop condition holds, or cycles are used up."""
+        for cycle in range(1, self.plan.max_cycles + 1):
+            if OBSERVE in self.plan.actions:
+                self._observe(cycle)
+            if STEER in self.plan.actions and not self.ending.done():
+                await self._steer()
+            if self.ending.done():
+                return self._ended(self.ending.result())
+            if self._is_to_stop():
+                stopped = Outcome(StageStatus.SUCCESS, notes="Stop condition satisfied")
+                return await self._stop("its stop condition holds", stopped)
+            await self._pause()
+        if self.ending.done():
+            return self._ended(self.ending.result())
+        exceeded = failure("Max cycles exceeded", FailureClass.VERDICT)
+        return await self._stop("max cycles exceeded", exceeded)
+
+    def _observe(self, cycle: int) -> None:
+        """Take in what is seen of the child, and tell it when it is something new."""
+        seen = self.run.telemetry()
+        if seen != self.seen:
+            self.stage.emit("ChildObserved", cycle=cycle, child=_record(seen))
+            self._take_in(seen)
+        self.seen = seen
+
+    def _take_in(self, seen: Telemetry) -> None:
+        record = {f"stack.child.{key}": value for key, value in _record(seen).items()}
+        self.stage.context.apply_updates({**record, "stack.child.run_id": self.run.run_id})
+
+    async def _steer(self) -> None:
+        """Ask what to say to the child, not too often, and say it."""
+        now = self.stage.clock.monotonic()
+        if now - self.spoke < self.plan.cooldown.total_seconds():
+            return
+        self.spoke = now
+        words = await self._words()
+        if words and words.strip().strip(".") != _SILENCE and not self.ending.done():
+            took = await self.run.steer(words)
+            self.stage.emit("ChildSteered", text=words, was_taken=took)
+
+    async def _words(self) -> str:
+        """Return what the backend wants to say of what it sees; nothing when it fails."""
+        seen = canonical_json(_record(self.run.telemetry()))
+        instruction = write_prompt(self.stage, self.parts.inputs)
+        prompt = f"{instruction}\n\n{_ASK}\n\n{seen}"
+        self.stage.files.write("prompt.md", prompt)
+        said = await self.parts.backend.answer(self.stage, prompt)
+        self.used = self.used + said.usage
+        if isinstance(said, Said):
+            self.stage.files.write("response.md", said.text)
+            return said.text
+        self.stage.emit("SteeringFailed", reason=said.failure_reason or said.notes)
+        return ""
+
+    def _is_to_stop(self) -> bool:
+        if self.plan.stop is None:
+            return False
+        context = self.stage.context.snapshot()
+        return self.plan.stop.holds(make_lookup(_last_status(self.seen), "", context))
+
+    async def _pause(self) -> None:
+        """Wait until it is time to look again, or until the child comes to an end."""
+        sleeping = asyncio.create_task(self.stage.clock.sleep(self.plan.pause))
+        try:
+            await asyncio.wait([self.ending, sleeping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            await asyncio.gather(sleeping, return_exceptions=True)
+
+    async def _stop(self, why: str, outcome: Outcome) -> Outcome:
+        """End the child for good, and with it the stage."""
+        return self._conclude(await self.run.stop(why), outcome)
+
+    def _ended(self, end: ChildEnd) -> Outcome:
+        if end.status.is_success:
+            return self._conclude(end, Outcome(end.status, notes="Child completed"))
+        return self._conclude(end, failure(f"Child failed: {end.reason}", FailureClass.VERDICT))
+
+    def _conclude(self, end: ChildEnd, outcome: Outcome) -> Outcome:
+        self._take_in(self.run.telemetry())
+        tell_end(self.stage, self.run, end)
+        return replace(outcome, usage=end.usage + self.used)
+
+
+def _last_status(seen: Telemetry | None) -> StageStatus:
+    """Return how the last stage of a child ended: it is what a condition calls the outcome."""
+    return StageStatus(seen.last_outcome) if seen and seen.last_outcome else StageStatus.SKIPPED
+
+
+def _record(seen: Telemetry) -> dict[str, Json]:
+    """Return what is seen of a child, under the names that conditions ask for."""
+    return {
+        "status": seen.status,
+        "outcome": seen.outcome,
+        "reason": seen.reason,
+        "node": seen.node,
+        "completed": seen.completed,
+        "retries": seen.retries,
+        "last_outcome": seen.last_outcome,
+        "last_response": seen.last_response,
+        "cost_usd": seen.cost_usd,
+    }
+
+
+part = ManagerLoop

@@ -1,0 +1,76 @@
+"""A pause in the walk: for a while, or until a moment."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from attractor.base.errors import UsageError
+from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.seams import Parts, Stage
+
+# The date and time are looked at again and again: a machine may sleep, and its clock may be set.
+_LOOK = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Does nothing until the time has come, counted from when the visit began.
+
+    So a run that died meanwhile waits for the rest only.
+    """
+
+    parts: Parts
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Wait for `duration`, or until the moment that `until` says."""
+        try:
+            moment, longest = _goal(stage)
+        except UsageError as mistake:
+            reason = f"{stage.node.id}: {mistake} ({mistake.hint})"
+            return failure(reason, FailureClass.PIPELINE)
+        left = min(moment - stage.clock.now(), longest)
+        if left > timedelta():
+            stage.emit("WaitStarted", until=moment.isoformat(), seconds=left.total_seconds())
+        while left > timedelta():
+            nap = min(left, _LOOK)
+            await stage.clock.sleep(nap)
+            longest -= nap
+            left = min(moment - stage.clock.now(), longest)
+        return success(f"Waited until {moment.isoformat(timespec='seconds')}")
+
+
+def _goal(stage: Stage) -> tuple[datetime, timedelta]:
+    """Return until when to wait, and how long at most, should the clock be set back."""
+    duration = stage.node.attributes.duration("duration")
+    until = stage.node.attributes.text("until").strip()
+    if (duration is None) == (not until):
+        said = "neither duration nor until" if duration is None else "both duration and until"
+        raise UsageError(f"it has {said}", hint="say how long, or until when")
+    if duration is None:
+        return read_moment(until, stage.since), timedelta.max
+    return stage.since + duration, duration
+
+
+def read_moment(written: str, since: datetime) -> datetime:
+    """Read a date with a time, or a time of day: the next one after another moment.
+
+    Without an offset it is UTC, so that it is the same moment on every machine.
+    """
+    try:
+        return _in_utc(datetime.fromisoformat(written))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        of_day = time.fromisoformat(written)
+    except ValueError as cause:
+        hint = "write 2026-01-31T09:30:00Z, or the time of day: 09:30"
+        raise UsageError(f"until={written!r} is no moment", hint=hint) from cause
+    today = datetime.combine(since.astimezone(of_day.tzinfo or UTC), of_day)
+    moment = _in_utc(today)
+    return moment if moment > since else moment + timedelta(days=1)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+part = Wait

@@ -1,0 +1,119 @@
+"""Says what is wrong before the first brace, in the words and signs before it all at once."""
+
+import re
+
+from attractor.language.edge_mistakes import explain_keyword
+from attractor.language.findings import Change
+from attractor.language.patterns import IDENTIFIER, SMART_QUOTES
+from attractor.language.place import Place
+from attractor.language.tokens import END, Token
+from attractor.language.values import quoted
+from attractor.language.wording import quote
+
+_BEGIN = "write digraph Name { ... }"
+_KEYWORDS = frozenset({"DIGRAPH", "SUBGRAPH", "GRAPH", "NODE", "EDGE", "STRICT"})
+_QUOTES = "'`" + "".join(SMART_QUOTES)
+_SIGNS = frozenset({"OTHER", "_COLON", "SMART_QUOTE", "DASHES", "OTHER_ARROW"})
+_IN_A_HEAD = _SIGNS | _KEYWORDS | {"ID", "NUMBER", "ATTRIBUTES"}
+
+
+def means_digraph(token: Token) -> bool:
+    """Tell whether a word is `digraph` in other letters."""
+    return token.id is not None and token.id.text.casefold() == "digraph"
+
+
+def brace_of_head(place: Place) -> int:
+    """Return which token is the brace that the words at this place stand before; 0 if none is."""
+    for at in range(place.at, len(place.tokens)):
+        if place.tokens[at].type == "_OPEN":
+            return at
+        if place.tokens[at].type not in _IN_A_HEAD or "\n" in _gap(place, at):
+            break
+    return 0
+
+
+def stands_for_a_brace(place: Place) -> bool:
+    """Tell whether another bracket stands where the brace belongs."""
+    return place.written in ("(", "[") and not place.begins_a_line()
+
+
+def explain_head(place: Place) -> None:
+    """Note what is wrong before the brace, once."""
+    is_first = place.before in ("", "STRICT")
+    if not is_first:
+        _explain_name(place)
+    elif place.token.type == END:
+        place.report("there is no graph in this file", _BEGIN)
+    elif place.token.type == "STRICT":
+        place.report("'strict' is not supported", "take the word away")
+    elif place.token.type == "GRAPH":
+        place.report("an undirected graph cannot be run", "write digraph, and -> between nodes")
+    elif means_digraph(place.token):
+        place.report(f"the language has no word {quote(place.written)}", "write digraph")
+    else:
+        fix = _BEGIN if place.written.isprintable() else "take it away"
+        place.report(f"a pipeline does not begin with {place.named}", fix)
+
+
+def _explain_name(place: Place) -> None:
+    """Note what is wrong behind the word `digraph`."""
+    brace = brace_of_head(place)
+    if not brace:
+        _explain_no_brace(place)
+    elif place.token.type in _KEYWORDS and place.before == "DIGRAPH":
+        explain_keyword(place)
+    elif place.token.type == "NUMBER" and brace == place.at + 1:
+        fix = f"write n{place.written.lstrip('-.')}, or another id"
+        place.report("an id cannot begin with a digit", fix)
+    elif place.token.type == "ATTRIBUTES":
+        place.report("attributes stand before the '{' of a graph", "write graph [...] behind it")
+    else:
+        _explain_words(place, brace)
+
+
+def _explain_no_brace(place: Place) -> None:
+    before = place.tokens[place.at - 1]
+    if stands_for_a_brace(place):
+        edit = Change(place.token.start, place.token.end, "{")
+        place.report(f"{quote(place.written)} is no '{{'", "write {", edit)
+    elif place.before == "DIGRAPH":
+        place.report("'{' has to follow here", _BEGIN)
+    else:
+        name = place.written_before
+        edit = Change(before.end, before.end, " {")
+        message, fix = f"'{{' is missing behind {quote(name)}", f"write {name} {{"
+        place.report_at(before.start, before.end, message, fix, edit)
+
+
+def _explain_words(place: Place, brace: int) -> None:
+    """Note what stands before the brace that is no id."""
+    digraph = next(at for at in range(place.at, -1, -1) if place.tokens[at].type == "DIGRAPH")
+    first, last = place.tokens[digraph + 1], place.tokens[brace - 1]
+    start, end = first.start, last.end
+    name = place.text[start:end]
+    if brace == place.at + 1 and place.token.type in ("OTHER", "_COLON"):
+        edit = Change(place.tokens[place.at - 1].end, end, "")
+        message = f"{quote(place.written)} stands before the '{{' of a graph"
+        place.report(message, "take it away", edit)
+        return
+    plain = name.strip(_QUOTES)
+    if name[0] in SMART_QUOTES:
+        message = "these are not the quotes of a keyboard"
+    elif name[0] in _QUOTES:
+        message = "a text stands in double quotes"
+    else:
+        message = f"the id {quote(name)} has {_sign(name)}"
+    word = re.sub(r"\W+", "_", plain)
+    is_plain = IDENTIFIER.fullmatch(plain)
+    fix = f"write {plain}" if is_plain else f"write {quoted(plain)}, or {word}"
+    edit = Change(start, end, plain if is_plain else quoted(plain))
+    place.report_at(start, end, message, fix, edit)
+
+
+def _sign(name: str) -> str:
+    found = re.search(r"\W", name)
+    return "a blank" if not found or found[0].isspace() else f"a {quote(found[0])}"
+
+
+def _gap(place: Place, at: int) -> str:
+    return place.text[place.tokens[at - 1].end : place.tokens[at].start]

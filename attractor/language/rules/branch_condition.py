@@ -1,0 +1,73 @@
+"""An edge into a branch has no condition.
+
+What it does: reports a `condition` on an edge out of a parallel node, or of one of type `for_each`.
+
+Why: the edges of such a node are branches, and every branch is walked. Nobody looks at the
+condition, so a branch that was meant for a failure runs each time.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        fork  [shape=component]
+        tests [prompt="Write tests"]
+        docs  [prompt="Write docs"]
+        join  [shape=tripleoctagon]
+        exit  [shape=Msquare]
+        start -> work -> fork
+        fork -> tests
+        fork -> docs [condition="outcome=success"]
+        tests -> join
+        docs -> join
+        join -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        work  [prompt="Work"]
+        fork  [shape=component]
+        tests [prompt="Write tests"]
+        docs  [prompt="Write docs"]
+        join  [shape=tripleoctagon]
+        exit  [shape=Msquare]
+        start -> work
+        work -> fork [condition="outcome=success"]
+        work -> exit [condition="outcome!=success"]
+        fork -> tests -> join
+        fork -> docs -> join
+        join -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.forks import FORKS
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class BranchCondition:
+    """Branches are not chosen."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each condition that nobody looks at."""
+        forks = (node for type_ in sorted(FORKS) for node in graph.of_type(type_))
+        for edge in (edge for node in forks for edge in graph.outgoing(node.id)):
+            if edge.is_conditional:
+                yield Diagnostic(
+                    self.severity,
+                    f"every branch of {quote(edge.source)} is walked, whatever its condition says",
+                    edge.span,
+                    edge=(edge.source, edge.target),
+                    fix="take the condition away, or ask for it before or behind the branches",
+                )
+
+
+part = BranchCondition()

@@ -1,0 +1,68 @@
+"""A class has a name that a stylesheet can say.
+
+What it does: reports a class of a node with anything but small letters, digits and `-` in its name.
+
+Why: no selector of `model_stylesheet` can name it, so no rule ever holds for the nodes of that
+class. The label of a subgraph gives a class with such a name by itself: `Code Review` gives
+`code-review`.
+
+Example:
+
+    digraph Example {
+        model_stylesheet = "* { llm_model: claude-sonnet-4-5 }"
+        start [shape=Mdiamond]
+        work  [prompt="Work", class="Code_Review"]
+        exit  [shape=Msquare]
+        start -> work -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        model_stylesheet = ".code-review { llm_model: claude-opus-4-6 }"
+        start [shape=Mdiamond]
+        work  [prompt="Work", class="code-review"]
+        exit  [shape=Msquare]
+        start -> work -> exit
+    }
+"""
+
+import re
+from collections.abc import Iterator
+
+from attractor.language.attributes import Place
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.holders import each_attribute
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.within import span_within
+from attractor.language.wording import quote
+
+_CLASS = re.compile(r"[^,\s]+")
+_NAME = re.compile(r"[a-z0-9-]+")
+_NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
+
+
+class ClassName:
+    """Classes can be named."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each class that cannot; one in a default block once."""
+        for holder, attribute in each_attribute(graph, {"class"}):
+            if holder.place is not Place.NODE:
+                continue
+            for found in _CLASS.finditer(str(attribute.value)):
+                if not _NAME.fullmatch(found[0]):
+                    near = _NOT_IN_A_NAME.sub("-", found[0].lower()).strip("-")
+                    yield Diagnostic(
+                        self.severity,
+                        f"no stylesheet can name the class {quote(found[0])}",
+                        span_within(attribute.value, *found.span()),
+                        node=holder.node,
+                        fix=f"write {near}" if near else "write small letters, digits and -",
+                    )
+
+
+part = ClassName()

@@ -1,0 +1,72 @@
+"""A command stands on a tool stage.
+
+What it does: reports a `tool_command` on a node that another handler executes. It is silent about
+types that are not the specification's own: their handlers may run it.
+
+Why: nothing reads it there, so what looks like a check is never run.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        tests [prompt="Run the tests", tool_command="make test"]
+        exit  [shape=Msquare]
+        start -> tests -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        tests [shape=parallelogram, tool_command="make test"]
+        exit  [shape=Msquare]
+        start -> tests -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language.attributes import Place
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.holders import each_attribute
+from attractor.language.shapes import TYPE_OF_SHAPE
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+_TOOL = "tool"
+_OTHERS = frozenset(TYPE_OF_SHAPE.values()) - {_TOOL}
+_KEYS = frozenset({"tool_command"})
+
+
+class CommandNeedsTool:
+    """Commands are run."""
+
+    severity = Severity.WARNING
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each command that nothing runs; one in a default block is one of many."""
+        commands = [one for one in each_attribute(graph, _KEYS) if one[0].place is Place.NODE]
+        used = _used(graph) if commands else set[int]()
+        for holder, attribute in commands:
+            if str(attribute.value).strip() and id(attribute) not in used:
+                type_ = graph.nodes[holder.node].type
+                yield Diagnostic(
+                    self.severity,
+                    f"the tool_command of {quote(holder.node)} is never run: its type is {type_}",
+                    attribute.span,
+                    node=holder.node,
+                    fix="add shape=parallelogram, or take the command away",
+                )
+
+
+def _used(graph: Graph) -> set[int]:
+    """Return the commands that some stage runs, or may run."""
+    return {
+        id(node.attributes.by_key["tool_command"])
+        for node in graph.nodes_with("tool_command")
+        if node.type not in _OTHERS
+    }
+
+
+part = CommandNeedsTool()

@@ -1,0 +1,76 @@
+"""A stage says what its type needs.
+
+What it does: reports a node of type `for_each` without `items`, one of type `pipeline` without a
+`file`, and one of type `wait` that has neither `duration` nor `until`, or both.
+
+Why: such a stage fails whenever it is reached.
+
+Example:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        pause [type="wait"]
+        exit  [shape=Msquare]
+        start -> pause -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        start [shape=Mdiamond]
+        pause [type="wait", duration="15m"]
+        exit  [shape=Msquare]
+        start -> pause -> exit
+    }
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph, Node
+from attractor.language.vocabulary import Vocabulary
+from attractor.language.wording import quote
+
+
+class _Need(NamedTuple):
+    """The attributes of which a type needs one, and how that is written."""
+
+    keys: Sequence[str]
+    fix: str
+
+
+_NEEDS: Mapping[str, _Need] = {
+    "for_each": _Need(("items",), 'add items="..." with the context key of the list'),
+    "pipeline": _Need(("file",), 'add file="other.dot"'),
+    "wait": _Need(("duration", "until"), 'add duration="15m", or until="09:30"'),
+}
+
+
+class TypeNeeds:
+    """Stages are whole."""
+
+    severity = Severity.ERROR
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each node of such a type that lacks what it needs."""
+        for type_ in _NEEDS.keys() & graph.types:
+            for node in graph.of_type(type_):
+                yield from self._judge(node, _NEEDS[type_])
+
+    def _judge(self, node: Node, need: _Need) -> Iterator[Diagnostic]:
+        there = [key for key in need.keys if node.attributes.text(key).strip()]
+        if len(there) == 1:
+            return
+        keys = " and ".join(there) or " or ".join(need.keys)
+        has = f"has both {keys}" if there else f"has no {keys}"
+        yield Diagnostic(
+            self.severity,
+            f"{quote(node.id)}, of type {node.type}, {has}",
+            node.span,
+            node=node.id,
+            fix="take one of them away" if there else need.fix,
+        )
+
+
+part = TypeNeeds()

@@ -1,0 +1,238 @@
+"""Runs pipelines as children of a run, each in a directory of its own, in its workspace."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from attractor.base.atomic_files import file_trouble, sync_folder
+from attractor.base.errors import AttractorError, UsageError
+from attractor.base.events import Event
+from attractor.base.ids import new_run_id
+from attractor.base.reader_buffer import Missed
+from attractor.engine.answers import AnswerTo
+from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
+from attractor.engine.child_runs import Child
+from attractor.engine.endings import end_run
+from attractor.engine.events import OperatorAction
+from attractor.engine.inbox import Action
+from attractor.engine.manifest import Manifest
+from attractor.engine.open_run import OpenRun, open_run
+from attractor.engine.results import RunResult, result_of
+from attractor.engine.run_directory import RunDirectory, create_run_directory
+from attractor.engine.runner import Runner
+from attractor.engine.seams import Answer, Question, Workspace
+from attractor.language.folders import folder_name
+from attractor.pipeline.child_workspace import ChildWorkspace
+from attractor.pipeline.knowing import known_in
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.parts import Crew, build_crew
+from attractor.pipeline.reading import read_again
+from attractor.pipeline.running_child import RunningChild, stopping
+from attractor.pipeline.source import PipelineSource, open_pipeline
+from attractor.pipeline.world import Watch, World
+
+DEEPEST = 8
+"""How many runs may stand one in the other: a pipeline that runs itself comes to an end."""
+
+
+_STAGE = re.compile(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Children:
+    """Starts the children of one run, or takes them up where they stopped.
+
+    The run itself may be a child: one of those `above`. By their names it knows who is at work.
+    """
+
+    parent: OpenRun
+    options: RunOptions
+    world: World
+    crew: Crew
+    answer_to: AnswerTo
+    budgets: Budgets = NO_BUDGETS
+    above: "Children | None" = None
+    at_work: dict[str, RunningChild] = field(default_factory=dict[str, RunningChild])
+
+    def has(self, name: str) -> bool:
+        """Tell whether a child of that name began."""
+        return self._directory(name).manifest.exists()
+
+    @asynccontextmanager
+    async def start(self, child: Child, workspace: Workspace) -> AsyncGenerator[RunningChild]:
+        """Start a child, or take up the one of its name; it is at work until it is left."""
+        async with AsyncExitStack() as stack:
+            with stopping():
+                running = await self._begin(child, workspace, stack)
+            self.at_work[child.name] = running
+            stack.callback(self.at_work.pop, child.name)
+            yield running
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        """Hand words to a stage at work: to its child, or to whoever does it."""
+        running = self.at_work.get(stage_id)
+        return await (running.steer(text) if running else self.crew.steer(stage_id, text))
+
+    async def _begin(
+        self, child: Child, workspace: Workspace, stack: AsyncExitStack
+    ) -> RunningChild:
+        file = self.options.file.parent / child.file
+        options = replace(self.options, file=file, inputs=child.inputs, goal="", outcomes=None)
+        if not self.has(child.name):
+            self._make(child.name, options, workspace)
+        root = self._directory(child.name).root
+        run = stack.enter_context(
+            open_run(root, clock=self.world.clock, redactor=self.parent.redactor)
+        )
+        world = replace(self.world, watch=partial(_pass_on, self.world.watch, child.name))
+        run.events.subscribe(partial(_hear, world.watch))
+        pipeline = read_again(run.directory, run.manifest, goal="", inputs=child.inputs)
+        answers = AnswersOfParent(self.answer_to, child.name, run)
+        crew = await build_crew(
+            pipeline, options, world, stack, answer_to=answers, interviewer=self.crew.interviewer
+        )
+        children = Children(
+            parent=run,
+            options=options,
+            world=world,
+            crew=crew,
+            answer_to=answers,
+            budgets=self._budgets(pipeline),
+            above=self,
+        )
+        place = ChildWorkspace(workspace, run.manifest.run_id)
+        work = _work(run, pipeline, children, place, is_shared=child.is_shared)
+        walking = asyncio.create_task(work)
+        stack.push_async_callback(self._leave, run, walking)
+        return RunningChild(child.name, pipeline.graph, run, children.steer, walking)
+
+    def _make(self, name: str, options: RunOptions, workspace: Workspace) -> None:
+        if self._depth >= DEEPEST:
+            raise UsageError(
+                f"{DEEPEST} runs stand one in the other already",
+                hint="a pipeline that runs itself has to stop doing so somewhere",
+            )
+        known = known_in(self.world)
+        pipeline = open_pipeline(str(options.file), inputs=options.inputs, known=known)
+        now = self.world.clock.now()
+        manifest = Manifest(
+            run_id=new_run_id(now, self.world.randomness),
+            pipeline=pipeline.graph.name,
+            goal=pipeline.graph.goal,
+            started=now,
+            content_hash=pipeline.content_hash,
+            base=workspace.base,
+            parent=self.parent.manifest.run_id,
+            options=options.to_record(),
+            versions=self.parent.manifest.versions,
+            promises=self.parent.manifest.promises,
+        )
+        root = self._directory(name).root
+        _clear(root)
+        create_run_directory(root, manifest, pipeline.text, files=pipeline.files)
+        sync_folder(self.parent.directory.root)
+
+    def _directory(self, name: str) -> RunDirectory:
+        return RunDirectory(self.parent.directory.children / child_folder(name))
+
+    @property
+    def _depth(self) -> int:
+        return 1 + self.above._depth if self.above else 0
+
+    @property
+    def _canceled(self) -> str:
+        """Why the run was canceled, or one that it is part of."""
+        return self.parent.state.canceled or (self.above._canceled if self.above else "")
+
+    def _budgets(self, pipeline: PipelineSource) -> Budgets:
+        """Return the budgets of a child: its own, and what its parent has left of those it has."""
+        own = self.options.budgets.over(read_budgets(pipeline.graph))
+        return own.within(self.budgets.left_by(self.parent))
+
+    async def _leave(self, run: OpenRun, walking: "asyncio.Task[RunResult]") -> None:
+        """Have a child halt where it is; that of a run that was canceled is canceled too."""
+        walking.cancel()
+        await asyncio.wait([walking])
+        if not walking.cancelled():
+            walking.exception()
+        why = self._canceled
+        if why and run.state.may_walk:
+            # Whatever fails here must not hide that we were told to stop.
+            with suppress(AttractorError):
+                by = f"run {self.parent.manifest.run_id}"
+                run.record(OperatorAction(Action.CANCEL.value, by, why), sync=True)
+                end_run(run)
+
+
+@dataclass(frozen=True)
+class AnswersOfParent:
+    """Finds answers to a child's questions: its own, and those that were given to its parent."""
+
+    above: AnswerTo
+    name: str
+    run: OpenRun
+
+    def __call__(self, question: Question) -> Answer | None:
+        """Return the answer that was left, if any."""
+        asked = replace(question, id=f"{self.name}/{question.id}")
+        return self.run.answer_to(question) or self.above(asked)
+
+
+def child_folder(name: str) -> str:
+    """Return the folder of a child: that of its node, with the numbers of visit and attempt."""
+    found = _STAGE.fullmatch(name)
+    return f"{folder_name(found['node'])}@{found['attempt']}" if found else folder_name(name)
+
+
+async def _work(
+    run: OpenRun,
+    pipeline: PipelineSource,
+    children: Children,
+    workspace: Workspace,
+    *,
+    is_shared: bool,
+) -> RunResult:
+    """Walk a child from wherever it stands; one that has ended leaves its files as they were."""
+    progress = run.state.progress
+    if progress and not run.state.may_walk and not is_shared:
+        await workspace.restore(progress.tree, set_aside=run.directory.incidents / "after-its-end")
+    if run.state.standing.is_final:
+        return result_of(run.manifest, run.directory.root, run.state)
+    # A walk that did not begin yet begins with the files as its parent left them.
+    tree = "" if progress else await workspace.snapshot(f"child {run.manifest.run_id}")
+    runner = Runner(
+        pipeline.graph,
+        run,
+        handlers=children.crew.handlers,
+        workspace=workspace,
+        tree=tree,
+        steer=children.steer,
+        children=children,
+        budgets=children.budgets,
+        is_shared=is_shared,
+    )
+    return await runner.run()
+
+
+def _clear(root: Path) -> None:
+    """Remove half a directory, whose maker was killed."""
+    try:
+        if root.exists():
+            shutil.rmtree(root)
+    except OSError as cause:
+        raise file_trouble("remove", root, cause) from cause
+
+
+def _pass_on(watch: Watch, name: str, event: Event) -> None:
+    """Let whoever watches the parent see its child, under the child's name."""
+    watch(replace(event, branch=f"{name}/{event.branch}" if event.branch else name))
+
+
+def _hear(watch: Watch, event: Event | Missed) -> None:
+    if isinstance(event, Event):
+        watch(event)

@@ -1,0 +1,149 @@
+"""Finds the moment before a visit of a node: where a run can be forked."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from attractor.base.errors import UnknownName, UsageError
+from attractor.base.events import Event
+from attractor.engine.checkpoint import verify_journal
+from attractor.engine.events import ParallelBranchStarted, StageStarted
+from attractor.engine.fields import Fields
+from attractor.engine.folding import fold
+from attractor.engine.progress import Progress
+from attractor.engine.run_state import RunState
+from attractor.pipeline.run_records import RunRecord
+
+SHOWN = 12
+_WITH_VISIT = re.compile(r"(?P<node>.+)@(?P<visit>[0-9]{1,9})", re.DOTALL)
+_STARTED, _BRANCHED = StageStarted.__name__, ParallelBranchStarted.__name__
+
+
+@dataclass(frozen=True)
+class Visited:
+    """A visit that a run made: its number, the event it began with, and the branch it was in."""
+
+    node: str
+    visit: int
+    seq: int
+    branch: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.node}@{self.visit}"
+
+
+@dataclass(frozen=True)
+class ForkPoint:
+    """A run as it was right before a visit; `seq` and `hash` are those of the event before it."""
+
+    node: str
+    visit: int
+    seq: int
+    hash: str
+    progress: Progress
+    begun: Mapping[str, int]
+
+    def __str__(self) -> str:
+        return f"{self.node}@{self.visit}"
+
+
+@dataclass
+class _Path:
+    """The visits of a run in the order in which they began, and what its branches left."""
+
+    visits: dict[tuple[str, int], Visited] = field(default_factory=dict[tuple[str, int], Visited])
+    branches: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+
+    def add(self, event: Event) -> None:
+        """Take note of an event."""
+        if event.node is None or event.visit is None:
+            return
+        branch = event.branch or ""
+        if event.type == _BRANCHED:
+            parent = Fields(event.data, _BRANCHED).text("parent")
+            self.branches[branch] = (f"{event.node}@{event.visit}", parent)
+        elif event.type == _STARTED:
+            visited = Visited(event.node, event.visit, event.seq, branch)
+            # A stage that was interrupted begins again.
+            self.visits.setdefault((event.node, event.visit), visited)
+
+    def fork_of(self, branch: str) -> str:
+        """Return the visit of the walk from the start that a branch, or its own parent, left."""
+        place, parent = self.branches.get(branch, ("", ""))
+        while parent:
+            place, parent = self.branches.get(parent, ("", ""))
+        return place
+
+
+def find_fork_point(run: RunRecord, reference: str) -> ForkPoint:
+    """Return the moment before a visit, `NODE@VISIT`, or before the last one of a NODE."""
+    verify_journal(run.directory.events)
+    path = _Path()
+    for event in run.events():
+        path.add(event)
+    visited = _choose(run, list(path.visits.values()), reference)
+    if visited.branch:
+        raise UsageError(
+            f"{visited} was in the branch {visited.branch}, and a run is forked as a whole",
+            hint=f"fork it where its branches began: {path.fork_of(visited.branch)}",
+        )
+    return _before(run, visited)
+
+
+def _choose(run: RunRecord, visits: Sequence[Visited], reference: str) -> Visited:
+    node, number = _split(reference, {one.node for one in visits})
+    of_node = [one for one in visits if one.node == node]
+    if not of_node:
+        raise _never_visited(run, visits, node)
+    found = [one for one in of_node if number in (None, one.visit)]
+    if not found:
+        raise UsageError(
+            f"{node} has no visit {number} in run {run.run_id}",
+            hint=f"its visits: {_named([str(one) for one in of_node])}{_earlier(run)}",
+        )
+    return found[-1]
+
+
+def _split(reference: str, nodes: set[str]) -> tuple[str, int | None]:
+    """Return the node and the visit that are meant; an id may end as if a visit were named."""
+    match = _WITH_VISIT.fullmatch(reference)
+    if match is None or reference in nodes:
+        return reference, None
+    return match["node"], int(match["visit"])
+
+
+def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> UsageError:
+    if not visits:
+        return UsageError(
+            f"run {run.run_id} has visited nothing yet",
+            hint=f"begin it with attractor resume{_earlier(run)}",
+        )
+    nodes = list(dict.fromkeys(one.node for one in visits))
+    error = UnknownName("visited node", node, nodes)
+    if len(nodes) > SHOWN and not error.hint.startswith("did you mean"):
+        error.hint = f"visited: {_named(nodes)}"
+    error.hint += _earlier(run)
+    return error
+
+
+def _earlier(run: RunRecord) -> str:
+    """Say where the visits before those of a fork are."""
+    if not run.manifest.forked_at:
+        return ""
+    return f"; it was forked at {run.manifest.forked_at} from {run.manifest.parent}, which has more"
+
+
+def _named(words: Sequence[str]) -> str:
+    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[-SHOWN:]) + more
+
+
+def _before(run: RunRecord, visited: Visited) -> ForkPoint:
+    state, seq, digest = RunState(), 0, ""
+    for event in run.events():
+        if event.seq == visited.seq:
+            break
+        state, seq, digest = fold(state, event), event.seq, event.hash
+    if state.progress is None:
+        raise UsageError(f"the walk of {run.run_id} had not begun before {visited}")
+    return ForkPoint(visited.node, visited.visit, seq, digest, state.progress, state.begun)

@@ -1,0 +1,219 @@
+"""Makes a run that goes on from another one, as that stood before a visit of a node.
+
+The other run stays as it is. The new one has its own directory, journal and workspace, so that it
+is resumed and verified like any other; its journal begins with where it came from.
+"""
+
+import shutil
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from attractor.base.canonical import Json
+from attractor.base.errors import FileTrouble, Refused, UnknownName, UsageError
+from attractor.base.ids import new_run_id
+from attractor.engine.budgets import NO_BUDGETS, Budgets
+from attractor.engine.errors import GraphChanged
+from attractor.engine.event_log import EventLog
+from attractor.engine.events import Happening, PipelineStarted, RunForked, data_of, kind_of
+from attractor.engine.fence import is_held
+from attractor.engine.manifest import Manifest
+from attractor.engine.progress import Progress, begin
+from attractor.engine.progress_records import progress_to_record
+from attractor.engine.run_directory import RunDirectory, create_run_directory, require_free
+from attractor.engine.secrets import Redactor
+from attractor.language.diffing.comparing import diff
+from attractor.language.diffing.telling import NO_CHANGE, tell
+from attractor.language.parsing import decode, parse
+from attractor.pipeline.fork_points import ForkPoint, find_fork_point
+from attractor.pipeline.forked_trees import make_forked_tree, require_trees
+from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
+from attractor.pipeline.reading import read_again
+from attractor.pipeline.requirements import require_runnable
+from attractor.pipeline.run_records import RunRecord, read_run
+from attractor.pipeline.running import in_runs_folder, known_in
+from attractor.pipeline.source import PipelineSource, hash_of_file, open_pipeline
+from attractor.pipeline.world import World
+
+CHILDREN, ARTIFACTS = "children", "artifacts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """Which run is to be forked and where, and what is to be different from there on.
+
+    With `ends_other` the other run is over by the time the new one begins.
+    """
+
+    root: Path
+    at: str
+    graph: Path | None = None
+    interviewer: str = ""
+    budgets: Budgets = NO_BUDGETS
+    new_root: Path | None = None
+    ends_other: bool = False
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A run that can be made; `change` tells how its pipeline differs from that of the other."""
+
+    wish: Wish
+    run: RunRecord
+    point: ForkPoint
+    pipeline: PipelineSource
+    options: RunOptions
+    change: str = ""
+
+
+async def plan_fork(wish: Wish, world: World) -> Fork:
+    """Find all that a fork needs, or refuse before anything is made."""
+    run = read_run(wish.root)
+    if wish.root.parent.name == CHILDREN:
+        raise UsageError(
+            f"{run.run_id} is part of run {run.manifest.parent}",
+            hint="fork that one, at the node that runs this pipeline",
+        )
+    if wish.new_root is not None:
+        require_free(wish.new_root)
+    point = find_fork_point(run, wish.at)
+    options = _options(run, wish)
+    _require_place(run, options, wish)
+    require_trees(options, world, run.run_id)
+    before = read_again(run.directory, run.manifest, goal=options.goal, inputs=options.inputs)
+    fork = Fork(wish, run, point, before, options)
+    fork = _changed(fork, wish.graph, world) if wish.graph else _unchanged(fork)
+    await require_runnable(fork.pipeline.graph, fork.options, world.environ)
+    return fork
+
+
+async def make_fork(fork: Fork, world: World) -> Path:
+    """Make the directory and the workspace of a planned run; return where it lies."""
+    run_id = new_run_id(world.clock.now(), world.randomness)
+    old = fork.run.manifest
+    if fork.options.workspace is WorkspaceKind.NONE:
+        world.tell(f"Run {old.run_id} kept no trees: the files stay as they are now.")
+    tree = fork.point.progress.tree
+    base = await make_forked_tree(fork.options, world, run_id, old.run_id, tree)
+    root = fork.wish.new_root or in_runs_folder(run_id, world)
+    pipeline = fork.pipeline
+    manifest = replace(
+        old,
+        run_id=run_id,
+        pipeline=pipeline.graph.name,
+        goal=pipeline.graph.goal,
+        started=world.clock.now(),
+        content_hash=pipeline.content_hash,
+        base=base,
+        parent=old.run_id,
+        forked_at=str(fork.point),
+        options=fork.options.to_record(),
+        versions={"attractor": world.version},
+    )
+    begin_journal = partial(_begin_journal, fork, manifest, world)
+    create_run_directory(root, manifest, pipeline.text, files=pipeline.files, begin=begin_journal)
+    world.tell(f"run {run_id} in {root}, forked from {old.run_id} before {fork.point}")
+    return root
+
+
+def _options(run: RunRecord, wish: Wish) -> RunOptions:
+    manifest = run.manifest
+    options = options_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
+    return replace(
+        options,
+        file=wish.graph.absolute() if wish.graph else options.file,
+        interviewer=wish.interviewer or options.interviewer,
+        budgets=wish.budgets.over(options.budgets),
+    )
+
+
+def _require_place(run: RunRecord, options: RunOptions, wish: Wish) -> None:
+    """Refuse to let two runs work in one folder; what has no tree of its own is not forked."""
+    if options.workspace is WorkspaceKind.ISOLATED or wish.ends_other:
+        return
+    if options.workspace is WorkspaceKind.IN_PLACE:
+        raise Refused(
+            f"run {run.run_id} works in the project's own folder, which two runs cannot share",
+            hint="go back in it with attractor rewind: that ends it and puts the folder back",
+        )
+    if is_held(run.directory.lock):
+        raise Refused(
+            f"run {run.run_id} is at work in the project's own folder",
+            hint="wait until it ends, or end it and go back with attractor rewind",
+        )
+
+
+def _unchanged(fork: Fork) -> Fork:
+    file = fork.options.file
+    if file.is_file() and hash_of_file(file) != fork.run.manifest.content_hash:
+        raise GraphChanged(
+            f"{file} was changed since run {fork.run.run_id} began",
+            hint=f"go on with it as it is now: --graph {file}; or put it back as it was",
+        )
+    return fork
+
+
+def _changed(fork: Fork, graph: Path, world: World) -> Fork:
+    """Take another pipeline from here on; it must have the node that is forked at."""
+    options, file = fork.options, fork.run.directory.graph
+    known = known_in(world)
+    pipeline = open_pipeline(str(graph), goal=options.goal, inputs=options.inputs, known=known)
+    node = fork.point.node
+    if node not in pipeline.graph.nodes:
+        raise UnknownName(f"node of {graph}", node, pipeline.graph.nodes)
+    if options.suite and pipeline.graph.name != fork.run.manifest.pipeline:
+        raise UsageError(
+            f"run {fork.run.run_id} is judged by {options.suite}, which is for the pipeline "
+            f"{fork.run.manifest.pipeline!r}, not for {pipeline.graph.name!r}",
+            hint="keep the name of the pipeline, or start a new run: attractor run",
+        )
+    before = parse(decode(file.read_bytes(), file=str(file)))
+    change = tell(diff(before, parse(pipeline.text))) or NO_CHANGE
+    return replace(fork, pipeline=pipeline, change=change)
+
+
+def _begin_journal(fork: Fork, manifest: Manifest, world: World, directory: RunDirectory) -> None:
+    """Write where the run comes from, and how far its walk has come there."""
+    _share_artifacts(fork.run.directory, directory)
+    point, pipeline = fork.point, fork.pipeline
+    begun: dict[str, Json] = dict(point.begun)
+    progress = _progress(fork)
+    forked = RunForked(
+        fork.run.run_id, point.node, point.visit, point.seq, point.hash, progress.tree, begun
+    )
+    started = PipelineStarted(
+        pipeline.graph.name, manifest.run_id, manifest.content_hash, progress_to_record(progress)
+    )
+    redactor = Redactor.of_environment(world.environ)
+    log = EventLog(directory.events, run_id=manifest.run_id, clock=world.clock, redactor=redactor)
+    try:
+        _append(log, forked)
+        _append(log, started)
+        log.sync()
+    finally:
+        log.close()
+
+
+def _share_artifacts(parent: RunDirectory, directory: RunDirectory) -> None:
+    """Give the run what values in its context stand for; no artifact ever changes."""
+    theirs, ours = parent.root / ARTIFACTS, directory.root / ARTIFACTS
+    if not theirs.is_dir():
+        return
+    try:
+        shutil.copytree(theirs, ours, symlinks=True)
+    except (OSError, shutil.Error) as cause:
+        raise FileTrouble(f"cannot copy {theirs}: {cause}") from cause
+
+
+def _append(log: EventLog, happening: Happening) -> None:
+    log.append(kind_of(happening), data_of(happening))
+
+
+def _progress(fork: Fork) -> Progress:
+    """Return the progress as it was, but for what the graph says of itself."""
+    progress = fork.point.progress
+    if not fork.wish.graph:
+        return progress
+    kept = {key: one for key, one in progress.context.items() if not key.startswith("graph.")}
+    mirrored = begin(fork.pipeline.graph, progress.tree, {}).context
+    return replace(progress, context={**kept, **mirrored})

@@ -1,0 +1,199 @@
+"""Frees what no run needs any more: workspaces, forks, stores, base refs; never a record."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from attractor.base.canonical import Json
+from attractor.base.errors import AttractorError, LockHeld
+from attractor.base.locks import FileLock
+from attractor.engine.run_directory import RunDirectory
+from attractor.pipeline.needed import Need, Rules, Whereabouts, need_of
+from attractor.pipeline.world import World
+from attractor.workspaces.clearing import (
+    Sizes,
+    base_refs,
+    free_folder,
+    free_ref,
+    free_store,
+    has_ref,
+    holding_of,
+    stored_runs,
+)
+from attractor.workspaces.errors import NotARepository
+from attractor.workspaces.held_folders import left_behind
+from attractor.workspaces.in_thread import in_thread
+from attractor.workspaces.place import workspaces_of
+from attractor.workspaces.repository import open_repository
+from attractor.workspaces.stores import recorded_folders
+
+WORKSPACE, FORK, STORE = "workspace", "fork", "store"
+BASE_REF, LEFT_BEHIND = "base ref", "left behind"
+
+Ask = Callable[[str], Whereabouts]
+Free = Callable[[str, str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Freed:
+    """Something that was freed, or would be: of which run, what, where, and how large."""
+
+    run_id: str
+    what: str
+    path: str
+    bytes: int
+    why: str
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {
+            "run_id": self.run_id,
+            "what": self.what,
+            "path": self.path,
+            "bytes": self.bytes,
+            "why": self.why,
+        }
+
+
+@dataclass
+class Sweep:
+    """What a clearing came to: what was freed, which runs keep theirs, and what went wrong."""
+
+    is_dry: bool
+    freed: list[Freed] = field(default_factory=list[Freed])
+    kept: dict[str, str] = field(default_factory=dict[str, str])
+    troubles: list[str] = field(default_factory=list[str])
+
+    @property
+    def bytes(self) -> int:
+        """How much room that makes."""
+        return sum(one.bytes for one in self.freed)
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {
+            "dry_run": self.is_dry,
+            "bytes": self.bytes,
+            "freed": [one.to_record() for one in self.freed],
+            "kept": [{"run_id": run_id, "why": why} for run_id, why in self.kept.items()],
+            "troubles": list(self.troubles),
+        }
+
+
+@dataclass
+class Collector:
+    """Goes over a state folder; what a run is known by is asked for when its turn comes."""
+
+    world: World
+    where: Ask
+    rules: Rules
+    is_dry: bool = False
+
+    def __post_init__(self) -> None:
+        self._sizes = Sizes()
+        self._sweep = Sweep(self.is_dry)
+
+    async def collect(self) -> Sweep:
+        """Free what is not needed; trouble with one run keeps nobody from the others."""
+        for run_id in stored_runs(self._state):
+            await self._judge(run_id, self._free_run)
+        await self._judge_refs()
+        await self._free_left_behind()
+        return self._sweep
+
+    @property
+    def _state(self) -> Path:
+        return self.world.state_dir
+
+    async def _judge(self, run_id: str, free: Free) -> None:
+        """Free something of a run that is not needed, while nobody else can take the run up."""
+        try:
+            need = need_of(run_id, self.where(run_id), self.rules)
+            if need.is_needed:
+                self._sweep.kept[run_id] = need.why
+                return
+            with self._held(need):
+                await free(run_id, need.why)
+        except LockHeld:
+            self._sweep.kept[run_id] = "a process is at work on it"
+        except AttractorError as trouble:
+            self._sweep.troubles.append(f"run {run_id}: {trouble}")
+
+    def _held(self, need: Need) -> AbstractContextManager[object]:
+        if self.is_dry or need.directory is None:
+            return nullcontext()
+        lock = FileLock(RunDirectory(need.directory).lock)
+        return lock.acquire(purpose="frees what it does not need any more")
+
+    async def _free_run(self, run_id: str, why: str) -> None:
+        """Free all that a run has, its store last: that tells where the rest lies."""
+        holding = holding_of(self._state, run_id)
+        if holding.repository:
+            await self._free_ref(holding.repository, run_id, why)
+        folders = [(FORK, one) for one in holding.forks]
+        folders += [(WORKSPACE, holding.workspace)] if holding.workspace else []
+        are_gone = [
+            await self._free(Freed(run_id, what, str(path), await self._size(path), why))
+            for what, path in folders
+            if path.is_dir()
+        ]
+        if all(are_gone) and holding.store.is_dir():
+            size = await self._size(holding.store)
+            await self._free(Freed(run_id, STORE, str(holding.store), size, why))
+
+    async def _free(self, freed: Freed) -> bool:
+        """Remove a folder, and note it; say whether it is gone."""
+        path = Path(freed.path)
+        remove = free_store if freed.what == STORE else free_folder
+        if not (self.is_dry or await remove(path)):
+            self._sweep.troubles.append(f"{path} could not be removed whole")
+            return False
+        self._sweep.freed.append(freed)
+        return True
+
+    async def _free_ref(self, repository: Path, run_id: str, why: str) -> None:
+        search_path = self.world.search_path
+        if not await has_ref(repository, run_id, search_path=search_path):
+            return
+        if not self.is_dry:
+            await free_ref(repository, run_id, search_path=search_path)
+        self._sweep.freed.append(Freed(run_id, BASE_REF, str(repository), 0, why))
+
+    async def _judge_refs(self) -> None:
+        """Free the refs of this project whose stores are gone; others' runs are not ours to judge.
+
+        Such a ref is left when a clearing was killed, or when a store was removed by hand.
+        """
+        search_path = self.world.search_path
+        try:
+            repository = await open_repository(self.world.project, search_path=search_path)
+            refs = await base_refs(repository.common_dir, search_path=search_path)
+        except NotARepository:
+            return
+        except AttractorError as trouble:
+            self._sweep.troubles.append(f"{self.world.project}: {trouble}")
+            return
+        stored = set(stored_runs(self._state))
+        free = partial(self._free_ref, repository.common_dir)
+        for run_id in refs:
+            if run_id not in stored and self.where(run_id).is_known:
+                await self._judge(run_id, free)
+
+    async def _free_left_behind(self) -> None:
+        """Free the folders that nobody lives in and that no run names."""
+        place = workspaces_of(self._state)
+        if not place.is_dir():
+            return
+        try:
+            with left_behind(place, partial(recorded_folders, self._state)) as left:
+                for folder in left:
+                    size = await self._size(folder)
+                    why = "nobody is in it, and no run names it"
+                    await self._free(Freed("", LEFT_BEHIND, str(folder), size, why))
+        except AttractorError as trouble:
+            self._sweep.troubles.append(f"{place}: {trouble}")
+
+    async def _size(self, path: Path) -> int:
+        return await in_thread(partial(self._sizes.of, path))

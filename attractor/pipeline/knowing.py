@@ -1,0 +1,10 @@
+"""Says what the project of a run knows and wants of its pipelines."""
+
+from attractor.pipeline.known_names import known_names
+from attractor.pipeline.source import Known
+from attractor.pipeline.world import World
+
+
+def known_in(world: World) -> Known:
+    """Return the names that a project has, and how grave it takes each rule."""
+    return Known(known_names(world.project, environ=world.environ), world.levels)

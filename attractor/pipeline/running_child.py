@@ -1,0 +1,147 @@
+"""One child of a run while it is at work: what is seen of it, and what can be said to it."""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from attractor.base.errors import AttractorError, UsageError
+from attractor.engine.attempt_folders import history_folder
+from attractor.engine.child_runs import ChildEnd, Telemetry
+from attractor.engine.events import OperatorAction
+from attractor.engine.inbox import Action
+from attractor.engine.open_run import OpenRun
+from attractor.engine.outcome import NOTHING_USED, StageStatus
+from attractor.engine.progress import Progress
+from attractor.engine.results import RunResult
+from attractor.engine.run_state import RunState
+from attractor.engine.seams import Exhausted, Parked, Stopped, stage_id
+from attractor.engine.stage_files import FolderFiles
+from attractor.engine.status import AWAITING_ANSWER, EXECUTING
+from attractor.engine.strands import InFlight
+from attractor.engine.watch import Steer
+from attractor.language.graph import Graph
+
+STEERING = "steering.md"
+"""What a supervisor said to a stage, in the folder of the stage."""
+
+
+@dataclass(frozen=True)
+class RunningChild:
+    """A child whose walk is a task."""
+
+    name: str
+    graph: Graph
+    run: OpenRun
+    hand_on: Steer
+    walking: "asyncio.Task[RunResult]"
+
+    @property
+    def run_id(self) -> str:
+        """What it goes by."""
+        return self.run.manifest.run_id
+
+    @property
+    def directory(self) -> Path:
+        """Where its run directory is."""
+        return self.run.directory.root
+
+    def telemetry(self) -> Telemetry:
+        """Return how far it has come."""
+        state = self.run.state
+        if state.progress is None:
+            return Telemetry(self._status)
+        return _seen(self._status, state, state.progress)
+
+    async def steer(self, text: str) -> bool:
+        """Hand words to the stages that are at work, and write them into their folders."""
+        strands = self.run.state.strands.values()
+        flights = [one.in_flight for one in strands if one.in_flight]
+        return any([await self._hand(one, text) for one in flights])
+
+    async def wait(self) -> ChildEnd:
+        """Wait until it ends; where it halts before, say why."""
+        await asyncio.wait([self.walking])
+        with stopping():
+            result = self.walking.result()
+        if result.standing == AWAITING_ANSWER and result.question:
+            raise Parked(replace(result.question, id=f"{self.name}/{result.question.id}"))
+        if result.standing == EXECUTING:
+            raise Exhausted(f"{self.name}: {result.reason}")
+        progress = self.run.state.progress
+        return ChildEnd(
+            status=result.outcome or StageStatus.FAIL,
+            reason=result.reason,
+            context=progress.context if progress else {},
+            usage=progress.usage if progress else NOTHING_USED,
+        )
+
+    async def stop(self, why: str) -> ChildEnd:
+        """End it for good, unless it has ended."""
+        if not self.walking.done():
+            order = OperatorAction(Action.CANCEL.value, self.name, why)
+            with stopping():
+                self.run.record(order, sync=True)
+        return await self.wait()
+
+    async def _hand(self, flight: InFlight, text: str) -> bool:
+        folder = self.run.directory.stage(flight.node)
+        if flight.is_aside:
+            folder = history_folder(folder, flight.visit, flight.attempt)
+        with stopping():
+            FolderFiles(folder, self.run.redactor).append(STEERING, text)
+        took = await self.hand_on(stage_id(flight.node, flight.visit, flight.attempt), text)
+        why = "" if took else f"nobody at work takes words: they are in {STEERING}"
+        with stopping():
+            self.run.record(
+                OperatorAction(
+                    Action.STEER.value,
+                    self.name,
+                    why,
+                    question=flight.node,
+                    value=text,
+                    is_accepted=took,
+                ),
+                sync=True,
+            )
+        return took
+
+    @property
+    def _status(self) -> str:
+        state = self.run.state
+        end = state.progress.end if state.progress else None
+        if end is not None:
+            return "completed" if end.status.is_success else "failed"
+        if state.canceled:
+            return "stopped"
+        return "waiting" if state.questions else "running"
+
+
+@contextmanager
+def stopping() -> Generator[None]:
+    """Stop the run when the machinery of a child has trouble: no stage is to blame for that."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except AttractorError as trouble:
+        raise Stopped(str(trouble)) from trouble
+
+
+def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
+    strands = state.strands.values()
+    flights = [one.in_flight for one in strands if one.in_flight]
+    usage = sum((one.progress.usage for one in strands), NOTHING_USED)
+    said = progress.context.get("last_response")
+    return Telemetry(
+        status=status,
+        outcome=progress.end.status.value if progress.end else "",
+        reason=progress.end.reason if progress.end else state.canceled,
+        node=flights[-1].node if flights else progress.next_node,
+        completed=sum(len(one.progress.completed) for one in strands),
+        retries=sum(one.retries for one in progress.stages.values()),
+        last_outcome=progress.last_status.value if progress.completed else "",
+        last_response=said if isinstance(said, str) else "",
+        cost_usd=usage.cost_usd,
+    )

@@ -1,0 +1,79 @@
+"""Adds up what each node of a run took: visits, attempts, time, tokens and money."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from attractor.base.canonical import Json
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.pipeline.history import Made
+
+MOST = 5
+WORTH_TELLING = 0.001
+"""From so many seconds, dollars or tokens on a stage is named."""
+
+
+@dataclass(frozen=True)
+class StageTotal:
+    """What all visits of one node took together, and how the last one ended."""
+
+    node: str
+    visits: int = 0
+    attempts: int = 0
+    seconds: float = 0.0
+    usage: Usage = NOTHING_USED
+    outcome: str = ""
+
+    @property
+    def retries(self) -> int:
+        """How often it was tried again."""
+        return self.attempts - self.visits
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {
+            "node": self.node,
+            "visits": self.visits,
+            "attempts": self.attempts,
+            "seconds": round(self.seconds, 3),
+            "cost_usd": round(self.usage.cost_usd, 6),
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
+            "outcome": self.outcome,
+        }
+
+
+def add_up(visits: Iterable[Made]) -> Sequence[StageTotal]:
+    """Return the total of each node, in the order of the first visit."""
+    totals: dict[str, StageTotal] = {}
+    for made in visits:
+        totals[made.node] = _with(totals.get(made.node, StageTotal(made.node)), made)
+    return list(totals.values())
+
+
+def slowest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
+    """Return the nodes that took longest."""
+    return _most(totals, {one.node: one.seconds for one in totals})
+
+
+def costliest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
+    """Return the nodes that cost most; where nothing has a price, those with most tokens."""
+    money = {one.node: one.usage.cost_usd for one in totals}
+    tokens = {one.node: one.usage.input_tokens + one.usage.output_tokens for one in totals}
+    return _most(totals, money if any(money.values()) else tokens)
+
+
+def _most(totals: Sequence[StageTotal], by: Mapping[str, float]) -> Sequence[StageTotal]:
+    some = [one for one in totals if by[one.node] >= WORTH_TELLING]
+    return sorted(some, key=lambda one: -by[one.node])[:MOST]
+
+
+def _with(total: StageTotal, made: Made) -> StageTotal:
+    visit = made.visit
+    return StageTotal(
+        total.node,
+        total.visits + 1,
+        total.attempts + visit.attempts,
+        total.seconds + visit.seconds,
+        total.usage + visit.outcome.usage,
+        visit.outcome.status.value,
+    )

@@ -1,0 +1,154 @@
+"""Finds the content of files that git LFS keeps apart: the tree has pointers to them only."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from attractor.base.atomic_files import file_trouble
+from attractor.workspaces.ignores import IgnoreRules
+from attractor.workspaces.in_thread import in_thread
+from attractor.workspaces.objects import Objects
+from attractor.workspaces.snapshot import LARGEST_FILE
+from attractor.workspaces.store import Store
+from attractor.workspaces.trees import FILE, PROGRAM, Change, FlatTree, TreeEntry
+
+_LARGEST_POINTER = 1024
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n"
+    rb"(?:[a-z0-9.-]+ [^\n]*\n)*?oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})\n"
+)
+_LINE = re.compile(rb'(?P<pattern>"(?:[^"\\]|\\.)*"|[^\s"]\S*)\s+(?P<attributes>.*)')
+_SETS = re.compile(rb"(?:^|\s)([-!]?)filter(?:=(\S*))?(?=\s|$)")
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What a tree has in the place of a large file."""
+
+    oid: str
+    size: int
+
+    def within(self, folder: Path) -> Path:
+        """Return where git LFS keeps the content, given the folder of its objects."""
+        return folder / self.oid[:2] / self.oid[2:4] / self.oid
+
+
+@dataclass(frozen=True)
+class LargeFiles:
+    """The contents of large files by their paths, and the paths of those that are not there."""
+
+    found: FlatTree
+    missing: Sequence[bytes]
+
+
+def read_pointer(content: bytes) -> Pointer | None:
+    """Read a pointer; None when a file is none."""
+    if len(content) > _LARGEST_POINTER:
+        return None
+    told = _POINTER.match(content)
+    return Pointer(told[1].decode(), int(told[2])) if told else None
+
+
+async def find_large_files(store: Store, files: FlatTree, folder: Path) -> LargeFiles:
+    """Keep the contents that the pointers among some files name; `folder` is where git LFS has
+    its objects.
+    """
+    paths = await _paths_of_lfs(store, files)
+    pointers = await store.with_blobs(
+        [files[path].id for path in paths], lambda texts: list(map(read_pointer, texts))
+    )
+    found: dict[bytes, TreeEntry] = {}
+    missing: list[bytes] = []
+    for path, pointer in zip(paths, pointers, strict=True):
+        if pointer is None:
+            continue
+        content = await in_thread(partial(_keep, store.objects, pointer, folder))
+        if content is None:
+            missing.append(path)
+        else:
+            found[path] = TreeEntry(files[path].mode, content)
+    return LargeFiles(found, missing)
+
+
+async def find_unchanged(store: Store, changes: Sequence[Change]) -> FlatTree:
+    """Return the pointers of files that seem changed, as a work tree has their content itself."""
+    pairs = [
+        (one.path, one.before, one.after)
+        for one in changes
+        if one.before and one.after and {one.before.mode, one.after.mode} <= {FILE, PROGRAM}
+    ]
+    pointers = await store.with_blobs(
+        [before.id for _, before, _ in pairs], lambda texts: list(map(read_pointer, texts))
+    )
+    both = [(*pair, told) for pair, told in zip(pairs, pointers, strict=True) if told is not None]
+    shown = await store.with_blobs(
+        [after.id for _, _, after, _ in both], lambda texts: list(map(_pointer_to, texts))
+    )
+    return {
+        path: TreeEntry(after.mode, before.id)
+        for (path, before, after, told), is_it in zip(both, shown, strict=True)
+        if told == is_it
+    }
+
+
+def _pointer_to(content: bytes) -> Pointer:
+    return Pointer(hashlib.sha256(content).hexdigest(), len(content))
+
+
+async def _paths_of_lfs(store: Store, files: FlatTree) -> Sequence[bytes]:
+    """Return the paths that the attributes of a tree give to git LFS."""
+    told = {
+        path.removesuffix(b".gitattributes"): entry.id
+        for path, entry in files.items()
+        if path.rpartition(b"/")[2] == b".gitattributes" and entry.mode in (FILE, PROGRAM)
+    }
+    texts = await store.with_blobs(list(told.values()), list)
+    patterns = {
+        folder: b"\n".join(_patterns(text)) for folder, text in zip(told, texts, strict=True)
+    }
+    if not any(patterns.values()):
+        return []
+    rules = IgnoreRules(patterns)
+    return [
+        path
+        for path, entry in files.items()
+        if entry.mode in (FILE, PROGRAM) and rules.ignores(path, is_folder=False)
+    ]
+
+
+def _patterns(attributes: bytes) -> Iterator[bytes]:
+    """Yield the patterns of an attributes file that say something of filters, as ignore lines."""
+    for line in attributes.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+        told = _LINE.match(line.strip())
+        if told is None or told["pattern"].startswith((b"#", b"!", b"[attr]")):
+            continue
+        for sign, value in _SETS.findall(told["attributes"]):
+            unset = b"" if (sign, value) == (b"", b"lfs") else b"!"
+            yield unset + _unquoted(told["pattern"])
+
+
+def _unquoted(pattern: bytes) -> bytes:
+    if not pattern.startswith(b'"'):
+        return pattern
+    return pattern[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\")
+
+
+def _keep(objects: Objects, pointer: Pointer, folder: Path) -> bytes | None:
+    """Keep what a pointer points to; None when it is not there whole."""
+    path = pointer.within(folder)
+    if pointer.size > LARGEST_FILE:
+        return None
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as cause:
+        raise file_trouble("read", path, cause) from cause
+    try:
+        return objects.write_large(file, pointer.size)
+    finally:
+        os.close(file)

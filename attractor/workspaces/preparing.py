@@ -1,0 +1,141 @@
+"""Makes a folder fit to work in: what is carried there first, then the setup."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from attractor.engine.seams import TreeId
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.workspaces.carrying import carry, is_there, require_carriable
+from attractor.workspaces.in_thread import in_thread
+from attractor.workspaces.index import Index
+from attractor.workspaces.preparation import (
+    Preparation,
+    Prepared,
+    Readiness,
+    SetupWas,
+    setup_key,
+)
+from attractor.workspaces.setups import Setups, run_setup
+from attractor.workspaces.snapshot import Rules, Snapshot
+from attractor.workspaces.store import Store
+from attractor.workspaces.trees import text_of
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where things are carried from; it may be a folder that was made fit itself."""
+
+    folder: Path
+    readiness: Readiness | None = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """A folder that is to be made fit, with its index; its setup runs on a tree.
+
+    `look` takes the folder as it is, and `restore` makes it a tree. What a setup makes is kept in
+    `setups`, if at all.
+    """
+
+    folder: Path
+    tree: TreeId
+    store: Store
+    index: Index
+    rules: Rules
+    environment: ExecutionEnvironment
+    look: Callable[[], Awaitable[Snapshot]]
+    restore: Callable[[TreeId], Awaitable[None]]
+    setups: Setups | None = None
+
+
+async def make_fit(site: Site, wanted: Preparation, source: Source, *, base: TreeId) -> Prepared:
+    """Carry what is wanted, and see that the setup was run; what was done before is not repeated.
+
+    The setup is told apart by files of the base.
+    """
+    paths = [str(PurePosixPath(path)) for path in wanted.carry]
+    require_carriable(paths, site.rules)
+    before = site.index.readiness()
+    key = await setup_key(site.store, base, wanted, place=_place(site.environment))
+    carried, lacking = await _carry(site, paths, source, before)
+    prepared = await _set_up(site, wanted, key, source, before)
+    site.index.keep_readiness(Readiness(key, carried, prepared.made))
+    return Prepared(
+        carried,
+        lacking,
+        prepared.setup,
+        prepared.made,
+        prepared.undone,
+        prepared.output,
+        prepared.seconds,
+    )
+
+
+def _place(environment: ExecutionEnvironment) -> dict[str, str]:
+    return {
+        "folder": environment.working_directory(),
+        "platform": environment.platform(),
+        "version": environment.os_version(),
+    }
+
+
+async def _carry(
+    site: Site, paths: Sequence[str], source: Source, before: Readiness | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Carry what was not carried before; return what was carried by now, and what is not there."""
+    known = before.carried if before else ()
+    inherited = source.readiness.carried if source.readiness else ()
+    new = [path for path in dict.fromkeys([*paths, *inherited]) if path not in known]
+    found = await in_thread(partial(carry, source.folder, new, site.folder)) if new else ()
+    lacking = tuple(path for path in paths if path not in found and path not in known)
+    return (*known, *found), lacking
+
+
+async def _set_up(
+    site: Site, wanted: Preparation, key: str, source: Source, before: Readiness | None
+) -> Prepared:
+    if not key:
+        return Prepared()
+    if before and before.key == key and all(is_there(site.folder, one) for one in before.made):
+        return Prepared(setup=SetupWas.DONE, made=before.made)
+    theirs = source.readiness
+    if theirs and theirs.key == key:
+        made = await in_thread(partial(carry, source.folder, theirs.made, site.folder))
+        return Prepared(setup=SetupWas.KEPT, made=tuple(made))
+    kept = await in_thread(partial(site.setups.take, key, site.folder)) if site.setups else None
+    if kept:
+        return Prepared(setup=SetupWas.KEPT, made=kept.made)
+    return await _run(site, wanted, key)
+
+
+async def _run(site: Site, wanted: Preparation, key: str) -> Prepared:
+    """Run the setup on its tree; then the folder has the tree again that it had before."""
+    before = await site.look()
+    if before.tree != site.tree:
+        await site.restore(site.tree)
+    result = await run_setup(site.environment, wanted.setup, wanted.setup_timeout)
+    after = await site.look()
+    changes = await site.store.changes(site.tree, after.tree)
+    if after.tree != before.tree:
+        await site.restore(before.tree)
+    made = tuple(sorted(set(after.ignored) - set(before.ignored)))
+    if site.setups and _may_be_kept(site, before):
+        await in_thread(partial(site.setups.keep, Readiness(key, (), made), site.folder))
+    return Prepared(
+        setup=SetupWas.RUN,
+        made=made,
+        undone=tuple(text_of(change.path) for change in changes),
+        output=result.output,
+        seconds=round(result.duration_ms / 1000, 3),
+    )
+
+
+def _may_be_kept(site: Site, before: Snapshot) -> bool:
+    """Say whether another folder could have what was made: by its paths, and whole.
+
+    What was ignored already may have been changed too, and nobody can tell.
+    """
+    is_anywhere = site.environment.working_directory() != str(site.folder.resolve())
+    return is_anywhere and not before.ignored

@@ -1,0 +1,241 @@
+"""What a stage costs: in time, in bytes, in memory, however long the run is."""
+
+import asyncio
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attractor.backends.parts import BackendParts
+from attractor.backends.simulate import Simulate
+from attractor.base.clock import SystemClock
+from attractor.engine.manifest import Manifest
+from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.open_run import open_run
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.run_directory import create_run_directory
+from attractor.engine.runner import Runner
+from attractor.engine.seams import Handler, Parts, Stage
+from attractor.handlers.registry import handler_registry
+from attractor.interviewers.auto_approve import AutoApprove
+from attractor.interviewers.parts import InterviewerParts
+from attractor.language import prepare
+from attractor.language.graph import Graph
+from benchmarks.ratios import Ratio, measure, report
+
+ROUNDS = 5
+SMALL, MIDDLE, LARGE = 100, 1_000, 10_000
+GROWTH = {MIDDLE: 1.2, LARGE: 1.5}
+FLOOR = 4
+MEGABYTES = 6
+BRANCHES, BRANCH_S = 100, 0.1
+TOGETHER = 2.0
+RESUME = 50
+MEMORY_MB = 120
+ATTRACTOR = str(Path(sys.executable).parent / "attractor")
+PYTHON = sys.executable
+
+
+def main() -> int:
+    """Measure them all."""
+    return report([*_growth(), _bytes(), _floor(), _together(), _resume(), _memory()])
+
+
+def chain(nodes: int) -> str:
+    """Return the text of a pipeline with so many stages in a line."""
+    names = ["start", *(f"n{number}" for number in range(nodes)), "exit"]
+    lines = [
+        f'    n{number} [label="Stage {number}", prompt="Do {number}"]' for number in range(nodes)
+    ]
+    ends = ["    start [shape=Mdiamond]", "    exit [shape=Msquare]"]
+    ways = [f"    {one} -> {other}" for one, other in zip(names, names[1:], strict=False)]
+    return "\n".join(["digraph chain {", *ends, *lines, *ways, "}"])
+
+
+def fan(branches: int) -> str:
+    """Return the text of a pipeline with so many branches at the same time."""
+    names = [f"b{number}" for number in range(branches)]
+    lines = [f'    {name} [prompt="Wait"]\n    fork -> {name} -> meet' for name in names]
+    ends = "    start [shape=Mdiamond]; exit [shape=Msquare]; meet [shape=tripleoctagon]"
+    fork = f"    fork [shape=component, max_parallel={branches}]"
+    return "\n".join(
+        ["digraph fan {", ends, fork, "    start -> fork", *lines, "    meet -> exit", "}"]
+    )
+
+
+class Waiting:
+    """A handler that takes its time, and counts what it executed."""
+
+    def __init__(self) -> None:
+        self.executed: Counter[str] = Counter()
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Wait."""
+        self.executed[stage.node.id] += 1
+        await asyncio.sleep(BRANCH_S)
+        return success()
+
+
+def graph_of(text: str) -> Graph:
+    """Return the graph of a text without mistakes."""
+    graph = prepare(text).graph
+    assert graph is not None
+    return graph
+
+
+def handlers() -> dict[str, Handler]:
+    """Return every handler, with a backend that says at once that all is well."""
+    person = AutoApprove(InterviewerParts(input=sys.stdin, output=sys.stderr))
+    parts = Parts(Simulate(BackendParts()), person)
+    return {name: kind(parts) for name, kind in handler_registry().items()}
+
+
+def run(root: Path, graph: Graph, with_: Mapping[str, Handler]) -> float:
+    """Run a graph durably in a new directory; return the seconds it took."""
+    manifest = Manifest(
+        run_id=root.name, pipeline="p", goal="", started=datetime.now(UTC), content_hash=""
+    )
+    create_run_directory(root, manifest, "digraph G {}\n")
+    began = time.perf_counter()
+    with open_run(root, clock=SystemClock()) as opened:
+        result = asyncio.run(Runner(graph, opened, handlers=with_, workspace=NoWorkspace()).run())
+    assert str(result.outcome) == "success", result.reason
+    return time.perf_counter() - began
+
+
+def _in_a_folder(work: Callable[[Path], float]) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        return work(Path(folder) / "run")
+
+
+def _growth() -> list[Ratio]:
+    """Compare what a stage costs in long runs and in short ones, taken in turn."""
+    ours = handlers()
+    costs: dict[int, list[float]] = {}
+    for nodes, times in ((SMALL, 12), (MIDDLE, 4), (LARGE, 1)):
+        graph = graph_of(chain(nodes))
+        for _ in range(times):
+            taken = _in_a_folder(lambda root, graph=graph: run(root, graph, ours))
+            costs.setdefault(nodes, []).append(taken / nodes)
+    least = statistics.median(costs[SMALL])
+    return [
+        Ratio(
+            f"a node of {nodes:,} / a node of {SMALL} ({1000 * least:.2f} ms)",
+            statistics.median(costs[nodes]) / least,
+            limit,
+        )
+        for nodes, limit in GROWTH.items()
+    ]
+
+
+def _bytes() -> Ratio:
+    with tempfile.TemporaryDirectory() as folder:
+        run(Path(folder) / "run", graph_of(chain(MIDDLE)), handlers())
+        written = sum(one.stat().st_size for one in Path(folder).rglob("*") if one.is_file())
+    return Ratio(f"a run of {MIDDLE:,} nodes, MB written", written / 1e6, MEGABYTES)
+
+
+def _floor() -> Ratio:
+    """Compare a stage with a directory, three small files and one synced line, in small rounds."""
+    graph, ours, nodes = graph_of(chain(SMALL)), handlers(), SMALL
+    pairs = [
+        (
+            _in_a_folder(lambda root: _least(root, nodes)),
+            _in_a_folder(lambda root: run(root, graph, ours)),
+        )
+        for _ in range(2 * ROUNDS + 1)
+    ]
+    value = statistics.median(taken / least for least, taken in pairs)
+    return Ratio("a node / a directory, 3 files, a synced line", value, FLOOR)
+
+
+def _least(root: Path, nodes: int) -> float:
+    root.mkdir()
+    began = time.perf_counter()
+    journal = os.open(root / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for number in range(nodes):
+        stage = root / f"n{number}"
+        stage.mkdir()
+        for name in ("prompt.md", "response.md", "status.json"):
+            (stage / name).write_text("a few words\n" * 10)
+        os.write(journal, b"x" * 1000 + b"\n")
+        os.fsync(journal)
+    os.close(journal)
+    return time.perf_counter() - began
+
+
+def _together() -> Ratio:
+    """Measure branches that wait at the same time, from the first one's start to the last's end."""
+    graph = graph_of(fan(BRANCHES))
+    taken: list[float] = []
+    for _ in range(ROUNDS):
+        waiting = Waiting()
+        ours = {**handlers(), "codergen": waiting}
+        taken.append(_in_a_folder(lambda root, ours=ours: run(root, graph, ours)))
+        assert set(waiting.executed.values()) == {1}
+        assert len(waiting.executed) == BRANCHES
+    name = f"{BRANCHES} branches of {BRANCH_S} s at a time / {BRANCH_S} s"
+    return Ratio(name, statistics.median(taken) / BRANCH_S, TOGETHER)
+
+
+def _resume() -> Ratio:
+    """Measure `attractor resume` of a run that stands at node 900 of 1,000: one stage is left."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        text = chain(MIDDLE).replace('prompt="Do 900"', 'shape=hexagon, prompt="Go on?"')
+        (project / "pipeline.dot").write_text(text)
+        words = ["--backend", "simulate", "--sandbox", "none", "--workspace", "none"]
+        parked = [*words, "--interviewer", "park", "--no-evaluate"]
+        subprocess.run(
+            [ATTRACTOR, "run", "pipeline.dot", *parked],
+            cwd=project,
+            env=_environ(project),
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+        script = f"cd {project} && {ATTRACTOR} resume latest --no-evaluate || [ $? = 3 ]"
+        os.environ.update(_environ(project))
+        return measure(
+            "attractor resume at node 900 / python -c pass",
+            ["sh", "-c", script],
+            [PYTHON, "-c", "pass"],
+            limit=RESUME,
+            rounds=7,
+        )
+
+
+def _environ(project: Path) -> dict[str, str]:
+    state = {"ATTRACTOR_STATE_DIR": str(project / "state")}
+    return {**os.environ, **state, "ATTRACTOR_WORKSPACES_DIR": str(project / "workspaces")}
+
+
+def _memory() -> Ratio:
+    """Measure the most memory that a run of many nodes takes, in a process of its own."""
+    program = (
+        "import sys, tempfile; from pathlib import Path; from benchmarks import engine;\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        f"    engine.run(Path(folder) / 'run', engine.graph_of(engine.chain({LARGE})), "
+        "engine.handlers())\n"
+        "print(engine.peak_mb())"
+    )
+    done = subprocess.run(
+        [PYTHON, "-c", program], capture_output=True, text=True, timeout=600, check=True
+    )
+    return Ratio(f"a run of {LARGE:,} nodes, MB of memory", float(done.stdout), MEMORY_MB)
+
+
+def peak_mb() -> float:
+    """Return the most memory this process took, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""How long a workspace of 20,000 files takes: to be made, to be forked, and to be looked at."""
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attractor.environments.memory import MemoryExecutionEnvironment
+from attractor.workspaces.commits import Author
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.isolated import make_isolated
+from attractor.workspaces.repository import open_repository
+from benchmarks.ratios import Ratio, report
+
+FILES = 20_000
+FOLDERS = 400
+ROUNDS = 3
+SNAPSHOTS = 7
+SEARCH_PATH = os.environ.get("PATH", "")
+AUTHOR = Author("Somebody", "somebody@localhost", datetime(2026, 1, 1, tzinfo=UTC))
+
+READY = 4.0
+FORK = 4.0
+SNAPSHOT = 3.0
+
+# What a run wants of a machine that has nothing else to do; a busy one takes longer.
+READY_S, SNAPSHOT_S = 3.0, 0.15
+
+
+@dataclass
+class Times:
+    """Seconds, each beside those of its floor."""
+
+    floors: list[float] = field(default_factory=list[float])
+    taken: list[float] = field(default_factory=list[float])
+
+    def add(self, floor: float, taken: float) -> None:
+        """Add a pair."""
+        self.floors.append(floor)
+        self.taken.append(taken)
+
+    def ratio(self, name: str, limit: float) -> Ratio:
+        """Return the median of the ratios."""
+        pairs = zip(self.taken, self.floors, strict=True)
+        return Ratio(name, statistics.median(taken / floor for taken, floor in pairs), limit)
+
+    def line(self, name: str, wanted: float) -> str:
+        """Return the least and the median of what it took, for a person."""
+        least, middle = min(self.taken), statistics.median(self.taken)
+        return f"  {name}: {least:.3f} s at best, {middle:.3f} s mostly (wanted: {wanted} s)"
+
+
+def main() -> int:
+    """Measure in a repository that is made for it."""
+    # Nothing is removed until the end: ext4 is slow to make files where many were just removed. So
+    # it is in the minutes after this.
+    with tempfile.TemporaryDirectory() as below:
+        measured = asyncio.run(_measure(Path(below)))
+    code = report(
+        [
+            measured.ready.ratio("20,000 files: workspace / writing them", READY),
+            measured.fork.ratio("20,000 files: fork / writing them", FORK),
+            measured.snapshot.ratio("20,000 files: snapshot of 1 change / looking", SNAPSHOT),
+        ]
+    )
+    print(measured.ready.line("ready to work in", READY_S))
+    print(measured.fork.line("forked", READY_S))
+    print(measured.snapshot.line("snapshot", SNAPSHOT_S))
+    return code
+
+
+def make_project(folder: Path) -> None:
+    """Make a repository of one commit, with no work tree."""
+    folder.mkdir()
+    _git(folder, "init", "--quiet", "--initial-branch=main")
+    lines = [b"commit refs/heads/main\ncommitter A <a@localhost> 1 +0000\ndata 0\n"]
+    for number in range(FILES):
+        content = content_of(number)
+        path = f"src/{number % FOLDERS}/file_{number}.py".encode()
+        lines.append(b"M 644 inline %s\ndata %d\n%s\n" % (path, len(content), content))
+    _git(folder, "fast-import", "--quiet", stdin=b"".join(lines))
+
+
+def content_of(number: int) -> bytes:
+    """Return what a file holds: some 1,500 bytes, different in each."""
+    return f"value = {number}\n".encode() * (number % 150 + 20)
+
+
+def write_plainly(folder: Path) -> None:
+    """Write as many files with the same content: the least that making a workspace can cost."""
+    for number in range(FILES):
+        file = folder / f"src/{number % FOLDERS}" / f"file_{number}.py"
+        if number < FOLDERS:
+            file.parent.mkdir(parents=True)
+        file.write_bytes(content_of(number))
+
+
+def look_at(folder: Path) -> int:
+    """Ask the system about every file: the least that a snapshot can cost."""
+    size, waiting = 0, [str(folder)]
+    while waiting:
+        with os.scandir(waiting.pop()) as found:
+            for one in found:
+                if one.is_dir(follow_symlinks=False):
+                    waiting.append(one.path)
+                else:
+                    size += one.stat(follow_symlinks=False).st_size
+    return size
+
+
+@dataclass
+class Measured:
+    """What was measured so far."""
+
+    ready: Times = field(default_factory=Times)
+    fork: Times = field(default_factory=Times)
+    snapshot: Times = field(default_factory=Times)
+
+
+async def _measure(below: Path) -> Measured:
+    make_project(below / "project")
+    measured = Measured()
+    for number in range(ROUNDS):
+        floor = _time_of_plain(below / f"plain {number}")
+        began = time.perf_counter()
+        workspace = await _make(below, f"run-{number}")
+        measured.ready.add(floor, time.perf_counter() - began)
+        forked = await _time_of(workspace.fork("a", workspace.base.candidate))
+        measured.fork.add(floor, forked)
+        await _measure_snapshots(workspace, measured.snapshot)
+    return measured
+
+
+async def _measure_snapshots(workspace: Dimension, times: Times) -> None:
+    for change in range(SNAPSHOTS):
+        began = time.perf_counter()
+        look_at(workspace.folder)
+        floor = time.perf_counter() - began
+        (workspace.folder / "src/7/file_7.py").write_text(f"changed {change}\n")
+        times.add(floor, await _time_of(workspace.snapshot("one")))
+
+
+async def _make(below: Path, run_id: str) -> Dimension:
+    return await make_isolated(
+        await open_repository(below / "project", search_path=SEARCH_PATH),
+        state=below / "state",
+        run_id=run_id,
+        commit="HEAD",
+        author=AUTHOR,
+        environment=lambda folder: MemoryExecutionEnvironment(),
+    )
+
+
+def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> None:
+    command = ["git", *arguments]
+    subprocess.run(command, cwd=folder, input=stdin, check=True, capture_output=True, timeout=120)
+
+
+def _time_of_plain(folder: Path) -> float:
+    before = time.perf_counter()
+    write_plainly(folder)
+    return time.perf_counter() - before
+
+
+async def _time_of(work: Awaitable[object]) -> float:
+    before = time.perf_counter()
+    await work
+    return time.perf_counter() - before
+
+
+if __name__ == "__main__":
+    sys.exit(main())

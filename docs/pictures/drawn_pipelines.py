@@ -1,0 +1,75 @@
+"""Draws the example pipelines for their page, light and dark; `make docs` calls it.
+
+A drawing ends with a note of what it was drawn from: the text that Graphviz is given, and what is
+put around its drawing. So it can be told without Graphviz whether it is stale, whichever version
+drew it.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from attractor.language.draw import Theme, draw, drawing
+from attractor.language.drawing.picture import as_picture
+from attractor.language.drawing.svg import finish
+from attractor.language.graph import Graph
+from attractor.language.parsing import parse_file
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDER = Path(__file__).parent / "pipelines"
+THEMES = (Theme.LIGHT, Theme.DARK)
+_NOTHING = '<svg width="1pt" height="1pt" viewBox="0 0 1 1"></svg>'
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One pipeline in one theme, and the file it is drawn into."""
+
+    graph: Graph
+    theme: Theme
+    file: Path
+
+    @property
+    def note(self) -> str:
+        """What the file ends with when it is fresh."""
+        text = drawing(self.graph, theme=self.theme)
+        text += finish(_NOTHING, as_picture(self.graph), theme=self.theme)
+        return f"<!-- drawn from {sha256(text.encode()).hexdigest()} -->\n"
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the file shows the pipeline as it is now."""
+        return self.file.exists() and self.file.read_text("utf-8").endswith(self.note)
+
+    def write(self) -> None:
+        """Draw it."""
+        svg = asyncio.run(draw(self.graph, theme=self.theme))
+        self.file.write_text(f"{svg.rstrip()}\n{self.note}", "utf-8")
+
+
+def drawings() -> Sequence[Drawing]:
+    """Return every drawing that there has to be."""
+    return list(_drawings())
+
+
+def write_stale() -> None:
+    """Draw what is stale or missing, and remove what nothing is drawn from any more."""
+    wanted = drawings()
+    for one in wanted:
+        if not one.is_fresh:
+            one.write()
+    for file in set(FOLDER.glob("*.svg")) - {one.file for one in wanted}:
+        file.unlink()
+
+
+def _drawings() -> Iterator[Drawing]:
+    for pipeline in sorted((ROOT / "pipelines").glob("*.dot")):
+        graph = parse_file(pipeline)
+        for theme in THEMES:
+            yield Drawing(graph, theme, FOLDER / f"{pipeline.stem}-{theme}.svg")
+
+
+if __name__ == "__main__":
+    write_stale()

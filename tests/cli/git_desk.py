@@ -1,0 +1,127 @@
+"""A git project with a state folder of its own, in which commands are given by real processes."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import ATTRACTOR
+from tests.pipeline.projects import git, make_project
+
+PATIENCE_S = 30.0
+UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--no-evaluate")
+
+
+@dataclass
+class GitDesk:
+    """A project whose pipelines are run."""
+
+    folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
+
+    @property
+    def project(self) -> Path:
+        return self.folder / "project"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def make(self, pipeline: str, **files: str) -> None:
+        make_project(self.project, pipeline, **files)
+
+    def write(self, text: str, name: str = "pipeline.dot") -> None:
+        (self.project / name).write_text(text)
+
+    def do(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ATTRACTOR, *words],
+            cwd=self.project,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    def json(self, *words: str) -> Any:
+        done = self.do(*words, "--json")
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    def run(self, *words: str) -> Path:
+        """Run the pipeline to wherever it rests, and return its directory."""
+        self.do("run", "pipeline.dot", *UNGUARDED, *words)
+        return self.runs()[-1]
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command that goes on by itself."""
+        process = subprocess.Popen(
+            [ATTRACTOR, *words],
+            cwd=self.project,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        ours = {"HOME": str(self.folder), "ATTRACTOR_STATE_DIR": str(self.state)}
+        workspaces = self.folder / "shared"
+        workspaces.mkdir(exist_ok=True)
+        places = {"ATTRACTOR_WORKSPACES_DIR": str(workspaces)}
+        return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **ours, **places}
+
+    def runs(self) -> Sequence[Path]:
+        """Return the directories of the runs, the oldest first."""
+        return sorted(one.parent for one in self.project.glob("runs/*/manifest.json"))
+
+    def stores(self) -> set[str]:
+        return {one.name for one in self.state.glob("stores/*")}
+
+    def workspaces(self) -> set[str]:
+        return {one.name for one in (self.state / "workspaces").resolve().iterdir()}
+
+    def base_refs(self) -> set[str]:
+        told = git(self.project, "for-each-ref", "--format=%(refname)", "refs/attractor/base")
+        return {line.rpartition("/")[2] for line in told.splitlines()}
+
+    def end(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[GitDesk]:
+    desk = GitDesk(tmp_path)
+    yield desk
+    desk.end()
+
+
+def document(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def events(root: Path, kind: str) -> Sequence[dict[str, Any]]:
+    lines = (root / "events.jsonl").read_text().splitlines()
+    return [one for one in map(json.loads, lines) if one["type"] == kind]
+
+
+def await_(what: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)

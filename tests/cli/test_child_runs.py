@@ -1,0 +1,334 @@
+"""Pipelines are run as stages of others by real processes, in a real repository."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.git_desk import UNGUARDED, GitDesk, await_, document, events
+from tests.cli.git_desk import desk as desk  # a fixture
+from tests.pipeline.projects import git
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+OUTER = f"""digraph outer {{ {ENDS}
+    before [shape=parallelogram, tool_command="echo before >> log.txt"]
+    inner  [type="pipeline", file="parts/inner.dot"]
+    after  [shape=parallelogram, tool_command="echo after >> log.txt"]
+    start -> before -> inner -> after -> exit }}
+"""
+INNER = f"""digraph inner {{ {ENDS}
+    one [shape=parallelogram, tool_command="echo one >> log.txt"]
+    two [shape=parallelogram, tool_command="echo two >> log.txt"]
+    start -> one -> two -> exit }}
+"""
+GATE = f"""digraph gate {{ {ENDS}
+    make [shape=parallelogram, tool_command="echo made >> log.txt"]
+    ask  [shape=hexagon, label="Ship it?"]
+    ship [shape=parallelogram, tool_command="echo shipped >> log.txt"]
+    start -> make -> ask
+    ask -> ship [label="[S] Ship"]
+    ask -> make [label="[A] Again"]
+    ship -> exit }}
+"""
+SLOW = f"""digraph slow {{ {ENDS}
+    one  [shape=parallelogram, tool_command="echo one >> log.txt"]
+    wait [shape=parallelogram, tool_command="echo wait >> log.txt; COMMAND"]
+    start -> one -> wait -> exit }}
+"""
+UNTIL_GO = "touch HERE/begun; while [ ! -e HERE/go ]; do sleep 0.05; done"
+MANAGED = f"""digraph managed {{ {ENDS}
+    graph ["stack.child_dotfile"="inner.dot"]
+    watch [shape=house, prompt="Look after it", "manager.poll_interval"="100ms", MORE]
+    start -> watch -> exit }}
+"""
+
+
+def child(root: Path, name: str = "inner@1.1") -> Path:
+    return root / "children" / name
+
+
+def made(desk: GitDesk, root: Path, name: str = "log.txt") -> list[str]:
+    return git(desk.project, "show", f"attractor/run/{root.name}:{name}").splitlines()
+
+
+def slow(desk: GitDesk) -> str:
+    """Return a pipeline whose last stage goes on until there is a file."""
+    return SLOW.replace("COMMAND", UNTIL_GO).replace("HERE", str(desk.folder))
+
+
+def is_begun(desk: GitDesk) -> Callable[[], bool]:
+    return (desk.folder / "begun").exists
+
+
+def started(root: Path) -> list[str]:
+    return [str(one["node"]) for one in events(root, "StageStarted")]
+
+
+def test_a_child_works_on_what_its_parent_works_on(desk: GitDesk) -> None:
+    desk.make(OUTER, **{"parts/inner.dot": INNER})
+    root = desk.run()
+    assert made(desk, root) == ["before", "one", "two", "after"]
+    assert git(desk.project, "status", "--porcelain", "--untracked-files=no") == ""
+    inner = document(child(root) / "manifest.json")
+    assert (inner["parent"], inner["pipeline"]) == (root.name, "inner")
+    assert desk.do("logs", str(child(root))).returncode == 0
+    subjects = git(desk.project, "log", "--format=%s", f"main..attractor/run/{root.name}")
+    assert subjects.splitlines() == ["Stage after", "Stage inner", "Stage before"]
+    [told] = events(root, "ChildRunEnded")
+    assert told["data"]["outcome"] == "success"
+    assert told["data"]["run_id"] == inner["run_id"]
+    # Only those at the top are runs of their own.
+    assert desk.runs() == [root]
+
+
+GIVES = f"""digraph gives {{ {ENDS}
+    inputs="ticket"
+    name  [shape=parallelogram, tool_command="printf größe"]
+    inner [type="pipeline", file="takes.dot",
+           inputs="name=context.tool.output, id=inputs.ticket, kind=bug"]
+    after [shape=parallelogram, tool_command="true"]
+    start -> name -> inner
+    inner -> after [condition="context.inner.size=7"]
+    inner -> exit  [condition="context.inner.size!=7"]
+    after -> exit }}
+"""
+TAKES = f"""digraph takes {{ {ENDS}
+    inputs="name, id, kind, count:int=2"
+    outputs="size:int=7, said=context.tool.output"
+    say  [prompt="${{inputs.kind}} ${{inputs.id}}: ${{inputs.name}} ${{inputs.count}}"]
+    make [shape=parallelogram, tool_command="echo said"]
+    start -> say -> make -> exit }}
+"""
+
+
+def test_a_child_is_given_inputs_and_gives_back_outputs(desk: GitDesk) -> None:
+    desk.make(GIVES, **{"takes.dot": TAKES})
+    root = desk.run("--input", "ticket=A-1")
+    assert (child(root) / "say" / "prompt.md").read_text() == "bug A-1: größe 2"
+    updates = document(root / "inner" / "status.json")["context_updates"]
+    assert (updates["inner.size"], updates["inner.said"]) == (7, "said\n")
+    assert started(root) == ["start", "name", "inner", "after"]
+
+
+def test_a_child_that_failed_is_the_failure_of_its_stage(desk: GitDesk) -> None:
+    desk.make(OUTER, **{"parts/inner.dot": INNER.replace("echo two", "false; exit 3; echo two")})
+    result = desk.json("run", "pipeline.dot", *UNGUARDED)
+    assert result["outcome"] == "fail"
+    assert "the pipeline failed: tool_command ended with exit code 3" in result["reason"]
+    root = Path(result["directory"])
+    assert document(root / "inner" / "status.json")["failure_class"] == "verdict"
+    assert "attractor diagnose" in desk.do("diagnose", root.name).stdout
+
+
+def test_another_attempt_has_a_child_of_its_own_and_begins_with_the_same_files(
+    desk: GitDesk,
+) -> None:
+    # The second child finds the folder that the first one made.
+    flaky = INNER.replace("echo two", f"cat log.txt; mkdir {desk.folder}/made && exit 3; echo two")
+    retries = OUTER.replace('inner.dot"', 'inner.dot", max_retries=1, retry_policy="none"')
+    desk.make(retries, **{"parts/inner.dot": flaky})
+    root = desk.run()
+    names = ["inner@1.1", "inner@1.2"]
+    assert sorted(one.name for one in (root / "children").iterdir()) == names
+    seen = [(child(root, one) / "two" / "stdout.txt").read_text().split() for one in names]
+    assert seen == [["before", "one"]] * 2
+    assert made(desk, root) == ["before", "one", "two", "after"]
+
+
+def test_what_a_child_asks_is_answered_at_its_parent(desk: GitDesk) -> None:
+    desk.make(OUTER, **{"parts/inner.dot": GATE})
+    root = desk.run("--interviewer", "park")
+    status = desk.json("status", "latest")
+    assert (status["status"], status["phase"]) == ("awaiting_human", "stage")
+    assert status["question"]["id"] == "inner@1.1/ask@1.1"
+    listed = desk.do("answer", "latest").stdout
+    assert "inner@1.1/ask@1.1: Ship it?" in listed
+    assert "[S] Ship" in listed
+    assert desk.do("answer", "latest", "perhaps").returncode == 2
+    # Nobody answered: it is asked the same again.
+    assert desk.do("resume", "latest", "--no-evaluate").returncode == 3
+    assert desk.do("answer", "latest", "A", "--question", "ask").returncode == 0
+    assert desk.do("resume", "latest", "--no-evaluate").returncode == 3
+    assert desk.json("status")["question"]["id"] == "inner@1.1/ask@2.1"
+    assert desk.do("answer", "latest", "S").returncode == 0
+    done = desk.json("resume", "latest", "--no-evaluate")
+    assert done["outcome"] == "success"
+    assert made(desk, root) == ["before", "made", "made", "shipped", "after"]
+    assert started(root).count("inner") == 4
+    asked = ["make", *["ask"] * 3, "make", *["ask"] * 2, "ship"]
+    assert started(child(root)) == ["start", *asked]
+    # What a child had done was no half-made edit of anybody.
+    assert list(root.rglob("incidents")) == []
+
+
+def test_a_child_is_gone_on_with_by_its_parent_only(desk: GitDesk) -> None:
+    desk.make(OUTER, **{"parts/inner.dot": GATE})
+    root = desk.run("--interviewer", "park")
+    refused = desk.do("resume", str(child(root)))
+    assert refused.returncode == 2
+    assert f"is part of run {root.name}" in refused.stderr
+    # An answer may be left with it, all the same.
+    assert desk.do("answer", str(child(root)), "S").returncode == 0
+    assert desk.json("resume", root.name, "--no-evaluate")["outcome"] == "success"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_the_parent_ends_the_child_which_goes_on_with_it(
+    desk: GitDesk, number: signal.Signals
+) -> None:
+    desk.make(OUTER, **{"parts/inner.dot": slow(desk)})
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_(is_begun(desk))
+    [root] = desk.runs()
+    process.send_signal(number)
+    assert process.wait(10) == 130
+    assert document(child(root) / "run.json")["status"] == "executing"
+    (desk.folder / "go").touch()
+    assert desk.json("resume", "latest", "--no-evaluate")["outcome"] == "success"
+    assert started(child(root)) == ["start", "one", "wait", "wait"]
+    # What the stage had half made was set aside, and it began with what was before it.
+    assert made(desk, root) == ["before", "one", "wait", "after"]
+    [aside] = root.rglob("incidents/*/*.patch")
+    assert aside.is_relative_to(child(root))
+    assert "+wait" in aside.read_text()
+
+
+def test_a_canceled_run_cancels_its_children_within_seconds(desk: GitDesk) -> None:
+    middle = OUTER.replace("parts/inner.dot", "slow.dot")
+    desk.make(OUTER, **{"parts/inner.dot": middle, "parts/slow.dot": slow(desk)})
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_(is_begun(desk))
+    [root] = desk.runs()
+    assert desk.do("cancel", "latest", "--why", "never mind").returncode == 0
+    assert process.wait(5) == 1
+    for one in (root, child(root), child(child(root))):
+        assert document(one / "run.json")["status"] == "canceled"
+
+
+def test_words_to_the_parent_lie_with_the_stage_of_the_child(desk: GitDesk) -> None:
+    desk.make(OUTER, **{"parts/inner.dot": slow(desk)})
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_(is_begun(desk))
+    assert desk.do("steer", "latest", "hurry").returncode == 0
+    [root] = desk.runs()
+    words = child(root) / "wait" / "steering.md"
+    await_(words.exists)
+    assert words.read_text() == "hurry\n"
+    (desk.folder / "go").touch()
+    assert process.wait(20) == 0
+
+
+def test_a_budget_counts_what_a_child_uses_while_it_is_at_work(desk: GitDesk) -> None:
+    naps = INNER.replace("echo ", "sleep 0.4; echo ")
+    desk.make(OUTER, **{"parts/inner.dot": naps})
+    stopped = desk.do("run", "pipeline.dot", *UNGUARDED, "--max-duration", "300ms")
+    assert stopped.returncode == 3
+    assert "max_duration" in stopped.stdout
+    [root] = desk.runs()
+    assert "two" not in started(child(root))
+    done = desk.json("resume", "latest", "--max-duration", "1h", "--no-evaluate")
+    assert done["outcome"] == "success"
+    assert made(desk, root) == ["before", "one", "two", "after"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("digraph inner {", "inner.dot"),
+        (INNER.replace("start [shape=Mdiamond];", ""), "inner.dot"),
+        (INNER.replace("digraph inner {", 'digraph inner { inputs="ticket"\n'), "the input ticket"),
+        (None, "cannot read"),
+    ],
+)
+def test_a_child_that_cannot_be_run_is_told_before_the_first_stage(
+    desk: GitDesk, text: str | None, told: str
+) -> None:
+    desk.make(OUTER, **({} if text is None else {"parts/inner.dot": text}))
+    refused = desk.do("run", "pipeline.dot", *UNGUARDED)
+    assert refused.returncode == 2
+    assert "pipeline.dot:3" in refused.stderr
+    assert told in refused.stderr
+    assert (desk.runs(), desk.stores()) == ([], set())
+
+
+def test_a_manager_waits_for_its_child_and_notices_its_end(desk: GitDesk) -> None:
+    managed = MANAGED.replace("100ms", "10m").replace("MORE", "")
+    desk.make(managed, **{"inner.dot": INNER})
+    begun = time.monotonic()
+    root = desk.run()
+    assert time.monotonic() - begun < 60
+    assert made(desk, root) == ["one", "two"]
+    updates = document(root / "watch" / "status.json")["context_updates"]
+    assert (updates["stack.child.status"], updates["stack.child.completed"]) == ("completed", 3)
+
+
+@pytest.mark.parametrize(
+    ("more", "outcome", "why"),
+    [
+        ('"manager.stop_condition"="context.stack.child.node=wait"', "success", "stop condition"),
+        ('"manager.max_cycles"=3', "fail", "max cycles exceeded"),
+    ],
+)
+def test_a_manager_ends_its_child_for_good(
+    desk: GitDesk, more: str, outcome: str, why: str
+) -> None:
+    desk.make(MANAGED.replace("MORE", more), **{"inner.dot": slow(desk)})
+    result = desk.json("run", "pipeline.dot", *UNGUARDED)
+    assert result["outcome"] == outcome
+    inner = document(child(Path(result["directory"]), "watch@1.1") / "run.json")
+    assert inner["status"] == "canceled"
+    assert why in inner["reason"]
+
+
+def test_a_manager_speaks_to_the_stage_at_work_and_the_words_lie_there(desk: GitDesk) -> None:
+    more = '"manager.actions"="observe,steer,wait", "manager.steer_cooldown"="100ms"'
+    desk.make(MANAGED.replace("MORE", more), **{"inner.dot": slow(desk)})
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_(is_begun(desk))
+    [root] = desk.runs()
+    words = child(root, "watch@1.1") / "wait" / "steering.md"
+    await_(words.exists)
+    assert words.read_text().startswith("[Simulated] Response for stage: watch\n")
+    (desk.folder / "go").touch()
+    assert process.wait(20) == 0
+
+
+def test_what_a_supervised_child_asks_parks_its_manager(desk: GitDesk) -> None:
+    desk.make(MANAGED.replace("MORE", ""), **{"inner.dot": GATE})
+    root = desk.run("--interviewer", "park")
+    assert desk.json("status")["question"]["id"] == "watch@1.1/ask@1.1"
+    assert desk.do("answer", "latest", "S").returncode == 0
+    assert desk.json("resume", "latest", "--no-evaluate")["outcome"] == "success"
+    assert made(desk, root) == ["made", "shipped"]
+
+
+EACH = f"""digraph each {{ {ENDS}
+    list [shape=parallelogram, tool_command="printf 'a\\nb\\nc\\n'"]
+    each [type="for_each", items="tool.output", max_parallel=3]
+    inner [type="pipeline", file="inner.dot", inputs="name=context.work.item"]
+    join [shape=tripleoctagon, merge="all"]
+    start -> list -> each -> inner -> join -> exit }}
+"""
+FORKS = f"""digraph forks {{ {ENDS}
+    inputs="name"
+    say  [prompt="${{inputs.name}}"]
+    fan  [shape=component]
+    x    [shape=parallelogram, tool_command="echo x; sleep 0.1"]
+    y    [shape=parallelogram, tool_command="echo y; sleep 0.1"]
+    join [shape=tripleoctagon]
+    mark [shape=parallelogram, tool_command="date +%N > $(basename $PWD).txt"]
+    start -> say -> fan -> x -> join
+    fan -> y -> join -> mark -> exit }}
+"""
+
+
+def test_children_in_branches_that_branch_themselves_do_not_meet(desk: GitDesk) -> None:
+    desk.make(EACH, **{"inner.dot": FORKS})
+    root = desk.run()
+    assert desk.json("status")["outcome"] == "success"
+    said = {(one / "say" / "prompt.md").read_text() for one in (root / "children").iterdir()}
+    assert said == {"a", "b", "c"}
+    files = git(desk.project, "ls-tree", "--name-only", f"attractor/run/{root.name}").splitlines()
+    assert len([one for one in files if one.endswith(".txt") and one != "readme.txt"]) == 3

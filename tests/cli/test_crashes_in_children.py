@@ -1,0 +1,118 @@
+"""What pipelines within pipelines come to does not depend on how often they were killed."""
+
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.base.chains import verify_file
+from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
+from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.test_child_runs import EACH, ENDS, FORKS, OUTER, made
+from tests.counts import count
+from tests.pipeline.projects import git
+
+
+def begun(desk: GitDesk) -> Path:
+    """Wait until the first stage began."""
+    await_(lambda: desk.runs() and (desk.runs()[0] / "start").exists())
+    [root] = desk.runs()
+    return root
+
+
+def kill_at(desk: GitDesk, process: "subprocess.Popen[str]", pause: float) -> bool:
+    """Let a process work for a while; tell whether it was killed at work."""
+    time.sleep(pause)
+    process.kill()
+    return process.wait(20) == -signal.SIGKILL
+
+
+def attempts(root: Path) -> Counter[Any]:
+    """Count how often each attempt began, in a run and in all its children."""
+    return Counter(
+        (one.parent, *(event.get(key) for key in ("branch", "node", "visit", "attempt")))
+        for one in root.rglob("events.jsonl")
+        for event in events(one.parent, "StageStarted")
+    )
+
+
+@pytest.mark.crash
+def test_a_kill_repeats_at_most_the_stage_in_flight_of_a_child(desk: GitDesk) -> None:
+    stages = [f"s{number}" for number in range(6)]
+    nodes = "\n".join(
+        f'{one} [shape=parallelogram, tool_command="sleep 0.15; echo {one} >> log.txt"]'
+        for one in stages
+    )
+    long = f"digraph long {{ {ENDS}\n{nodes}\nstart -> {' -> '.join(stages)} -> exit }}"
+    middle = OUTER.replace("parts/inner.dot", "long.dot")
+    desk.make(OUTER, **{"parts/inner.dot": middle, "parts/long.dot": long})
+    dice, before = random.Random(7), Counter[Any]()
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    root = begun(desk)
+    killed = 0
+    for _ in range(count(ci=5, full=40)):
+        killed += kill_at(desk, process, dice.uniform(0.1, 0.9))
+        now = attempts(root)
+        # The stages that were at work: one in each of the runs that stand one in the other.
+        again = [one for one in now if before and one in before and now[one] > before[one]]
+        assert len({one[0] for one in again}) == len(again)
+        before = now
+        process = desk.begin("resume", root.name, "--no-evaluate")
+    assert process.wait(60) in (0, 4)
+    assert killed >= 2
+    status = desk.json("status", root.name)
+    assert status["outcome"] == "success"
+    assert made(desk, root) == ["before", "before", *stages, "after", "after"]
+    for journal in root.rglob("events.jsonl"):
+        assert verify_file(journal).flaw is None
+    assert len(list(root.rglob("manifest.json"))) == 3
+
+
+@pytest.mark.crash
+def test_kills_do_not_change_what_children_in_branches_come_to(desk: GitDesk) -> None:
+    desk.make(EACH, **{"inner.dot": FORKS})
+    dice = random.Random(3)
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    root = begun(desk)
+    for _ in range(count(ci=3, full=30)):
+        kill_at(desk, process, dice.uniform(0.2, 0.8))
+        process = desk.begin("resume", root.name, "--no-evaluate")
+    assert process.wait(60) in (0, 4)
+    assert desk.json("status", root.name)["outcome"] == "success"
+    assert len(list((root / "children").iterdir())) == 3
+    files = git(desk.project, "ls-tree", "--name-only", f"attractor/run/{root.name}").splitlines()
+    assert len([one for one in files if one.endswith(".txt") and one != "readme.txt"]) == 3
+
+
+@pytest.mark.crash
+def test_kills_undo_nothing_where_children_work_in_one_folder(desk: GitDesk) -> None:
+    nodes = "\n".join(
+        f'{one} [shape=parallelogram, tool_command="sleep 0.1; echo {one} >> NAME.txt"]'
+        for one in "uvw"
+    )
+    inner = f"digraph NAME {{ {ENDS}\n{nodes}\nstart -> u -> v -> w -> exit }}"
+    shared = f"""digraph shared {{ {ENDS}
+        fan  [shape=component, isolation=shared]
+        a    [type="pipeline", file="a.dot"]
+        b    [type="pipeline", file="b.dot"]
+        join [shape=tripleoctagon]
+        start -> fan -> a -> join
+        fan -> b -> join -> exit }}
+    """
+    desk.make(shared, **{f"{one}.dot": inner.replace("NAME", one) for one in "ab"})
+    dice = random.Random(5)
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    root = begun(desk)
+    for _ in range(count(ci=3, full=20)):
+        kill_at(desk, process, dice.uniform(0.2, 0.7))
+        process = desk.begin("resume", root.name, "--no-evaluate")
+    assert process.wait(60) in (0, 4)
+    assert desk.json("status", root.name)["outcome"] == "success"
+    for one in "ab":
+        # What was half made may stand there twice, since nobody else's work may be touched.
+        assert list(dict.fromkeys(made(desk, root, f"{one}.txt"))) == ["u", "v", "w"]

@@ -1,0 +1,85 @@
+"""What a command says of a run: at work, killed, waiting, failed, in words and as JSON."""
+
+import json
+
+from tests.cli.git_desk import UNGUARDED, GitDesk, await_
+from tests.cli.git_desk import desk as desk  # a fixture
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+SLOW = f"""digraph slow {{ {ENDS}
+    one [shape=parallelogram, tool_command="true"]
+    two [shape=parallelogram, tool_command="touch BEGUN; while [ ! -e GO ]; do sleep 0.05; done"]
+    start -> one -> two -> exit }}
+"""
+FAILING = f"""digraph failing {{ {ENDS}
+    test [shape=parallelogram, tool_command="exit 7"]
+    start -> test -> exit }}
+"""
+
+
+def slow(desk: GitDesk) -> str:
+    return SLOW.replace("BEGUN", str(desk.folder / "begun")).replace("GO", str(desk.folder / "go"))
+
+
+def test_a_run_at_work_is_told_with_its_stage_and_is_not_disturbed(desk: GitDesk) -> None:
+    desk.make(slow(desk))
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_((desk.folder / "begun").exists)
+    told = desk.do("diagnose")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "it is at work" in told.stdout
+    assert "two@1 is at work, attempt 1" in told.stdout
+    assert desk.json("diagnose")["live"] is True
+    (desk.folder / "go").touch()
+    assert process.wait(30) == 0
+
+
+def test_a_killed_run_is_told_with_the_stage_that_is_made_again(desk: GitDesk) -> None:
+    desk.make(slow(desk))
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_((desk.folder / "begun").exists)
+    process.kill()
+    process.wait(10)
+    found = desk.json("diagnose")
+    assert found["verdict"] == "it stopped, and nobody is at work on it"
+    assert any("two@1 was at work" in one for one in found["causes"])
+    [remedy] = found["remedies"]
+    (desk.folder / "go").touch()
+    assert desk.do(*remedy["command"].split()[1:], "--no-evaluate").returncode == 0
+    again = desk.json("diagnose")
+    assert any("made again" in one["what"] for one in again["interruptions"])
+
+
+def test_the_command_of_a_remedy_can_be_typed(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    root = desk.run()
+    words = desk.do("diagnose", root.name).stdout
+    assert "tool_command ended with exit code 7" in words
+    [command] = [
+        line.strip()
+        for line in words.splitlines()
+        if line.strip().startswith("attractor rewind") and "--graph" not in line
+    ]
+    assert command == f"attractor rewind {root.name} test"
+    again = desk.do(*command.split()[1:], "--no-evaluate")
+    assert (again.returncode, len(desk.runs())) == (1, 2)
+    assert "forked from" in desk.do("diagnose").stdout
+
+
+def test_what_cannot_be_believed_is_told_as_such(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    root = desk.run()
+    journal = root / "events.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b"exit code 7", b"exit code 0"))
+    refused = desk.do("diagnose", "--json")
+    assert refused.returncode == 6
+    assert json.loads(refused.stdout)["error"]["exit_code"] == 6
+
+
+def test_no_terminal_obeys_what_a_question_says(desk: GitDesk) -> None:
+    asks = 'ask [shape=hexagon, label="\x1b[31mred"]; start -> ask; ask -> exit [label="Yes"]'
+    desk.make(f"digraph asks {{ {ENDS}; {asks} }}")
+    desk.run("--interviewer", "park")
+    told = desk.do("diagnose").stdout
+    assert "red" in told
+    assert "\x1b" not in told

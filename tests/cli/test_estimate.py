@@ -1,0 +1,33 @@
+"""What a run may take is told in tables, and as JSON."""
+
+from tests.cli.git_desk import GitDesk
+from tests.cli.git_desk import desk as desk  # a fixture
+
+PIPELINE = """digraph p { start [shape=Mdiamond]; exit [shape=Msquare]
+    plan [prompt="Plan"]; make [shape=parallelogram, tool_command="true"]
+    start -> plan -> make -> exit }
+"""
+
+
+def test_an_estimate_says_from_what_it_is_known(desk: GitDesk) -> None:
+    desk.make(PIPELINE)
+    nobody_knows = desk.do("estimate", "pipeline.dot")
+    assert (nobody_knows.returncode, nobody_knows.stderr) == (0, "")
+    assert "not known" in nobody_knows.stdout
+    assert "$" not in nobody_knows.stdout.partition("stage")[0]
+    desk.run()
+    told = desk.do("estimate", "pipeline.dot", "--backend", "simulate").stdout
+    assert "from 1 earlier run that ended well, 1 of this very text" in told
+    assert "1 visit in 1 run" in told
+    record = desk.json("estimate", "pipeline.dot", "--backend", "simulate")
+    assert record["seconds"]["low"] == record["seconds"]["high"] > 0
+    assert [one["node"] for one in record["stages"]] == ["plan", "make"]
+
+
+def test_a_mistyped_backend_and_a_broken_pipeline_are_refused(desk: GitDesk) -> None:
+    desk.make(PIPELINE)
+    mistyped = desk.do("estimate", "pipeline.dot", "--backend", "agnt")
+    assert (mistyped.returncode, "did you mean agent?" in mistyped.stderr) == (2, True)
+    desk.write("digraph {")
+    assert desk.do("estimate", "pipeline.dot").returncode == 2
+    assert desk.do("estimate", "nowhere.dot").returncode == 2

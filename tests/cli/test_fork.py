@@ -1,0 +1,276 @@
+"""A run is forked and rewound to a visit by real processes, in a real repository."""
+
+import random
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.git_desk import UNGUARDED, GitDesk, await_, document, events
+from tests.cli.git_desk import desk as desk  # a fixture
+from tests.counts import count
+from tests.pipeline.projects import git
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+LOOP = f"""digraph loop {{ {ENDS}
+    make [shape=parallelogram, tool_command="echo made >> made.txt"]
+    test [shape=parallelogram, tool_command="cp made.txt seen.txt; [ $(wc -l < made.txt) -ge 3 ]"]
+    start -> make -> test
+    test -> exit [condition="outcome=success"]
+    test -> make [condition="outcome=fail"] }}
+"""
+BRANCHES = f"""digraph branches {{ {ENDS}
+    fan  [shape=component]
+    a    [shape=parallelogram, tool_command="echo a > a.txt"]
+    b    [shape=parallelogram, tool_command="echo b > b.txt"]
+    meet [shape=tripleoctagon, merge="all"]
+    last [shape=parallelogram, tool_command="cat a.txt b.txt > both.txt"]
+    start -> fan -> a -> meet
+    fan -> b -> meet -> last -> exit }}
+"""
+GATE = f"""digraph gate {{ {ENDS}
+    make [shape=parallelogram, tool_command="echo made >> made.txt"]
+    ask  [shape=hexagon, label="Ship it?"]
+    start -> make -> ask
+    ask -> exit [label="[S] Ship"]
+    ask -> make [label="[A] Again"] }}
+"""
+SLOW = f"""digraph slow {{ {ENDS}
+    one [shape=parallelogram, tool_command="echo one >> one.txt"]
+    two [shape=parallelogram, tool_command="touch begun; while [ ! -e GO ]; do sleep 0.05; done"]
+    start -> one -> two -> exit }}
+"""
+
+
+def whole(folder: Path) -> dict[Path, bytes]:
+    return {one.relative_to(folder): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
+def branch_file(desk: GitDesk, root: Path, name: str) -> str:
+    return git(desk.project, "show", f"attractor/run/{root.name}:{name}")
+
+
+def test_a_fork_begins_as_the_run_was_before_that_visit_and_leaves_it_alone(desk: GitDesk) -> None:
+    desk.make(LOOP)
+    old = desk.run()
+    before = whole(old)
+    done = desk.json("fork", "latest", "make@2", "--no-evaluate")
+    assert (done["outcome"], done["parent"], done["forked_at"]) == ("success", old.name, "make@2")
+    new = Path(done["directory"])
+    assert whole(old) == before
+    # Visits and files go on from there: one line was there, and two come to it.
+    visits = [(one["node"], one["visit"]) for one in events(new, "StageStarted")]
+    assert visits == [("make", 2), ("test", 2), ("make", 3), ("test", 3)]
+    assert branch_file(desk, new, "made.txt") == "made\n" * 3
+    assert done["completed"] == ["start", *["make", "test"] * 3]
+    [forked] = events(new, "RunForked")
+    assert (forked["seq"], forked["data"]["parent"]) == (1, old.name)
+    assert document(new / "manifest.json")["parent"] == old.name
+    assert desk.do("logs", new.name).returncode == 0
+    subjects = git(desk.project, "log", "--format=%s", f"main..attractor/run/{new.name}")
+    assert subjects.splitlines()[-1] == f"Run {old.name} up to make@2"
+
+
+def test_without_a_visit_it_is_the_last_one(desk: GitDesk) -> None:
+    desk.make(LOOP)
+    desk.run()
+    new = Path(desk.json("fork", "latest", "make", "--no-evaluate")["directory"])
+    assert document(new / "manifest.json")["forked_at"] == "make@3"
+    assert [one["node"] for one in events(new, "StageStarted")] == ["make", "test"]
+
+
+def test_what_was_not_visited_is_refused_and_nothing_is_made(desk: GitDesk) -> None:
+    desk.make(LOOP)
+    old = desk.run()
+    mistyped = desk.do("fork", "latest", "mak")
+    assert (mistyped.returncode, "did you mean make?" in mistyped.stderr) == (2, True)
+    beyond = desk.do("fork", "latest", "make@7")
+    assert (beyond.returncode, "make@1, make@2, make@3" in beyond.stderr) == (2, True)
+    assert (desk.runs(), desk.stores()) == ([old], {old.name})
+
+
+def test_a_visit_within_a_branch_is_refused_with_the_node_to_fork_at(desk: GitDesk) -> None:
+    desk.make(BRANCHES)
+    desk.run()
+    refused = desk.do("fork", "latest", "a")
+    assert refused.returncode == 2
+    assert "fork it where its branches began: fan@1" in refused.stderr
+    again = Path(desk.json("fork", "latest", "fan@1", "--no-evaluate")["directory"])
+    assert branch_file(desk, again, "both.txt") == "a\nb\n"
+
+
+def test_what_branches_made_is_there_for_a_fork_behind_them(desk: GitDesk) -> None:
+    desk.make(BRANCHES)
+    desk.run()
+    new = Path(desk.json("fork", "latest", "meet", "--no-evaluate")["directory"])
+    assert [one["node"] for one in events(new, "StageStarted")] == ["meet", "last"]
+    assert branch_file(desk, new, "both.txt") == "a\nb\n"
+
+
+def test_a_fork_needs_nothing_of_the_run_it_came_from(desk: GitDesk) -> None:
+    desk.make(GATE)
+    old = desk.run("--interviewer", "park")
+    forked = desk.json("fork", "latest", "ask", "--interviewer", "park", "--no-evaluate")
+    assert forked["phase"] == "stage"
+    new = Path(forked["directory"])
+    shutil.rmtree(desk.state / "stores" / old.name)
+    shutil.rmtree(old)
+    assert desk.do("answer", new.name, "A").returncode == 0
+    resumed = desk.json("resume", new.name, "--interviewer", "auto_approve", "--no-evaluate")
+    assert resumed["outcome"] == "success"
+    assert branch_file(desk, new, "made.txt") == "made\n" * 2
+
+
+def test_a_fork_can_be_forked_and_says_where_earlier_visits_are(desk: GitDesk) -> None:
+    desk.make(LOOP)
+    old = desk.run()
+    first = Path(desk.json("fork", "latest", "make@2", "--no-evaluate")["directory"])
+    second = desk.json("fork", first.name, "make@3", "--no-evaluate")
+    assert (second["parent"], second["outcome"]) == (first.name, "success")
+    earlier = desk.do("fork", first.name, "make@1")
+    assert (earlier.returncode, old.name in earlier.stderr) == (2, True)
+
+
+def test_rewind_ends_a_waiting_run_and_goes_on_from_there(desk: GitDesk) -> None:
+    desk.make(GATE)
+    old = desk.run("--interviewer", "park")
+    words = ("--interviewer", "auto_approve", "--no-evaluate", "--why", "a better way")
+    done = desk.json("rewind", "latest", "make", *words)
+    assert done["outcome"] == "success"
+    status = desk.json("status", old.name)
+    assert (status["status"], "a better way" in status["reason"]) == ("canceled", True)
+    assert branch_file(desk, Path(done["directory"]), "made.txt") == "made\n"
+
+
+def test_rewind_ends_a_run_at_work(desk: GitDesk) -> None:
+    desk.make(SLOW.replace("GO", str(desk.folder / "go")))
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_(lambda: desk.runs() and desk.json("status")["stage"] == "two")
+    [old] = desk.runs()
+    rewound = desk.begin("rewind", old.name, "two", "--no-evaluate")
+    assert process.wait(30) == 1
+    assert desk.json("status", old.name)["status"] == "canceled"
+    (desk.folder / "go").touch()
+    assert rewound.wait(30) == 0
+    [new] = [one for one in desk.runs() if one != old]
+    assert [one["node"] for one in events(new, "StageStarted")] == ["two"]
+
+
+def test_rewind_of_a_run_that_is_over_only_goes_on(desk: GitDesk) -> None:
+    desk.make(LOOP.replace("-ge 3", "-ge 9").replace("[shape=par", "[max_visits=2, shape=par", 1))
+    old = desk.run()
+    assert desk.json("status", old.name)["status"] == "failed"
+    before = whole(old)
+    desk.write(LOOP, "mended.dot")
+    done = desk.do("rewind", "latest", "test", "--graph", "mended.dot", "--no-evaluate")
+    assert done.returncode == 0, done.stderr
+    assert "- max_visits: 2" in done.stderr
+    assert whole(old) == before
+
+
+def test_another_pipeline_must_have_the_node(desk: GitDesk) -> None:
+    desk.make(LOOP)
+    desk.run()
+    desk.write(LOOP.replace("make", "build"), "other.dot")
+    refused = desk.do("fork", "latest", "make", "--graph", "other.dot")
+    assert (refused.returncode, "other.dot" in refused.stderr) == (2, True)
+    assert len(desk.runs()) == 1
+
+
+def test_a_pipeline_that_was_changed_since_is_named_or_put_back(desk: GitDesk) -> None:
+    desk.make(LOOP)
+    desk.run()
+    desk.write(LOOP.replace("-ge 3", "-ge 4"))
+    refused = desk.do("fork", "latest", "make")
+    assert (refused.returncode, "--graph" in refused.stderr) == (4, True)
+    done = desk.json("fork", "latest", "make", "--graph", "pipeline.dot", "--no-evaluate")
+    assert branch_file(desk, Path(done["directory"]), "made.txt") == "made\n" * 4
+
+
+def test_a_run_in_place_is_rewound_and_never_forked(desk: GitDesk) -> None:
+    desk.make(GATE)
+    desk.run("--interviewer", "park", "--workspace", "in-place")
+    refused = desk.do("fork", "latest", "make")
+    assert (refused.returncode, "attractor rewind" in refused.stderr) == (4, True)
+    (desk.project / "mine.txt").write_text("a person wrote this meanwhile\n")
+    done = desk.json("rewind", "latest", "make", "--interviewer", "auto_approve", "--no-evaluate")
+    assert done["outcome"] == "success"
+    assert (desk.project / "made.txt").read_text() == "made\n"
+    [aside] = Path(done["directory"]).glob("incidents/*/*.patch")
+    assert "a person wrote this meanwhile" in aside.read_text()
+
+
+def test_a_run_without_trees_is_forked_with_the_files_as_they_are(desk: GitDesk) -> None:
+    desk.make(GATE)
+    desk.run("--interviewer", "park", "--workspace", "none")
+    done = desk.do("fork", "latest", "make", "--interviewer", "auto_approve", "--no-evaluate")
+    assert done.returncode == 0, done.stderr
+    assert "the files stay as they are now" in done.stderr
+    assert (desk.project / "made.txt").read_text() == "made\n" * 2
+
+
+def test_the_new_run_lies_where_it_is_wanted(desk: GitDesk) -> None:
+    desk.make(LOOP)
+    old = desk.run()
+    place = desk.folder / "elsewhere"
+    assert desk.json("fork", "latest", "make", "--run-dir", str(place), "--no-evaluate")[
+        "directory"
+    ] == str(place)
+    taken = desk.do("fork", old.name, "make", "--run-dir", str(place))
+    assert (taken.returncode, "exists already" in taken.stderr) == (4, True)
+
+
+def test_budgets_stand_for_the_old_ones(desk: GitDesk) -> None:
+    slow = LOOP.replace("echo made", "sleep 0.2; echo made")
+    desk.make(slow)
+    old = desk.run("--max-duration", "300ms")
+    assert desk.json("status", old.name)["stopped"]
+    still = desk.do("fork", "latest", "test@1", "--no-evaluate")
+    assert (still.returncode, "max_duration" in still.stdout) == (3, True)
+    enough = desk.do("rewind", old.name, "test@1", "--max-duration", "1h", "--no-evaluate")
+    assert enough.returncode == 0, enough.stderr
+
+
+@pytest.mark.parametrize("word", ["fork", "rewind"])
+def test_the_part_of_another_run_is_not_forked(desk: GitDesk, word: str) -> None:
+    desk.make(
+        f'digraph outer {{ {ENDS} inner [type="pipeline", file="inner.dot"]\n'
+        "start -> inner -> exit }",
+        **{"inner.dot": LOOP},
+    )
+    outer = desk.run()
+    [inner] = outer.glob("children/*")
+    refused = desk.do(word, str(inner), "make")
+    assert (refused.returncode, "is part of run" in refused.stderr) == (2, True)
+
+
+@pytest.mark.crash
+def test_a_fork_that_is_killed_is_whole_or_is_none(desk: GitDesk) -> None:
+    desk.make(LOOP)
+    old = desk.run()
+    before = whole(old)
+    for _ in range(count(ci=4, full=40)):
+        process = desk.begin("fork", old.name, "make@2", "--no-evaluate")
+        time.sleep(random.uniform(0.3, 1.1))
+        process.kill()
+        process.wait(10)
+    for new in [one for one in desk.runs() if one != old]:
+        if not desk.json("status", new.name)["outcome"]:
+            assert desk.do("resume", new.name, "--no-evaluate").returncode == 0
+        assert desk.json("status", new.name)["outcome"] == "success"
+        assert events(new, "StageStarted")[0]["visit"] == 2
+        assert desk.do("logs", new.name).returncode == 0
+        assert branch_file(desk, new, "made.txt") == "made\n" * 3
+    assert whole(old) == before
+
+
+def test_two_forks_at_once_are_two_runs(desk: GitDesk) -> None:
+    desk.make(LOOP)
+    old = desk.run()
+    both: list[subprocess.Popen[str]] = [
+        desk.begin("fork", old.name, "make@2", "--no-evaluate") for _ in range(2)
+    ]
+    assert [one.wait(60) for one in both] == [0, 0]
+    assert len(desk.runs()) == 3

@@ -1,0 +1,222 @@
+"""What no run needs any more is freed by real processes; records and live runs are left alone."""
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
+from tests.cli.git_desk import desk as desk  # a fixture
+from tests.counts import count
+from tests.pipeline.projects import git
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+FAILING = f"""digraph failing {{ {ENDS}
+    make [shape=parallelogram, tool_command="echo made > made.txt"]
+    test [shape=parallelogram, tool_command="exit 7"]
+    start -> make -> test -> exit }}
+"""
+GOOD = FAILING.replace("exit 7", "true")
+GATE = f"""digraph gate {{ {ENDS}
+    ask [shape=hexagon]; start -> ask; ask -> exit [label="[Y] Yes"] }}
+"""
+BRANCHES = f"""digraph branches {{ {ENDS}
+    fan [shape=component]; meet [shape=tripleoctagon]
+    a [shape=parallelogram, tool_command="touch BEGUN.a; sleep 60"]
+    b [shape=parallelogram, tool_command="touch BEGUN.b; sleep 60"]
+    start -> fan -> a -> meet; fan -> b -> meet -> exit }}
+"""
+NOW = ("--older-than", "0s")
+
+
+def whole(folder: Path) -> dict[Path, bytes]:
+    found = (one for one in folder.rglob("*") if one.is_file() and "lock" not in one.name)
+    return {one.relative_to(folder): one.read_bytes() for one in found}
+
+
+def freed(desk: GitDesk, *words: str) -> set[tuple[str, str]]:
+    return {(one["run_id"], one["what"]) for one in desk.json("gc", *words)["freed"]}
+
+
+def test_a_failed_run_gives_up_its_files_and_keeps_its_record(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    root = desk.run()
+    name, before, main = root.name, whole(root), git(desk.project, "rev-parse", "main")
+    assert (desk.stores(), desk.base_refs(), len(desk.workspaces())) == ({name}, {name}, 1)
+    swept = desk.json("gc", *NOW)
+    assert {one["what"] for one in swept["freed"]} == {"workspace", "store", "base ref"}
+    assert swept["bytes"] > 0
+    assert swept["troubles"] == []
+    assert (desk.stores(), desk.base_refs(), desk.workspaces()) == (set(), set(), set())
+    assert whole(root) == before
+    assert git(desk.project, "rev-parse", "main") == main
+    assert desk.json("status")["status"] == "failed"
+    assert desk.do("diagnose").returncode == 0
+    assert desk.do("gc", *NOW).stdout == "nothing freed\n"
+    refused = desk.do("rewind", "latest", "test")
+    assert (refused.returncode, "not kept any more" in refused.stderr) == (4, True)
+    over = desk.do("resume", "latest")
+    assert (over.returncode, "for good" in over.stderr) == (4, True)
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    root = desk.run()
+    before = (desk.stores(), desk.base_refs(), desk.workspaces(), whole(desk.state), whole(root))
+    dry = desk.json("gc", "--dry-run", *NOW)
+    after = (desk.stores(), desk.base_refs(), desk.workspaces(), whole(desk.state), whole(root))
+    assert (dry["dry_run"], after) == (True, before)
+    assert desk.json("gc", *NOW)["freed"] == dry["freed"]
+
+
+def test_what_is_young_stays_unless_it_is_wanted(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    desk.run()
+    told = desk.do("gc").stdout
+    assert "nothing freed" in told
+    assert "--older-than 0s" in told
+    assert len(desk.stores()) == 1
+    assert desk.do("gc", "--older-than", "soon").returncode == 2
+
+
+def test_runs_that_something_may_become_of_keep_all(desk: GitDesk) -> None:
+    desk.make(GATE, **{"good.dot": GOOD})
+    parked = desk.run("--interviewer", "park")
+    desk.do("run", "good.dot", "--backend", "simulate", "--sandbox", "none")
+    [undecided] = [one for one in desk.runs() if one != parked]
+    swept = desk.json("gc", *NOW)
+    assert swept["freed"] == []
+    assert {one["run_id"]: one["why"] for one in swept["kept"]} == {
+        parked.name: "it waits for an answer",
+        undecided.name: "it waits for a decision",
+    }
+    assert desk.do("answer", parked.name, "Y", "--json").returncode == 0
+    assert desk.do("resume", parked.name, "--no-evaluate").returncode == 0
+
+
+def test_a_run_at_work_is_not_touched(desk: GitDesk) -> None:
+    desk.make(FAILING.replace("exit 7", f"while [ ! -e {desk.folder}/go ]; do sleep 0.05; done"))
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_(lambda: desk.runs() and desk.json("status")["stage"] == "test")
+    swept = desk.json("gc", *NOW)
+    assert (swept["freed"], [one["why"] for one in swept["kept"]]) == (
+        [],
+        ["a process is at work on it"],
+    )
+    (desk.folder / "go").touch()
+    assert process.wait(30) == 0
+
+
+def test_forks_of_a_run_that_was_killed_and_given_up_are_freed(desk: GitDesk) -> None:
+    desk.make(BRANCHES.replace("BEGUN", str(desk.folder / "begun")))
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_(lambda: len(list(desk.folder.glob("begun.*"))) == 2)
+    process.kill()
+    process.wait(10)
+    [root] = desk.runs()
+    assert freed(desk, *NOW) == set()
+    assert desk.do("cancel", "latest").returncode == 0
+    swept = desk.json("gc", *NOW)
+    assert [one["what"] for one in swept["freed"]].count("fork") == 2
+    assert (desk.workspaces(), desk.stores()) == (set(), set())
+    assert events(root, "PipelineFailed")
+
+
+def test_what_dead_processes_left_is_freed_and_what_others_put_there_is_not(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    desk.run()
+    place = (desk.state / "workspaces").resolve()
+    for name in ("0123456789abcdef", "mine"):
+        (place / name).mkdir()
+        (place / name / "file").write_text("something")
+    swept = desk.json("gc")
+    assert [one["what"] for one in swept["freed"]] == ["left behind"]
+    assert not (place / "0123456789abcdef").exists()
+    assert (place / "mine" / "file").exists()
+
+
+def test_a_run_in_place_gives_up_its_trees_and_never_the_project(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    desk.run("--workspace", "in-place")
+    before = whole(desk.project)
+    assert {what for _, what in freed(desk, *NOW)} == {"store"}
+    assert whole(desk.project) == before
+
+
+def test_nothing_outside_is_followed(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    root = desk.run()
+    outside = desk.folder / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("mine")
+    [workspace] = desk.workspaces()
+    place = (desk.state / "workspaces").resolve()
+    (place / workspace).rename(place / "moved")
+    (place / workspace).symlink_to(outside)
+    record = desk.state / "stores" / root.name / "dimensions" / ("0" * 32 + ".json")
+    record.write_text(f'{{"folder":"{outside}","format":1,"name":"x"}}')
+    desk.json("gc", *NOW)
+    assert (outside / "file").read_text() == "mine"
+    assert (place / "moved").is_dir()
+
+
+def test_a_ref_whose_store_is_gone_is_freed_too(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    root = desk.run()
+    (desk.state / "stores" / root.name).rename(desk.folder / "removed by hand")
+    others = "0" * 26
+    git(desk.project, "update-ref", f"refs/attractor/base/{others}", "HEAD")
+    assert (root.name, "base ref") in freed(desk, *NOW)
+    assert desk.base_refs() == {others}
+
+
+def test_trouble_with_one_run_keeps_nobody_from_the_others(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    broken, fine = desk.run(), desk.run()
+    (desk.state / "stores" / broken.name / "workspace.json").write_text("{}")
+    done = desk.do("gc", *NOW)
+    assert done.returncode == 3
+    assert f"trouble: run {broken.name}" in done.stdout
+    assert desk.stores() == {broken.name}
+    assert fine.is_dir()
+
+
+def test_a_project_without_git_or_runs_has_nothing_to_free(desk: GitDesk) -> None:
+    desk.project.mkdir()
+    assert desk.do("gc").stdout == "nothing freed\n"
+
+
+def test_a_broken_ledger_frees_nothing(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    desk.run()
+    ledger = desk.state / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b"created", b"crooked"))
+    assert desk.do("gc", *NOW).returncode == 6
+    assert len(desk.stores()) == 1
+
+
+@pytest.mark.crash
+def test_one_that_is_killed_is_taken_up_by_the_next(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    roots = [desk.run() for _ in range(3)]
+    before = [whole(one) for one in roots]
+    for _ in range(count(ci=4, full=40)):
+        process = desk.begin("gc", *NOW)
+        time.sleep(random.uniform(0.2, 0.7))
+        process.kill()
+        process.wait(10)
+        assert [desk.json("status", one.name)["status"] for one in roots] == ["failed"] * 3
+    assert desk.do("gc", *NOW).returncode == 0
+    assert (desk.stores(), desk.base_refs(), desk.workspaces()) == (set(), set(), set())
+    assert [whole(one) for one in roots] == before
+
+
+def test_two_at_once_get_along(desk: GitDesk) -> None:
+    desk.make(FAILING)
+    for _ in range(2):
+        desk.run()
+    both = [desk.begin("gc", *NOW) for _ in range(2)]
+    assert {one.wait(60) for one in both} <= {0, 3}
+    desk.do("gc", *NOW)
+    assert (desk.stores(), desk.workspaces()) == (set(), set())

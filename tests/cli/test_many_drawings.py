@@ -1,0 +1,105 @@
+"""`attractor render` of several: each into a file of its own, and one that fails stops no other."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import attractor
+from tests.cli.test_render import run_gated
+from tests.language.pipelines import BRANCH, SMOKE
+
+BROKEN = "digraph G { a -- b }"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "a.dot").write_text(BRANCH)
+    (inside / "b.gv").write_text(SMOKE)
+    (tmp_path / "c.dot").write_text(BRANCH)
+    (tmp_path / "bad.dot").write_text(BROKEN)
+    return tmp_path
+
+
+def test_each_is_drawn_beside_its_file(folder: Path) -> None:
+    result = attractor("render", "inside/a.dot", "inside/b.gv", "c.dot", folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "drawn: inside/a.svg",
+        "drawn: inside/b.svg",
+        "drawn: c.svg",
+        "3 drawn, none failed",
+    ]
+    drawn = [folder / "inside" / "a.svg", folder / "inside" / "b.svg", folder / "c.svg"]
+    assert all(one.read_text().startswith("<svg") for one in drawn)
+
+
+@pytest.mark.parametrize("name", ["out", "out/"])
+def test_several_go_into_a_folder_which_is_made(folder: Path, name: str) -> None:
+    words = ["inside/a.dot", "c.dot", "--format", "mermaid"]
+    assert attractor("render", *words, "-o", name, folder=folder).returncode == 0
+    assert sorted(one.name for one in (folder / "out").iterdir()) == ["a.mmd", "c.mmd"]
+
+
+def test_a_folder_stands_for_the_pipelines_in_it(folder: Path) -> None:
+    result = attractor("render", "inside", "--format", "png", folder=folder)
+    assert result.stdout.splitlines()[-1] == "2 drawn, none failed"
+    assert (folder / "inside" / "b.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_goes_into_a_folder_that_is_there(folder: Path) -> None:
+    assert attractor("render", "c.dot", "-o", "inside", folder=folder).returncode == 0
+    assert (folder / "inside" / "c.svg").is_file()
+
+
+def test_one_that_fails_is_told_and_the_others_are_drawn(folder: Path) -> None:
+    words = ["bad.dot", "missing.dot", "nothing", "c.dot"]
+    result = attractor("render", *words, "-o", "out", folder=folder)
+    assert result.returncode == 2
+    assert result.stdout.splitlines() == ["drawn: out/c.svg", "1 drawn, 3 failed"]
+    assert "bad.dot:1:15: error[syntax]: '--' is no edge" in result.stderr
+    assert "cannot read missing.dot" in result.stderr
+    assert "nothing is neither a file nor a run" in result.stderr
+    assert (folder / "out" / "c.svg").is_file()
+
+
+def test_a_file_that_is_named_twice_is_drawn_once(folder: Path) -> None:
+    result = attractor("render", "c.dot", "./c.dot", ".", folder=folder)
+    assert result.stdout.splitlines()[-1] == "3 drawn, 1 failed"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["c.dot", "inside/a.dot", "-o", "x.svg"], "do not fit into x.svg"),
+        (["c.dot", "-"], "standard input is drawn alone"),
+        (["c.dot", "inside/a.dot", "--watch"], "--watch goes with one"),
+        (["c.dot", "inside/a.dot", "--json"], "--json goes with one"),
+        (["c.dot", "inside/a.dot", "--format", "dot"], "would replace c.dot"),
+        (["c.dot", "inside/c.dot", "-o", "out"], "would both become out/c.svg"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_drawn(
+    folder: Path, words: list[str], said: str
+) -> None:
+    (folder / "inside" / "c.dot").write_text(SMOKE)
+    before = sorted(folder.rglob("*"))
+    result = attractor("render", *words, folder=folder)
+    assert result.returncode == 2
+    assert said in result.stdout + result.stderr
+    assert sorted(folder.rglob("*")) == before
+    assert (folder / "c.dot").read_text() == BRANCH
+
+
+def test_a_run_goes_into_the_current_folder(folder: Path) -> None:
+    run_gated(folder)
+    home = {"HOME": str(folder / "home")}
+    [run] = (one.parent for one in (folder / "runs").glob("*/manifest.json"))
+    before = set(run.iterdir())
+    words = ["latest", f"runs/{run.name}", "c.dot"]
+    result = attractor("render", *words, folder=folder, variables=home)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "2 drawn, none failed"
+    assert "state-done" in (folder / f"{run.name}.svg").read_text()
+    assert set(run.iterdir()) == before

@@ -1,0 +1,261 @@
+"""People give orders to a run from another terminal: answer, pause, resume, cancel."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import ATTRACTOR
+
+PATIENCE_S = 30.0
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+GATE = f"""digraph gate {{ {ENDS}
+    ask  [shape=hexagon, label="Ship it?"]
+    ship [shape=parallelogram, tool_command="echo ship >> done.txt"]
+    drop [shape=parallelogram, tool_command="echo drop >> done.txt"]
+    start -> ask
+    ask -> ship [label="[S] Ship"]
+    ask -> drop [label="[D] Drop"]
+    ship -> exit; drop -> exit }}
+"""
+STEPS = f"""digraph steps {{ {ENDS}
+    one [shape=parallelogram, tool_command="touch one; for i in $(seq 1200); do [ -e go ] && break; sleep 0.05; done"]
+    two [shape=parallelogram, tool_command="touch two"]
+    start -> one -> two -> exit }}
+"""
+LONG = f"""digraph long {{ {ENDS}
+    fork [shape=component]
+    a [shape=parallelogram, tool_command="echo $$ > a.pid; sleep 300"]
+    b [shape=parallelogram, tool_command="sleep 300 & echo $! > b.pid; wait"]
+    meet [shape=tripleoctagon]
+    start -> fork -> a -> meet
+    fork -> b -> meet
+    meet -> exit }}
+"""
+
+
+@dataclass
+class Desk:
+    """A folder with a pipeline, where commands are given."""
+
+    folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
+
+    def write(self, text: str) -> None:
+        (self.folder / "pipeline.dot").write_text(text)
+
+    def do(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ATTRACTOR, *words],
+            cwd=self.folder,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.do(*self._words(words))
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Start a run that goes on by itself."""
+        process = subprocess.Popen(
+            [ATTRACTOR, *self._words(words)],
+            cwd=self.folder,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    @property
+    def environ(self) -> dict[str, str]:
+        ours = {"HOME": str(self.folder), "ATTRACTOR_STATE_DIR": str(self.folder / "state")}
+        places = {"ATTRACTOR_WORKSPACES_DIR": str(self.folder / "workspaces")}
+        return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **ours, **places}
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.do("status", "--json").stdout)
+
+    def events(self, kind: str) -> Sequence[dict[str, Any]]:
+        [journal] = self.folder.glob("runs/*/events.jsonl")
+        found = [json.loads(line) for line in journal.read_text().splitlines()]
+        return [one for one in found if one["type"] == kind]
+
+    def end(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
+    def _words(self, words: Sequence[str]) -> Sequence[str]:
+        chosen = ["--backend", "simulate", "--sandbox", "none", "--workspace", "none"]
+        return ["run", "pipeline.dot", *chosen, "--no-evaluate", *words]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    desk.end()
+
+
+def await_(what: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def is_there(pid: Path) -> bool:
+    """Tell whether a process still does something: one that waits to be reaped does not."""
+    try:
+        stat = Path(f"/proc/{pid.read_text().strip()}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_gate_parked_by_one_process_is_answered_by_another_and_gone_through_by_a_third(
+    desk: Desk,
+) -> None:
+    desk.write(GATE)
+    parked = desk.run("--interviewer", "park")
+    assert parked.returncode == 3
+    assert "attractor answer" in parked.stdout
+    listed = desk.do("answer", "latest")
+    assert (listed.returncode, "[S] Ship" in listed.stdout) == (0, True)
+    [asked] = json.loads(desk.do("answer", "latest", "--json").stdout)
+    assert (asked["id"], asked["text"]) == ("ask@1.1", "Ship it?")
+    answered = desk.do("answer", "latest", "d", "--why", "not now")
+    assert answered.returncode == 0, answered.stderr
+    assert not (desk.folder / "done.txt").exists()
+    assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
+    assert (desk.folder / "done.txt").read_text() == "drop\n"
+    [action] = desk.events("OperatorAction")
+    assert (action["data"]["value"], action["data"]["why"]) == ("D", "not now")
+    assert action["data"]["by"]
+
+
+def test_an_answer_that_matches_nothing_changes_nothing(desk: Desk) -> None:
+    desk.write(GATE)
+    desk.run("--interviewer", "park")
+    before = desk.events("OperatorAction")
+    wrong = desk.do("answer", "latest", "Perhaps")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "S ([S] Ship)" in wrong.stderr
+    other = desk.do("answer", "latest", "S", "--question", "other")
+    assert (other.returncode, "ask@1.1" in other.stderr) == (4, True)
+    assert desk.events("OperatorAction") == before
+    assert desk.status()["phase"] == "stage"
+
+
+def test_what_asks_nothing_cannot_be_answered(desk: Desk) -> None:
+    desk.write(GATE.replace("hexagon", "box"))
+    desk.run()
+    refused = desk.do("answer", "latest", "S")
+    assert (refused.returncode, "asks nothing" in refused.stderr) == (4, True)
+    assert desk.do("answer", "latest").stdout == "The run asks nothing.\n"
+
+
+def test_a_paused_run_waits_after_its_stage_and_goes_on_when_it_is_told_to(desk: Desk) -> None:
+    desk.write(STEPS)
+    process = desk.begin()
+    await_((desk.folder / "one").exists)
+    paused = desk.do("pause", "latest", "--why", "lunch")
+    assert paused.returncode == 0, paused.stderr
+    (desk.folder / "go").touch()
+    await_(lambda: desk.status()["next_node"] == "two")
+    held = desk.do("run", "pipeline.dot", "--run-dir", str(next(desk.folder.glob("runs/0*"))))
+    assert held.returncode != 0
+    time.sleep(0.6)
+    assert process.poll() is None
+    assert not (desk.folder / "two").exists()
+    assert desk.do("resume", "latest").returncode == 0
+    assert process.wait(30) == 0
+    assert (desk.folder / "two").exists()
+    actions = [one["data"]["action"] for one in desk.events("OperatorAction")]
+    assert actions == ["pause", "resume"]
+
+
+def test_a_run_that_is_at_work_is_not_resumed_by_a_second_process(desk: Desk) -> None:
+    desk.write(STEPS)
+    process = desk.begin()
+    await_((desk.folder / "one").exists)
+    refused = desk.do("resume", "latest")
+    assert refused.returncode == 4
+    assert str(process.pid) in refused.stderr
+    (desk.folder / "go").touch()
+    assert process.wait(30) == 0
+
+
+def test_a_canceled_run_ends_within_seconds_with_all_it_began(desk: Desk) -> None:
+    desk.write(LONG)
+    process = desk.begin()
+    pids = [desk.folder / "a.pid", desk.folder / "b.pid"]
+    await_(lambda: all(one.exists() and one.read_text().strip() for one in pids))
+    canceled = desk.do("cancel", "latest", "--why", "a mistake")
+    assert canceled.returncode == 0, canceled.stderr
+    began = time.monotonic()
+    assert process.wait(PATIENCE_S) == 1
+    assert time.monotonic() - began < 5
+    assert [is_there(one) for one in pids] == [False, False]
+    status = desk.status()
+    assert (status["status"], "a mistake" in status["reason"]) == ("canceled", True)
+    again = desk.do("cancel", "latest")
+    assert (again.returncode, "for good" in again.stderr) == (4, True)
+    assert desk.do("resume", "latest").returncode == 4
+
+
+def test_a_run_that_nobody_holds_is_canceled_here_and_now(desk: Desk) -> None:
+    desk.write(GATE)
+    desk.run("--interviewer", "park")
+    assert desk.do("cancel", "latest").returncode == 0
+    assert desk.status()["status"] == "canceled"
+    [final] = desk.folder.glob("runs/*/final.json")
+    assert "canceled" in json.loads(final.read_text())["why"]
+
+
+@pytest.mark.parametrize("words", [["pause", "latest"], ["steer", "latest", "Hurry"]])
+def test_where_nobody_is_at_work_nobody_can_be_told_anything(desk: Desk, words: list[str]) -> None:
+    desk.write(GATE)
+    desk.run("--interviewer", "park")
+    refused = desk.do(*words)
+    assert (refused.returncode, "nobody is at work" in refused.stderr) == (4, True)
+    assert list(desk.folder.glob("runs/*/inbox/*.json")) == []
+
+
+def test_words_that_nobody_takes_are_told_as_refused(desk: Desk) -> None:
+    desk.write(STEPS)
+    process = desk.begin()
+    await_((desk.folder / "one").exists)
+    steered = desk.do("steer", "latest", "Hurry", "up", "--json")
+    assert json.loads(steered.stdout)["taken"] is False
+    await_(lambda: desk.events("OperatorAction"))
+    [action] = desk.events("OperatorAction")
+    assert (action["data"]["value"], action["data"]["is_accepted"]) == ("Hurry up", False)
+    assert "nobody at work takes words" in action["data"]["why"]
+    (desk.folder / "go").touch()
+    assert process.wait(30) == 0
+
+
+def test_a_budget_stops_a_run_that_can_be_resumed(desk: Desk) -> None:
+    desk.write(STEPS.replace("for i in $(seq 1200); do [ -e go ] && break; sleep 0.05; done", "sleep 0.3"))
+    stopped = desk.run("--max-duration", "100ms")
+    assert (stopped.returncode, "max_duration" in stopped.stdout) == (3, True)
+    assert not (desk.folder / "two").exists()
+    again = desk.do("resume", "latest", "--no-evaluate")
+    assert again.returncode == 3
+    assert desk.do("resume", "latest", "--no-evaluate", "--max-duration", "1h").returncode == 0
+    assert (desk.folder / "two").exists()

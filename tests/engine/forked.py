@@ -1,0 +1,70 @@
+"""Builds graphs that branch, and looks at what became of their branches."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from attractor.base.canonical import Json
+from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.progress import Progress
+from attractor.engine.seams import Stage
+from attractor.language.graph import Edge, Graph, Node
+from attractor.language.values import Plain
+from tests.engine.graphs import chain, edge, end, graph, node, start
+from tests.engine.runs import Workplace
+
+
+def forked(
+    *branches: str,
+    nodes: Sequence[Node] = (),
+    edges: Sequence[Edge] = (),
+    fan: Mapping[str, Plain] | None = None,
+    join: Mapping[str, Plain] | None = None,
+    **attributes: Plain,
+) -> Graph:
+    """Return start, fan, the branches (a line of ids each, maybe none), join and exit."""
+    ends = [start(), end()]
+    forks = [node("fan", "component", **(fan or {})), node("join", "tripleoctagon", **(join or {}))]
+    lines = [one for branch in branches for one in chain("fan", *branch.split(), "join")]
+    around = [edge("start", "fan"), *lines, edge("join", "exit")]
+    return graph([*ends, *forks, *nodes], [*around, *edges], **attributes)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait for something that other branches bring about."""
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+async def until_there_is(stage: Stage, pattern: str) -> None:
+    """Wait until the run directory has something that other branches leave there."""
+    await until(lambda: list(stage.logs_root.glob(pattern)))
+
+
+def wrote(**updates: Json) -> Outcome:
+    """Return a success that leaves something in the context."""
+    return Outcome(StageStatus.SUCCESS, context_updates=updates)
+
+
+def results(place: Workplace | Progress) -> list[dict[str, Json]]:
+    """Return the typed results that a run's last fork left in its context."""
+    context = place.context if isinstance(place, Progress) else place.json("checkpoint.json")
+    found = context.get("parallel.results", context.get("context"))
+    if isinstance(found, dict):
+        found = found["parallel.results"]
+    assert isinstance(found, list)
+    return [one for one in found if isinstance(one, dict)]
+
+
+def words(place: Workplace | Progress) -> list[str]:
+    """Return how each branch ended, in order."""
+    return [f"{one['id']} {one['outcome']}" for one in results(place)]
+
+
+def branch_steps(place: Workplace) -> dict[str, list[str]]:
+    """Return the stages of each branch, by its key, as the journal has them."""
+    steps: dict[str, list[str]] = {}
+    for one in place.events("CheckpointSaved"):
+        if one.branch:
+            steps.setdefault(one.branch, []).append(str(one.data["node_id"]))
+    return steps

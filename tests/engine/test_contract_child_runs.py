@@ -1,0 +1,292 @@
+"""What all that runs children does alike: in a real run, and as a stand-in for one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.base.kinds import find_shortcoming
+from attractor.engine.child_runs import Child, ChildEnd, ChildRun, ChildRuns
+from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.outcome import StageStatus
+from attractor.engine.seams import Option, Parked, Question, QuestionKind, Workspace
+from tests.engine.children import GivenChildren, Plot
+from tests.engine.forked import until
+from tests.pipeline.families import Family, family
+
+NAME = "it@1.1"
+GATE = Question(
+    "gate@1.1", "Ship it?", QuestionKind.MULTIPLE_CHOICE, (Option("Y", "[Y] Yes"),), "gate"
+)
+
+
+@dataclass
+class Real:
+    """Children of a run, whose stages are commands; slow ones are at work until they are let."""
+
+    family: Family
+
+    @property
+    def runs(self) -> ChildRuns:
+        return self.family.children
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.family.workspace
+
+    def let(self) -> None:
+        self.family.write("go", "")
+
+    def answer(self, question: str) -> None:
+        self.family.answers[question] = "Y"
+
+
+@dataclass
+class Given:
+    """Children that end as told."""
+
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)
+    runs: GivenChildren = field(init=False)
+    workspace: Workspace = field(default_factory=NoWorkspace)
+
+    def __post_init__(self) -> None:
+        self.runs = GivenChildren(
+            {
+                "good.dot": Plot().opened(),
+                "bad.dot": Plot(ChildEnd(StageStatus.FAIL, "red")).opened(),
+                "slow.dot": Plot(is_open=self.is_open),
+                "asks.dot": Plot(asks=Parked(GATE)).opened(),
+            }
+        )
+
+    def let(self) -> None:
+        self.is_open.set()
+
+    def answer(self, question: str) -> None:
+        self.runs.answered = True
+
+
+Act = Callable[["Homes"], Awaitable[None]]
+Play = Callable[[Act, Path], None]
+
+
+@dataclass
+class Homes:
+    """One home, and short words for what is done there."""
+
+    home: Real | Given
+
+    @property
+    def runs(self) -> ChildRuns:
+        return self.home.runs
+
+    def start(
+        self, file: str, name: str = NAME
+    ) -> AbstractAsyncContextManager[ChildRun, bool | None]:
+        return self.home.runs.start(Child(name, file), self.home.workspace)
+
+    async def end(self, file: str, name: str = NAME) -> ChildEnd:
+        async with self.start(file, name) as run:
+            return await run.wait()
+
+
+def _run(scene: Awaitable[None]) -> None:
+    async def within_its_time() -> None:
+        async with asyncio.timeout(60):
+            await scene
+
+    asyncio.run(within_its_time())
+
+
+def real(act: Act, tmp_path: Path) -> None:
+    with family(tmp_path) as parent:
+        _run(act(Homes(Real(parent))))
+
+
+def given(act: Act, tmp_path: Path) -> None:
+    async def scene() -> None:
+        await act(Homes(Given()))
+
+    _run(scene())
+
+
+everybody = pytest.mark.parametrize("play", [real, given])
+
+
+@everybody
+def test_it_runs_children(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        assert find_shortcoming(it.runs, ChildRuns) == ""
+        assert not it.runs.has(NAME)
+        async with it.start("good.dot") as run:
+            assert find_shortcoming(run, ChildRun) == ""
+            assert it.runs.has(NAME)
+            assert run.run_id
+            assert run.directory.is_absolute()
+            assert run.graph.starts
+        assert it.runs.has(NAME)
+        assert not it.runs.has("it@1.2")
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_a_child_comes_to_an_end_of_its_own(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        good = await it.end("good.dot")
+        assert (good.status, good.reason) == (StageStatus.SUCCESS, "completed")
+        bad = await it.end("bad.dot", "größe 🐍@1.1")
+        assert bad.status is StageStatus.FAIL
+        assert bad.reason
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_one_that_has_ended_has_ended(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        for file, name in (("good.dot", NAME), ("bad.dot", "it@1.2")):
+            first = await it.end(file, name)
+            assert await it.end(file, name) == first
+            async with it.start(file, name) as run:
+                assert await asyncio.gather(*(run.wait() for _ in range(3))) == [first] * 3
+                assert await run.stop("too late") == first
+                assert not await run.steer("hurry")
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_whoever_stops_waiting_may_wait_again(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        async with it.start("slow.dot") as run:
+            waiting = asyncio.create_task(run.wait())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            it.home.let()
+            assert (await run.wait()).status is StageStatus.SUCCESS
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_who_is_left_halts_and_goes_on_when_it_is_taken_up(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        async with it.start("slow.dot") as run:
+            await until(lambda: run.telemetry().node not in ("", "start"))
+            first = run.run_id
+        async with it.start("slow.dot") as run:
+            assert run.run_id == first
+            it.home.let()
+            assert (await run.wait()).status is StageStatus.SUCCESS
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_who_is_left_by_an_error_leaves_the_error_as_it_is(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with it.start("slow.dot"):
+                raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError):
+            async with it.start("bad.dot", "it@1.2"):
+                raise ZeroDivisionError
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_who_is_stopped_has_ended_for_good(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        async with it.start("slow.dot") as run:
+            await until(lambda: run.telemetry().node not in ("", "start"))
+            stopped = await run.stop("it takes too long")
+            assert stopped.status is StageStatus.FAIL
+            assert stopped.reason == f"canceled by {NAME}: it takes too long"
+            assert run.telemetry().status == "stopped"
+            assert await run.wait() == stopped
+        assert await it.end("slow.dot") == stopped
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_what_a_child_asks_is_asked_in_its_name(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        for _ in range(2):
+            with pytest.raises(Parked) as parked:
+                await it.end("asks.dot")
+            asked = parked.value.question
+            assert (asked.id, asked.text, asked.stage) == (f"{NAME}/gate@1.1", "Ship it?", "gate")
+            assert asked.options[0].key == "Y"
+        it.home.answer(f"{NAME}/gate@1.1")
+        assert (await it.end("asks.dot")).status is StageStatus.SUCCESS
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_what_is_seen_of_it_goes_with_it(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        async with it.start("slow.dot") as run:
+            await until(lambda: run.telemetry().node not in ("", "start"))
+            seen = run.telemetry()
+            assert (seen.status, seen.outcome, seen.reason) == ("running", "", "")
+            it.home.let()
+            await run.wait()
+            ended = run.telemetry()
+            assert (ended.status, ended.outcome) == ("completed", "success")
+        async with it.start("bad.dot", "it@1.2") as run:
+            await run.wait()
+            assert (run.telemetry().status, run.telemetry().outcome) == ("failed", "fail")
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_who_is_at_work_may_be_spoken_to(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        async with it.start("slow.dot") as run:
+            await until(lambda: run.telemetry().node not in ("", "start"))
+            # A command listens to nobody.
+            assert await run.steer("größe 🐍\nhurry") is False
+            it.home.let()
+            assert (await run.wait()).status is StageStatus.SUCCESS
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_several_are_at_work_at_the_same_time(play: Play, tmp_path: Path) -> None:
+    async def act(it: Homes) -> None:
+        names = [f"it@1.{number}" for number in range(1, 5)]
+        working = [asyncio.create_task(it.end("slow.dot", name)) for name in names]
+        await until(lambda: all(map(it.runs.has, names)))
+        it.home.let()
+        ends = await asyncio.gather(*working)
+        assert {one.status for one in ends} == {StageStatus.SUCCESS}
+
+    play(act, tmp_path)
+
+
+@everybody
+def test_what_cannot_be_begun_is_a_usage_error_and_leaves_nothing(
+    play: Play, tmp_path: Path
+) -> None:
+    async def act(it: Homes) -> None:
+        with pytest.raises(UsageError, match=r"no\.dot"):
+            await it.end("no.dot")
+        wrong = Child(NAME, "good.dot", {"other": "1"})
+        with pytest.raises(UsageError, match="no input 'other'"):
+            async with it.runs.start(wrong, it.home.workspace):
+                pass
+        assert not it.runs.has(NAME)
+
+    play(act, tmp_path)

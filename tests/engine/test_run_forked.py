@@ -1,0 +1,58 @@
+"""A run that was forked goes on with the numbers that its visits had."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import FileTrouble
+from attractor.engine.events import PipelineStarted, RunForked
+from attractor.engine.fields import Fields
+from attractor.engine.manifest import manifest_from_record, manifest_to_record
+from attractor.engine.progress import Progress
+from attractor.engine.progress_records import progress_to_record
+from attractor.engine.run_directory import RunDirectory, create_run_directory
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace, manifest
+
+
+def test_visits_are_counted_on_from_where_the_run_was_forked(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("a", "b"))
+    with place.open() as run:
+        run.record(RunForked("other", "b", 3, 9, "hash", "tree", {"a": 5, "b": 2}))
+        record = progress_to_record(Progress("b"))
+        run.record(PipelineStarted("Test", run.manifest.run_id, "", record))
+    assert place.run().completed == ("b",)
+    assert [(id_, visit) for id_, visit, _ in place.handler.calls] == [("b", 3)]
+
+
+def test_a_journal_that_begins_with_a_fork_is_opened_with_a_checkpoint_and_without(
+    tmp_path: Path,
+) -> None:
+    place = Workplace(tmp_path / "run", line("a"))
+    with place.open() as run:
+        run.record(RunForked("other", "a", 2, 9, "hash", "", {"a": 1}))
+        run.save()
+    with place.open() as run:
+        assert run.state.begun == {"a": 1}
+    (place.root / "checkpoint.json").unlink()
+    with place.open() as run:
+        assert run.state.begun == {"a": 1}
+
+
+def test_a_manifest_of_before_there_were_forks_is_read() -> None:
+    made = manifest(line("a"), parent="other", forked_at="a@2")
+    record = manifest_to_record(made)
+    assert manifest_from_record(Fields(record, "manifest")) == made
+    del record["forked_at"]
+    assert manifest_from_record(Fields(record, "manifest")).forked_at == ""
+
+
+def test_a_journal_that_cannot_be_begun_leaves_no_half_of_a_run(tmp_path: Path) -> None:
+    def begin(directory: RunDirectory) -> None:
+        assert not directory.manifest.exists()
+        raise FileTrouble("the disk is full")
+
+    root = tmp_path / "run"
+    with pytest.raises(FileTrouble):
+        create_run_directory(root, manifest(line("a")), "digraph {}", begin=begin)
+    assert not root.exists()

@@ -1,0 +1,87 @@
+"""A run that was forked is judged, approved and promoted like any other, and freed afterwards."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.engine.results import RunResult
+from attractor.engine.status import AWAITING_DECISION
+from attractor.factory.deciding import Verdict
+from attractor.factory.launch import go_on
+from attractor.factory.whereabouts import RunPlaces
+from attractor.pipeline.forking import Wish, make_fork, plan_fork
+from attractor.pipeline.garbage import Collector, Sweep
+from attractor.pipeline.needed import Rules
+from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import LINEAR, git
+
+
+def forked(flow: Flow, result: RunResult, at: str, graph: Path | None = None) -> RunResult:
+    async def fork() -> RunResult:
+        wish = Wish(root=result.directory, at=at, graph=graph)
+        root = await make_fork(await plan_fork(wish, flow.world), flow.world)
+        return await go_on(root, flow.world)
+
+    return asyncio.run(fork())
+
+
+def swept(flow: Flow) -> Sweep:
+    rules = Rules(flow.world.clock.now() + timedelta(hours=2), timedelta())
+    places = RunPlaces(flow.evaluator.ledger, flow.world.runs_dir)
+    return asyncio.run(Collector(flow.world, places, rules).collect())
+
+
+def test_a_forked_run_is_judged_by_what_the_other_was_pinned_to(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    first = flow.launch(evaluate=False)
+    second = forked(flow, first, "make")
+    assert second.standing == AWAITING_DECISION
+    assert flow.rules(second) == []
+    flow.decide(second, Verdict.APPROVED)
+    promotion = flow.promote(second)
+    body = git(flow.project, "log", "-1", "--format=%b", "main")
+    assert f"Attractor-Run: {second.run_id}" in body
+    assert git(flow.project, "rev-parse", "main").strip() == promotion.commit
+    assert git(flow.project, "show", "main:made.txt") == "made\n"
+
+
+def test_what_was_promoted_is_freed_and_what_waits_for_that_is_kept(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, Verdict.APPROVED)
+    assert swept(flow).kept == {result.run_id: "it was approved, and is to be promoted"}
+    flow.promote(result)
+    assert {one.what for one in swept(flow).freed} == {"workspace", "store", "base ref"}
+    assert git(flow.project, "show", "main:made.txt") == "made\n"
+    [branch] = git(flow.project, "branch", "--list", "attractor/run/*").split()
+    assert git(flow.project, "show", f"{branch}:made.txt") == "made\n"
+
+
+def test_a_changed_pipeline_keeps_the_name_that_its_suite_is_for(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    first = flow.launch(evaluate=False)
+    other = flow.project / "other.dot"
+    other.write_text(LINEAR.replace("digraph linear", "digraph other"))
+    with pytest.raises(UsageError, match="is judged by"):
+        forked(flow, first, "make", other)
+    other.write_text(LINEAR.replace("echo made >", "echo made | cat >"))
+    assert flow.rules(forked(flow, first, "make", other)) == []
+
+
+def test_a_run_is_found_where_it_began_or_in_the_project_at_hand(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch(evaluate=False)
+    places = RunPlaces(flow.evaluator.ledger, flow.world.runs_dir)
+    found = places(result.run_id)
+    assert (found.places[0], found.is_known, found.is_promoted) == (result.directory, True, False)
+    moved = replace(flow.world, runs_dir=tmp_path / "moved")
+    assert RunPlaces(flow.evaluator.ledger, moved.runs_dir)(result.run_id).places == (
+        result.directory,
+        tmp_path / "moved" / result.run_id,
+    )
+    unknown = places("0" * 26)
+    assert (unknown.places, unknown.is_known) == ((flow.world.runs_dir / ("0" * 26),), False)

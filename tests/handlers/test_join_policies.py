@@ -1,0 +1,148 @@
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.canonical import canonical_json
+from attractor.base.errors import UnknownName, UsageError
+from attractor.engine.outcome import FailureClass, StageStatus, Usage
+from attractor.engine.seams import BranchEnd
+from attractor.handlers.join_policies import JoinPolicy, read_policy
+from attractor.language.values import Plain
+from tests.engine.branches import FAIL, PARTIAL, SUCCESS
+from tests.handlers.stages import node
+
+CANCELED = StageStatus.SKIPPED
+
+
+def policy(branches: int, **plain: Plain) -> JoinPolicy:
+    return read_policy(node("it", **plain), branches)
+
+
+def ends(*statuses: StageStatus) -> list[BranchEnd]:
+    return [
+        BranchEnd(f"n{number}", f"n{number}", status, is_canceled=status is CANCELED)
+        for number, status in enumerate(statuses)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plain", "branches", "needed"),
+    [
+        ({}, 3, 0),
+        ({"join_policy": "wait_all"}, 3, 0),
+        ({"join_policy": "first_success"}, 3, 1),
+        ({"join_policy": "k_of_n", "k": 2}, 3, 2),
+        ({"join_policy": "quorum"}, 1, 1),
+        ({"join_policy": "quorum"}, 3, 2),
+        ({"join_policy": "quorum"}, 4, 3),
+    ],
+)
+def test_so_many_have_to_succeed(plain: dict[str, Plain], branches: int, needed: int) -> None:
+    assert policy(branches, **plain).needed == needed
+
+
+def test_a_policy_that_is_none_is_told_with_what_is_near() -> None:
+    with pytest.raises(UnknownName, match="unknown join policy 'quorun'") as caught:
+        policy(3, join_policy="quorun")
+    assert caught.value.hint == "did you mean quorum?"
+
+
+@pytest.mark.parametrize("plain", [{}, {"k": 0}])
+def test_k_of_n_says_its_k(plain: dict[str, Plain]) -> None:
+    with pytest.raises(UsageError, match="does not say how many"):
+        policy(3, join_policy="k_of_n", **plain)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status"),
+    [
+        ((SUCCESS, SUCCESS), SUCCESS),
+        ((SUCCESS, PARTIAL), SUCCESS),
+        ((SUCCESS, FAIL), PARTIAL),
+        ((FAIL, FAIL), PARTIAL),
+        ((), SUCCESS),
+    ],
+)
+def test_wait_all_is_partial_when_one_failed(
+    statuses: tuple[StageStatus, ...], status: StageStatus
+) -> None:
+    one = policy(len(statuses))
+    assert one.is_settled(ends(*statuses))
+    assert not any(one.is_settled(ends(*statuses[:few])) for few in range(len(statuses)))
+    assert one.judge(ends(*statuses)).status is status
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status"),
+    [((SUCCESS, CANCELED), SUCCESS), ((FAIL, PARTIAL), SUCCESS), ((FAIL, FAIL), FAIL)],
+)
+def test_first_success_needs_one(statuses: tuple[StageStatus, ...], status: StageStatus) -> None:
+    outcome = policy(2, join_policy="first_success").judge(ends(*statuses))
+    assert outcome.status is status
+
+
+def test_a_verdict_names_the_policy_and_each_branch() -> None:
+    outcome = policy(3, join_policy="k_of_n", k=2).judge(ends(SUCCESS, FAIL, CANCELED))
+    assert outcome.failure_class is FailureClass.VERDICT
+    assert outcome.failure_reason == (
+        "k_of_n: 1 of 3 succeeded, 2 needed (n0: success, n1: fail, n2: canceled)"
+    )
+    assert outcome.context_updates["parallel.success_count"] == 1
+    assert outcome.context_updates["parallel.fail_count"] == 1
+
+
+def test_more_than_there_are_can_never_succeed() -> None:
+    one = policy(2, join_policy="k_of_n", k=3)
+    assert one.is_settled([])
+    assert one.judge(ends(CANCELED, CANCELED)).status is FAIL
+
+
+@given(
+    needed=st.integers(0, 5),
+    statuses=st.lists(st.sampled_from([SUCCESS, PARTIAL, FAIL]), min_size=1, max_size=5),
+)
+def test_what_is_settled_stays_as_it_is_however_the_others_end(
+    needed: int, statuses: list[StageStatus]
+) -> None:
+    one = JoinPolicy("k_of_n", len(statuses), needed)
+    enough = next(n for n in range(len(statuses) + 1) if one.is_settled(ends(*statuses[:n])))
+    others = product([SUCCESS, FAIL], repeat=len(statuses) - enough)
+    judged = {one.judge(ends(*statuses[:enough], *rest)).status.is_success for rest in others}
+    assert len(judged) == 1
+
+
+def test_a_result_holds_all_that_is_known_of_a_branch() -> None:
+    end = BranchEnd(
+        "a",
+        "fan@1.1/a",
+        FAIL,
+        reason="broken",
+        notes="tried hard",
+        response="here",
+        updates={"score": 2, "list": [1]},
+        changed=["x.py"],
+        base="t0",
+        tree="t1",
+        usage=Usage(1, 2, 0.5),
+        seconds=1.5,
+    )
+    results = policy(1).judge([end]).context_updates["parallel.results"]
+    canonical_json(results)
+    assert results == [
+        {
+            "id": "a",
+            "branch": "fan@1.1/a",
+            "outcome": "fail",
+            "notes": "tried hard",
+            "failure_reason": "broken",
+            "context_updates": {"score": 2, "list": [1]},
+            "response": "here",
+            "files_changed": ["x.py"],
+            "base": "t0",
+            "tree": "t1",
+            "cost_usd": 0.5,
+            "seconds": 1.5,
+        }
+    ]

@@ -1,0 +1,212 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from attractor.base.canonical import Json
+from attractor.engine.context import Context
+from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
+from attractor.engine.progress import LEFT_OUT
+from attractor.engine.seams import Said, Stage, TreeId
+from attractor.language.values import Plain
+from tests.handlers.stages import Play, Saying, edge, graph, node
+
+
+class Adopting(NoWorkspace):
+    """Notes which trees are adopted; some do not go together."""
+
+    def __init__(self, conflicts: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.conflicts = conflicts
+        self.adopted: list[tuple[list[TreeId], TreeId]] = []
+
+    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
+        self.adopted.append((list(trees), base))
+        return self.conflicts
+
+
+def result(id_: str, outcome: str = "success", **more: Json) -> dict[str, Json]:
+    trees: dict[str, Json] = {"base": "t0", "tree": f"tree-{id_}"}
+    return {"id": id_, "branch": f"fan@1.1/{id_}", "outcome": outcome, **trees, **more}
+
+
+@dataclass
+class Met:
+    """A fan-in to which branches came."""
+
+    results: list[Json]
+    backend: Saying = field(default_factory=lambda: Saying("nobody is asked"))
+    workspace: Adopting = field(default_factory=Adopting)
+    plain: dict[str, Plain] = field(default_factory=dict[str, Plain])
+
+    def __post_init__(self) -> None:
+        pipeline = graph(node("it", shape="tripleoctagon", **self.plain), edge("it", "on"))
+        context = Context({"parallel.results": self.results})
+        self.play = Play(
+            pipeline, "it", backend=self.backend, workspace=self.workspace, context=context
+        )
+
+    def run(self) -> Outcome:
+        return self.play.run()
+
+    @property
+    def adopted(self) -> list[str]:
+        return [tree for trees, _ in self.workspace.adopted for tree in trees]
+
+
+def met(*results: Json, said: Outcome | str = "", **plain: Plain) -> Met:
+    return Met(list(results), Saying(said), plain=plain)
+
+
+def left_out(outcome: Outcome) -> list[str]:
+    named = outcome.context_updates[LEFT_OUT]
+    assert isinstance(named, list)
+    return [str(one) for one in named]
+
+
+def test_without_a_prompt_the_best_wins_and_its_tree_is_taken_over() -> None:
+    it = met(result("b", "partial_success"), result("a"), result("c", "fail"))
+    assert it.run() == Outcome(
+        StageStatus.SUCCESS,
+        notes="Selected best candidate: a",
+        context_updates={
+            "parallel.fan_in.best_id": "a",
+            "parallel.fan_in.best_outcome": "success",
+            LEFT_OUT: ["fan@1.1/b", "fan@1.1/c"],
+        },
+    )
+    assert it.workspace.adopted == [(["tree-a"], "t0")]
+    assert (it.backend.prompts, it.play.events.all) == ([], [])
+
+
+def test_one_that_succeeded_in_part_is_enough() -> None:
+    it = met(result("a", "fail"), result("b", "partial_success"))
+    assert it.run().context_updates["parallel.fan_in.best_id"] == "b"
+
+
+def test_when_all_failed_there_is_nothing_to_take() -> None:
+    it = met(result("a", "fail"), result("b", "canceled"))
+    outcome = it.run()
+    assert (outcome.status, outcome.failure_reason) == (StageStatus.FAIL, "all branches failed")
+    # Asking again would change nothing.
+    assert outcome.failure_class is FailureClass.TERMINAL
+    assert it.workspace.adopted == []
+
+
+def test_without_results_the_pipeline_is_wrong() -> None:
+    outcome = met().run()
+    assert outcome.failure_reason == "No parallel results to evaluate"
+    assert outcome.failure_class is FailureClass.PIPELINE
+
+
+def test_the_files_of_all_are_put_together_in_their_order() -> None:
+    it = met(result("b"), result("x", "fail"), result("a", "partial_success"), merge="all")
+    outcome = it.run()
+    assert it.workspace.adopted == [(["tree-b", "tree-a"], "t0")]
+    assert left_out(outcome) == ["fan@1.1/x"]
+    assert outcome.context_updates["parallel.fan_in.best_id"] == "b"
+
+
+def test_what_does_not_go_together_is_a_failure_that_names_the_files() -> None:
+    it = met(result("a"), result("b"), merge="all")
+    it.workspace.conflicts = ["x.py", "docs/y.md"]
+    outcome = it.run()
+    assert outcome.failure_reason == (
+        "merge_conflict: branches changed the same lines of x.py, docs/y.md"
+    )
+    assert outcome.failure_class is FailureClass.TERMINAL
+    assert LEFT_OUT not in outcome.context_updates
+
+
+def test_no_files_are_taken_over_where_none_are_wanted() -> None:
+    it = met(result("a"), result("b"), merge="none")
+    assert left_out(it.run()) == ["fan@1.1/a", "fan@1.1/b"]
+    assert it.workspace.adopted == []
+
+
+def test_what_shared_a_workspace_has_left_its_files_there() -> None:
+    it = met(result("a", tree=""), result("b", tree=""))
+    assert left_out(it.run()) == ["fan@1.1/b"]
+    assert it.workspace.adopted == []
+
+
+def test_with_a_prompt_a_model_chooses_among_those_that_succeeded() -> None:
+    it = met(
+        result("a"),
+        result("b", response="shorter", files_changed=["x.py"]),
+        result("c", "fail"),
+        prompt="Which is $goal?",
+        said="They differ in length.\nb",
+    )
+    outcome = it.run()
+    assert outcome.context_updates["parallel.fan_in.best_id"] == "b"
+    assert (outcome.notes, outcome.preferred_label) == ("Selected best candidate: b", "")
+    assert it.adopted == ["tree-b"]
+    [prompt] = it.backend.prompts
+    assert "## b\noutcome: success\nfiles changed: x.py\nshorter" in prompt
+    assert "## c" not in prompt
+    assert it.play.files.texts == {
+        "prompt.md": prompt,
+        "response.md": "They differ in length.\nb",
+    }
+    assert it.play.events.all == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Outcome(StageStatus.SUCCESS, preferred_label="B"),
+        Outcome(StageStatus.SUCCESS, suggested_next_ids=("nobody", "b")),
+        Outcome(StageStatus.PARTIAL_SUCCESS, notes="I would take b"),
+    ],
+)
+def test_an_outcome_may_name_the_candidate_too(said: Outcome) -> None:
+    outcome = met(result("a"), result("b"), prompt="Which?", said=said).run()
+    assert outcome.context_updates["parallel.fan_in.best_id"] == "b"
+    assert outcome.status is StageStatus.SUCCESS
+    assert (outcome.preferred_label, outcome.suggested_next_ids) == ("", ())
+
+
+def test_what_the_model_writes_and_costs_is_kept() -> None:
+    said = Outcome(
+        StageStatus.SUCCESS,
+        preferred_label="b",
+        context_updates={"why": "short"},
+        usage=Usage(1, 2, 0.5),
+    )
+    outcome = met(result("a"), result("b"), prompt="Which?", said=said).run()
+    assert (outcome.context_updates["why"], outcome.usage) == ("short", Usage(1, 2, 0.5))
+
+
+class Paid(Saying):
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        return Said("b", Usage(3, 4, 0.25))
+
+
+def test_what_words_alone_cost_is_kept_too() -> None:
+    it = Met([result("a"), result("b")], Paid(""), plain={"prompt": "Which?"})
+    assert it.run().usage == Usage(3, 4, 0.25)
+
+
+@pytest.mark.parametrize("said", ["", "I like none", "a or b", "c"])
+def test_an_answer_that_names_none_is_told_and_the_best_is_taken(said: str) -> None:
+    it = met(result("a"), result("b"), result("c", "fail"), prompt="Which?", said=said)
+    outcome = it.run()
+    assert outcome.context_updates["parallel.fan_in.best_id"] == "a"
+    told = "by outcome and score: the answer named none of the candidates"
+    assert outcome.notes == f"Selected best candidate: a, {told}"
+    assert it.play.events.all == [("OutcomeAssumed", {"reason": f"a is taken, {told}"})]
+
+
+def test_a_choice_that_failed_fails_the_fan_in() -> None:
+    red = failure("no model")
+    it = met(result("a"), prompt="Which?", said=red)
+    assert it.run() is red
+    assert it.workspace.adopted == []
+
+
+def test_a_success_without_words_takes_the_best() -> None:
+    it = met(result("b"), result("a"), prompt="Which?", said=success())
+    assert it.run().context_updates["parallel.fan_in.best_id"] == "a"
+    assert it.play.events.kinds == ["OutcomeAssumed"]

@@ -1,0 +1,212 @@
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.canonical import Json
+from attractor.engine.child_runs import Child, ChildEnd
+from attractor.engine.context import Context
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
+from attractor.engine.seams import Option, Parked, Question, QuestionKind
+from attractor.language.values import Plain
+from tests.engine.children import DONE, GivenChildren, Plot
+from tests.engine.graphs import line
+from tests.handlers.stages import Play, graph, node
+
+COST = Usage(10, 2, 0.5)
+FAILED = ChildEnd(StageStatus.FAIL, "the tests are red", usage=COST)
+QUESTION = Question(
+    "gate@1.1", "Ship it?", QuestionKind.MULTIPLE_CHOICE, (Option("Y", "Yes"),), "gate"
+)
+
+
+def play(plot: Plot, context: Mapping[str, Json] | None = None, /, **plain: Plain) -> Play:
+    it = node("it", **{"type": "pipeline", "file": "inner.dot", **plain})
+    children = GivenChildren({"inner.dot": plot.opened()})
+    return Play(graph(it), "it", context=Context(context or {}), children=children)
+
+
+def plot(end: ChildEnd = DONE, **declared: str) -> Plot:
+    return Plot(end, graph=line(**declared))
+
+
+def started(it: Play) -> list[Child]:
+    assert isinstance(it.children, GivenChildren)
+    return it.children.started
+
+
+def test_it_ends_as_its_child_ends() -> None:
+    it = play(plot(ChildEnd(StageStatus.PARTIAL_SUCCESS, "completed", usage=COST)))
+    outcome = it.run()
+    assert outcome == Outcome(
+        StageStatus.PARTIAL_SUCCESS,
+        context_updates={"it.run_id": "01JZ00000000000000000CH11D"},
+        notes="run 01JZ00000000000000000CH11D: completed",
+        usage=COST,
+    )
+    assert started(it) == [Child("it@1.1", "inner.dot")]
+    run = {"run_id": "01JZ00000000000000000CH11D"}
+    directory = str(Path("/nowhere/children/it"))
+    assert it.events.all == [
+        ("ChildRunStarted", {**run, "directory": directory, "file": "inner.dot"}),
+        ("ChildRunEnded", {**run, "outcome": "partial_success", "reason": "completed"}),
+    ]
+
+
+def test_a_child_that_failed_is_a_verdict_with_its_reason_and_its_cost() -> None:
+    outcome = play(plot(FAILED, outputs="summary")).run()
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.VERDICT)
+    assert outcome.failure_reason == "the pipeline failed: the tests are red"
+    assert outcome.usage == COST
+
+
+def test_each_attempt_has_a_child_of_its_own() -> None:
+    it = play(plot())
+    for visit, attempt in ((1, 1), (1, 2), (2, 1)):
+        it = replace(it, visit=visit, attempt=attempt)
+        asyncio.run(it.execute())
+        it.events.is_over = it.files.is_over = False
+    assert [one.name for one in started(it)] == ["it@1.1", "it@1.2", "it@2.1"]
+
+
+def test_it_is_given_words_values_of_the_context_and_inputs_of_the_run() -> None:
+    it = play(
+        plot(inputs="branch,title,count,files,ticket"),
+        {"title": "größe 🐍", "size": {"n": 3}, "list": ["a", 1]},
+        inputs='branch=main, title, count=context.size, files="context.list", ticket=inputs.id',
+    )
+    it.inputs = {"id": "A-1"}
+    assert it.run().status is StageStatus.SUCCESS
+    assert started(it)[0].inputs == {
+        "branch": "main",
+        "title": "größe 🐍",
+        "count": '{"n":3}',
+        "files": '["a",1]',
+        "ticket": "A-1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told", "kind"),
+    [
+        ("title", "the context has no title for the input title", FailureClass.TERMINAL),
+        ("a=context.x.y", "the context has no x.y for the input a", FailureClass.TERMINAL),
+        ("a=inputs.x", "this run has no input x for the input a", FailureClass.TERMINAL),
+        ("other=1", "this pipeline has no input 'other'", FailureClass.TERMINAL),
+        ("a=1, a=2", "the input a is declared twice", FailureClass.PIPELINE),
+        ("a-b=1", "is no name for an input", FailureClass.PIPELINE),
+    ],
+)
+def test_what_cannot_be_given_is_a_clear_failure(
+    inputs: str, told: str, kind: FailureClass
+) -> None:
+    outcome = play(plot(inputs="a,title"), inputs=inputs).run()
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
+    assert told in outcome.failure_reason
+
+
+CONTEXT: dict[str, Json] = {
+    "summary": "größe 🐍",
+    "count": "3",
+    "ratio": 0.5,
+    "good": "true",
+    "files": ["a", "b"],
+    "tool.output": "made\n",
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("declared", "given"),
+    [
+        ("summary", {"summary": "größe 🐍"}),
+        ("count", {"count": "3"}),
+        ("count:int, ratio:float, good:bool", {"count": 3, "ratio": 0.5, "good": True}),
+        ("ratio:str", {"ratio": 0.5}),
+        ("files", {"files": ["a", "b"]}),
+        ("log=context.tool.output", {"log": "made\n"}),
+        ("left:int=7, word=none, count=0", {"left": 7, "word": "none", "count": "3"}),
+        ("nothing=x", {"nothing": "x"}),
+        ("", {}),
+    ],
+)
+def test_it_gives_back_what_its_graph_declares(declared: str, given: dict[str, Json]) -> None:
+    end = ChildEnd(StageStatus.SUCCESS, "completed", CONTEXT)
+    outcome = play(plot(end, outputs=declared)).run()
+    assert outcome.status is StageStatus.SUCCESS
+    found = {key: value for key, value in outcome.context_updates.items() if key != "it.run_id"}
+    assert found == {f"it.{name}": value for name, value in given.items()}
+
+
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ("other", "the pipeline left no other in its context"),
+        ("nothing", "the pipeline left no nothing in its context"),
+        ("log=context.no.such", "the pipeline left no no.such in its context"),
+        ("summary:int", "the output summary cannot be größe 🐍: it is int"),
+        ("files:bool", 'the output files cannot be ["a","b"]: it is bool'),
+        ("summary, summary", "outputs of Test: the input summary is declared twice"),
+    ],
+)
+def test_an_output_that_is_missing_or_of_another_type_is_a_failure(
+    declared: str, told: str
+) -> None:
+    end = ChildEnd(StageStatus.SUCCESS, "completed", CONTEXT, COST)
+    outcome = play(plot(end, outputs=declared)).run()
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.VERDICT)
+    assert told in outcome.failure_reason
+    assert outcome.usage == COST
+
+
+def test_what_its_child_asks_is_asked_in_its_name_and_the_child_is_taken_up() -> None:
+    asking = play(Plot(asks=Parked(QUESTION)))
+    with pytest.raises(Parked) as parked:
+        asking.run()
+    assert parked.value.question == replace(QUESTION, id="it@1.1/gate@1.1")
+    assert asking.events.kinds == ["ChildRunStarted"]
+    assert isinstance(asking.children, GivenChildren)
+    asking.children.answered = True
+    asking.events.is_over = False
+    assert asking.run().status is StageStatus.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("plain", "told"),
+    [
+        ({"file": ""}, "it names no file"),
+        ({"file": "no.dot"}, "no.dot: cannot read no.dot: No such file or directory"),
+    ],
+)
+def test_without_a_pipeline_that_can_be_read_the_pipeline_is_at_fault(
+    plain: dict[str, Plain], told: str
+) -> None:
+    outcome = play(plot(), **plain).run()
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
+    assert outcome.failure_reason == told
+
+
+def test_where_none_can_be_run_it_says_so() -> None:
+    it = play(plot())
+    it.children = None
+    outcome = it.run()
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
+    assert "no pipeline can be run" in outcome.failure_reason
+
+
+def test_whoever_gives_it_up_halts_its_child() -> None:
+    async def scene() -> None:
+        it = play(plot())
+        children = GivenChildren({"inner.dot": Plot()})
+        it.children = children
+        working = asyncio.create_task(it.execute())
+        while it.events.kinds != ["ChildRunStarted"]:
+            await asyncio.sleep(0)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert children.halted == ["it@1.1"]
+
+    asyncio.run(asyncio.wait_for(scene(), 20))

@@ -1,0 +1,91 @@
+import pytest
+
+from attractor.engine.context import Context
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
+from attractor.engine.seams import Said, Stage
+from attractor.language.graph import Node
+from attractor.language.values import Plain, Value, ValueKind
+from tests.handlers.stages import Play, Saying, edge, graph, node
+
+
+class Costly(Saying):
+    """Says what it costs, too."""
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        said = await super().answer(stage, prompt)
+        return Said(said.text, Usage(120, 30, 0.5)) if isinstance(said, Said) else said
+
+
+def play(said: Outcome | str = "Fine. 🐍", /, **plain: Plain) -> Play:
+    pipeline = graph(node("it", type="prompt", **plain), edge("it", "on"), goal="a größe")
+    return Play(pipeline, "it", backend=Costly(said))
+
+
+def test_it_asks_once_and_keeps_what_was_asked_and_answered() -> None:
+    it = play(prompt="Name $goal")
+    outcome = it.run()
+    assert it.files.texts == {"prompt.md": "Name a größe", "response.md": "Fine. 🐍"}
+    assert outcome == Outcome(
+        StageStatus.SUCCESS,
+        context_updates={"last_stage": "it", "last_response": "Fine. 🐍"},
+        notes="Answered: it",
+        usage=Usage(120, 30, 0.5),
+    )
+
+
+def test_it_has_words_only_and_no_agent_at_work() -> None:
+    class OnlyWords(Costly):
+        async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+            raise AssertionError("an agent would have tools")
+
+    it = play(prompt="Name it")
+    it.backend = OnlyWords("yes")
+    assert it.run().status is StageStatus.SUCCESS
+
+
+def test_without_a_prompt_the_label_is_asked() -> None:
+    it = play(label="What is $goal?")
+    it.run()
+    assert it.files.texts["prompt.md"] == "What is a größe?"
+
+
+def template(text: str) -> Play:
+    value = Value(ValueKind.TEMPLATE, text, text)
+    attributes = node("it", type="prompt", prompt="").attributes.replaced("prompt", value)
+    return Play(graph(Node("it", attributes), goal="a größe"), "it", backend=Costly("Fine."))
+
+
+def test_a_template_is_filled_in_with_what_the_context_has() -> None:
+    it = template("{{ goal }}: {{ context.size }} {{ inputs.ticket }}")
+    it.context, it.inputs = Context({"size": 3}), {"ticket": "A-1"}
+    it.run()
+    assert it.files.texts["prompt.md"] == "a größe: 3 A-1"
+
+
+def test_a_template_that_cannot_be_filled_in_is_a_fault_of_the_pipeline() -> None:
+    it = template("{{ context.size + 1 }}")
+    outcome = it.run()
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
+    assert it.files.texts == {}
+
+
+@pytest.mark.parametrize("kind", list(FailureClass))
+def test_how_the_backend_failed_is_how_the_stage_failed(kind: FailureClass) -> None:
+    failed = failure("RateLimitError: slow down", kind)
+    assert play(failed, prompt="Name it").run() == failed
+
+
+@pytest.mark.parametrize(
+    ("plain", "reason"),
+    [
+        ({"require_verdict": True}, "no_verdict"),
+        ({"require_verdict": True, "auto_status": True}, ""),
+        ({}, ""),
+    ],
+)
+def test_words_are_no_verdict_at_a_goal_gate_that_wants_one(
+    plain: dict[str, Plain], reason: str
+) -> None:
+    outcome = play(prompt="Is it good?", goal_gate=True, **plain).run()
+    assert (outcome.failure_reason, outcome.usage) == (reason, Usage(120, 30, 0.5))
+    assert outcome.failure_class is (FailureClass.VERDICT if reason else None)

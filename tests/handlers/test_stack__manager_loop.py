@@ -1,0 +1,325 @@
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from attractor.base.canonical import Json
+from attractor.base.clock import TurnableClock
+from attractor.engine.child_runs import ChildEnd, Telemetry
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
+from attractor.engine.seams import Option, Parked, Question, QuestionKind, Said, Stage
+from attractor.language.values import Plain
+from tests.engine.children import GivenChildren, Plot
+from tests.handlers.stages import NOW, Play, Saying, graph, node
+
+COST = Usage(10, 2, 0.5)
+SAID = Usage(100, 20)
+DONE = ChildEnd(StageStatus.SUCCESS, "completed", usage=COST)
+FAILED = ChildEnd(StageStatus.FAIL, "the tests are red", usage=COST)
+POLL = timedelta(seconds=45)
+STEER = "observe,steer,wait"
+NOTHING_MORE: Mapping[str, Plain] = {}
+
+
+@dataclass
+class Supervisor(Saying):
+    """A backend that says one thing after the other, the last one again and again."""
+
+    lines: list[Outcome | str] = field(default_factory=list[Outcome | str])
+
+    async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+        raise AssertionError("a supervisor has no tools")
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        self.prompts.append(prompt)
+        said = self.lines[min(len(self.prompts), len(self.lines)) - 1]
+        return Said(said, SAID) if isinstance(said, str) else replace(said, usage=SAID)
+
+
+@dataclass
+class Scene:
+    """A manager at work on a clock that is turned by hand."""
+
+    it: Play
+    plot: Plot
+    children: GivenChildren
+    clock: TurnableClock
+    working: "asyncio.Task[Outcome]"
+    supervisor: Supervisor
+
+    async def cycle(self, times: int = 1, by: timedelta = POLL) -> None:
+        """Let so many pauses go by."""
+        for _ in range(times):
+            await self.clock.until_asleep()
+            await self.clock.turn(by)
+
+    async def outcome(self) -> Outcome:
+        return await self.working
+
+    def looks(self) -> list[tuple[Json, Json]]:
+        """Return the cycles in which something new was seen, and what node was at work."""
+        seen: list[tuple[Json, Json]] = []
+        for kind, data in self.it.events.all:
+            if kind == "ChildObserved" and isinstance(data["child"], dict):
+                seen.append((data["cycle"], data["child"]["node"]))
+        return seen
+
+
+def scene(
+    act: Callable[[Scene], Awaitable[None]],
+    plot: Plot,
+    plain: Mapping[str, Plain] = NOTHING_MORE,
+    *lines: Outcome | str,
+    prompt: str = "Speak up when it strays from $goal",
+    of_graph: Mapping[str, Plain] = NOTHING_MORE,
+) -> None:
+    """Let a manager work while something acts on it."""
+
+    async def play() -> None:
+        clock, children = TurnableClock(NOW), GivenChildren({"inner.dot": plot})
+        dotted = {"stack.child_dotfile": "inner.dot", "goal": "the plan", **of_graph}
+        manager = node("it", **{"type": "stack.manager_loop", "prompt": prompt, **plain})
+        pipeline = graph(manager, **dotted)
+        supervisor = Supervisor("", lines=[*lines, "NOTHING"])
+        it = Play(pipeline, "it", backend=supervisor, children=children, clock=clock)
+        working = asyncio.create_task(it.execute())
+        while "it@1.1" not in children.begun and not working.done():
+            await asyncio.sleep(0)
+        begun = children.begun.get("it@1.1", plot)
+        try:
+            await act(Scene(it, begun, children, clock, working, supervisor))
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(play(), 20))
+
+
+def seen(*nodes: str) -> list[Telemetry]:
+    return [Telemetry("running", node=one, completed=n) for n, one in enumerate(nodes)]
+
+
+def test_a_child_that_ends_early_wakes_it_up() -> None:
+    async def act(it: Scene) -> None:
+        await it.clock.until_asleep()
+        it.plot.is_open.set()
+        outcome = await it.outcome()
+        assert (outcome.status, outcome.notes) == (StageStatus.SUCCESS, "Child completed")
+        assert outcome.usage == COST
+        assert it.clock.sleepers == 0
+        assert it.it.events.kinds[-1] == "ChildRunEnded"
+
+    scene(act, Plot(DONE))
+
+
+def test_it_succeeds_in_part_as_its_child_does() -> None:
+    async def act(it: Scene) -> None:
+        it.plot.is_open.set()
+        assert (await it.outcome()).status is StageStatus.PARTIAL_SUCCESS
+
+    scene(act, Plot(replace(DONE, status=StageStatus.PARTIAL_SUCCESS)))
+
+
+def test_a_child_that_failed_is_a_verdict_with_its_reason() -> None:
+    async def act(it: Scene) -> None:
+        it.plot.is_open.set()
+        outcome = await it.outcome()
+        assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.VERDICT)
+        assert outcome.failure_reason == "Child failed: the tests are red"
+        assert outcome.usage == COST
+
+    scene(act, Plot(FAILED))
+
+
+def test_what_is_seen_goes_into_the_context_and_is_told_when_it_is_new() -> None:
+    async def act(it: Scene) -> None:
+        await it.clock.until_asleep()
+        assert it.it.context.get("stack.child.node") == "plan"
+        assert it.it.context.get("stack.child.status") == "running"
+        await it.cycle(3)
+        await it.clock.until_asleep()
+        assert it.it.context.get("stack.child.node") == "build"
+        assert it.it.context.get("stack.child.completed") == 1
+        assert it.looks() == [(1, "plan"), (3, "build")]
+        it.plot.is_open.set()
+        await it.outcome()
+        written = it.it.context.written()
+        assert written["stack.child.status"] == "completed"
+        assert written["stack.child.outcome"] == "success"
+        assert written["stack.child.run_id"] == "01JZ00000000000000000CH11D"
+
+    plan, build = seen("plan", "build")
+    scene(act, Plot(DONE, seen=[plan, plan, build]))
+
+
+def test_the_pauses_are_as_long_as_is_written() -> None:
+    async def act(it: Scene) -> None:
+        await it.cycle(4, timedelta(seconds=3))
+        await it.clock.until_asleep()
+        assert [cycle for cycle, _ in it.looks()] == [1, 2, 3, 4, 5]
+
+    scene(act, Plot(DONE, seen=seen(*"abcdef")), {"manager.poll_interval": "3s"})
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "context.stack.child.node=b",
+        "stack.child.completed=1",
+        "outcome=fail && context.stack.child.node=b",
+    ],
+)
+def test_when_the_stop_condition_holds_the_child_is_stopped(condition: str) -> None:
+    async def act(it: Scene) -> None:
+        await it.cycle()
+        outcome = await it.outcome()
+        assert (outcome.status, outcome.notes) == (StageStatus.SUCCESS, "Stop condition satisfied")
+        assert it.plot.stopped == "canceled by it@1.1: its stop condition holds"
+        assert it.it.context.get("stack.child.status") == "stopped"
+        # What it did has its price, all the same.
+        assert outcome.usage == Usage(10, 2)
+
+    first, second = seen("a", "b")
+    plot = Plot(DONE, seen=[first, replace(second, last_outcome="fail")])
+    scene(act, plot, {"manager.stop_condition": condition})
+
+
+def test_after_the_last_cycle_the_child_is_stopped_and_the_stage_fails() -> None:
+    async def act(it: Scene) -> None:
+        await it.cycle(2)
+        assert not it.working.done()
+        await it.cycle()
+        outcome = await it.outcome()
+        assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.VERDICT)
+        assert outcome.failure_reason == "Max cycles exceeded"
+        assert it.plot.stopped == "canceled by it@1.1: max cycles exceeded"
+
+    scene(act, Plot(DONE), {"manager.max_cycles": 3})
+
+
+def test_a_child_that_ends_in_the_last_pause_has_ended() -> None:
+    async def act(it: Scene) -> None:
+        await it.clock.until_asleep()
+        it.plot.is_open.set()
+        assert (await it.outcome()).notes == "Child completed"
+        assert it.plot.stopped == ""
+
+    scene(act, Plot(DONE), {"manager.max_cycles": 1})
+
+
+def test_it_says_what_the_backend_says_of_what_it_sees() -> None:
+    async def act(it: Scene) -> None:
+        await it.cycle()
+        await it.clock.until_asleep()
+        assert it.plot.told == ["Read the plan again"]
+        [prompt] = it.supervisor.prompts
+        assert prompt.startswith("Speak up when it strays from the plan\n\n")
+        assert '"node":"build"' in prompt
+        assert it.it.files.texts == {"prompt.md": prompt, "response.md": "Read the plan again"}
+        said = ("ChildSteered", {"text": "Read the plan again", "was_taken": True})
+        assert said in it.it.events.all
+        it.plot.is_open.set()
+        assert (await it.outcome()).usage == COST + SAID
+
+    plot = Plot(DONE, takes_words=True)
+    scene(act, plot, {"manager.actions": STEER}, "Read the plan again")
+
+
+@pytest.mark.parametrize("said", ["NOTHING", " NOTHING.\n", "", failure("rate limit")])
+def test_who_has_nothing_to_say_says_nothing(said: Outcome | str) -> None:
+    async def act(it: Scene) -> None:
+        await it.cycle()
+        await it.clock.until_asleep()
+        assert (len(it.supervisor.prompts), it.plot.told) == (1, [])
+        has_failed = isinstance(said, Outcome)
+        assert (("SteeringFailed", {"reason": "rate limit"}) in it.it.events.all) is has_failed
+        it.plot.is_open.set()
+        # What was asked has its price, also when nothing came of it.
+        assert (await it.outcome()).usage == COST + SAID
+
+    scene(act, Plot(DONE), {"manager.actions": STEER}, said)
+
+
+@pytest.mark.parametrize(("cooldown", "asked"), [("0s", 4), ("100s", 1), ("90s", 2), ("1h", 0)])
+def test_it_speaks_no_more_often_than_it_may(cooldown: str, asked: int) -> None:
+    async def act(it: Scene) -> None:
+        await it.clock.until_asleep()
+        before = len(it.supervisor.prompts)
+        await it.cycle(4)
+        await it.clock.until_asleep()
+        assert len(it.supervisor.prompts) - before == asked
+
+    plain = {"manager.actions": STEER, "manager.steer_cooldown": cooldown}
+    scene(act, Plot(DONE), plain, "Go on", "Go on", "Go on", "Go on", "Go on", "Go on")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "actions"), [("", STEER), ("Speak up", "observe,wait"), ("Speak up", "")]
+)
+def test_who_is_not_to_speak_asks_nobody(prompt: str, actions: str) -> None:
+    async def act(it: Scene) -> None:
+        await it.cycle(3)
+        await it.clock.until_asleep()
+        assert it.supervisor.prompts == []
+
+    scene(act, Plot(DONE), {"manager.actions": actions}, "Go on", prompt=prompt)
+
+
+def test_without_the_action_wait_it_looks_again_after_a_moment() -> None:
+    async def act(it: Scene) -> None:
+        await it.cycle(3, timedelta(milliseconds=100))
+        await it.clock.until_asleep()
+        assert [cycle for cycle, _ in it.looks()] == [1, 2, 3, 4]
+
+    scene(act, Plot(DONE, seen=seen(*"abcdef")), {"manager.actions": "observe"})
+
+
+def test_what_its_child_asks_is_asked_in_its_name() -> None:
+    asked = Question("gate@1.1", "Go on?", QuestionKind.FREEFORM, (Option("Y", "Yes"),), "gate")
+
+    async def act(it: Scene) -> None:
+        with pytest.raises(Parked) as parked:
+            await it.outcome()
+        assert parked.value.question == replace(asked, id="it@1.1/gate@1.1")
+
+    scene(act, Plot(DONE, asks=Parked(asked)))
+
+
+@pytest.mark.parametrize(
+    ("plain", "of_graph", "told"),
+    [
+        ({}, {"stack.child_dotfile": ""}, "the graph names no child"),
+        ({}, {"stack.child_dotfile": "no.dot"}, "no.dot: cannot read no.dot"),
+        ({}, {"stack.child_workdir": "sub"}, "stack.child_workdir is not supported"),
+        ({"stack.child_autostart": "false"}, {}, "stack.child_autostart=false is not supported"),
+        ({"manager.actions": "observ,wait"}, {}, "unknown action 'observ' (did you mean observe?)"),
+        ({"manager.poll_interval": "soon"}, {}, "soon"),
+        ({"manager.steer_cooldown": "soon"}, {}, "soon"),
+        ({"manager.stop_condition": "a=="}, {}, "manager.stop_condition: == is no operator"),
+    ],
+)
+def test_what_cannot_be_done_is_a_fault_of_the_pipeline(
+    plain: dict[str, Plain], of_graph: dict[str, Plain], told: str
+) -> None:
+    async def act(it: Scene) -> None:
+        outcome = await it.outcome()
+        assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
+        assert told in outcome.failure_reason
+        assert it.children.started == []
+
+    scene(act, Plot(DONE), plain, of_graph=of_graph)
+
+
+def test_whoever_gives_it_up_halts_its_child_and_leaves_nothing_at_work() -> None:
+    async def act(it: Scene) -> None:
+        await it.clock.until_asleep()
+        it.working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await it.working
+        assert (it.children.halted, it.clock.sleepers) == (["it@1.1"], 0)
+        # This one, and the one that keeps the time of it.
+        assert len(asyncio.all_tasks()) == 2
+
+    scene(act, Plot(DONE))

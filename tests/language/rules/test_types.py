@@ -1,0 +1,45 @@
+"""Rules about what nodes of a type need."""
+
+import pytest
+
+from tests.language.rules.judging import found, inside, told
+
+
+@pytest.mark.parametrize(
+    ("says", "message", "fix"),
+    [
+        ("type=wait, duration=15m", "", ""),
+        ('type=wait, until="09:30"', "", ""),
+        ("type=wait", "has no duration or until", 'add duration="15m", or until="09:30"'),
+        ('type=wait, duration=" "', "has no duration or until", 'add duration="15m"'),
+        (
+            'type=wait, duration=1s, until="09:30"',
+            "has both duration and until",
+            "take one of them away",
+        ),
+        ("type=for_each, items=plan.files", "", ""),
+        ("type=for_each", "has no items", 'add items="..." with the context key of the list'),
+        ('type=pipeline, file="x.dot"', "", ""),
+        ("type=pipeline", "has no file", 'add file="other.dot"'),
+        ("type=codergen", "", ""),
+    ],
+)
+def test_a_stage_says_what_its_type_needs(says: str, message: str, fix: str) -> None:
+    diagnostics = found(inside(f"a [{says}]; start -> a -> exit"), "type_needs")
+    assert len(diagnostics) == bool(message)
+    for one in diagnostics:
+        assert one.node == "a"
+        assert one.message.startswith("'a', of type ")
+        assert one.message.endswith(message)
+        assert one.fix.startswith(fix)
+
+
+def test_a_question_to_a_model_needs_a_prompt() -> None:
+    text = "a [type=prompt, label=x]; b [type=prompt, prompt=y]; start -> a -> b -> exit"
+    assert told(text, "prompt_on_llm_nodes") == ["a"]
+
+
+def test_a_wait_is_no_partial_success() -> None:
+    text = 'a [type=wait, duration=1s]; start -> a; a -> exit [condition="outcome={}"]; a -> exit'
+    assert told(text.format("fail"), "outcome_possible") == []
+    assert told(text.format("partial_success"), "outcome_possible") == ['"outcome=partial_success"']

@@ -1,0 +1,337 @@
+"""What a person did wrong once is told once, and the fix that is named helps."""
+
+import pytest
+
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.fixing import mend
+from attractor.language.preparation import Prepared, prepare
+from attractor.language.sources import Source
+
+PIPELINE = """digraph H {{
+  start [shape=Mdiamond]
+  exit [shape=Msquare]
+  a [prompt="A"]
+  b [prompt="B"]
+  start -> a -> b -> exit
+  {}
+}}
+"""
+ANOTHER = "\n  q -- r"
+
+NO_ORIGIN = "an edge cannot begin at several nodes at once"
+NO_TARGET = "an edge cannot lead to several nodes at once"
+FROM_SUBGRAPH = "an edge cannot begin at a subgraph"
+DOUBLE = "a text stands in double quotes"
+SMART = "these are not the quotes of a keyboard"
+SWALLOWED = "a value with '//' has to stand in quotes, or it is a comment"
+BRACKETS = "attributes stand in square brackets"
+NO_COMMENT = "'#' begins no comment here"
+
+
+def in_quotes(value: str) -> str:
+    return f"the value '{value}' has to stand in quotes"
+
+
+def no_value(key: str) -> str:
+    return f"the attribute '{key}' has no value"
+
+
+# What is written, what is said of it, and what is to be done.
+ONCE = [
+    ('subgraph x { c [prompt="x"] } -> b', FROM_SUBGRAPH, "write an edge for each of its nodes"),
+    ('subgraph x { c [prompt="x"] }\n -> b', FROM_SUBGRAPH, "write an edge for each of its nodes"),
+    ("subgraph { a; b } -> exit", FROM_SUBGRAPH, "write an edge for each of its nodes"),
+    ("{a b} -> exit", NO_ORIGIN, "write a -> exit and b -> exit"),
+    ("{a; b} -> exit [weight=1]", NO_ORIGIN, "write a -> exit and b -> exit"),
+    ("{a b} -> {b exit}", NO_ORIGIN, "write an edge for each of its nodes"),
+    ("{ a -> b } -> exit", NO_ORIGIN, "write an edge for each of its nodes"),
+    ("a -> {b exit}", NO_TARGET, "write a -> b and a -> exit"),
+    ('a -> {b, exit} [label="x"]', NO_TARGET, "write a -> b and a -> exit"),
+    ("a -> {a b c exit};", NO_TARGET, "write an edge for each of its nodes"),
+    ("start -> a -> {b exit}", NO_TARGET, "write a -> b and a -> exit"),
+    ('d {prompt="x"}', BRACKETS, "write [ ] instead of { }"),
+    ('d {\n prompt="x"\n label="y",\n}', BRACKETS, "write [ ] instead of { }"),
+    ("node {shape=box}", BRACKETS, "write [ ] instead of { }"),
+    ('a -> b {label="x"}', BRACKETS, "write [ ] instead of { }"),
+    ("{ rank=same; a; b }", "'{' begins nothing here", "write subgraph before it"),
+    ("c16 {\n  a\n  }", "'{' begins nothing here", "write subgraph c16 {"),
+    ("c [prompt='do it']", DOUBLE, 'write prompt="do it"'),
+    (
+        "c [prompt='write the tests, run them; then stop']",
+        DOUBLE,
+        'write prompt="write the tests, run them; then stop"',
+    ),
+    ("c [prompt='it''s', label='x']\n", DOUBLE, "write prompt=\"it''s\""),
+    ("c [prompt='say \"hi\"']", DOUBLE, 'write prompt="say \\"hi\\""'),
+    ("c [prompt='a\n b, c']", DOUBLE, 'write prompt="a…"'),
+    ("c [prompt='do it]", DOUBLE, 'write prompt="..."'),
+    ("label = 'my graph, yes'", DOUBLE, 'write label = "my graph, yes"'),
+    ("c [prompt=`x y`]", DOUBLE, 'write prompt="x y"'),
+    ("prompt=`x y`", DOUBLE, 'write prompt="x y"'),
+    ("c [prompt=\u201cone, two\u201d]", SMART, 'write prompt="one, two"'),
+    ("label = \u201cone; two\u201d", SMART, 'write label = "one; two"'),
+    ("c [label=[1,2]]", in_quotes("[1,2]"), 'write label="[1,2]"'),
+    ("c [label={x}]", in_quotes("{x}"), 'write label="{x}"'),
+    ("c [label={{x}}, k=v]", in_quotes("{{x}}"), 'write label="{{x}}"'),
+    ("label=[1,2]", in_quotes("[1,2]"), 'write label="[1,2]"'),
+    ("label={x}", in_quotes("{x}"), 'write label="{x}"'),
+    ("c [prompt=@prompts/x.md]", in_quotes("@prompts/x.md"), 'write prompt="@prompts/x.md"'),
+    ("c [prompt=@a/x.md, k=v]", in_quotes("@a/x.md"), 'write prompt="@a/x.md"'),
+    ("prompt=@prompts/x.md", in_quotes("@prompts/x.md"), 'write prompt="@prompts/x.md"'),
+    (
+        "a -> b [condition=outcome!=success && x=y]",
+        in_quotes("outcome!=success && x=y"),
+        'write condition="outcome!=success && x=y"',
+    ),
+    (
+        "a -> b [condition=outcome=success, weight=3]",
+        in_quotes("outcome=success"),
+        'write condition="outcome=success"',
+    ),
+    (
+        "a -> b [condition=(outcome!=success) weight=3]",
+        in_quotes("(outcome!=success)"),
+        'write condition="(outcome!=success)"',
+    ),
+    ("c [prompt=this is it]", in_quotes("this is it"), 'write prompt="this is it"'),
+    ("c [prompt=it's so, k=v]", in_quotes("it's so"), 'write prompt="it\'s so"'),
+    (
+        "label = What's up, then?",
+        in_quotes("What's up, then?"),
+        'write label = "What\'s up, then?"',
+    ),
+    ("c [tool_command=ls -l | wc]", in_quotes("ls -l | wc"), 'write tool_command="ls -l | wc"'),
+    ("c [URL=https://a.b/c]", SWALLOWED, 'write URL="https://a.b/c"'),
+    ("c [URL=https://a.b/c, k=v]", SWALLOWED, 'write URL="https://a.b/c"'),
+    ('c [URL=https://a.b/c\n prompt="x"]', SWALLOWED, 'write URL="https://a.b/c"'),
+    ("URL = http://a.b/c", SWALLOWED, 'write URL = "http://a.b/c"'),
+    ("c [prompt:=A]", "':=' stands where '=' is needed", "write prompt=A"),
+    ('c [prompt:="A"]', "':=' stands where '=' is needed", 'write prompt="A"'),
+    ("a -> b [weight=+1]", "a number has no '+' before it", "write weight=1"),
+    ("c [fontsize=5.]", "'5.' is no number", "write 5.0"),
+    ("c [fontsize=5e3]", "'5e3' is no number", "write 5000.0"),
+    ("c [width=50%]", in_quotes("50%"), 'write "50%"'),
+    ('c [prompt="x"] # note', NO_COMMENT, "write //"),
+    ("# a 'note' [", NO_COMMENT, "write //"),
+    ('c [k="x", # it\'s {\n label="y"]', NO_COMMENT, "write //"),
+    ("goal = \n start -> a", no_value("goal"), 'write goal = "..."'),
+    ('goal =\n c [prompt="x"]', no_value("goal"), 'write goal = "..."'),
+    ('goal =\n label="x"', no_value("goal"), 'write goal = "..."'),
+    ("goal =\n node [shape=box]", no_value("goal"), 'write goal = "..."'),
+    ("goal =\n subgraph { }", no_value("goal"), 'write goal = "..."'),
+    ("subgraph { goal = }", no_value("goal"), 'write goal = "..."'),
+    ('c [k=,\n label="x"]', no_value("k"), 'write k="..."'),
+    ('c [a="x",, b="y"]', "nothing stands before this ','", "take it away"),
+    ('c [,a="x"]', "nothing stands before this ','", "take it away"),
+    ("c [;]", "nothing stands before this ';'", "take it away"),
+    ("c [weight 3]", "'=' is missing behind 'weight'", "write weight=3"),
+    ('c [prompt "x", k=v]', "'=' is missing behind 'prompt'", 'write prompt="x"'),
+    ("c [prompt do it]", "'=' is missing behind 'prompt'", 'write prompt="do it"'),
+    ("a > b", "'>' is no edge", "write ->"),
+    ("a >> b", "'>>' is no edge", "write ->"),
+    ("a ~> b", "'~>' is no edge", "write ->"),
+    ("a \u2013 b", "'\u2013' is no edge", "write ->"),
+    ("a \u2014 b", "'\u2014' is no edge", "write ->"),
+    ("a \u2013> b", "'\u2013>' is no edge", "write ->"),
+    ("a \u2014> b", "'\u2014>' is no edge", "write ->"),
+    ("a - b", "'-' is no edge", "write ->"),
+    ("a - > b", "'- >' is no edge", "write ->"),
+    ("a ==> b", "'==>' is no edge", "write ->"),
+    ("a <- b", "'<-' is no edge", "write the nodes in the other order, and -> between them"),
+    ("a <-> b", "'<->' is no edge", "write an edge for each direction"),
+    ("a -- b", "'--' is no edge: edges have a direction", "write ->"),
+    ("} x", "this '}' ends the graph too early", "take it away"),
+    ("}\n  c", "this '}' ends the graph too early", "take it away"),
+]
+
+
+def check(text: str) -> Prepared:
+    return prepare(text, file="h.dot")
+
+
+def mistakes(text: str) -> list[Diagnostic]:
+    return [one for one in check(text).diagnostics if one.rule == "syntax"]
+
+
+@pytest.mark.parametrize(("written", "message", "fix"), ONCE)
+def test_one_mistake_is_told_once(written: str, message: str, fix: str) -> None:
+    told = mistakes(PIPELINE.format(written))
+    labels = written.count("='") - 1 if "label='x'" in written else 0
+    assert [(one.message, one.fix) for one in told[: len(told) - labels]] == [(message, fix)]
+    assert told[0].span.line in (6, 7, 8)
+
+
+@pytest.mark.parametrize("written", [one for one, _, _ in ONCE])
+def test_it_hides_none_behind_it(written: str) -> None:
+    alone, both = (mistakes(PIPELINE.format(one)) for one in (written, written + ANOTHER))
+    assert [one.message for one in both] == [
+        *(one.message for one in alone),
+        "'--' is no edge: edges have a direction",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "mended"),
+    [
+        ("c [prompt='do it, now']", 'c [prompt="do it, now"]'),
+        ("c [prompt='say \"hi\"', k=v]", 'c [prompt="say \\"hi\\"", k=v]'),
+        ("c [prompt='it\\'s']", 'c [prompt="it\'s"]'),
+        ("c [prompt='a\n  b']", 'c [prompt="a\n  b"]'),
+        ("c [prompt=`x y`]", 'c [prompt="x y"]'),
+        ("c [prompt=\u201cx \u201ey\u201d]", 'c [prompt="x \u201ey"]'),
+        ("c [label=[1,2]]", 'c [label="[1,2]"]'),
+        ("c [prompt=@prompts/x.md]", 'c [prompt="@prompts/x.md"]'),
+        ("a -> exit [condition=x!=y && z=1]", 'a -> exit [condition="x!=y && z=1"]'),
+        ("c [prompt=this is it label=x]", 'c [prompt="this is it" label=x]'),
+        ("c [URL=https://a.b/c\n prompt=x]", 'c [URL="https://a.b/c"\n prompt=x]'),
+        ("URL = http://a.b/c", 'URL = "http://a.b/c"'),
+        ("a -> exit [weight=+1]", "a -> exit [weight=1]"),
+        ("c [prompt=x] # note", "c [prompt=x] // note"),
+        ("# note", "// note"),
+        ("c [a=1,, b=2]", "c [a=1, b=2]"),
+        ("c [,a=1]", "c [a=1]"),
+        ("c [weight 3]", "c [weight=3]"),
+        ('c {prompt="x"}', 'c [prompt="x"]'),
+        ("{ rank=same; a; b }", "subgraph { rank=same; a; b }"),
+        ("a ~> exit", "a -> exit"),
+        ("a \u2014> exit", "a -> exit"),
+        ("a --> exit", "a -> exit"),
+    ],
+)
+def test_what_nobody_can_have_meant_otherwise_is_mended(written: str, mended: str) -> None:
+    text = PIPELINE.format(written)
+    # What is noted once the text can be read is mended as well.
+    told = [one for one in mend(text, check=check, file="h.dot").mended if one.rule == "syntax"]
+    assert told
+    done = text
+    for one in told:
+        for edit in one.edits:
+            source = Source(done, "h.dot")
+            start = source.offset(edit.span.line, edit.span.column)
+            end = source.offset(edit.span.end_line, edit.span.end_column)
+            done = done[:start] + edit.text + done[end:]
+    assert done == PIPELINE.format(mended)
+    assert not mistakes(done)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "c [prompt='do it]",
+        "a -- exit",
+        "a > exit",
+        "a <- exit",
+        "a -> {b exit}",
+        "c [prompt do it, weight]",
+        "c [shape=box style]",
+    ],
+)
+def test_what_may_have_been_meant_otherwise_is_left(written: str) -> None:
+    text = PIPELINE.format(written)
+    assert mistakes(text)
+    assert mend(text, check=check, file="h.dot").text == text
+
+
+@pytest.mark.parametrize(
+    ("head", "message", "fix"),
+    [
+        ("digraph my-pipe {", "the id 'my-pipe' has a '-'", 'write "my-pipe", or my_pipe'),
+        ("digraph my.pipe {", "the id 'my.pipe' has a '.'", 'write "my.pipe", or my_pipe'),
+        ("digraph my pipe {", "the id 'my pipe' has a blank", 'write "my pipe", or my_pipe'),
+        ("digraph 'my pipe' {", DOUBLE, 'write "my pipe", or my_pipe'),
+        ("digraph \u201cG\u201d {", SMART, "write G"),
+        ("digraph G = {", "'=' stands before the '{' of a graph", "take it away"),
+        ("digraph G: {", "':' stands before the '{' of a graph", "take it away"),
+        ("digraph = {", "'=' stands before the '{' of a graph", "take it away"),
+        ("digraph 1 {", "an id cannot begin with a digit", "write n1, or another id"),
+        (
+            "digraph node {",
+            "'node' is a word of the language and cannot be an id",
+            "write node_, or another id",
+        ),
+        (
+            "digraph digraph {",
+            "'digraph' is a word of the language and cannot be an id",
+            "write digraph_, or another id",
+        ),
+        ("digraph G\n", "'{' is missing behind 'G'", "write G {"),
+        ("digraph G", "'{' is missing behind 'G'", "write G {"),
+        ("digraph\n {", "", ""),
+        ("digraph G (", "'(' is no '{'", "write {"),
+        ("digraph G [", "'[' is no '{'", "write {"),
+    ],
+)
+def test_what_is_wrong_before_the_brace_is_told_once(head: str, message: str, fix: str) -> None:
+    rest = "\n start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit\n}\n"
+    told = mistakes(head + rest)
+    assert [(one.message, one.fix) for one in told] == ([(message, fix)] if message else [])
+    behind = mistakes(head + rest.replace("}", "q -- r }"))
+    assert len(behind) == len(told) + 1
+
+
+@pytest.mark.parametrize(
+    ("head", "mended"),
+    [
+        ("digraph my-pipe {", 'digraph "my-pipe" {'),
+        ("digraph my pipe{", 'digraph "my pipe"{'),
+        ("digraph G = {", "digraph G {"),
+        ("digraph G\n", "digraph G {\n"),
+        ("digraph G", "digraph G {"),
+    ],
+)
+def test_the_head_is_mended(head: str, mended: str) -> None:
+    rest = "\n start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit\n}\n"
+    assert mend(head + rest, check=check, file="h.dot").text == mended + rest
+
+
+@pytest.mark.parametrize(
+    ("inside", "line"),
+    [
+        ("subgraph {\n    a\n", 7),
+        ("subgraph x {\n    c\n  subgraph y {\n    d\n  }", 7),
+        ("subgraph x {\n    c\n    subgraph y {\n    d\n  }", 9),
+        ("subgraph x { subgraph y { c }", 7),
+    ],
+)
+def test_the_brace_that_is_never_closed_is_pointed_at(inside: str, line: int) -> None:
+    (told,) = mistakes(PIPELINE.format(inside))
+    assert told.message == "this '{' is never closed"
+    assert told.span.line == line
+
+
+def test_a_brace_that_begins_nothing_and_is_never_closed_hides_nothing() -> None:
+    told = mistakes(PIPELINE.format('c16 {\n  q -- r\n  c [prompt="y"\n'))
+    assert [one.message for one in told] == [
+        "'{' begins nothing here",
+        "'--' is no edge: edges have a direction",
+        "this '[' is never closed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("digraph{a->", ["this '{' is never closed", "this edge leads nowhere"]),
+        ("digraph{ graph", ["this '{' is never closed", "'graph' is not followed by attributes"]),
+        ("digraph{ a", ["this '{' is never closed"]),
+    ],
+)
+def test_a_text_that_ends_in_a_statement_lacks_both_ends(text: str, messages: list[str]) -> None:
+    assert [one.message for one in mistakes(text)] == messages
+
+
+def test_behind_a_graph_that_ends_too_early_its_mistakes_are_told() -> None:
+    told = mistakes(PIPELINE.format('} x\n  q -- r\n  c [prompt="y"\n'))
+    assert [one.message for one in told] == [
+        "this '}' ends the graph too early",
+        "'--' is no edge: edges have a direction",
+        "this '[' is never closed",
+    ]
+    assert (told[0].span.line, told[0].span.column) == (7, 3)
+
+
+@pytest.mark.parametrize(
+    "rest", ["```\nHere it is: a -- b.\n", "digraph I { a -- b }\n", "digraph I { a } }"]
+)
+def test_words_behind_a_whole_graph_are_told_once(rest: str) -> None:
+    assert len(mistakes(PIPELINE.format("") + rest)) == 1

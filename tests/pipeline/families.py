@@ -1,0 +1,129 @@
+"""A run in hand, and the children that its stages begin."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from attractor.base.events import Event
+from attractor.engine.budgets import NO_BUDGETS, Budgets
+from attractor.engine.events import PipelineStarted
+from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.open_run import OpenRun, open_run
+from attractor.engine.progress import begin
+from attractor.engine.progress_records import progress_to_record
+from attractor.engine.run_directory import create_run_directory
+from attractor.engine.seams import Answer, AnswerKind, Question, Workspace
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.interviewers.park import Park
+from attractor.interviewers.parts import InterviewerParts
+from attractor.pipeline.children import Children
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.parts import Crew
+from attractor.pipeline.world import World
+from tests.engine.graphs import line
+from tests.engine.runs import manifest
+from tests.pipeline.projects import make_world
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+
+
+def tool(command: str, **declared: str) -> str:
+    """Return a pipeline that runs one command."""
+    said = "; ".join(f'{key}="{value}"' for key, value in declared.items())
+    return (
+        f'digraph inner {{ {said}\n {ENDS}; it [shape=parallelogram, tool_command="{command}"]\n'
+        "start -> it -> exit }"
+    )
+
+
+FILES: Mapping[str, str] = {
+    "good.dot": tool("echo done >> done.txt"),
+    "bad.dot": tool("echo done >> done.txt; exit 3"),
+    "slow.dot": tool("echo done >> done.txt; while ! [ -e go ]; do sleep 0.02; done"),
+    "asks.dot": f"""digraph asks {{ {ENDS}
+        gate [shape=hexagon, label="Ship it?"]
+        made [shape=parallelogram, tool_command="echo done >> done.txt"]
+        start -> gate
+        gate -> made [label="[Y] Yes"]
+        gate -> exit [label="[N] No"]
+        made -> exit }}""",
+}
+
+
+@dataclass
+class Family:
+    """A parent whose stages may begin children; they work in the folder of their files."""
+
+    folder: Path
+    run: OpenRun
+    world: World
+    answers: dict[str, str] = field(default_factory=dict[str, str])
+    budgets: Budgets = NO_BUDGETS
+    steered: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+    @property
+    def children(self) -> Children:
+        """What begins them."""
+        options = RunOptions(
+            file=self.folder / "parent.dot",
+            backend="simulate",
+            interviewer="park",
+            workspace=WorkspaceKind.NONE,
+        )
+        park = Park(InterviewerParts(input=self.world.input, output=self.world.output))
+        return Children(
+            parent=self.run,
+            options=options,
+            world=self.world,
+            crew=Crew({}, self._steer, park),
+            answer_to=self._answer_to,
+            budgets=self.budgets,
+        )
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where they work."""
+        environ = {"PATH": self.world.search_path}
+        return NoWorkspace(another=lambda: LocalExecutionEnvironment(self.folder, environ=environ))
+
+    def write(self, name: str, text: str) -> None:
+        """Put a pipeline, or anything, beside that of the parent."""
+        (self.folder / name).write_text(text)
+
+    def lines(self, name: str = "done.txt") -> list[str]:
+        """Return what commands wrote."""
+        file = self.folder / name
+        return file.read_text().splitlines() if file.exists() else []
+
+    def root(self, name: str) -> Path:
+        """Return the directory of a child."""
+        return self.run.directory.children / name
+
+    def _answer_to(self, question: Question) -> Answer | None:
+        value = self.answers.get(question.id)
+        return Answer(AnswerKind.GIVEN, value, "ann") if value else None
+
+    async def _steer(self, stage_id: str, text: str) -> bool:
+        self.steered.append((stage_id, text))
+        return False
+
+
+@contextmanager
+def family(
+    tmp_path: Path, *, watch: Callable[[Event], None] = lambda event: None
+) -> Generator[Family]:
+    """Make a parent run, and hold it."""
+    folder = tmp_path / "project"
+    folder.mkdir(exist_ok=True)
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    world = make_world(folder, watch=watch)
+    root = tmp_path / "run"
+    if not root.exists():
+        create_run_directory(root, replace(manifest(line()), run_id="01JZPARENT"), "digraph {}")
+    with open_run(root, clock=world.clock) as run:
+        if run.state.progress is None:
+            begun = progress_to_record(begin(line(), "", {}))
+            run.record(PipelineStarted("Test", run.manifest.run_id, "", begun))
+        yield Family(folder, run, world)

@@ -1,0 +1,95 @@
+"""Ruling R13: a supervised child is a linked run, is seen by its events, and is spoken to."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.engine.outcome import StageStatus
+from attractor.engine.results import RunResult
+from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.running import start
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import Regex, Rule, Script, When
+from tests.agent.twinned import MODELS, says, use, uses
+from tests.engine.runs import read_events
+from tests.pipeline.projects import make_project, make_world
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+OUTER = f"""digraph outer {{ {ENDS}
+    graph ["stack.child_dotfile"="inner.dot"]
+    watch [
+        shape=house,
+        prompt="Look after it",
+        "manager.actions"="observe,steer,wait",
+        "manager.poll_interval"="50ms"
+    ]
+    start -> watch -> exit }}
+"""
+INNER = f'digraph inner {{ {ENDS}; build [prompt="Build it"]; start -> build -> exit }}'
+WORDS = "Indent with tabs"
+SCRIPT = Script(
+    rules=(
+        Rule(
+            when=When(first_user=Regex(regex="^Look after it")),
+            answer=says(WORDS),
+        ),
+        Rule(when=When(tool_result=Regex(regex="^Recorded")), answer=says("Built with tabs.")),
+        Rule(
+            when=When(last_user=Regex(regex=WORDS)),
+            answer=uses(use("report_outcome", {"outcome": "success", "notes": "heard"})),
+        ),
+        # Until it is spoken to, the agent works on and on.
+        Rule(answer=uses(use("shell", {"command": "sleep 0.1"}))),
+    )
+)
+
+
+def run(tmp_path: Path) -> tuple[RunResult, Path]:
+    """Run it against a twin of the provider; return the result and the directory of the child."""
+    project = make_project(tmp_path / "project", OUTER, **{"inner.dot": INNER})
+    options = RunOptions(file=project / "pipeline.dot", sandbox="none", model=MODELS["openai"])
+    with in_background(ProviderTwin(SCRIPT)) as twin:
+        world = make_world(project)
+        world = replace(world, environ={**world.environ, **twin.environ()})
+        result = asyncio.run(asyncio.wait_for(start(options, world), 60))
+    return result, result.directory / "children" / "watch@1.1"
+
+
+def test_R13_words_reach_the_session_of_the_child_and_lie_in_its_stage_folder(
+    tmp_path: Path,
+) -> None:
+    result, child = run(tmp_path)
+    assert result.outcome is StageStatus.SUCCESS
+    status = json.loads((child / "build" / "status.json").read_text())
+    assert status["notes"] == "heard"
+    assert (child / "build" / "steering.md").read_text().splitlines()[0] == WORDS
+    transcript = (child / "build" / "transcript.jsonl").read_text()
+    assert WORDS in transcript
+    steered = [one for one in read_events(result.directory) if one.type == "ChildSteered"]
+    assert steered[0].data == {"text": WORDS, "was_taken": True}
+    orders = [one.data for one in read_events(child) if one.type == "OperatorAction"]
+    assert (orders[0]["action"], orders[0]["by"]) == ("steer", "watch@1.1")
+
+
+def test_R13_the_child_is_a_linked_run_and_telemetry_comes_from_its_events(tmp_path: Path) -> None:
+    result, child = run(tmp_path)
+    manifest = read_manifest(RunDirectory(child))
+    assert manifest.parent == result.run_id
+    seen = [
+        one.data["child"] for one in read_events(result.directory) if one.type == "ChildObserved"
+    ]
+    assert {"build"} <= {str(one["node"]) for one in seen if isinstance(one, dict)}
+    updates = json.loads((result.directory / "watch" / "status.json").read_text())
+    told = updates["context_updates"]
+    assert told["stack.child.run_id"] == manifest.run_id
+    assert (told["stack.child.status"], told["stack.child.completed"]) == ("completed", 2)
+    assert told["stack.child.last_response"] == "Built with tabs."
+    # What the child used, and what was asked about it, are counted once each.
+    of_child = json.loads((child / "final.json").read_text())["usage"]
+    whole = json.loads((result.directory / "final.json").read_text())["usage"]
+    asked = len([one for one in read_events(result.directory) if one.type == "ChildSteered"])
+    assert whole["input_tokens"] > of_child["input_tokens"] > 0
+    assert updates["usage"] == whole
+    assert asked >= 1

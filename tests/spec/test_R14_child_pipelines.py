@@ -1,0 +1,146 @@
+"""Ruling R14: what the pipelines need that a pipeline runs is checked before its first stage."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.engine.errors import NotRunnable
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.running import start
+from tests.pipeline.projects import git, make_project, make_world
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+INNER = f'digraph inner {{ {ENDS}; make [prompt="Make it"]\nstart -> make -> exit }}'
+
+
+def outer(node: str, of_graph: str = "") -> str:
+    """Return a pipeline whose only stage stands in its third line."""
+    return f"digraph outer {{ {of_graph}\n{ENDS}\nit [{node}]\nstart -> it -> exit }}"
+
+
+def runs(more: str = "", of_graph: str = "") -> str:
+    return outer(f'type="pipeline", file="inner.dot"{more}', of_graph)
+
+
+def refused(tmp_path: Path, text: str, backend: str = "simulate", **files: str) -> UsageError:
+    """Return why a run is refused, and prove that nothing was made."""
+    named = {f"{name}.dot": one for name, one in files.items()}
+    project = make_project(tmp_path / "project", text, **named)
+    options = RunOptions(file=project / "pipeline.dot", sandbox="none", backend=backend)
+    with pytest.raises(UsageError) as caught:
+        asyncio.run(start(options, make_world(project)))
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert not (tmp_path / "state").exists()
+    assert git(project, "status", "--porcelain", "--ignored") == ""
+    return caught.value
+
+
+def told(error: UsageError) -> str:
+    return f"{error.message} ({error.hint})"
+
+
+@pytest.mark.parametrize("text", [None, "digraph {", INNER.replace("-> exit", "")])
+def test_R14_a_child_that_is_missing_or_invalid_is_told_with_its_place(
+    tmp_path: Path, text: str | None
+) -> None:
+    files = {} if text is None else {"inner": text}
+    error = refused(tmp_path, runs(), **files)
+    assert f"{tmp_path / 'project' / 'pipeline.dot'}:3" in told(error)
+    assert "inner.dot" in told(error)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ("", "inner.dot needs the input ticket"),
+        ("ticket=1, branc=main", "inner.dot has no input 'branc' (did you mean branch?)"),
+        ("ticket=1, count=many", "the input count cannot be 'many' (its type is int)"),
+        ("ticket=inputs.tickt", "this pipeline has no input 'tickt' (known: none)"),
+        ("ticket=1, ticket=2", "inputs: the input ticket is declared twice"),
+    ],
+)
+def test_R14_inputs_that_do_not_fit_a_child_are_told(
+    tmp_path: Path, inputs: str, said: str
+) -> None:
+    inner = INNER.replace("inner {", 'inner { inputs="ticket, branch=main, count:int=3"\n')
+    given = f', inputs="{inputs}"' if inputs else ""
+    error = refused(tmp_path, runs(given), inner=inner)
+    assert isinstance(error, NotRunnable)
+    assert f"pipeline.dot:3: node it: {said}" in told(error)
+
+
+def test_R14_what_is_known_later_only_is_no_fault(tmp_path: Path) -> None:
+    inner = INNER.replace("inner {", 'inner { inputs="ticket, count:int=3"\n')
+    given = ', inputs="ticket=inputs.id, count=context.count"'
+    text = runs(given, of_graph='inputs="id=A-1"')
+    project = make_project(tmp_path / "project", text, **{"inner.dot": inner})
+    options = RunOptions(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    result = asyncio.run(start(options, make_world(project)))
+    # It was begun: what the context lacks is a failure of the stage.
+    assert result.exit_code is ExitCode.FAILED
+    assert "the context has no count for the input count" in result.reason
+
+
+def test_R14_all_that_children_and_their_children_lack_is_told_at_once(tmp_path: Path) -> None:
+    middle = outer('type="pipeline", file="inner.dot", llm_model=x').replace(
+        "start -> it", 'more [prompt="More", llm_model="claude-1"]\nstart -> more -> it'
+    )
+    inner = INNER.replace('prompt="Make it"', 'prompt="Make it", llm_provider=opnai')
+    text = outer('type="pipeline", file="middle.dot"')
+    error = refused(tmp_path, text, "agent", middle=middle, inner=inner)
+    project = tmp_path / "project"
+    lines = error.message.splitlines()
+    assert lines[0] == "outer cannot be run:"
+    assert [line.split(": ")[0].strip() for line in lines[1:]] == [
+        f"{project / 'middle.dot'}:4",
+        f"{project / 'inner.dot'}:1",
+        f"{project / 'inner.dot'}:1",
+    ]
+    assert "node more: llm_model=claude-1: the key of the provider 'anthropic'" in lines[1]
+    assert "unknown provider 'opnai' (did you mean openai?)" in error.message
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        'type="prompt", prompt="Name it"',
+        'shape=tripleoctagon, prompt="Which?"',
+        'shape=house, prompt="Look", "manager.actions"="observe,steer,wait"',
+    ],
+)
+def test_R14_whoever_asks_a_model_needs_one(tmp_path: Path, node: str) -> None:
+    quiet = f"digraph inner {{ {ENDS}; start -> exit }}"
+    text = outer(node, '"stack.child_dotfile"="inner.dot"')
+    error = refused(tmp_path, text, "agent", inner=quiet)
+    assert "node it: llm_model: nothing says which model does the stage" in told(error)
+
+
+@pytest.mark.parametrize(
+    ("node", "of_graph", "said"),
+    [
+        ("", "", "the graph names no child"),
+        ('"stack.child_autostart"=false', "CHILD", "stack.child_autostart=false is not supported"),
+        ("", 'CHILD; "stack.child_workdir"=sub', "stack.child_workdir is not supported"),
+        ('"manager.actions"="look"', "CHILD", "manager.actions: unknown action 'look'"),
+    ],
+)
+def test_R14_what_a_manager_cannot_do_is_told(
+    tmp_path: Path, node: str, of_graph: str, said: str
+) -> None:
+    child = of_graph.replace("CHILD", '"stack.child_dotfile"="inner.dot"')
+    error = refused(tmp_path, outer(f"shape=house, {node}".rstrip(", "), child), inner=INNER)
+    assert f"pipeline.dot:3: node it: {said}" in told(error)
+
+
+def test_R14_outputs_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    inner = INNER.replace("inner {", 'inner { outputs="a, a"\n')
+    error = refused(tmp_path, runs(), inner=inner)
+    assert "inner.dot:1: outputs: the input a is declared twice" in error.message
+
+
+def test_R14_pipelines_that_run_each_other_are_read_once(tmp_path: Path) -> None:
+    circle = outer('type="pipeline", file="pipeline.dot", inputs="x=1"')
+    error = refused(tmp_path, runs(), inner=circle)
+    assert "inner.dot:3: node it: pipeline.dot has no input 'x'" in told(error)

@@ -1,0 +1,141 @@
+"""Ruling R6: when a fork is done, in real runs."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.results import RunResult
+from attractor.engine.seams import Stage
+from attractor.language.values import Plain
+from tests.engine.forked import branch_steps, forked, until_there_is, words
+from tests.engine.runs import FAIL, Script, Workplace, run_graph
+
+
+async def hang(stage: Stage) -> Outcome:
+    await asyncio.Event().wait()
+    return success()
+
+
+def run(tmp_path: Path, script: Script, **fan: Plain) -> tuple[RunResult, Workplace]:
+    return run_graph(tmp_path, forked("a", "b", "c", fan=fan), script)
+
+
+def fork_of(place: Workplace) -> str:
+    return str(place.json("fan/status.json")["outcome"])
+
+
+def test_R6_wait_all_is_partial_when_a_branch_failed(tmp_path: Path) -> None:
+    result, place = run(tmp_path / "bad", {"b": FAIL})
+    assert (fork_of(place), words(place)) == (
+        "partial_success",
+        ["a success", "b fail", "c success"],
+    )
+    # The run goes on where the branches meet, and its own success is not less for that.
+    assert result.outcome is StageStatus.SUCCESS
+    _, place = run(tmp_path / "good", {})
+    assert fork_of(place) == "success"
+
+
+def test_R6_first_success_cancels_the_others_and_records_it(tmp_path: Path) -> None:
+    result, place = run(tmp_path, {"a": hang, "c": hang}, join_policy="first_success")
+    assert result.outcome is StageStatus.SUCCESS
+    assert words(place) == ["a canceled", "b success", "c canceled"]
+    told = {one.branch: one.data for one in place.events("ParallelBranchCompleted")}
+    assert {key: data["outcome"] for key, data in told.items()} == {
+        "fan@1.1/a": "canceled",
+        "fan@1.1/b": "success",
+        "fan@1.1/c": "canceled",
+    }
+    assert told["fan@1.1/a"]["success"] is False
+    assert told["fan@1.1/a"]["reason"] == "the join policy needs it no more"
+    assert place.json("final.json")["stages"] == len(result.completed) == 4
+
+
+def test_R6_first_success_waits_for_one(tmp_path: Path) -> None:
+    _, place = run(tmp_path, {"a": FAIL, "b": FAIL}, join_policy="first_success")
+    assert (fork_of(place), words(place)) == ("success", ["a fail", "b fail", "c success"])
+
+
+def test_R6_what_was_not_begun_leaves_no_trace_but_its_result(tmp_path: Path) -> None:
+    _, place = run(tmp_path, {}, join_policy="first_success", max_parallel=1)
+    assert words(place) == ["a success", "b canceled", "c canceled"]
+    assert place.handler.nodes == ["a"]
+    assert [one.branch for one in place.events("ParallelBranchCompleted")] == ["fan@1.1/a"]
+
+
+@pytest.mark.parametrize(
+    ("script", "fan", "ended"),
+    [
+        ({"c": hang}, {"k": 2}, ["a success", "b success", "c canceled"]),
+        ({"b": FAIL}, {"k": 2}, ["a success", "b fail", "c success"]),
+        ({"a": FAIL, "c": hang}, {"k": 3}, ["a fail", "b success", "c canceled"]),
+        ({"a": FAIL, "b": FAIL, "c": hang}, {"k": 2}, ["a fail", "b fail", "c canceled"]),
+    ],
+)
+def test_R6_k_of_n_is_settled_as_soon_as_it_can_be(
+    tmp_path: Path, script: Script, fan: dict[str, Plain], ended: list[str]
+) -> None:
+    result, place = run(tmp_path, script, join_policy="k_of_n", **fan)
+    is_met = len([one for one in ended if "success" in one]) >= int(str(fan["k"]))
+    assert (result.outcome is StageStatus.SUCCESS) is is_met
+    assert fork_of(place) == ("success" if is_met else "fail")
+    if is_met:
+        assert words(place) == ended
+    else:
+        told = ", ".join(one.replace(" ", ": ") for one in ended)
+        assert result.reason.endswith(f"{fan['k']} needed ({told})")
+
+
+def test_R6_a_quorum_is_more_than_half(tmp_path: Path) -> None:
+    _, place = run(tmp_path / "three", {"a": FAIL, "b": success()}, join_policy="quorum")
+    assert fork_of(place) == "success"
+    whole = forked("a", "b", "c", "d", fan={"join_policy": "quorum"})
+    result, place = run_graph(tmp_path / "four", whole, {"a": FAIL, "b": FAIL, "d": hang})
+    assert result.outcome is StageStatus.FAIL
+    assert "2 of 4" not in result.reason
+    assert "3 needed" in result.reason
+
+
+def test_R6_a_policy_without_its_number_fails_the_fork_with_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    result, place = run(tmp_path, {}, join_policy="k_of_n")
+    assert "does not say how many have to succeed" in result.reason
+    assert place.handler.nodes == []
+
+
+def test_R6_what_a_canceled_branch_was_doing_is_ended(tmp_path: Path) -> None:
+    left: list[str] = []
+
+    async def linger(stage: Stage) -> Outcome:
+        try:
+            return await hang(stage)
+        finally:
+            left.append(stage.node.id)
+
+    async def late(stage: Stage) -> Outcome:
+        await until_there_is(stage, "a")
+        return success()
+
+    _, place = run(tmp_path, {"a": linger, "b": late, "c": FAIL}, join_policy="first_success")
+    assert left == ["a"]
+    assert branch_steps(place) == {"fan@1.1/b": ["b"], "fan@1.1/c": ["c"]}
+
+
+def test_R6_the_events_of_a_fork_are_those_of_the_specification(tmp_path: Path) -> None:
+    """attractor-spec 9.6."""
+    _, place = run(tmp_path, {"b": FAIL})
+    [started] = place.events("ParallelStarted")
+    [completed] = place.events("ParallelCompleted")
+    assert (started.node, started.visit, started.data["branch_count"]) == ("fan", 1, 3)
+    assert (completed.data["success_count"], completed.data["failure_count"]) == (2, 1)
+    assert isinstance(completed.data["duration"], float)
+    kinds = [one.type for one in place.events() if one.type.startswith("Parallel")]
+    assert (kinds[0], kinds[-1]) == ("ParallelStarted", "ParallelCompleted")
+    assert kinds.count("ParallelBranchStarted") == kinds.count("ParallelBranchCompleted") == 3
+    for one in place.events("ParallelBranchStarted"):
+        assert {"branch", "index"} <= set(one.data)
+    for one in place.events("ParallelBranchCompleted"):
+        assert {"branch", "index", "duration", "success"} <= set(one.data)

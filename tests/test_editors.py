@@ -1,0 +1,79 @@
+"""What the page on editors tells to copy holds together."""
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.examples import ROOT, fences
+
+EXTENSION = ROOT / "docs" / "editors" / "vscode"
+PAGE = ROOT / "docs" / "how-to" / "use-an-editor.md"
+# Stand-ins for what VS Code gives an extension: they write down what is started, and for what.
+MODULES = {
+    "vscode": (
+        "exports.workspace = {getConfiguration: section => ({get: key => `${section}.${key}`})};"
+    ),
+    "vscode-languageclient/node": (
+        "exports.LanguageClient = class {"
+        " constructor(...told) { this.told = told; }"
+        " async start() { console.log(JSON.stringify(this.told)); }"
+        " async stop() { console.log('stopped'); } };"
+    ),
+}
+
+
+def manifest() -> Any:
+    return json.loads((EXTENSION / "package.json").read_text("utf-8"))
+
+
+def test_the_extension_names_the_files_that_are_there() -> None:
+    language = manifest()["contributes"]["languages"][0]
+    assert (language["id"], language["extensions"]) == ("dot", [".dot", ".gv"])
+    for file in (manifest()["main"], language["configuration"]):
+        assert (EXTENSION / file).is_file()
+    json.loads((EXTENSION / language["configuration"]).read_text("utf-8"))
+
+
+def test_the_page_installs_the_extension_of_this_version_and_sets_its_setting() -> None:
+    page = PAGE.read_text("utf-8")
+    assert f"{manifest()['name']}-{manifest()['version']}.vsix" in page
+    assert list(manifest()["contributes"]["configuration"]["properties"]) == ["attractor.command"]
+    assert '"attractor.command"' in page
+
+
+def test_settings_can_be_read() -> None:
+    assert [json.loads(one.text) for one in fences("json") if one.page == PAGE]
+    assert [tomllib.loads(one.text) for one in fences("toml") if one.page == PAGE]
+
+
+def test_the_extension_starts_the_server_for_pipelines_and_stops_it(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node is not installed")
+    shutil.copy(EXTENSION / manifest()["main"], tmp_path)
+    for name, text in MODULES.items():
+        file = tmp_path / "node_modules" / f"{name}{'' if '/' in name else '/index'}.js"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    script = "const e = require('./extension.js'); e.activate().then(() => e.deactivate())"
+    result = subprocess.run(
+        [node, "-e", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    told, stopped = result.stdout.splitlines()
+    server, client = json.loads(told)[2:]
+    assert server == {"command": "attractor.command", "args": ["lsp"]}
+    assert client == {"documentSelector": [{"scheme": "file", "language": "dot"}]}
+    assert stopped == "stopped"
+
+
+def test_zed_is_told_of_the_server_that_its_extension_registers() -> None:
+    settings = [json.loads(one.text) for one in fences("json") if one.page == PAGE]
+    (server,) = [one["lsp"]["dot-language-server"] for one in settings if "lsp" in one]
+    assert server["binary"]["arguments"] == ["lsp"]
+    assert re.match("/.*/attractor$", server["binary"]["path"])

@@ -1,0 +1,36 @@
+"""Forks a workspace, works in the forks at the same time and discards some, until it is killed."""
+
+import asyncio
+import os
+import sys
+from itertools import count
+from pathlib import Path
+
+from attractor.workspaces.dimension import Dimension
+from tests.workspaces.projects import Project
+from tests.workspaces.snapshot_child import change
+
+
+async def work(workspace: Dimension, name: str, number: int) -> None:
+    """Work in a fork, and say what it came to."""
+    fork = await workspace.fork(name, workspace.base.candidate)
+    change(fork.folder, number)
+    tree = await fork.snapshot(name)
+    await fork.close()
+    os.write(1, f"{name} {tree}\n".encode())
+
+
+async def main(below: str) -> None:
+    """Go on for ever."""
+    project = Project(Path(below) / "project", Path(below) / "state")
+    workspace = await project.workspace_again()
+    for number in count(1):
+        names = [f"{number % 3}/{branch}" for branch in range(3)]
+        await asyncio.gather(*(work(workspace, name, number) for name in names))
+        if number % 2:
+            os.write(1, f"{names[0]} -\n".encode())
+            await workspace.discard(names[0])
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
