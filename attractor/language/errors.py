@@ -5,6 +5,7 @@ UsageError
 │   ├── ParseError        2  its grammar is broken
 │   └── ValidationError   2  a rule of severity ERROR is broken
 ├── UnreadablePipeline    2  a file that cannot be read as text
+│   └── OutsideProject    2  a file that is not looked for where it lies
 └── InvalidValue          2  a text in an attribute that cannot be read
     ├── InvalidCondition  2  a condition
     └── InvalidStylesheet 2  a stylesheet
@@ -40,6 +41,10 @@ class ValidationError(InvalidPipeline):
 
 class UnreadablePipeline(UsageError):
     """This file cannot be read as text."""
+
+
+class OutsideProject(UnreadablePipeline):
+    """This file lies outside of the project."""
 
 
 class InvalidValue(UsageError):

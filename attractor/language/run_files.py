@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.errors import UnreadablePipeline
+from attractor.language.errors import OutsideProject, UnreadablePipeline
 from attractor.language.graph import Graph, Node
 from attractor.language.parsing import decode, read_graph
 from attractor.language.sources import Source
@@ -40,6 +40,9 @@ def _fault(name: str, files: Files) -> tuple[str, str]:
         return "", ""
     try:
         text = decode(files.read(name), file=name)
+    except OutsideProject:
+        # A run reads it all the same.
+        return "", ""
     except UnreadablePipeline as unreadable:
         return unreadable.message, unreadable.hint or _PATH
     mistakes = [one for one in read_graph(Source(text, name)).diagnostics if one.is_error]

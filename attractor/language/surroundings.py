@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.errors import UnreadablePipeline
+from attractor.language.errors import OutsideProject, UnreadablePipeline
 
 _LARGEST = 10_000_000
 
@@ -32,7 +32,7 @@ class FolderFiles:
         try:
             file = (self._folder / name).resolve()
             if not file.is_relative_to(self._within.resolve()):
-                raise ValueError("it lies outside the project")
+                raise OutsideProject(f"cannot read {name}: it lies outside the project")
             return _read_regular(file)
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)

@@ -37,7 +37,7 @@ SLOW = f"""digraph slow {{ {ENDS}
     wait [shape=parallelogram, tool_command="echo wait >> log.txt; COMMAND"]
     start -> one -> wait -> exit }}
 """
-UNTIL_GO = "touch HERE/begun; while [ ! -e HERE/go ]; do sleep 0.05; done"
+UNTIL_GO = "touch HERE/begun; timeout 90 sh -c 'until [ -e HERE/go ]; do sleep 0.05; done'"
 MANAGED = f"""digraph managed {{ {ENDS}
     graph ["stack.child_dotfile"="inner.dot"]
     watch [shape=house, prompt="Look after it", "manager.poll_interval"="100ms", MORE]

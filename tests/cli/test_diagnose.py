@@ -8,7 +8,8 @@ from tests.cli.git_desk import desk as desk  # a fixture
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 SLOW = f"""digraph slow {{ {ENDS}
     one [shape=parallelogram, tool_command="true"]
-    two [shape=parallelogram, tool_command="touch BEGUN; while [ ! -e GO ]; do sleep 0.05; done"]
+    two [shape=parallelogram
+         tool_command="touch BEGUN; timeout 90 sh -c 'until test -e GO; do sleep .1; done'"]
     start -> one -> two -> exit }}
 """
 FAILING = f"""digraph failing {{ {ENDS}

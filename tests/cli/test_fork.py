@@ -39,7 +39,8 @@ GATE = f"""digraph gate {{ {ENDS}
 """
 SLOW = f"""digraph slow {{ {ENDS}
     one [shape=parallelogram, tool_command="echo one >> one.txt"]
-    two [shape=parallelogram, tool_command="touch begun; while [ ! -e GO ]; do sleep 0.05; done"]
+    two [shape=parallelogram
+         tool_command="touch begun; timeout 90 sh -c 'until test -e GO; do sleep .1; done'"]
     start -> one -> two -> exit }}
 """
 

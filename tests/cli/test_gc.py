@@ -96,7 +96,11 @@ def test_runs_that_something_may_become_of_keep_all(desk: GitDesk) -> None:
 
 
 def test_a_run_at_work_is_not_touched(desk: GitDesk) -> None:
-    desk.make(FAILING.replace("exit 7", f"while [ ! -e {desk.folder}/go ]; do sleep 0.05; done"))
+    desk.make(
+        FAILING.replace(
+            "exit 7", f"timeout 90 sh -c 'until [ -e {desk.folder}/go ]; do sleep 0.05; done'"
+        )
+    )
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_(lambda: desk.runs() and desk.json("status")["stage"] == "test")
     swept = desk.json("gc", *NOW)

@@ -24,8 +24,9 @@ GATE = f"""digraph gate {{ {ENDS}
     ask -> drop [label="[D] Drop"]
     ship -> exit; drop -> exit }}
 """
+UNTIL_GO = "timeout 60 sh -c 'until [ -e go ]; do sleep 0.05; done'"
 STEPS = f"""digraph steps {{ {ENDS}
-    one [shape=parallelogram, tool_command="touch one; for i in $(seq 1200); do [ -e go ] && break; sleep 0.05; done"]
+    one [shape=parallelogram, tool_command="touch one; {UNTIL_GO}"]
     two [shape=parallelogram, tool_command="touch two"]
     start -> one -> two -> exit }}
 """
@@ -251,7 +252,7 @@ def test_words_that_nobody_takes_are_told_as_refused(desk: Desk) -> None:
 
 
 def test_a_budget_stops_a_run_that_can_be_resumed(desk: Desk) -> None:
-    desk.write(STEPS.replace("for i in $(seq 1200); do [ -e go ] && break; sleep 0.05; done", "sleep 0.3"))
+    desk.write(STEPS.replace(UNTIL_GO, "sleep 0.3"))
     stopped = desk.run("--max-duration", "100ms")
     assert (stopped.returncode, "max_duration" in stopped.stdout) == (3, True)
     assert not (desk.folder / "two").exists()
