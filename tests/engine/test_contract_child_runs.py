@@ -156,6 +156,7 @@ def test_one_that_has_ended_has_ended(play: Play, tmp_path: Path) -> None:
                 assert await asyncio.gather(*(run.wait() for _ in range(3))) == [first] * 3
                 assert await run.stop("too late") == first
                 assert not await run.steer("hurry")
+            assert await it.end(file, name) == first
 
     play(act, tmp_path)
 

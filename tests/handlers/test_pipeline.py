@@ -9,7 +9,8 @@ from attractor.base.canonical import Json
 from attractor.engine.child_runs import Child, ChildEnd
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
-from attractor.engine.seams import Option, Parked, Question, QuestionKind
+from attractor.engine.seams import Option, Parked, Parts, Question, QuestionKind
+from attractor.handlers.pipeline import Pipeline
 from attractor.language.values import Plain
 from tests.engine.children import DONE, GivenChildren, Plot
 from tests.engine.graphs import line
@@ -171,6 +172,13 @@ def test_what_its_child_asks_is_asked_in_its_name_and_the_child_is_taken_up() ->
     asking.children.answered = True
     asking.events.is_over = False
     assert asking.run().status is StageStatus.SUCCESS
+
+
+def test_a_child_hears_whether_others_work_in_its_workspace() -> None:
+    it = play(plot())
+    handler = Pipeline(Parts(it.backend, it.interviewer))
+    asyncio.run(handler.execute(replace(it.stage, is_shared=True)))
+    assert [one.is_shared for one in started(it)] == [True]
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,16 @@ def test_when_the_stop_condition_holds_the_child_is_stopped(condition: str) -> N
     scene(act, plot, {"manager.stop_condition": condition})
 
 
+def test_the_end_of_the_child_counts_before_the_stop_condition() -> None:
+    async def act(it: Scene) -> None:
+        it.plot.is_open.set()
+        outcome = await it.outcome()
+        assert outcome.notes == "Child completed"
+        assert it.it.events.kinds.count("ChildObserved") == 2
+
+    scene(act, Plot(DONE), {"manager.stop_condition": "context.stack.child.status=completed"})
+
+
 def test_after_the_last_cycle_the_child_is_stopped_and_the_stage_fails() -> None:
     async def act(it: Scene) -> None:
         await it.cycle(2)
