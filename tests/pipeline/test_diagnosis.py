@@ -103,7 +103,8 @@ def test_an_unsatisfied_goal_gate_is_named(tmp_path: Path) -> None:
 def test_redirects_at_their_limit_name_it(tmp_path: Path) -> None:
     body = f"""graph [max_goal_gate_redirects=2]
         a [{TOOL}="true"]; g [{TOOL}="false", goal_gate=true, retry_target=a]
-        c [shape=diamond]; start -> a -> g -> c -> exit"""
+        c [shape=diamond]; start -> a -> g -> c
+        c -> exit [condition="outcome=success"]; c -> exit [condition="outcome=fail"]"""
     one = diagnosed(tmp_path, body)
     assert "max_goal_gate_redirects" in one.finding.verdict
     assert any("max_goal_gate_redirects=4" in remedy.what for remedy in one.finding.remedies)
