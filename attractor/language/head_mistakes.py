@@ -87,9 +87,9 @@ def _explain_no_brace(place: Place) -> None:
 
 def _explain_words(place: Place, brace: int) -> None:
     """Note what stands before the brace that is no id."""
-    digraph = next(at for at in range(place.at, -1, -1) if place.tokens[at].type == "DIGRAPH")
-    first, last = place.tokens[digraph + 1], place.tokens[brace - 1]
-    start, end = first.start, last.end
+    before = place.tokens[place.at - 1]
+    has_id = before.type == "ID" and not means_digraph(before)
+    start, end = (before if has_id else place.token).start, place.tokens[brace - 1].end
     name = place.text[start:end]
     if brace == place.at + 1 and place.token.type in ("OTHER", "_COLON"):
         edit = Change(place.tokens[place.at - 1].end, end, "")

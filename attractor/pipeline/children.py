@@ -1,18 +1,13 @@
 """Runs pipelines as children of a run, each in a directory of its own, in its workspace."""
 
 import asyncio
-import re
-import shutil
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, sync_folder
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
-from attractor.base.ids import new_run_id
 from attractor.base.reader_buffer import Missed
 from attractor.engine.answers import AnswerTo
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
@@ -20,27 +15,22 @@ from attractor.engine.child_runs import Child
 from attractor.engine.endings import end_run
 from attractor.engine.events import OperatorAction
 from attractor.engine.inbox import Action
-from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.results import RunResult, result_of
-from attractor.engine.run_directory import RunDirectory, create_run_directory
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Answer, Question, Workspace
-from attractor.language.folders import folder_name
+from attractor.language.graph import Graph
+from attractor.pipeline.child_directories import child_directory, make_child_directory
 from attractor.pipeline.child_workspace import ChildWorkspace
-from attractor.pipeline.knowing import known_in
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.parts import Crew, build_crew
 from attractor.pipeline.reading import read_again
 from attractor.pipeline.running_child import RunningChild, stopping
-from attractor.pipeline.source import PipelineSource, open_pipeline
+from attractor.pipeline.source import PipelineSource
 from attractor.pipeline.world import Watch, World
 
 DEEPEST = 8
 """How many runs may stand one in the other: a pipeline that runs itself comes to an end."""
-
-
-_STAGE = re.compile(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +51,7 @@ class Children:
 
     def has(self, name: str) -> bool:
         """Tell whether a child of that name began."""
-        return self._directory(name).manifest.exists()
+        return child_directory(self.parent.directory, name).manifest.exists()
 
     @asynccontextmanager
     async def start(self, child: Child, workspace: Workspace) -> AsyncGenerator[RunningChild]:
@@ -81,64 +71,60 @@ class Children:
     async def _begin(
         self, child: Child, workspace: Workspace, stack: AsyncExitStack
     ) -> RunningChild:
+        options = self._options(child)
+        run = stack.enter_context(self._open(child, options, workspace))
+        pipeline = read_again(run.directory, run.manifest, goal="", inputs=child.inputs)
+        children = await self._its_own(child, options, run, pipeline, stack)
+        place = ChildWorkspace(workspace, run.manifest.run_id)
+        work = _work(run, pipeline.graph, children, place, is_shared=child.is_shared)
+        walking = asyncio.create_task(work)
+        stack.push_async_callback(self._leave, run, walking)
+        return RunningChild(child.name, pipeline.graph, run, children.steer, walking)
+
+    def _options(self, child: Child) -> RunOptions:
         file = self.options.file.parent / child.file
-        options = replace(self.options, file=file, inputs=child.inputs, goal="", outcomes=None)
-        if not self.has(child.name):
-            self._make(child.name, options, workspace)
-        root = self._directory(child.name).root
-        run = stack.enter_context(
-            open_run(root, clock=self.world.clock, redactor=self.parent.redactor)
-        )
+        return replace(self.options, file=file, inputs=child.inputs, goal="", outcomes=None)
+
+    def _open(self, child: Child, options: RunOptions, workspace: Workspace) -> OpenRun:
+        """Take the directory of a child, which is made when there is none."""
+        directory = child_directory(self.parent.directory, child.name)
+        if not directory.manifest.exists():
+            self._require_room()
+            manifest, base = self.parent.manifest, workspace.base
+            make_child_directory(directory, manifest, options, self.world, base=base)
+        return open_run(directory.root, clock=self.world.clock, redactor=self.parent.redactor)
+
+    async def _its_own(
+        self,
+        child: Child,
+        options: RunOptions,
+        run: OpenRun,
+        pipeline: PipelineSource,
+        stack: AsyncExitStack,
+    ) -> "Children":
+        """Return what runs the children of a child, and does its stages."""
         world = replace(self.world, watch=partial(_pass_on, self.world.watch, child.name))
         run.events.subscribe(partial(_hear, world.watch))
-        pipeline = read_again(run.directory, run.manifest, goal="", inputs=child.inputs)
         answers = AnswersOfParent(self.answer_to, child.name, run)
         crew = await build_crew(
             pipeline, options, world, stack, answer_to=answers, interviewer=self.crew.interviewer
         )
-        children = Children(
+        return Children(
             parent=run,
             options=options,
             world=world,
             crew=crew,
             answer_to=answers,
-            budgets=self._budgets(pipeline),
+            budgets=self._left_for(pipeline.graph),
             above=self,
         )
-        place = ChildWorkspace(workspace, run.manifest.run_id)
-        work = _work(run, pipeline, children, place, is_shared=child.is_shared)
-        walking = asyncio.create_task(work)
-        stack.push_async_callback(self._leave, run, walking)
-        return RunningChild(child.name, pipeline.graph, run, children.steer, walking)
 
-    def _make(self, name: str, options: RunOptions, workspace: Workspace) -> None:
+    def _require_room(self) -> None:
         if self._depth >= DEEPEST:
             raise UsageError(
                 f"{DEEPEST} runs stand one in the other already",
                 hint="a pipeline that runs itself has to stop doing so somewhere",
             )
-        known = known_in(self.world)
-        pipeline = open_pipeline(str(options.file), inputs=options.inputs, known=known)
-        now = self.world.clock.now()
-        manifest = Manifest(
-            run_id=new_run_id(now, self.world.randomness),
-            pipeline=pipeline.graph.name,
-            goal=pipeline.graph.goal,
-            started=now,
-            content_hash=pipeline.content_hash,
-            base=workspace.base,
-            parent=self.parent.manifest.run_id,
-            options=options.to_record(),
-            versions=self.parent.manifest.versions,
-            promises=self.parent.manifest.promises,
-        )
-        root = self._directory(name).root
-        _clear(root)
-        create_run_directory(root, manifest, pipeline.text, files=pipeline.files)
-        sync_folder(self.parent.directory.root)
-
-    def _directory(self, name: str) -> RunDirectory:
-        return RunDirectory(self.parent.directory.children / child_folder(name))
 
     @property
     def _depth(self) -> int:
@@ -149,9 +135,9 @@ class Children:
         """Why the run was canceled, or one that it is part of."""
         return self.parent.state.canceled or (self.above._canceled if self.above else "")
 
-    def _budgets(self, pipeline: PipelineSource) -> Budgets:
+    def _left_for(self, graph: Graph) -> Budgets:
         """Return the budgets of a child: its own, and what its parent has left of those it has."""
-        own = self.options.budgets.over(read_budgets(pipeline.graph))
+        own = self.options.budgets.over(read_budgets(graph))
         return own.within(self.budgets.left_by(self.parent))
 
     async def _leave(self, run: OpenRun, walking: "asyncio.Task[RunResult]") -> None:
@@ -183,19 +169,8 @@ class AnswersOfParent:
         return self.run.answer_to(question) or self.above(asked)
 
 
-def child_folder(name: str) -> str:
-    """Return the folder of a child: that of its node, with the numbers of visit and attempt."""
-    found = _STAGE.fullmatch(name)
-    return f"{folder_name(found['node'])}@{found['attempt']}" if found else folder_name(name)
-
-
 async def _work(
-    run: OpenRun,
-    pipeline: PipelineSource,
-    children: Children,
-    workspace: Workspace,
-    *,
-    is_shared: bool,
+    run: OpenRun, graph: Graph, children: Children, workspace: Workspace, *, is_shared: bool
 ) -> RunResult:
     """Walk a child from wherever it stands; one that has ended leaves its files as they were."""
     progress = run.state.progress
@@ -206,7 +181,7 @@ async def _work(
     # A walk that did not begin yet begins with the files as its parent left them.
     tree = "" if progress else await workspace.snapshot(f"child {run.manifest.run_id}")
     runner = Runner(
-        pipeline.graph,
+        graph,
         run,
         handlers=children.crew.handlers,
         workspace=workspace,
@@ -217,15 +192,6 @@ async def _work(
         is_shared=is_shared,
     )
     return await runner.run()
-
-
-def _clear(root: Path) -> None:
-    """Remove half a directory, whose maker was killed."""
-    try:
-        if root.exists():
-            shutil.rmtree(root)
-    except OSError as cause:
-        raise file_trouble("remove", root, cause) from cause
 
 
 def _pass_on(watch: Watch, name: str, event: Event) -> None:

@@ -178,7 +178,9 @@ def test_a_child_is_gone_on_with_by_its_parent_only(desk: GitDesk) -> None:
 def test_whoever_ends_the_parent_ends_the_child_which_goes_on_with_it(
     desk: GitDesk, number: signal.Signals
 ) -> None:
-    desk.make(OUTER, **{"parts/inner.dot": slow(desk)})
+    # What is not to be done twice is not: the child goes on.
+    once = OUTER.replace('inner.dot"', 'inner.dot", if_interrupted=fail')
+    desk.make(once, **{"parts/inner.dot": slow(desk)})
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_(is_begun(desk))
     [root] = desk.runs()

@@ -118,3 +118,21 @@ def test_an_end_is_by_shape_or_else_by_its_id(of: Graph) -> None:
         found = {one.id for one in of.of_type(type_)}
         assert found == set(said) if said else found <= set(ids)
     assert (of.starts, of.exits) == (of.of_type("start"), of.of_type("exit"))
+
+
+def test_a_graph_knows_what_has_an_attribute() -> None:
+    nodes = "node [shape=box]; a [class=x]; b"
+    text = f"digraph {{ {nodes}; a -> b [weight=1]; b -> a; edge [label=y]; b -> b }}"
+    found = parse(text)
+    assert [one.id for one in found.nodes_with("shape")] == ["a", "b"]
+    assert [one.id for one in found.nodes_with("class")] == ["a"]
+    assert [(one.source, one.target) for one in found.edges_with("weight")] == [("a", "b")]
+    assert (*found.nodes_with("weight"), *found.edges_with("shape")) == ()
+    assert (found.node_keys, found.edge_keys) == ({"shape", "class"}, {"weight", "label"})
+
+
+def test_what_has_an_attribute_is_found_out_anew_in_a_changed_graph() -> None:
+    before = parse("digraph { a [class=x]; b }")
+    assert len(before.nodes_with("class")) == 1
+    after = replace(before, nodes={"b": before.nodes["b"]})
+    assert after.nodes_with("class") == ()

@@ -257,6 +257,11 @@ def test_what_may_have_been_meant_otherwise_is_left(written: str) -> None:
         ("digraph G\n", "'{' is missing behind 'G'", "write G {"),
         ("digraph G", "'{' is missing behind 'G'", "write G {"),
         ("digraph\n {", "", ""),
+        (
+            "digraph G digraph {",
+            "the id 'G digraph' has a blank",
+            'write "G digraph", or G_digraph',
+        ),
         ("digraph G (", "'(' is no '{'", "write {"),
         ("digraph G [", "'[' is no '{'", "write {"),
     ],
@@ -267,6 +272,22 @@ def test_what_is_wrong_before_the_brace_is_told_once(head: str, message: str, fi
     assert [(one.message, one.fix) for one in told] == ([(message, fix)] if message else [])
     behind = mistakes(head + rest.replace("}", "q -- r }"))
     assert len(behind) == len(told) + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("Digraph a-b {}", ["the language has no word 'Digraph'", "the id 'a-b' has a '-'"]),
+        ("graph a.b {}", ["an undirected graph cannot be run", "the id 'a.b' has a '.'"]),
+        (
+            "Digraph - {}",
+            ["the language has no word 'Digraph'", "'-' stands before the '{' of a graph"],
+        ),
+        ("digraph", ["'{' has to follow here"]),
+    ],
+)
+def test_another_word_for_a_graph_hides_no_wrong_name(text: str, messages: list[str]) -> None:
+    assert [one.message for one in mistakes(text)] == messages
 
 
 @pytest.mark.parametrize(

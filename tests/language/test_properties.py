@@ -40,6 +40,8 @@ _PIECES = [
     "\\",
     "<",
     "\n",
+    *("'", "`", "\u201c", "#", "# n", "='", "=@a/b", "://", ":=", "~>", " - ", "} x", "a {", "->{"),
+    *("{a b} -> ", "k={", "label=a b", "goal=\n", "+1", ' : "l"', "digraph ", "Digraph ", "graph "),
 ]
 _TEXTS = [BRANCH, HUMAN_GATE, SMOKE]
 

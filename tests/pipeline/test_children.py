@@ -19,7 +19,8 @@ from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.seams import Answer, AnswerKind, Exhausted, Parked, Stopped, TreeId
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.queue import Queue
-from attractor.pipeline.children import DEEPEST, child_folder
+from attractor.pipeline.child_directories import child_folder
+from attractor.pipeline.children import DEEPEST
 from attractor.pipeline.options import options_from_record
 from tests.engine.forked import until
 from tests.engine.runs import read_events

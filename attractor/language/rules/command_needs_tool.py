@@ -1,7 +1,7 @@
 """A command stands on a tool stage.
 
 What it does: reports a `tool_command` on a node that another handler executes. It is silent about
-types that are not the specification's own: their handlers may run it.
+types that Attractor does not have itself: their handlers may run it.
 
 Why: nothing reads it there, so what looks like a check is never run.
 
@@ -35,7 +35,7 @@ from attractor.language.vocabulary import Vocabulary
 from attractor.language.wording import quote
 
 _TOOL = "tool"
-_OTHERS = frozenset(TYPE_OF_SHAPE.values()) - {_TOOL}
+_OTHERS = frozenset({*TYPE_OF_SHAPE.values(), "wait", "prompt", "pipeline", "for_each"}) - {_TOOL}
 _KEYS = frozenset({"tool_command"})
 
 

@@ -54,6 +54,7 @@ def test_a_program_is_asked_for_once() -> None:
         ("a [shape=hexagon, tool_command=ls]", ["tool_command"]),
         ("a [prompt=x, script=ls]", ["script"]),
         ("a [type=lambda, tool_command=ls]", []),
+        ("a [type=wait, tool_command=ls]", ["tool_command"]),
         ('a [prompt=x, tool_command=" "]', []),
         ("node [tool_command=ls]; a [shape=parallelogram]; b [prompt=x]", []),
         ("node [tool_command=ls]; a [prompt=x]; b [prompt=x]", ["tool_command"]),

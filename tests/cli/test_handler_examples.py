@@ -1,0 +1,33 @@
+"""The examples of the handlers that run other stages, wait or ask are run as they stand there."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from attractor.language.parsing import parse
+from tests.cli.git_desk import UNGUARDED, GitDesk
+from tests.cli.git_desk import desk as desk  # a fixture
+from tests.examples import ROOT, fences
+
+PAGE = ROOT / "docs" / "reference" / "handlers.md"
+EXAMPLES = {parse(one.text).name: one.text for one in fences("dot") if one.page == PAGE}
+# Nobody waits for the tests.
+QUICK = {'"30s"': '"10ms"'}
+
+
+def beside() -> Mapping[str, str]:
+    """Return what the examples need besides themselves."""
+    pipelines = {f"{name}.dot": text for name, text in EXAMPLES.items()}
+    made = "deploy smoke lint test:\n\ttrue\n"
+    return {**pipelines, "Makefile": made, "prompts/review.j2": "Review {{ context.work.item }}"}
+
+
+@pytest.mark.parametrize("name", ["patient", "named", "modules", "checked", "watched"])
+def test_an_example_can_be_run(desk: GitDesk, name: str) -> None:
+    text = EXAMPLES[name]
+    for slow, quick in QUICK.items():
+        text = text.replace(slow, quick)
+    desk.make(text, **{**beside(), f"{name}.dot": text})
+    done = desk.do("run", f"{name}.dot", *UNGUARDED)
+    assert done.returncode == 0, done.stderr
+    assert desk.do("validate", f"{name}.dot").returncode == 0
