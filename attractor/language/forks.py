@@ -71,7 +71,9 @@ class _Finding:
         self._from_start = dominance(graph.starts[0].id, targets(graph))
         self._steps: dict[str, Sequence[Edge]] = {}
         self._told: set[int] = set()
-        self._meetings = Meetings(graph, lambda one: [edge.target for edge in self._leading(one)])
+        self._meetings = Meetings(
+            graph, lambda one: [edge.target for edge in self._leading(one)], self._from_start
+        )
         self.forks: dict[str, Fork] = {}
         for node in self._from_start.deepest_first(_ids_of_forks(graph)):
             self.forks[node] = self._fork(node)

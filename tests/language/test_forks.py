@@ -55,6 +55,12 @@ def test_a_nested_fork_has_a_meeting_of_its_own() -> None:
     assert (inner.node, inner.meeting, shown(inner)) == ("q", "i", {"b": "b", "c": "c"})
 
 
+def test_branches_do_not_meet_where_a_way_back_leads() -> None:
+    """`q` comes to `i` by `x -> p` only, which is before its branch."""
+    forked = forks("s -> p; p -> q -> a -> x; p -> b -> i -> x; x -> p; x -> e")
+    assert {one.node: one.meeting for one in forked} == {"p": "x", "q": "e"}
+
+
 def test_what_is_done_for_each_item_is_a_fork_with_all_others() -> None:
     each = "f [type=for_each];"
     outer, inner = forks(each + "s -> p; p -> a -> j; p -> f -> b -> i; i -> j -> e")
