@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.running import ATTRACTOR
 from tests.pipeline.projects import git, make_project
+from tests.prepared import run_prepared
 
 PATIENCE_S = 30.0
 UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--no-evaluate")
@@ -40,16 +41,7 @@ class GitDesk:
         (self.project / name).write_text(text)
 
     def do(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [ATTRACTOR, *words],
-            cwd=self.project,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        return run_prepared(words, folder=self.project, variables=self.environ, timeout=100)
 
     def json(self, *words: str) -> Any:
         done = self.do(*words, "--json")

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.prepared import PROGRAM, run_prepared
+
 NO_HOME = Path("/nonexistent")
 ROOT = Path(__file__).parent.parent.parent
-ATTRACTOR = str(Path(sys.executable).parent / "attractor")
+ATTRACTOR = PROGRAM
 
 
 def attractor(
@@ -19,12 +21,14 @@ def attractor(
     variables: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the program: the installed one, or a copy of the package in a folder."""
-    program = [sys.executable, "-m", "attractor"] if copy else [ATTRACTOR]
     environ = {"PATH": os.environ["PATH"], "HOME": str(NO_HOME), "LANG": "C.UTF-8"}
+    environ |= variables or {}
+    if not copy:
+        return run_prepared(words, folder=folder, variables=environ, timeout=60)
     return subprocess.run(
-        [*program, *words],
-        cwd=copy or folder,
-        env=environ | dict(variables or {}),
+        [sys.executable, "-m", "attractor", *words],
+        cwd=copy,
+        env=environ,
         capture_output=True,
         text=True,
         timeout=60,

@@ -17,6 +17,7 @@ import pytest
 from tests.cli.running import ATTRACTOR
 from tests.counts import count
 from tests.pipeline.projects import git, make_project
+from tests.prepared import run_prepared
 
 # Nobody else sleeps so long: by this the processes of a stage are found.
 SLEEP = f"sleep 6{os.getpid()}.5"
@@ -86,16 +87,7 @@ def begin(project: Path, environ: Mapping[str, str], sandbox: str) -> subprocess
 
 
 def attractor(project: Path, environ: Mapping[str, str], *words: str) -> str:
-    ended = subprocess.run(
-        [ATTRACTOR, *words],
-        cwd=project,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = run_prepared(words, folder=project, variables=environ, timeout=60)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.running import ATTRACTOR
+from tests.prepared import run_prepared
 
 PATIENCE_S = 30.0
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -52,16 +53,7 @@ class Desk:
         (self.folder / "pipeline.dot").write_text(text)
 
     def do(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [ATTRACTOR, *words],
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_prepared(words, folder=self.folder, variables=self.environ, timeout=60)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.do(*self._words(words))

@@ -2,12 +2,11 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.pipeline.projects import make_project
+from tests.prepared import run_prepared
 
 # Nothing else holds this word: it is neither hexadecimal, as addresses are, nor in any language.
 UNMISTAKABLE = "zyqxwv"
@@ -29,17 +28,9 @@ class Machine:
 
     def attractor(self, *words: str, **environ: str) -> str:
         """Run a command that must succeed, and return what it said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "attractor", *words],
-            cwd=self.project,
-            env={**self._environ(), **environ},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-            umask=0o022,
+        variables = {**self._environ(), **environ}
+        done = run_prepared(
+            words, folder=self.project, variables=variables, timeout=120, is_merged=True
         )
         assert done.returncode == 0, done.stdout
         return done.stdout
