@@ -84,11 +84,16 @@ class Judged:
 
 
 def told_once(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Leave out what was found again in a file that other pipelines import."""
-    first: dict[tuple[str, str, Span], Diagnostic] = {}
+    """Leave out what was found again in a file that other pipelines import.
+
+    Of the same ones that with a fix is kept, in the place of the first.
+    """
+    kept: dict[tuple[str, str, Span], Diagnostic] = {}
     for one in diagnostics:
-        first.setdefault((one.rule, one.message, one.span), one)
-    return list(first.values())
+        key = (one.rule, one.message, one.span)
+        if key not in kept or (one.edits and not kept[key].edits):
+            kept[key] = one
+    return list(kept.values())
 
 
 def judge_for(invocation: Invocation, *, strict: bool = False) -> Judge:

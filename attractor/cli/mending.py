@@ -70,8 +70,9 @@ def _refused(file: MendedFile) -> Iterator[Diagnostic]:
     """Say why the fixes of a file were not applied."""
     if file.after.harm:
         first = file.after.harm[0]
+        left = "some fixes were" if file.after.mended else "nothing was mended here: the fixes were"
         found = warning(
-            f"nothing was mended here: the fixes would bring a new error: {first.message}",
+            f"{left} left out: all together they would bring: {first.message}",
             Span(file.before.file, 0, 0, 0, 0),
             fix="mend it by hand",
         )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from attractor.language.condition_grammar import parse_extended as parse_extended
     from attractor.language.condition_writing import beyond_the_core as beyond_the_core
     from attractor.language.dead_conditions import why_dead as why_dead
+    from attractor.language.drawing.unknown_colors import unknown_colors as unknown_colors
     from attractor.language.importing import import_files as import_files
     from attractor.language.inputs import read_inputs as read_inputs
     from attractor.language.invisible import named as named
@@ -34,6 +35,7 @@ _HOMES = {
     "read_template": "templates",
     "recover": "recovering",
     "report_list_mistake": "list_mistakes",
+    "unknown_colors": "drawing.unknown_colors",
     "why_dead": "dead_conditions",
 }
 

@@ -36,4 +36,11 @@ def test_fixes_that_would_harm_are_told_of() -> None:
     file = file_of(Mended("old\n", (), Prepared(None, (LEFT,)), (error("worse"),)))
     *_, told = judged_after([file], []).diagnostics
     assert (told.rule, told.severity, told.span.file) == (UNSAFE, Severity.WARNING, "a.dot")
+    assert told.message.startswith("nothing was mended here")
     assert "worse" in told.message
+
+
+def test_that_only_some_fixes_are_left_out_is_told() -> None:
+    mended = Mended("new\n", (LEFT,), Prepared(None, (LEFT,)), (error("worse"),))
+    *_, told = judged_after([file_of(mended)], []).diagnostics
+    assert told.message == "some fixes were left out: all together they would bring: worse"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.drawing.colors import color_names, unknown_in
 from attractor.language.graph import Graph
 from attractor.language.holders import each_attribute
@@ -17,13 +17,14 @@ COLORS = frozenset({"bgcolor", "color", "fillcolor", "fontcolor"})
 """The attributes that hold colours."""
 
 
-def unknown_colors(graph: Graph) -> Iterator[Diagnostic]:
+def unknown_colors(graph: Graph, severity: Severity = Severity.WARNING) -> Iterator[Diagnostic]:
     """Yield every colour that is none; one in a default block comes once."""
     near = suggester(color_names())
     for node, attribute in _attributes(graph):
         unknown = unknown_in(str(attribute.value))
         if unknown:
-            yield warning(
+            yield Diagnostic(
+                severity,
                 f"{quote(unknown)} is no colour: it is left out of drawings",
                 attribute.value.span,
                 node=node,

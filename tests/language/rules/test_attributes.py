@@ -273,6 +273,20 @@ def test_a_shape_that_nobody_knows_is_pointed_at(text: str, where: list[str]) ->
     assert told(text, "shape_known") == where
 
 
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a [fillcolor=lightgren]", ["lightgren"]),
+        ("edge [color=blu]; a -> a", ["blu"]),
+        ("graph [bgcolor=qqq]", ["qqq"]),
+        ("subgraph cluster_x { bgcolor=qqq; a }", ["qqq"]),
+        ('a [color="red:blue", fontcolor="#fff", fillcolor=transparent]', []),
+    ],
+)
+def test_a_colour_that_is_none_is_pointed_at(text: str, where: list[str]) -> None:
+    assert told(text, "color_known") == where
+
+
 def test_a_shape_near_none_has_a_choice() -> None:
     (one,) = found(inside("a [shape=zzz]"), "shape_known")
     assert one.fix.startswith("shapes with a meaning: Mdiamond, Msquare, box")
