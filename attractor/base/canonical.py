@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from typing import TypeAlias, cast
@@ -22,11 +23,11 @@ JsonObject: TypeAlias = Mapping[str, Json]
 DEEPEST = 100
 
 _Path: TypeAlias = tuple[object, ...]
-_LEAVES = frozenset({str, int, float, bool, type(None)})
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode
+_read = json.JSONDecoder().decode
 
 
 def canonical_json(value: Json | JsonObject) -> str:
@@ -34,13 +35,31 @@ def canonical_json(value: Json | JsonObject) -> str:
     plain = value if isinstance(value, dict) or not isinstance(value, Mapping) else dict(value)
     try:
         text = _encode(plain)
-        text.encode()
     except (TypeError, ValueError, RecursionError) as cause:
         raise _refusal(_first_fault(plain) or str(cause)) from cause
-    # The encoder turns the key 1 into "1" and a tuple into a list without a word.
-    if not _is_plain(plain) and (fault := _first_fault(plain)):
-        raise _refusal(fault)
+    _require_plain(plain, text)
     return text
+
+
+def canonical_members(record: JsonObject, *cuts: str) -> tuple[str, ...]:
+    """Write the members of an object without its braces, cut before where some keys belong.
+
+    What is left out of one text, and stands in another one, is so written only once.
+    """
+    parts: list[dict[str, Json]] = [{} for _ in range(len(cuts) + 1)]
+    try:
+        for key, value in record.items():
+            parts[bisect_left(cuts, key)][key] = value
+        texts = tuple(_encode(part)[1:-1] for part in parts)
+    except (TypeError, ValueError, RecursionError) as cause:
+        raise _refusal(_first_fault(dict(record)) or str(cause)) from cause
+    _require_plain(dict(record), canonical_object(*texts))
+    return texts
+
+
+def canonical_object(*members: str) -> str:
+    """Return the object that has some members, which are written already."""
+    return f"{{{','.join(filter(None, members))}}}"
 
 
 def parse_json(text: str | bytes) -> Json:
@@ -64,25 +83,24 @@ def _refusal(fault: str) -> NotCanonical:
     return NotCanonical(f"this cannot be written as JSON: {fault}")
 
 
-def _is_plain(value: object) -> bool:
+def _require_plain(plain: object, text: str) -> None:
+    """Refuse what the encoder changes: it turns the key 1 into "1" and a tuple into a list."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as cause:
+        raise _refusal(_first_fault(plain) or str(cause)) from cause
+    if not _comes_back(plain, text) and (fault := _first_fault(plain)):
+        raise _refusal(fault)
+
+
+def _comes_back(value: object, text: str) -> bool:
     """Say whether a value surely holds nothing odd; must be quick, for every event passes here."""
-    level = [value]
-    for _ in range(DEEPEST + 1):
-        nested = [one for one in level if type(one) not in _LEAVES]
-        if not nested:
-            return True
-        level = list[object]()
-        for one in nested:
-            if isinstance(one, dict):
-                members = cast("dict[object, object]", one)
-                if any(type(key) is not str for key in members):
-                    return False
-                level.extend(members.values())
-            elif isinstance(one, list):
-                level.extend(cast("list[object]", one))
-            elif not isinstance(one, str | int | float):
-                return False
-    return False
+    if text.count("{") + text.count("[") > DEEPEST:
+        return False
+    try:
+        return bool(_read(text) == value)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _first_fault(value: object) -> str:

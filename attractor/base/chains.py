@@ -9,12 +9,20 @@ chain, and only an `expected` head shows that it was longer.
 """
 
 import hmac
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble
-from attractor.base.canonical import Json, JsonObject, canonical_json, content_hash, parse_json
+from attractor.base.canonical import (
+    Json,
+    JsonObject,
+    canonical_json,
+    canonical_members,
+    canonical_object,
+    content_hash,
+    parse_json,
+)
 from attractor.base.errors import ChainBroken, NotCanonical, UsageError
 
 _RESERVED = ("seq", "prev", "hash", "seal")
@@ -73,8 +81,7 @@ def seal(record: JsonObject, head: Head, *, key: bytes | None = None) -> Link:
             raise UsageError(f"a record to be chained must not have {name!r} of its own")
     if key == b"":
         raise UsageError("an empty key seals nothing", hint="hand in 32 random bytes")
-    digest = _digest(record, head)
-    return _link(record, head, digest, None if key is None else _seal_of(digest, key))
+    return _link(record, head, lambda digest: None if key is None else _seal_of(digest, key))
 
 
 def verify(
@@ -144,22 +151,23 @@ def _follow(raw: bytes, head: Head, key: bytes | None) -> _Sealed | None:
     if not isinstance(sealed, _Sealed):
         return None
     try:
-        digest = _digest(sealed.record, head)
+        link = _link(
+            sealed.record, head, lambda own: sealed.seal if key is None else _seal_of(own, key)
+        )
     except NotCanonical:
         return None
-    link = _link(sealed.record, head, digest, sealed.seal if key is None else _seal_of(digest, key))
     return sealed if hmac.compare_digest(link.line.encode() + b"\n", raw) else None
 
 
-def _link(record: JsonObject, head: Head, digest: str, sealed: str | None) -> Link:
-    seals = {} if sealed is None else {"seal": sealed}
-    line = {**record, "seq": head.seq + 1, "prev": head.hash, "hash": digest, **seals}
-    return Link(canonical_json(line), Head(head.seq + 1, digest))
-
-
-def _digest(record: JsonObject, head: Head) -> str:
+def _link(record: JsonObject, head: Head, seal_of: Callable[[str], str | None]) -> Link:
+    """Make a record into a line; what is hashed is the line without its hash and its seal."""
     body: JsonObject = {**record, "seq": head.seq + 1, "prev": head.hash}
-    return content_hash(canonical_json(body).encode())
+    before, between, behind = canonical_members(body, "hash", "seal")
+    digest = content_hash(canonical_object(before, between, behind).encode())
+    sealed = seal_of(digest)
+    seal_ = "" if sealed is None else f'"seal":{canonical_json(sealed)}'
+    line = canonical_object(before, f'"hash":"{digest}"', between, seal_, behind)
+    return Link(line, Head(head.seq + 1, digest))
 
 
 def _seal_of(digest: str, key: bytes) -> str:

@@ -4,17 +4,29 @@ import json
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.canonical import JsonObject, canonical_json, parse_json
+from attractor.base.canonical import Json, JsonObject, canonical_json, parse_json
 from attractor.base.errors import NotCanonical
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
+
+_WIDEST = 80
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def pretty_json(record: JsonObject) -> str:
     """Return a record as JSON that people can read."""
     # Checked first: json itself would write what no reader takes back.
     canonical_json(record)
-    return json.dumps(dict(record), indent=2, ensure_ascii=False) + "\n"
+    members = ",\n".join(f"  {_encode(key)}: {_pretty(value)}" for key, value in record.items())
+    return f"{{\n{members}\n}}\n" if members else "{}\n"
+
+
+def _pretty(value: Json) -> str:
+    """Write what fits on a line there, which is also quick; and what does not over several."""
+    text = _encode(value)
+    if len(text) <= _WIDEST or not isinstance(value, dict | list):
+        return text
+    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n  ")
 
 
 def write_document(path: Path, record: JsonObject) -> None:

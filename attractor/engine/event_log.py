@@ -7,8 +7,9 @@ from threading import RLock
 
 from attractor.base.broadcast import Broadcast
 from attractor.base.canonical import JsonObject
-from attractor.base.chains import GENESIS, Head, seal
+from attractor.base.chains import GENESIS, Head, Link, seal
 from attractor.base.clock import Clock
+from attractor.base.errors import NotCanonical
 from attractor.base.events import Event
 from attractor.base.journal import Journal, TornLine
 from attractor.base.reader_buffer import Missed
@@ -62,14 +63,25 @@ class EventLog:
                 visit=place.visit,
                 attempt=place.attempt,
                 branch=place.branch,
-                data=self._redactor.clean(dict(data)),
+                data=dict(data),
             )
-            link = seal(event.to_record(), self._head)
+            event, link = self._sealed(event)
             self._journal.append(link.line, sync=sync)
             before, self._head = self._head, link.head
             sealed = replace(event, seq=link.head.seq, prev=before.hash, hash=link.head.hash)
             self._broadcast.publish(sealed)
             return sealed
+
+    def _sealed(self, event: Event) -> tuple[Event, Link]:
+        """Chain an event; secrets are looked for in the line as it would be written."""
+        try:
+            link = seal(event.to_record(), self._head)
+        except NotCanonical:
+            link = None
+        if link is None or self._redactor.finds_in(link.line):
+            event = replace(event, data=self._redactor.members(event.data))
+            link = seal(event.to_record(), self._head)
+        return event, link
 
     def sync(self) -> None:
         """Make all events last through a power failure; others may be written meanwhile."""

@@ -64,7 +64,11 @@ class Redactor:
             written.encode()
         except (TypeError, ValueError, RecursionError):
             return False
-        return self._written is None or self._written.search(written) is None
+        return not self.finds_in(written)
+
+    def finds_in(self, written: str) -> bool:
+        """Tell whether a text of JSON, in which only what must be is escaped, holds a secret."""
+        return self._written is not None and self._written.search(written) is not None
 
 
 def _forms(secret: str) -> Iterator[str]:
