@@ -129,9 +129,10 @@ def _replace(folder: int, name: str, data: bytes, *, sync: bool, mode: int) -> N
             if sync:
                 os.fsync(file)
         os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    finally:
+    except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
+        raise
 
 
 def _permissions(folder: int, name: str) -> int | None:

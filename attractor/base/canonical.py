@@ -23,6 +23,7 @@ JsonObject: TypeAlias = Mapping[str, Json]
 DEEPEST = 100
 
 _Path: TypeAlias = tuple[object, ...]
+_CONTAINERS = frozenset({dict, list})
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
@@ -95,12 +96,27 @@ def _require_plain(plain: object, text: str) -> None:
 
 def _comes_back(value: object, text: str) -> bool:
     """Say whether a value surely holds nothing odd; must be quick, for every event passes here."""
-    if text.count("{") + text.count("[") > DEEPEST:
-        return False
     try:
-        return bool(_read(text) == value)
+        again = _read(text)
     except (ValueError, RecursionError):
         return False
+    return bool(again == value) and (
+        text.count("{") + text.count("[") <= DEEPEST or _is_flat(again)
+    )
+
+
+def _is_flat(value: object) -> bool:
+    """Say whether what was read is no deeper than is allowed."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        nested = [one for one in level if type(one) in _CONTAINERS]
+        if not nested:
+            return True
+        level = list[object]()
+        for one in nested:
+            members = cast("dict[str, object] | list[object]", one)
+            level.extend(members.values() if isinstance(members, dict) else members)
+    return False
 
 
 def _first_fault(value: object) -> str:

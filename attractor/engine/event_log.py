@@ -68,7 +68,7 @@ class EventLog:
             event, link = self._sealed(event)
             self._journal.append(link.line, sync=sync)
             before, self._head = self._head, link.head
-            sealed = replace(event, seq=link.head.seq, prev=before.hash, hash=link.head.hash)
+            sealed = event.sealed(link.head.seq, prev=before.hash, own=link.head.hash)
             self._broadcast.publish(sealed)
             return sealed
 
