@@ -1,5 +1,95 @@
-"""Runs pipelines drawn as DOT graphs; promotes only what hidden scenarios and a person approve."""
+"""Runs pipelines drawn as DOT graphs; promotes only what hidden scenarios and a person approve.
 
-__all__ = ["__version__"]
+This door is light: what stands behind a name is imported when the name is first asked for.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attractor.base.errors import AttractorError, UsageError
+    from attractor.base.events import Event
+    from attractor.engine.context import Context
+    from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
+    from attractor.engine.results import RunResult
+    from attractor.engine.seams import Answer, AnswerKind, Option, Question, Stage
+    from attractor.factory.door import (
+        resume_pipeline,
+        resume_pipeline_sync,
+        run_pipeline,
+        run_pipeline_sync,
+    )
+    from attractor.factory.event_stream import EventStream
+    from attractor.language.diagnostics import Diagnostic, Severity
+    from attractor.language.graph import Graph, Node
+    from attractor.language.parsing import parse, parse_file
+
+__all__ = [
+    "Answer",
+    "AnswerKind",
+    "AttractorError",
+    "Context",
+    "Diagnostic",
+    "Event",
+    "EventStream",
+    "FailureClass",
+    "Graph",
+    "Node",
+    "Option",
+    "Outcome",
+    "Question",
+    "RunResult",
+    "Severity",
+    "Stage",
+    "StageStatus",
+    "Usage",
+    "UsageError",
+    "__version__",
+    "failure",
+    "parse",
+    "parse_file",
+    "resume_pipeline",
+    "resume_pipeline_sync",
+    "run_pipeline",
+    "run_pipeline_sync",
+    "success",
+]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Answer": "engine.seams",
+    "AnswerKind": "engine.seams",
+    "AttractorError": "base.errors",
+    "Context": "engine.context",
+    "Diagnostic": "language.diagnostics",
+    "Event": "base.events",
+    "EventStream": "factory.event_stream",
+    "FailureClass": "engine.outcome",
+    "Graph": "language.graph",
+    "Node": "language.graph",
+    "Option": "engine.seams",
+    "Outcome": "engine.outcome",
+    "Question": "engine.seams",
+    "RunResult": "engine.results",
+    "Severity": "language.diagnostics",
+    "Stage": "engine.seams",
+    "StageStatus": "engine.outcome",
+    "Usage": "engine.outcome",
+    "UsageError": "base.errors",
+    "failure": "engine.outcome",
+    "parse": "language.parsing",
+    "parse_file": "language.parsing",
+    "resume_pipeline": "factory.door",
+    "resume_pipeline_sync": "factory.door",
+    "run_pipeline": "factory.door",
+    "run_pipeline_sync": "factory.door",
+    "success": "engine.outcome",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

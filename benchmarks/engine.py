@@ -15,11 +15,14 @@ from pathlib import Path
 
 from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
+from attractor.base.canonical import Json
 from attractor.base.clock import SystemClock
 from attractor.engine.manifest import Manifest
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.open_run import open_run
 from attractor.engine.outcome import Outcome, success
+from attractor.engine.past import NOTHING_PAST, StageNote, remember, remember_keys
+from attractor.engine.preamble import Remembered, write_preamble
 from attractor.engine.run_directory import create_run_directory
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Handler, Parts, Stage
@@ -27,6 +30,7 @@ from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.parts import InterviewerParts
 from attractor.language import prepare
+from attractor.language.attributes import Fidelity
 from attractor.language.graph import Graph
 from benchmarks.ratios import Ratio, measure, report
 
@@ -34,6 +38,7 @@ ROUNDS = 5
 SMALL, MIDDLE, LARGE = 100, 1_000, 10_000
 GROWTH = {MIDDLE: 1.2, LARGE: 1.5}
 FLOOR = 4
+PREAMBLE_BYTES, PREAMBLE_TIME = 1.1, 1.2
 MEGABYTES = 6
 BRANCHES, BRANCH_S = 100, 0.1
 TOGETHER = 2.0
@@ -45,7 +50,7 @@ PYTHON = sys.executable
 
 def main() -> int:
     """Measure them all."""
-    return report([*_growth(), _bytes(), _floor(), _together(), _resume(), _memory()])
+    return report([*_growth(), _bytes(), _floor(), *_preamble(), _together(), _resume(), _memory()])
 
 
 def chain(nodes: int) -> str:
@@ -140,6 +145,41 @@ def _bytes() -> Ratio:
         run(Path(folder) / "run", graph_of(chain(MIDDLE)), handlers())
         written = sum(one.stat().st_size for one in Path(folder).rglob("*") if one.is_file())
     return Ratio(f"a run of {MIDDLE:,} nodes, MB written", written / 1e6, MEGABYTES)
+
+
+def _preamble() -> list[Ratio]:
+    """Compare what a late stage is told, in bytes and in time, with what an early one is."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "run"
+        run(root, graph_of(chain(MIDDLE)), handlers())
+        late, early = (
+            (root / f"n{nodes - 1}" / "prompt.md").stat().st_size for nodes in (MIDDLE, SMALL)
+        )
+    long, short = _told(MIDDLE), _told(SMALL)
+    pairs = [(_time_to_tell(short), _time_to_tell(long)) for _ in range(2 * ROUNDS + 1)]
+    times = statistics.median(taken / least for least, taken in pairs)
+    name = f"a compact preamble at {MIDDLE:,} stages / at {SMALL}"
+    return [
+        Ratio(f"{name}, bytes", late / early, PREAMBLE_BYTES),
+        Ratio(f"{name}, time", times, PREAMBLE_TIME),
+    ]
+
+
+def _told(stages: int) -> Remembered:
+    """Return what a walk has to tell after so many stages, each with a value of its own."""
+    past, context = NOTHING_PAST, dict[str, Json]()
+    for number in range(stages):
+        past = remember_keys(past, [f"value{number}"], context)
+        past = remember(past, StageNote(f"n{number}", 1, "success", "some words " * 20))
+        context[f"value{number}"] = "some words " * 20
+    return Remembered("The goal", "the run", past, context)
+
+
+def _time_to_tell(remembered: Remembered) -> float:
+    began = time.perf_counter()
+    for _ in range(100):
+        write_preamble(Fidelity.COMPACT, remembered)
+    return time.perf_counter() - began
 
 
 def _floor() -> Ratio:

@@ -1,6 +1,7 @@
 """What the loop of one session works on: its history, its queues, and what it may use."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from attractor.agent.events import EventEmitter, EventKind
@@ -8,6 +9,7 @@ from attractor.agent.project_documents import discover_project_documents
 from attractor.agent.provider_profile import ProviderProfile
 from attractor.agent.session_config import SessionConfig
 from attractor.agent.surroundings import Surroundings, survey
+from attractor.agent.tool_hooks import NO_HOOKS, ToolHooks
 from attractor.agent.turns import AssistantTurn, SteeringTurn, Turn, size_of
 from attractor.base.clock import Clock
 from attractor.environments.environment import ExecutionEnvironment
@@ -37,6 +39,7 @@ class Conversation:
     config: SessionConfig
     emit: EventEmitter
     instructions: str = ""
+    hooks: ToolHooks = NO_HOOKS
     history: list[Turn] = field(default_factory=list[Turn])
     steering: deque[str] = field(default_factory=deque[str])
     followups: deque[str] = field(default_factory=deque[str])
@@ -54,6 +57,11 @@ class Conversation:
             self.usage += turn.usage
         self._size += size_of(turn)
         self._check_context()
+
+    def go_on_from(self, history: Sequence[Turn]) -> None:
+        """Begin with turns of an earlier session; what they cost is not counted again."""
+        self.history.extend(history)
+        self._size += sum(map(size_of, history))
 
     def drain_steering(self) -> bool:
         """Let the model hear what was said meanwhile; tell whether anything was."""

@@ -10,7 +10,7 @@ from attractor.base.clock import Clock
 
 
 class EventKind(StrEnum):
-    """What happened. Those of streaming (`..._DELTA`) come with streaming."""
+    """What happened. Those of streaming (`..._DELTA`) come with streaming; `TOOL_HOOK` is ours."""
 
     SESSION_START = "SESSION_START"
     SESSION_END = "SESSION_END"
@@ -20,6 +20,7 @@ class EventKind(StrEnum):
     ASSISTANT_TEXT_END = "ASSISTANT_TEXT_END"
     TOOL_CALL_START = "TOOL_CALL_START"
     TOOL_CALL_END = "TOOL_CALL_END"
+    TOOL_HOOK = "TOOL_HOOK"
     STEERING_INJECTED = "STEERING_INJECTED"
     TURN_LIMIT = "TURN_LIMIT"
     LOOP_DETECTION = "LOOP_DETECTION"

@@ -11,6 +11,7 @@ from attractor.agent.events import EventEmitter, EventKind, OnEvent, ignore
 from attractor.agent.loop import Ending, Stop, last_text, process_input
 from attractor.agent.provider_profile import ProviderProfile
 from attractor.agent.session_config import SessionConfig
+from attractor.agent.tool_hooks import NO_HOOKS, ToolHooks
 from attractor.agent.turns import Turn
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError
@@ -32,7 +33,10 @@ class SessionState(StrEnum):
 
 
 class Session:
-    """Works on one input after the other; its host owns the environment and the client."""
+    """Works on one input after the other; its host owns the environment and the client.
+
+    With a history, it goes on where an earlier session ended.
+    """
 
     def __init__(
         self,
@@ -43,14 +47,17 @@ class Session:
         config: SessionConfig = _DEFAULTS,
         clock: Clock = _CLOCK,
         instructions: str = "",
+        hooks: ToolHooks = NO_HOOKS,
         on_event: OnEvent = ignore,
         id: str = "",
+        history: Sequence[Turn] = (),
     ) -> None:
         self.id = id or str(uuid4())
         self._emit = EventEmitter(self.id, clock, on_event)
         self._conversation = Conversation(
-            profile, environment, client, clock, config, self._emit, instructions
+            profile, environment, client, clock, config, self._emit, instructions, hooks
         )
+        self._conversation.go_on_from(history)
         self._state = SessionState.IDLE
         self._work: asyncio.Task[Ending] | None = None
         self._aborted = False

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from attractor.agent.argument_checking import find_faults
 from attractor.agent.conversation import Conversation
 from attractor.agent.events import EventKind
 from attractor.agent.tool import RegisteredTool
+from attractor.agent.tool_hooks import HookedCall, HookRun, When
 from attractor.agent.truncation import truncate_tool_output
 from attractor.base.canonical import JsonObject
 from attractor.base.errors import AttractorError, MachineryError, UnknownName
@@ -54,17 +56,60 @@ async def _execute_call(
         told = "\n".join([f"Invalid arguments for tool: {call.name}", *faults])
         return _failed(conversation, call, told)
     limited = _with_time_limit(conversation, tool, arguments)
+    async with AsyncExitStack() as stack:
+        if tool.changes_files:
+            # The hooks too: one that mends what was written must not meet the next change.
+            await stack.enter_async_context(changing_files)
+        return await _execute_within_hooks(conversation, call, tool, limited)
+
+
+async def _execute_within_hooks(
+    conversation: Conversation, call: ToolCall, tool: RegisteredTool, arguments: JsonObject
+) -> ToolResult:
+    """Execute a call that the hook before it lets through, and tell the one after it what came."""
+    hooked = HookedCall(call.name, call.id, arguments)
+    before = await _run_hook(conversation, When.PRE, hooked)
+    if before and not before.is_ok:
+        return _failed(conversation, call, before.told)
+    done = await _execute(conversation, tool, hooked)
+    await _run_hook(conversation, When.POST, done)
+    return (_failed if done.is_error else _succeeded)(conversation, call, done.output)
+
+
+async def _execute(
+    conversation: Conversation, tool: RegisteredTool, call: HookedCall
+) -> HookedCall:
+    """Return the call with what the tool put out, or with what went wrong in it."""
     try:
-        async with AsyncExitStack() as stack:
-            if tool.changes_files:
-                await stack.enter_async_context(changing_files)
-            output = await tool.execute(limited, conversation.environment)
+        output = await tool.execute(call.arguments, conversation.environment)
     except MachineryError:
         # A full disk or a dead sandbox is nothing a model can mend.
         raise
     # Tools come from anywhere; whatever goes wrong in one, the model is to hear it (§2.5).
     except Exception as error:  # noqa: BLE001
-        return _failed(conversation, call, f"Tool error ({call.name}): {_words(error)}")
+        return replace(call, output=f"Tool error ({call.tool}): {_words(error)}", is_error=True)
+    return replace(call, output=output)
+
+
+async def _run_hook(conversation: Conversation, when: When, call: HookedCall) -> HookRun | None:
+    """Run a hook, if there is one, and tell how it ended: well or not, never in silence."""
+    run = await conversation.hooks.run(when, call, conversation.environment)
+    if run is not None:
+        conversation.emit(
+            EventKind.TOOL_HOOK,
+            hook=run.name,
+            tool_name=call.tool,
+            call_id=call.id,
+            command=run.command,
+            fault=run.fault,
+            output=run.words,
+            exit_code=run.exit_code,
+            duration_ms=run.duration_ms,
+        )
+    return run
+
+
+def _succeeded(conversation: Conversation, call: ToolCall, output: str) -> ToolResult:
     conversation.emit(EventKind.TOOL_CALL_END, tool_name=call.name, call_id=call.id, output=output)
     return ToolResult(call.id, truncate_tool_output(output, call.name, conversation.config))
 

@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from attractor.agent.events import EventKind, SessionEvent
 from attractor.agent.loop import Ending, Stop
 from attractor.agent.prompts import read_prompt
-from attractor.agent.provider_profile import create_profile
+from attractor.agent.provider_profile import create_profile, profile_parts
 from attractor.agent.session import Session, SessionState
+from attractor.agent.turns import AssistantTurn, UserTurn, convert_history_to_messages
 from attractor.backends.agent_parts import AgentParts, choose_model
 from attractor.backends.agent_record import Record
 from attractor.backends.agent_reporting import Reporting
+from attractor.backends.agent_threads import as_texts, keep, recall
+from attractor.backends.model_choice import ModelChoice
 from attractor.backends.parts import BackendParts
+from attractor.backends.tool_hooks import hooks_of
 from attractor.base.errors import UsageError
 from attractor.engine.events import OUTCOME_ASSUMED
 from attractor.engine.excerpts import response_updates
@@ -18,7 +22,6 @@ from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, Usage, failure, success
 from attractor.engine.seams import Said, Stage
 from attractor.llm.errors import SDKError
-from attractor.llm.message import Message
 from attractor.llm.request import Request
 from attractor.llm.retrying import retry
 
@@ -34,12 +37,14 @@ class Agent:
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         """Do the work a prompt asks for, and return what was reported with what it cost."""
-        work = _open(stage, self._agent_parts())
+        parts = self._agent_parts()
+        work = _open(stage, parts)
         self._at_work[stage.id] = work.session
         try:
             outcome = await _do(work, prompt)
         finally:
             self._at_work.pop(stage.id, None)
+            keep(stage, choose_model(stage, parts), work.session.history)
             work.session.close()
         usage = work.session.usage
         return replace(outcome, usage=Usage(usage.input_tokens, usage.output_tokens))
@@ -48,9 +53,12 @@ class Agent:
         """Answer a prompt with one call to the model of the stage, without tools."""
         parts = self._agent_parts()
         choice = choose_model(stage, parts)
+        # Words alone: a model that is given no tools takes no calls back.
+        before = recall(stage, choice, window=_window(choice)) if stage.carried.thread else ()
+        asked = UserTurn(prompt, parts.clock.now())
         request = Request(
             model=choice.model,
-            messages=[Message.user(prompt)],
+            messages=convert_history_to_messages([*as_texts(before), asked]),
             provider=choice.provider,
             reasoning_effort=choice.reasoning_effort,
         )
@@ -61,6 +69,8 @@ class Agent:
             )
         except SDKError as error:
             return _model_failed(error)
+        answered = AssistantTurn.from_response(response, parts.clock.now())
+        keep(stage, choice, [*before, asked, answered])
         used = Usage(response.usage.input_tokens, response.usage.output_tokens)
         return Said(response.text, used)
 
@@ -110,8 +120,10 @@ def _open(stage: Stage, parts: AgentParts) -> _Work:
         clock=parts.clock,
         config=replace(parts.config, reasoning_effort=choice.reasoning_effort),
         instructions=read_prompt("report_outcome", folders=folders),
+        hooks=hooks_of(stage),
         on_event=on_event,
         id=stage.id,
+        history=recall(stage, choice, window=profile.traits.context_window_size),
     )
     return _Work(stage, session, reporting, read_prompt("report_reminder", folders=folders))
 
@@ -152,6 +164,10 @@ def _without_report(work: _Work, ending: Ending) -> Outcome:
     stage.emit(OUTCOME_ASSUMED, reason="the agent ended without reporting", outcome="success")
     updates = response_updates(stage.node.id, ending.text)
     return success(f"Stage completed: {stage.node.id}", **updates)
+
+
+def _window(choice: ModelChoice) -> int:
+    return profile_parts()[choice.provider].context_window_size
 
 
 def _model_failed(error: SDKError) -> Outcome:

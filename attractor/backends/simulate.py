@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from attractor.backends.parts import BackendParts
+from attractor.engine.events import THREAD_CONTINUED
 from attractor.engine.outcome import Outcome
 from attractor.engine.seams import Said, Stage
 
@@ -15,6 +16,7 @@ class Simulate:
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         """Return the outcome the stage was given for this visit, else a text."""
+        _take_part(stage)
         text = f"[Simulated] Response for stage: {stage.node.id}"
         outcome = self.parts.simulate.at(stage.node.id, stage.visit)
         if outcome is None:
@@ -30,6 +32,26 @@ class Simulate:
     async def steer(self, stage_id: str, text: str) -> bool:
         """Take no words: nobody is at work."""
         return False
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    """A conversation in which nothing was said: how many stages took part, and which was last."""
+
+    stages: int
+    last: str
+
+
+def _take_part(stage: Stage) -> None:
+    """Note that a stage goes on with the conversation of its thread, or that it begins one."""
+    thread = stage.carried.thread
+    if thread is None:
+        return
+    before = thread.recall()
+    count = before.stages if isinstance(before, _Spoken) else 0
+    if isinstance(before, _Spoken):
+        stage.emit(THREAD_CONTINUED, thread=thread.name, stages=count, last=before.last)
+    thread.keep(_Spoken(count + 1, stage.id))
 
 
 part = Simulate

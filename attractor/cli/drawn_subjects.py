@@ -13,9 +13,9 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.drawing.picture import Picture
 from attractor.language.drawing.stage_states import RunStates, overlay
 from attractor.language.graph import Graph
-from attractor.language.parsing import open_source, parse
+from attractor.language.parsing import parse
 from attractor.language.preparation import transform_all
-from attractor.language.surroundings import KnownFiles, Surroundings
+from attractor.language.surroundings import Surroundings
 from attractor.pipeline.beside import files_beside
 
 
@@ -107,19 +107,11 @@ class RunToDraw:
 
     def read(self) -> Subject:
         """Read the graph as it was run, and the journal."""
-        from attractor.engine.drawn_run import read_events, states_of
-        from attractor.engine.run_directory import RunDirectory, read_files, read_manifest
-        from attractor.language.preparation import with_goal
+        from attractor.engine.drawn_run import read_drawn
+        from attractor.engine.run_directory import RunDirectory
 
-        directory = RunDirectory(self.root)
-        manifest = read_manifest(directory)
-        source = open_source(directory.graph)
-        graph = parse(source.text, file=source.file)
-        if manifest.goal != graph.goal:
-            graph = with_goal(graph, manifest.goal)
-        states = states_of(read_events(directory.events), name=f"run {manifest.run_id}")
-        around = Surroundings(files=KnownFiles(read_files(directory)))
-        return Subject(transform_all(graph, around=around), states)
+        found = read_drawn(RunDirectory(self.root))
+        return Subject(found.graph, found.states)
 
 
 def find_subject(word: str, invocation: Invocation) -> Readable:

@@ -10,15 +10,16 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.budget_options import budget_options
 from attractor.cli.invocation import Invocation
+from attractor.cli.json_lines import show_end
 from attractor.cli.options import json_option
 from attractor.cli.orders import orders_to
-from attractor.cli.output import show, show_json
-from attractor.cli.results import as_record, look_ahead, show_result
+from attractor.cli.output import show
 from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
 from attractor.engine.results import RunResult
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.factory.launch import evaluator_of, go_on
+from attractor.interviewers.names import INTERVIEWERS, placed_name
 from attractor.pipeline.forking import Wish, make_fork, plan_fork
 from attractor.pipeline.rewinding import end_other
 from attractor.pipeline.world import World
@@ -37,7 +38,7 @@ _OPTIONS = (
     click.option(
         "--interviewer",
         default="",
-        help="Who answers human gates from here on: console, park, auto_approve or queue.",
+        help=f"Who answers human gates from here on: {INTERVIEWERS}.",
     ),
     budget_options,
     click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation."),
@@ -63,7 +64,8 @@ def fork_options(function: F) -> F:
 
 def interviewer_of(invocation: Invocation, named: str) -> str:
     """Return who answers from here on: at a terminal the person there, else as in the old run."""
-    return named or ("console" if invocation.has_terminal else "")
+    named = named or ("console" if invocation.has_terminal else "")
+    return placed_name(named, invocation.folder)
 
 
 def fork_and_walk(
@@ -76,16 +78,13 @@ def fork_and_walk(
 ) -> ExitCode:
     """Make the new run and walk it until it rests; show what came of it."""
     runs_dir = invocation.configuration.settings.runs_dir
-    watcher = Watcher(runs_dir, wish.new_root)
-    world = world_of(invocation, watch=watcher)
+    watcher = Watcher(invocation, wish.new_root, as_json=as_json)
+    world = world_of(invocation, watch=watcher, output=watcher.output)
     work = _work(invocation, wish, world, evaluate=evaluate, ending=ending)
     result = walk(work, watcher)
-    if not as_json:
-        return show_result(result, runs_dir, as_json=False)
     manifest = read_manifest(RunDirectory(result.directory))
     linked = {"parent": manifest.parent, "forked_at": manifest.forked_at}
-    show_json({**as_record(result, look_ahead(result, runs_dir)), **linked})
-    return result.exit_code
+    return show_end(result, runs_dir, as_json=as_json, more=linked)
 
 
 async def _work(

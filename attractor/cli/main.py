@@ -77,7 +77,7 @@ def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
             show(failure.line(), err=True)
     with suppress(OSError):
         if "--json" in _options(arguments):
-            show_json(failure.record())
+            show_json(failure.record(), is_line=True)
     return failure.exit_code
 
 

@@ -25,11 +25,14 @@ def show(text: str, *, err: bool = False, color: bool | None = None) -> None:
         close_quietly(sys.stderr if err else sys.stdout)
 
 
-def show_json(value: object) -> None:
-    """Write one JSON value for a program, in letters that every reader can read."""
+def show_json(value: object, *, is_line: bool = False) -> None:
+    """Write one JSON value for a program, in letters that every reader can read.
+
+    As a line it may stand behind others, such as events.
+    """
     import json
 
-    show(json.dumps(value, indent=2))
+    show(json.dumps(value, indent=None if is_line else 2))
 
 
 def flush(stream: TextIO | None) -> None:

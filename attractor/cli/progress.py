@@ -43,8 +43,28 @@ def _started(event: Event) -> str:
     return f"{event.node}: begins{again}"
 
 
+def _forked(event: Event) -> str:
+    data = event.data
+    return f"forked from run {data.get('parent')} before {data.get('node')}@{data.get('visit')}"
+
+
+def _restarting(event: Event) -> str:
+    data = event.data
+    return f"begins anew at {data.get('node')}, as run {data.get('run_id')}"
+
+
+def _restarted(event: Event) -> str:
+    data = event.data
+    return f"restart {data.get('restart')}, at {data.get('node')}, of run {data.get('parent')}"
+
+
 def _trial(event: Event) -> str:
     return f"trial: {'satisfied' if event.data.get('satisfied') else 'not satisfied'}"
+
+
+def _budget(event: Event) -> str:
+    data = event.data
+    return f"budget {data.get('budget')}: {data.get('spent')} of {data.get('limit')} are used"
 
 
 def _torn(event: Event) -> str:
@@ -88,9 +108,13 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "StageParked": lambda event: f"{event.node}: waits for an answer",
     "FilesLeftOut": _left_out,
     "RunInterrupted": lambda event: str(event.data.get("reason", "")),
+    "RunForked": _forked,
+    "RunRestarting": _restarting,
+    "RunRestarted": _restarted,
     "RunResumed": lambda event: f"resumed at {event.data.get('next_node', '')}",
     "RunStatusChanged": _status,
     "RunBranchWritten": lambda event: f"the stages are commits on {event.data.get('ref', '')}",
+    "BudgetWarning": _budget,
     "TornLineDropped": _torn,
     "TrialCompleted": _trial,
     "GateEvaluated": lambda event: f"gate: {'go' if event.data.get('go') else 'no-go'}",

@@ -7,6 +7,7 @@ from pathlib import Path
 from attractor.base.errors import ExitCode
 from attractor.cli.output import show, show_json
 from attractor.engine.results import RunResult
+from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.seams import Question
 from attractor.engine.status import AWAITING_ANSWER, AWAITING_DECISION, EVALUATING, EXECUTING
 from attractor.pipeline.options import WorkspaceKind
@@ -24,11 +25,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What decides on the next steps besides the result: the run's name, its branch, the gate."""
+    """What decides on the next steps besides the result: the run's name, its branch, the gate.
+
+    What a suite found wanting `is_wanting`: nobody is told to take it over by hand.
+    """
 
     reference: str
     branch: str = ""
     gate: bool | None = None
+    is_wanting: bool = False
 
 
 def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode:
@@ -44,11 +49,14 @@ def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode
 def look_ahead(result: RunResult, runs_dir: Path) -> Outlook:
     """Read what decides on the next steps of a run."""
     is_isolated = summarize(result.directory).workspace == WorkspaceKind.ISOLATED
+    gate = gate_said(result.directory)
+    has_suite = bool(read_manifest(RunDirectory(result.directory)).suite)
     return Outlook(
         reference_of(result.directory, runs_dir),
         # The stages of every other workspace are no commits.
         f"attractor/run/{result.run_id}" if is_isolated else "",
-        gate_said(result.directory),
+        gate,
+        is_wanting=has_suite and gate is False,
     )
 
 
@@ -81,7 +89,7 @@ def as_text(result: RunResult, outlook: Outlook) -> str:
 def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
     """Return what a person would do next, and only what can be done."""
     run = outlook.reference
-    look = [Step("look", f"git diff HEAD...{outlook.branch}")] if outlook.branch else []
+    look = _of_branch(outlook)
     if result.standing == AWAITING_ANSWER:
         answer = Step("answer", f"attractor answer {run} CHOICE")
         return [answer, Step("go on", f"attractor resume {run}", "at a terminal it asks there")]
@@ -96,6 +104,15 @@ def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
         approve = f"attractor decide {run} --approve --rationale '...'"
         return [*look, Step("judge", f"attractor gate {run}"), Step("decide", approve)]
     return [Step("look", f"attractor logs {run}")]
+
+
+def _of_branch(outlook: Outlook) -> Sequence[Step]:
+    """Return how the stages of a run are looked at, and how they are taken over by hand."""
+    if not outlook.branch:
+        return []
+    look = Step("look", f"git diff HEAD...{outlook.branch}")
+    merge = Step("merge", f"git merge {outlook.branch}")
+    return [look] if outlook.is_wanting else [look, merge]
 
 
 def _line(step: Step) -> str:

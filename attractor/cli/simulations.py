@@ -89,6 +89,8 @@ def _step(number: int, step: SimulatedStep) -> Iterator[str]:
     yield visible(f"{number:>3}  {visit.node}{again}: {_said(step)}{tries}{where}")
     for route in step.decision.routes:
         yield from _route(route, is_followed=route is step.decision.routes[-1])
+    if step.decision.move.is_restart:
+        yield visible(f"     restart: another run begins at {step.decision.move.target}")
     if step.decision.move.end:
         what = "end of the branch" if step.branch else "end"
         yield f"     {what}: {visible(step.decision.move.end.reason)}"
@@ -158,6 +160,7 @@ def _step_record(number: int, step: SimulatedStep) -> dict[str, object]:
         "routes": [_route_record(route) for route in step.decision.routes],
         "next": move.target,
         "reason": move.reason,
+        "restart": move.is_restart,
         "end": move.end.reason if move.end else "",
     }
 

@@ -4,15 +4,21 @@ import asyncio
 import signal
 import threading
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from attractor.base.errors import AttractorError, ExitCode, MachineryError
 from attractor.base.events import Event
-from attractor.cli.progress import print_event
+from attractor.cli.invocation import Invocation
+from attractor.cli.onlookers import onlookers_of
+from attractor.engine.events import RunRestarting
 from attractor.engine.results import RunResult
 from attractor.engine.status import AWAITING_ANSWER
 from attractor.pipeline.runs import reference_of, summarize
+
+RESTARTING = RunRestarting.__name__
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What tells us to end: Ctrl-C, kill, a closed terminal."""
@@ -25,24 +31,54 @@ class Interrupted(AttractorError):
 
 
 class Watcher:
-    """Prints what happens in a run, and remembers where the run is kept."""
+    """Tells onlookers what happens in a run, and remembers where the run is kept.
 
-    def __init__(self, runs_dir: Path, root: Path | None = None) -> None:
-        self._runs_dir = runs_dir
+    People are asked on its `output`, so that whoever draws on the terminal steps aside.
+    """
+
+    def __init__(
+        self, invocation: Invocation, root: Path | None = None, *, as_json: bool = False
+    ) -> None:
+        self._runs_dir = invocation.configuration.settings.runs_dir
         self._root = root
+        self._next: Path | None = None
+        self._onlookers, self.output = onlookers_of(invocation, as_json=as_json)
+        self._ending = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Let the onlookers begin."""
+        for one in self._onlookers:
+            one.begin(self._root)
+            self._ending.callback(one.end)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the onlookers end, whatever happened: the terminal is as it was before."""
+        self._ending.close()
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
         self._root = self._root or self._runs_dir / event.run_id
-        print_event(event)
+        if event.type == RESTARTING and event.branch is None:
+            self._next = self._runs_dir / str(event.data["run_id"])
+        for one in self._onlookers:
+            one(event)
 
     def way_on(self) -> str:
         """Return what goes on with the run; nothing when nothing of it is left to do."""
-        if self._root is None:
+        # The next round counts from when it is there.
+        is_there = self._next is not None and (self._next / "manifest.json").is_file()
+        root = self._next if is_there else self._root
+        if root is None:
             return ""
         try:
-            summary = summarize(self._root)
-            reference = reference_of(self._root, self._runs_dir)
+            summary = summarize(root)
+            reference = reference_of(root, self._runs_dir)
         except AttractorError:
             return ""
         is_through = not summary.is_stopped and summary.phase != AWAITING_ANSWER.phase
@@ -52,7 +88,8 @@ class Watcher:
 def walk(work: Coroutine[Any, Any, RunResult], watcher: Watcher) -> RunResult:
     """Do the work of a run; when it is told to end, everything it began is ended first."""
     try:
-        return asyncio.run(_interruptible(work))
+        with watcher:
+            return asyncio.run(_interruptible(work))
     except (asyncio.CancelledError, KeyboardInterrupt) as cause:
         raise Interrupted("interrupted", hint=watcher.way_on()) from cause
     except MachineryError as error:

@@ -56,6 +56,15 @@ class WorkspaceSettings(Section):
     )
 
 
+class TracingSettings(Section):
+    """Whether runs are traced with OpenTelemetry."""
+
+    enabled: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether runs are traced; `auto` does where `OTEL_` variables say where to.",
+    )
+
+
 Level = Literal["off", "info", "warning", "error"]
 
 
@@ -76,6 +85,7 @@ class Settings(Section):
     output: OutputSettings = OutputSettings()
     doctor: DoctorSettings = DoctorSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
+    tracing: TracingSettings = TracingSettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],
         description="How grave a rule of the language is in this project; `off` silences it.",

@@ -1,12 +1,13 @@
 """One attempt at a node: its folder, its environment, its handler's work, its status.json."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from attractor.engine.attempt_folders import begin_attempt, history_folder
+from attractor.engine.carrying import Carrying, carry
 from attractor.engine.context import Context
 from attractor.engine.emitter import Emitter
 from attractor.engine.events import (
@@ -19,11 +20,17 @@ from attractor.engine.events import (
 )
 from attractor.engine.execution import execute
 from attractor.engine.fields import Fields
+from attractor.engine.large_values import put_aside, reader
 from attractor.engine.lines import Line
 from attractor.engine.open_run import OpenRun
-from attractor.engine.outcome import Outcome, StageStatus
-from attractor.engine.outcome_records import outcome_from_record, outcome_to_record
-from attractor.engine.progress import retry_key
+from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus
+from attractor.engine.outcome_records import (
+    outcome_from_record,
+    outcome_to_record,
+    usage_to_record,
+)
+from attractor.engine.past import MOST_TOOLS
+from attractor.engine.progress import LEFT_OUT, retry_key
 from attractor.engine.reports import AttemptTimes, status_record
 from attractor.engine.retry import may_retry, retry_policy, settle
 from attractor.engine.seams import Branches, Handler, Stage
@@ -49,6 +56,9 @@ class Tried:
     seconds: float
     is_assumed: bool
     will_retry: bool
+    fidelity: str = ""
+    thread: str = ""
+    tools: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True)
@@ -65,11 +75,15 @@ class Attempt:
         folder = await self._make_room()
         # A stage that must not be done twice is known to have begun even after a power failure.
         once = self.node.attributes.text("if_interrupted") not in ("", "repeat")
-        self.run.record(StageStarted(self.node.label, self._index), place=self._place, sync=once)
+        starts_over = self.number > 1 and self._starts_over
+        carrying = carry(self.line, self.node, self.visit, starts_over=starts_over)
+        self.run.record(self._started(carrying), place=self._place, sync=once)
+        if carrying.degraded:
+            self.run.record(carrying.degraded, place=self._place)
         stall = Stall(stall_limit(self.node, self.line.graph))
         files = FolderFiles(folder, self.run.redactor, heard=stall.sign)
         emitter = Emitter(self.run, self._place, heard=stall.sign)
-        stage = self._stage(files, emitter)
+        stage = self._stage(files, emitter, carrying)
         started, began = self.run.clock.now(), self.run.clock.monotonic()
         try:
             async with self._environment():
@@ -79,11 +93,16 @@ class Attempt:
             files.close()
         # What the stage did was not kept, so it counts as not done: the run stops, and a resume
         # does it again. An outcome made of this trouble would end the run for good.
-        if trouble := emitter.trouble or files.trouble:
+        if trouble := emitter.trouble or files.trouble or self.run.blobs.trouble:
             raise trouble
         await self.branches.give_up_rest()
         seconds = round(self.run.clock.monotonic() - began, 6)
-        tried = self._judge(outcome, stage.context, seconds, OUTCOME_ASSUMED in emitter.kinds)
+        tried = replace(
+            self._judge(outcome, stage.context, seconds, OUTCOME_ASSUMED in emitter.kinds),
+            fidelity=carrying.fidelity,
+            thread=carrying.thread,
+            tools=dict(emitter.tools.most_common(MOST_TOOLS)),
+        )
         times = AttemptTimes(self.visit, self.number, started, self.run.clock.now())
         files.finish(status_record(tried.outcome, times))
         self.run.record(self._ended(tried), place=self._place)
@@ -130,14 +149,18 @@ class Attempt:
         is_left = self.node.attributes.text("retry_from") == "left"
         return not (is_left or self.line.is_shared or self.line.has_child)
 
-    def _stage(self, files: FolderFiles, emitter: Emitter) -> Stage:
+    def _started(self, carrying: Carrying) -> StageStarted:
+        index, fidelity = self._index, carrying.fidelity
+        return StageStarted(self.node.label, index, fidelity, carrying.thread)
+
+    def _stage(self, files: FolderFiles, emitter: Emitter, carrying: Carrying) -> Stage:
         values = {**self.line.progress.context, "current_node": self.node.id}
         if self.number > 1:
             values[retry_key(self.node.id)] = self.number - 1
         return Stage(
             node=self.node,
             graph=self.line.graph,
-            context=Context(values),
+            context=Context(values, read=reader(self.run.blobs)),
             logs_root=self.run.directory.root,
             visit=self.visit,
             attempt=self.number,
@@ -150,6 +173,8 @@ class Attempt:
             clock=self.run.clock,
             since=self._since,
             is_shared=self.line.is_shared,
+            carried=carrying.carried,
+            artifacts=self.run.artifacts,
         )
 
     @asynccontextmanager
@@ -175,12 +200,15 @@ class Attempt:
         whole = replace(outcome, context_updates={**context.written(), **outcome.context_updates})
         clean = self.run.redactor.members(outcome_to_record(whole))
         outcome = outcome_from_record(Fields(clean, f"outcome of {self.node.id}"))
+        updates = put_aside(outcome.context_updates, self.run.blobs, but=(LEFT_OUT,))
+        outcome = replace(outcome, context_updates=updates)
         will_retry = may_retry(retry_policy(self.node, self.line.graph), outcome, self.number)
         final = outcome if will_retry else settle(self.node, outcome)
         return Tried(final, context.logs(), seconds, is_assumed, will_retry)
 
     def _ended(self, tried: Tried) -> Happening:
         outcome = tried.outcome
+        usage = usage_to_record(outcome.usage) if outcome.usage != NOTHING_USED else None
         if outcome.status in (StageStatus.FAIL, StageStatus.RETRY):
             return StageFailed(
                 self.node.label,
@@ -189,7 +217,8 @@ class Attempt:
                 failure_class=outcome.failure_class.value if outcome.failure_class else "",
                 duration=tried.seconds,
                 will_retry=tried.will_retry,
+                usage=usage,
             )
         return StageCompleted(
-            self.node.label, self._index, outcome.status.value, tried.seconds, outcome.notes
+            self.node.label, self._index, outcome.status.value, tried.seconds, outcome.notes, usage
         )

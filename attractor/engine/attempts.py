@@ -1,28 +1,21 @@
 """One visit of a node: it is tried until an attempt is the last one (attractor-spec 3.5, R3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from attractor.engine.attempt import TOUCH_NO_FILES, Attempt
+from attractor.engine.attempt import TOUCH_NO_FILES, Attempt, Tried
 from attractor.engine.branching import attempt_key, meeting_of
 from attractor.engine.events import Place, StageRetrying
+from attractor.engine.interruptions import Interruption
 from attractor.engine.lines import Line
-from attractor.engine.outcome import FailureClass, Outcome, failure
+from attractor.engine.outcome import Usage
 from attractor.engine.preflight import resolve_handler
 from attractor.engine.progress import Visit
 from attractor.engine.retry import retry_policy
-from attractor.engine.seams import Handler, Stage, TreeId
+from attractor.engine.seams import Handler, TreeId
+from attractor.engine.stage_patches import leave_patch
 from attractor.engine.strands import siblings
 from attractor.language.forks import FORKS
 from attractor.language.graph import Node
-
-
-@dataclass(frozen=True)
-class Interrupted:
-    """Stands in for a handler whose work was cut off and that must not do it twice."""
-
-    async def execute(self, stage: Stage) -> Outcome:
-        """Fail, as the node's `if_interrupted` says."""
-        return failure("interrupted, and if_interrupted=fail", FailureClass.TERMINAL)
 
 
 @dataclass(frozen=True)
@@ -33,7 +26,7 @@ class Attempts:
 
     async def visit(self, node: Node) -> Visit:
         """Try a node until an attempt is the last one, and return what the visit came to."""
-        visit, number, handler = self._first(node)
+        visit, number, handler = await self._first(node)
         seconds = 0.0
         while True:
             attempt = Attempt(self.line, node, visit, number)
@@ -43,20 +36,30 @@ class Attempts:
                 break
             number, handler = number + 1, resolve_handler(node, self.line.journey.handlers)
             await self._wait(node, visit, number)
+        tree = await self._snapshot(node, visit)
+        await leave_patch(self.line, self.line.place(Place(node.id, visit, number)), tree)
         return Visit(
             node=node.id,
             number=visit,
             attempts=number,
-            outcome=tried.outcome,
-            tree=await self._snapshot(node, visit),
+            outcome=replace(tried.outcome, usage=self._used(tried)),
+            tree=tree,
             logs=tried.logs,
             seconds=round(seconds, 6),
             is_transparent=node.type == "conditional" and tried.outcome.status.is_success,
             is_assumed=tried.is_assumed,
             meeting=meeting_of(node, attempt.branches),
+            fidelity=tried.fidelity,
+            thread=tried.thread,
+            tools=tried.tools,
         )
 
-    def _first(self, node: Node) -> tuple[int, int, Handler]:
+    def _used(self, tried: Tried) -> Usage:
+        """Return what all attempts used, also those that another process made."""
+        flight = self.line.strand.in_flight
+        return flight.used if flight else tried.outcome.usage
+
+    async def _first(self, node: Node) -> tuple[int, int, Handler]:
         """Return the visit and attempt to begin with: an interrupted one is made again."""
         handler = resolve_handler(node, self.line.journey.handlers)
         run, strand, flight = self.line.run.state, self.line.strand, self.line.strand.in_flight
@@ -65,10 +68,10 @@ class Attempts:
             return run.begun.get(node.id, 0) + 1, 1, handler
         # Branches and children that began go on where they were, so nothing is done twice.
         branches = attempt_key(self.line.key, node.id, flight.visit, flight.attempt)
-        goes_on = strand.question or siblings(run.strands, self.line.key, branches)
-        goes_on = goes_on or self.line.has_child
-        if not goes_on and node.attributes.text("if_interrupted") == "fail":
-            handler = Interrupted()
+        is_asking = any(one.id != flight.interruption for one in strand.questions)
+        goes_on = is_asking or siblings(run.strands, self.line.key, branches) or self.line.has_child
+        if flight.starts and not goes_on:
+            handler = await Interruption(self.line, node, flight).settle(handler)
         return flight.visit, flight.attempt, handler
 
     async def _wait(self, node: Node, visit: int, number: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from attractor.base.canonical import Json
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
+from attractor.engine.past import join_past, remember_keys
 from attractor.engine.progress import Ending, Progress, StageRecord, SteppedOver
 from attractor.engine.seams import Branch, BranchEnd, Branches
 from attractor.language.forks import FORKS
@@ -58,6 +59,9 @@ def fork_off(progress: Progress, branch: Branch) -> Progress:
         progress,
         next_node="" if has_none else branch.start,
         edge_reason="branch",
+        edge_fidelity="",
+        edge_thread="",
+        past=remember_keys(progress.past, branch.updates, progress.context),
         context={**progress.context, **branch.updates},
         completed=(),
         logs=(),
@@ -117,6 +121,7 @@ def join(progress: Progress, branches: Mapping[str, Progress]) -> Progress:
         assumed=(*progress.assumed, *(node for one in ends for node in one.assumed)),
         logs=(*progress.logs, *(line for one in ends for line in one.logs)),
         left_out=(*progress.left_out, *(node for one in ends for node in one.left_out)),
+        past=join_past(progress.past, (one.past for one in ends)),
         usage=sum((one.usage for one in ends), progress.usage),
     )
 

@@ -9,11 +9,13 @@ from attractor.base.canonical import Json
 from attractor.engine.events import BudgetWarning
 from attractor.engine.fields import Fields
 from attractor.engine.open_run import OpenRun
-from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.seams import Exhausted
 from attractor.language.graph import Graph
 
 _Amount = TypeVar("_Amount", float, int, timedelta)
+
+BUDGETS_SET = "BudgetsSet"
+"""The kind emitted when a walk begins or goes on under budgets."""
 
 WARNING_SHARE = 0.8
 """From this share of a budget on people are told."""
@@ -45,7 +47,7 @@ class Budgets:
 
     def left_by(self, run: OpenRun) -> "Budgets":
         """Return what a run has left for the stage that it is at."""
-        used, spent = _used(run), timedelta(seconds=run.progress.seconds)
+        used, spent = run.state.used, timedelta(seconds=run.progress.seconds)
         return Budgets(
             None if self.cost_usd is None else self.cost_usd - used.cost_usd,
             None if self.tokens is None else self.tokens - used.input_tokens - used.output_tokens,
@@ -61,7 +63,7 @@ class Budgets:
                 run.record(BudgetWarning(use.name, use.spent, use.limit))
 
     def _uses(self, run: OpenRun) -> Iterator["_Use"]:
-        used = _used(run)
+        used = run.state.used
         if self.cost_usd is not None:
             yield _Use("max_cost_usd", round(used.cost_usd, 6), self.cost_usd)
         if self.tokens is not None:
@@ -98,6 +100,12 @@ def read_budgets(graph: Graph) -> Budgets:
     )
 
 
+def tell_budgets(run: OpenRun, budgets: Budgets) -> None:
+    """Say in the journal which budgets count from now on, if any do."""
+    if budgets != NO_BUDGETS:
+        run.emit(BUDGETS_SET, budgets_to_record(budgets))
+
+
 def budgets_to_record(budgets: Budgets) -> dict[str, Json]:
     """Return budgets as the manifest has them."""
     duration = budgets.duration
@@ -115,10 +123,6 @@ def budgets_from_record(fields: Fields) -> Budgets:
         fields.number("tokens") if fields.has("tokens") else None,
         timedelta(seconds=fields.real("seconds")) if fields.has("seconds") else None,
     )
-
-
-def _used(run: OpenRun) -> Usage:
-    return sum((one.progress.usage for one in run.state.strands.values()), NOTHING_USED)
 
 
 def _lesser(one: _Amount | None, other: _Amount | None) -> _Amount | None:

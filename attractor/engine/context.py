@@ -5,18 +5,24 @@ from copy import deepcopy
 from threading import RLock
 
 from attractor.base.canonical import Json, canonical_json
+from attractor.engine.large_values import ReadValue, as_it_is
 
 
 class Context:
     """A key-value store that threads may share; a branch works on a clone.
 
     Values go in and come out as copies: only `set` and `apply_updates` change what it holds, so
-    what a stage wrote is known and can be recorded.
+    what a stage wrote is known and can be recorded. A large value that was put aside is read when
+    it is asked for.
     """
 
-    def __init__(self, values: Mapping[str, Json] | None = None) -> None:
+    def __init__(
+        self, values: Mapping[str, Json] | None = None, *, read: ReadValue = as_it_is
+    ) -> None:
+        self._read = read
         self._values: dict[str, Json] = dict(values or {})
         self._written: dict[str, Json] = {}
+        self._own: set[str] = set()
         self._logs: list[str] = []
         self._lock = RLock()
 
@@ -27,7 +33,7 @@ class Context:
     def get(self, key: str, default: Json = None) -> Json:
         """Return what a key holds, or the default."""
         with self._lock:
-            return _own(self._values.get(key, default))
+            return _own(self._whole(key, self._values.get(key, default)))
 
     def get_string(self, key: str, default: str = "") -> str:
         """Return what a key holds as text: `true`, `3`, or JSON for lists and tables."""
@@ -47,7 +53,7 @@ class Context:
     def snapshot(self) -> dict[str, Json]:
         """Return a deep copy of every value."""
         with self._lock:
-            return deepcopy(self._values)
+            return {key: _own(self._whole(key, value)) for key, value in self._values.items()}
 
     def written(self) -> dict[str, Json]:
         """Return a deep copy of what was set since the context was made."""
@@ -57,8 +63,9 @@ class Context:
     def clone(self) -> "Context":
         """Return a context of its own with the same values and log."""
         with self._lock:
-            twin = Context(deepcopy(self._values))
+            twin = Context(deepcopy(self._values), read=self._read)
             twin._logs = list(self._logs)
+            twin._own = set(self._own)
             return twin
 
     def apply_updates(self, updates: Mapping[str, Json]) -> None:
@@ -67,6 +74,11 @@ class Context:
         with self._lock:
             self._values.update(own)
             self._written.update(own)
+            self._own.update(own)
+
+    def _whole(self, key: str, value: Json) -> Json:
+        # What was set here is whole, whatever it looks like.
+        return value if key in self._own else self._read(value)
 
 
 def text_of(value: Json) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,11 +14,48 @@ from attractor.engine.branching import GIVEN_UP
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import StageStatus
 from attractor.engine.routing import Fate, RouteReason
-from attractor.language.drawing.stage_states import NodeState, RunStates, StageState, Taken
+from attractor.engine.run_directory import RunDirectory, read_files, read_manifest
+from attractor.language.drawing.picture import Picture
+from attractor.language.drawing.stage_states import (
+    NodeState,
+    RunStates,
+    StageState,
+    Taken,
+    overlay,
+)
+from attractor.language.graph import Graph
+from attractor.language.parsing import open_source, parse
+from attractor.language.preparation import transform_all, with_goal
+from attractor.language.surroundings import KnownFiles, Surroundings
 
 _JUMPS = frozenset(
     {RouteReason.RETRY_TARGET, RouteReason.FALLBACK_RETRY_TARGET, RouteReason.GOAL_GATE}
 )
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """The graph of a run as it was run, and how far it has come."""
+
+    graph: Graph
+    states: RunStates
+
+    @property
+    def picture(self) -> Picture:
+        """Return what a drawing of it shows."""
+        return overlay(self.graph, self.states)
+
+
+def read_drawn(directory: RunDirectory) -> FoundRun:
+    """Read a run as it is drawn: the graph as it was run, and the journal."""
+    manifest = read_manifest(directory)
+    source = open_source(directory.graph)
+    graph = parse(source.text, file=source.file)
+    if manifest.goal != graph.goal:
+        graph = with_goal(graph, manifest.goal)
+    states = states_of(read_events(directory.events), name=f"run {manifest.run_id}")
+    around = Surroundings(files=KnownFiles(read_files(directory)))
+    return FoundRun(transform_all(graph, around=around), states)
 
 
 def read_events(journal: Path) -> Iterator[Event]:
@@ -132,7 +169,8 @@ class DrawnRun:
         if not data.has("step") or event.branch:
             return
         move = data.inner("step").inner("move")
-        self._current = move.text("target")
+        is_elsewhere = move.has("is_restart") and move.flag("is_restart")
+        self._current = "" if is_elsewhere else move.text("target")
         if move.has("end"):
             end = move.inner("end")
             # The exit is no stage: it is done when the walk has come to it.

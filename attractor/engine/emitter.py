@@ -1,18 +1,25 @@
 """What handlers emit events with: those of one attempt, as long as it lasts."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from attractor.base.canonical import Json
 from attractor.base.errors import MachineryError
 from attractor.engine.errors import StageOver
 from attractor.engine.events import Place
+from attractor.engine.excerpts import shorten
 from attractor.engine.open_run import OpenRun
+from attractor.engine.past import LONGEST_NAME
+
+TOOL_CALL = "TOOL_CALL_START"
+"""The kind that an agent emits for each call of a tool."""
 
 
 class Emitter:
     """Writes events of one attempt into the journal, and remembers their kinds.
 
     `heard` is called for each one; `trouble` is what the journal could not take first, if anything.
+    `tools` is how often each tool was called.
     """
 
     def __init__(
@@ -23,6 +30,7 @@ class Emitter:
         self._place = place
         self._is_over = False
         self.kinds: set[str] = set()
+        self.tools: Counter[str] = Counter()
         self.trouble: MachineryError | None = None
 
     def __call__(self, kind: str, **data: Json) -> None:
@@ -35,6 +43,8 @@ class Emitter:
             self.trouble = self.trouble or trouble
             raise
         self.kinds.add(kind)
+        if kind == TOOL_CALL:
+            self.tools[shorten(str(data.get("tool_name", "")), LONGEST_NAME)] += 1
         self._heard()
 
     def close(self) -> None:

@@ -14,14 +14,14 @@ from attractor.engine.status import CANCELED, EVALUATING, FAILED
 def end_run(run: OpenRun) -> RunResult:
     """Write how a run ended: final.json, the terminal event, the status, in this order."""
     outcome = outcome_of(run.state)
-    is_good = outcome is not None and outcome.is_success and not run.state.canceled
+    is_good = outcome is not None and outcome.is_success and not run.state.why_canceled
     if not run.state.is_ended:
         run.save()
         final = final_record(run.manifest, run.state, run.clock.now())
         write_document(run.directory.final, run.redactor.members(final))
         run.record(_terminal_event(run, is_good=is_good), sync=True)
     reason = _result(run).reason
-    if run.state.canceled:
+    if run.state.why_canceled:
         run.change_status(CANCELED, reason)
     else:
         run.change_status(EVALUATING if is_good else FAILED, reason)
@@ -49,7 +49,8 @@ def _terminal_event(run: OpenRun, *, is_good: bool) -> PipelineCompleted | Pipel
     result, progress = _result(run), run.state.progress
     seconds = progress.seconds if progress else 0.0
     if is_good and result.outcome:
-        return PipelineCompleted(result.outcome.value, result.reason, seconds)
+        count = run.blobs.count()
+        return PipelineCompleted(result.outcome.value, result.reason, seconds, count)
     return PipelineFailed(result.reason, seconds)
 
 

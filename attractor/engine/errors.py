@@ -74,7 +74,10 @@ class RunOver(Refused):
 class GraphChanged(Refused):
     """The pipeline is not the one the run began with."""
 
-    hint = "put the pipeline back as it was, or start a new run"
+    hint = (
+        "put the pipeline back as it was, go back to where it differs with attractor rewind "
+        "RUN NODE@VISIT --graph FILE, or start a new run"
+    )
 
 
 class NewerFormat(Refused):

@@ -4,7 +4,7 @@ The class's name is the event's type, its fields are the event's data. Node, vis
 stand in the envelope. Handlers emit kinds of their own, but none of these.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 from attractor.base.canonical import Json
@@ -25,7 +25,7 @@ class RunForked:
     """The run goes on from another one, as that stood before a visit of a node.
 
     `seq` and `hash` are those of the last event of the other one that counts; `begun` is how often
-    each node was begun there.
+    each node was begun there, and `given` how many answers each interviewer gave.
     """
 
     parent: str
@@ -35,6 +35,35 @@ class RunForked:
     hash: str
     tree: str
     begun: dict[str, Json]
+    given: dict[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True)
+class RunRestarting:
+    """Another run is to go on in place of this one, from a node (ruling R7)."""
+
+    run_id: str
+    node: str
+    restart: int
+
+
+@dataclass(frozen=True)
+class RunRestarted:
+    """The run goes on in place of another one, which came to an edge with `loop_restart`.
+
+    `restart` is how many runs went before it. `seq` and `hash` are those of the last event of the
+    other one that counts; `begun` is how often each node was begun in all of them, and `given` how
+    many answers each interviewer gave.
+    """
+
+    parent: str
+    restart: int
+    node: str
+    seq: int
+    hash: str
+    tree: str
+    begun: dict[str, Json]
+    given: dict[str, Json] = field(default_factory=dict[str, Json])
 
 
 @dataclass(frozen=True)
@@ -95,26 +124,39 @@ class OperatorAction:
 
 @dataclass(frozen=True)
 class StageStarted:
-    """An attempt at a node begins."""
+    """An attempt at a node begins; one that may talk to a model is told of those before it."""
 
     name: str
     index: int
+    fidelity: str = ""
+    thread: str = ""
+
+
+@dataclass(frozen=True)
+class FidelityDegraded:
+    """A stage gets less than it was to have of those before it: its conversation was lost."""
+
+    wanted: str
+    fidelity: str
+    thread: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class StageCompleted:
-    """An attempt ended without failing."""
+    """An attempt ended without failing; `usage` is what it used of models, if anything."""
 
     name: str
     index: int
     outcome: str
     duration: float
     notes: str
+    usage: dict[str, Json] | None = None
 
 
 @dataclass(frozen=True)
 class StageFailed:
-    """An attempt failed, or wants to be tried again."""
+    """An attempt failed, or wants to be tried again; it may have used models all the same."""
 
     name: str
     index: int
@@ -122,6 +164,7 @@ class StageFailed:
     failure_class: str
     duration: float
     will_retry: bool
+    usage: dict[str, Json] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +175,21 @@ class StageRetrying:
     index: int
     attempt: int
     delay: float
+
+
+@dataclass(frozen=True)
+class QuestionAsked:
+    """Somebody is asked; from here on anybody may answer."""
+
+    question: dict[str, Json]
+
+
+@dataclass(frozen=True)
+class QuestionSettled:
+    """A question is done with: it was answered, left out, or its time is up."""
+
+    question: str
+    answer: dict[str, Json]
 
 
 @dataclass(frozen=True)
@@ -219,6 +277,8 @@ class TornLineDropped:
 Happening: TypeAlias = (
     PipelineStarted
     | RunForked
+    | RunRestarting
+    | RunRestarted
     | PipelineCompleted
     | PipelineFailed
     | RunResumed
@@ -226,9 +286,12 @@ Happening: TypeAlias = (
     | RunStatusChanged
     | OperatorAction
     | StageStarted
+    | FidelityDegraded
     | StageCompleted
     | StageFailed
     | StageRetrying
+    | QuestionAsked
+    | QuestionSettled
     | StageParked
     | EdgeSelected
     | ParallelBranchStarted
@@ -244,6 +307,12 @@ OUTCOME_ASSUMED = "OutcomeAssumed"
 
 REPORT_REFUSED = "ReportRefused"
 """The kind emitted when an agent's report was not taken."""
+
+THREAD_CONTINUED = "ThreadContinued"
+"""The kind emitted when a stage goes on with a conversation, after so many stages."""
+
+THREAD_SHORTENED = "ThreadShortened"
+"""The kind emitted when the older part of a conversation gives way to a summary."""
 
 ENGINE_KINDS = frozenset(kind.__name__ for kind in Happening.__args__)
 """The kinds that only the engine writes: the state of a run is folded from them."""
@@ -269,4 +338,4 @@ def kind_of(happening: Happening) -> str:
 
 def data_of(happening: Happening) -> dict[str, Json]:
     """Return the event's data."""
-    return {field.name: getattr(happening, field.name) for field in fields(happening)}
+    return {one.name: getattr(happening, one.name) for one in fields(happening)}

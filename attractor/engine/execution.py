@@ -1,10 +1,10 @@
 """Lets a handler work on a stage, and turns whatever comes of it into an outcome."""
 
 import asyncio
-import inspect
 from dataclasses import replace
 from datetime import timedelta
 
+from attractor.base.calls import call
 from attractor.base.canonical import canonical_json
 from attractor.base.durations import describe_duration
 from attractor.base.errors import NotCanonical
@@ -29,7 +29,7 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
     try:
         limit = _limit(stage.node)
         async with asyncio.timeout(limit.total_seconds() if limit else None) as timer, stall:
-            returned = await _call(handler, stage)
+            returned = await call(handler.execute, stage)
         return _checked(stage.node, returned)
     except Halted:
         raise
@@ -46,14 +46,6 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
             written = stage.node.attributes.duration("timeout") or timedelta()
             return failure(f"timed out after {describe_duration(written)}")
         return failure_of(error)
-
-
-async def _call(handler: Handler, stage: Stage) -> object:
-    """Call a handler; one that is not async gets a thread, so that it holds nobody up."""
-    if inspect.iscoroutinefunction(handler.execute):
-        return await handler.execute(stage)
-    returned: object = await asyncio.to_thread(handler.execute, stage)
-    return await returned if inspect.isawaitable(returned) else returned
 
 
 def _limit(node: Node) -> timedelta | None:

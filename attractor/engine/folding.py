@@ -8,10 +8,13 @@ from attractor.engine.branching import GIVEN_UP
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.inbox import Action
+from attractor.engine.outcome import NOTHING_USED
+from attractor.engine.outcome_records import usage_from_record
 from attractor.engine.progress import advance
 from attractor.engine.progress_records import progress_from_record, step_from_record
-from attractor.engine.question_records import question_from_record
-from attractor.engine.run_state import RunState, standing_from_record
+from attractor.engine.question_records import answer_from_record, question_from_record
+from attractor.engine.questions_asked import drop_question, is_of_child, put_question, without
+from attractor.engine.run_state import RunState, counts_from, standing_from_record
 from attractor.engine.seams import Answer, AnswerKind, Branch
 from attractor.engine.strands import MAIN, InFlight, Strand, end_branch, gather, leave
 
@@ -29,8 +32,7 @@ def _started(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _forked(state: RunState, event: Event, data: Fields) -> RunState:
-    begun = data.inner("begun")
-    return replace(state, begun={node: begun.number(node) for node in begun.all()})
+    return replace(state, begun=counts_from(data, "begun"), given=counts_from(data, "given"))
 
 
 def _branch_started(state: RunState, event: Event, data: Fields) -> RunState:
@@ -63,27 +65,59 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
     is_again = before is not None and (before.node, before.visit) == (event.node, event.visit)
     since = before.since if before and is_again else event.time
     is_aside = state.is_aside(event.branch or MAIN, event.node, event.visit)
-    flight = InFlight(event.node, event.visit, event.attempt, since, is_aside)
+    is_same = before is not None and is_again and before.attempt == event.attempt
+    starts = before.starts + 1 if before and is_same else 1
+    used = before.used if before and is_again else NOTHING_USED
+    flight = InFlight(event.node, event.visit, event.attempt, since, is_aside, starts, used)
     changed = _with(state, event, replace(strand, in_flight=flight))
+    if before is not None:
+        # Who was asked has said that it begins; the next time that it is cut off is another matter.
+        answers = without(state.answers, [before.interruption])
+        begins = drop_question(_strand(changed, event), before.interruption)
+        changed = replace(_with(changed, event, begins), answers=answers)
     if state.begun.get(event.node, 0) >= event.visit:
         return changed
     return replace(changed, begun={**state.begun, event.node: event.visit})
 
 
+def _attempt_ended(state: RunState, event: Event, data: Fields) -> RunState:
+    """Count what an attempt used, however it ended: it may be tried again."""
+    strand = _strand(state, event)
+    if strand.in_flight is None or not data.has("usage"):
+        return state
+    used = strand.in_flight.used + usage_from_record(data.inner("usage"))
+    return _with(state, event, replace(strand, in_flight=replace(strand.in_flight, used=used)))
+
+
 def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
     strand = _strand(state, event)
-    flight = strand.in_flight and replace(strand.in_flight, attempt=data.number("attempt"))
-    return _with(state, event, replace(strand, in_flight=flight))
+    attempt = data.number("attempt")
+    flight = strand.in_flight and replace(strand.in_flight, attempt=attempt, starts=0)
+    answers = without(state.answers, [one.id for one in strand.questions])
+    changed = _with(state, event, replace(strand, in_flight=flight, questions=()))
+    return replace(changed, answers=answers)
 
 
-def _stage_parked(state: RunState, event: Event, data: Fields) -> RunState:
-    strand, question = _strand(state, event), question_from_record(data.inner("question"))
+def _asked(state: RunState, event: Event, data: Fields) -> RunState:
+    question = question_from_record(data.inner("question"))
     # Asked again, the question waits no longer than it was to; an answer there was, was none.
-    if strand.question and strand.question.id == question.id:
-        question = replace(question, deadline=strand.question.deadline)
-    others = {key: one for key, one in state.answers.items() if key != question.id}
-    changed = _with(state, event, replace(strand, question=question))
-    return replace(changed, answers=others)
+    changed = _with(state, event, put_question(_strand(state, event), question))
+    return replace(changed, answers=without(state.answers, [question.id]))
+
+
+def _settled(state: RunState, event: Event, data: Fields) -> RunState:
+    strand, id_ = _strand(state, event), data.text("question")
+    answer = answer_from_record(data.inner("answer"))
+    if is_of_child(strand, id_):
+        # The child's own journal has it from here on.
+        kept = replace(state, answers=without(state.answers, [id_]))
+        changed = _with(kept, event, drop_question(strand, id_))
+    else:
+        changed = replace(state, answers={**state.answers, id_: answer})
+    # One that somebody left in the inbox was given by nobody who was asked.
+    if not answer.by or id_ in state.answers:
+        return changed
+    return replace(changed, given={**state.given, answer.by: state.given.get(answer.by, 0) + 1})
 
 
 def _saved(state: RunState, event: Event, data: Fields) -> RunState:
@@ -95,11 +129,10 @@ def _saved(state: RunState, event: Event, data: Fields) -> RunState:
         strand,
         progress=advance(progress, step),
         in_flight=None,
-        question=None,
+        questions=(),
         saved=event.seq,
     )
-    asked = strand.question.id if strand.question else ""
-    answers = {key: one for key, one in state.answers.items() if key != asked}
+    answers = without(state.answers, [one.id for one in strand.questions])
     return replace(state, strands={**strands, event.branch or MAIN: after}, answers=answers)
 
 
@@ -146,6 +179,10 @@ def _resumed(state: RunState, event: Event, data: Fields) -> RunState:
     return replace(state, stopped="")
 
 
+def _restarting(state: RunState, event: Event, data: Fields) -> RunState:
+    return replace(state, restarted_as=data.text("run_id"))
+
+
 def _ended(state: RunState, event: Event, data: Fields) -> RunState:
     return replace(state, is_ended=True)
 
@@ -153,12 +190,18 @@ def _ended(state: RunState, event: Event, data: Fields) -> RunState:
 _CHANGES: Mapping[str, Callable[[RunState, Event, Fields], RunState]] = {
     "PipelineStarted": _started,
     "RunForked": _forked,
+    "RunRestarted": _forked,
+    "RunRestarting": _restarting,
     "ParallelBranchStarted": _branch_started,
     "ParallelBranchCompleted": _branch_completed,
     "RunStatusChanged": _status_changed,
     "StageStarted": _stage_started,
+    "StageCompleted": _attempt_ended,
+    "StageFailed": _attempt_ended,
     "StageRetrying": _stage_retrying,
-    "StageParked": _stage_parked,
+    "QuestionAsked": _asked,
+    "QuestionSettled": _settled,
+    "StageParked": _asked,
     "CheckpointSaved": _saved,
     "OperatorAction": _acted,
     "BudgetWarning": _warned,

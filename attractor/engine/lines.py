@@ -1,17 +1,20 @@
 """What a walk sees of its run: where it is itself, and what it shares with the other walks."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from attractor.engine.absent import NOBODY
 from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.child_runs import ChildRuns
 from attractor.engine.events import Place
+from attractor.engine.fidelity import classes_around
 from attractor.engine.open_run import OpenRun
 from attractor.engine.progress import Progress
-from attractor.engine.seams import Branches, Handler, Workspace, stage_id
+from attractor.engine.seams import Branches, Handler, Interviewer, Workspace, stage_id
 from attractor.engine.strands import MAIN, InFlight, Strand
+from attractor.engine.threads import Threads
 from attractor.language.forks import Forks
 from attractor.language.graph import Graph
 
@@ -20,7 +23,8 @@ from attractor.language.graph import Graph
 class Journey:
     """What all walks of a run share; `branch_out` makes the branches of an attempt.
 
-    Without `children`, no pipeline can be run as part of it.
+    Without `children`, no pipeline can be run as part of it. The interviewer is asked what becomes
+    of a stage that was interrupted.
     """
 
     run: OpenRun
@@ -30,6 +34,14 @@ class Journey:
     branch_out: Callable[["Line", Place], Branches]
     children: ChildRuns | None = None
     budgets: Budgets = NO_BUDGETS
+    interviewer: Interviewer = NOBODY
+
+    threads: Threads = field(default_factory=Threads)
+
+    @cached_property
+    def classes_around(self) -> Mapping[str, str]:
+        """The class of the subgraph around each node, by which its thread may go."""
+        return classes_around(self.graph)
 
     @cached_property
     def branch_bounds(self) -> BranchBounds:

@@ -18,7 +18,8 @@ FORMAT = 1
 class Manifest:
     """What a run was made from; what is pinned here never changes.
 
-    A run that goes on from another one has that as its parent, and the visit it was forked at.
+    A run that goes on from another one has that as its parent, and the visit it was forked at; one
+    that goes on in place of its parent has the number of its `restart` (ruling R7).
     """
 
     run_id: str
@@ -29,6 +30,7 @@ class Manifest:
     base: Base = field(default=Base("", "", ""))
     parent: str = ""
     forked_at: str = ""
+    restart: int = 0
     suite: str = ""
     profile: str = ""
     options: JsonObject = field(default_factory=dict[str, Json])
@@ -49,6 +51,7 @@ def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
         "base": {"commit": base.commit, "tree": base.tree, "candidate": base.candidate},
         "parent": manifest.parent,
         "forked_at": manifest.forked_at,
+        "restart": manifest.restart,
         "suite": manifest.suite,
         "profile": manifest.profile,
         "options": dict(manifest.options),
@@ -69,6 +72,7 @@ def manifest_from_record(fields: Fields) -> Manifest:
         base=Base(base.text("commit"), base.text("tree"), base.text("candidate")),
         parent=fields.text("parent"),
         forked_at=fields.text("forked_at") if fields.has("forked_at") else "",
+        restart=fields.number("restart") if fields.has("restart") else 0,
         suite=fields.text("suite"),
         profile=fields.text("profile"),
         options=fields.members("options"),

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 from attractor.engine.alike import alike_limit
 from attractor.engine.goal_gates import find_unsatisfied, redirect, redirect_limit, visit_limit
+from attractor.engine.large_values import ReadValue, as_it_is
 from attractor.engine.lookup import make_lookup
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.progress import Ending, Move, Progress, Visit, record_visit
+from attractor.engine.restarts import is_restart, restart_limit
 from attractor.engine.routing import (
     Route,
     RouteReason,
@@ -18,6 +20,7 @@ from attractor.engine.routing import (
     select_edge,
 )
 from attractor.language.graph import Graph
+from attractor.language.values import NO_ATTRIBUTES
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,26 @@ NO_BOUNDS = Bounds()
 
 
 def choose_move(
-    graph: Graph, progress: Progress, visit: Visit, bounds: Bounds = NO_BOUNDS
+    graph: Graph,
+    progress: Progress,
+    visit: Visit,
+    bounds: Bounds = NO_BOUNDS,
+    *,
+    read: ReadValue = as_it_is,
 ) -> Decision:
-    """Decide where a walk that made some progress goes after one more visit."""
+    """Decide where a walk that made some progress goes after one more visit.
+
+    Conditions read large values of the context with `read`.
+    """
     after = record_visit(progress, visit)
-    route = _route(graph, after, visit)
+    route = _route(graph, after, visit, read)
     failed = visit.outcome.status is StageStatus.FAIL and not visit.is_transparent
+    of_edge = route.edge.attributes if route.edge else NO_ATTRIBUTES
     move = Move(
         route.target,
         route.reason.value,
+        fidelity=of_edge.text("fidelity"),
+        thread=of_edge.text("thread_id"),
         redirects=int(route.reason is RouteReason.GOAL_GATE),
         is_handled=failed and route.is_handled_failure,
         is_stepped_over=failed and route.reason is RouteReason.ON_FAILURE,
@@ -56,13 +70,13 @@ def choose_move(
     return _Deciding(graph, after, visit, bounds).decide(move, route)
 
 
-def _route(graph: Graph, after: Progress, visit: Visit) -> Route:
+def _route(graph: Graph, after: Progress, visit: Visit, read: ReadValue) -> Route:
     node, outcome = graph.nodes[visit.node], visit.outcome
     if visit.meeting:
         return route_join(graph, node, outcome, visit.meeting)
     if visit.is_transparent:
         outcome = Outcome(after.last_status, preferred_label=after.last_label)
-    lookup = make_lookup(outcome.status, outcome.preferred_label, after.context)
+    lookup = make_lookup(outcome.status, outcome.preferred_label, after.context, read=read)
     # A conditional succeeds, whatever the outcome is that it hands on: it has not failed itself.
     failed = outcome.status is StageStatus.FAIL and not visit.is_transparent
     return (route_failure if failed else select_edge)(graph, node, outcome, lookup)
@@ -90,7 +104,16 @@ class _Deciding:
             return self._within_branch(move, route)
         if route.reason is RouteReason.NO_EDGES or self._is_exit(route.target):
             return self._leave(move, route)
+        if route.edge and is_restart(route.edge):
+            return Decision(self._restarted(move), (route,))
         return Decision(self._within_limits(move), (route,))
+
+    def _restarted(self, move: Move) -> Move:
+        """Go on as another run (ruling R7), unless that was done as often as it may be."""
+        limit = restart_limit(self.graph)
+        if self.after.restarts >= limit:
+            return self._failed(move, f"loop_restart: limit max_restarts={limit} reached")
+        return replace(move, is_restart=True)
 
     def _stuck(self) -> str:
         """Return why it is no use to go on: a stage fails in the same way again and again."""
@@ -104,6 +127,8 @@ class _Deciding:
 
     def _within_branch(self, move: Move, route: Route) -> Decision:
         until = self.bounds.until
+        if route.edge and is_restart(route.edge):
+            return Decision(self._failed(move, "no run can begin anew out of a branch"), (route,))
         if route.reason is RouteReason.NO_EDGES or route.target == until:
             return Decision(self._arrived(move, route), (route,))
         if self._is_exit(route.target) or route.target in self.bounds.outside:
@@ -129,7 +154,12 @@ class _Deciding:
             reason = f"goal gate {gate.id} unsatisfied and no retry target"
             return Decision(self._failed(move, reason), (route,))
         sent_back = replace(
-            move, target=back.target, reason=back.reason.value, redirects=move.redirects + 1
+            move,
+            target=back.target,
+            reason=back.reason.value,
+            redirects=move.redirects + 1,
+            fidelity="",
+            thread="",
         )
         return Decision(self._within_limits(sent_back), (route, back))
 

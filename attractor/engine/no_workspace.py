@@ -81,6 +81,7 @@ class NoEnvironment:
         timeout_ms: int,
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
     ) -> ExecResult:
         """Refuse: there are no commands."""
         _refuse()
@@ -139,6 +140,10 @@ class NoWorkspace:
     async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
         """Know of no change."""
         return ""
+
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        """Know of no change."""
+        return b""
 
     async def export(self, tree: TreeId, to: Path) -> None:
         """Refuse: there are no trees."""

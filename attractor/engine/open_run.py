@@ -18,6 +18,8 @@ from attractor.base.clock import Clock
 from attractor.base.errors import AttractorError, Broken, UsageError
 from attractor.base.events import Event
 from attractor.base.shared_sync import SharedSync
+from attractor.engine.artifacts import ArtifactStore
+from attractor.engine.blobs import Blobs
 from attractor.engine.checkpoint import (
     Found,
     Position,
@@ -47,9 +49,10 @@ from attractor.engine.manifest import Manifest
 from attractor.engine.progress import Progress, Step
 from attractor.engine.progress_records import step_to_record
 from attractor.engine.question_records import question_to_record
+from attractor.engine.refusals import refuse_answer
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.run_state import RunState, outcome_of
-from attractor.engine.seams import Answer, AnswerKind, Question
+from attractor.engine.seams import Answer, Question
 from attractor.engine.secrets import Redactor
 from attractor.engine.status import Standing, require_transition
 
@@ -77,6 +80,8 @@ class OpenRun:
         self.redactor = redactor
         self.events = events
         self._fence = fence
+        self.blobs = Blobs(directory.root)
+        self.artifacts = ArtifactStore(self.blobs, clock=clock, redactor=redactor)
         self._inbox = Inbox(directory.inbox)
         self._lock = RLock()
         self._shared = SharedSync(events.sync)
@@ -186,7 +191,7 @@ class OpenRun:
                 if received.name == taken:
                     self._inbox.put_away(received)
                 elif not self._can_steer(received):
-                    refusal = _refusal(received.order, self._state)
+                    refusal = _refusal(received.order, self._state, self.clock.now())
                     settled.append(self.settle(received, refusal))
         return settled
 
@@ -202,14 +207,8 @@ class OpenRun:
         return action
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer that was left to a question, or that its time is up."""
-        if answer := self._state.answers.get(question.id):
-            return answer
-        asked = next((one for one in self._state.questions if one.id == question.id), None)
-        if asked is None or not asked.deadline:
-            return None
-        is_late = datetime.fromisoformat(asked.deadline) <= self.clock.now()
-        return Answer(AnswerKind.TIMEOUT) if is_late else None
+        """Return the answer that there is to a question at work, if any."""
+        return self._state.answers.get(question.id)
 
     def close(self) -> None:
         """Give the run up: another process may take it."""
@@ -285,6 +284,7 @@ def open_run(
         if torn := events.torn:
             # Synced: decisions are pinned to the line that a journal ends with.
             run.record(TornLineDropped(torn.offset, len(torn.content)), sync=True)
+        run.blobs.sweep()
         run.mend()
         undo.pop_all()
     return run
@@ -322,14 +322,13 @@ def _judged(received: Received, refusal: str) -> OperatorAction:
     )
 
 
-def _refusal(order: Order | None, state: RunState) -> str:
+def _refusal(order: Order | None, state: RunState, now: datetime) -> str:
     """Return why an order cannot be followed now; nothing when it can."""
     if order is None:
         return "refused: it cannot be read"
     match order.action:
         case Action.ANSWER:
-            is_asked = any(order.question == one.id for one in state.questions)
-            return "" if is_asked else "refused: this is not the question asked"
+            return refuse_answer(order, state, now)
         case Action.RESUME:
             return "" if state.is_paused else "refused: the run is not paused"
         case Action.STEER:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attractor.base.errors import InvalidDuration, InvalidPart, UnknownName
 from attractor.engine.errors import NotRunnable
+from attractor.engine.restarts import find_misplaced
 from attractor.engine.retry import retry_policy
 from attractor.engine.run_directory import RESERVED_NAMES
 from attractor.engine.seams import Handler
@@ -38,9 +39,7 @@ def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagn
     for edge in graph.edges:
         if lost := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
             yield error(f"an edge names the node {lost[0]!r}, which is not there", edge.span)
-        if edge.attributes.flag("loop_restart"):
-            told = f"loop_restart on {edge.source} -> {edge.target} is not supported"
-            yield error(told, edge.span)
+    yield from find_misplaced(graph)
 
 
 def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
@@ -66,8 +65,6 @@ def _secrets(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
 def _faults_of(node: Node, graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagnostic]:
     if folder_name(node.id) in RESERVED_NAMES:
         yield error(f"the node id {node.id!r} is reserved", node.span, fix="choose another id")
-    if node.attributes.text("if_interrupted") == "ask":
-        yield error(f"node {node.id}: if_interrupted=ask is not supported", node.span)
     try:
         retry_policy(node, graph)
         node.attributes.duration("timeout")

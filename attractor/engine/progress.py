@@ -6,8 +6,20 @@ from dataclasses import dataclass, field, replace
 from attractor.base.canonical import Json
 from attractor.engine.alike import signature
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
+from attractor.engine.past import (
+    LONGEST_WORDS,
+    NOTHING_PAST,
+    Past,
+    StageNote,
+    one_line,
+    remember,
+    remember_keys,
+)
 from attractor.engine.seams import TreeId
 from attractor.language.graph import Graph
+
+BEGIN = "start"
+"""What brought a walk to the start."""
 
 LEFT_OUT = "parallel.fan_in.left_out"
 """Where a fan-in says which branches it does not go on with; no agent may write there (R8)."""
@@ -26,7 +38,8 @@ class Ending:
 class Visit:
     """What one visit of a node came to; `is_transparent` for a conditional (ruling R1).
 
-    `meeting` is the node where the branches that were walked meet (ruling R6).
+    `meeting` is the node where the branches that were walked meet (ruling R6). A stage that may
+    talk to a model has a fidelity, and `tools` are those it called, with how often.
     """
 
     node: str
@@ -39,17 +52,27 @@ class Visit:
     is_transparent: bool = False
     is_assumed: bool = False
     meeting: str = ""
+    fidelity: str = ""
+    thread: str = ""
+    tools: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True)
 class Move:
-    """Where the walk goes after a visit: to another node, or to its end."""
+    """Where the walk goes after a visit: to another node, or to its end.
+
+    A restart leads to a node too, but another run begins there (ruling R7). The edge may say the
+    fidelity and the thread of the stage it leads to.
+    """
 
     target: str = ""
     reason: str = ""
     redirects: int = 0
     is_handled: bool = False
     is_stepped_over: bool = False
+    is_restart: bool = False
+    fidelity: str = ""
+    thread: str = ""
     end: Ending | None = None
 
 
@@ -90,11 +113,14 @@ class Progress:
     """All that a walk knows of where it is; `stages` are in the order of the first visit.
 
     `left_out` are the branches that are not gone on with, and `written` is what a branch wrote into
-    its context; the walk from the start has no need of that.
+    its context; the walk from the start has no need of that. `restarts` is how often the run was
+    begun anew; one that `is_restarting` goes on as another run, from the next node (ruling R7).
+    `past` is what stages are told of those before them. `threads` are all that were gone on with,
+    `thread` is that of the last stage that talked to a model.
     """
 
     next_node: str
-    edge_reason: str = "start"
+    edge_reason: str = BEGIN
     tree: TreeId = ""
     context: Mapping[str, Json] = field(default_factory=dict[str, Json])
     stages: Mapping[str, StageRecord] = field(default_factory=dict[str, StageRecord])
@@ -111,6 +137,13 @@ class Progress:
     written: tuple[str, ...] | None = None
     usage: Usage = NOTHING_USED
     seconds: float = 0.0
+    restarts: int = 0
+    is_restarting: bool = False
+    edge_fidelity: str = ""
+    edge_thread: str = ""
+    past: Past = NOTHING_PAST
+    thread: str = ""
+    threads: tuple[str, ...] = ()
     end: Ending | None = None
 
     @property
@@ -125,6 +158,11 @@ class Progress:
         """The stages whose failure was stepped over; one in a branch that is left out is not."""
         return tuple(one.node for one in self.steps_over if one.branch not in self.left_out)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the walk goes no further in its run."""
+        return self.end is not None or self.is_restarting
+
     def visits(self, node: str) -> int:
         """Return how often a node was visited."""
         record = self.stages.get(node)
@@ -135,7 +173,8 @@ def begin(graph: Graph, tree: TreeId, inputs: Mapping[str, Json]) -> Progress:
     """Return the progress of a walk that stands before the start, with the graph's attributes."""
     mirrored = {f"graph.{key}": _plain(graph, key) for key in graph.attributes.by_key}
     context = {"graph.goal": graph.goal, **mirrored, **inputs}
-    return Progress(next_node=graph.starts[0].id, tree=tree, context=context)
+    past = remember_keys(NOTHING_PAST, inputs, ())
+    return Progress(next_node=graph.starts[0].id, tree=tree, context=context, past=past)
 
 
 def advance(progress: Progress, step: Step) -> Progress:
@@ -151,6 +190,9 @@ def advance(progress: Progress, step: Step) -> Progress:
         steps_over=(*after.steps_over, SteppedOver(visit.node))
         if move.is_stepped_over
         else after.steps_over,
+        is_restarting=move.is_restart,
+        edge_fidelity=move.fidelity,
+        edge_thread=move.thread,
         end=move.end,
     )
 
@@ -173,9 +215,30 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
         last_notes=outcome.notes if counts else progress.last_notes,
         assumed=(*progress.assumed, visit.node) if visit.is_assumed else progress.assumed,
         left_out=(*progress.left_out, *_left_out(outcome)),
+        past=_past(progress, visit, updates),
+        thread=visit.thread if visit.fidelity else progress.thread,
+        threads=_threads(progress, visit),
         usage=progress.usage + outcome.usage,
         seconds=progress.seconds + visit.seconds,
     )
+
+
+def _past(progress: Progress, visit: Visit, updates: Mapping[str, Json]) -> Past:
+    """Return what is told of a visit from now on: nothing of the start, and of a conditional."""
+    past = remember_keys(progress.past, updates, progress.context)
+    if visit.is_transparent or progress.edge_reason == BEGIN:
+        return past
+    outcome = visit.outcome
+    words = one_line(outcome.failure_reason or outcome.notes, LONGEST_WORDS)
+    note = StageNote(
+        visit.node, visit.number, outcome.status.value, words, visit.thread, visit.tools
+    )
+    return remember(past, note)
+
+
+def _threads(progress: Progress, visit: Visit) -> tuple[str, ...]:
+    is_new = bool(visit.thread) and visit.thread not in progress.threads
+    return (*progress.threads, visit.thread) if is_new else progress.threads
 
 
 def _written(progress: Progress, updates: Mapping[str, Json]) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from attractor.engine.outcome_records import (
     usage_from_record,
     usage_to_record,
 )
+from attractor.engine.past import past_from_record, past_to_record, tools_from_record
 from attractor.engine.progress import (
     Ending,
     Move,
@@ -65,6 +66,13 @@ def progress_to_record(progress: Progress) -> dict[str, Json]:
         "written": None if progress.written is None else list(progress.written),
         "usage": usage_to_record(progress.usage),
         "seconds": progress.seconds,
+        "restarts": progress.restarts,
+        "is_restarting": progress.is_restarting,
+        "edge_fidelity": progress.edge_fidelity,
+        "edge_thread": progress.edge_thread,
+        "past": past_to_record(progress.past),
+        "thread": progress.thread,
+        "threads": list(progress.threads),
         "end": _ending_to_record(progress.end) if progress.end else None,
     }
 
@@ -104,6 +112,13 @@ def progress_from_record(fields: Fields) -> Progress:
         written=fields.texts("written") if fields.has("written") else None,
         usage=usage_from_record(fields.inner("usage")),
         seconds=fields.real("seconds"),
+        restarts=fields.number("restarts") if fields.has("restarts") else 0,
+        is_restarting=fields.has("is_restarting") and fields.flag("is_restarting"),
+        edge_fidelity=fields.text("edge_fidelity"),
+        edge_thread=fields.text("edge_thread"),
+        past=past_from_record(fields.inner("past")),
+        thread=fields.text("thread"),
+        threads=fields.texts("threads"),
         end=_ending_from_record(fields.inner("end")) if fields.has("end") else None,
     )
 
@@ -120,6 +135,9 @@ def _visit_to_record(visit: Visit) -> dict[str, Json]:
         "is_transparent": visit.is_transparent,
         "is_assumed": visit.is_assumed,
         "meeting": visit.meeting,
+        "fidelity": visit.fidelity,
+        "thread": visit.thread,
+        "tools": dict(visit.tools),
     }
 
 
@@ -135,6 +153,9 @@ def _visit_from_record(fields: Fields) -> Visit:
         is_transparent=fields.flag("is_transparent"),
         is_assumed=fields.flag("is_assumed"),
         meeting=fields.text("meeting"),
+        fidelity=fields.text("fidelity"),
+        thread=fields.text("thread"),
+        tools=tools_from_record(fields.inner("tools")),
     )
 
 
@@ -145,6 +166,9 @@ def _move_to_record(move: Move) -> dict[str, Json]:
         "redirects": move.redirects,
         "is_handled": move.is_handled,
         "is_stepped_over": move.is_stepped_over,
+        "is_restart": move.is_restart,
+        "fidelity": move.fidelity,
+        "thread": move.thread,
         "end": _ending_to_record(move.end) if move.end else None,
     }
 
@@ -156,6 +180,9 @@ def _move_from_record(fields: Fields) -> Move:
         redirects=fields.number("redirects"),
         is_handled=fields.flag("is_handled"),
         is_stepped_over=fields.flag("is_stepped_over"),
+        is_restart=fields.has("is_restart") and fields.flag("is_restart"),
+        fidelity=fields.text("fidelity"),
+        thread=fields.text("thread"),
         end=_ending_from_record(fields.inner("end")) if fields.has("end") else None,
     )
 

@@ -1,19 +1,28 @@
 """Writes questions and answers as JSON records and reads them back."""
 
+from collections.abc import Mapping
+
 from attractor.base.canonical import Json
 from attractor.engine.fields import Fields
 from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind
 
 
 def question_to_record(question: Question) -> dict[str, Json]:
-    """Return a question as the checkpoint has it."""
+    """Return a question as the journal has it; what it does not say is left out."""
     return {
         "id": question.id,
         "text": question.text,
         "kind": question.kind.value,
-        "options": [{"key": one.key, "label": one.label} for one in question.options],
+        "options": [_option_to_record(one) for one in question.options],
         "stage": question.stage,
         "deadline": question.deadline,
+        **_said(
+            {
+                "default": question.default,
+                "timeout_seconds": question.timeout_seconds,
+                "metadata": dict(question.metadata),
+            }
+        ),
     }
 
 
@@ -23,19 +32,55 @@ def question_from_record(fields: Fields) -> Question:
         id=fields.text("id"),
         text=fields.text("text"),
         kind=fields.word("kind", QuestionKind),
-        options=tuple(
-            Option(one.text("key"), one.text("label")) for one in fields.inners("options")
-        ),
+        options=tuple(_option_from_record(one) for one in fields.inners("options")),
         stage=fields.text("stage"),
         deadline=fields.text("deadline"),
+        default=_text(fields, "default"),
+        timeout_seconds=(fields.real("timeout_seconds") if fields.has("timeout_seconds") else None),
+        metadata=fields.members("metadata") if fields.has("metadata") else {},
     )
 
 
 def answer_to_record(answer: Answer) -> dict[str, Json]:
-    """Return an answer as the checkpoint has it."""
-    return {"kind": answer.kind.value, "value": answer.value, "by": answer.by}
+    """Return an answer as the journal has it; what it does not say is left out."""
+    option = answer.selected_option
+    return {
+        "kind": answer.kind.value,
+        "value": answer.value,
+        "by": answer.by,
+        **_said(
+            {
+                "selected_option": _option_to_record(option) if option else None,
+                "text": answer.text,
+            }
+        ),
+    }
 
 
 def answer_from_record(fields: Fields) -> Answer:
     """Read an answer back."""
-    return Answer(fields.word("kind", AnswerKind), fields.text("value"), fields.text("by"))
+    return Answer(
+        fields.word("kind", AnswerKind),
+        fields.text("value"),
+        fields.text("by"),
+        _option_from_record(fields.inner("selected_option"))
+        if fields.has("selected_option")
+        else None,
+        _text(fields, "text"),
+    )
+
+
+def _said(members: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: one for name, one in members.items() if one is not None and one not in ("", {})}
+
+
+def _text(fields: Fields, name: str) -> str:
+    return fields.text(name) if fields.has(name) else ""
+
+
+def _option_to_record(option: Option) -> dict[str, Json]:
+    return {"key": option.key, "label": option.label}
+
+
+def _option_from_record(fields: Fields) -> Option:
+    return Option(fields.text("key"), fields.text("label"))

@@ -1,12 +1,15 @@
 """How a run rests or ended: what `Runner.run` returns, and what final.json says."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from attractor.base.canonical import Json
 from attractor.base.errors import ExitCode
+from attractor.engine.blobs import Blobs
+from attractor.engine.large_values import WholeValues
 from attractor.engine.manifest import Manifest
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.outcome_records import usage_to_record
@@ -18,7 +21,10 @@ from attractor.engine.status import AWAITING_ANSWER, EXECUTING, Standing
 
 @dataclass(frozen=True)
 class RunResult:
-    """Where a run stands when its runner lets go of it."""
+    """Where a run stands when its runner lets go of it.
+
+    When it `is_restarting`, it ends here, and another run goes on in its place (ruling R7).
+    """
 
     run_id: str
     directory: Path
@@ -29,6 +35,8 @@ class RunResult:
     tree: TreeId = ""
     usage: Usage = NOTHING_USED
     question: Question | None = None
+    context: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    is_restarting: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
@@ -48,11 +56,12 @@ def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
         directory=root,
         standing=state.standing,
         outcome=outcome_of(state),
-        reason=state.canceled or (end.reason if end else state.stopped or state.reason),
+        reason=state.why_canceled or (end.reason if end else state.stopped or state.reason),
         completed=progress.completed if progress else (),
         tree=progress.tree if progress else "",
-        usage=progress.usage if progress else NOTHING_USED,
+        usage=state.used,
         question=state.question,
+        context=WholeValues(progress.context, Blobs(root)) if progress else {},
     )
 
 
@@ -65,7 +74,7 @@ def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str
         "pipeline": manifest.pipeline,
         "goal": manifest.goal,
         "outcome": outcome.value,
-        "why": state.canceled or (progress.end.reason if progress.end else state.reason),
+        "why": state.why_canceled or (progress.end.reason if progress.end else state.reason),
         "node": progress.current_node,
         "next": _next(manifest.run_id, state, outcome),
         "stages": len(progress.completed),
@@ -74,7 +83,7 @@ def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str
         "handled_failures": list(progress.handled),
         "stepped_over": list(progress.stepped_over),
         "assumed_outcomes": list(progress.assumed),
-        "usage": usage_to_record(progress.usage),
+        "usage": usage_to_record(state.used),
         "seconds": progress.seconds,
         "tree": progress.tree,
         "started": manifest.started.isoformat(),
@@ -84,6 +93,8 @@ def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str
 
 def _next(run_id: str, state: RunState, outcome: StageStatus) -> str:
     """Return the command that is most likely wanted now."""
+    if state.restarted_as and not state.canceled:
+        return f"attractor status {state.restarted_as}"
     if outcome.is_success and not state.canceled:
         return f"attractor status {run_id}"
     return f"attractor logs {run_id}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from attractor.base.errors import AttractorError
 from attractor.engine.branching import GIVEN_UP, attempt_key, branch_key, canceled, end_of
 from attractor.engine.events import ParallelBranchCompleted, ParallelBranchStarted, Place
+from attractor.engine.large_values import WholeValues, put_aside
 from attractor.engine.lines import Line
 from attractor.engine.moves import Bounds
 from attractor.engine.seams import Branch, BranchEnd, Stopped
@@ -88,7 +89,7 @@ class RunBranches:
             start=branch.start,
             until=branch.until,
             isolated=isolated,
-            updates=dict(branch.updates),
+            updates=put_aside(branch.updates, self.line.run.blobs),
         )
         self.line.run.record(started, place=self._place(key))
 
@@ -116,6 +117,7 @@ class RunBranches:
     async def _discard(self, key: str) -> None:
         """Remove the folders of a branch that is over: all that was made there is in the store."""
         for one in with_all_that_left(self._strands, key):
+            self.line.journey.threads.forget(one)
             if _is_isolated(one, self._strands[one]):
                 await self.line.workspace.discard(one)
 
@@ -124,6 +126,8 @@ class RunBranches:
         if strand.is_given_up:
             return canceled(branch, key)
         end = end_of(branch, key, self.line.progress, strand.progress)
+        # Whole, for handlers put them together and hand them on.
+        end = replace(end, updates=dict(WholeValues(end.updates, self.line.run.blobs)))
         is_changed = bool(end.tree) and end.tree != end.base
         changed = await self.line.workspace.changed(end.base, end.tree) if is_changed else ()
         # What all branches put into one workspace is there already: nothing is to be taken over.

@@ -39,6 +39,11 @@ class RunDirectory:
         return self.root / "graph.dot"
 
     @property
+    def drawing(self) -> Path:
+        """The graph with how far the run has come; not there where nothing draws."""
+        return self.root / "graph.svg"
+
+    @property
     def files(self) -> Path:
         """The files that the graph names, as the run began with them; not there without any."""
         return self.root / "graph.files.json"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from attractor.base.canonical import Json
 from attractor.engine.fields import Fields
-from attractor.engine.outcome import StageStatus
+from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.progress import Progress
 from attractor.engine.progress_records import (
     progress_from_record,
@@ -15,6 +15,7 @@ from attractor.engine.question_records import (
     answer_from_record,
     answer_to_record,
 )
+from attractor.engine.restarts import RESTARTED
 from attractor.engine.seams import Answer, Question
 from attractor.engine.status import QUEUED, Phase, RunStatus, Standing
 from attractor.engine.strands import (
@@ -34,7 +35,9 @@ class RunState:
     """All that a process must know to go on with a run.
 
     `stopped` says why the last process let go of it, `warned` which budgets are nearly used up.
-    `strands` are the walks that are not joined yet, `begun` is how often each node was begun.
+    `strands` are the walks that are not joined yet, `begun` is how often each node was begun, and
+    `restarted_as` is the run that goes on in place of this one (ruling R7). `given` is how many
+    answers each interviewer gave, by the name it signed with.
     """
 
     standing: Standing = QUEUED
@@ -42,12 +45,32 @@ class RunState:
     strands: Strands = field(default_factory=dict[str, Strand])
     begun: Mapping[str, int] = field(default_factory=dict[str, int])
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
+    given: Mapping[str, int] = field(default_factory=dict[str, int])
     warned: tuple[str, ...] = ()
     stopped: str = ""
     is_paused: bool = False
     canceled: str = ""
     last_order: str = ""
+    restarted_as: str = ""
     is_ended: bool = False
+
+    @property
+    def is_restarting(self) -> bool:
+        """Whether another run is to go on in place of this one."""
+        is_walked = self.progress is not None and self.progress.is_restarting
+        return is_walked and not self.canceled
+
+    @property
+    def why_canceled(self) -> str:
+        """Why no stage may follow: somebody ended the run, or another one goes on in its place."""
+        return self.canceled or (RESTARTED if self.restarted_as else "")
+
+    @property
+    def used(self) -> Usage:
+        """What was used of models, also by attempts of a visit that is not over."""
+        strands = self.strands.values()
+        at_work = (one.in_flight.used for one in strands if one.in_flight)
+        return sum(at_work, sum((one.progress.usage for one in strands), NOTHING_USED))
 
     @property
     def progress(self) -> Progress | None:
@@ -60,9 +83,14 @@ class RunState:
         return self.strands[MAIN].in_flight if MAIN in self.strands else None
 
     @property
+    def asked(self) -> Sequence[Question]:
+        """What people were asked by the stages at work, whether it was answered or not."""
+        return [one for strand in self.strands.values() for one in strand.questions]
+
+    @property
     def questions(self) -> Sequence[Question]:
-        """What people are asked: one question a walk at most."""
-        return [one.question for one in self.strands.values() if one.question]
+        """What people are asked and nobody answered yet."""
+        return [one for one in self.asked if one.id not in self.answers]
 
     @property
     def question(self) -> Question | None:
@@ -72,7 +100,7 @@ class RunState:
     @property
     def may_walk(self) -> bool:
         """Whether a stage may be executed yet: the walk has not come to its end."""
-        has_end = self.progress is not None and self.progress.end is not None
+        has_end = self.progress is not None and self.progress.is_over
         return not (has_end or self.canceled or self.standing.is_final)
 
     def is_aside(self, key: str, node: str, visit: int) -> bool:
@@ -97,11 +125,13 @@ def state_to_record(state: RunState) -> dict[str, Json]:
             "branches": branches_to_records(state.strands),
             "begun": dict(state.begun),
             "answers": {key: answer_to_record(one) for key, one in state.answers.items()},
+            "given": dict(state.given),
             "warned": list(state.warned),
             "stopped": state.stopped,
             "is_paused": state.is_paused,
             "canceled": state.canceled,
             "last_order": state.last_order,
+            "restarted_as": state.restarted_as,
             "is_ended": state.is_ended,
         },
     }
@@ -117,11 +147,13 @@ def state_from_record(fields: Fields) -> RunState:
         strands=_strands(fields, run),
         begun={node: begun.number(node) for node in begun.all()},
         answers={key: answer_from_record(answers.inner(key)) for key in answers.all()},
+        given=counts_from(run, "given"),
         warned=run.texts("warned"),
         stopped=run.text("stopped"),
         is_paused=run.flag("is_paused"),
         canceled=run.text("canceled"),
         last_order=run.text("last_order"),
+        restarted_as=run.text("restarted_as") if run.has("restarted_as") else "",
         is_ended=run.flag("is_ended"),
     )
 
@@ -135,6 +167,14 @@ def outcome_of(state: RunState) -> StageStatus | None:
 def standing_from_record(fields: Fields) -> Standing:
     """Read back in which status and phase a run is."""
     return Standing(fields.word("status", RunStatus), fields.word("phase", Phase))
+
+
+def counts_from(fields: Fields, name: str) -> dict[str, int]:
+    """Read back how often each of some names was counted; none was in an older record."""
+    if not fields.has(name):
+        return {}
+    counts = fields.inner(name)
+    return {key: counts.number(key) for key in counts.all()}
 
 
 def _strands(fields: Fields, run: Fields) -> dict[str, Strand]:

@@ -6,8 +6,10 @@ stands, and the stage that was at work is the only one to be repeated.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from attractor.base.canonical import Json
+from attractor.engine.absent import NOBODY
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.child_runs import ChildRuns
 from attractor.engine.endings import end_run, let_go, stop
@@ -18,6 +20,7 @@ from attractor.engine.events import (
     RunResumed,
 )
 from attractor.engine.inbox import Action
+from attractor.engine.large_values import put_aside
 from attractor.engine.lines import Journey, Line
 from attractor.engine.open_run import OpenRun
 from attractor.engine.preflight import preflight
@@ -25,7 +28,15 @@ from attractor.engine.progress import begin
 from attractor.engine.progress_records import progress_to_record
 from attractor.engine.results import RunResult, result_of
 from attractor.engine.run_branches import RunBranches
-from attractor.engine.seams import Exhausted, Handler, Stopped, TreeId, Waiting, Workspace
+from attractor.engine.seams import (
+    Exhausted,
+    Handler,
+    Interviewer,
+    Stopped,
+    TreeId,
+    Waiting,
+    Workspace,
+)
 from attractor.engine.status import (
     AWAITING_ANSWER,
     AWAITING_DECISION,
@@ -61,6 +72,7 @@ class Runner:
         steer: Steer = steer_nobody,
         children: ChildRuns | None = None,
         budgets: Budgets = NO_BUDGETS,
+        interviewer: Interviewer = NOBODY,
         is_shared: bool = False,
     ) -> None:
         self._graph = graph
@@ -78,6 +90,7 @@ class Runner:
             RunBranches,
             children,
             budgets.over(read_budgets(graph)),
+            interviewer,
         )
         self._line = Line(journey, workspace, is_shared=is_shared)
         self._watch = Watch(run, steer)
@@ -85,7 +98,8 @@ class Runner:
     async def run(self) -> RunResult:
         """Walk to the end, or until the run rests; return where it stands.
 
-        A walk that ended well leaves the run `evaluating`: judging it is somebody else's work.
+        A walk that ended well leaves the run `evaluating`: judging it is somebody else's work. So
+        is making the run that goes on in place of this one: until then it stands where it was.
         """
         if self._run.state.standing in (EVALUATING, AWAITING_DECISION):
             return self._result()
@@ -103,12 +117,15 @@ class Runner:
         except asyncio.CancelledError:
             let_go(self._run)
             raise
+        if self._run.state.is_restarting:
+            return replace(self._result(), is_restarting=True)
         return end_run(self._run)
 
     async def _walk(self) -> None:
         """Walk on, also when what was asked is answered while other branches are at work."""
         run = self._run
         while not run.state.canceled:
+            order = run.state.last_order
             try:
                 await self._watch.over(Walk(self._line).go())
                 return
@@ -116,7 +133,7 @@ class Runner:
                 raise
             except Waiting:
                 run.take_orders()
-                if not any(one.id in run.state.answers for one in run.state.questions):
+                if run.state.last_order == order:
                     raise
 
     def _refuse(self) -> None:
@@ -139,12 +156,13 @@ class Runner:
             run.change_status(EXECUTING)
         if run.state.progress is None:
             self._start()
-        elif run.state.progress.end is None:
+        elif not run.state.progress.is_over:
             await self._resume()
 
     def _start(self) -> None:
         manifest = self._run.manifest
-        progress = begin(self._graph, self._tree, self._inputs)
+        inputs = put_aside(self._inputs, self._run.blobs)
+        progress = begin(self._graph, self._tree, inputs)
         self._run.record(
             PipelineStarted(
                 self._graph.name,
@@ -160,7 +178,7 @@ class Runner:
         if run.state.is_paused:
             taken_over = OperatorAction(Action.RESUME.value, "", "another process goes on")
             run.record(taken_over, sync=True)
-        is_interrupted = any(one.in_flight and not one.question for one in strands.values())
+        is_interrupted = any(one.in_flight and not one.questions for one in strands.values())
         aside = run.directory.incidents / f"resumed-at-{run.events.head.seq}"
         tree = last_tree(strands, MAIN)
         if not (self._line.is_shared or self._line.journey.has_child_in(MAIN)):

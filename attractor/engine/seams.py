@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from attractor.base.canonical import Json
 from attractor.base.clock import Clock, SystemClock
+from attractor.engine.artifacts import ArtifactStore
+from attractor.engine.carried import NOTHING_CARRIED, Carried
 from attractor.engine.context import Context
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.environments.environment import ExecutionEnvironment
@@ -61,6 +63,13 @@ class Workspace(Protocol):
 
     async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
         """Return what leads from one tree to another, for people; one that is too long is cut."""
+        ...
+
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        """Return the first bytes of what leads from one tree to another, as `git apply` takes it.
+
+        Unless binary, of files that are no text it says only that they differ.
+        """
         ...
 
     async def export(self, tree: TreeId, to: Path) -> None:
@@ -179,7 +188,8 @@ class Stage:
     """One attempt at a node: all that a handler or backend may touch.
 
     `since` is when the visit began, also after a crash; without `children` no pipeline can be run
-    as part of it. With `is_shared`, others work in the workspace at the same time.
+    as part of it. With `is_shared`, others work in the workspace at the same time. `carried` is
+    what the stage gets of those before it.
     """
 
     node: Node
@@ -197,6 +207,8 @@ class Stage:
     clock: Clock = SystemClock()
     since: datetime = datetime.min.replace(tzinfo=UTC)
     is_shared: bool = False
+    carried: Carried = NOTHING_CARRIED
+    artifacts: ArtifactStore = field(default_factory=ArtifactStore)
 
     @property
     def id(self) -> str:
@@ -260,7 +272,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """What a person is asked; the id names node, visit and attempt."""
+    """What a person is asked; the id names node, visit and attempt (attractor-spec 6.2).
+
+    A stage that asks more than one adds to its id: `gate@1.1#name`. The default is what is said
+    when time runs out, or by Enter. `targets` in the metadata are other words for the options.
+    """
 
     id: str
     text: str
@@ -268,6 +284,9 @@ class Question:
     options: Sequence[Option]
     stage: str
     deadline: str = ""
+    default: str = ""
+    timeout_seconds: float | None = None
+    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
 
 class AnswerKind(StrEnum):
@@ -280,11 +299,17 @@ class AnswerKind(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, and from whom."""
+    """What came back, and from whom (attractor-spec 6.3).
+
+    The value is the key of an option, `yes` or `no`, or the words themselves; that of a time-out is
+    the question's default. The text is what was said, as it was said.
+    """
 
     kind: AnswerKind
     value: str = ""
     by: str = ""
+    selected_option: Option | None = None
+    text: str = ""
 
 
 class Halted(Exception):
@@ -316,6 +341,10 @@ class Interviewer(Protocol):
 
     async def ask(self, question: Question) -> Answer:
         """Ask, and wait for the answer."""
+        ...
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask several things, and return an answer to each."""
         ...
 
     async def inform(self, message: str, stage: str) -> None:

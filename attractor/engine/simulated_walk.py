@@ -17,6 +17,7 @@ from attractor.engine.moves import NO_BOUNDS, Bounds, Decision, choose_move
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.preflight import resolve_handler
 from attractor.engine.progress import Ending, Progress, Step, Visit, advance, begin
+from attractor.engine.restarts import begin_again
 from attractor.engine.retry import may_retry, retry_policy, settle
 from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.simulated_branches import SimulatedBranches
@@ -129,7 +130,10 @@ class _Simulation:
     async def walk(
         self, progress: Progress, branch: str = "", bounds: Bounds = NO_BOUNDS
     ) -> Progress:
-        """Walk on to an end; a branch ends where branches meet."""
+        """Walk on to an end; a branch ends where branches meet.
+
+        Where a run ends and another one goes on in its place, so does the walk (ruling R7).
+        """
         while progress.end is None:
             if self.visits.total() >= self.max_steps:
                 raise _CutOff
@@ -139,6 +143,8 @@ class _Simulation:
             decision = choose_move(self.graph, progress, visit, bounds)
             progress = advance(progress, Step(visit, decision.move))
             self.steps.insert(place, SimulatedStep(visit, decision, progress.last_status, branch))
+            if progress.is_restarting:
+                progress = begin_again(progress)
         return progress
 
     async def _visit(self, progress: Progress, key: str) -> tuple[Visit, Progress]:

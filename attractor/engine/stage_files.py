@@ -64,7 +64,7 @@ class FolderFiles:
         with self._lock:
             self._is_over = True
             text = pretty_json(self._redactor.clean(dict(status)))
-            write_whole(_in_folder(self._folder, STATUS), text, sync=False)
+            write_whole(in_folder(self._folder, STATUS), text, sync=False)
 
     def close(self) -> None:
         """Take nothing more."""
@@ -91,7 +91,7 @@ class FolderFiles:
         if not _is_free(name):
             hint = "a plain file name, not hidden; status.json is the engine's"
             raise UsageError(f"a stage cannot write a file {name!r}", hint=hint)
-        return _in_folder(self._folder, name)
+        return in_folder(self._folder, name)
 
 
 def _is_free(name: str) -> bool:
@@ -101,7 +101,8 @@ def _is_free(name: str) -> bool:
     return Path(name).name == name
 
 
-def _in_folder(folder: Path, name: str) -> Path:
+def in_folder(folder: Path, name: str) -> Path:
+    """Return the place of a file in a stage's folder, which must be a folder of its own."""
     try:
         require_folder(folder)
     except OSError as cause:

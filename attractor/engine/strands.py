@@ -7,11 +7,12 @@ from datetime import datetime
 from attractor.base.canonical import Json
 from attractor.engine.branching import attempt_key, fork_off, join, spend, visit_key
 from attractor.engine.fields import Fields
-from attractor.engine.outcome import NOTHING_USED
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.outcome_records import usage_from_record, usage_to_record
 from attractor.engine.progress import Progress, Visit
 from attractor.engine.progress_records import progress_from_record, progress_to_record
 from attractor.engine.question_records import question_from_record, question_to_record
-from attractor.engine.seams import Branch, Question, TreeId
+from attractor.engine.seams import Branch, Question, TreeId, stage_id
 
 MAIN = ""
 """The key of the walk from the start, and of the workspace it works in."""
@@ -21,7 +22,9 @@ MAIN = ""
 class InFlight:
     """The attempt at work, whose stage is not in the journal yet, and when its visit began.
 
-    One that is aside writes into a folder of its own: another walk is at work in the node's.
+    One that is aside writes into a folder of its own: another walk is at work in the node's. It was
+    started more than once when it was interrupted, and not at all while it waits for its time.
+    `used` is what the attempts of the visit that ended used of models.
     """
 
     node: str
@@ -29,6 +32,14 @@ class InFlight:
     attempt: int
     since: datetime
     is_aside: bool = False
+    starts: int = 1
+    used: Usage = NOTHING_USED
+
+    @property
+    def interruption(self) -> str:
+        """What a person is asked by when it was interrupted: each time it is another question."""
+        name = f"{stage_id(self.node, self.visit, self.attempt)}#interrupted"
+        return name if self.starts < 2 else f"{name}.{self.starts}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class Strand:
 
     progress: Progress
     in_flight: InFlight | None = None
-    question: Question | None = None
+    questions: tuple[Question, ...] = ()
     name: str = ""
     parent: str = MAIN
     workspace: str = MAIN
@@ -65,11 +76,22 @@ def end_branch(strands: Strands, key: str, *, is_given_up: bool) -> Strands:
     """Return the strands when a branch is over, and with it all that left it."""
     over = {
         one: replace(
-            strands[one], is_over=True, is_given_up=is_given_up, in_flight=None, question=None
+            strands[one],
+            progress=_with_what_was_used(strands[one]),
+            is_over=True,
+            is_given_up=is_given_up,
+            in_flight=None,
+            questions=(),
         )
         for one in with_all_that_left(strands, key)
     }
     return {**strands, **over}
+
+
+def _with_what_was_used(strand: Strand) -> Progress:
+    """Return the progress of a walk that ends in a visit: what its attempts used is spent."""
+    flight = strand.in_flight
+    return spend(strand.progress, flight.used) if flight else strand.progress
 
 
 def with_all_that_left(strands: Strands, key: str) -> Sequence[str]:
@@ -121,7 +143,7 @@ def strand_to_record(strand: Strand) -> dict[str, Json]:
     flight = strand.in_flight
     return {
         "in_flight": _in_flight_to_record(flight) if flight else None,
-        "question": question_to_record(strand.question) if strand.question else None,
+        "questions": [question_to_record(one) for one in strand.questions],
         "name": strand.name,
         "parent": strand.parent,
         "workspace": strand.workspace,
@@ -149,7 +171,7 @@ def strand_from_record(fields: Fields, progress: Progress) -> Strand:
     return Strand(
         progress,
         _in_flight(fields.inner("in_flight")) if fields.has("in_flight") else None,
-        question_from_record(fields.inner("question")) if fields.has("question") else None,
+        _questions(fields),
         fields.text("name"),
         fields.text("parent"),
         fields.text("workspace"),
@@ -174,7 +196,15 @@ def _in_flight_to_record(flight: InFlight) -> dict[str, Json]:
         "attempt": flight.attempt,
         "since": flight.since.isoformat(),
         "is_aside": flight.is_aside,
+        "starts": flight.starts,
+        "used": usage_to_record(flight.used),
     }
+
+
+def _questions(fields: Fields) -> tuple[Question, ...]:
+    if not fields.has("questions"):  # an older checkpoint had one at most
+        return (question_from_record(fields.inner("question")),) if fields.has("question") else ()
+    return tuple(question_from_record(one) for one in fields.inners("questions"))
 
 
 def _in_flight(fields: Fields) -> InFlight:
@@ -184,4 +214,6 @@ def _in_flight(fields: Fields) -> InFlight:
         fields.number("attempt"),
         fields.time("since"),
         fields.flag("is_aside"),
+        fields.number("starts") if fields.has("starts") else 1,
+        usage_from_record(fields.inner("used")) if fields.has("used") else NOTHING_USED,
     )

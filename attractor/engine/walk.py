@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from attractor.engine.attempts import Attempts
 from attractor.engine.events import EdgeSelected, Place, StageParked
+from attractor.engine.large_values import reader
 from attractor.engine.lines import Line
 from attractor.engine.moves import NO_BOUNDS, Bounds, Decision, choose_move
 from attractor.engine.progress import Step, Visit
@@ -26,9 +27,14 @@ class Walk:
     bounds: Bounds = NO_BOUNDS
 
     async def go(self) -> None:
-        """Walk to the end; when the run is canceled, or a question is not answered, halt."""
+        """Walk to the end; when the run is canceled, or a question is not answered, halt.
+
+        A walk that goes on as another run ends here, but not while it is paused (ruling R7).
+        """
         while self.line.progress.end is None:
             await self._wait_for_leave()
+            if self.line.progress.is_restarting:
+                return
             await self._step(self.line.graph.nodes[self.line.progress.next_node])
 
     async def _wait_for_leave(self) -> None:
@@ -61,7 +67,8 @@ class Walk:
     def _decide(self, visit: Visit) -> Decision:
         """Decide where to go, with what the branches of the visit brought."""
         progress, _ = gather(self.line.run.state.strands, self.line.key, visit)
-        return choose_move(self.line.graph, progress, visit, self.bounds)
+        read = reader(self.line.run.blobs)
+        return choose_move(self.line.graph, progress, visit, self.bounds, read=read)
 
     def _park(self, question: Question) -> None:
         """Leave the question in the journal."""

@@ -17,7 +17,8 @@ from attractor.engine.possible_outcomes import (
     possible_outcomes,
     told_apart,
 )
-from attractor.engine.progress import begin
+from attractor.engine.progress import Progress, begin
+from attractor.engine.restarts import is_restart
 from attractor.engine.routing import Route, route_failure, select_edge
 from attractor.language.graph import Graph, Node
 
@@ -83,6 +84,8 @@ class Ways:
         failed = status is StageStatus.FAIL and self.node.type != "conditional"
         choose = route_failure if failed else select_edge
         route = choose(self.graph, self.node, outcome, make_lookup(status, label, context))
+        if route.edge and is_restart(route.edge):
+            return Way(route, _ahead_anew(self.graph, route.target))
         return Way(route, self._ahead(route.target, outcome, values))
 
     def _ahead(self, target: str, outcome: Outcome, values: Mapping[str, Json]) -> Place:
@@ -132,6 +135,14 @@ def look_out(graph: Graph) -> Lookout:
     )
     shared = frozenset(key for key, times in asked.items() if times > 1)
     return Lookout(graph, begin(graph, "", {}).context, told, shared)
+
+
+def _ahead_anew(graph: Graph, target: str) -> Place:
+    """Return the place where another run begins: nothing was said before it (ruling R7)."""
+    if not is_judge(graph, target):
+        return Place(target)
+    fresh = Progress(target)
+    return Place(target, fresh.last_status, fresh.last_label)
 
 
 def is_judge(graph: Graph, node: str) -> bool:

@@ -4,8 +4,9 @@ A program of its own, for any Python from 3.9; nothing else of ours is inside. I
 by JSON messages over one inherited socket, together with the pipes that a command writes to, and
 answers each once, under its `id`:
 
-- `start` (`argv`, `cwd`, `env`; two descriptors): `code` and `cut` when the command and everybody
-  in its process group are gone; `cut` tells that it was ended before it ended.
+- `start` (`argv`, `cwd`, `env`; two descriptors, and maybe a third to be read from): `code` and
+  `cut` when the command and everybody in its process group are gone; `cut` tells that it was ended
+  before it ended.
 - `end` (`job`, `grace` in seconds): SIGTERM for the group of that command, SIGKILL after the grace.
 - `socket` (`family`): a new socket of the inside, which the outside binds or connects itself.
 
@@ -115,7 +116,7 @@ class Supervisor:
             os.read(self._woken, 4096)
         if self._control not in ready:
             return True
-        data, received, _, _ = socket.recv_fds(self._control, _LARGEST_MESSAGE, 2)
+        data, received, _, _ = socket.recv_fds(self._control, _LARGEST_MESSAGE, 3)
         if data:
             self._do(json.loads(data), received)
         return bool(data)
@@ -131,13 +132,13 @@ class Supervisor:
                 job.end(asked["grace"])
 
     def _start(self, asked: dict[str, Any], received: Sequence[int]) -> None:
-        out, err = received
+        out, err, *given = received
         try:
             process = subprocess.Popen(
                 asked["argv"],
                 cwd=asked["cwd"],
                 env=asked["env"],
-                stdin=subprocess.DEVNULL,
+                stdin=given[0] if given else subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
@@ -148,8 +149,8 @@ class Supervisor:
         else:
             self._jobs.append(Job(asked["id"], process))
         finally:
-            os.close(out)
-            os.close(err)
+            for one in received:
+                os.close(one)
 
     def _reap(self) -> None:
         """Wait for all that have ended, orphans too."""

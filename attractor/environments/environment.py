@@ -120,8 +120,9 @@ class ExecutionEnvironment(Protocol):
         timeout_ms: int,
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
     ) -> ExecResult:
-        """Run a shell command to its end or its time limit."""
+        """Run a shell command to its end or its time limit; it reads what it is handed."""
         ...
 
     async def start_service(

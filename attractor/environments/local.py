@@ -48,6 +48,7 @@ class LocalExecutionEnvironment(FileTools):
         searcher = Searcher(sys.executable, shutil.which("rg", path=environ.get("PATH", "")))
         super().__init__(Confined(self._folder, names), searcher, self._search)
         self._mark = secrets.token_hex(16)
+        self._has_begun_any = False
         self._variables = inherited(environ, inherit)
         self._keep = keep or OutputLimit()
         self._services: list[BackgroundService] = []
@@ -62,7 +63,10 @@ class LocalExecutionEnvironment(FileTools):
         try:
             await asyncio.gather(*(service.stop() for service in services))
         finally:
-            await end_marked(self._mark)
+            # Looking costs as much as there are processes, and most stages begin none.
+            if self._has_begun_any:
+                await end_marked(self._mark)
+                self._has_begun_any = False
 
     def working_directory(self) -> str:
         """Return the folder."""
@@ -87,6 +91,7 @@ class LocalExecutionEnvironment(FileTools):
         timeout_ms: int,
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
     ) -> ExecResult:
         """Run a shell command to its end or its time limit."""
         below = files.require_folder(self._confined, working_dir or ".")
@@ -95,6 +100,7 @@ class LocalExecutionEnvironment(FileTools):
             cwd=self._folder / below,
             env=self._given(env_vars),
             timeout=timedelta(milliseconds=timeout_ms),
+            stdin=stdin,
             keep=self._keep,
         )
 
@@ -119,6 +125,7 @@ class LocalExecutionEnvironment(FileTools):
         return _offered(port, Address.parse(address))
 
     def _given(self, variables: Mapping[str, str] | None) -> Mapping[str, str]:
+        self._has_begun_any = True
         return {**self._variables, **(variables or {}), MARK: self._mark}
 
     async def _search(self, command: str) -> ExecResult:

@@ -125,6 +125,7 @@ class MemoryExecutionEnvironment:
         timeout_ms: int,
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
     ) -> ExecResult:
         """Return what the table says of a command."""
         self.ran.append(command)

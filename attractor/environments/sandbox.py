@@ -102,12 +102,22 @@ class Sandbox:
         return sandbox
 
     async def run(
-        self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], out: int, err: int
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+        out: int,
+        err: int,
+        stdin: bytes = b"",
     ) -> Job:
-        """Start a command that writes to two descriptors."""
+        """Start a command that writes to two descriptors, and reads what it is handed."""
         number, answer = self._ask()
         asked: JsonObject = {"do": "start", "argv": list(argv), "cwd": cwd, "env": dict(env)}
-        await self._send({"id": number, **asked}, out, err)
+        with ExitStack() as opened:
+            # A file and no pipe: a command that never reads keeps nobody waiting.
+            given = [opened.enter_context(_file(stdin)).fileno()] if stdin else []
+            await self._send({"id": number, **asked}, out, err, *given)
         return Job(number, answer)
 
     async def end(self, job: Job) -> Ended:

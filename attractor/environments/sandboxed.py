@@ -92,6 +92,7 @@ class SandboxedExecutionEnvironment(FileTools):
         timeout_ms: int,
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
     ) -> ExecResult:
         """Run a shell command to its end or its time limit."""
         started = monotonic()
@@ -100,7 +101,9 @@ class SandboxedExecutionEnvironment(FileTools):
             out, err = Intake(stdout.add), Intake(stderr.add)
             closing.callback(out.close)
             closing.callback(err.close)
-            job = await self._start(command, out, err, working_dir=working_dir, env_vars=env_vars)
+            job = await self._start(
+                command, out, err, working_dir=working_dir, env_vars=env_vars, stdin=stdin
+            )
             ended = await self._end_within(job, timeout_ms / 1000)
             await out.drain()
             await err.drain()
@@ -161,6 +164,7 @@ class SandboxedExecutionEnvironment(FileTools):
         *,
         working_dir: str | None,
         env_vars: Mapping[str, str] | None,
+        stdin: bytes = b"",
     ) -> Job:
         """Start a shell inside; its ends of the pipes are then only its own."""
         try:
@@ -171,6 +175,7 @@ class SandboxedExecutionEnvironment(FileTools):
                 env={**self._walls.variables, **(env_vars or {})},
                 out=out.writer,
                 err=err.writer,
+                stdin=stdin,
             )
         finally:
             out.close_writer()

@@ -19,6 +19,7 @@ from attractor.factory.promoting import CandidateTree, Promotion, promote
 from attractor.factory.results import Results
 from attractor.factory.run_facts import RunFacts, read_facts
 from attractor.factory.suites import SuiteStore
+from attractor.pipeline.forked_trees import require_trees
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
 from attractor.pipeline.running import Judge, known_in, rest, resume, start
 from attractor.pipeline.source import open_pipeline
@@ -135,11 +136,16 @@ async def promote_run(root: Path, world: World, *, branch: str) -> Promotion:
                 hint="run it with --workspace isolated, in a git repository",
             )
         repository = await open_repository(world.project, search_path=world.search_path)
-        store, record = open_store(
-            world.state_dir,
-            run.manifest.run_id,
-            search_path=world.search_path,
-            borrow_from=repository.objects,
-        )
-        tree = CandidateTree(store, record.base, record.left_out)
-        return await promote(run, evaluator_of(world), repository, tree, branch=branch)
+
+        def open_kept() -> CandidateTree:
+            run_id = run.manifest.run_id
+            require_trees(options, world, run_id)
+            store, record = open_store(
+                world.state_dir,
+                run_id,
+                search_path=world.search_path,
+                borrow_from=repository.objects,
+            )
+            return CandidateTree(store, record.base, record.left_out)
+
+        return await promote(run, evaluator_of(world), repository, open_kept, branch=branch)

@@ -1,6 +1,7 @@
 """Moves a branch to what a run made: only after an approval, and only if nothing moved since."""
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from attractor.base.errors import NoGo
@@ -50,11 +51,14 @@ async def promote(
     run: OpenRun,
     evaluator: Evaluator,
     repository: Repository,
-    kept: CandidateTree,
+    open_kept: Callable[[], CandidateTree],
     *,
     branch: str,
 ) -> Promotion:
-    """Give the result of an approved run to a branch, as one commit with its trailers."""
+    """Give the result of an approved run to a branch, as one commit with its trailers.
+
+    What is kept of the run is not needed, and may be gone, when that was done before.
+    """
     branch = await _branch_name(repository, branch)
     # First of all it verifies what everything below believes.
     judged = evaluator.judged(facts_of(run))
@@ -62,6 +66,7 @@ async def promote(
     run_id = run.manifest.run_id
     if done := _written(evaluator, run_id, branch):
         return done
+    kept = open_kept()
     commit, tag = await _commit(run, kept, decision), f"attractor/{run_id}"
     # What the workspace was made from; a manifest is easier to reach.
     base = kept.base.commit

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from itertools import count
 
 from attractor.base.canonical import Json
-from attractor.base.errors import UsageError
 from attractor.engine.labels import accelerator, normalize_label
 from attractor.engine.lookup import make_lookup
+from attractor.engine.options import fold_words, pick_one
 from attractor.engine.outcome import StageStatus
-from attractor.engine.seams import Option
 from attractor.language.graph import Edge, Graph
 
 _NO_VALUES: Mapping[str, Json] = {}
@@ -51,25 +50,7 @@ def record_choice(choice: Choice) -> dict[str, Json]:
 
 def match_choice(answer: str, choices: Sequence[Choice]) -> Choice | None:
     """Return the one choice that an answer means by its key, its label or its target, if any."""
-    said = _folded(answer)
-    for read in _READINGS:
-        meant = [choice for choice in choices if said and read(choice) == said]
-        if meant:
-            # Of two that could be meant neither is chosen.
-            return meant[0] if len(meant) == 1 else None
-    return None
-
-
-def match_option(answer: str, options: Sequence[Option]) -> str:
-    """Return the key of the option that an answer means; without options any words will do."""
-    if not options:
-        return answer
-    choices = [Choice(one.key, one.label, one.label) for one in options]
-    meant = match_choice(answer, choices)
-    if meant is None:
-        known = ", ".join(f"{one.key} ({one.label})" for one in options)
-        raise UsageError(f"{answer!r} is none of the choices", hint=f"choose one of {known}")
-    return meant.key
+    return pick_one(answer, choices, _READINGS)
 
 
 def match_target(answer: str, choices: Sequence[Choice]) -> Choice | None:
@@ -97,18 +78,14 @@ def _label(edge: Edge) -> str:
 
 def _distinct(keys: Sequence[str]) -> list[str]:
     """Number the choices whose keys clash: nobody shall pick one of them by a slip."""
-    times = Counter(_folded(key) for key in keys)
+    times = Counter(fold_words(key) for key in keys)
     free = (str(number) for number in count(1) if str(number) not in times)
-    return [key if times[_folded(key)] == 1 else next(free) for key in keys]
-
-
-def _folded(text: str) -> str:
-    return text.strip().casefold()
+    return [key if times[fold_words(key)] == 1 else next(free) for key in keys]
 
 
 _READINGS: Sequence[Callable[[Choice], str]] = (
-    lambda choice: _folded(choice.key),
-    lambda choice: _folded(choice.label),
-    lambda choice: _folded(normalize_label(choice.label)),
-    lambda choice: _folded(choice.target),
+    lambda choice: choice.key,
+    lambda choice: choice.label,
+    lambda choice: normalize_label(choice.label),
+    lambda choice: choice.target,
 )

@@ -9,6 +9,7 @@ from attractor.engine.errors import TemplateFailed
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
+from attractor.engine.preamble import put_before
 from attractor.engine.seams import Parts, Stage
 from attractor.language.values import ValueKind
 
@@ -20,6 +21,7 @@ _GOAL = re.compile(r"\$goal\b")
 class Codergen:
     """Hands the prompt to the backend, and keeps what was asked and answered (attractor-spec 4.5).
 
+    What went before stands in front of the prompt, as the fidelity asks (attractor-spec 5.4, 9.2).
     A backend that returns an outcome has said everything itself, and writes its own response.md.
     """
 
@@ -35,6 +37,7 @@ class Codergen:
                 failure_reason=str(error),
                 failure_class=FailureClass.PIPELINE,
             )
+        prompt = put_before(stage.carried.preamble, prompt)
         stage.files.write("prompt.md", prompt)
         result = await self.parts.backend.run(stage, prompt)
         if isinstance(result, Outcome):

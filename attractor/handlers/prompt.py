@@ -6,6 +6,7 @@ from attractor.engine.errors import TemplateFailed
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.preamble import put_before
 from attractor.engine.seams import Parts, Stage
 from attractor.handlers.codergen import write_prompt
 
@@ -22,6 +23,7 @@ class Prompt:
             prompt = write_prompt(stage, self.parts.inputs)
         except TemplateFailed as error:
             return failure(str(error), FailureClass.PIPELINE)
+        prompt = put_before(stage.carried.preamble, prompt)
         stage.files.write("prompt.md", prompt)
         said = await self.parts.backend.answer(stage, prompt)
         if isinstance(said, Outcome):

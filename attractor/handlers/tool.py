@@ -8,6 +8,7 @@ from attractor.base.processes import ExecResult
 from attractor.engine.excerpts import keep_ends, shorten
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
+from attractor.environments.command_faults import missing_command
 from attractor.language.graph import Node
 
 LONGEST_WORDS = 200
@@ -48,12 +49,18 @@ def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:
     if result.timed_out:
         ended = failure(f"tool_command did not end within {describe_duration(limit)}")
     elif result.exit_code:
-        reason = f"tool_command ended with exit code {result.exit_code}{_last_words(result)}"
-        ended = failure(reason, FailureClass.VERDICT)
+        ended = failure(_verdict(result), FailureClass.VERDICT)
     else:
         ended = success(f"Tool completed: {shorten(command, LONGEST_WORDS)}")
     # Also after a failure: whoever mends it wants to read what was printed.
     return replace(ended, context_updates={"tool.output": keep_ends(result.stdout)})
+
+
+def _verdict(result: ExecResult) -> str:
+    """Say how a command failed; that a program is not there comes first, and explains the rest."""
+    ended = f"tool_command ended with exit code {result.exit_code}"
+    missing = missing_command(result)
+    return f"{missing} ({ended})" if missing else f"{ended}{_last_words(result)}"
 
 
 def _last_words(result: ExecResult) -> str:

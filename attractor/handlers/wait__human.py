@@ -1,11 +1,10 @@
 """A gate where a person chooses the way on."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from time import monotonic
 
 from attractor.engine.excerpts import shorten
+from attractor.engine.options import LONGEST_WORDS, TARGETS
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.question_records import answer_to_record, question_to_record
 from attractor.engine.seams import Answer, AnswerKind, Option, Parts, Question, QuestionKind, Stage
@@ -20,7 +19,6 @@ from attractor.handlers.choices import (
 from attractor.language.graph import Node
 
 ASKED_AT_MOST = 3
-LONGEST_WORDS = 200
 
 
 @dataclass(frozen=True)
@@ -43,29 +41,15 @@ class WaitHuman:
         question = write_question(stage, choices)
         asked = question_to_record(question)
         stage.emit("InterviewStarted", question=asked)
-        started = monotonic()
-        answer = await self._answer_in_time(stage.node, question, choices)
-        duration = round(monotonic() - started, 3)
+        started = stage.clock.monotonic()
+        answer = await self._answer(question, choices)
+        duration = round(stage.clock.monotonic() - started, 3)
         if answer.kind is AnswerKind.TIMEOUT:
             stage.emit("InterviewTimeout", question=asked, duration=duration)
         else:
             said = answer_to_record(answer)
             stage.emit("InterviewCompleted", question=asked, answer=said, duration=duration)
         return answer
-
-    async def _answer_in_time(
-        self, node: Node, question: Question, choices: Sequence[Choice]
-    ) -> Answer:
-        limit = node.attributes.duration("timeout")
-        timer = asyncio.timeout(None if limit is None else limit.total_seconds())
-        try:
-            async with timer:
-                return await self._answer(question, choices)
-        except TimeoutError:
-            # An interviewer may have a time-out of its own, say of a network: that is no answer.
-            if not timer.expired():
-                raise
-            return Answer(AnswerKind.TIMEOUT)
 
     async def _answer(self, question: Question, choices: Sequence[Choice]) -> Answer:
         """Ask again while the answer is none of the choices, a few times at most."""
@@ -80,12 +64,17 @@ class WaitHuman:
 
 def write_question(stage: Stage, choices: Sequence[Choice]) -> Question:
     """Return what a gate asks; a loop back to it, or another attempt, asks another question."""
+    limit = stage.node.attributes.duration("timeout")
+    default = match_target(stage.node.attributes.text("human.default_choice"), choices)
     return Question(
         id=stage.id,
         text=stage.node.label,
         kind=QuestionKind.MULTIPLE_CHOICE,
         options=tuple(Option(choice.key, choice.label) for choice in choices),
         stage=stage.node.id,
+        default=default.key if default else "",
+        timeout_seconds=limit.total_seconds() if limit is not None else None,
+        metadata={TARGETS: {choice.key: choice.target for choice in choices}},
     )
 
 

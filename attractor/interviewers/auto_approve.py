@@ -1,7 +1,9 @@
 """Approves by itself: yes, or the first choice."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from attractor.engine.answers import ask_each
 from attractor.engine.seams import Answer, AnswerKind, Question, QuestionKind
 from attractor.interviewers.parts import InterviewerParts
 
@@ -17,6 +19,10 @@ class AutoApprove:
     async def ask(self, question: Question) -> Answer:
         """Approve."""
         return Answer(AnswerKind.GIVEN, _approval(question), by=NAME)
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask one after the other."""
+        return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
         """Tell nobody."""

@@ -1,8 +1,9 @@
 """Has a function of the caller's answer."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from attractor.base.errors import UsageError
+from attractor.engine.answers import ask_each
 from attractor.engine.seams import Answer, Question
 from attractor.interviewers.parts import InterviewerParts
 
@@ -25,6 +26,10 @@ class Callback:
         """Let the function answer."""
         answer = self._callback(question)
         return await answer if isinstance(answer, Awaitable) else answer
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask one after the other."""
+        return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
         """Tell nobody: the function only answers."""

@@ -2,26 +2,27 @@
 
 import asyncio
 import errno
+from collections.abc import Sequence
+from contextlib import suppress
 
-from attractor.engine.labels import accelerator, normalize_label
-from attractor.engine.seams import Answer, AnswerKind, Option, Parked, Question, QuestionKind
+from attractor.engine.answers import ask_each
+from attractor.engine.options import name_choices, read_answer, refusal_of
+from attractor.engine.seams import Answer, AnswerKind, Parked, Question, QuestionKind
 from attractor.interviewers.lines import Lines
 from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.prompts import shown_line, shown_prompt, shown_question
 
 NAME = "console"
 ASKED_AT_MOST = 3
-
-_PROMPTS = {
-    QuestionKind.MULTIPLE_CHOICE: "Select: ",
-    QuestionKind.YES_NO: "[Y/N]: ",
-    QuestionKind.CONFIRMATION: "[Y/N]: ",
-    QuestionKind.FREEFORM: "> ",
-}
-_YES_OR_NO = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}
+"""How often what is no answer may be said where no person sits: a file has no end of mistakes."""
 
 
 class Console:
-    """Writes the question to one stream and reads the answer from another (attractor-spec 6.4)."""
+    """Writes the question to one stream and reads the answer from another (attractor-spec 6.4).
+
+    What was typed before a question was shown was meant for another one: at a terminal it is
+    dropped. In a pipe the answers may stand in advance, a line each.
+    """
 
     def __init__(self, parts: InterviewerParts) -> None:
         self._input = parts.input
@@ -29,64 +30,82 @@ class Console:
         self._lines = Lines(parts.input)
         self._output = parts.output
         self._turn = asyncio.Lock()
+        self._prompt = ""
 
     async def ask(self, question: Question) -> Answer:
         """Ask, one question after the other, and take a line for the answer."""
         async with self._turn:
-            said = await self._put(question)
-        if said is None and self._is_terminal and not self._input.isatty():
+            answer = await self._put(question)
+        if answer is None and self._is_terminal and not self._input.isatty():
             # Somebody closed the terminal, which is no answer: the question waits for the next one.
             raise Parked(question)
-        if said is None:
-            return Answer(AnswerKind.SKIPPED, by=NAME)
-        return Answer(AnswerKind.GIVEN, said, by=NAME)
+        return answer or Answer(AnswerKind.SKIPPED, by=NAME)
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask one after the other."""
+        return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Write the message."""
-        self._write(f"[{stage}] {message}\n")
+        """Write the message; a question that waits meanwhile keeps its prompt."""
+        line = f"[{shown_line(stage)}] {shown_line(message)}\n"
+        # Nobody is there to be told once the terminal is closed, and no stage fails for that.
+        with suppress(OSError):
+            self._write(f"\n{line}{self._prompt}" if self._prompt else line)
 
-    async def _put(self, question: Question) -> str | None:
+    async def _put(self, question: Question) -> Answer | None:
         """Show a question and return what is said to it; nothing at the end of the input."""
         try:
-            self._write(show_question(question))
-            return await self._said(question.kind)
+            self._drop_early()
+            self._write(shown_question(question))
+            return await self._said(question)
+        except asyncio.CancelledError:
+            with suppress(OSError):
+                self._write("\n")
+                self._drop_early()
+            raise
         except OSError as error:
             # A terminal that was closed can be neither written nor read.
             if error.errno != errno.EIO:
                 raise
             return None
+        finally:
+            self._prompt = ""
 
-    async def _said(self, kind: QuestionKind) -> str | None:
-        if kind not in (QuestionKind.YES_NO, QuestionKind.CONFIRMATION):
-            return await self._line(kind)
-        for _ in range(ASKED_AT_MOST):
-            line = await self._line(kind)
-            if line is None or line.casefold() in _YES_OR_NO:
-                return line and _YES_OR_NO[line.casefold()]
+    async def _said(self, question: Question) -> Answer | None:
+        """Read until a line is an answer; a person may try as often as they like."""
+        tries = 0
+        while (line := await self._line(question)) is not None:
+            answer = read_answer(line or question.default, question, by=NAME)
+            if answer is not None:
+                return answer
+            tries += 1
+            if not self._is_terminal and tries == ASKED_AT_MOST:
+                return self._no_answer(line, question)
+            self._write(f"{refusal_of(shown_line(line), question)}: {name_choices(question)}\n")
         return None
 
-    async def _line(self, kind: QuestionKind) -> str | None:
-        self._write(_PROMPTS[kind])
+    def _no_answer(self, line: str, question: Question) -> Answer | None:
+        """Return what was said last where it was a choice: whoever asks says that it is none."""
+        if question.kind is QuestionKind.MULTIPLE_CHOICE:
+            return Answer(AnswerKind.GIVEN, line, by=NAME, text=line)
+        return None
+
+    async def _line(self, question: Question) -> str | None:
+        self._prompt = shown_prompt(question)
+        self._write(self._prompt)
         line = await self._lines.next()
+        self._prompt = ""
         return None if line is None else line.strip()
+
+    def _drop_early(self) -> None:
+        """Forget what was typed to no question, and say so."""
+        typed = self._lines.drop() if self._is_terminal else ""
+        if typed.strip():
+            self._write(f"(typed when nothing was asked, and not taken: {shown_line(typed)})\n")
 
     def _write(self, text: str) -> None:
         self._output.write(text)
         self._output.flush()
-
-
-def show_question(question: Question) -> str:
-    """Return a question as the terminal shows it: its text, then a line a choice with its key."""
-    lines = [f"[?] {question.text}", *(f"  {_show_option(one)}" for one in question.options)]
-    return "\n".join(lines) + "\n"
-
-
-def _show_option(option: Option) -> str:
-    """Return a choice with its key, once: labels such as `[Y] Yes` show it themselves."""
-    has_key = normalize_label(option.label) != option.label.strip().lower()
-    if has_key and accelerator(option.label) == option.key:
-        return option.label
-    return f"[{option.key}] {option.label}"
 
 
 part = Console

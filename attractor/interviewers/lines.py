@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import select
 import stat
+import termios
 from contextlib import suppress
 from typing import TextIO
 
@@ -32,6 +34,21 @@ class Lines:
             return None
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode(self._stream.encoding or "utf-8", "replace").removesuffix("\r")
+
+    def drop(self) -> str:
+        """Forget what was typed at a terminal and not read yet; return the whole lines of it."""
+        typed, self._rest = self._rest, b""
+        file = _file_of(self._stream)
+        with suppress(OSError, termios.error):
+            while file is not None and select.select([file], [], [], 0)[0]:
+                piece = os.read(file, _PIECE)
+                typed += piece
+                if not piece:
+                    break
+            if file is not None:
+                # Also half a line, which cannot be read yet.
+                termios.tcflush(file, termios.TCIFLUSH)
+        return typed.decode(self._stream.encoding or "utf-8", "replace")
 
 
 def _file_of(stream: TextIO) -> int | None:

@@ -1,7 +1,9 @@
 """Lets the question wait in the run's folder, and holds no process meanwhile."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from attractor.engine.answers import ask_each
 from attractor.engine.seams import Answer, Parked, Question
 from attractor.interviewers.parts import InterviewerParts
 
@@ -15,6 +17,10 @@ class Park:
     async def ask(self, question: Question) -> Answer:
         """Park the question."""
         raise Parked(question)
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask one after the other."""
+        return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
         """Tell nobody: nobody is there."""

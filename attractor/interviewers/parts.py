@@ -1,19 +1,29 @@
 """What every interviewer is built from."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TextIO
 
-from attractor.engine.seams import Answer, Question
+from attractor.engine.seams import Answer, Interviewer, Question
+from attractor.engine.secrets import Redactor
 
 AnswerFunction = Callable[[Question], Answer | Awaitable[Answer]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class InterviewerParts:
-    """The terminal, the answers given in advance, and the function that answers."""
+    """The terminal, the answers given in advance, and the function that answers.
+
+    `taken` is how many of those answers an earlier life of the run took. In `file` answers are
+    recorded, or there they are read again; `inner` is whom another interviewer has ask.
+    """
 
     input: TextIO
     output: TextIO
     answers: Sequence[Answer] = ()
+    taken: int = 0
     callback: AnswerFunction | None = None
+    inner: Interviewer | None = None
+    file: Path | None = None
+    redactor: Redactor = field(default_factory=Redactor)

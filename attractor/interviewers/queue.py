@@ -1,8 +1,10 @@
 """Answers from a list given in advance, one a question, in order."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 
+from attractor.engine.answers import ask_each
 from attractor.engine.seams import Answer, AnswerKind, Question
 from attractor.interviewers.parts import InterviewerParts
 
@@ -10,10 +12,13 @@ NAME = "queue"
 
 
 class Queue:
-    """Gives the answers one after the other; when they are used up, every question is skipped."""
+    """Gives the answers one after the other; when they are used up, every question is skipped.
+
+    Those that an earlier life of the run took are not given again.
+    """
 
     def __init__(self, parts: InterviewerParts) -> None:
-        self._answers = deque(parts.answers)
+        self._answers = deque(parts.answers[parts.taken :])
 
     async def ask(self, question: Question) -> Answer:
         """Take the next answer."""
@@ -21,6 +26,10 @@ class Queue:
             return Answer(AnswerKind.SKIPPED, by=NAME)
         answer = self._answers.popleft()
         return answer if answer.by else replace(answer, by=NAME)
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask one after the other."""
+        return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
         """Tell nobody."""

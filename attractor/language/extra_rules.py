@@ -1,11 +1,11 @@
 """Rules that callers bring along: by name, or as attractor-spec 7.4 has them."""
 
-import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, cast
 
 from attractor.base.errors import UsageError
+from attractor.base.signatures import count_wanted
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph import Graph
 from attractor.language.lint_rule import LintRule
@@ -42,7 +42,7 @@ class _Adapted:
     def __init__(self, name: str, rule: LintRule | SpecRule) -> None:
         self._name = name
         self._apply: Callable[..., object] = _apply_of(name, rule)
-        self._wants_vocabulary = _count_wanted(self._apply) > 1
+        self._wants_vocabulary = count_wanted(self._apply) > 1
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         found = self._apply(graph, vocabulary) if self._wants_vocabulary else self._apply(graph)
@@ -85,10 +85,3 @@ def _apply_of(name: str, rule: LintRule | SpecRule) -> Callable[..., object]:
     if not callable(apply):
         raise UsageError(f"the rule {quote(name)} has no method apply", hint=_HINT)
     return apply
-
-
-def _count_wanted(apply: Callable[..., object]) -> int:
-    """Count what has to be handed in, one after the other."""
-    in_order = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    wanted = inspect.signature(apply).parameters.values()
-    return sum(one.kind in in_order and one.default is one.empty for one in wanted)

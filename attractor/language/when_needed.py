@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from attractor.language.invisible import odd_blanks as odd_blanks
     from attractor.language.list_mistakes import report_list_mistake as report_list_mistake
     from attractor.language.mending import mend as mend
+    from attractor.language.needs import read_needs as read_needs
     from attractor.language.recovering import recover as recover
     from attractor.language.run_files import look_at_pipelines as look_at_pipelines
     from attractor.language.stylesheet import read_stylesheet as read_stylesheet
@@ -31,6 +32,7 @@ _HOMES = {
     "odd_blanks": "invisible",
     "parse_extended": "condition_grammar",
     "read_inputs": "inputs",
+    "read_needs": "needs",
     "read_stylesheet": "stylesheet",
     "read_template": "templates",
     "recover": "recovering",

@@ -7,6 +7,7 @@ from pathlib import Path
 from attractor.base.atomic_files import file_trouble, sync_folder
 from attractor.base.ids import new_run_id
 from attractor.engine.manifest import Manifest
+from attractor.engine.restarts import require_none
 from attractor.engine.run_directory import RunDirectory, create_run_directory
 from attractor.engine.seams import Base
 from attractor.language.folders import folder_name
@@ -34,6 +35,7 @@ def make_child_directory(
 ) -> None:
     """Read the pipeline of a child from its file, and make the directory of its run."""
     pipeline = open_pipeline(str(options.file), inputs=options.inputs, known=known_in(world))
+    require_none(pipeline.graph)
     now = world.clock.now()
     manifest = Manifest(
         run_id=new_run_id(now, world.randomness),

@@ -45,6 +45,10 @@ class ChildWorkspace:
         """Return what leads from one tree to another, for people."""
         return await self.parent.patch(since, until, most=most)
 
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        """Return the first bytes of what leads from one tree to another."""
+        return await self.parent.diff(since, until, most=most, binary=binary)
+
     async def export(self, tree: TreeId, to: Path) -> None:
         """Write a tree's files into a folder."""
         await self.parent.export(tree, to)

@@ -9,16 +9,16 @@ from functools import partial
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
 from attractor.base.reader_buffer import Missed
-from attractor.engine.answers import AnswerTo
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.child_runs import Child
 from attractor.engine.endings import end_run
 from attractor.engine.events import OperatorAction
 from attractor.engine.inbox import Action
 from attractor.engine.open_run import OpenRun, open_run
+from attractor.engine.questions import ChildQuestions, Questions
 from attractor.engine.results import RunResult, result_of
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Answer, Question, Workspace
+from attractor.engine.seams import Workspace
 from attractor.language.graph import Graph
 from attractor.pipeline.child_directories import child_directory, make_child_directory
 from attractor.pipeline.child_workspace import ChildWorkspace
@@ -44,7 +44,7 @@ class Children:
     options: RunOptions
     world: World
     crew: Crew
-    answer_to: AnswerTo
+    questions: Questions
     budgets: Budgets = NO_BUDGETS
     above: "Children | None" = None
     at_work: dict[str, RunningChild] = field(default_factory=dict[str, RunningChild])
@@ -73,7 +73,13 @@ class Children:
     ) -> RunningChild:
         options = self._options(child)
         run = stack.enter_context(self._open(child, options, workspace))
-        pipeline = read_again(run.directory, run.manifest, goal="", inputs=child.inputs)
+        pipeline = read_again(
+            run.directory,
+            run.manifest,
+            goal="",
+            inputs=child.inputs,
+            brought=self.world.brought,
+        )
         children = await self._its_own(child, options, run, pipeline, stack)
         place = ChildWorkspace(workspace, run.manifest.run_id)
         work = _work(run, pipeline.graph, children, place, is_shared=child.is_shared)
@@ -105,16 +111,16 @@ class Children:
         """Return what runs the children of a child, and does its stages."""
         world = replace(self.world, watch=partial(_pass_on, self.world.watch, child.name))
         run.events.subscribe(partial(_hear, world.watch))
-        answers = AnswersOfParent(self.answer_to, child.name, run)
+        questions = ChildQuestions(self.questions, child.name, run)
         crew = await build_crew(
-            pipeline, options, world, stack, answer_to=answers, interviewer=self.crew.interviewer
+            pipeline, options, world, stack, questions=questions, interviewer=self.crew.interviewer
         )
         return Children(
             parent=run,
             options=options,
             world=world,
             crew=crew,
-            answer_to=answers,
+            questions=questions,
             budgets=self._left_for(pipeline.graph),
             above=self,
         )
@@ -155,20 +161,6 @@ class Children:
                 end_run(run)
 
 
-@dataclass(frozen=True)
-class AnswersOfParent:
-    """Finds answers to a child's questions: its own, and those that were given to its parent."""
-
-    above: AnswerTo
-    name: str
-    run: OpenRun
-
-    def __call__(self, question: Question) -> Answer | None:
-        """Return the answer that was left, if any."""
-        asked = replace(question, id=f"{self.name}/{question.id}")
-        return self.run.answer_to(question) or self.above(asked)
-
-
 async def _work(
     run: OpenRun, graph: Graph, children: Children, workspace: Workspace, *, is_shared: bool
 ) -> RunResult:
@@ -189,6 +181,7 @@ async def _work(
         steer=children.steer,
         children=children,
         budgets=children.budgets,
+        interviewer=children.crew.asking,
         is_shared=is_shared,
     )
     return await runner.run()

@@ -42,6 +42,7 @@ class ForkPoint:
     hash: str
     progress: Progress
     begun: Mapping[str, int]
+    given: Mapping[str, int]
 
     def __str__(self) -> str:
         return f"{self.node}@{self.visit}"
@@ -146,4 +147,6 @@ def _before(run: RunRecord, visited: Visited) -> ForkPoint:
         state, seq, digest = fold(state, event), event.seq, event.hash
     if state.progress is None:
         raise UsageError(f"the walk of {run.run_id} had not begun before {visited}")
-    return ForkPoint(visited.node, visited.visit, seq, digest, state.progress, state.begun)
+    return ForkPoint(
+        visited.node, visited.visit, seq, digest, state.progress, state.begun, state.given
+    )

@@ -4,18 +4,16 @@ The other run stays as it is. The new one has its own directory, journal and wor
 is resumed and verified like any other; its journal begins with where it came from.
 """
 
-import shutil
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from attractor.base.canonical import Json
-from attractor.base.errors import FileTrouble, Refused, UnknownName, UsageError
+from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import GraphChanged
-from attractor.engine.event_log import EventLog
-from attractor.engine.events import Happening, PipelineStarted, RunForked, data_of, kind_of
+from attractor.engine.events import PipelineStarted, RunForked
 from attractor.engine.fence import is_held
 from attractor.engine.manifest import Manifest
 from attractor.engine.progress import Progress, begin
@@ -27,15 +25,17 @@ from attractor.language.diffing.telling import NO_CHANGE, tell
 from attractor.language.parsing import decode, parse
 from attractor.pipeline.fork_points import ForkPoint, find_fork_point
 from attractor.pipeline.forked_trees import make_forked_tree, require_trees
+from attractor.pipeline.linked_runs import begin_journal, share_artifacts
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
 from attractor.pipeline.reading import read_again
 from attractor.pipeline.requirements import require_runnable
 from attractor.pipeline.run_records import RunRecord, read_run
-from attractor.pipeline.running import in_runs_folder, known_in
+from attractor.pipeline.running import known_in
+from attractor.pipeline.runs_folder import in_runs_folder
 from attractor.pipeline.source import PipelineSource, hash_of_file, open_pipeline
 from attractor.pipeline.world import World
 
-CHILDREN, ARTIFACTS = "children", "artifacts"
+CHILDREN = "children"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +107,12 @@ async def make_fork(fork: Fork, world: World) -> Path:
         base=base,
         parent=old.run_id,
         forked_at=str(fork.point),
+        restart=0,
         options=fork.options.to_record(),
         versions={"attractor": world.version},
     )
-    begin_journal = partial(_begin_journal, fork, manifest, world)
-    create_run_directory(root, manifest, pipeline.text, files=pipeline.files, begin=begin_journal)
+    begin_with = partial(_begin_journal, fork, manifest, world)
+    create_run_directory(root, manifest, pipeline.text, files=pipeline.files, begin=begin_with)
     world.tell(f"run {run_id} in {root}, forked from {old.run_id} before {fork.point}")
     return root
 
@@ -174,39 +175,30 @@ def _changed(fork: Fork, graph: Path, world: World) -> Fork:
 
 def _begin_journal(fork: Fork, manifest: Manifest, world: World, directory: RunDirectory) -> None:
     """Write where the run comes from, and how far its walk has come there."""
-    _share_artifacts(fork.run.directory, directory)
+    share_artifacts(fork.run.directory, directory)
     point, pipeline = fork.point, fork.pipeline
     begun: dict[str, Json] = dict(point.begun)
     progress = _progress(fork)
     forked = RunForked(
-        fork.run.run_id, point.node, point.visit, point.seq, point.hash, progress.tree, begun
+        fork.run.run_id,
+        point.node,
+        point.visit,
+        point.seq,
+        point.hash,
+        progress.tree,
+        begun,
+        dict(point.given),
     )
     started = PipelineStarted(
         pipeline.graph.name, manifest.run_id, manifest.content_hash, progress_to_record(progress)
     )
-    redactor = Redactor.of_environment(world.environ)
-    log = EventLog(directory.events, run_id=manifest.run_id, clock=world.clock, redactor=redactor)
-    try:
-        _append(log, forked)
-        _append(log, started)
-        log.sync()
-    finally:
-        log.close()
-
-
-def _share_artifacts(parent: RunDirectory, directory: RunDirectory) -> None:
-    """Give the run what values in its context stand for; no artifact ever changes."""
-    theirs, ours = parent.root / ARTIFACTS, directory.root / ARTIFACTS
-    if not theirs.is_dir():
-        return
-    try:
-        shutil.copytree(theirs, ours, symlinks=True)
-    except (OSError, shutil.Error) as cause:
-        raise FileTrouble(f"cannot copy {theirs}: {cause}") from cause
-
-
-def _append(log: EventLog, happening: Happening) -> None:
-    log.append(kind_of(happening), data_of(happening))
+    begin_journal(
+        directory,
+        [forked, started],
+        run_id=manifest.run_id,
+        clock=world.clock,
+        redactor=Redactor.of_environment(world.environ),
+    )
 
 
 def _progress(fork: Fork) -> Progress:

@@ -1,6 +1,6 @@
 """Gives orders to a run from outside: to whoever runs it, or, when nobody does, at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,14 @@ from attractor.engine.errors import NobodyAtWork, NothingAsked
 from attractor.engine.fence import is_held
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.open_run import OpenRun, open_run
+from attractor.engine.options import require_answer
+from attractor.engine.refusals import is_late
 from attractor.engine.run_directory import RunDirectory
 from attractor.engine.run_state import RunState
-from attractor.engine.seams import Question
+from attractor.engine.seams import Answer, Question
 from attractor.engine.secrets import Redactor
-from attractor.handlers.choices import match_option
+
+_GO_ON = "go on with it: attractor resume RUN"
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,26 @@ class Orders:
     randomness: Callable[[int], bytes]
     redactor: Redactor
 
-    def questions(self) -> tuple[Question, ...]:
-        """Return what the run asks people."""
-        return tuple(self._state().questions)
+    def questions(self, named: str = "") -> tuple[Question, ...]:
+        """Return what the run asks people: all of it, or what goes by an id or a node."""
+        asked = tuple(self._state().questions)
+        return _named(asked, named) if named else asked
+
+    def answered(self) -> Mapping[str, Answer]:
+        """Return the answers that are recorded and that nobody has gone on with yet."""
+        state = self._state()
+        asked = {one.id for one in state.asked}
+        return {id_: one for id_, one in state.answers.items() if id_ in asked}
 
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
         """Answer what is asked; what matches none of the choices is refused and changes nothing."""
-        asked = _pick(self.questions(), question)
-        option = match_option(choice, asked.options)
-        order = Order(Action.ANSWER, self.by, why, asked.id, option)
-        return self._give(order, taken=f"answered {asked.stage}: {option}")
+        state = self._state()
+        asked = _pick(_open(state, question), question)
+        if is_late(asked, self.clock.now()):
+            raise Refused(f"the time of {asked.id} was up at {asked.deadline}", hint=_GO_ON)
+        said = require_answer(choice, asked).value
+        order = Order(Action.ANSWER, self.by, why, asked.id, said)
+        return self._give(order, taken=f"answered {asked.stage}: {said}")
 
     def cancel(self, why: str = "") -> Receipt:
         """End a run for good, whoever runs it."""
@@ -126,10 +139,32 @@ def _pick(questions: tuple[Question, ...], named: str) -> Question:
     """Return the question that is meant: by its id or its node, or the only one."""
     if not questions:
         raise NothingAsked("the run asks nothing")
-    found = [one for one in questions if named in ("", one.id, one.stage)]
+    found = _named(questions, named)
     if len(found) == 1:
         return found[0]
-    ids = ", ".join(one.id for one in questions)
-    if not found:
-        raise NothingAsked(f"the run asks nothing by the name {named!r}", hint=f"it asks: {ids}")
+    ids = " or ".join(one.id for one in found)
     raise UsageError(f"the run asks {len(found)} questions", hint=f"name one: --question {ids}")
+
+
+def _named(questions: tuple[Question, ...], named: str) -> tuple[Question, ...]:
+    """Return the questions that go by an id or a node; an id that is whole comes before those."""
+    exact = tuple(one for one in questions if one.id == named)
+    found = exact or tuple(one for one in questions if named in ("", one.stage))
+    if not found:
+        ids = ", ".join(one.id for one in questions)
+        hint = f"it asks: {ids}" if ids else ""
+        raise NothingAsked(f"the run asks nothing by the name {named!r}", hint=hint)
+    return found
+
+
+def _open(state: RunState, named: str) -> tuple[Question, ...]:
+    """Return what is asked; refuse where all that could be meant was answered already."""
+    asked = tuple(state.questions)
+    done = [one for one in state.asked if one.id in state.answers]
+    meant = [one for one in done if named in ("", one.id, one.stage)]
+    if meant and not any(named in ("", one.id, one.stage) for one in asked):
+        answer = state.answers[meant[0].id]
+        who = answer.by or "somebody"
+        told = f"{who} answered {meant[0].id} already: {answer.value or answer.kind}"
+        raise Refused(told, hint=_GO_ON)
+    return asked

@@ -42,6 +42,7 @@ class RunOptions:
     budgets: Budgets = NO_BUDGETS
     suite: str = ""
     profile: str = ""
+    handed_in: Sequence[str] = ()
 
     def to_record(self) -> dict[str, Json]:
         """Return them as they stand in the manifest; suite and profile are pinned there anyway."""
@@ -59,6 +60,7 @@ class RunOptions:
             "answers": list(self.answers),
             "outcomes": dict(self.outcomes) if self.outcomes is not None else None,
             "budgets": budgets_to_record(self.budgets),
+            "handed_in": list(self.handed_in),
         }
 
 
@@ -82,4 +84,5 @@ def options_from_record(record: JsonObject, *, suite: str, profile: str) -> RunO
         budgets=budgets_from_record(fields.inner("budgets")),
         suite=suite,
         profile=profile,
+        handed_in=fields.texts("handed_in") if fields.has("handed_in") else (),
     )

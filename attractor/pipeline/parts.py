@@ -1,6 +1,6 @@
 """Builds what a run is made of, each part by the name the options give it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +9,19 @@ from attractor.backends.agent_parts import AgentParts
 from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import UsageError
-from attractor.engine.answers import AnsweredFirst, AnswerTo
-from attractor.engine.seams import Answer, AnswerKind, Backend, Handler, Interviewer, Parts
+from attractor.engine.absent import NOBODY
+from attractor.engine.answers import AnsweredFirst
+from attractor.engine.questions import Questions
+from attractor.engine.seams import Backend, Handler, Interviewer, Parts
 from attractor.engine.simulated_outcomes import NO_OUTCOMES, read_outcomes
 from attractor.engine.watch import Steer
 from attractor.environments.choose import Choice, choose_environment
 from attractor.handlers.registry import handler_registry
-from attractor.interviewers.parts import InterviewerParts
-from attractor.interviewers.registry import interviewer_registry
-from attractor.language.graph import Graph
+from attractor.language.graph import Graph, Node
 from attractor.language.inputs import declared_inputs
+from attractor.language.shapes import DEFAULT_TYPE, TYPE_OF_SHAPE
 from attractor.llm.client import Client
+from attractor.pipeline.custom_handlers import adapt_handler
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.source import PipelineSource
 from attractor.pipeline.state_folder import ready_state
@@ -31,11 +33,15 @@ PROJECT_PROMPTS = Path("agents") / "_profiles"
 
 @dataclass(frozen=True)
 class Crew:
-    """What does the stages of a run: a handler for each type, who takes words, who asks people."""
+    """What does the stages of a run: a handler for each type, who takes words, who asks people.
+
+    `asking` asks as the interviewer does, what was not answered in the journal of the run.
+    """
 
     handlers: Mapping[str, Handler]
     steer: Steer
     interviewer: Interviewer
+    asking: Interviewer = NOBODY
 
 
 async def build_crew(
@@ -44,22 +50,26 @@ async def build_crew(
     world: World,
     stack: AsyncExitStack,
     *,
-    answer_to: AnswerTo,
-    interviewer: Interviewer | None = None,
+    questions: Questions,
+    interviewer: Interviewer,
 ) -> Crew:
-    """Build the handler of every type the graph uses; what they hold open ends with the stack.
-
-    Without an interviewer, people are asked as the options say.
-    """
+    """Build the handler of every type the graph uses; what they hold open ends with the stack."""
     graph = pipeline.graph
-    backend = await _backend(graph, options, world, stack)
-    interviewer = interviewer or _interviewer(options, world)
+    brought = world.brought
+    backend = brought.backend or await _backend(graph, options, world, stack)
     # What was answered into the run's inbox is not asked again.
-    parts = Parts(backend, AnsweredFirst(interviewer, answer_to), _shown(pipeline))
+    asking = AnsweredFirst(interviewer, questions, clock=world.clock)
+    parts = Parts(backend, asking, _shown(pipeline))
     registry = handler_registry()
-    used = {node.type for node in graph.nodes.values()} & set(registry)
-    handlers = {name: registry[name](parts) for name in sorted(used)}
-    return Crew(handlers, backend.steer, interviewer)
+    used = {_executed_as(node, {*registry, *brought.handlers}) for node in graph.nodes.values()}
+    used -= {*brought.handlers}
+    built = {name: adapt_handler(name, registry[name](parts)) for name in sorted(used)}
+    return Crew({**built, **brought.handlers}, backend.steer, interviewer, asking)
+
+
+def _executed_as(node: Node, known: Set[str]) -> str:
+    """Return the type by which a node is executed; one that is not known goes by its shape."""
+    return node.type if node.type in known else TYPE_OF_SHAPE.get(node.shape, DEFAULT_TYPE)
 
 
 def _shown(pipeline: PipelineSource) -> Mapping[str, str]:
@@ -111,10 +121,3 @@ def _agent_parts(client: Client, options: RunOptions, world: World) -> AgentPart
         clock=world.clock,
         prompt_folders=(world.project / PROJECT_PROMPTS,),
     )
-
-
-def _interviewer(options: RunOptions, world: World) -> Interviewer:
-    """Build who asks people."""
-    answers = [Answer(AnswerKind.GIVEN, value=value, by="answers") for value in options.answers]
-    parts = InterviewerParts(input=world.input, output=world.output, answers=answers)
-    return interviewer_registry()[options.interviewer](parts)

@@ -1,6 +1,7 @@
 """Reads a pipeline again as its run began with it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from attractor.base.atomic_files import file_trouble
 from attractor.base.errors import Broken
@@ -10,11 +11,22 @@ from attractor.language.parsing import decode
 from attractor.language.severities import VITAL
 from attractor.language.sources import Source
 from attractor.language.surroundings import KnownFiles
-from attractor.pipeline.source import PipelineSource, pipeline_hash, read_pipeline
+from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
+from attractor.pipeline.source import (
+    PipelineSource,
+    handlers_only,
+    pipeline_hash,
+    read_pipeline,
+)
 
 
 def read_again(
-    directory: RunDirectory, manifest: Manifest, *, goal: str, inputs: Mapping[str, str]
+    directory: RunDirectory,
+    manifest: Manifest,
+    *,
+    goal: str,
+    inputs: Mapping[str, str],
+    brought: Brought = NOTHING_BROUGHT,
 ) -> PipelineSource:
     """Read the pipeline of a run from its directory, or refuse one that was changed there."""
     file = directory.graph
@@ -34,5 +46,6 @@ def read_again(
         goal=goal,
         files=KnownFiles(files),
         inputs=inputs,
+        known=replace(handlers_only(), brought=brought),
         refuses=lambda one: one.is_error and one.rule in VITAL,
     )

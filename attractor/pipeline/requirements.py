@@ -1,6 +1,6 @@
 """Finds all that a run lacks before anything of it is made (ruling R14)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import cast
 
@@ -12,14 +12,23 @@ from attractor.engine.preflight import find_faults, preflight, resolve_handler
 from attractor.engine.seams import Handler
 from attractor.engine.secrets import Redactor
 from attractor.engine.simulated_outcomes import read_outcomes
+from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.handlers.supervision_plans import STEER
-from attractor.interviewers.registry import interviewer_registry
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph import Graph, Node
 from attractor.language.inputs import declared_inputs
+from attractor.pipeline.brought import HANDED_IN, NOTHING_BROUGHT, Brought
 from attractor.pipeline.child_pipelines import find_child_pipelines
+from attractor.pipeline.needed_programs import (
+    Looked,
+    Required,
+    faults_among,
+    look_for,
+    required_by,
+)
 from attractor.pipeline.options import RunOptions
+from attractor.pipeline.people import find_interviewer_faults
 from attractor.pipeline.source import Known
 
 AGENT, SIMULATE = "agent", "simulate"
@@ -28,15 +37,18 @@ ASKS_A_BACKEND = "codergen"
 
 async def require_runnable(
     graph: Graph, options: RunOptions, environ: Mapping[str, str], *, known: Known | None = None
-) -> None:
+) -> Sequence[Required]:
     """Refuse what could not be run to its end: every fault at once, each with its remedy.
 
-    The pipelines that it runs as its children are looked at as well.
+    The pipelines that it runs as its children are looked at as well. Returns what they need: where
+    tools run in a sandbox, less may be found there.
     """
-    handlers = cast(Mapping[str, Handler], handler_registry())
+    brought = known.brought if known else NOTHING_BROUGHT
+    handlers = {**cast(Mapping[str, Handler], handler_registry()), **brought.handlers}
     children = find_child_pipelines(graph, options.file, known)
     graphs = [graph, *children.graphs]
-    missing = [*_option_faults(graph, options), *chain.from_iterable(map(_secret_faults, graphs))]
+    missing = [*brought.lacking(options.handed_in), *_option_faults(graph, options, brought)]
+    missing += chain.from_iterable(map(_secret_faults, graphs))
     missing += children.faults
     for one in children.graphs:
         missing += find_faults(one, handlers)
@@ -44,7 +56,24 @@ async def require_runnable(
         defaults = ModelDefaults(options.model, options.provider)
         tasks = (node for one in graphs for node in _tasks(one, handlers))
         missing += await find_model_faults(tasks, defaults, environ)
+    required = required_by(graphs)
+    missing += faults_among(await _look_here(required, options, environ))
     preflight(graph, handlers, Redactor.of_environment(environ), missing=missing)
+    return required
+
+
+async def _look_here(
+    required: Sequence[Required], options: RunOptions, environ: Mapping[str, str]
+) -> Sequence[Looked]:
+    """Look for what is needed as the operator would find it."""
+    if not required:
+        return ()
+    beside = options.file.parent
+    here = LocalExecutionEnvironment(beside if beside.is_dir() else "/", environ=environ)
+    try:
+        return await look_for(required, here, environ)
+    finally:
+        await here.cleanup()
 
 
 def _secret_faults(graph: Graph) -> Iterator[Diagnostic]:
@@ -82,16 +111,13 @@ def _asks(node: Node) -> bool:
             return False
 
 
-def _option_faults(graph: Graph, options: RunOptions) -> Iterator[Diagnostic]:
+def _option_faults(graph: Graph, options: RunOptions, brought: Brought) -> Iterator[Diagnostic]:
     """Yield what the options name and nothing here goes by."""
-    named = (
-        ("backend", options.backend, tuple(backend_registry())),
-        ("interviewer", options.interviewer, tuple(interviewer_registry())),
-    )
-    for kind, name, known in named:
-        if name not in known:
-            unknown = UnknownName(kind, name, known)
-            yield error(f"--{kind}: {unknown.message}", fix=unknown.hint)
+    known = tuple(backend_registry())
+    if options.backend not in (*known, HANDED_IN):
+        unknown = UnknownName("backend", options.backend, known)
+        yield error(f"--backend: {unknown.message}", fix=unknown.hint)
+    yield from find_interviewer_faults(options, brought)
     if options.outcomes is None:
         return
     if options.backend != SIMULATE:

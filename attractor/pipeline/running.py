@@ -3,32 +3,46 @@
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from attractor.base.atomic_files import write_whole
 from attractor.base.errors import UsageError
 from attractor.base.events import Event
 from attractor.base.ids import new_run_id
 from attractor.base.reader_buffer import Missed
-from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
+from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets, tell_budgets
 from attractor.engine.errors import RunOver
 from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun, open_run
+from attractor.engine.questions import RunQuestions
 from attractor.engine.results import RunResult, result_of
 from attractor.engine.run_directory import CHILDREN, create_run_directory, require_free
+from attractor.engine.run_drawings import drawn
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Workspace
 from attractor.engine.secrets import Redactor
-from attractor.engine.status import EVALUATING
+from attractor.engine.status import EVALUATING, QUEUED
 from attractor.environments.choose import Choice, require_promised
 from attractor.pipeline.children import Children
 from attractor.pipeline.knowing import known_in
 from attractor.pipeline.left_out import LeftOut
+from attractor.pipeline.needed_programs import Required
+from attractor.pipeline.needs_inside import require_inside
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
 from attractor.pipeline.parts import build_crew, choose_place
+from attractor.pipeline.people import choose_interviewer
 from attractor.pipeline.reading import read_again
 from attractor.pipeline.requirements import require_runnable
-from attractor.pipeline.source import PipelineSource, hash_of_file, open_pipeline
+from attractor.pipeline.restarting import (
+    Round,
+    make_next,
+    next_root,
+    round_of,
+    settle_parent,
+    to_the_end,
+)
+from attractor.pipeline.runs_folder import in_runs_folder
+from attractor.pipeline.source import PipelineSource, hash_now, open_pipeline
 from attractor.pipeline.trees import give_branch, make_fit, make_tree, open_tree
 from attractor.pipeline.world import World
 from attractor.workspaces.in_place import KEPT_OUT
@@ -78,10 +92,11 @@ async def start(
         str(options.file), goal=options.goal, inputs=options.inputs, known=known_in(world)
     )
     # Before anything is made: what can't be run must leave nothing behind.
-    await require_runnable(pipeline.graph, options, world.environ, known=known_in(world))
+    needs = await require_runnable(pipeline.graph, options, world.environ, known=known_in(world))
     if root is not None:
         require_free(root)
     place = await choose_place(options, world)
+    await require_inside(needs, place, world, what=pipeline.graph.name)
     world.tell(place.sentence)
     # What was found once is asked for by name when the run goes on.
     options = replace(options, sandbox=place.kind)
@@ -94,7 +109,9 @@ async def start(
     world.tell(f"run {run_id} in {root}")
     with _opened(root, world) as run:
         left_out.run = run
-        return await _Walk(pipeline, options, world, workspace, place, judge).go(run)
+        result = await _Walk(pipeline, options, world, workspace, place, judge).go(run)
+        done = round_of(result, run, world)
+    return await to_the_end(done, partial(_go_on, world=world, judge=judge, is_restart=True))
 
 
 async def resume(
@@ -109,6 +126,19 @@ async def resume(
 
     Budgets that are given stand for those the run began with.
     """
+    go_on = partial(_go_on, world=world, interviewer=interviewer, budgets=budgets, judge=judge)
+    return await to_the_end(await go_on(root), partial(go_on, is_restart=True))
+
+
+async def _go_on(
+    root: Path,
+    world: World,
+    *,
+    interviewer: str = "",
+    budgets: Budgets = NO_BUDGETS,
+    judge: Judge = NOBODY,
+    is_restart: bool = False,
+) -> Round:
     # First of all: what somebody else has in hand is not even looked at.
     with _opened(root, world) as run:
         manifest = run.manifest
@@ -117,12 +147,16 @@ async def resume(
                 f"{manifest.run_id} is part of run {manifest.parent}",
                 hint="go on with that one: it takes this one up",
             )
+        if run.state.standing.is_final and run.state.is_restarting:
+            return Round(result_of(manifest, root, run.state), next_root(run, world))
         if run.state.standing.is_final:
             # Before its workspace is looked for: that of a run that is over may have been freed.
             raise RunOver(
                 f"{manifest.run_id} is {run.state.standing} for good",
                 hint="go back in it with attractor rewind, or start a new run: attractor run",
             )
+        if manifest.restart and run.state.standing == QUEUED:
+            settle_parent(manifest, world)
         options = options_from_record(
             manifest.options, suite=manifest.suite, profile=manifest.profile
         )
@@ -131,22 +165,35 @@ async def resume(
             interviewer=interviewer or options.interviewer,
             budgets=budgets.over(options.budgets),
         )
-        pipeline = read_again(run.directory, manifest, goal=options.goal, inputs=options.inputs)
+        pipeline = read_again(
+            run.directory,
+            manifest,
+            goal=options.goal,
+            inputs=options.inputs,
+            brought=world.brought,
+        )
+        needs: Sequence[Required] = ()
         if run.state.may_walk:
-            await require_runnable(pipeline.graph, options, world.environ, known=known_in(world))
+            known = known_in(world)
+            needs = await require_runnable(pipeline.graph, options, world.environ, known=known)
         place = await choose_place(options, world)
         require_promised(manifest.promises, place)
+        await require_inside(needs, place, world, what=pipeline.graph.name)
         world.tell(place.sentence)
         left_out = LeftOut(run, ours=_ours(options))
         workspace = await open_tree(
             options, world, manifest.run_id, place, on_snapshot=left_out.hear
         )
-        return await _Walk(pipeline, options, world, workspace, place, judge).go(run)
+        walk = _Walk(pipeline, options, world, workspace, place, judge, checks_file=not is_restart)
+        return round_of(await walk.go(run), run, world)
 
 
 @dataclass(frozen=True)
 class _Walk:
-    """A walk that begins or goes on, with all it needs."""
+    """A walk that begins or goes on, with all it needs.
+
+    Unless it is the next round of one order, the pipeline's file must be what it was.
+    """
 
     pipeline: PipelineSource
     options: RunOptions
@@ -154,15 +201,20 @@ class _Walk:
     workspace: Workspace
     place: Choice
     judge: Judge
+    checks_file: bool = True
 
     async def go(self, run: OpenRun) -> RunResult:
         """Walk; when it ended well, give the project its branch and have the result judged."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.workspace.close)
+            if self.world.draws:
+                await stack.enter_async_context(drawn(run))
             await make_fit(self.workspace, self.world)
             self.judge.begin(run, self.place)
             runner = await self._runner(run, stack)
             result = await runner.run()
+            if result.is_restarting:
+                await make_next(run, self.pipeline, self.options, self.world)
             if result.standing != EVALUATING:
                 return result
             await _give_branch(run, self.options, self.world, self.workspace)
@@ -172,15 +224,21 @@ class _Walk:
 
     async def _runner(self, run: OpenRun, stack: AsyncExitStack) -> Runner:
         crew = await build_crew(
-            self.pipeline, self.options, self.world, stack, answer_to=run.answer_to
+            self.pipeline,
+            self.options,
+            self.world,
+            stack,
+            questions=RunQuestions(run),
+            interviewer=choose_interviewer(self.options, self.world, run),
         )
         budgets = self.options.budgets.over(read_budgets(self.pipeline.graph))
+        tell_budgets(run, budgets)
         children = Children(
             parent=run,
             options=self.options,
             world=self.world,
             crew=crew,
-            answer_to=run.answer_to,
+            questions=RunQuestions(run),
             budgets=budgets,
         )
         return Runner(
@@ -188,10 +246,11 @@ class _Walk:
             run,
             handlers=crew.handlers,
             workspace=self.workspace,
-            content_hash=_hash_now(self.options, self.pipeline),
+            content_hash=_hash_now(self.options, self.pipeline) if self.checks_file else "",
             steer=children.steer,
             children=children,
             budgets=budgets,
+            interviewer=crew.asking,
         )
 
 
@@ -240,19 +299,11 @@ def _ours(options: RunOptions) -> Sequence[str]:
     return [path.strip("/") for path in KEPT_OUT] if in_place else ()
 
 
-def in_runs_folder(run_id: str, world: World) -> Path:
-    """Return the place of a run; a runs folder that we make is none of git's business."""
-    if not world.runs_dir.exists():
-        world.runs_dir.mkdir(parents=True)
-        write_whole(world.runs_dir / ".gitignore", "*\n")
-    return world.runs_dir / run_id
-
-
 def _hash_now(options: RunOptions, pipeline: PipelineSource) -> str:
     """Return the hash of the pipeline's file as it is now; a file that is gone changed nothing."""
     if not options.file.is_file():
         return pipeline.content_hash
-    return hash_of_file(options.file)
+    return hash_now(options.file, pipeline)
 
 
 def _pass_on(event: Event | Missed, world: World) -> None:

@@ -11,6 +11,7 @@ from attractor.engine.attempt_folders import history_folder
 from attractor.engine.child_runs import ChildEnd, Telemetry
 from attractor.engine.events import OperatorAction
 from attractor.engine.inbox import Action
+from attractor.engine.large_values import WholeValues
 from attractor.engine.open_run import OpenRun
 from attractor.engine.outcome import NOTHING_USED, StageStatus
 from attractor.engine.progress import Progress
@@ -73,7 +74,7 @@ class RunningChild:
         return ChildEnd(
             status=result.outcome or StageStatus.FAIL,
             reason=result.reason,
-            context=progress.context if progress else {},
+            context=WholeValues(progress.context, self.run.blobs) if progress else {},
             usage=progress.usage if progress else NOTHING_USED,
         )
 

@@ -47,6 +47,9 @@ class RunSummary:
     next_node: str = ""
     question: Json = None
     workspace: str = ""
+    parent: str = ""
+    restart: int = 0
+    restarted_as: str = ""
     is_live: bool = False
     stage: str = ""
     written: datetime | None = None
@@ -63,7 +66,9 @@ class RunSummary:
 
         `live`: a process holds the run now. `stopped`: none does, and the run is not through with
         what its status says: `resume` goes on with it. `stage`: the node at work, or at work when
-        it stopped. `written`: when something was last written of the run.
+        it stopped. `written`: when something was last written of the run. `parent`: the run that
+        it goes on from; `restart`: how many rounds went before it, if it goes on in place of that
+        one. `restarted_as`: the run that goes on in place of this one.
         """
         return {
             "run_id": self.run_id,
@@ -81,6 +86,9 @@ class RunSummary:
             "reason": self.reason,
             "next_node": self.next_node,
             "question": self.question,
+            "parent": self.parent,
+            "restart": self.restart,
+            "restarted_as": self.restarted_as,
             "trouble": self.trouble,
         }
 
@@ -145,6 +153,8 @@ def summarize(root: Path) -> RunSummary:
         goal=manifest.goal,
         started=manifest.started,
         workspace=str(manifest.options.get("workspace", "")),
+        parent=manifest.parent,
+        restart=manifest.restart,
         is_live=is_held(directory.lock),
         written=_written(directory.events),
     )
@@ -172,6 +182,7 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
         next_node=state.progress.next_node if state.progress else "",
         question=question_to_record(state.question) if state.question else None,
         stage=state.in_flight.node if state.in_flight else "",
+        restarted_as=state.restarted_as,
     )
 
 

@@ -11,6 +11,7 @@ from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.canonical import Json
 from attractor.base.errors import UsageError
+from attractor.engine.answers import ask_each
 from attractor.engine.errors import NotRunnable
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict
@@ -221,6 +222,10 @@ class _Chosen:
             return Answer(AnswerKind.TIMEOUT)
         first = question.options[0].key
         return Answer(AnswerKind.GIVEN, self.choice or first, by="the simulation")
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Choose in each."""
+        return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
         """Tell nobody."""

@@ -114,6 +114,8 @@ def _undecided(case: Case) -> Finding:
 
 
 def _canceled(case: Case) -> Finding:
+    if case.state.restarted_as and not case.state.canceled:
+        return _restarted(case)
     done, flight = case.progress.completed, case.state.in_flight
     causes = (f"{len(done)} stages were done, the last one {done[-1]}.",) if done else ()
     remedies = [Remedy(LOOK_NEXT, case.command("logs"))]
@@ -121,6 +123,16 @@ def _canceled(case: Case) -> Finding:
         at = flight.node if flight else case.forked_at(done[-1])
         remedies.append(Remedy("take it up again", case.command("fork", at)))
     return Finding(case.state.canceled or "it was canceled", causes, tuple(remedies))
+
+
+def _restarted(case: Case) -> Finding:
+    where = (
+        f"It came to an edge with loop_restart; the next round begins at {case.progress.next_node}."
+    )
+    look = Remedy(
+        "see why that one stands where it does", f"attractor diagnose {case.state.restarted_as}"
+    )
+    return Finding(f"run {case.state.restarted_as} goes on in its place", (where,), (look,))
 
 
 def _decided(case: Case) -> Finding:

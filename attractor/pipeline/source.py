@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.base.canonical import Json, canonical_json, content_hash
 from attractor.handlers.registry import handler_registry
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.errors import ParseError, ValidationError
+from attractor.language.errors import ParseError, UnreadablePipeline, ValidationError
 from attractor.language.graph import Graph
 from attractor.language.inputs import declared_inputs, resolve_inputs
 from attractor.language.parsing import open_source
@@ -17,6 +17,7 @@ from attractor.language.sources import Source
 from attractor.language.surroundings import Files
 from attractor.language.vocabulary import Vocabulary
 from attractor.pipeline.beside import files_beside
+from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
 
 Refuses = Callable[[Diagnostic], bool]
 
@@ -27,6 +28,7 @@ class Known:
 
     vocabulary: Vocabulary
     levels: Levels = field(default_factory=dict[str, Level])
+    brought: Brought = NOTHING_BROUGHT
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def open_pipeline(
 ) -> PipelineSource:
     """Read a pipeline from its file; a goal that is given stands for the one that is written."""
     files = files_beside(Path(file))
-    return read_pipeline(open_source(file), goal=goal, files=files, inputs=inputs, known=known)
+    brought = known.brought.texts.get(file) if known else None
+    source = open_source(file) if brought is None else Source(brought, file)
+    return read_pipeline(source, goal=goal, files=files, inputs=inputs, known=known)
 
 
 def read_pipeline(
@@ -93,11 +97,28 @@ def pipeline_hash(text: bytes, files: Mapping[str, bytes]) -> str:
     return content_hash(canonical_json({"graph": own, "files": hashes}).encode())
 
 
+def hash_now(file: Path, pipeline: PipelineSource) -> str:
+    """Return the hash that a pipeline has in its file now; where nothing changed it is the same."""
+    source, files = open_source(file), files_beside(file)
+    if source.text == pipeline.text and all(
+        _holds(files, name, content) for name, content in pipeline.files.items()
+    ):
+        return pipeline.content_hash
+    return hash_of_file(file)
+
+
 def hash_of_file(file: Path) -> str:
     """Return the hash of a pipeline as it lies in its file now, sound or not."""
     source = open_source(file)
     files = prepare(source.text, files=files_beside(file)).files
     return pipeline_hash(source.text.encode(), files)
+
+
+def _holds(files: Files, name: str, content: bytes) -> bool:
+    try:
+        return files.read(name) == content
+    except UnreadablePipeline:
+        return False
 
 
 def _prepared(
@@ -113,7 +134,9 @@ def _prepared(
         files=files,
         inputs=inputs,
         goal=goal,
+        transforms=known.brought.transforms,
         vocabulary=known.vocabulary,
+        extra_rules=known.brought.rules,
         levels=known.levels,
     )
 

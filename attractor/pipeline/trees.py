@@ -6,7 +6,7 @@ from pathlib import Path
 from attractor.base.canonical import parse_json
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.engine.events import CheckpointSaved, RunForked
+from attractor.engine.events import CheckpointSaved, RunForked, RunRestarted
 from attractor.engine.fields import Fields
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.progress_records import step_from_record
@@ -27,6 +27,7 @@ from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
 NAME, EMAIL = "Attractor", "attractor@localhost"
 HEAD = "HEAD"
 SAVED, FORKED = CheckpointSaved.__name__, RunForked.__name__
+RESTARTED = RunRestarted.__name__
 
 
 async def make_tree(
@@ -132,15 +133,26 @@ async def give_branch(
 def _stages(journal: Path) -> Iterator[StageTree]:
     for line in read_lines(journal):
         record = parse_json(line.content)
-        if not isinstance(record, dict) or record.get("type") not in (SAVED, FORKED):
+        if not isinstance(record, dict) or record.get("type") not in (SAVED, FORKED, RESTARTED):
             continue
         event = Event.from_record(record)
         author = Author(NAME, EMAIL, event.time)
-        if event.type == FORKED:
-            at = Fields(event.data, FORKED)
-            subject = f"Run {at.text('parent')} up to {at.text('node')}@{at.number('visit')}"
-            yield StageTree(subject, at.text("tree"), author)
+        if event.type != SAVED:
+            yield _before(event, author)
         # What a branch did is in the run's line of trees once a fan-in took it over.
         elif event.data.get("step") and not event.branch:
             visit = step_from_record(Fields(event.data, "step").inner("step")).visit
-            yield StageTree(f"Stage {visit.node}", visit.tree, author)
+            trailers = {
+                "Attractor-Stage": visit.node,
+                "Attractor-Visit": str(visit.number),
+                "Attractor-Outcome": visit.outcome.status.value,
+            }
+            yield StageTree(f"Stage {visit.node}", visit.tree, author, trailers)
+
+
+def _before(event: Event, author: Author) -> StageTree:
+    """Return what the run began with that another one had made."""
+    told = Fields(event.data, event.type)
+    parent, node = told.text("parent"), told.text("node")
+    at = f"up to {node}@{told.number('visit')}" if event.type == FORKED else f"until {node}"
+    return StageTree(f"Run {parent} {at}", told.text("tree"), author, {"Attractor-Parent": parent})

@@ -8,6 +8,7 @@ from typing import TextIO
 from attractor.base.clock import Clock
 from attractor.base.events import Event
 from attractor.language.severities import Level, Levels
+from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
 from attractor.workspaces.place import SHARED
 from attractor.workspaces.preparation import NO_PREPARATION, Preparation
 
@@ -41,6 +42,8 @@ class World:
     workspaces_dir: Path = SHARED
     levels: Levels = field(default_factory=dict[str, Level])
     preparation: Preparation = NO_PREPARATION
+    brought: Brought = NOTHING_BROUGHT
+    draws: bool = True
     watch: Watch = unwatched
     tell: Callable[[str], None] = untold
 

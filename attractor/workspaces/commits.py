@@ -1,6 +1,7 @@
 """Makes commits without git's index or work tree, and brings them to another repository."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +43,11 @@ def write_commit(
     return objects.write("commit", "\n".join(lines).encode("utf-8", "backslashreplace")).hex()
 
 
+def as_trailers(values: Mapping[str, str]) -> str:
+    """Return what stands at the end of a message for programs, a line for each value."""
+    return "\n".join(f"{name}: {_one_line(value)}" for name, value in values.items())
+
+
 async def bring_commit(commit: str, *, out_of: Git, into: Git, without: str = "") -> None:
     """Copy a commit and all it needs, but for what an older commit has, as one pack."""
     wanted = f"{commit}\n^{without}\n" if without else f"{commit}\n"
@@ -53,6 +59,11 @@ async def bring_commit(commit: str, *, out_of: Git, into: Git, without: str = ""
         # Not strict: keeping a file runs nothing, and what it says is for the gate to judge. A
         # file that git takes offence at would stop the run for good.
         await into.run_from(pack, "index-pack", "--stdin")
+
+
+def _one_line(text: str) -> str:
+    """Keep a value from being taken for two trailers."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _plain(text: str) -> str:

@@ -113,6 +113,13 @@ class Dimension:
         """Return what leads from one tree to another, for people; one that is too long is cut."""
         return await self.store.patch(since, until, most=most)
 
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        """Return the first bytes of what leads from one tree to another, as `git apply` takes it.
+
+        Unless binary, of files that are no text it says only that they differ.
+        """
+        return await self.store.diff(since, until, most=most, binary=binary)
+
     async def export(self, tree: TreeId, to: Path) -> None:
         """Write a tree's files into a new or empty folder."""
         await export_tree(self.store, tree, to, self._ground.rules.materials)

@@ -1,10 +1,10 @@
 """Gives the stages of a run to the person's repository, as commits on a branch of their own."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from attractor.engine.seams import Base, TreeId
-from attractor.workspaces.commits import Author, bring_commit, write_commit
+from attractor.workspaces.commits import Author, as_trailers, bring_commit, write_commit
 from attractor.workspaces.repository import Repository
 from attractor.workspaces.result_tree import result_trees
 from attractor.workspaces.store import Store
@@ -14,11 +14,15 @@ _BRANCHES = "refs/heads/attractor/run/"
 
 @dataclass(frozen=True)
 class StageTree:
-    """What a stage left: its candidate tree, a subject for people, and who and when."""
+    """What a stage left: its candidate tree, a subject for people, and who and when.
+
+    The trailers stand at the end of its commit's message, for programs.
+    """
 
     subject: str
     tree: TreeId
     author: Author
+    trailers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ async def write_run_branch(
     commit, tree = base.commit, base.tree
     for stage, result in zip(stages, results, strict=True):
         if result.tree != tree:
-            message = f"{_first_line(stage.subject)}\n\nAttractor-Run: {run_id}"
+            trailers = as_trailers({"Attractor-Run": run_id, **stage.trailers})
+            message = f"{_first_line(stage.subject)}\n\n{trailers}"
             commit = write_commit(
                 store.objects,
                 tree=result.tree,

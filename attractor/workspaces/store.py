@@ -93,6 +93,19 @@ class Store:
             content = whole_lines + b"[cut here: the patch has more than %d bytes]\n" % most
         return content.decode("utf-8", "backslashreplace")
 
+    async def diff(self, since: str, until: str, *, most: int, binary: bool) -> bytes:
+        """Return the first bytes of what leads from one tree to another, as `git apply` takes it.
+
+        Unless binary, of files that are no text it says only that they differ.
+        """
+        if since == until:
+            return b""
+        forms = ("--binary",) if binary else ()
+        with self._scratch() as output:
+            arguments = ("diff-tree", *_EXACT, "-p", "--full-index", *forms, since, until)
+            await self.git.run_up_to(most, output, *arguments)
+            return await in_thread(output.read_bytes)
+
     async def with_blobs(
         self, ids: Sequence[bytes], use: Callable[[Iterator[bytes]], _Result]
     ) -> _Result:

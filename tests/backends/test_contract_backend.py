@@ -8,6 +8,7 @@ import pytest
 
 from attractor.backends.agent import Agent
 from attractor.backends.agent_parts import AgentParts
+from attractor.backends.custom import adapt_backend
 from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
 from attractor.backends.simulate import Simulate
@@ -56,6 +57,8 @@ MAKE: dict[str, Callable[[], Backend]] = {
     "agent, reports": lambda: agent(reports_and_ends),
     "agent, talks": lambda: agent(only_talks),
     "agent, refused": lambda: agent(fails),
+    "handed in, text": lambda: adapt_backend(lambda node, prompt, context: "größe 🐍"),
+    "handed in, outcome": lambda: adapt_backend(lambda node, prompt, context: RED),
     "stand-in, text": lambda: Saying("größe 🐍"),
     "stand-in, outcome": lambda: Saying(RED),
 }

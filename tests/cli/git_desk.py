@@ -44,9 +44,11 @@ class GitDesk:
         return run_prepared(words, folder=self.project, variables=self.environ, timeout=100)
 
     def json(self, *words: str) -> Any:
+        """Return what a command answers; when it walks a run, the line after all events."""
         done = self.do(*words, "--json")
         assert done.stdout, done.stderr
-        return json.loads(done.stdout)
+        walks = words[0] in ("run", "resume", "fork", "rewind")
+        return json.loads(done.stdout.splitlines()[-1] if walks else done.stdout)
 
     def run(self, *words: str) -> Path:
         """Run the pipeline to wherever it rests, and return its directory."""

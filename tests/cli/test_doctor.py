@@ -208,3 +208,35 @@ def test_each_damaged_distribution_is_named_with_its_place_and_remedy(tmp_path: 
     for command in ["--help", "runs"]:
         assert attractor(command, folder=tmp_path, variables=variables).returncode == 0
     assert findings(look(tmp_path))["distributions"]["standing"] == "ok"
+
+
+def test_what_a_pipeline_requires_is_looked_at_with_the_machine(tmp_path: Path) -> None:
+    add_program(tmp_path, "git", "echo git version 9.9")
+    (tmp_path / "bin" / "bash").symlink_to("/bin/bash")
+    (tmp_path / "needy.dot").write_text(
+        'digraph x { requires="git>=9, git>=10, nmp, env:TOKEN, env:GONE"; '
+        "start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
+    )
+    bare = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path), "TOKEN": SECRET}
+    result = attractor("doctor", "needy.dot", "--json", folder=tmp_path, variables=bare)
+    assert result.returncode == 1
+    told = {name: one for name, one in findings(result).items() if name.startswith("needed: ")}
+    assert [(name, one["standing"]) for name, one in told.items()] == [
+        ("needed: git>=9", "ok"),
+        ("needed: git>=10", "problem"),
+        ("needed: nmp", "problem"),
+        ("needed: env:TOKEN", "ok"),
+        ("needed: env:GONE", "problem"),
+    ]
+    assert told["needed: git>=10"]["found"] == "this is git 9.9"
+    assert told["needed: git>=10"]["remedy"] == "install git 10 or newer"
+    assert SECRET not in result.stdout
+
+
+def test_a_pipeline_that_cannot_be_read_is_told_before_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "broken.dot").write_text("digraph {")
+    bare = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    result = attractor("doctor", "broken.dot", folder=tmp_path, variables=bare)
+    assert result.returncode == 2
+    assert "broken.dot" in result.stderr
+    assert result.stdout == ""

@@ -98,8 +98,8 @@ def test_no_words_at_all_get_the_help_and_wrong_usage() -> None:
         (["docter"], "error: unknown command 'docter' (did you mean doctor?)\n"),
         (["doctor", "--jsn"], "error: no such option: --jsn (did you mean --json?)\n"),
         (
-            ["doctor", "now"],
-            "error: got unexpected extra argument (now) (see 'attractor doctor --help')\n",
+            ["runs", "now"],
+            "error: got unexpected extra argument (now) (see 'attractor runs --help')\n",
         ),
         (
             ["completion", "tcsh"],

@@ -42,6 +42,7 @@ def result(standing: Standing, outcome: StageStatus = StageStatus.SUCCESS) -> Ru
             Outlook(ID, BRANCH, gate=True),
             [
                 f"git diff HEAD...{BRANCH}",
+                f"git merge {BRANCH}",
                 f"attractor gate {ID}",
                 f"attractor decide {ID} --approve --rationale '...'",
             ],
@@ -49,6 +50,16 @@ def result(standing: Standing, outcome: StageStatus = StageStatus.SUCCESS) -> Ru
         (
             AWAITING_DECISION,
             Outlook(ID, BRANCH, gate=False),
+            [
+                f"git diff HEAD...{BRANCH}",
+                f"git merge {BRANCH}",
+                f"attractor gate {ID}",
+                f"attractor decide {ID} --reject --rationale '...'",
+            ],
+        ),
+        (
+            AWAITING_DECISION,
+            Outlook(ID, BRANCH, gate=False, is_wanting=True),
             [
                 f"git diff HEAD...{BRANCH}",
                 f"attractor gate {ID}",
@@ -63,7 +74,7 @@ def result(standing: Standing, outcome: StageStatus = StageStatus.SUCCESS) -> Ru
         (
             EVALUATING,
             Outlook(ID, BRANCH),
-            [f"git diff HEAD...{BRANCH}", f"attractor evaluate {ID}"],
+            [f"git diff HEAD...{BRANCH}", f"git merge {BRANCH}", f"attractor evaluate {ID}"],
         ),
         (EVALUATING, Outlook(ID), [f"attractor evaluate {ID}"]),
         (

@@ -161,6 +161,6 @@ def test_a_run_takes_outcomes_of_toml_too(folder: Path) -> None:
     words = ["run", "branch.dot", "--backend", "simulate", "--outcomes", "o.toml"]
     more = ["--workspace", "none", "--sandbox", "none", "--run-dir", "one", "--json"]
     result = attractor(*words, *more, folder=folder, variables={"HOME": str(folder)})
-    told = json.loads(result.stdout)
+    told = json.loads(result.stdout.splitlines()[-1])
     simulated = attractor("simulate", *words[1:2], *words[4:], "--json", folder=folder)
     assert [*told["completed"], "exit"] == json.loads(simulated.stdout)["path"]

@@ -24,6 +24,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("workspace.setup_files", (), "default"),
         ("workspace.setup_minutes", 30, "default"),
         ("workspace.carry", (), "default"),
+        ("tracing.enabled", "auto", "default"),
         ("rules", {}, "default"),
     ]
 

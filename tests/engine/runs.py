@@ -1,7 +1,7 @@
 """Runs graphs in a temporary place, with handlers that do what a script says."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from attractor.base.canonical import Json, parse_json
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
+from attractor.engine.answers import ask_each
 from attractor.engine.manifest import Manifest
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.open_run import OpenRun, open_run
@@ -78,6 +79,9 @@ class Silent:
 
     async def ask(self, question: Question) -> Answer:
         raise AssertionError(question)
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None: ...
 

@@ -62,6 +62,9 @@ class Trees:
     async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
         return ""
 
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        return b""
+
     async def export(self, tree: TreeId, to: Path) -> None: ...
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Trees":

@@ -1,5 +1,6 @@
 from threading import Thread
 
+from attractor.base.canonical import Json
 from attractor.engine.context import Context
 
 
@@ -37,6 +38,30 @@ def test_a_clone_goes_its_own_way() -> None:
     clone.append_log("second")
     assert (context.get("a"), context.logs()) == (1, ("first",))
     assert (clone.get("a"), clone.logs()) == (2, ("first", "second"))
+
+
+def test_a_large_value_is_read_when_it_is_asked_for() -> None:
+    read: list[object] = []
+
+    def whole(value: Json) -> Json:
+        read.append(value)
+        return ["whole"] if value == "aside" else value
+
+    context = Context({"big": "aside", "small": 1}, read=whole)
+    assert read == []
+    assert (context.get("big"), context.get_string("big")) == (["whole"], '["whole"]')
+    assert context.snapshot() == context.clone().snapshot() == {"big": ["whole"], "small": 1}
+    assert context.get("none", 5) == 5
+
+
+def test_what_a_stage_set_is_never_taken_for_something_put_aside() -> None:
+    context = Context({"a": "aside"}, read=lambda _: "read")
+    context.set("a", "aside")
+    assert (context.get("a"), context.clone().get("a"), context.snapshot()) == (
+        "aside",
+        "aside",
+        {"a": "aside"},
+    )
 
 
 def test_threads_lose_nothing() -> None:

@@ -91,6 +91,7 @@ def test_what_nobody_touched_has_one_tree_and_no_changes(make: Make, tmp_path: P
         await workspace.restore(first, set_aside=tmp_path / "aside")
         assert list(await workspace.changed(first, first)) == []
         assert await workspace.patch(first, first) == ""
+        assert await workspace.diff(first, first, most=10) == b""
         assert not (tmp_path / "aside").exists()
         # Many may ask at the same time.
         taken = await asyncio.gather(*(workspace.snapshot(str(number)) for number in range(5)))
@@ -222,6 +223,10 @@ def test_a_tree_comes_back_whatever_happened_since(make: MakeTrees, tmp_path: Pa
         assert "\n+no more\n" in await workspace.patch(tree, other)
         assert "\n-no more\n" in await workspace.patch(other, tree)
         assert "[cut here" in await workspace.patch(tree, other, most=10)
+        for binary in (True, False):
+            diff = await workspace.diff(tree, other, most=1 << 20, binary=binary)
+            assert b"\n+no more" in diff
+            assert await workspace.diff(tree, other, most=10, binary=binary) == diff[:10]
         await workspace.restore(tree)
         assert contents(workspace.folder) == before
         assert await workspace.snapshot("again") == tree

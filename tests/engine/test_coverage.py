@@ -38,6 +38,25 @@ def test_all_of_the_usual_pipelines_can_be_reached() -> None:
         assert found.nodes == frozenset(parse(text).nodes)
 
 
+def test_a_restart_hands_nothing_on_to_a_conditional() -> None:
+    nodes = [start(), end(), node("judge", "diamond")]
+    ways = [
+        *chain("start", "work", "exit"),
+        edge("work", "judge", "outcome=fail", loop_restart=True),
+        edge("judge", "mend", "outcome=success"),
+        edge("judge", "never", "outcome=fail"),
+        *chain("mend", "exit"),
+        *chain("never", "exit"),
+    ]
+    found = cover(graph(nodes, ways))
+    assert found.unreachable_nodes == ("never",)
+    script = {
+        "work": [Outcome(StageStatus.FAIL, failure_reason="no"), Outcome(StageStatus.SUCCESS)]
+    }
+    walked = asyncio.run(walk(graph(nodes, ways), handlers_of(Scripted(script))))
+    assert walked.path == ("start", "work", "judge", "mend", "exit")
+
+
 def test_an_edge_whose_condition_cannot_hold_is_out_of_reach_with_what_lies_behind_it() -> None:
     found = judged(
         edge("judge", "exit", "outcome=success"),

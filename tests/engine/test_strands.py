@@ -45,7 +45,7 @@ STRANDS = st.builds(
     | st.builds(
         InFlight, NAMES, st.integers(1, 9), st.integers(1, 9), st.just(NOON), st.booleans()
     ),
-    question=st.sampled_from([None, QUESTION]),
+    questions=st.sampled_from([(), (QUESTION,)]),
     name=NAMES,
     parent=NAMES,
     workspace=NAMES,
@@ -101,7 +101,7 @@ def test_what_left_a_branch_goes_with_it() -> None:
 
 def test_nobody_is_at_work_or_asked_in_a_branch_that_is_given_up() -> None:
     strands = tree_of_walks()
-    asking = replace(strands["fan@1.1/b/in@1.1/x"], in_flight=FLIGHT, question=QUESTION)
+    asking = replace(strands["fan@1.1/b/in@1.1/x"], in_flight=FLIGHT, questions=(QUESTION,))
     over = end_branch({**strands, "fan@1.1/b/in@1.1/x": asking}, "fan@1.1/b", is_given_up=True)
     assert [key for key, one in over.items() if one.is_given_up] == [
         key for key in strands if key.startswith("fan@1.1/b")

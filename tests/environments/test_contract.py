@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 
 from attractor.base.errors import AttractorError, UsageError
+from attractor.base.processes import ExecResult
 from attractor.environments.environment import DirEntry, ExecutionEnvironment, GrepOptions, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, PathOutside
 from tests.environments.places import FAR_MS, run, use
@@ -251,6 +252,25 @@ def test_a_command_runs_in_the_folder_and_with_the_variables_asked_for(
         for missing in ("..", "no such", "a folder/x"):
             with pytest.raises(FileUnusable):
                 await env.exec_command("true", timeout_ms=FAR_MS, working_dir=missing)
+
+    use(machine, work)
+
+
+def test_a_command_reads_what_it_is_handed(machine: ExecutionEnvironment) -> None:
+    handed = bytes(range(256)) * 8000
+
+    async def work(env: ExecutionEnvironment) -> None:
+        async def hand(command: str) -> ExecResult:
+            return await env.exec_command(command, timeout_ms=FAR_MS, stdin=handed)
+
+        assert (await hand("wc -c")).stdout.strip() == str(len(handed))
+        assert (await hand("cmp - <(cat /dev/stdin) | head -1; true")).exit_code == 0
+        unread = await hand("echo I do not look")
+        assert (unread.stdout, unread.exit_code) == ("I do not look\n", 0)
+        await env.write_file("x", "")
+        copied = await hand("cat > x; cksum < x")
+        expected = await env.exec_command("cksum < x", timeout_ms=FAR_MS)
+        assert copied.stdout == expected.stdout
 
     use(machine, work)
 

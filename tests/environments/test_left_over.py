@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -202,3 +203,29 @@ def test_a_mark_that_nobody_carries_ends_nobody() -> None:
                 await one.wait()
 
     asyncio.run(work())
+
+
+def test_nobody_is_looked_for_where_nothing_was_begun(
+    environment: LocalExecutionEnvironment,
+) -> None:
+    looks: list[object] = []
+
+    def hear(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.listdir" and arguments == ("/proc",):
+            looks.append(event)
+
+    # A hook cannot be taken away again; this one does next to nothing.
+    sys.addaudithook(hear)
+
+    async def use(command: str) -> int:
+        before = len(looks)
+        await environment.initialize()
+        if command:
+            await environment.exec_command(command, timeout_ms=FAR_MS)
+        await environment.cleanup()
+        return len(looks) - before
+
+    assert asyncio.run(use("")) == 0
+    assert asyncio.run(use("true")) > 0
+    # The next stage in the same environment began nothing.
+    assert asyncio.run(use("")) == 0

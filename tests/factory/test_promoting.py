@@ -1,15 +1,19 @@
 """A branch is moved once, and is told so when somebody asks again."""
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, Refused
 from attractor.engine.results import RunResult
 from attractor.factory.deciding import Verdict
 from attractor.factory.errors import InvalidBranch, UnknownBranch
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.promoting import PROMOTED
+from attractor.pipeline.garbage import STORE, Collector
+from attractor.pipeline.needed import Rules, Whereabouts
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
 
@@ -36,6 +40,32 @@ def test_a_second_promotion_changes_nothing_and_says_so(tmp_path: Path) -> None:
     assert (again.was_done, again.commit) == (True, first.commit)
     assert git(flow.project, "show-ref") == before
     assert promoted_lines(flow) == ["main"]
+
+
+def test_a_second_promotion_needs_nothing_that_was_freed(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    git(flow.project, "branch", "release")
+    result = approved(flow)
+    first = flow.promote(result)
+    free(flow, result)
+    again = flow.promote(result)
+    assert (again.was_done, again.commit, again.tag) == (True, first.commit, first.tag)
+    # Another branch would need it.
+    with pytest.raises(Refused, match="the trees of run .* are not kept any more"):
+        flow.promote(result, branch="release")
+
+
+def free(flow: Flow, result: RunResult) -> None:
+    """Free what the run keeps in the state folder, and nothing else."""
+
+    async def collect() -> list[str]:
+        now = flow.world.clock.now()
+        rules = Rules(now=now, older_than=timedelta())
+        where = Whereabouts([result.directory], is_known=True, is_promoted=True)
+        sweep = await Collector(flow.world, lambda run_id: where, rules).collect()
+        return [one.what for one in sweep.freed]
+
+    assert STORE in asyncio.run(collect())
 
 
 @pytest.mark.parametrize("on_top", [False, True])

@@ -12,6 +12,7 @@ from attractor.base.canonical import Json, canonical_json, parse_json
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import UsageError
 from attractor.base.processes import ExecResult
+from attractor.engine.answers import ask_each
 from attractor.engine.attempt_folders import HISTORY, STATUS
 from attractor.engine.child_runs import ChildRuns
 from attractor.engine.context import Context
@@ -186,6 +187,7 @@ class Shell(NoEnvironment):
         timeout_ms: int,
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
     ) -> ExecResult:
         self.commands.append((command, timeout_ms))
         return self.result
@@ -224,6 +226,9 @@ class Person:
             await asyncio.Event().wait()
         answer = self.answers[len(self.questions) - 1]
         return answer if isinstance(answer, Answer) else Answer(AnswerKind.GIVEN, answer, "Ada")
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
         self.told.append(message)

@@ -2,7 +2,8 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -10,16 +11,28 @@ import pytest
 from attractor.base.canonical import canonical_json
 from attractor.base.kinds import find_shortcoming
 from attractor.base.processes import ExecResult
-from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.answers import ask_each
+from attractor.engine.context import Context
+from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Answer, Handler, Parts, Question, Said, Stage
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph import Edge, Graph, Node
+from attractor.pipeline.custom_handlers import adapt_handler
 from tests.engine.children import GivenChildren, Plot
 from tests.engine.runs import FAIL, Nothing, Scripted
 from tests.handlers.stages import Person, Play, Saying, Shell, edge, graph, node
 
 T = TypeVar("T")
+
+
+class Theirs:
+    """A handler with the arguments of the specification, and not async."""
+
+    def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
+        return success(node.label, goal=graph.goal)
+
+
 REGISTERED = list(handler_registry())
 
 
@@ -29,6 +42,7 @@ def registered(name: str) -> Handler:
 
 MAKE: dict[str, Callable[[], Handler]] = {
     **{name: (lambda name=name: registered(name)) for name in REGISTERED},
+    "handed in": lambda: adapt_handler("custom", Theirs()),
     "stand-in, nothing": Nothing,
     "stand-in, success": Scripted,
     "stand-in, fail": lambda: Scripted({"it": FAIL}),
@@ -160,6 +174,9 @@ class StuckPerson(Stuck):
     async def ask(self, question: Question) -> Answer:
         await self.wait()
         raise AssertionError("nobody answers")
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None: ...
 

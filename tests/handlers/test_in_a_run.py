@@ -10,6 +10,7 @@ from attractor.engine.answers import AnsweredFirst
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import StageStatus
+from attractor.engine.questions import RunQuestions
 from attractor.engine.results import RunResult
 from attractor.engine.seams import Parts
 from attractor.engine.status import AWAITING_ANSWER
@@ -55,7 +56,7 @@ class Place(Workplace):
         asking = interviewer_registry()[interviewer](terminal)
         backend = backend_registry()["simulate"](BackendParts())
         with self.open() as run:
-            parts = Parts(backend, AnsweredFirst(asking, run.answer_to))
+            parts = Parts(backend, AnsweredFirst(asking, RunQuestions(run)))
             self.handlers = {name: kind(parts) for name, kind in handler_registry().items()}
             return await self.runner(run).run()
 

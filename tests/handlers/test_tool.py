@@ -130,3 +130,12 @@ def test_a_long_output_is_whole_in_its_file_and_bounded_in_the_context() -> None
 
 def test_a_long_command_is_cut_in_the_notes() -> None:
     assert len(play(tool_command="x" * 5000).run().notes) < 250
+
+
+def test_a_program_that_is_not_there_is_said_first() -> None:
+    said = "collecting\nbash: line 2: pytest: command not found\nand more\n"
+    outcome = play(ended(127, "", said), tool_command="make test").run()
+    assert outcome.failure_class is FailureClass.VERDICT
+    assert outcome.failure_reason == (
+        "command not found: pytest (tool_command ended with exit code 127)"
+    )

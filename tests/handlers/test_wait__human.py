@@ -1,9 +1,11 @@
 import asyncio
+from dataclasses import dataclass, field
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 
+from attractor.engine.answers import AnsweredFirst
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.question_records import question_to_record
 from attractor.engine.seams import Answer, AnswerKind, Option, Parked, Question, QuestionKind
@@ -27,13 +29,22 @@ def gate(**plain: Plain) -> Graph:
     )
 
 
-def play(*answers: str | Answer, **plain: Plain) -> Play:
-    return Play(gate(**plain), "gate", interviewer=Person(answers))
+@dataclass
+class Asking(Play):
+    """A gate where a person stands in, asked as in a run: within its time."""
+
+    person: Person = field(default_factory=Person)
+
+    def __post_init__(self) -> None:
+        self.interviewer = AnsweredFirst(self.person)
 
 
-def person(it: Play) -> Person:
-    assert isinstance(it.interviewer, Person)
-    return it.interviewer
+def play(*answers: str | Answer, **plain: Plain) -> Asking:
+    return Asking(gate(**plain), "gate", person=Person(answers))
+
+
+def person(it: Asking) -> Person:
+    return it.person
 
 
 def test_the_answer_chooses_the_way_on() -> None:
@@ -61,6 +72,7 @@ def test_the_question_names_node_visit_and_attempt_and_shows_every_way_out() -> 
             kind=QuestionKind.MULTIPLE_CHOICE,
             options=(Option("A", "[A] Approve"), Option("F", "[F] Fix"), Option("S", "stop")),
             stage="gate",
+            metadata={"targets": {"A": "ship", "F": "fix", "S": "stop"}},
         )
     ]
 
@@ -73,7 +85,13 @@ def test_an_interview_is_recorded() -> None:
     assert (started, first) == ("InterviewStarted", {"question": question})
     assert completed == "InterviewCompleted"
     assert isinstance(last.pop("duration"), float)
-    answer = {"kind": "given", "value": "F", "by": "Ada"}
+    answer = {
+        "kind": "given",
+        "value": "F",
+        "by": "Ada",
+        "selected_option": {"key": "F", "label": "[F] Fix"},
+        "text": "F",
+    }
     assert last == {"question": question, "answer": answer}
 
 
@@ -128,6 +146,13 @@ def test_time_running_out_takes_the_default(default: str) -> None:
     assert outcome.notes == "[F] Fix: the default, for want of an answer in time"
 
 
+def test_the_question_says_how_long_there_is_time_and_what_happens_then() -> None:
+    it = play("f", human__default_choice="ship", timeout=timedelta(hours=2))
+    it.run()
+    [asked] = person(it).questions
+    assert (asked.timeout_seconds, asked.default) == (7200, "A")
+
+
 def test_a_default_that_is_no_choice_is_a_mistake_in_the_pipeline() -> None:
     outcome = play(LATE, human__default_choice="fixx").run()
     assert outcome.status is StageStatus.FAIL
@@ -159,7 +184,8 @@ def test_a_timeout_inside_the_interviewer_is_an_error_of_its_own() -> None:
         async def ask(self, question: Question) -> Answer:
             raise TimeoutError("the chat server does not answer")
 
-    it = Play(gate(timeout="10m", human__default_choice="ship"), "gate", interviewer=Far())
+    late = gate(timeout=timedelta(minutes=10), human__default_choice="ship")
+    it = Asking(late, "gate", person=Far())
     with pytest.raises(TimeoutError, match="chat server"):
         it.run()
 
@@ -199,7 +225,7 @@ def test_of_two_ways_with_one_label_the_chosen_one_is_named_by_its_target_alone(
 
 def test_a_parked_question_passes_through() -> None:
     park = Park(InterviewerParts(input=StringIO(), output=StringIO()))
-    it = Play(gate(timeout="10m"), "gate", interviewer=park)
+    it = Play(gate(timeout=timedelta(minutes=10)), "gate", interviewer=park)
     with pytest.raises(Parked) as caught:
         it.run()
     assert caught.value.question.id == "gate@1.1"
@@ -208,7 +234,7 @@ def test_a_parked_question_passes_through() -> None:
 
 def test_a_cancelled_gate_stops_asking() -> None:
     async def cancel() -> list[str]:
-        it = play(timeout="10m")
+        it = play(timeout=timedelta(minutes=10))
         task = asyncio.create_task(it.execute())
         while not person(it).questions:
             await asyncio.sleep(0)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import StringIO
+from pathlib import Path
 from typing import TextIO
 
-from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.engine.seams import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
 from attractor.interviewers.parts import AnswerFunction, InterviewerParts
 
 GATE = Question(
@@ -25,6 +26,17 @@ def given(value: str, by: str = "") -> Answer:
     return Answer(AnswerKind.GIVEN, value, by)
 
 
+def picked(asked: Question, number: int, said: str, by: str = "") -> Answer:
+    """Return the answer that picks one of the options of a question."""
+    option = asked.options[number]
+    return Answer(AnswerKind.GIVEN, option.key, by, option, said)
+
+
+def told(said: str, by: str = "", *, value: str = "") -> Answer:
+    """Return the answer of somebody who said something, which means a value."""
+    return Answer(AnswerKind.GIVEN, value or said, by, text=said)
+
+
 @dataclass
 class Terminal:
     """What an interviewer is built from, with streams in memory."""
@@ -33,8 +45,20 @@ class Terminal:
     output: StringIO = field(default_factory=StringIO)
 
     def parts(
-        self, *, answers: Sequence[Answer] = (), callback: AnswerFunction | None = None
+        self,
+        *,
+        answers: Sequence[Answer] = (),
+        callback: AnswerFunction | None = None,
+        inner: Interviewer | None = None,
+        file: Path | None = None,
+        taken: int = 0,
     ) -> InterviewerParts:
         return InterviewerParts(
-            input=self.input, output=self.output, answers=answers, callback=callback
+            input=self.input,
+            output=self.output,
+            answers=answers,
+            callback=callback,
+            inner=inner,
+            file=file,
+            taken=taken,
         )

@@ -1,14 +1,15 @@
 import asyncio
 import os
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 
-from attractor.engine.seams import Answer, AnswerKind, Option, Parked, Question, QuestionKind
-from attractor.interviewers.console import Console, show_question
+from attractor.engine.seams import Answer, AnswerKind, Parked, Question, QuestionKind
+from attractor.interviewers.console import Console
 from attractor.interviewers.parts import InterviewerParts
-from tests.interviewers.questions import GATE, Terminal, given, question
+from tests.interviewers.questions import GATE, Terminal, picked, question, told
 
 SKIPPED = Answer(AnswerKind.SKIPPED, by="console")
 
@@ -21,24 +22,8 @@ def ask(typed: str, asked: Question) -> tuple[Answer, str]:
 
 def test_choices_are_shown_with_their_keys_and_a_line_is_the_answer() -> None:
     answer, shown = ask("  n \n", GATE)
-    assert answer == given("n", "console")
+    assert answer == picked(GATE, 1, "n", "console")
     assert shown == "[?] Deploy?\n  [Y] Yes, deploy\n  [N] No\nSelect: "
-
-
-@pytest.mark.parametrize(
-    ("option", "line"),
-    [
-        (Option("Y", "[Y] Yes"), "[Y] Yes"),
-        (Option("Y", "Y) Yes"), "Y) Yes"),
-        (Option("Y", "y - yes"), "y - yes"),
-        (Option("Y", "Yes"), "[Y] Yes"),
-        (Option("1", "[Y] Yes"), "[1] [Y] Yes"),
-        (Option("1", "Yes"), "[1] Yes"),
-    ],
-)
-def test_a_key_is_shown_once(option: Option, line: str) -> None:
-    shown = show_question(question(QuestionKind.MULTIPLE_CHOICE, option))
-    assert shown == f"[?] Deploy?\n  {line}\n"
 
 
 @pytest.mark.parametrize("kind", list(QuestionKind))
@@ -53,14 +38,15 @@ def test_the_end_of_the_input_skips(kind: QuestionKind) -> None:
 )
 def test_yes_and_no_have_many_spellings(kind: QuestionKind, typed: str, value: str) -> None:
     answer, shown = ask(f"{typed}\n", question(kind))
-    assert answer == given(value, "console")
+    assert answer == told(typed, "console", value=value)
     assert shown == "[?] Deploy?\n[Y/N]: "
 
 
 def test_what_is_neither_yes_nor_no_is_asked_again() -> None:
     answer, shown = ask("maybe\n\nyes\n", question(QuestionKind.YES_NO))
-    assert answer == given("yes", "console")
+    assert answer == told("yes", "console")
     assert shown.count("[Y/N]: ") == 3
+    assert "'maybe' is none of the choices: yes (Yes), no (No)\n" in shown
 
 
 @pytest.mark.parametrize("typed", ["maybe\n" * 9, "maybe\n"])
@@ -72,12 +58,50 @@ def test_who_never_says_yes_or_no_skips(typed: str) -> None:
 
 def test_free_text_is_taken_as_it_is() -> None:
     answer, shown = ask("Make it blue.\n", question(QuestionKind.FREEFORM))
-    assert answer == given("Make it blue.", "console")
+    assert answer == told("Make it blue.", "console")
     assert shown == "[?] Deploy?\n> "
 
 
-def test_an_empty_line_is_an_answer() -> None:
-    assert ask("\n", GATE)[0] == given("", "console")
+def test_an_empty_line_is_no_choice_but_may_be_a_text() -> None:
+    assert ask("\ny\n", GATE)[0] == picked(GATE, 0, "y", "console")
+    assert ask("\n", question(QuestionKind.FREEFORM))[0] == told("", "console")
+
+
+def test_what_is_no_choice_is_asked_again_a_few_times_where_no_person_sits() -> None:
+    answer, shown = ask("perhaps\nyes, deploy\n", GATE)
+    assert answer == picked(GATE, 0, "yes, deploy", "console")
+    assert "'perhaps' is none of the choices: Y ([Y] Yes, deploy), N (No)\nSelect: " in shown
+    # Whoever asks says that it is none.
+    answer, shown = ask("a\nb\nc\nd\n", GATE)
+    assert (answer, shown.count("Select: ")) == (told("c", "console"), 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "prompt", "value"),
+    [
+        (replace(GATE, default="N"), "Select [N]: ", "N"),
+        (replace(question(QuestionKind.YES_NO), default="no"), "[y/N]: ", "no"),
+        (replace(question(QuestionKind.CONFIRMATION), default="yes"), "[Y/n]: ", "yes"),
+        (replace(question(QuestionKind.FREEFORM), default="blue"), " [blue]> ", "blue"),
+    ],
+)
+def test_enter_is_the_default_which_the_prompt_shows(
+    asked: Question, prompt: str, value: str
+) -> None:
+    answer, shown = ask("\n", asked)
+    assert answer.value == value
+    assert shown.endswith(prompt)
+
+
+def test_the_end_of_the_input_is_not_the_default() -> None:
+    assert ask("", replace(GATE, default="N"))[0] == SKIPPED
+
+
+def test_several_questions_are_asked_in_their_order() -> None:
+    terminal = Terminal(StringIO("y\nblue\n"))
+    asked = [GATE, question(QuestionKind.FREEFORM)]
+    answers = asyncio.run(Console(terminal.parts()).ask_multiple(asked))
+    assert [one.value for one in answers] == ["Y", "blue"]
 
 
 def test_a_message_is_shown_with_its_stage() -> None:
@@ -95,11 +119,11 @@ def test_the_question_is_there_before_the_answer_is_awaited_and_time_can_run_out
         async def in_time() -> Answer:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(console.ask(GATE), 0.03)
-            assert terminal.output.getvalue().endswith("Select: ")
+            assert terminal.output.getvalue().endswith("Select: \n")
             os.write(writing, b"y\n")
             return await asyncio.wait_for(console.ask(GATE), 20)
 
-        assert asyncio.run(in_time()) == given("y", "console")
+        assert asyncio.run(in_time()) == picked(GATE, 0, "y", "console")
     os.close(writing)
 
 
@@ -126,7 +150,7 @@ def test_two_questions_at_once_are_asked_one_after_the_other() -> None:
             os.write(writing, b"y\nn\n")
             return await asyncio.wait_for(waiting, 20)
 
-        assert asyncio.run(both()) == [given("y", "console"), given("n", "console")]
+        assert [one.value for one in asyncio.run(both())] == ["Y", "N"]
     os.close(writing)
 
 
@@ -145,3 +169,58 @@ def test_a_terminal_that_is_closed_leaves_the_question_waiting(kind: QuestionKin
                 await asking
 
     asyncio.run(close_while_asked())
+
+
+def test_nobody_is_told_at_a_terminal_that_is_closed() -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(os.dup(theirs), "r") as reading, os.fdopen(theirs, "w") as writing:
+        console = Console(InterviewerParts(input=reading, output=writing))
+        os.close(ours)
+        asyncio.run(console.inform("ann answered: Y", "gate"))
+        with suppress(OSError):
+            writing.close()
+
+
+def test_a_message_leaves_the_prompt_of_who_is_asked_meanwhile() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as stream:
+        terminal = Terminal(stream)
+        console = Console(terminal.parts())
+
+        async def scene() -> None:
+            asking = asyncio.create_task(console.ask(GATE))
+            while not terminal.output.getvalue().endswith("Select: "):
+                await asyncio.sleep(0)
+            await console.inform("ann answered\x1b[2J", "other")
+            shown = terminal.output.getvalue()
+            assert shown.endswith("\n[other] ann answered\N{REPLACEMENT CHARACTER}[2J\nSelect: ")
+            os.write(writing, b"y\n")
+            await asyncio.wait_for(asking, 20)
+
+        asyncio.run(scene())
+    os.close(writing)
+
+
+def test_at_a_terminal_what_was_typed_before_is_dropped_and_tries_have_no_end() -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, encoding="utf-8") as reading:
+        terminal = Terminal(reading)
+        console = Console(terminal.parts())
+
+        async def scene() -> Answer:
+            os.write(ours, b"y\nhal")
+            asking = asyncio.create_task(console.ask(GATE))
+            for times in range(1, 8):
+                while terminal.output.getvalue().count("Select: ") < times:
+                    await asyncio.sleep(0.001)
+                os.write(ours, f"größe {times}\n".encode())
+            while terminal.output.getvalue().count("Select: ") < 8:
+                await asyncio.sleep(0.001)
+            os.write(ours, b"n\n")
+            return await asyncio.wait_for(asking, 20)
+
+        assert asyncio.run(scene()).value == "N"
+    os.close(ours)
+    shown = terminal.output.getvalue()
+    assert shown.startswith("(typed when nothing was asked, and not taken: y)\n[?] Deploy?")
+    assert "'größe 7' is none of the choices" in shown

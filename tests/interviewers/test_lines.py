@@ -198,3 +198,25 @@ def test_a_closed_stream_is_at_its_end() -> None:
     stream = StringIO("yes\n")
     stream.close()
     assert read(Lines(stream)) == [None]
+
+
+def test_what_was_typed_before_is_dropped_and_told() -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, encoding="utf-8") as stream:
+        lines = Lines(stream)
+        os.write(ours, "früh\nmore\nhal".encode())
+        assert read(lines) == ["früh"]
+        assert lines.drop() == "more\n"
+        os.write(ours, b"f\nlate\n")
+        # Half a line is gone as well.
+        assert read(lines, times=2) == ["f", "late"]
+        assert lines.drop() == ""
+    os.close(ours)
+
+
+def test_a_terminal_that_is_closed_has_nothing_to_drop() -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, encoding="utf-8") as stream:
+        os.close(ours)
+        assert Lines(stream).drop() == ""
+    assert Lines(StringIO("text in memory")).drop() == ""

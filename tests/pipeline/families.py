@@ -12,6 +12,7 @@ from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.progress import begin
 from attractor.engine.progress_records import progress_to_record
+from attractor.engine.questions import Unkept
 from attractor.engine.run_directory import create_run_directory
 from attractor.engine.seams import Answer, AnswerKind, Question, Workspace
 from attractor.environments.local import LocalExecutionEnvironment
@@ -51,6 +52,18 @@ FILES: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True)
+class GivenAnswers(Unkept):
+    """Answers that were left with the parent, by question."""
+
+    answers: Mapping[str, str]
+
+    def answer_to(self, question: Question) -> Answer | None:
+        """Return the one that was left."""
+        value = self.answers.get(question.id)
+        return Answer(AnswerKind.GIVEN, value, "ann") if value else None
+
+
 @dataclass
 class Family:
     """A parent whose stages may begin children; they work in the folder of their files."""
@@ -77,7 +90,7 @@ class Family:
             options=options,
             world=self.world,
             crew=Crew({}, self._steer, park),
-            answer_to=self._answer_to,
+            questions=GivenAnswers(self.answers),
             budgets=self.budgets,
         )
 
@@ -99,10 +112,6 @@ class Family:
     def root(self, name: str) -> Path:
         """Return the directory of a child."""
         return self.run.directory.children / name
-
-    def _answer_to(self, question: Question) -> Answer | None:
-        value = self.answers.get(question.id)
-        return Answer(AnswerKind.GIVEN, value, "ann") if value else None
 
     async def _steer(self, stage_id: str, text: str) -> bool:
         self.steered.append((stage_id, text))

@@ -60,5 +60,7 @@ def make_world(
         input=io.StringIO(),
         output=io.StringIO(),
         version="0",
+        # It takes another process for each run; who wants a drawing asks for it.
+        draws=False,
         watch=watch,
     )

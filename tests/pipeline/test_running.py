@@ -51,6 +51,13 @@ def test_a_run_leaves_its_stages_as_commits_and_the_project_as_it_was(tmp_path: 
     branch = f"attractor/run/{result.run_id}"
     assert git(project, "show", f"{branch}:made.txt") == "made\n"
     assert git(project, "log", "--format=%s", f"main..{branch}") == "Stage make\n"
+    trailers = git(project, "log", "-1", "--format=%(trailers:only)", branch).split("\n")
+    assert trailers[:4] == [
+        f"Attractor-Run: {result.run_id}",
+        "Attractor-Stage: make",
+        "Attractor-Visit: 1",
+        "Attractor-Outcome: success",
+    ]
     assert git(project, "rev-parse", "HEAD") == head
     assert git(project, "status", "--porcelain") == ""
 

@@ -1,10 +1,13 @@
 """Definition of Done 11.11: transforms."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from attractor.language import Graph, parse, prepare
 from attractor.language.surroundings import Surroundings
 from attractor.language.transforms.variable_expansion import VariableExpansion
+from attractor.language.values import Value
+from tests.spec.runs import Saying, run
 
 TEXT = 'digraph G { goal="Ship it"; start; a [prompt="Do: $goal"]; exit; start -> a -> exit }'
 
@@ -42,3 +45,27 @@ def test_11_11_custom_transforms_run_in_order() -> None:
     graph = prepare(TEXT, transforms=[WithoutNodes("x"), WithoutNodes("y")]).graph
     assert graph is not None
     assert graph.name == "Gxy"
+
+
+class Adding:
+    """Adds words to every prompt."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def apply(self, graph: Graph) -> Graph:
+        nodes = {
+            id_: replace(
+                node,
+                attributes=node.attributes.replaced("prompt", Value.of(node.prompt + self.words)),
+            )
+            for id_, node in graph.nodes.items()
+            if node.prompt
+        }
+        return replace(graph, nodes={**graph.nodes, **nodes})
+
+
+def test_11_11_a_run_goes_through_custom_transforms_after_the_built_in_ones(tmp_path: Path) -> None:
+    backend = Saying()
+    run(tmp_path, TEXT, backend=backend, transforms=[Adding(" soon"), Adding(", too")])
+    assert backend.prompts == ["Do: Ship it soon, too"]

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
+from attractor.language.graph import Graph, Node
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Nothing, Scripted, Workplace, run_graph
+from tests.spec.runs import between, run
 
 
 def test_11_3_the_walk_begins_at_the_start_node(tmp_path: Path) -> None:
@@ -107,3 +110,32 @@ def test_11_3_the_outcome_is_success_if_all_goal_gates_succeeded(
         [*chain("start", "gate", "exit"), edge("gate", "exit", "outcome=fail")],
     )
     assert run_graph(tmp_path, whole, {"gate": status})[0].outcome is outcome
+
+
+class Looking:
+    """A handler as the specification has it."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Node, Context, Graph, Path]] = []
+
+    def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
+        self.given.append((node, context, graph, logs_root))
+        return success("looked")
+
+
+def test_11_3_a_handler_is_called_with_the_four_arguments_of_the_specification(
+    tmp_path: Path,
+) -> None:
+    looking = Looking()
+    text = between("goal=win", "look [type=looking]", "start -> look -> exit")
+    result = run(tmp_path, text, handlers={"looking": looking})
+    [(one, context, whole, logs_root)] = looking.given
+    assert (one.id, whole.nodes["look"], logs_root) == ("look", one, result.directory)
+    assert context.get("graph.goal") == "win"
+
+
+def test_11_3_a_type_that_nothing_executes_goes_by_the_shape(tmp_path: Path) -> None:
+    nodes = ['a [type=unheard_of, prompt="A"]', "b [type=unheard_of, shape=diamond]"]
+    result = run(tmp_path, between(*nodes, "start -> a -> b -> exit"))
+    assert (result.outcome, result.completed) == (StageStatus.SUCCESS, ("start", "a", "b"))
+    assert (result.directory / "a" / "response.md").read_text().startswith("[Simulated]")

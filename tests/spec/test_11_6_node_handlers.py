@@ -3,14 +3,17 @@
 import asyncio
 from pathlib import Path
 
+from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus, failure, success
 from attractor.engine.seams import Stage
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
+from attractor.language.graph import Graph, Node
 from tests.engine.forked import forked, until
 from tests.engine.runs import run_graph
 from tests.handlers.stages import Person, Play, Saying, edge, edge_if, graph, node
 from tests.packages import Places
+from tests.spec.runs import between, run
 
 SUCCEEDED = Outcome(StageStatus.SUCCESS)
 
@@ -142,3 +145,38 @@ part = Shout
     assert "my_custom_type" in list(handler_registry())
     pipeline = graph(node("it", type="my_custom_type", label="hello"))
     assert asyncio.run(Play(pipeline, "it").execute()).notes == "HELLO"
+
+
+class MyCustomHandler:
+    """The example of attractor-spec 4.12."""
+
+    def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
+        context.set("custom", node.attributes.text("custom_attr"))
+        return Outcome(status=StageStatus.SUCCESS)
+
+
+def test_11_6_a_custom_handler_is_handed_in_by_type_string(tmp_path: Path) -> None:
+    node_ = 'my_node [type="my_custom_type", shape=box, custom_attr="value"]'
+    text = between(node_, "start -> my_node -> exit")
+    result = run(tmp_path, text, handlers={"my_custom_type": MyCustomHandler()})
+    assert (result.outcome, result.context["custom"]) == (StageStatus.SUCCESS, "value")
+
+
+def test_11_6_a_handler_for_a_type_that_has_one_replaces_it(tmp_path: Path) -> None:
+    text = between("a [prompt=x, custom_attr=own]", "start -> a -> exit")
+    result = run(tmp_path, text, handlers={"codergen": MyCustomHandler()})
+    assert result.context["custom"] == "own"
+
+
+class Raising:
+    """A handler with a defect."""
+
+    def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
+        raise ZeroDivisionError("a defect")
+
+
+def test_11_6_what_a_custom_handler_raises_is_a_failure(tmp_path: Path) -> None:
+    text = between("a [type=raising]", "start -> a -> exit")
+    result = run(tmp_path, text, handlers={"raising": Raising()})
+    assert result.outcome is StageStatus.FAIL
+    assert "a defect" in result.reason

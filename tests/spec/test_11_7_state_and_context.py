@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from attractor.base.canonical import Json
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
-from tests.engine.graphs import line
+from tests.engine.graphs import chain, end, graph, line, node, start
 from tests.engine.runs import Workplace, run_graph
 
 
@@ -88,3 +89,63 @@ def test_11_7_artifacts_lie_in_the_stage_folder(tmp_path: Path) -> None:
     _, place = run_graph(tmp_path, line("work"), {"work": write})
     found = sorted(one.name for one in (place.root / "work").iterdir())
     assert found == ["prompt.md", "response.md", "status.json"]
+
+
+def test_11_7_the_engine_keeps_the_context_of_5_1(tmp_path: Path) -> None:
+    seen: dict[str, Json] = {}
+
+    async def look(stage: Stage) -> Outcome:
+        if stage.attempt == 2:
+            seen.update(stage.context.snapshot())
+            return success()
+        return Outcome(StageStatus.RETRY, failure_reason="busy")
+
+    drawn = graph(
+        [start(), end(), node("two", max_retries=1, retry_policy="none")],
+        chain("start", "one", "two", "exit"),
+        goal="Ship it",
+        retries=3,
+    )
+    said = Outcome(StageStatus.SUCCESS, preferred_label="Go", context_updates={"context.x": 1})
+    _, place = run_graph(tmp_path, drawn, {"one": said, "two": look})
+    assert seen == {
+        "graph.goal": "Ship it",
+        "graph.retries": 3,
+        "outcome": "success",
+        "preferred_label": "Go",
+        "current_node": "two",
+        "context.x": 1,
+        "internal.retry_count.two": 1,
+    }
+    after = place.json("checkpoint.json")["context"]
+    assert isinstance(after, dict)
+    assert "internal.retry_count.two" not in after
+
+
+TYPED: dict[str, Json] = {
+    "context.number": 3,
+    "context.real": 2.5,
+    "context.flag": False,
+    "context.nothing": None,
+    "context.list": [1, {"deep": ["größe"]}],
+    "work.item": {"id": 7},
+    "human.gate.label": "3",
+}
+
+
+def test_11_7_values_keep_their_types_through_a_run_and_a_resume(tmp_path: Path) -> None:
+    seen: list[dict[str, Json]] = []
+
+    async def look(stage: Stage) -> Outcome:
+        seen.append({key: stage.context.get(key) for key in TYPED})
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        return success()
+
+    script = {"one": Outcome(StageStatus.SUCCESS, context_updates=TYPED), "two": look}
+    place = Workplace(tmp_path / "run", line("one", "two"), script)
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    Workplace(place.root, place.graph, {"two": look}).run()
+    assert seen == [TYPED, TYPED]
+    assert [type(one) for one in seen[1].values()] == [type(one) for one in TYPED.values()]

@@ -1,11 +1,14 @@
 """attractor-spec 11.8: interviewers, and the questions they ask."""
 
 import asyncio
+from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
-from attractor.engine.seams import AnswerKind, Option, QuestionKind
+from attractor.engine.answers import AnsweredFirst
+from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.interviewers.registry import interviewer_registry
 from tests.interviewers.questions import GATE, Terminal, given, question
 
@@ -14,6 +17,45 @@ def test_11_8_an_interviewer_is_asked_a_question_and_gives_an_answer() -> None:
     queue = interviewer_registry()["queue"](Terminal().parts(answers=[given("Y")]))
     answer = asyncio.run(queue.ask(GATE))
     assert (answer.kind, answer.value) == (AnswerKind.GIVEN, "Y")
+
+
+def test_11_8_several_questions_are_asked_and_each_gets_its_answer() -> None:
+    queue = interviewer_registry()["queue"](Terminal().parts(answers=[given("Y"), given("N")]))
+    answers = asyncio.run(queue.ask_multiple([GATE, GATE]))
+    assert [one.value for one in answers] == ["Y", "N"]
+
+
+def test_11_8_a_person_is_told_what_wants_no_answer() -> None:
+    terminal = Terminal()
+    asyncio.run(interviewer_registry()["console"](terminal.parts()).inform("Done", "ship"))
+    assert terminal.output.getvalue() == "[ship] Done\n"
+
+
+def test_11_8_a_question_and_an_answer_have_what_the_specification_names() -> None:
+    asked = Question(
+        id="gate@1.1",
+        text="Deploy?",
+        kind=QuestionKind.MULTIPLE_CHOICE,
+        options=(Option("Y", "Yes"),),
+        stage="gate",
+        default="Y",
+        timeout_seconds=1.5,
+        metadata={"color": "red"},
+    )
+    console = interviewer_registry()["console"](Terminal(StringIO("yes\n")).parts())
+    answer = asyncio.run(console.ask(asked))
+    assert (answer.value, answer.selected_option, answer.text) == ("Y", asked.options[0], "yes")
+
+
+def test_11_8_a_time_out_brings_the_default_of_the_question() -> None:
+    async def never(asked: Question) -> Answer:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    callback = interviewer_registry()["callback"](Terminal().parts(callback=never))
+    asked = replace(GATE, timeout_seconds=0.02, default="N")
+    answer = asyncio.run(AnsweredFirst(callback).ask(asked))
+    assert answer == Answer(AnswerKind.TIMEOUT, "N")
 
 
 def test_11_8_a_question_has_one_of_four_types() -> None:
@@ -59,3 +101,12 @@ def test_11_8_the_queue_is_read_in_order_and_then_skips() -> None:
     answers = [asyncio.run(queue.ask(GATE)) for _ in range(3)]
     assert [one.value for one in answers] == ["N", "Y", ""]
     assert answers[-1].kind is AnswerKind.SKIPPED
+
+
+def test_11_8_a_recording_wraps_another_interviewer_and_can_be_replayed(tmp_path: Path) -> None:
+    file, registry = tmp_path / "answers.jsonl", interviewer_registry()
+    inner = registry["queue"](Terminal().parts(answers=[given("N")]))
+    recording = registry["recording"](Terminal().parts(inner=inner, file=file))
+    assert asyncio.run(recording.ask(GATE)).value == "N"
+    replay = registry["replay"](Terminal().parts(file=file))
+    assert asyncio.run(replay.ask(GATE)) == given("N", "replay of queue")

@@ -8,6 +8,7 @@ import pytest
 
 from attractor.base.errors import Broken, UsageError
 from attractor.engine.errors import GraphChanged, NotRunnable
+from attractor.engine.preamble import TASK
 from attractor.engine.results import RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.options import RunOptions, WorkspaceKind
@@ -62,7 +63,9 @@ def run(world: World, **inputs: str) -> RunResult:
 
 
 def prompt(result: RunResult, node: str) -> str:
-    return (result.directory / node / "prompt.md").read_text()
+    asked = (result.directory / node / "prompt.md").read_text()
+    # What went before stands in front of it.
+    return asked.rpartition(f"{TASK}\n\n")[2]
 
 
 def test_L8_prompts_come_from_files_with_goal_and_inputs(world: World) -> None:

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from attractor.base.canonical import Json
+from attractor.base.clock import TurnableClock
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
+from attractor.engine.run_directory import create_run_directory
 from attractor.engine.seams import Stage
 from attractor.language.values import Plain
 from tests.engine.graphs import chain, end, graph, node, start
-from tests.engine.runs import FAIL, RETRY, Told, run_graph
+from tests.engine.runs import FAIL, RETRY, RUN_ID, Told, Workplace, manifest, run_graph
+from tests.pipeline.projects import git, make_project
+from tests.spec.runs import between, run
 
 VERDICT = failure("red", FailureClass.VERDICT)
 
@@ -74,3 +79,52 @@ def test_R3_every_attempt_is_an_event(tmp_path: Path) -> None:
         ("StageStarted", 3),
     ]
     assert kinds[7] == ("StageCompleted", 3)
+
+
+@pytest.mark.parametrize(
+    ("more", "outcome"), [("", StageStatus.FAIL), (", retry_from=left", StageStatus.SUCCESS)]
+)
+def test_R3_an_attempt_begins_with_the_tree_of_its_visit(
+    tmp_path: Path, more: str, outcome: StageStatus
+) -> None:
+    command = "test -e half && touch whole || { echo made > half; exit 1; }"
+    node_ = f'a [shape=parallelogram, tool_command="{command}", max_retries=1{more}]'
+    text = between("retry_policy=none", node_, "start -> a -> exit")
+    project = make_project(tmp_path / "project", text)
+    result = run(tmp_path, text, workspace="isolated")
+    assert result.outcome is outcome
+    history = result.directory / "a" / "history" / "1.1"
+    if outcome is StageStatus.SUCCESS:
+        branch = f"attractor/run/{result.run_id}"
+        assert git(project, "show", f"{branch}:half") == "made\n"
+        return
+    # What the first attempt left is not lost.
+    patches = [one.read_text() for one in history.rglob("*.patch")]
+    assert any("+made" in one for one in patches)
+
+
+def test_R3_a_replay_waits_the_same(tmp_path: Path) -> None:
+    names = ["a", "b"]
+    nodes = [node(one, max_retries=3, retry_policy="linear") for one in names]
+    whole = graph([start(), *nodes, end()], chain("start", *names, "exit"), on_failure="continue")
+
+    def waits(root: Path, *, run_id: str = RUN_ID) -> list[Json]:
+        create_run_directory(root, manifest(whole, run_id=run_id), "digraph Test {}")
+        place = Workplace(root, whole, dict.fromkeys(names, RETRY))
+        place.clock = clock = TurnableClock()
+
+        async def walk() -> None:
+            walking = asyncio.create_task(place.walk())
+            while not walking.done():
+                sleeping = asyncio.create_task(clock.until_asleep())
+                await asyncio.wait([walking, sleeping], return_when=asyncio.FIRST_COMPLETED)
+                sleeping.cancel()
+                await clock.turn(timedelta(seconds=1))
+
+        asyncio.run(walk())
+        return [one.data["delay"] for one in place.events("StageRetrying")]
+
+    found = waits(tmp_path / "first")
+    assert found == waits(tmp_path / "replay")
+    # By run, node and attempt: no two are alike.
+    assert len(set(map(str, [*found, *waits(tmp_path / "other", run_id=f"{RUN_ID[:-1]}1")]))) == 12

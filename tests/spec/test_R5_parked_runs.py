@@ -1,14 +1,18 @@
 """Ruling R5: a gate that parks holds no process, and any process goes on with the answer."""
 
 import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
+from attractor.base.clock import Clock, TurnableClock
 from attractor.base.errors import ExitCode
-from attractor.engine.answers import AnsweredFirst
+from attractor.engine.answers import AnsweredFirst, ask_each
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.outcome import Outcome
+from attractor.engine.questions import RunQuestions
 from attractor.engine.results import RunResult
-from attractor.engine.seams import Answer, Parked, Parts, Question, Said, Stage
+from attractor.engine.seams import Answer, Interviewer, Parked, Parts, Question, Said, Stage
 from attractor.engine.status import AWAITING_ANSWER, EVALUATING
 from attractor.handlers.registry import handler_registry
 from attractor.language.parsing import parse
@@ -34,6 +38,9 @@ class Parking:
     async def ask(self, question: Question) -> Answer:
         raise Parked(question)
 
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return await ask_each(self, questions)
+
     async def inform(self, message: str, stage: str) -> None: ...
 
 
@@ -48,14 +55,22 @@ class Telling:
         return False
 
 
-def go_on(root: Path) -> RunResult:
+def go_on(
+    root: Path,
+    text: str = REVIEW,
+    clock: Clock | None = None,
+    *,
+    asking: Interviewer | None = None,
+) -> RunResult:
     """Run, or go on, as a process of its own would."""
-    place = Workplace(root, parse(REVIEW))
+    place = Workplace(root, parse(text))
+    place.clock = clock or place.clock
     registry = handler_registry()
 
     async def walk() -> RunResult:
         with place.open() as run:
-            parts = Parts(Telling(), AnsweredFirst(Parking(), run.answer_to))
+            asked = AnsweredFirst(asking or Parking(), RunQuestions(run), clock=run.clock)
+            parts = Parts(Telling(), asked)
             place.handlers = {type_: registry[type_](parts) for type_ in registry}
             return await place.runner(run).run()
 
@@ -103,3 +118,54 @@ def test_R5_an_answer_to_another_question_is_refused(tmp_path: Path) -> None:
     assert go_on(root).standing == AWAITING_ANSWER
     actions = Workplace(root, parse(REVIEW)).events("OperatorAction")
     assert [one.data["is_accepted"] for one in actions] == [False]
+
+
+def test_R5_the_deadline_is_applied_by_whoever_opens_the_run_next(tmp_path: Path) -> None:
+    root, clock = tmp_path / "run", TurnableClock()
+    text = REVIEW.replace('timeout="2h"', 'timeout="2h", human.default_choice="ship_it"')
+    parked = go_on(root, text, clock)
+    assert parked.question is not None
+    assert parked.question.deadline == (clock.now() + timedelta(hours=2)).isoformat()
+    clock.set_back(timedelta(minutes=-119))
+    assert go_on(root, text, clock).standing == AWAITING_ANSWER
+    clock.set_back(timedelta(minutes=-2))
+    # Who answers now comes too late.
+    answer(root, "gate@1.1", "Fix", "A1")
+    done = go_on(root, text, clock)
+    assert (done.completed, done.standing) == (("start", "gate", "ship_it"), EVALUATING)
+    place = Workplace(root, parse(text))
+    [action] = place.events("OperatorAction")
+    assert "its time was up" in str(action.data["why"])
+    assert len(place.events("InterviewTimeout")) == 1
+
+
+def test_R5_an_answer_from_elsewhere_is_taken_while_somebody_is_asked(tmp_path: Path) -> None:
+    class Slow(Parking):
+        async def ask(self, question: Question) -> Answer:
+            answer(root, question.id, "Approve", "A1")
+            await asyncio.Event().wait()
+            raise AssertionError("nobody sets it")
+
+    root = tmp_path / "run"
+    done = go_on(root, asking=Slow())
+    assert (done.completed, done.standing) == (("start", "gate", "ship_it"), EVALUATING)
+    [completed] = Workplace(root, parse(REVIEW)).events("InterviewCompleted")
+    assert completed.data["answer"] == {
+        "kind": "given",
+        "value": "A",
+        "by": "ann",
+        "selected_option": {"key": "A", "label": "[A] Approve"},
+        "text": "Approve",
+    }
+
+
+def test_R5_an_answer_that_matches_nothing_is_refused_and_leaves_the_question(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "run"
+    go_on(root)
+    answer(root, "gate@1.1", "nonsense", "A1")
+    go_on(root)
+    [action] = Workplace(root, parse(REVIEW)).events("OperatorAction")
+    assert action.data["is_accepted"] is False
+    assert "'nonsense' is none of the choices" in str(action.data["why"])

@@ -10,6 +10,7 @@ from attractor.base.errors import ExitCode
 from attractor.engine.answers import AnsweredFirst
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.questions import RunQuestions
 from attractor.engine.results import RunResult
 from attractor.engine.seams import Answer, Parked, Parts, Question, Stage
 from attractor.engine.status import AWAITING_ANSWER, CANCELED
@@ -32,7 +33,7 @@ class Asked(Workplace):
     def go_on(self) -> RunResult:
         async def walk() -> RunResult:
             with self.open() as run:
-                parts = Parts(Silent(), AnsweredFirst(Parking(), run.answer_to))
+                parts = Parts(Silent(), AnsweredFirst(Parking(), RunQuestions(run)))
                 self.handlers["wait.human"] = WaitHuman(parts)
                 return await self.runner(run).run()
 

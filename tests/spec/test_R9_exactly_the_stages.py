@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from attractor.base.events import Event
 from attractor.engine.outcome import StageStatus
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, run_graph
+from tests.spec.runs import between, project_in, run
 
 
 def test_R9_the_exit_is_no_stage(tmp_path: Path) -> None:
@@ -38,3 +40,23 @@ def test_R9_final_json_says_how_it_ended_and_what_to_do(tmp_path: Path) -> None:
     assert (final["outcome"], final["why"], final["goal"]) == ("fail", "broken", "win")
     assert str(final["next"]).startswith("attractor logs ")
     assert {"usage", "seconds", "started", "ended", "tree"} <= set(final)
+
+
+def test_R9_final_json_is_written_before_the_terminal_event(tmp_path: Path) -> None:
+    found: list[bool] = []
+
+    def look(event: Event) -> None:
+        if event.type == "PipelineCompleted":
+            found.append((project_in(tmp_path) / "runs" / event.run_id / "final.json").exists())
+
+    run(tmp_path, between("start -> exit"), observer=look)
+    assert found == [True]
+
+
+def test_R9_a_failure_that_was_stepped_over_is_no_success(tmp_path: Path) -> None:
+    whole = graph(
+        [start(), end(), node("lint", on_failure="continue")], chain("start", "lint", "exit")
+    )
+    result, place = run_graph(tmp_path, whole, {"lint": FAIL})
+    assert result.outcome is StageStatus.PARTIAL_SUCCESS
+    assert place.json("final.json")["stepped_over"] == ["lint"]

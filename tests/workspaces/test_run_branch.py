@@ -65,6 +65,22 @@ def test_stages_that_changed_files_are_commits_on_the_runs_branch(project: Proje
     git(project.folder, "fsck", "--strict", "--no-dangling")
 
 
+def test_each_commit_says_which_stage_it_is_in_trailers(project: Project) -> None:
+    trailers = {"Attractor-Stage": "a b\nAttractor-Run: forged", "Attractor-Outcome": "success"}
+
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        await give(project, workspace, [replace(one, trailers=trailers) for one in stages])
+
+    asyncio.run(scene())
+    told = git(project.folder, "log", "-1", "--format=%(trailers:only,unfold)", BRANCH)
+    assert told.strip().split("\n") == [
+        f"Attractor-Run: {RUN}",
+        "Attractor-Stage: a b Attractor-Run: forged",
+        "Attractor-Outcome: success",
+    ]
+
+
 def test_the_branch_needs_no_store_afterwards(project: Project) -> None:
     async def scene() -> None:
         workspace, stages = await run_stages(project)

@@ -5,6 +5,7 @@ from attractor.agent.errors import CommandFailed
 from attractor.agent.tool import RegisteredTool, define
 from attractor.base.canonical import JsonObject
 from attractor.base.processes import ExecResult
+from attractor.environments.command_faults import missing_command
 from attractor.environments.environment import ExecutionEnvironment
 
 # Only where no session fills the time limit in.
@@ -19,7 +20,8 @@ async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> s
         raise CommandFailed(_printed(result) + _timeout_message(timeout_ms))
     ending = f"[exit code {result.exit_code}, {result.duration_ms} ms]"
     if result.exit_code:
-        raise CommandFailed(_printed(result) + ending)
+        missing = missing_command(result)
+        raise CommandFailed((f"{missing}\n" if missing else "") + _printed(result) + ending)
     return _printed(result) + ending
 
 

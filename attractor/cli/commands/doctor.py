@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -20,24 +21,34 @@ COLORS = {Standing.OK: "green", Standing.MISSING: "yellow", Standing.PROBLEM: "r
 
 
 @click.command()
+@click.argument("pipelines", nargs=-1, type=click.Path(path_type=Path), metavar="[PIPELINE.dot]...")
 @json_option
 @click.pass_obj
-def doctor(invocation: Invocation, as_json: bool) -> ExitCode:
+def doctor(invocation: Invocation, pipelines: tuple[Path, ...], as_json: bool) -> ExitCode:
     """Look at this machine and say what is missing, each with its remedy.
 
     It tries what it can (a sandbox is made, a folder is written to) and changes nothing. Whether a
-    provider's key is set is said, never the key. The effective settings are listed with the place
-    each one comes from. Ends with 1 when something is missing without which nothing works.
+    provider's key is set is said, never the key. Of each PIPELINE that is named it is also said
+    whether what that requires is there. The effective settings are listed with the place each one
+    comes from. Ends with 1 when something is missing without which nothing works.
     """
     configuration = invocation.configuration
     machine = Machine(invocation.environ, invocation.folder, configuration)
-    findings = asyncio.run(examine_all(machine, examination_registry()))
+    findings = asyncio.run(_examine_with(machine, pipelines))
     if as_json:
         show_json(as_record(findings, configuration))
     else:
         show(as_text(findings, configuration), color=invocation.color)
     healthy = all(finding.standing is not Standing.PROBLEM for finding in findings)
     return ExitCode.DONE if healthy else ExitCode.FAILED
+
+
+async def _examine_with(machine: Machine, pipelines: Sequence[Path]) -> list[Finding]:
+    from attractor.cli.needed import examine_needs
+
+    # First: a pipeline that cannot be read is told at once.
+    needed = await examine_needs(machine, pipelines) if pipelines else []
+    return [*await examine_all(machine, examination_registry()), *needed]
 
 
 def examination_registry() -> Registry[Examination]:

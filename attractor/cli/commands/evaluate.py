@@ -30,8 +30,8 @@ def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json:
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
-    watcher = Watcher(runs_dir, root)
-    world = world_of(invocation, watch=watcher)
+    watcher = Watcher(invocation, root)
+    world = world_of(invocation, watch=watcher, output=watcher.output)
     evaluator = evaluator_of(world)
     with hold(root, world) as run:
         if run.state.standing != EVALUATING:

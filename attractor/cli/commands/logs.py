@@ -1,56 +1,119 @@
 """Show what happened in a run."""
 
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
 import click
 
-from attractor.base.canonical import parse_json
-from attractor.base.chains import require_intact, verify
-from attractor.base.errors import Broken, ExitCode, NotCanonical
+from attractor.base.chains import require_intact
+from attractor.base.clock import SystemClock
+from attractor.base.durations import parse_duration
+from attractor.base.errors import ExitCode, InvalidDuration, UsageError
 from attractor.base.events import Event
-from attractor.base.journal import read_lines, read_torn
+from attractor.base.journal import read_torn
+from attractor.cli.following import OFTEN_S, Following
 from attractor.cli.invocation import Invocation
+from attractor.cli.journal_reading import JournalReading, ReadLine
 from attractor.cli.options import json_option
 from attractor.cli.output import show
 from attractor.cli.progress import describe_event
 from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory
-from attractor.pipeline.runs import find_run
+from attractor.pipeline.runs import find_run, reference_of
 
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest")
+@click.option("--follow", is_flag=True, help="Go on until the run rests or ends.")
+@click.option("--node", default="", help="Only what is about this node.")
+@click.option(
+    "--since",
+    default="",
+    metavar="WHEN",
+    help="Only what happened since: a time such as 2026-01-31T09:30, or 10m for so long ago.",
+)
 @json_option
 @click.pass_obj
-def logs(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+def logs(
+    invocation: Invocation, reference: str, follow: bool, node: str, since: str, as_json: bool
+) -> ExitCode:
     """Show what happened in a run.
 
     RUN is an id, the beginning of one, a run directory, or 'latest', which it is unless said. With
-    --json every event is printed as it stands in the journal, a line each. Ends with 6 when a line
-    does not verify, and names the first one.
+    --json every event is printed as it stands in the journal, a line each. With --follow what comes
+    is printed too, whoever writes it, until the run rests or ends. Ends with 6 when a line does not
+    verify, and names the first one.
     """
-    root = find_run(reference, invocation.configuration.settings.runs_dir)
+    runs_dir = invocation.configuration.settings.runs_dir
+    root = find_run(reference, runs_dir)
     directory = RunDirectory(root)
-    verdict = verify(line.content for line in read_lines(directory.events))
-    for number, line in enumerate(read_lines(directory.events), 1):
-        if verdict.flaw and number == verdict.flaw.line and not as_json:
-            show(f"-- line {number} {verdict.flaw.reason}: nothing from here on can be trusted")
-        if as_json:
-            show(line.content.decode("utf-8", "replace"))
-        else:
-            _show_words(line.content)
-    _tell_torn(directory)
-    require_intact(verdict, str(directory.events))
+    # Who follows for somebody that has gone away would do so for ever.
+    write = click.echo if follow else show
+    shown = _Shown(node, _moment(since) if since else None, as_json, write)
+    reading = JournalReading(directory.events)
+    for line in _lines(root, runs_dir, reading) if follow else reading.more():
+        shown.show(line)
+    if not follow:
+        _tell_torn(directory)
+    require_intact(reading.verdict, str(directory.events))
     return ExitCode.DONE
 
 
-def _show_words(content: bytes) -> None:
-    """Show the line of an event, if it has one; what is no event is told with the verdict."""
+def _lines(root: Path, runs_dir: Path, reading: JournalReading) -> Iterator[ReadLine]:
+    words = f"Nobody is at work on it: attractor resume {reference_of(root, runs_dir)}"
+    following = Following(
+        root, wait=lambda: time.sleep(OFTEN_S), tell_idle=lambda: show(words, err=True)
+    )
+    return following.lines(reading)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Which lines are shown, and how."""
+
+    node: str
+    since: datetime | None
+    as_json: bool
+    write: Callable[[str], None]
+
+    def show(self, line: ReadLine) -> None:
+        """Show a line, if it is one that is wanted."""
+        if line.flaw and not self.as_json:
+            told = f"-- line {line.number} {line.flaw.reason}: nothing from here on can be trusted"
+            self.write(told)
+        if not self._is_wanted(line.event):
+            return
+        if self.as_json:
+            self.write(line.content.decode("utf-8", "replace"))
+        elif line.event and (words := describe_event(line.event)):
+            self.write(words)
+
+    def _is_wanted(self, event: Event | None) -> bool:
+        if event is None:
+            return not (self.node or self.since)
+        is_late = self.since is None or event.time >= self.since
+        return is_late and self.node in ("", event.node)
+
+
+def _moment(text: str) -> datetime:
+    """Return when a text says, or how long ago it says."""
     try:
-        record = parse_json(content)
-        words = describe_event(Event.from_record(record)) if isinstance(record, dict) else ""
-    except (Broken, NotCanonical):
-        return
-    if words:
-        show(words)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _so_long_ago(text)
+    # Without a zone it is the time on the clock of whoever asks.
+    return moment.astimezone(UTC)
+
+
+def _so_long_ago(text: str) -> datetime:
+    try:
+        return SystemClock().now() - parse_duration(text)
+    except (InvalidDuration, OverflowError) as cause:
+        hint = "write a time such as 2026-01-31T09:30, or how long ago, such as 10m"
+        raise UsageError(f"--since {text}: this is no time", hint=hint) from cause
 
 
 def _tell_torn(directory: RunDirectory) -> None:

@@ -5,12 +5,13 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.budget_options import budget_options, budgets_of
 from attractor.cli.invocation import Invocation
+from attractor.cli.json_lines import show_end
 from attractor.cli.options import json_option
 from attractor.cli.orders import orders_to, show_receipt
-from attractor.cli.results import show_result
 from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
 from attractor.factory.launch import go_on
+from attractor.interviewers.names import INTERVIEWERS, placed_name
 from attractor.pipeline.runs import find_run
 
 
@@ -19,7 +20,7 @@ from attractor.pipeline.runs import find_run
 @click.option(
     "--interviewer",
     default="",
-    help="Who answers human gates from here on: console, park, auto_approve or queue.",
+    help=f"Who answers human gates from here on: {INTERVIEWERS}.",
 )
 @budget_options
 @click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation.")
@@ -48,16 +49,16 @@ def resume(
     orders = orders_to(invocation, reference)
     if orders.is_paused():
         return show_receipt(orders.resume(), as_json=as_json)
-    watcher = Watcher(runs_dir, root)
-    world = world_of(invocation, watch=watcher)
+    watcher = Watcher(invocation, root, as_json=as_json)
+    world = world_of(invocation, watch=watcher, output=watcher.output)
     work = go_on(
         root,
         world,
-        interviewer=interviewer,
+        interviewer=placed_name(interviewer, invocation.folder),
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
         evaluate=not no_evaluate,
     )
-    return show_result(walk(work, watcher), runs_dir, as_json=as_json)
+    return show_end(walk(work, watcher), runs_dir, as_json=as_json)
 
 
 part = resume

@@ -7,12 +7,13 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.budget_options import budget_options, budgets_of
 from attractor.cli.invocation import Invocation
+from attractor.cli.json_lines import show_end
 from attractor.cli.options import json_option
-from attractor.cli.results import show_result
 from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
 from attractor.engine.outcomes_files import open_outcomes
 from attractor.factory.launch import launch
+from attractor.interviewers.names import INTERVIEWERS, placed_name
 from attractor.pipeline.given_inputs import given_inputs
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 
@@ -58,7 +59,7 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind
 @click.option(
     "--interviewer",
     default="",
-    help="Who answers human gates: console, park, auto_approve or queue.",
+    help=f"Who answers human gates: {INTERVIEWERS}.",
 )
 @click.option("--auto-approve", is_flag=True, help="Short for --interviewer auto_approve.")
 @click.option("--answer", "answers", multiple=True, help="An answer for the interviewer queue.")
@@ -119,17 +120,18 @@ def run(
     )
     runs_dir = invocation.configuration.settings.runs_dir
     root = run_dir.absolute() if run_dir else None
-    watcher = Watcher(runs_dir, root)
-    world = world_of(invocation, watch=watcher)
+    watcher = Watcher(invocation, root, as_json=as_json)
+    world = world_of(invocation, watch=watcher, output=watcher.output)
     result = walk(launch(options, world, root=root, evaluate=not no_evaluate), watcher)
-    return show_result(result, runs_dir, as_json=as_json)
+    return show_end(result, runs_dir, as_json=as_json)
 
 
 def _interviewer(invocation: Invocation, named: str, auto_approve: bool) -> str:
     if auto_approve:
         return "auto_approve"
     # Where nobody sits, a question is left for whoever comes.
-    return named or ("console" if invocation.has_terminal else "park")
+    named = named or ("console" if invocation.has_terminal else "park")
+    return placed_name(named, invocation.folder)
 
 
 part = run

@@ -41,6 +41,8 @@ def as_text(one: RunSummary, reference: str) -> str:
         ("started", _time(one.started)),
         ("status", f"{one.status} ({one.phase})" if one.phase else one.status),
         *_work(one, reference),
+        ("restart", f"{one.restart} of run {one.parent}" if one.restart else ""),
+        ("goes on", f"as run {one.restarted_as}" if one.restarted_as else ""),
         ("outcome", one.outcome),
         ("reason", one.reason),
         *_answer(one, reference),

@@ -1,5 +1,7 @@
 """Who does a stage, and how much of what came before it is told."""
 
+from enum import StrEnum
+
 from attractor.language.attributes.known import (
     ANYWHERE,
     GRAPH,
@@ -9,8 +11,23 @@ from attractor.language.attributes.known import (
     text,
 )
 
-FIDELITIES = ("full", "truncate", "compact", "summary:low", "summary:medium", "summary:high")
-"""How much of what came before a stage can be told (attractor-spec 5.4)."""
+
+class Fidelity(StrEnum):
+    """How much of what came before a stage can be told (attractor-spec 5.4)."""
+
+    FULL = "full"
+    TRUNCATE = "truncate"
+    COMPACT = "compact"
+    SUMMARY_LOW = "summary:low"
+    SUMMARY_MEDIUM = "summary:medium"
+    SUMMARY_HIGH = "summary:high"
+
+
+FIDELITIES = tuple(Fidelity)
+"""Every fidelity there is."""
+
+DEFAULT_FIDELITY = Fidelity.COMPACT
+"""The fidelity of a stage of which nothing says how much it is told."""
 
 MODELS = (
     text("model_stylesheet", GRAPH, "Rules that give nodes their model, provider and effort."),
@@ -47,7 +64,7 @@ MODELS = (
     text(
         "thread_id",
         ANYWHERE,
-        "Which session is gone on with under `full` fidelity.",
+        "Which conversation is gone on with under `full` fidelity.",
         default="derived",
     ),
 )

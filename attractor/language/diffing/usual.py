@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from attractor.language.attributes import ATTRIBUTES
+from attractor.language.attributes import ATTRIBUTES, DEFAULT_FIDELITY
 from attractor.language.graph import Edge, Graph, Node, Subgraph
 
 Thing = Graph | Node | Edge | Subgraph
@@ -19,7 +19,6 @@ _BY_THE_GRAPH: Mapping[str, str] = {
 }
 # Where the table has words for a person instead of a value, no text says the same as none.
 _NO_VALUES = frozenset({"none", "derived"})
-_FIDELITY = "compact"
 
 
 def usual(key: str, thing: Thing, graph: Graph) -> str | None:
@@ -37,7 +36,7 @@ def usual(key: str, thing: Thing, graph: Graph) -> str | None:
 def written_default(key: str) -> str | None:
     """Return the default of an attribute as it would be written, or None when it cannot be."""
     if key == "default_fidelity":
-        return _FIDELITY
+        return DEFAULT_FIDELITY.value
     default = ATTRIBUTES[key].default
     return None if " " in default or default in _NO_VALUES else default
 

@@ -30,8 +30,10 @@ Instead:
 
 from collections.abc import Iterator
 
+from attractor.language.attributes import Fidelity
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Edge, Graph, Node
+from attractor.language.fidelities import resolve_fidelity
+from attractor.language.graph import Graph, Node
 from attractor.language.holders import Holder, each_attribute
 from attractor.language.values import Attribute
 from attractor.language.vocabulary import Vocabulary
@@ -65,7 +67,8 @@ def _used(graph: Graph) -> set[int]:
     used: set[int] = set()
     for edge in graph.edges_with("thread_id"):
         thread = edge.attributes.by_key["thread_id"]
-        if _fidelity(graph, graph.nodes.get(edge.target), edge) == "full":
+        of_edge = edge.attributes.text("fidelity")
+        if resolve_fidelity(graph, graph.nodes.get(edge.target), of_edge) is Fidelity.FULL:
             used.add(id(thread))
     for node in graph.nodes_with("thread_id"):
         if _can_be_full(graph, node):
@@ -81,16 +84,9 @@ def _is_used(graph: Graph, holder: Holder, attribute: Attribute, used: set[int])
 
 def _can_be_full(graph: Graph, node: Node) -> bool:
     edges = graph.incoming(node.id)
-    return _fidelity(graph, node) == "full" or any(
-        edge.attributes.text("fidelity") == "full" for edge in edges
+    return resolve_fidelity(graph, node) is Fidelity.FULL or any(
+        edge.attributes.text("fidelity") == Fidelity.FULL for edge in edges
     )
-
-
-def _fidelity(graph: Graph, node: Node | None, edge: Edge | None = None) -> str:
-    """Return the fidelity of a stage as attractor-spec 5.4 resolves it."""
-    of_edge = edge.attributes.text("fidelity") if edge else ""
-    of_node = node.attributes.text("fidelity") if node else ""
-    return of_edge or of_node or graph.attributes.text("default_fidelity")
 
 
 part = ThreadNeedsFull()

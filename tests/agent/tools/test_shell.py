@@ -34,3 +34,9 @@ def test_a_command_out_of_time_is_an_error_with_what_it_printed(tmp_path: Path) 
         "begun\n[ERROR: Command timed out after 200ms. Partial output is shown above.\n"
         "You can retry with a longer timeout by setting the timeout_ms parameter.]"
     )
+
+
+def test_a_program_that_is_not_there_is_said_first(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed) as raised:
+        run(tmp_path, "echo before; no-such-program --now")
+    assert raised.value.message.startswith("command not found: no-such-program\nbefore\n")

@@ -62,3 +62,20 @@ def test_a_program_is_asked_for_once() -> None:
 )
 def test_a_command_that_nothing_runs_is_pointed_at(text: str, where: list[str]) -> None:
     assert told(text, "command_needs_tool") == where
+
+
+def test_what_a_graph_requires_is_looked_at_too() -> None:
+    assert told('requires="make, nmp>=20, env:nmp"', "program_known") == ["nmp>=20"]
+
+
+@pytest.mark.parametrize(
+    ("requires", "where"),
+    [
+        ("git, node>=20, env:TOKEN", []),
+        ("", []),
+        ("git; node, env:T", ["git; node"]),
+        ("git, evn:T, node=>3", ["evn:T", "node=>3"]),
+    ],
+)
+def test_what_is_required_and_cannot_be_read_is_pointed_at(requires: str, where: list[str]) -> None:
+    assert told(f'requires="{requires}"', "requires_syntax") == where

@@ -1,0 +1,152 @@
+"""Commands of the pipeline that run before and after each tool call (attractor-spec 9.7).
+
+A hook runs where tools run. What is known of the call stands in variables, and whole as JSON on its
+standard input. What it prints has no say but in one case: words of a hook that refuses a call.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from attractor.base.bounded_output import BoundedOutput, OutputLimit
+from attractor.base.canonical import Json
+from attractor.base.durations import describe_duration
+from attractor.base.errors import AttractorError, MachineryError
+from attractor.base.processes import ExecResult
+from attractor.environments.command_faults import missing_command
+from attractor.environments.environment import ExecutionEnvironment
+
+TIME_LIMIT = timedelta(seconds=60)
+"""How long one run of a hook may take."""
+
+LONGEST_WORDS = OutputLimit(head=2_000, tail=6_000)
+"""How much of what a hook printed is kept and told."""
+
+
+class When(StrEnum):
+    """On which side of a call a hook runs."""
+
+    PRE = "pre"
+    POST = "post"
+
+
+@dataclass(frozen=True)
+class HookedCall:
+    """What a hook is told of a call; when it is over, also what came of it."""
+
+    tool: str
+    id: str
+    arguments: Mapping[str, Json]
+    output: str = ""
+    is_error: bool = False
+
+
+@dataclass(frozen=True)
+class HookRun:
+    """What came of one run of a hook; without a fault it ended with 0."""
+
+    when: When
+    command: str
+    fault: str = ""
+    words: str = ""
+    exit_code: int | None = None
+    duration_ms: int = 0
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the hook has nothing against the call, or did what it is for."""
+        return not self.fault
+
+    @property
+    def told(self) -> str:
+        """What a model is told of a call that was not made."""
+        said = f"Skipped, the tool was not run: {self.name}: {self.fault}"
+        return f"{said}\n{self.words}" if self.words else said
+
+    @property
+    def name(self) -> str:
+        """The attribute that the hook stands in."""
+        return f"tool_hooks.{self.when}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolHooks:
+    """The hooks of one session, and what they are told besides the call, such as the stage."""
+
+    pre: str = ""
+    post: str = ""
+    about: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    time_limit: timedelta = TIME_LIMIT
+
+    async def run(
+        self, when: When, call: HookedCall, environment: ExecutionEnvironment
+    ) -> HookRun | None:
+        """Run a hook where the tools run; without one, do nothing."""
+        command = self.pre if when is When.PRE else self.post
+        if not command.strip():
+            return None
+        told = {**self.about, "when": when.value, **_told(call)}
+        if when is When.POST:
+            told |= {"output": call.output, "is_error": call.is_error}
+        try:
+            result = await environment.exec_command(
+                command,
+                timeout_ms=self.time_limit // timedelta(milliseconds=1),
+                env_vars=_variables(told),
+                # In plain ASCII: a model's words may hold what no encoding can take.
+                stdin=json.dumps(told, sort_keys=True).encode("ascii") + b"\n",
+            )
+        except MachineryError:
+            raise
+        except AttractorError as error:
+            return HookRun(when, command, fault=f"could not be run: {error}")
+        return self._judged(when, command, result)
+
+    def _judged(self, when: When, command: str, result: ExecResult) -> HookRun:
+        return HookRun(
+            when,
+            command,
+            fault=self._fault(result),
+            words=_kept(result.output.strip()),
+            exit_code=None if result.timed_out else result.exit_code,
+            duration_ms=result.duration_ms,
+        )
+
+    def _fault(self, result: ExecResult) -> str:
+        if result.timed_out:
+            return f"did not end within {describe_duration(self.time_limit)}"
+        if not result.exit_code:
+            return ""
+        code = f"exit code {result.exit_code}"
+        missing = missing_command(result)
+        return f"{missing} ({code})" if missing else f"ended with {code}"
+
+
+NO_HOOKS = ToolHooks()
+
+
+def _told(call: HookedCall) -> dict[str, Json]:
+    return {"tool": call.tool, "call_id": call.id, "arguments": dict(call.arguments)}
+
+
+def _variables(told: Mapping[str, Json]) -> dict[str, str]:
+    """Return what is short of it as variables: `TOOL_HOOK_TOOL`, `TOOL_HOOK_CALL_ID`, ..."""
+    return {
+        f"TOOL_HOOK_{name.upper()}": _plain(value)
+        for name, value in told.items()
+        if isinstance(value, str | int) and name != "output"
+    }
+
+
+def _plain(value: str | int) -> str:
+    """Return a value as a variable can hold it."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def _kept(words: str) -> str:
+    output = BoundedOutput(LONGEST_WORDS)
+    output.add(words.encode("utf-8", "replace"))
+    return output.kept().text

@@ -1,0 +1,85 @@
+"""Reads a journal bit by bit while somebody writes it, verifying each line on the way."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from attractor.base.canonical import parse_json
+from attractor.base.chains import GENESIS, Flaw, Verdict, verify
+from attractor.base.errors import Broken, NotCanonical
+from attractor.base.events import Event
+from attractor.base.journal import Line, read_lines
+
+
+@dataclass(frozen=True)
+class ReadLine:
+    """A line of a journal as it stands there, the event it holds, and what is wrong with it.
+
+    Behind a line with a flaw nothing is verified any more.
+    """
+
+    content: bytes
+    number: int
+    event: Event | None
+    flaw: Flaw | None = None
+
+
+class JournalReading:
+    """Yields what came to a journal since it was read last; half a line is no line yet."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._offset = 0
+        self._number = 0
+        self.verdict = Verdict(GENESIS, None)
+
+    def more(self) -> Iterator[ReadLine]:
+        """Yield the lines that are new and whole."""
+        if not self._journal.exists():
+            return
+        count = self._verify_more()
+        before = self._number
+        for line in islice(read_lines(self._journal, offset=self._offset), count):
+            self._number, self._offset = self._number + 1, line.end
+            yield self._read(line, before)
+
+    def _verify_more(self) -> int:
+        """Go on verifying, and return how many lines there are to be read."""
+        lines = _Counted(read_lines(self._journal, offset=self._offset))
+        if self.verdict.flaw is None:
+            verdict = verify(lines, start=self.verdict.head)
+            flaw = verdict.flaw and Flaw(self._number + verdict.flaw.line, verdict.flaw.reason)
+            self.verdict = Verdict(verdict.head, flaw)
+        for _ in lines:
+            """Count those behind a flaw too."""
+        return lines.count
+
+    def _read(self, line: Line, before: int) -> ReadLine:
+        flaw = self.verdict.flaw
+        is_guilty = flaw is not None and flaw.line == self._number and flaw.line > before
+        return ReadLine(
+            line.content, self._number, _event(line.content), flaw if is_guilty else None
+        )
+
+
+class _Counted:
+    """The contents of lines, counted as they are taken."""
+
+    def __init__(self, lines: Iterator[Line]) -> None:
+        self._lines = lines
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines:
+            self.count += 1
+            yield line.content
+
+
+def _event(content: bytes) -> Event | None:
+    """Return the event in a line; what is none is told with the verdict."""
+    try:
+        record = parse_json(content)
+        return Event.from_record(record) if isinstance(record, dict) else None
+    except (Broken, NotCanonical):
+        return None

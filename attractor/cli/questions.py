@@ -1,0 +1,84 @@
+"""Shows what a run asks people, with the command for each answer."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from attractor.base.canonical import Json
+from attractor.engine.excerpts import shorten
+from attractor.engine.options import choices_of
+from attractor.engine.question_records import question_to_record
+from attractor.engine.seams import Answer, Question
+from attractor.interviewers.prompts import shown_option
+from attractor.language.wording import visible
+
+LONGEST = 2000
+NOTHING = "The run asks nothing."
+
+
+def asked_text(
+    questions: Sequence[Question], answered: Mapping[str, Answer], reference: str
+) -> str:
+    """Return what a run asks, for a person, and which answers nobody has gone on with yet."""
+    several = len(questions) > 1
+    told = [f"{_line(id_)}: {_met(answer)}" for id_, answer in answered.items()]
+    if told and not questions:
+        told.append(f"go on with: attractor resume {reference}")
+    parts = [_text(one, reference, named=several) for one in questions]
+    return "\n\n".join([*parts, *(["\n".join(told)] if told else [])]) or NOTHING
+
+
+def asked_records(questions: Sequence[Question], reference: str) -> list[dict[str, Json]]:
+    """Return what a run asks, for a program; the commands name the question in any case."""
+    return [
+        {
+            **question_to_record(one),
+            "choices": [
+                {
+                    "key": option.key,
+                    "label": option.label,
+                    "command": _command(one, option.key, reference, named=True),
+                }
+                for option in choices_of(one)
+            ],
+        }
+        for one in questions
+    ]
+
+
+def _text(question: Question, reference: str, *, named: bool) -> str:
+    choices = choices_of(question)
+    lines = [f"{_line(question.id)}: {_line(question.text)}{_time(question)}"]
+    shown = [shown_option(one) for one in choices]
+    width = max(map(len, shown), default=0)
+    for option, words in zip(choices, shown, strict=True):
+        command = _command(question, option.key, reference, named=named)
+        lines.append(f"  {words:<{width}}   {command}")
+    if not choices:
+        lines.append(f"  any words:   {_command(question, 'WORDS', reference, named=named)}")
+    return "\n".join(lines)
+
+
+def _met(answer: Answer) -> str:
+    words = _line(answer.value) or answer.kind.value
+    return f"answered by {_line(answer.by) or 'somebody'}: {words}"
+
+
+def _command(question: Question, said: str, reference: str, *, named: bool) -> str:
+    which = ["--question", question.id] if named else []
+    # What begins with a dash is no option.
+    end = ["--"] if said.startswith("-") else []
+    words = shlex.join([*which, *end, said])
+    return visible(f"attractor answer {reference} {words}")
+
+
+def _time(question: Question) -> str:
+    if not question.deadline:
+        return ""
+    until = datetime.fromisoformat(question.deadline).astimezone()
+    default = f", then {_line(question.default)}" if question.default else ""
+    return f"   (until {until.isoformat(sep=' ', timespec='seconds')}{default})"
+
+
+def _line(text: str) -> str:
+    return visible(shorten(text.strip(), LONGEST))

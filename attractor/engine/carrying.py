@@ -1,0 +1,99 @@
+"""Finds out what an attempt is told of the stages before it, and in which thread it takes part."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from attractor.engine.carried import NOTHING_CARRIED, Carried
+from attractor.engine.events import FidelityDegraded
+from attractor.engine.fidelity import DEGRADED, Arrival, Resolved, is_told, resolve
+from attractor.engine.lines import Line
+from attractor.engine.preamble import Remembered
+from attractor.engine.progress import Progress
+from attractor.engine.strands import MAIN
+from attractor.language.graph import Node
+
+_LOST = "the conversation of the thread is not held any more: it ended with its process"
+
+
+@dataclass(frozen=True)
+class Carrying:
+    """What an attempt gets; `degraded` tells of a conversation that was lost."""
+
+    carried: Carried = NOTHING_CARRIED
+    degraded: FidelityDegraded | None = None
+
+    @property
+    def fidelity(self) -> str:
+        """How much the stage is told; nothing for one that talks to no model."""
+        return "" if self.carried is NOTHING_CARRIED else self.carried.fidelity.value
+
+    @property
+    def thread(self) -> str:
+        """The thread the stage takes part in, if it does in one."""
+        return self.carried.thread.name if self.carried.thread else ""
+
+
+def carry(line: Line, node: Node, visit: int, *, starts_over: bool) -> Carrying:
+    """Return what a stage gets of those before it; a new attempt may start over."""
+    if not is_told(node):
+        return Carrying()
+    around = line.journey.classes_around
+    resolved = resolve(line.graph, node, _arrival(line, node), around)
+    remembered = Remembered(
+        goal=_goal(line.progress),
+        run_id=line.run.manifest.run_id,
+        past=line.progress.past,
+        context=line.progress.context,
+    )
+    if not resolved.thread:
+        return Carrying(Carried(resolved.fidelity, None, remembered))
+    thread = line.journey.threads.take(
+        resolved.thread, list(_walks(line)), visit=f"{node.id}@{visit}", starts_over=starts_over
+    )
+    if thread.recall() is None and resolved.thread in line.progress.threads:
+        return Carrying(Carried(DEGRADED, thread, remembered), _degraded(resolved))
+    return Carrying(Carried(resolved.fidelity, thread, remembered))
+
+
+def _degraded(resolved: Resolved) -> FidelityDegraded:
+    return FidelityDegraded(resolved.fidelity.value, DEGRADED.value, resolved.thread, _LOST)
+
+
+def _arrival(line: Line, node: Node) -> Arrival:
+    progress = line.progress
+    edge = _edge_of_branch(line, node)
+    notes, completed = progress.past.notes, progress.completed
+    # A conditional is no stage before: it is not noted.
+    previous = notes[-1].node if notes else completed[-1] if completed else ""
+    return Arrival(
+        previous,
+        progress.thread,
+        edge[0] or progress.edge_fidelity,
+        edge[1] or progress.edge_thread,
+    )
+
+
+def _edge_of_branch(line: Line, node: Node) -> tuple[str, str]:
+    """Return what the edge into a branch says; elsewhere the step before has kept it."""
+    if line.key == MAIN or line.progress.completed:
+        return "", ""
+    around = line.run.state.strands[line.strand.parent].in_flight
+    for edge in line.graph.outgoing(around.node) if around else ():
+        if edge.target == node.id:
+            return edge.attributes.text("fidelity"), edge.attributes.text("thread_id")
+    return "", ""
+
+
+def _walks(line: Line) -> Iterator[str]:
+    """Yield the key of a walk, and of each one around it."""
+    key, strands = line.key, line.run.state.strands
+    while True:
+        yield key
+        if key == MAIN:
+            return
+        key = strands[key].parent
+
+
+def _goal(progress: Progress) -> str:
+    goal = progress.context.get("graph.goal")
+    return goal if isinstance(goal, str) else ""

@@ -1,0 +1,179 @@
+"""What a program may wish for a run, and what becomes of it: options, parts, a world."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypedDict, cast
+
+from attractor.backends.custom import AnyBackend, adapt_backend
+from attractor.base.canonical import JsonObject
+from attractor.base.durations import parse_duration
+from attractor.base.errors import UsageError
+from attractor.base.events import Event
+from attractor.base.suggestions import suggest
+from attractor.config.load import load_configuration
+from attractor.config.places import user_config_file
+from attractor.engine.budgets import Budgets
+from attractor.engine.simulated_outcomes import check_outcomes
+from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer
+from attractor.language.extra_rules import ExtraRules
+from attractor.language.formatting.graphs import write_graph
+from attractor.language.graph import Graph
+from attractor.language.transform import Transform
+from attractor.pipeline.brought import HANDED_IN, Brought
+from attractor.pipeline.custom_handlers import AnyHandler, adapt_handlers
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.world import Watch, World
+from attractor.pipeline.world_making import make_world
+
+PARKED = "park"
+"""Who asks people unless somebody is named: a program has nobody at its terminal."""
+
+
+class ResumeWishes(TypedDict, total=False):
+    """What a run may be given each time it begins or goes on.
+
+    `handlers` go by node type, and stand before those there are. An `interviewer` is a name, an
+    object with `ask`, or a function; a `backend` is a name, an object with `run`, or a function.
+    The `observer` hears of every event, on a thread of its own. Settings are those of the `project`
+    folder, which is the current one, and of the variables in `environ`.
+    """
+
+    handlers: Mapping[str, AnyHandler]
+    backend: str | AnyBackend
+    interviewer: str | AnyInterviewer
+    transforms: Sequence[Transform]
+    rules: ExtraRules
+    observer: Callable[[Event], None]
+    max_cost_usd: float
+    max_tokens: int
+    max_duration: str | timedelta
+    evaluate: bool
+    project: str | Path
+    environ: Mapping[str, str]
+
+
+class RunWishes(ResumeWishes, total=False):
+    """What a run may be given when it begins: as the options of `attractor run`."""
+
+    goal: str
+    inputs: Mapping[str, str]
+    model: str
+    provider: str
+    outcomes: JsonObject
+    workspace: WorkspaceKind | str
+    include_dirty: bool
+    sandbox: str
+    answers: Iterable[str]
+    suite: str
+    profile: str
+    run_dir: str | Path
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a program wished for, checked and adapted."""
+
+    wishes: RunWishes
+    brought: Brought
+
+    def world(self, watch: Watch) -> World:
+        """Return the world of the project that is meant."""
+        environ = self.wishes.get("environ", os.environ)
+        folder = Path(self.wishes.get("project", ".")).absolute()
+        configuration = load_configuration(
+            start=folder, cwd=folder, environ=environ, user_file=user_config_file()
+        )
+        return make_world(
+            configuration,
+            environ=dict(environ),
+            input=sys.stdin,
+            output=sys.stderr,
+            watch=watch,
+            brought=self.brought,
+        )
+
+    @property
+    def budgets(self) -> Budgets:
+        """What the run may use at most."""
+        limit = self.wishes.get("max_duration")
+        return Budgets(
+            self.wishes.get("max_cost_usd"),
+            self.wishes.get("max_tokens"),
+            parse_duration(limit) if isinstance(limit, str) else limit,
+        )
+
+    def named(self, part: str, default: str) -> str:
+        """Return the name of a part; one that was handed in has none of its own."""
+        given: object = self.wishes.get(part, default)
+        return given if isinstance(given, str) else HANDED_IN
+
+    def options(self, file: Path) -> RunOptions:
+        """Return the options of a run that begins."""
+        wishes = self.wishes
+        outcomes = wishes.get("outcomes")
+        if outcomes is not None:
+            check_outcomes(outcomes, file="outcomes")
+        return RunOptions(
+            file=file,
+            goal=wishes.get("goal", ""),
+            inputs=dict(wishes.get("inputs", {})),
+            backend=self.named("backend", "agent"),
+            model=wishes.get("model", ""),
+            provider=wishes.get("provider", ""),
+            workspace=_workspace(wishes.get("workspace", WorkspaceKind.ISOLATED)),
+            include_dirty=wishes.get("include_dirty", False),
+            sandbox=wishes.get("sandbox", "auto"),
+            interviewer=self.named("interviewer", PARKED),
+            answers=tuple(wishes.get("answers", ())),
+            outcomes=outcomes,
+            budgets=self.budgets,
+            suite=wishes.get("suite", ""),
+            profile=wishes.get("profile", ""),
+            handed_in=self.brought.names,
+        )
+
+
+def read_wishes(wishes: RunWishes, kind: type, *, texts: Mapping[str, str]) -> Wanted:
+    """Check what a program wished for, and make parts of what it handed in."""
+    for name in wishes:
+        if name not in (known := kind.__annotations__):
+            near = suggest(name, known)
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}"
+            raise UsageError(f"nothing is done with {name}", hint=hint)
+    backend, interviewer = wishes.get("backend", ""), wishes.get("interviewer", "")
+    brought = Brought(
+        handlers=adapt_handlers(wishes.get("handlers", {})),
+        backend=None if isinstance(backend, str) else adapt_backend(backend),
+        interviewer=None if isinstance(interviewer, str) else adapt_interviewer(interviewer),
+        transforms=tuple(wishes.get("transforms", ())),
+        rules=wishes.get("rules", ()),
+        texts=texts,
+    )
+    return Wanted(wishes, brought)
+
+
+def file_and_text(pipeline: str | Path | Graph, folder: Path) -> tuple[Path, Mapping[str, str]]:
+    """Return where a pipeline lies; a graph lies nowhere, but in a folder, and has its text."""
+    if not isinstance(pipeline, Graph):
+        return folder / pipeline, {}
+    beside = (folder / pipeline.span.file).parent if pipeline.span.file else folder
+    # No file has such a name, so that no other text is taken for this one.
+    file = beside / "<graph>"
+    return file, {str(file): write_graph(pipeline)}
+
+
+def _workspace(name: WorkspaceKind | str) -> WorkspaceKind:
+    try:
+        return WorkspaceKind(name)
+    except ValueError as cause:
+        known = ", ".join(kind.value for kind in WorkspaceKind)
+        raise UsageError(f"there is no workspace {name!r}", hint=f"there are {known}") from cause
+
+
+def as_run_wishes(wishes: ResumeWishes) -> RunWishes:
+    """Return wishes for a run that goes on as those of one that begins."""
+    return cast(RunWishes, wishes)

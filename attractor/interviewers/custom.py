@@ -1,0 +1,58 @@
+"""Lets a program hand in who asks people: an object with `ask`, or a function."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from attractor.base.calls import call
+from attractor.base.errors import UsageError
+from attractor.engine.seams import Answer, Interviewer, Question
+from attractor.interviewers.callback import Callback
+from attractor.interviewers.parts import AnswerFunction, InterviewerParts
+
+_HINT = "hand in an object with ask(question), or a function: it returns an Answer"
+
+
+class AskingInterviewer(Protocol):
+    """A way to ask a person that only asks: it is not async, and may wait for the answer."""
+
+    def ask(self, question: Question) -> Answer:
+        """Ask, and wait for the answer."""
+        ...
+
+
+AnyInterviewer = Interviewer | AskingInterviewer | AnswerFunction
+
+
+@dataclass(frozen=True)
+class _Adapted:
+    """An interviewer that may lack all but the question, and need not be async."""
+
+    asker: AskingInterviewer
+
+    async def ask(self, question: Question) -> Answer:
+        return cast(Answer, await call(self.asker.ask, question))
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        together = getattr(self.asker, "ask_multiple", None)
+        if together is None:
+            return [await self.ask(question) for question in questions]
+        return cast(Sequence[Answer], await call(together, questions))
+
+    async def inform(self, message: str, stage: str) -> None:
+        if inform := getattr(self.asker, "inform", None):
+            await call(inform, message, stage)
+
+
+def adapt_interviewer(interviewer: AnyInterviewer) -> Interviewer:
+    """Return an interviewer as the engine calls it, or refuse what is none."""
+    if isinstance(interviewer, type):
+        hint = f"hand in an object: {interviewer.__name__}()"
+        raise UsageError("the interviewer is a class", hint=hint)
+    if callable(getattr(interviewer, "ask", None)):
+        return _Adapted(cast(AskingInterviewer, interviewer))
+    if not callable(interviewer):
+        raise UsageError("the interviewer has no method ask", hint=_HINT)
+    nobody = io.StringIO()
+    return Callback(InterviewerParts(input=nobody, output=nobody, callback=interviewer))

@@ -1,0 +1,67 @@
+"""Has another one ask, and writes every question and its answer into a file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from attractor.base.errors import AttractorError
+from attractor.engine.answers import ask_each
+from attractor.engine.seams import Answer, Interviewer, Question, Stopped
+from attractor.interviewers.console import Console
+from attractor.interviewers.park import Park
+from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.recordings import Recorded, add_to_recording, lines_of
+
+
+class Recording:
+    """Records what is answered, by whomever (attractor-spec 6.4); `replay` reads it again.
+
+    Unless it is told whom to have ask, that is the console at a terminal, else nobody.
+    """
+
+    def __init__(self, parts: InterviewerParts) -> None:
+        self._inner = parts.inner or _default(parts)
+        self._file = parts.file
+        self._redactor = parts.redactor
+        self._before: list[str] | None = None
+        self.recordings: list[Recorded] = []
+
+    async def ask(self, question: Question) -> Answer:
+        """Have the other one ask, and record the answer."""
+        answer = await self._inner.ask(question)
+        self.overhear(question, answer)
+        return answer
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask one after the other."""
+        return await ask_each(self, questions)
+
+    async def inform(self, message: str, stage: str) -> None:
+        """Pass a message on."""
+        await self._inner.inform(message, stage)
+
+    def overhear(self, question: Question, answer: Answer) -> None:
+        """Record an answer that somebody else gave."""
+        recorded = Recorded(question, answer)
+        self.recordings.append(recorded)
+        if self._file is None:
+            return
+        try:
+            self._write(self._file, recorded.to_line(self._redactor))
+        except AttractorError as trouble:
+            # No stage is to blame for it, and what is not recorded must not be gone on from.
+            raise Stopped(str(trouble)) from trouble
+
+    def _write(self, file: Path, line: str) -> None:
+        """Write a line, unless an earlier life of the run did, which died before its next step."""
+        if self._before is None:
+            self._before = lines_of(file)
+        if line not in self._before:
+            add_to_recording(file, line)
+            self._before.append(line)
+
+
+def _default(parts: InterviewerParts) -> Interviewer:
+    return Console(parts) if parts.input.isatty() else Park(parts)
+
+
+part = Recording

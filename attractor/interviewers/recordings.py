@@ -1,0 +1,77 @@
+"""Questions and their answers in a file: a line of JSON each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.base.canonical import Json, canonical_json, parse_json
+from attractor.base.errors import NotCanonical, UsageError
+from attractor.base.journal import Journal, read_lines, read_torn
+from attractor.engine.errors import RecordBroken
+from attractor.engine.fields import Fields
+from attractor.engine.question_records import (
+    answer_from_record,
+    answer_to_record,
+    question_from_record,
+    question_to_record,
+)
+from attractor.engine.seams import Answer, Question
+from attractor.engine.secrets import Redactor
+
+_BEGINNING = b'{"answer":'
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A question, and how it was met."""
+
+    question: Question
+    answer: Answer
+
+    def to_line(self, redactor: Redactor) -> str:
+        """Return it as a line of a recording, without secrets."""
+        record: dict[str, Json] = {
+            "question": question_to_record(self.question),
+            "answer": answer_to_record(self.answer),
+        }
+        return canonical_json(redactor.members(record))
+
+
+def read_recording(file: Path) -> Iterator[Recorded]:
+    """Yield what a recording holds, or refuse a file that is none."""
+    try:
+        for number, line in enumerate(read_lines(file), start=1):
+            yield _read(line.content, f"{file}, line {number}")
+    except (NotCanonical, RecordBroken) as fault:
+        raise _refuse(file, str(fault)) from fault
+
+
+def add_to_recording(file: Path, line: str) -> None:
+    """Put a line at the end of a recording, whole and for good."""
+    with Journal.open(file) as journal:
+        journal.append(line)
+
+
+def lines_of(file: Path) -> list[str]:
+    """Return the lines of a recording that may not have begun yet."""
+    if not file.exists():
+        return []
+    list(read_recording(file))
+    torn = read_torn(file)
+    # Whoever adds a line cuts off what is torn, which must not be the end of somebody's letter.
+    if torn and not torn.content.startswith(_BEGINNING):
+        raise _refuse(file, "its last line is none")
+    return [line.content.decode() for line in read_lines(file)]
+
+
+def _refuse(file: Path, why: str) -> UsageError:
+    return UsageError(
+        f"{file} is no recording of answers: {why}",
+        hint="name a file that the interviewer recording wrote, or a new one",
+    )
+
+
+def _read(content: bytes, what: str) -> Recorded:
+    fields = Fields(parse_json(content), what)
+    question, answer = fields.inner("question"), fields.inner("answer")
+    return Recorded(question_from_record(question), answer_from_record(answer))

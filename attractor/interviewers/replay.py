@@ -1,0 +1,70 @@
+"""Answers from a recording, and refuses what was never asked there."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.base.errors import Refused, UsageError
+from attractor.engine.answers import ask_each
+from attractor.engine.seams import Answer, Question, Stopped
+from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.recordings import Recorded, read_recording
+
+NAME = "replay"
+
+
+class NotRecorded(Refused):
+    """The recording has no answer to what is asked."""
+
+    hint = "have somebody else answer: attractor resume RUN --interviewer park"
+
+
+class Replay:
+    """Gives to each question the answer that it got, and signs for whoever gave it."""
+
+    def __init__(self, parts: InterviewerParts) -> None:
+        if parts.file is None:
+            raise UsageError(
+                f"the interviewer {NAME!r} was given no recording",
+                hint=f"name it: --interviewer {NAME}:FILE",
+            )
+        self._file: Path = parts.file
+        # An answer that was none of the choices was asked for again: the last one counted.
+        self._known: dict[str, Recorded] = {
+            one.question.id: one for one in read_recording(parts.file)
+        }
+
+    async def ask(self, question: Question) -> Answer:
+        """Give the answer of the recording; the run stops where there is none, as it is."""
+        known = self._known.get(question.id)
+        fault = _difference(question, known.question) if known else "it was not asked"
+        if known is None or fault:
+            refused = NotRecorded(f"{self._file} has no answer to {question.id}: {fault}")
+            raise Stopped(str(refused)) from refused
+        return replace(known.answer, by=f"{NAME} of {known.answer.by or 'somebody'}")
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask one after the other."""
+        return await ask_each(self, questions)
+
+    async def inform(self, message: str, stage: str) -> None:
+        """Tell nobody."""
+
+
+def _difference(asked: Question, known: Question) -> str:
+    """Say how a question differs from the one that was recorded; nothing when it does not."""
+    for what, now, then in (
+        ("text", asked.text, known.text),
+        ("kind", asked.kind.value, known.kind.value),
+        ("choices", _choices(asked), _choices(known)),
+    ):
+        if now != then:
+            return f"its {what} was {then!r}, and is {now!r}"
+    return ""
+
+
+def _choices(question: Question) -> str:
+    return ", ".join(f"{one.key} ({one.label})" for one in question.options)
+
+
+part = Replay

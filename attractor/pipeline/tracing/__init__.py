@@ -1,0 +1,1 @@
+"""Spans of OpenTelemetry, made of the events of a run."""

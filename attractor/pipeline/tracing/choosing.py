@@ -1,0 +1,42 @@
+"""Whether a run is traced: what the setting and the variables of OpenTelemetry ask for."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from attractor.base.errors import UsageError
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+EXPORTER = "OTEL_TRACES_EXPORTER"
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+TIMEOUTS = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+SPOKEN = "http/protobuf"
+REMEDY = "pip install 'attractor[tracing]'"
+
+
+class Traced(StrEnum):
+    """When runs are traced: as the variables say, always, or never."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+def is_wanted(choice: Traced, environ: Mapping[str, str]) -> bool:
+    """Tell whether a run is to be traced; whoever turns OpenTelemetry off is heard in any case."""
+    exporter = environ.get(EXPORTER, "").strip().lower()
+    is_disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if choice is Traced.OFF or is_disabled or exporter == "none":
+        return False
+    return choice is Traced.ON or bool(exporter) or any(map(environ.get, ENDPOINTS))
+
+
+def require_spoken(environ: Mapping[str, str]) -> None:
+    """Refuse what is asked for and we do not speak."""
+    exporter = environ.get(EXPORTER, "").strip().lower()
+    if exporter not in ("", "otlp"):
+        told = f"{EXPORTER}={exporter}: runs are traced by otlp only"
+        raise UsageError(told, hint=f"set {EXPORTER}=otlp, or none")
+    name = next((one for one in PROTOCOLS if environ.get(one)), "")
+    if name and environ[name].strip().lower() != SPOKEN:
+        told = f"{name}={environ[name]}: runs are traced over {SPOKEN} only"
+        raise UsageError(told, hint=f"set {name}={SPOKEN}, and the endpoint's port for it")

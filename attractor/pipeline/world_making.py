@@ -1,0 +1,55 @@
+"""Makes the world of a run of what a project is set to, and of what is handed in."""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TextIO
+
+from attractor import __version__
+from attractor.base.clock import SystemClock
+from attractor.config.configuration import Configuration
+from attractor.config.settings import Settings, WorkspaceSettings
+from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
+from attractor.pipeline.rule_levels import rule_levels
+from attractor.pipeline.world import Watch, World, untold, unwatched
+from attractor.workspaces.preparation import Preparation
+
+
+def make_world(
+    configuration: Configuration[Settings],
+    *,
+    environ: Mapping[str, str],
+    input: TextIO,
+    output: TextIO,
+    watch: Watch = unwatched,
+    tell: Callable[[str], None] = untold,
+    brought: Brought = NOTHING_BROUGHT,
+) -> World:
+    """Return the world of a project; its time and its randomness are the machine's."""
+    settings = configuration.settings
+    return World(
+        project=configuration.root,
+        state_dir=settings.state_dir,
+        runs_dir=settings.runs_dir,
+        workspaces_dir=settings.workspaces_dir,
+        environ=environ,
+        clock=SystemClock(),
+        randomness=os.urandom,
+        input=input,
+        output=output,
+        version=__version__,
+        levels=rule_levels(configuration),
+        preparation=_preparation(settings.workspace),
+        watch=watch,
+        tell=tell,
+        brought=brought,
+    )
+
+
+def _preparation(settings: WorkspaceSettings) -> Preparation:
+    return Preparation(
+        setup=settings.setup,
+        setup_files=settings.setup_files,
+        carry=settings.carry,
+        setup_timeout=timedelta(minutes=settings.setup_minutes),
+    )

@@ -1,0 +1,253 @@
+"""Hooks around the tool calls of a session."""
+
+import asyncio
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.agent.events import EventKind, SessionEvent
+from attractor.agent.provider_profile import create_profile
+from attractor.agent.session import Session
+from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.tool_hooks import HookedCall, ToolHooks, When
+from attractor.agent.turns import ToolResultsTurn
+from attractor.base.canonical import Json, JsonObject
+from attractor.base.errors import MachineryError
+from attractor.base.processes import ExecResult
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import SandboxLost
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.memory import MemoryExecutionEnvironment
+from tests.agent.places import finish, local
+from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, said
+
+TIDY = EventKind.TOOL_HOOK
+
+
+class Hooked:
+    """A session with hooks over a scripted model."""
+
+    def __init__(self, folder: Path, *steps: Step, hooks: ToolHooks) -> None:
+        self.events: list[SessionEvent] = []
+        self.session = Session(
+            create_profile("openai", model="gpt-test"),
+            local(folder),
+            client=ScriptedProvider(*steps).client(),
+            hooks=hooks,
+            on_event=self.events.append,
+        )
+
+    def go(self) -> "Hooked":
+        finish(self.session.submit("Go"))
+        return self
+
+    def told(self, kind: EventKind = EventKind.TOOL_HOOK) -> list[JsonObject]:
+        return [event.data for event in self.events if event.kind is kind]
+
+    @property
+    def results(self) -> list[tuple[str, bool]]:
+        turns = [turn for turn in self.session.history if isinstance(turn, ToolResultsTurn)]
+        return [(str(one.content), one.is_error) for turn in turns for one in turn.results]
+
+
+def play(folder: Path, *steps: Step, pre: str = "", post: str = "") -> Hooked:
+    return Hooked(folder, *steps, said("ok"), hooks=ToolHooks(pre=pre, post=post)).go()
+
+
+WRITE = call("write_file", file_path="a", content="x")
+
+
+def test_a_call_that_the_hook_lets_through_is_made(tmp_path: Path) -> None:
+    done = play(tmp_path, WRITE, pre="echo I have seen it")
+    assert done.results == [("Wrote 1 bytes to a", False)]
+    (event,) = done.told()
+    assert event["hook"] == "tool_hooks.pre"
+    assert (event["tool_name"], event["call_id"]) == ("write_file", "call_1")
+    assert (event["command"], event["output"]) == ("echo I have seen it", "I have seen it")
+    assert (event["fault"], event["exit_code"]) == ("", 0)
+
+
+def test_a_call_that_the_hook_refuses_is_skipped_and_the_model_hears_why(tmp_path: Path) -> None:
+    done = play(tmp_path, WRITE, pre="echo 'no files, please' >&2; exit 3", post="touch after")
+    told = "Skipped, the tool was not run: tool_hooks.pre: ended with exit code 3\nno files, please"
+    assert done.results == [(told, True)]
+    assert list(tmp_path.iterdir()) == []
+    (event,) = done.told()
+    assert (event["fault"], event["exit_code"]) == ("ended with exit code 3", 3)
+    (end,) = done.told(EventKind.TOOL_CALL_END)
+    assert end["error"] == told
+
+
+def test_the_hook_after_a_call_cannot_change_its_result(tmp_path: Path) -> None:
+    done = play(tmp_path, WRITE, post="echo 'I would rather not'; exit 9")
+    assert done.results == [("Wrote 1 bytes to a", False)]
+    (event,) = done.told()
+    assert event["hook"] == "tool_hooks.post"
+    assert (event["fault"], event["output"]) == ("ended with exit code 9", "I would rather not")
+
+
+def test_the_events_of_hooks_stand_between_begin_and_end_of_their_call(tmp_path: Path) -> None:
+    done = play(tmp_path, WRITE, pre="true", post="true")
+    kinds = [one.kind for one in done.events if one.kind.startswith("TOOL_")]
+    start, end = EventKind.TOOL_CALL_START, EventKind.TOOL_CALL_END
+    assert kinds == [start, TIDY, TIDY, end]
+
+
+def test_a_call_that_is_not_made_anyway_has_no_hooks(tmp_path: Path) -> None:
+    done = play(tmp_path, call("dig"), call("read_file"), pre="touch ran", post="touch ran")
+    assert [is_error for _, is_error in done.results] == [True, True]
+    assert done.told() == []
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_tool_says_of_its_failure_is_told_to_the_hook_after_it(tmp_path: Path) -> None:
+    done = play(tmp_path, call("read_file", file_path="gone"), post="cat > told.json")
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told["is_error"] is True
+    assert told["output"] == done.results[0][0]
+    assert told["output"].startswith("Tool error (read_file): ")
+
+
+def test_what_is_known_of_a_call_stands_in_variables_and_on_standard_input(tmp_path: Path) -> None:
+    written = "grüße\u2028\ud800 '\"$(touch planted)\n"
+    told, variables = "tee $TOOL_HOOK_WHEN.json", "env | grep ^TOOL_HOOK_ | sort > $TOOL_HOOK_WHEN"
+    hooks = ToolHooks(
+        pre=f"{told}; {variables}", post=f"{told}; {variables}", about={"node": "make", "visit": 2}
+    )
+    tool = RegisteredTool(define("note", "x", {"text": {"type": "string"}}, required=[]), _note)
+    done = Hooked(
+        tmp_path, calls(called("note", {"text": written}, id="c\0\n1")), said("ok"), hooks=hooks
+    )
+    done.session.profile.tool_registry.register(tool)
+    done.go()
+    call: dict[str, Json] = {
+        "tool": "note",
+        "call_id": "c\0\n1",
+        "arguments": {"text": written},
+        "node": "make",
+        "visit": 2,
+    }
+    before, after = [json.loads((tmp_path / f"{one}.json").read_text()) for one in When]
+    assert before == {**call, "when": "pre"}
+    assert after == {**call, "when": "post", "output": "noted", "is_error": False}
+    common = "TOOL_HOOK_NODE=make\nTOOL_HOOK_TOOL=note\nTOOL_HOOK_VISIT=2\n"
+    assert (tmp_path / "pre").read_text() == f"TOOL_HOOK_CALL_ID=c\n{common}TOOL_HOOK_WHEN=pre\n"
+    assert "TOOL_HOOK_IS_ERROR=false\n" in (tmp_path / "post").read_text()
+    assert not (tmp_path / "planted").exists()
+
+
+async def _note(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
+    return "noted"
+
+
+def run(
+    environment: ExecutionEnvironment, command: str, limit: timedelta = timedelta(seconds=20)
+) -> tuple[str, str]:
+    hooks = ToolHooks(pre=command, time_limit=limit)
+    came = finish(hooks.run(When.PRE, HookedCall("shell", "1", {}), environment))
+    assert came is not None
+    return came.fault, came.words
+
+
+def test_a_hook_that_is_too_slow_is_ended_with_all_it_started(tmp_path: Path) -> None:
+    slow = "sleep 1000 & echo $!; wait"
+    fault, words = run(local(tmp_path), slow, timedelta(milliseconds=300))
+    assert fault == "did not end within 300ms"
+    assert not Path(f"/proc/{words}/cmdline").exists() or _is_dead(int(words))
+
+
+def _is_dead(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+
+
+def test_a_hook_that_is_not_there_says_so_first(tmp_path: Path) -> None:
+    fault, _ = run(local(tmp_path), "no-such-hook")
+    assert fault == "command not found: no-such-hook (exit code 127)"
+
+
+def test_of_many_words_the_two_ends_are_kept(tmp_path: Path) -> None:
+    _, words = run(local(tmp_path), "echo first; yes | head -c 300000; echo last")
+    assert words.startswith("first\n")
+    assert words.endswith("last")
+    assert len(words) < 9_000
+
+
+def test_a_hook_gets_no_key(tmp_path: Path) -> None:
+    environ = {"PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "sk-never-to-be-seen"}
+    _, words = run(LocalExecutionEnvironment(tmp_path, environ=environ), "env")
+    assert "TOOL_HOOK_TOOL=shell" in words
+    assert "never-to-be-seen" not in words
+
+
+def test_where_no_command_runs_a_hook_lets_nothing_through() -> None:
+    fault, _ = run(MemoryExecutionEnvironment(), "true")
+    assert fault.startswith("could not be run: ")
+
+
+@pytest.mark.parametrize("hook", ["", "  \n"])
+def test_without_a_command_nothing_runs(hook: str) -> None:
+    environment = MemoryExecutionEnvironment()
+    hooks = ToolHooks(pre=hook, post=hook)
+    for when in When:
+        assert finish(hooks.run(when, HookedCall("shell", "1", {}), environment)) is None
+    assert environment.ran == []
+
+
+class Lost(MemoryExecutionEnvironment):
+    """An environment whose sandbox is dead."""
+
+    async def exec_command(self, command: str, **how: object) -> ExecResult:
+        raise SandboxLost
+
+
+def test_trouble_of_the_machinery_is_no_hooks_verdict() -> None:
+    hooks = ToolHooks(pre="true")
+    with pytest.raises(MachineryError):
+        finish(hooks.run(When.PRE, HookedCall("shell", "1", {}), Lost()))
+
+
+def test_a_hook_that_mends_files_meets_no_other_change(tmp_path: Path) -> None:
+    """Calls that change files come one after the other, each together with its hooks."""
+    mend = "test ! -e busy || touch met; touch busy; sleep 0.05; rm busy"
+    writes = [
+        called("write_file", {"file_path": name, "content": "x"}, id=name) for name in ("a", "b")
+    ]
+    done = play(tmp_path, calls(*writes), post=mend)
+    assert [one for _, one in done.results] == [False, False]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_session_that_is_aborted_ends_the_hook_at_work(tmp_path: Path) -> None:
+    async def scene() -> None:
+        hooks = ToolHooks(pre="echo $$ > leader; exec sleep 1000")
+        done = Hooked(tmp_path, WRITE, said("never"), hooks=hooks)
+        working = asyncio.create_task(done.session.submit("Go"))
+        leader = tmp_path / "leader"
+        async with asyncio.timeout(20):
+            while not leader.exists() or not leader.read_text():
+                await asyncio.sleep(0.01)
+        done.session.abort()
+        await working
+        pid = int(leader.read_text())
+        assert not Path(f"/proc/{pid}").exists() or _is_dead(pid)
+        assert not (tmp_path / "a").exists()
+
+    finish(scene())
+
+
+def test_a_hook_may_refuse_one_tool_and_let_the_others_through(tmp_path: Path) -> None:
+    tests_first = 'test "$TOOL_HOOK_TOOL" != note || { echo run the tests first; exit 1; }'
+    done = Hooked(
+        tmp_path,
+        calls(called("note", {})),
+        WRITE,
+        said("ok"),
+        hooks=ToolHooks(pre=tests_first),
+    )
+    done.session.profile.tool_registry.register(
+        RegisteredTool(define("note", "x", {}, required=[]), _note)
+    )
+    done.go()
+    assert [one for _, one in done.results] == [True, False]

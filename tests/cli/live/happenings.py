@@ -1,0 +1,146 @@
+"""Events as a run tells them, a second apart, for whoever looks on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from attractor.base.canonical import Json
+from attractor.base.events import Event
+from attractor.cli.live.folding import fold
+from attractor.cli.live.view import View
+
+BEGAN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+RUN = "01JZ0000000000000000000000"
+CHILD = "01JZ0000000000000000000001"
+
+
+@dataclass
+class Happenings:
+    """Collects events of one run."""
+
+    run_id: str = RUN
+    prefix: str = ""
+    events: list[Event] = field(default_factory=list[Event])
+    seconds: float = 0.0
+
+    @property
+    def now(self) -> datetime:
+        return BEGAN + timedelta(seconds=self.seconds)
+
+    @property
+    def view(self) -> View:
+        return view_of(self.events)
+
+    def tell(
+        self,
+        kind: str,
+        node: str = "",
+        *,
+        visit: int = 1,
+        attempt: int = 1,
+        branch: str = "",
+        **data: Json,
+    ) -> Event:
+        self.seconds += 1
+        place = "/".join(filter(None, [self.prefix, branch])) or None
+        event = Event(
+            seq=len(self.events) + 1,
+            time=self.now,
+            run_id=self.run_id,
+            type=kind,
+            node=node or None,
+            visit=visit if node else None,
+            attempt=attempt if node else None,
+            branch=place,
+            data=data,
+        )
+        self.events.append(event)
+        return event
+
+    def stage(
+        self,
+        node: str,
+        outcome: str = "success",
+        *,
+        visit: int = 1,
+        branch: str = "",
+        cost: float = 0.0,
+        tokens: int = 0,
+    ) -> None:
+        """Let a stage begin, end and be saved."""
+        self.tell("StageStarted", node, visit=visit, branch=branch)
+        if outcome == "fail":
+            self.fail(node, visit=visit, branch=branch)
+        else:
+            self.tell(
+                "StageCompleted", node, visit=visit, branch=branch, outcome=outcome, duration=1.0
+            )
+        self.save(node, branch=branch, cost=cost, tokens=tokens)
+
+    def fail(
+        self, node: str, *, visit: int = 1, branch: str = "", will_retry: bool = False
+    ) -> None:
+        self.tell(
+            "StageFailed",
+            node,
+            visit=visit,
+            branch=branch,
+            error="exit code 1: no such file",
+            failure_class="verdict",
+            duration=1.0,
+            will_retry=will_retry,
+        )
+
+    def retry(self, node: str, attempt: int) -> None:
+        """Let a stage wait for another attempt; the envelope is that of the one that failed."""
+        told = self.tell("StageRetrying", node, attempt=attempt - 1, delay=2.0)
+        self.events[-1] = replace(told, data={**told.data, "attempt": attempt})
+
+    def save(self, node: str, *, branch: str = "", cost: float = 0.0, tokens: int = 0) -> None:
+        used: Json = {"input_tokens": tokens, "output_tokens": 0, "cost_usd": cost}
+        visit: Json = {"node": node, "seconds": 1.0, "outcome": {"usage": used}}
+        self.tell("CheckpointSaved", branch=branch, node_id=node, step={"visit": visit})
+
+    def ask(self, node: str, kind: str = "InterviewStarted") -> Event:
+        return self.tell(kind, node, question=question(node))
+
+    def answer(self, node: str) -> Event:
+        return self.tell("InterviewCompleted", node, question=question(node), answer={})
+
+
+def question(node: str) -> Json:
+    options: Json = [{"key": "Y", "label": "[Y] Yes"}, {"key": "later", "label": "Later"}]
+    return {"id": f"{node}@1.1", "text": "Ship it?", "options": options}
+
+
+def view_of(events: Sequence[Event], view: View | None = None) -> View:
+    view = view or View()
+    for one in events:
+        view = fold(view, one)
+    return view
+
+
+def a_run() -> Happenings:
+    """Tell of a run in the midst of its work, with something of everything."""
+    run = Happenings()
+    run.tell("BudgetsSet", cost_usd=2.0, tokens=50_000, seconds=600.0)
+    run.tell("RunStatusChanged", status="executing", phase="", reason="")
+    run.tell("PipelineStarted", name="wish", id=RUN)
+    run.stage("start")
+    run.stage("plan", cost=0.1, tokens=3200)
+    run.stage("build", "fail", cost=0.31, tokens=12_345)
+    run.stage("build", "partial_success", visit=2)
+    run.tell("StageStarted", "flaky")
+    run.fail("flaky", will_retry=True)
+    run.retry("flaky", 2)
+    run.tell("StageStarted", "lint", branch="fan@1.1/lint")
+    arguments: Json = {"command": "make test\nmake more", "timeout_ms": 1}
+    run.tell(
+        "TOOL_CALL_START", "lint", branch="fan@1.1/lint", tool_name="shell", arguments=arguments
+    )
+    run.tell(
+        "TOOL_CALL_END", "lint", branch="fan@1.1/lint", output="one\n\ntwo\t2\n\x1b[31mthree 漢字\n"
+    )
+    run.tell("StageStarted", "ask", branch="fan@1.1/ask")
+    run.ask("ask")
+    return run

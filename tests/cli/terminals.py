@@ -1,0 +1,99 @@
+"""A terminal with a process in it, at which somebody types."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+PATIENCE_S = 30.0
+
+
+@dataclass
+class Sitting:
+    """Somebody at a terminal, in which one command runs."""
+
+    process: subprocess.Popen[bytes]
+    ours: int
+    seen: bytes = b""
+
+    @property
+    def shown(self) -> str:
+        """Return all that was shown so far."""
+        return self.seen.decode("utf-8", "replace").replace("\r\n", "\n")
+
+    def until(self, *words: str) -> str:
+        """Read what is shown until all of these words were."""
+        until = time.monotonic() + PATIENCE_S
+        while not all(one in self.shown for one in words):
+            assert time.monotonic() < until, self.shown
+            assert self._read(1.0) or self.process.poll() is None, self.shown
+        return self.shown
+
+    def until_again(self, words: str, times: int) -> None:
+        """Read what is shown until these words were shown so many times."""
+        until = time.monotonic() + PATIENCE_S
+        while self.shown.count(words) < times:
+            assert time.monotonic() < until, self.shown
+            assert self._read(1.0) or self.process.poll() is None, self.shown
+
+    def type(self, text: str) -> None:
+        """Type something."""
+        os.write(self.ours, text.encode())
+
+    def ends_with(self) -> int:
+        """Read to the end, and return the exit code."""
+        until = time.monotonic() + PATIENCE_S
+        while self._read(0.2) or self.process.poll() is None:
+            assert time.monotonic() < until, self.shown
+        return self.process.wait(PATIENCE_S)
+
+    def kill(self) -> None:
+        """End the process without a word."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(PATIENCE_S)
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self.ours], [], [], seconds)[0]:
+            return False
+        piece = b""
+        with suppress(OSError):  # Linux says so when nobody is at the other end any more
+            piece = os.read(self.ours, 65536)
+        self.seen += piece
+        return bool(piece)
+
+
+@contextmanager
+def sit(
+    words: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str]
+) -> Generator[Sitting]:
+    """Run a command in a terminal of its own, so that Ctrl-C reaches it."""
+    ours, theirs = pty.openpty()
+    # The first terminal that the leader of a session opens is its own: there Ctrl-C reaches it.
+    shell = ["/bin/sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
+    process = subprocess.Popen(
+        [*shell, *words],
+        cwd=cwd,
+        env={**environ, "TERM": "dumb"},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        yield Sitting(process, ours)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(PATIENCE_S)
+        os.close(ours)
+
+
+def plain(text: str) -> str:
+    """Return text without what colours it."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)

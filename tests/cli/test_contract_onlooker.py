@@ -1,0 +1,118 @@
+"""What everything behind the seam `Onlooker` does: each onlooker passes the same tests."""
+
+import io
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from rich.console import Console
+
+from attractor.base.canonical import canonical_json
+from attractor.base.events import Event
+from attractor.cli.json_lines import JsonLines
+from attractor.cli.live.display import LiveDisplay
+from attractor.cli.onlookers import Lines, Onlooker
+from attractor.pipeline.tracing.exporting import Tracing
+from tests.cli.live.happenings import BEGAN, Happenings, a_run
+
+THREADS = 4
+
+
+class Spanned:
+    """Traces a run, and says which spans came of it."""
+
+    def __init__(self) -> None:
+        self.exporter = InMemorySpanExporter()
+        self.complaints: list[str] = []
+        self.onlooker = Tracing(
+            self.exporter, salt=b"12345678", version="0", tell=self.complaints.append
+        )
+
+    def told(self) -> str:
+        return "\n".join(one.name for one in self.exporter.get_finished_spans())
+
+
+Looking = tuple[Onlooker, Callable[[], str]]
+
+
+def displayed() -> Looking:
+    paper = io.StringIO()
+
+    def now() -> datetime:
+        return BEGAN
+
+    console = Console(file=paper, force_terminal=True, width=100, height=24, legacy_windows=False)
+    return LiveDisplay(console, now), paper.getvalue
+
+
+@pytest.fixture(params=["lines", "json", "display", "tracing"])
+def looking(
+    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Looking:
+    """Return an onlooker, and what returns what it made of the events."""
+    if request.param == "display":
+        return displayed()
+    if request.param == "tracing":
+        spanned = Spanned()
+        return spanned.onlooker, spanned.told
+    if request.param == "lines":
+        return Lines(), lambda: capsys.readouterr().err
+    return JsonLines(tmp_path), lambda: capsys.readouterr().out
+
+
+def in_threads(onlooker: Onlooker, events: Sequence[Event]) -> list[BaseException]:
+    """Hand on events from several threads at the same time."""
+    troubles: list[BaseException] = []
+
+    def hand_on(part: Sequence[Event]) -> None:
+        try:
+            for one in part:
+                onlooker(one)
+        except BaseException as trouble:  # noqa: BLE001 - told to whoever waits
+            troubles.append(trouble)
+
+    threads = [
+        threading.Thread(target=hand_on, args=[events[at::THREADS]]) for at in range(THREADS)
+    ]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    return troubles
+
+
+def test_what_happened_is_there_when_it_ended(looking: Looking, tmp_path: Path) -> None:
+    onlooker, told = looking
+    run = a_run()
+    journal = tmp_path / run.run_id / "events.jsonl"
+    journal.parent.mkdir()
+    journal.write_text("".join(f"{canonical_json(one.to_record())}\n" for one in run.events))
+    onlooker.begin(None)
+    for one in run.events:
+        onlooker(one)
+    onlooker.end()
+    assert "plan" in told()
+
+
+def test_a_directory_that_is_not_there_and_a_run_without_events_are_taken(
+    looking: Looking, tmp_path: Path
+) -> None:
+    onlooker, told = looking
+    onlooker.begin(tmp_path / "nowhere")
+    onlooker.end()
+    assert told().strip() == ""
+
+
+def test_events_of_any_kind_come_from_any_thread(looking: Looking) -> None:
+    onlooker, _ = looking
+    run = Happenings()
+    for number in range(40):
+        run.tell("SomethingNew", "plan", visit=number + 1, anything={"deep": [number]})
+        run.stage(f"n{number % 3}", visit=number + 1, branch="fork@1.1/x" if number % 2 else "")
+    onlooker.begin(None)
+    troubles = in_threads(onlooker, run.events)
+    onlooker.end()
+    assert troubles == []

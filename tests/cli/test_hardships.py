@@ -1,0 +1,274 @@
+"""What befalls a run from outside is told clearly, harms nothing, and once it is over goes on."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from attractor.base.chains import verify_file
+from tests.cli.git_desk import UNGUARDED, GitDesk
+from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.running import ATTRACTOR
+
+ENDS = "start [shape=Mdiamond] exit [shape=Msquare]"
+GATE = f"""digraph gate {{ {ENDS}
+    plan [prompt="Plan"]
+    ask  [shape=hexagon, label="Go on?"]
+    make [shape=parallelogram, tool_command="echo made > made.txt"]
+    start -> plan -> ask
+    ask -> make [label="Yes"]
+    make -> exit }}
+"""
+# It waits for a file that nobody but the test makes.
+PATIENT = f"""digraph patient {{ {ENDS}
+    plan [prompt="Plan"]
+    wait [shape=parallelogram, tool_command="while ! test -e $HOME/go; do sleep 0.02; done"]
+    start -> plan -> wait -> exit }}
+"""
+# In its first life the stage loses its own folder.
+LOSE = "test -e $HOME/once || rm -rf $HOME/run/lose; touch $HOME/once"
+LOSING = f"""digraph losing {{ {ENDS}
+    lose [shape=parallelogram, tool_command="{LOSE}"]
+    start -> lose -> exit }}
+"""
+PATIENCE_S = 30.0
+
+
+def await_(what: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def park(desk: GitDesk) -> Path:
+    desk.make(GATE)
+    root = desk.run("--interviewer", "park")
+    assert json.loads((root / "run.json").read_text())["status"] == "awaiting_human"
+    return root
+
+
+def go_on(desk: GitDesk) -> None:
+    """Answer, and require that the run ends well."""
+    done = desk.do("resume", "latest", "--interviewer", "auto_approve")
+    assert done.returncode == 0, done.stderr
+    [root] = desk.runs()
+    assert json.loads((root / "final.json").read_text())["outcome"] == "success"
+    assert verify_file(root / "events.jsonl").flaw is None
+
+
+def refused(desk: GitDesk, code: int, *words: str) -> None:
+    """Require that the run is not gone on with, in these words, and stays as it is."""
+    [root] = desk.runs()
+    before = happened(root)
+    done = desk.do("resume", "latest", "--interviewer", "auto_approve")
+    assert done.returncode == code, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert all(word in last for word in words), last
+    assert "Traceback" not in done.stderr
+    assert happened(root) == before
+
+
+def happened(root: Path) -> list[str]:
+    """Return the events of a run, but for the note of who came to it."""
+    lines = (root / "events.jsonl").read_text().splitlines()
+    return [one for one in lines if '"StagesGuarded"' not in one]
+
+
+def test_a_checkpoint_that_was_edited_is_found_out(desk: GitDesk) -> None:
+    root = park(desk)
+    checkpoint = root / "checkpoint.json"
+    written = checkpoint.read_text()
+    edited = written.replace('"next_node":"ask"', '"next_node":"exit"')
+    assert edited != written
+    checkpoint.write_text(edited)
+    refused(desk, 6, "checkpoint.json")
+    checkpoint.write_text(written)
+    go_on(desk)
+
+
+def test_a_checkpoint_that_is_lost_is_made_anew(desk: GitDesk) -> None:
+    (park(desk) / "checkpoint.json").unlink()
+    go_on(desk)
+
+
+def test_a_journal_that_was_edited_is_found_out(desk: GitDesk) -> None:
+    journal = park(desk) / "events.jsonl"
+    written = journal.read_bytes()
+    *others, last = written.splitlines(keepends=True)
+    journal.write_bytes(b"".join([*others, last.replace(b"awaiting_human", b"awaiting_nobody")]))
+    refused(desk, 6, "events.jsonl")
+    journal.write_bytes(written)
+    go_on(desk)
+
+
+def test_a_graph_that_was_changed_is_refused_until_it_is_put_back(desk: GitDesk) -> None:
+    park(desk)
+    desk.write(GATE.replace("Go on?", "Stop?"))
+    refused(desk, 4, "changed since it began", "put the pipeline back", "--graph FILE")
+    desk.write(GATE)
+    go_on(desk)
+
+
+def test_a_folder_of_a_stage_that_is_done_is_not_needed(desk: GitDesk) -> None:
+    root = park(desk)
+    shutil.rmtree(root / "plan")
+    shutil.rmtree(root / "ask")
+    go_on(desk)
+    assert not (root / "plan").exists()
+
+
+def test_a_folder_that_a_stage_loses_while_it_works_stops_the_run(desk: GitDesk) -> None:
+    desk.make(LOSING)
+    root = desk.folder / "run"
+    met = desk.do("run", "pipeline.dot", *UNGUARDED, "--run-dir", str(root))
+    assert met.returncode == 3, met.stderr
+    last = met.stderr.splitlines()[-1]
+    assert last.startswith("error: cannot write")
+    assert f"go on with: attractor resume {root}" in last
+    assert not (root / "final.json").exists()
+    done = desk.do("resume", str(root))
+    assert done.returncode == 0, done.stderr
+
+
+def read_only(desk: GitDesk, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that sees a folder as a read-only one."""
+    bubblewrap = shutil.which("bwrap")
+    if bubblewrap is None:
+        pytest.skip("no bubblewrap, to mount a folder read-only")
+    mounts = ["--dev-bind", "/", "/", "--ro-bind", str(folder), str(folder)]
+    return subprocess.run(
+        [bubblewrap, *mounts, ATTRACTOR, *words],
+        cwd=desk.project,
+        env=desk.environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_runs_folder_that_is_read_only_is_told_before_anything_is_made(desk: GitDesk) -> None:
+    desk.make(GATE)
+    runs = desk.project / "runs"
+    runs.mkdir()
+    met = read_only(desk, runs, "run", "pipeline.dot", *UNGUARDED)
+    assert met.returncode == 3, met.stderr
+    last = met.stderr.splitlines()[-1]
+    assert last.startswith("error: cannot make ")
+    assert "Read-only file system" in last
+    assert "choose another folder, or mount it writable" in last
+    assert list(runs.iterdir()) == []
+    desk.run("--interviewer", "park")
+    go_on(desk)
+
+
+def test_a_run_directory_that_became_read_only_stays_as_it_is(desk: GitDesk) -> None:
+    root = park(desk)
+    before = {one: one.read_bytes() for one in root.rglob("*") if one.is_file()}
+    met = read_only(desk, desk.project / "runs", "resume", "latest")
+    assert met.returncode == 3, met.stderr
+    assert "Read-only file system" in met.stderr.splitlines()[-1]
+    assert {one: one.read_bytes() for one in root.rglob("*") if one.is_file()} == before
+    go_on(desk)
+
+
+@pytest.mark.crash
+def test_of_two_that_resume_at_once_one_works_and_the_next_takes_over(desk: GitDesk) -> None:
+    desk.make(PATIENT)
+    first = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_(lambda: any(root.joinpath("wait").exists() for root in desk.runs()))
+    first.kill()
+    first.wait(PATIENCE_S)
+    both = [resuming(desk), resuming(desk)]
+    await_(lambda: any(one.poll() is not None for one in both))
+    [holder] = [one for one in both if one.poll() is None]
+    [other] = [one for one in both if one is not holder]
+    _, words = other.communicate(timeout=PATIENCE_S)
+    assert other.returncode == 4
+    assert f"process {holder.pid}" in words.splitlines()[-1]
+    # The holder is killed: nobody has to wait, and nothing is to be cleared away.
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate(timeout=PATIENCE_S)
+    (desk.folder / "go").touch()
+    done = desk.do("resume", "latest")
+    assert done.returncode == 0, done.stderr
+    [root] = desk.runs()
+    events = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
+    started = [one["node"] for one in events if one["type"] == "StageStarted"]
+    assert started == ["start", "plan", "wait", "wait", "wait"]
+    assert verify_file(root / "events.jsonl").flaw is None
+
+
+def resuming(desk: GitDesk) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [ATTRACTOR, "resume", "latest"],
+        cwd=desk.project,
+        env=desk.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    desk.started.append(process)
+    return process
+
+
+# Whoever is asked to end by TERM does not; the second time it is not asked again.
+STUBBORN = (
+    "echo {name} >> {name}.txt; test -e $HOME/{name}.pid || "
+    "{{ trap '' TERM; sleep 600 & echo $! $$ > $HOME/{name}.pid; wait; }}"
+)
+BRANCHES = f"""digraph branches {{ {ENDS}
+    fan  [shape=component]
+    a    [shape=parallelogram, tool_command="{STUBBORN.format(name="a")}"]
+    b    [shape=parallelogram, tool_command="{STUBBORN.format(name="b")}"]
+    join [shape=tripleoctagon, merge="all"]
+    start -> fan
+    fan -> a -> join
+    fan -> b -> join
+    join -> exit }}
+"""
+
+
+def is_there(pid: str) -> bool:
+    """Tell whether a process still does something: one that waits to be reaped does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
+def test_a_run_that_is_ended_in_its_branches_leaves_nobody_and_goes_on(
+    desk: GitDesk, number: signal.Signals
+) -> None:
+    desk.make(BRANCHES)
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
+    files = [desk.folder / "a.pid", desk.folder / "b.pid"]
+    await_(lambda: all(one.exists() and len(one.read_text().split()) == 2 for one in files))
+    pids = [pid for one in files for pid in one.read_text().split()]
+    assert all(is_there(pid) for pid in pids)
+    began = time.monotonic()
+    os.kill(process.pid, number)
+    assert process.wait(PATIENCE_S) == 130
+    await_(lambda: not any(is_there(pid) for pid in pids))
+    assert time.monotonic() - began < 5
+    done = desk.do("resume", "latest")
+    assert done.returncode == 0, done.stderr
+    # What the first try left in each tree was set aside.
+    [root] = desk.runs()
+    show = ["git", "show", f"attractor/run/{root.name}:a.txt", f"attractor/run/{root.name}:b.txt"]
+    shown = subprocess.run(
+        show, cwd=desk.project, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert shown.stdout == "a\nb\n"

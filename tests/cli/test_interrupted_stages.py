@@ -1,0 +1,114 @@
+"""A stage that asks what becomes of it, in a run whose process was killed."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import ATTRACTOR
+from tests.pipeline.projects import make_project
+from tests.prepared import run_prepared
+
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A project whose pipeline does something outside of it, and who runs commands there."""
+
+    project: Path
+    outside: Path
+    environ: dict[str, str]
+
+    def attractor(self, *words: str) -> tuple[int, str]:
+        ended = run_prepared(words, folder=self.project, variables=self.environ, timeout=60)
+        return ended.returncode, ended.stdout + ended.stderr
+
+    def kill_in_stage(self, *words: str) -> None:
+        """Run until the stage has done what it does outside, and kill the process."""
+        before = self.sent
+        process = subprocess.Popen(
+            [ATTRACTOR, *words],
+            cwd=self.project,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            until = time.monotonic() + PATIENCE_S
+            while self.sent == before:
+                assert time.monotonic() < until
+                assert process.poll() is None
+                time.sleep(0.02)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait(timeout=10)
+
+    @property
+    def sent(self) -> int:
+        """How often the stage did it."""
+        return len(self.outside.read_text().splitlines()) if self.outside.exists() else 0
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    outside, go_on = tmp_path / "sent.txt", tmp_path / "go-on"
+    # It does what cannot be undone, and is then slow until somebody lets it end.
+    command = f"echo sent >> {outside}; for i in $(seq 600); do test -e {go_on} && break; "
+    pipeline = f"""digraph mail {{
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    send  [shape=parallelogram, if_interrupted=ask, tool_command="{command}sleep 0.05; done"]
+    start -> send -> exit
+}}
+"""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "ATTRACTOR_STATE_DIR": str(tmp_path / "state"),
+        "ATTRACTOR_WORKSPACES_DIR": str(tmp_path / "workspaces"),
+    }
+    yield Desk(make_project(tmp_path / "project", pipeline), outside, environ)
+    go_on.touch()
+
+
+@pytest.mark.crash
+def test_a_person_says_whether_an_interrupted_stage_is_done_again(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.kill_in_stage("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
+    assert desk.sent == 1
+
+    code, told = desk.attractor("resume", "latest")
+    assert code == 3
+    assert desk.sent == 1
+    code, told = desk.attractor("answer", "latest")
+    assert code == 0
+    assert "The stage send was at work when the run stopped" in told
+    for line in (
+        "[repeat] Do it again, from its beginning",
+        "[done] It is done: go on as after a success",
+        "[fail] It failed: go on as after a failure",
+    ):
+        assert line in told
+    code, told = desk.attractor("answer", "latest", "perhaps")
+    assert code == 2
+    assert "'perhaps' is none of the choices" in told
+
+    assert desk.attractor("answer", "latest", "repeat", "--why", "no mail came")[0] == 0
+    desk.kill_in_stage("resume", "latest")
+    assert desk.sent == 2
+
+    assert desk.attractor("resume", "latest")[0] == 3
+    assert desk.attractor("answer", "latest", "done")[0] == 0
+    code, told = desk.attractor("resume", "latest")
+    assert code == 0, told
+    assert desk.sent == 2
+    assert "done in the word of" in desk.attractor("logs", "latest", "--json")[1]

@@ -1,0 +1,238 @@
+"""Over a real terminal a run is drawn, asks people in peace, and leaves everything in order."""
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.cli.live.screen import Screen
+from tests.cli.running import ATTRACTOR
+
+PATIENCE_S = 30.0
+UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "--no-evaluate")
+WISH = """digraph wish {
+    graph [max_duration="10m"]
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    slow  [shape=parallelogram, tool_command="until test -e go; do sleep 0.05; done"]
+    ask   [shape=hexagon, label="Ship it?"]
+    start -> slow -> ask
+    ask -> exit [label="[Y] Yes"]
+    ask -> slow [label="[N] No"]
+}
+"""
+
+
+@dataclass
+class Terminal:
+    """A terminal of its own for one program, and what stands on it."""
+
+    folder: Path
+    width: int = 80
+    raw: bytes = b""
+    controller: int = -1
+    process: "subprocess.Popen[bytes] | None" = None
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def begin(self, *words: str, stdout: int | None = None) -> None:
+        self.controller, terminal = pty.openpty()
+        self.resize(self.width)
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "ATTRACTOR_STATE_DIR": str(self.folder / "state"),
+            **self.variables,
+        }
+        self.process = subprocess.Popen(
+            [ATTRACTOR, *words],
+            cwd=self.folder,
+            env=environ,
+            stdin=terminal,
+            stdout=terminal if stdout is None else stdout,
+            stderr=terminal,
+            start_new_session=True,
+        )
+        os.close(terminal)
+
+    def resize(self, width: int) -> None:
+        size = struct.pack("HHHH", 24, width, 0, 0)
+        fcntl.ioctl(self.controller, termios.TIOCSWINSZ, size)
+
+    def type(self, text: str) -> None:
+        os.write(self.controller, text.encode())
+
+    def see(self, what: Callable[[str], object], since: int = 0) -> None:
+        """Wait until something stands on the screen."""
+        until = time.monotonic() + PATIENCE_S
+        while not what(self.screen(since).text):
+            assert time.monotonic() < until, self.raw.decode(errors="replace")
+            self.read(0.05)
+
+    def end(self) -> int:
+        """Wait until the program ended, and return its exit code."""
+        assert self.process
+        until = time.monotonic() + PATIENCE_S
+        while self.read(0.05) or self.process.poll() is None:
+            assert time.monotonic() < until
+        return self.process.wait(PATIENCE_S)
+
+    def screen(self, since: int = 0) -> Screen:
+        screen = Screen(self.width)
+        text = self.raw[since:].decode(errors="ignore")
+        # What is not whole yet is seen later.
+        whole = text if "\x1b" not in text[-6:] else text[: text.rindex("\x1b")]
+        screen.feed(whole)
+        return screen
+
+    def read(self, seconds: float) -> bool:
+        """Take in what was written, and tell whether anything was."""
+        if not select.select([self.controller], [], [], seconds)[0]:
+            return False
+        try:
+            told = os.read(self.controller, 1 << 16)
+        except OSError:
+            return False
+        self.raw += told
+        return bool(told)
+
+    def close(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(PATIENCE_S)
+        if self.controller >= 0:
+            os.close(self.controller)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    (tmp_path / "pipeline.dot").write_text(WISH)
+    terminal = Terminal(tmp_path)
+    yield terminal
+    terminal.close()
+
+
+def run(terminal: Terminal, *more: str, stdout: int | None = None) -> None:
+    terminal.begin("run", "pipeline.dot", *UNGUARDED, *more, stdout=stdout)
+
+
+def test_a_run_is_drawn_and_its_question_is_asked_in_peace(terminal: Terminal) -> None:
+    run(terminal)
+    terminal.see(lambda text: "▸ slow" in text)
+    (terminal.folder / "go").touch()
+    terminal.see(lambda text: "Select: " in text)
+    asked = terminal.raw
+    assert "✓ slow" in terminal.screen().text
+    assert not terminal.read(0.5)
+    terminal.type("n")
+    terminal.type("o\n")
+    terminal.see(lambda text: text.count("Select: ") == 2)
+    terminal.type("Y\n")
+    assert terminal.end() == 0
+    screen = terminal.screen()
+    assert "Select: no\n" in screen.text
+    assert "✓ slow@2" in screen.text.partition("Select: no")[2]
+    assert "budget: " in screen.text
+    assert screen.has_cursor
+    assert terminal.raw.startswith(asked)
+
+
+def test_ctrl_c_leaves_the_terminal_in_order(terminal: Terminal) -> None:
+    run(terminal)
+    terminal.see(lambda text: "▸ slow" in text)
+    assert terminal.process
+    os.killpg(terminal.process.pid, signal.SIGINT)
+    assert terminal.end() == 130
+    screen = terminal.screen()
+    assert screen.has_cursor
+    assert "error: interrupted (go on with: attractor resume" in screen.text
+    # Only the last words stand under the picture, which stands there once.
+    assert screen.text.count("▸ slow") == 1
+
+
+def test_a_resumed_run_shows_the_path_it_came(terminal: Terminal) -> None:
+    run(terminal, "--interviewer", "park")
+    (terminal.folder / "go").touch()
+    assert terminal.end() == 3
+    before = len(terminal.raw)
+    assert "? ask: Ship it?  [Y] Yes  [N] No" in terminal.screen().text
+    os.close(terminal.controller)
+    terminal.begin("resume", "latest", "--no-evaluate")
+    terminal.see(lambda text: "Select: " in text, before)
+    assert "✓ slow" in terminal.screen(before).text
+    terminal.type("Y\n")
+    assert terminal.end() == 0
+
+
+def test_no_line_is_wider_than_a_terminal_that_became_narrow(terminal: Terminal) -> None:
+    run(terminal, "--auto-approve")
+    terminal.see(lambda text: "▸ slow" in text)
+    terminal.resize(30)
+    terminal.see(
+        lambda text: any(line.endswith("s") and len(line) == 30 for line in text.split("\n"))
+    )
+    (terminal.folder / "go").touch()
+    assert terminal.end() == 0
+    drawn = [one for one in terminal.screen().lines if one.startswith(("✓", "budget"))]
+    assert max(map(len, drawn)) <= 30
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": ""}])
+def test_a_terminal_that_cannot_draw_gets_a_line_a_stage(
+    terminal: Terminal, variables: dict[str, str]
+) -> None:
+    terminal.variables = variables
+    (terminal.folder / "go").touch()
+    run(terminal, "--auto-approve")
+    assert terminal.end() == 0
+    assert b"\x1b" not in terminal.raw
+    assert "slow: success" in terminal.screen().text
+
+
+def test_no_color_draws_without(terminal: Terminal) -> None:
+    terminal.variables = {"NO_COLOR": "1"}
+    (terminal.folder / "go").touch()
+    run(terminal, "--auto-approve")
+    assert terminal.end() == 0
+    assert b"\x1b[2K" in terminal.raw or "✓ slow" in terminal.screen().text
+    assert b"\x1b[3" not in terminal.raw
+
+
+def test_where_there_is_no_unicode_plain_letters_do(terminal: Terminal) -> None:
+    terminal.variables = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (terminal.folder / "go").touch()
+    run(terminal, "--auto-approve")
+    assert terminal.end() == 0
+    assert terminal.raw.isascii()
+    assert "+ slow" in terminal.screen().text
+
+
+def test_json_beside_the_picture_is_a_line_an_event_and_the_result(terminal: Terminal) -> None:
+    (terminal.folder / "go").touch()
+    with (terminal.folder / "out.jsonl").open("wb") as out:
+        run(terminal, "--auto-approve", "--json", stdout=out.fileno())
+        assert terminal.end() == 0
+    assert "✓ slow" in terminal.screen().text
+    *told, result = map(json.loads, (terminal.folder / "out.jsonl").read_text().splitlines())
+    [journal] = terminal.folder.glob("runs/*/events.jsonl")
+    assert told == [json.loads(line) for line in journal.read_text().splitlines()]
+    assert (result["outcome"], result["exit_code"]) == ("success", 0)
+
+
+def test_json_on_the_same_terminal_is_not_torn_by_a_picture(terminal: Terminal) -> None:
+    (terminal.folder / "go").touch()
+    run(terminal, "--auto-approve", "--json")
+    assert terminal.end() == 0
+    assert b"\x1b" not in terminal.raw

@@ -1,0 +1,460 @@
+"""People are asked at a real terminal, and answer there or from another one."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import ATTRACTOR, attractor
+from tests.cli.terminals import Sitting, sit
+from tests.counts import count
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+GATE = f"""digraph gate {{ {ENDS}
+    ask  [shape=hexagon, label="Ship it?", MORE]
+    ship [shape=parallelogram, tool_command="echo ship >> done.txt"]
+    drop [shape=parallelogram, tool_command="echo drop >> done.txt"]
+    start -> ask
+    ask -> ship [label="[S] Ship"]
+    ask -> drop [label="[D] Drop"]
+    ship -> exit; drop -> exit }}
+"""
+TWO = f"""digraph two {{ {ENDS}
+    one [shape=hexagon, label="One?"]
+    mid [shape=parallelogram, tool_command="MID"]
+    two [shape=hexagon, label="Two?"]
+    a [shape=parallelogram, tool_command="echo a >> done.txt"]
+    b [shape=parallelogram, tool_command="echo b >> done.txt"]
+    start -> one
+    one -> mid [label="[G] Go"]
+    one -> exit [label="[L] Leave"]
+    mid -> two
+    two -> a [label="[A] A"]
+    two -> b [label="[B] B"]
+    a -> exit; b -> exit }}
+"""
+BRANCHES = f"""digraph branches {{ {ENDS}
+    fan   [shape=component]
+    left  [shape=hexagon, label="Left?"]
+    right [shape=hexagon, label="Right?"]
+    l     [shape=parallelogram, tool_command="echo l >> done.txt"]
+    r     [shape=parallelogram, tool_command="echo r >> done.txt"]
+    join  [shape=tripleoctagon]
+    start -> fan
+    fan -> left;  left -> l  [label="[Y] Yes"]; left -> join  [label="[N] No"];  l -> join
+    fan -> right; right -> r [label="[Y] Yes"]; right -> join [label="[N] No"]; r -> join
+    join -> exit }}
+"""
+PARENT = f"""digraph parent {{ {ENDS}
+    inner [type="pipeline", file="inner.dot"]
+    start -> inner -> exit }}
+"""
+
+
+@dataclass
+class Desk:
+    """A folder with a pipeline, and as many terminals as one likes."""
+
+    folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
+
+    def write(self, text: str, name: str = "pipeline.dot") -> None:
+        (self.folder / name).write_text(text)
+
+    def gate(self, more: str = 'class="x"') -> None:
+        self.write(GATE.replace("MORE", more))
+
+    def do(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return attractor(*words, folder=self.folder, variables=self.environ)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.do(*self._run(words))
+
+    @contextmanager
+    def sit(self, *words: str) -> Generator[Sitting]:
+        with sit([ATTRACTOR, *words], cwd=self.folder, environ=self.environ) as sitting:
+            yield sitting
+
+    @contextmanager
+    def sit_at_run(self, *words: str) -> Generator[Sitting]:
+        with self.sit(*self._run(words)) as sitting:
+            yield sitting
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command that goes on by itself."""
+        process = subprocess.Popen(
+            [ATTRACTOR, *words],
+            cwd=self.folder,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def pipe(self, typed: str | None, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run the pipeline where no terminal is, with this for its input, or without any."""
+        shell = ["/bin/sh", "-c", 'exec "$0" "$@" <&-'] if typed is None else []
+        return subprocess.run(
+            [*shell, ATTRACTOR, *self._run(words)],
+            cwd=self.folder,
+            env=self.environ,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    @property
+    def environ(self) -> dict[str, str]:
+        ours = {"HOME": str(self.folder), "ATTRACTOR_STATE_DIR": str(self.folder / "state")}
+        places = {"ATTRACTOR_WORKSPACES_DIR": str(self.folder / "workspaces")}
+        return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "USER": "ann", **ours, **places}
+
+    @property
+    def done(self) -> list[str]:
+        file = self.folder / "done.txt"
+        return file.read_text().split() if file.exists() else []
+
+    def asked(self) -> list[str]:
+        return [one["id"] for one in json.loads(self.do("answer", "latest", "--json").stdout)]
+
+    def events(self, *kinds: str, within: str = "runs/*") -> Sequence[dict[str, Any]]:
+        [journal] = self.folder.glob(f"{within}/events.jsonl")
+        found = [json.loads(line) for line in journal.read_text().splitlines()]
+        return [one for one in found if one["type"] in kinds]
+
+    def answers(self) -> list[dict[str, Any]]:
+        """Return how each interview ended."""
+        return [one["data"]["answer"] for one in self.events("InterviewCompleted")]
+
+    def end(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
+    def _run(self, words: Sequence[str]) -> Sequence[str]:
+        chosen = ["--backend", "simulate", "--sandbox", "none", "--workspace", "none"]
+        return ["run", "pipeline.dot", *chosen, "--no-evaluate", *words]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    desk.end()
+
+
+def test_a_person_at_a_terminal_answers_as_often_as_it_takes(desk: Desk) -> None:
+    desk.write(GATE.replace("Ship it?", "部署 größe 🐍?").replace("MORE", 'class="x"'))
+    with desk.sit_at_run() as sitting:
+        sitting.until("[?] 部署 größe 🐍?\n", "  [S] Ship\n", "  [D] Drop\n", "Select: ")
+        for times, said in enumerate(["", "perhaps", "größe", "是", "x" * 2000], start=2):
+            sitting.type(f"{said}\n")
+            sitting.until_again("Select: ", times)
+        assert "'perhaps' is none of the choices: S ([S] Ship), D ([D] Drop)" in sitting.shown
+        sitting.type("DROP\n")
+        assert sitting.ends_with() == 0, sitting.shown
+    assert desk.done == ["drop"]
+    [answer] = desk.answers()
+    assert (answer["value"], answer["by"], answer["text"]) == ("D", "console", "DROP")
+
+
+def test_enter_takes_the_default_that_the_prompt_shows(desk: Desk) -> None:
+    desk.gate('human.default_choice="drop", timeout="1h"')
+    with desk.sit_at_run() as sitting:
+        sitting.until("Select [D]: ", "then [D] Drop)")
+        sitting.type("\n")
+        assert sitting.ends_with() == 0, sitting.shown
+    assert desk.done == ["drop"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "done"),
+    [
+        ('human.default_choice="ship", timeout="300ms"', 0, ["ship"]),
+        ('timeout="300ms", max_retries=0', 1, []),
+    ],
+)
+def test_time_runs_out_at_a_terminal(desk: Desk, more: str, code: int, done: list[str]) -> None:
+    desk.gate(more)
+    with desk.sit_at_run() as sitting:
+        sitting.until("Select", "time is up")
+        assert sitting.ends_with() == code, sitting.shown
+    assert desk.done == done
+    assert len(desk.events("InterviewTimeout")) == 1
+
+
+def test_the_end_of_the_input_is_no_answer(desk: Desk) -> None:
+    desk.gate('human.default_choice="ship"')
+    with desk.sit_at_run() as sitting:
+        sitting.until("Select [S]: ")
+        sitting.type("\x04")
+        assert sitting.ends_with() == 1, sitting.shown
+    assert desk.done == []
+    [answer] = desk.answers()
+    assert answer["kind"] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "done"),
+    [("perhaps\nship\n", 0, ["ship"]), ("", 1, []), (None, 1, []), ("no\n" * 20, 1, [])],
+)
+def test_a_console_without_a_terminal_reads_a_line_an_answer(
+    desk: Desk, typed: str | None, code: int, done: list[str]
+) -> None:
+    desk.gate()
+    result = desk.pipe(typed, "--interviewer", "console")
+    assert (result.returncode, desk.done) == (code, done), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_answer_from_another_terminal_is_taken_while_the_console_waits(desk: Desk) -> None:
+    desk.gate()
+    with desk.sit_at_run() as sitting:
+        sitting.until("Select: ")
+        listed = desk.do("answer", "latest").stdout
+        assert "ask@1.1: Ship it?" in listed
+        sitting.type("shi")
+        left = desk.do("answer", "latest", "drop", "--why", "not on a Friday")
+        assert left.returncode == 0, left.stderr
+        sitting.until("answered: D")
+        assert sitting.ends_with() == 0, sitting.shown
+    assert desk.done == ["drop"]
+    [action] = desk.events("OperatorAction")
+    [answer] = desk.answers()
+    assert (action["data"]["why"], answer["value"]) == ("not on a Friday", "D")
+    assert answer["by"] == action["data"]["by"]
+
+
+def test_what_was_typed_to_one_question_is_not_taken_for_the_next(desk: Desk) -> None:
+    desk.write(TWO.replace("MID", "until [ -e go ]; do sleep 0.05; done"))
+    with desk.sit_at_run() as sitting:
+        sitting.until("One?", "Select: ")
+        assert desk.do("answer", "latest", "G").returncode == 0
+        sitting.until("answered: G", "mid: begins")
+        sitting.type("b\nhalf")
+        (desk.folder / "go").touch()
+        sitting.until("not taken: b", "Two?")
+        sitting.until_again("Select: ", 2)
+        sitting.type("a\n")
+        assert sitting.ends_with() == 0, sitting.shown
+    assert desk.done == ["a"]
+
+
+@pytest.mark.parametrize("trial", range(count(ci=3, full=40)))
+def test_of_two_who_answer_at_once_one_counts_and_the_other_hears_of_it(
+    desk: Desk, trial: int
+) -> None:
+    desk.gate()
+    with desk.sit_at_run() as sitting:
+        sitting.until("Select: ")
+        other = desk.begin("answer", "latest", "drop")
+        if trial % 2:
+            other.wait(30)
+        sitting.type("ship\n")
+        assert sitting.ends_with() == 0, sitting.shown
+        other.wait(30)
+    [chosen] = desk.done
+    actions = desk.events("OperatorAction")
+    taken = [one for one in actions if one["data"]["is_accepted"]]
+    assert [chosen] == (["drop"] if taken else ["ship"])
+    [answer] = desk.answers()
+    assert answer["value"] == chosen[0].upper()
+    assert ("answered: D" in sitting.shown) == bool(taken)
+    # Whoever came too late was refused at once, or in the journal.
+    assert taken or actions or other.returncode == 4
+
+
+def test_a_person_who_leaves_by_ctrl_c_can_be_answered_for(desk: Desk) -> None:
+    desk.gate()
+    with desk.sit_at_run() as sitting:
+        sitting.until("Select: ")
+        sitting.type("\x03")
+        assert sitting.ends_with() == 130, sitting.shown
+        assert "go on with: attractor resume" in sitting.shown
+    assert desk.asked() == ["ask@1.1"]
+    assert desk.do("answer", "latest", "drop").returncode == 0
+    assert "answered by" in desk.do("answer", "latest").stdout
+    again = desk.do("answer", "latest", "ship")
+    assert (again.returncode, "answered ask@1.1 already: D" in again.stderr) == (4, True)
+    assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
+    assert desk.done == ["drop"]
+
+
+@pytest.mark.crash
+def test_a_question_outlives_whoever_asks_it(desk: Desk) -> None:
+    desk.gate('timeout="1h"')
+    with desk.sit_at_run() as sitting:
+        sitting.until("Select: ")
+        sitting.kill()
+    assert desk.asked() == ["ask@1.1"]
+    with desk.sit("resume", "latest", "--no-evaluate") as sitting:
+        sitting.until("Select: ")
+        sitting.type("s\n")
+        assert sitting.ends_with() == 0, sitting.shown
+    assert desk.done == ["ship"]
+    first, second = desk.events("QuestionAsked")
+    # It was asked again, with what was left of its time.
+    assert first["data"]["question"]["id"] == second["data"]["question"]["id"]
+
+
+@pytest.mark.crash
+def test_an_answer_that_was_typed_outlives_a_kill_and_is_not_asked_for_again(desk: Desk) -> None:
+    desk.write(TWO.replace("MID", "touch mid; until [ -e go ]; do sleep 0.05; done"))
+    with desk.sit_at_run("--interviewer", "queue", "--answer", "G", "--answer", "B") as sitting:
+        sitting.until("mid: begins")
+        sitting.kill()
+    (desk.folder / "go").touch()
+    # Whoever began anew would say "G" here, which is no choice.
+    assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
+    assert desk.done == ["b"]
+    assert [one["value"] for one in desk.answers()] == ["G", "B"]
+    assert [one["by"] for one in desk.answers()] == ["queue", "queue"]
+
+
+def test_every_open_question_of_several_can_be_named(desk: Desk) -> None:
+    desk.write(BRANCHES)
+    assert desk.run("--interviewer", "park").returncode == 3
+    assert desk.asked() == ["left@1.1", "right@1.1"]
+    listed = desk.do("answer", "latest").stdout
+    assert "--question left@1.1 Y\n" in listed
+    assert "--question right@1.1 N" in listed
+    unnamed = desk.do("answer", "latest", "Y")
+    assert unnamed.returncode == 2
+    assert "--question left@1.1 or right@1.1" in unnamed.stderr
+    [only] = json.loads(desk.do("answer", "latest", "--question", "right", "--json").stdout)
+    assert only["choices"][1]["command"].endswith(" --question right@1.1 N")
+    assert desk.do("answer", "latest", "--question", "right", "N").returncode == 0
+    assert desk.asked() == ["left@1.1"]
+    # One is left, so it needs no name.
+    assert desk.do("answer", "latest", "l").returncode == 0
+    assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
+    assert desk.done == ["l"]
+
+
+def test_the_questions_of_branches_are_answered_at_the_console_and_elsewhere(desk: Desk) -> None:
+    desk.write(BRANCHES)
+    with desk.sit_at_run() as sitting:
+        sitting.until("Left?", "Select: ")
+        assert desk.asked() == ["left@1.1", "right@1.1"]
+        assert desk.do("answer", "latest", "--question", "right", "Y").returncode == 0
+        sitting.until("[right]", "answered: Y")
+        # The one that is still asked keeps its prompt.
+        sitting.until_again("Select: ", 2)
+        sitting.type("n\n")
+        assert sitting.ends_with() == 0, sitting.shown
+        assert "Right?" not in sitting.shown
+    assert desk.done == ["r"]
+
+
+def test_what_the_branches_of_a_child_ask_is_asked_at_its_parent(desk: Desk) -> None:
+    desk.write(PARENT)
+    desk.write(BRANCHES, "inner.dot")
+    assert desk.run("--interviewer", "park").returncode == 3
+    assert desk.asked() == ["inner@1.1/left@1.1", "inner@1.1/right@1.1"]
+    assert desk.do("answer", "latest", "Y", "--question", "right").returncode == 0
+    assert desk.do("resume", "latest", "--no-evaluate").returncode == 3
+    assert desk.asked() == ["inner@1.1/left@1.1"]
+    late = desk.do("answer", "latest", "N", "--question", "inner@1.1/right@1.1")
+    assert late.returncode == 4
+    assert desk.do("answer", "latest", "N").returncode == 0
+    assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
+    assert desk.done == ["r"]
+
+
+def test_a_child_is_answered_from_elsewhere_while_the_console_asks(desk: Desk) -> None:
+    desk.write(PARENT)
+    desk.gate()
+    (desk.folder / "pipeline.dot").rename(desk.folder / "inner.dot")
+    desk.write(PARENT)
+    with desk.sit_at_run() as sitting:
+        sitting.until("Select: ")
+        assert desk.asked() == ["inner@1.1/ask@1.1"]
+        assert desk.do("answer", "latest", "ship").returncode == 0
+        sitting.until("answered: S")
+        assert sitting.ends_with() == 0, sitting.shown
+    assert desk.done == ["ship"]
+    [answer] = desk.events("InterviewCompleted", within="runs/*/children/inner@1.1")
+    assert answer["data"]["answer"]["value"] == "S"
+
+
+def test_answers_are_recorded_and_given_again(desk: Desk) -> None:
+    desk.write(TWO.replace("MID", "true"))
+    with desk.sit_at_run("--interviewer", "recording:console:mine.jsonl") as sitting:
+        sitting.until("One?", "Select: ")
+        sitting.type("go\n")
+        sitting.until("Two?")
+        sitting.until_again("Select: ", 2)
+        # Also who answers from elsewhere is heard.
+        assert desk.do("answer", "latest", "b").returncode == 0
+        assert sitting.ends_with() == 0, sitting.shown
+    recorded = [json.loads(one) for one in (desk.folder / "mine.jsonl").read_text().splitlines()]
+    assert [one["question"]["id"] for one in recorded] == ["one@1.1", "two@1.1"]
+    assert [one["answer"]["value"] for one in recorded] == ["G", "B"]
+    again = desk.run("--interviewer", "replay:mine.jsonl", "--run-dir", "again")
+    assert again.returncode == 0, again.stderr
+    assert desk.done == ["b", "b"]
+    by = [one["data"]["answer"]["by"] for one in desk.events("InterviewCompleted", within="again")]
+    assert by[0] == "replay of console"
+    assert by[1] == f"replay of {recorded[1]['answer']['by']}"
+
+
+def test_a_recording_that_does_not_match_is_refused_and_changes_nothing(desk: Desk) -> None:
+    desk.gate()
+    assert desk.run("--interviewer", "recording:auto_approve").returncode == 0
+    [file] = desk.folder.glob("runs/*/answers.jsonl")
+    desk.write(GATE.replace("Ship it?", "Ship it now?").replace("MORE", 'class="x"'))
+    words = ["--interviewer", f"replay:{file}", "--run-dir", "again"]
+    refused = desk.run(*words)
+    assert refused.returncode == 4
+    assert "has no answer to ask@1.1: its text was 'Ship it?'" in refused.stderr
+    assert desk.events("InterviewCompleted", "StageFailed", within="again") == []
+    assert desk.do("answer", "again", "drop").returncode == 0
+    again = desk.do("resume", "again", "--no-evaluate", "--interviewer", "park")
+    assert again.returncode == 0, again.stderr
+    assert desk.done == ["ship", "drop"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("replay", "was given no recording"),
+        ("replay:nowhere.jsonl", "nowhere.jsonl"),
+        ("replay:pipeline.dot", "is no recording of answers"),
+        ("recording:nobody", "unknown interviewer 'nobody'"),
+        ("park:console", "takes nothing else"),
+        ("callback", "was given no function"),
+        ("nobody", "unknown interviewer 'nobody'"),
+    ],
+)
+def test_an_interviewer_that_cannot_ask_is_refused_before_the_run(
+    desk: Desk, name: str, told: str
+) -> None:
+    desk.gate()
+    refused = desk.run("--interviewer", name)
+    assert refused.returncode == 2
+    assert told in refused.stderr
+    assert not (desk.folder / "runs").exists()
+
+
+def test_who_is_told_to_end_while_asking_leaves_the_terminal_at_the_beginning_of_a_line(
+    desk: Desk,
+) -> None:
+    desk.gate()
+    with desk.sit_at_run() as sitting:
+        sitting.until("Select: ")
+        sitting.process.send_signal(signal.SIGTERM)
+        assert sitting.ends_with() == 130
+    assert "Select: \n" in sitting.shown

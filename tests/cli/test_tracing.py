@@ -1,0 +1,99 @@
+"""A run is traced by the program itself: to a collector over HTTP, or it says why it is not."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import ATTRACTOR, ROOT
+from tests.pipeline.projects import LINEAR
+from tests.pipeline.tracing.collector import collecting
+
+UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "--no-evaluate")
+
+
+def run(
+    folder: Path, *command: str, text: str = LINEAR, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    folder.mkdir(exist_ok=True)
+    (folder / "pipeline.dot").write_text(text)
+    return subprocess.run(
+        [*(command or (ATTRACTOR,)), "run", "pipeline.dot", *UNGUARDED],
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "ATTRACTOR_STATE_DIR": str(folder / "state"),
+            "LANG": "C.UTF-8",
+            **variables,
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_spans_reach_a_collector_without_secrets(tmp_path: Path) -> None:
+    secret = "sk-0123456789abcdef"
+    text = LINEAR.replace("echo made > made.txt", "echo no $MY_TOKEN >&2; exit 1")
+    with collecting() as collector:
+        done = run(tmp_path, text=text, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, MY_TOKEN=secret)
+    assert done.returncode == 1
+    spans = {one.name: one for one in collector.spans}
+    whole, make = spans["run linear"], spans["stage make"]
+    assert (whole.parent, make.parent, make.trace) == ("", whole.id, whole.trace)
+    assert make.attributes["attractor.outcome"] == "fail"
+    assert "tool_command ended with exit code 1" in make.error
+    assert not any(secret.encode() in body for body in collector.bodies)
+    assert "lost" not in done.stderr
+
+
+def test_a_collector_that_refuses_is_told_of_once_and_the_run_goes_on(tmp_path: Path) -> None:
+    with collecting(refuses=403) as collector:
+        done = run(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    assert collector.bodies
+    assert done.returncode == 0
+    assert done.stderr.count("Spans of this run are lost") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_collector_that_is_not_there_holds_a_run_up_for_seconds_only(tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = run(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    assert done.returncode == 0
+    assert done.stderr.count("Spans of this run are lost") == 1
+    assert time.monotonic() - began < 30
+
+
+WITHOUT = "import sys; sys.modules['opentelemetry'] = None; from attractor.cli.main import main"
+"""A Python in which the extra is not installed."""
+
+
+@pytest.mark.parametrize(("enabled", "code"), [("auto", 0), ("on", 2)])
+def test_without_the_extra_the_remedy_is_named(tmp_path: Path, enabled: str, code: int) -> None:
+    command = (sys.executable, "-c", f"{WITHOUT}; sys.exit(main())")
+    done = run(
+        tmp_path,
+        *command,
+        ATTRACTOR_TRACING__ENABLED=enabled,
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
+        PYTHONPATH=str(ROOT),
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("pip install 'attractor[tracing]'") == 1
+    assert list(tmp_path.glob("runs/*")) == [] if code else True
+
+
+def test_nothing_of_it_is_loaded_where_nobody_asks_for_it(tmp_path: Path) -> None:
+    words = "import json, sys; from attractor.cli.main import main; main()"
+    told = (
+        "print(json.dumps([one for one in sys.modules if 'opentelemetry' in one or 'rich' in one]))"
+    )
+    done = run(tmp_path, sys.executable, "-c", f"{words}; {told}", PYTHONPATH=str(ROOT))
+    assert json.loads(done.stdout.splitlines()[-1]) == []

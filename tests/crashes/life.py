@@ -1,0 +1,27 @@
+"""One life of a run: begins it, or goes on with it, until it has ended or the process dies."""
+
+import os
+import sys
+from pathlib import Path
+
+from attractor import StageStatus, resume_pipeline_sync, run_pipeline_sync
+from tests.crashes.deaths import Death
+from tests.crashes.pipeline import Worker
+
+
+def main(project: str, root: str, moment: str = "", steps: str = "", skip: str = "") -> None:
+    """Live; at a moment after so many steps, with so many such moments left out, die."""
+    if moment:
+        Death(moment, int(steps), int(skip), Path(project).parent / "deaths").prepare()
+    if (Path(root) / "manifest.json").exists():
+        result = resume_pipeline_sync(root, project=project, backend=Worker())
+    else:
+        result = run_pipeline_sync(
+            "pipeline.dot", project=project, backend=Worker(), sandbox="none", run_dir=root
+        )
+    sys.exit(0 if result.outcome is StageStatus.SUCCESS else 1)
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    main(*sys.argv[1:])

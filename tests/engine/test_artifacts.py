@@ -1,0 +1,129 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attractor.base.canonical import Json
+from attractor.base.clock import TurnableClock
+from attractor.base.errors import FileTrouble, NotCanonical, UnknownName
+from attractor.engine.artifacts import ArtifactInfo, ArtifactStore
+from attractor.engine.blobs import ARTIFACTS, Blobs
+from attractor.engine.large_values import FILE_BACKING_THRESHOLD
+from attractor.engine.secrets import Redactor
+from tests.counts import count
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BIG = "x" * FILE_BACKING_THRESHOLD
+
+
+def store_in(run: Path, *, clock: TurnableClock | None = None) -> ArtifactStore:
+    return ArtifactStore(Blobs(run), clock=clock or TurnableClock(NOW))
+
+
+def blobs_of(run: Path) -> list[Path]:
+    return list((run / ARTIFACTS).glob("*.json"))
+
+
+@pytest.mark.parametrize("text", ["small", BIG])
+def test_an_artifact_is_there_for_the_next_process(tmp_path: Path, text: str) -> None:
+    info = store_in(tmp_path).store("plan", "The plan", {"text": text})
+    is_large = text == BIG
+    size = len(text) + len('{"text":""}')
+    assert info == ArtifactInfo("plan", "The plan", size, NOW, is_large)
+    assert len(blobs_of(tmp_path)) == is_large
+    again = store_in(tmp_path)
+    assert again.list() == (info,)
+    assert again.retrieve("plan") == {"text": text}
+
+
+def test_without_a_folder_all_is_kept_in_memory() -> None:
+    store = ArtifactStore()
+    assert not store.store("plan", "The plan", BIG).is_file_backed
+    assert store.retrieve("plan") == BIG
+    assert not ArtifactStore().has("plan")
+
+
+def test_the_same_bytes_are_stored_once(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    for id_ in ("one", "two"):
+        store.store(id_, id_, BIG)
+    assert len(blobs_of(tmp_path)) == 1
+    store.remove("one")
+    assert store.retrieve("two") == BIG
+
+
+def test_one_that_is_there_is_replaced_and_stands_last(tmp_path: Path) -> None:
+    clock = TurnableClock(NOW)
+    store = store_in(tmp_path, clock=clock)
+    for id_, data in (("one", "1"), ("two", "2"), ("one", "3")):
+        asyncio.run(clock.turn(timedelta(seconds=1)))
+        store.store(id_, id_, data)
+    assert [one.id for one in store.list()] == ["two", "one"]
+    assert [one.id for one in store_in(tmp_path).list()] == ["two", "one"]
+    assert store_in(tmp_path).retrieve("one") == "3"
+
+
+def test_what_is_removed_is_gone_for_the_next_process_too(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    for id_ in ("one", "two", "three"):
+        store.store(id_, id_, id_)
+    store.remove("two")
+    store.remove("two")
+    assert [store.has(one) for one in ("one", "two", "three")] == [True, False, True]
+    assert not store_in(tmp_path).has("two")
+    store.clear()
+    assert (store.list(), store_in(tmp_path).list()) == ((), ())
+
+
+def test_one_that_is_not_there_is_told_with_a_likely_one(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.store("report", "Report", 1)
+    with pytest.raises(UnknownName) as unknown:
+        store.retrieve("reports")
+    assert unknown.value.hint == "did you mean report?"
+
+
+@settings(max_examples=count(ci=15, full=100))
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=300), unique=True, max_size=5))
+def test_any_text_can_be_an_id(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> None:
+    run = tmp_path_factory.mktemp("run")
+    store = store_in(run)
+    for number, id_ in enumerate(ids):
+        store.store(id_, "", number)
+    again = store_in(run)
+    assert [again.retrieve(id_) for id_ in ids] == list(range(len(ids)))
+
+
+def test_ids_that_differ_in_case_alone_have_files_of_their_own(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    for id_ in ("plan", "Plan", "PLAN"):
+        store.store(id_, id_, id_)
+    names = [one.name.lower() for one in (tmp_path / ARTIFACTS / "named").iterdir()]
+    assert len(set(names)) == len(names) == 3
+
+
+def test_no_secret_is_stored(tmp_path: Path) -> None:
+    store = ArtifactStore(Blobs(tmp_path), redactor=Redactor(["hunter2hunter2"]))
+    store.store("log", "Log", {"said": "it is hunter2hunter2", "more": BIG})
+    assert store.retrieve("log") == {"said": "it is ***", "more": BIG}
+    texts = [one.read_text() for one in (tmp_path / ARTIFACTS).rglob("*.json")]
+    assert not any("hunter2" in text for text in texts)
+
+
+def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
+    no_json: Json = float("nan")
+    with pytest.raises(NotCanonical):
+        store_in(tmp_path).store("x", "x", no_json)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_remembered(tmp_path: Path) -> None:
+    (tmp_path / ARTIFACTS).mkdir()
+    (tmp_path / ARTIFACTS / "named").write_text("a file")
+    blobs = Blobs(tmp_path)
+    with pytest.raises(FileTrouble):
+        ArtifactStore(blobs).store("x", "x", 1)
+    assert blobs.trouble is not None

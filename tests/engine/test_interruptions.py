@@ -1,0 +1,296 @@
+"""A stage that was at work when its process ended: repeated, failed, or a person is asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.base.errors import ExitCode
+from attractor.engine.inbox import Action, Order, leave_order
+from attractor.engine.open_run import OpenRun
+from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.runner import Runner
+from attractor.engine.seams import Answer, AnswerKind, Parked, Question, Stage
+from attractor.engine.status import AWAITING_ANSWER
+from attractor.language.graph import Graph
+from tests.engine.graphs import chain, edge, end, graph, node, start
+from tests.engine.runs import RETRY, Workplace
+
+Said = str | Answer
+
+
+@dataclass
+class Person:
+    """Says one thing after the other, and then leaves."""
+
+    says: list[Said] = field(default_factory=list[Said])
+    asked: list[Question] = field(default_factory=list[Question])
+    told: list[str] = field(default_factory=list[str])
+
+    async def ask(self, question: Question) -> Answer:
+        self.asked.append(question)
+        if not self.says:
+            raise Parked(question)
+        said = self.says.pop(0)
+        return said if isinstance(said, Answer) else Answer(AnswerKind.GIVEN, said, "ann")
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return [await self.ask(one) for one in questions]
+
+    async def inform(self, message: str, stage: str) -> None:
+        self.told.append(message)
+
+
+class Asked(Workplace):
+    """A run directory with somebody who is asked."""
+
+    def __init__(self, root: Path, whole: Graph) -> None:
+        super().__init__(root, whole)
+        self.person = Person()
+
+    def runner(self, run: OpenRun, *, content_hash: str = "") -> Runner:
+        return Runner(
+            self.graph,
+            run,
+            handlers=self.handlers,
+            workspace=self.workspace,
+            interviewer=self.person,
+        )
+
+
+class Deploying(Asked):
+    """A run whose one stage must not be done twice unasked."""
+
+    def __init__(self, folder: Path, *, attribute: str = "ask", **more: str | int) -> None:
+        deploy = node("deploy", label="Deploy it", if_interrupted=attribute, **more)
+        whole = graph(
+            [start(), deploy, node("sorry"), end()],
+            [
+                *chain("start", "deploy"),
+                edge("deploy", "exit", condition="outcome=success"),
+                edge("deploy", "sorry", condition="outcome=fail"),
+                edge("sorry", "exit"),
+            ],
+        )
+        super().__init__(folder / "run", whole)
+
+    def die(self) -> None:
+        """Let the process end while the stage is at work."""
+        self.handler.script = {"deploy": _die}
+        with pytest.raises(KeyboardInterrupt):
+            self.run()
+        self.handler.script = {}
+
+    @property
+    def deployed(self) -> int:
+        """How often the stage was really begun."""
+        return self.handler.nodes.count("deploy")
+
+
+class Tired(SystemClock):
+    """A clock of a process that dies as soon as it waits."""
+
+    async def sleep(self, duration: timedelta) -> None:
+        raise KeyboardInterrupt
+
+
+async def _die(stage: Stage) -> Outcome:
+    raise KeyboardInterrupt
+
+
+def test_nobody_is_asked_of_a_stage_that_was_not_interrupted(tmp_path: Path) -> None:
+    place = Deploying(tmp_path)
+    assert place.run().exit_code is ExitCode.DONE
+    assert place.person.asked == []
+
+
+@pytest.mark.parametrize(
+    ("said", "times", "path"),
+    [
+        ("repeat", 2, ["start", "deploy"]),
+        (" Repeat ", 2, ["start", "deploy"]),
+        ("done", 1, ["start", "deploy"]),
+        ("It is done: go on as after a success", 1, ["start", "deploy"]),
+        ("fail", 1, ["start", "deploy", "sorry"]),
+    ],
+)
+def test_what_is_chosen_is_done(tmp_path: Path, said: str, times: int, path: list[str]) -> None:
+    place = Deploying(tmp_path)
+    place.die()
+    place.person.says = [said]
+    result = place.run()
+    assert (result.exit_code, list(result.completed)) == (ExitCode.DONE, path)
+    assert place.deployed == times
+
+
+def test_the_question_says_what_happened_and_what_each_choice_means(tmp_path: Path) -> None:
+    place = Deploying(tmp_path)
+    place.die()
+    place.person.says = ["repeat"]
+    place.run()
+    (question,) = place.person.asked
+    assert (question.id, question.stage) == ("deploy@1.1#interrupted", "deploy")
+    assert question.text.startswith("The stage deploy (Deploy it) was at work when the run stopped")
+    assert [(one.key, one.label) for one in question.options] == [
+        ("repeat", "Do it again, from its beginning"),
+        ("done", "It is done: go on as after a success"),
+        ("fail", "It failed: go on as after a failure"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "words"),
+    [
+        ("done", "StageCompleted", "interrupted, and done in the word of ann"),
+        ("fail", "StageFailed", "interrupted, and failed in the word of ann"),
+    ],
+)
+def test_who_said_what_stands_in_the_journal(
+    tmp_path: Path, said: str, kind: str, words: str
+) -> None:
+    place = Deploying(tmp_path)
+    place.die()
+    place.person.says = [said]
+    place.run()
+    (asked,) = place.events("InterviewStarted")
+    (answered,) = place.events("InterviewCompleted")
+    assert (asked.node, asked.visit, asked.attempt) == ("deploy", 1, 1)
+    assert answered.data["answer"] == {"kind": "given", "value": said, "by": "ann"}
+    (ended,) = [one for one in place.events(kind) if one.node == "deploy"]
+    assert words in (ended.data.get("notes"), ended.data.get("error"))
+
+
+def test_nothing_is_begun_before_it_is_chosen_however_long_that_takes(tmp_path: Path) -> None:
+    place = Deploying(tmp_path, timeout="1s")
+    place.die()
+    begun = len(place.events("StageStarted"))
+    result = place.run()
+    assert (result.standing, result.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
+    assert result.question
+    assert result.question.id == "deploy@1.1#interrupted"
+    assert result.question.deadline == ""
+    assert len(place.events("StageStarted")) == begun
+
+
+@pytest.mark.parametrize(
+    "said", [Answer(AnswerKind.SKIPPED), Answer(AnswerKind.TIMEOUT), "yes", "", "rep"]
+)
+def test_who_does_not_choose_leaves_the_question_to_others(tmp_path: Path, said: Said) -> None:
+    place = Deploying(tmp_path)
+    place.die()
+    place.person.says = [said] * 3
+    assert place.run().standing == AWAITING_ANSWER
+    assert place.deployed == 1
+    if isinstance(said, str):
+        assert len(place.person.told) == 3
+        assert place.person.told[0].startswith(f"{said!r} is none of the choices")
+        assert "repeat" in place.person.told[0]
+
+
+def test_a_stage_that_is_interrupted_again_is_asked_about_again(tmp_path: Path) -> None:
+    place = Deploying(tmp_path)
+    place.die()
+    place.person.says = ["repeat"]
+    place.die()
+    result = place.run()
+    assert result.question
+    assert result.question.id == "deploy@1.1#interrupted.2"
+    place.person.says = ["done"]
+    assert place.run().exit_code is ExitCode.DONE
+    assert place.deployed == 2
+
+
+def test_an_answer_that_was_used_is_not_used_again(tmp_path: Path) -> None:
+    place = Deploying(tmp_path)
+    place.die()
+    assert place.run().standing == AWAITING_ANSWER
+    order = Order(Action.ANSWER, "ann", question="deploy@1.1#interrupted", value="repeat")
+    leave_order(place.root / "inbox", order, name="A1")
+    with place.open() as run:
+        run.take_orders()
+        question = place.person.asked[-1]
+        assert run.answer_to(question) == Answer(AnswerKind.GIVEN, "repeat", "ann")
+    place.person.says = ["repeat"]
+    place.die()
+    with place.open() as run:
+        assert not run.state.questions
+        assert run.answer_to(question) is None
+
+
+def test_between_two_attempts_nothing_is_interrupted(tmp_path: Path) -> None:
+    """Who dies while it waits for its next attempt has done nothing that could be half done."""
+    for attribute in ("ask", "fail"):
+        place = Deploying(
+            tmp_path / attribute, attribute=attribute, max_retries=1, retry_policy="none"
+        )
+
+        place.handler.script = {"deploy": [RETRY, success()]}
+        awake, place.clock = place.clock, Tired()
+        with pytest.raises(KeyboardInterrupt):
+            place.run()
+        place.clock = awake
+        assert place.run().exit_code is ExitCode.DONE
+        assert place.person.asked == []
+        assert place.handler.calls[-1] == ("deploy", 1, 2)
+
+
+def test_a_branch_that_waits_for_a_word_holds_up_no_other(tmp_path: Path) -> None:
+    whole = graph(
+        [
+            start(),
+            node("fan", "component"),
+            node("ask", if_interrupted="ask"),
+            node("other"),
+            node("more"),
+            node("in", "tripleoctagon"),
+            end(),
+        ],
+        [
+            *chain("start", "fan", "ask", "in", "exit"),
+            *chain("fan", "other", "more", "in"),
+        ],
+    )
+    place = Asked(tmp_path / "run", whole)
+    place.handler.script = {"ask": _die}
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    place.handler.script = {}
+    result = place.run()
+    assert result.standing == AWAITING_ANSWER
+    assert place.handler.nodes.count("ask") == 1
+    assert place.handler.nodes[-1] == "more"
+    place.person.says = ["done"]
+    assert place.run().exit_code is ExitCode.DONE
+    assert place.handler.nodes.count("ask") == 1
+    assert place.handler.nodes.count("more") == 1
+
+
+def test_a_stage_that_is_to_fail_fails_and_the_walk_goes_on_from_there(tmp_path: Path) -> None:
+    place = Deploying(tmp_path, attribute="fail")
+    place.die()
+    result = place.run()
+    assert result.outcome is StageStatus.SUCCESS
+    assert list(result.completed) == ["start", "deploy", "sorry"]
+    (failed,) = place.events("StageFailed")
+    assert failed.data["error"] == "interrupted, and if_interrupted=fail"
+    assert place.person.asked == []
+
+
+def test_what_a_checkpoint_says_of_the_question_is_what_the_journal_says(tmp_path: Path) -> None:
+    place = Deploying(tmp_path)
+    place.die()
+    place.person.says = ["repeat"]
+    place.die()
+    place.run()
+    with place.open() as run:
+        found = run.state
+        run.save()
+    (place.root / "checkpoint.json").unlink()
+    with place.open() as run:
+        assert run.state == found
+        flight = run.state.in_flight
+        assert flight is not None
+        assert flight.starts == 2

@@ -1,0 +1,92 @@
+"""What attempts used of models counts, also of those that were tried again or cut off."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from attractor.engine.budgets import Budgets
+from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
+from attractor.engine.runner import Runner
+from attractor.engine.seams import Stage, Stopped
+from attractor.language.graph import Graph
+from tests.engine.graphs import chain, end, graph, node, start
+from tests.engine.runs import Workplace
+
+USED = Usage(input_tokens=10, output_tokens=2, cost_usd=0.5)
+BUSY = Outcome(StageStatus.RETRY, failure_reason="busy", usage=USED)
+DONE = Outcome(StageStatus.SUCCESS, usage=USED)
+THRICE = Usage(input_tokens=30, output_tokens=6, cost_usd=1.5)
+
+
+def retrying() -> Graph:
+    work = node("work", max_retries=2, retry_policy="none")
+    return graph([start(), end(), work], chain("start", "work", "after", "exit"))
+
+
+def test_all_attempts_of_a_visit_count(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", retrying(), {"work": [BUSY, BUSY, DONE]})
+    assert place.run().usage == THRICE
+    assert place.json("final.json")["usage"] == {
+        "input_tokens": 30,
+        "output_tokens": 6,
+        "cost_usd": 1.5,
+    }
+    [saved] = [one for one in place.events("CheckpointSaved") if one.node == "work"]
+    step = saved.data["step"]
+    assert isinstance(step, dict)
+    assert "30" in str(step["visit"])
+
+
+def test_an_attempt_says_what_it_used(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", retrying(), {"work": [BUSY, DONE]})
+    place.run()
+    [failed] = place.events("StageFailed")
+    [done, after] = [one for one in place.events("StageCompleted") if one.node in ("work", "after")]
+    for event in (failed, done):
+        assert event.data["usage"] == {"input_tokens": 10, "output_tokens": 2, "cost_usd": 0.5}
+    assert after.data["usage"] is None
+
+
+def test_what_was_used_before_a_process_ended_counts_too(tmp_path: Path) -> None:
+    calls = 0
+
+    async def work(stage: Stage) -> Outcome:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise Stopped("the process ends here") from OSError("gone")
+        return BUSY if calls == 1 else DONE
+
+    place = Workplace(tmp_path / "run", retrying(), {"work": work})
+    with pytest.raises(OSError, match="gone"):
+        place.run()
+    with place.open() as run:
+        assert run.state.used == USED
+        assert run.progress.usage == NOTHING_USED
+    # Of the attempt that was cut off nobody knows what it used.
+    assert place.run().usage == USED + USED
+
+
+def test_a_budget_counts_what_is_used_by_a_visit_at_work(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", retrying(), {"work": [BUSY, BUSY, DONE]})
+
+    async def walk() -> str:
+        with place.open() as run:
+            budgets = Budgets(cost_usd=1.2)
+            runner = Runner(
+                place.graph,
+                run,
+                handlers=place.handlers,
+                workspace=NoWorkspace(),
+                budgets=budgets,
+            )
+            return (await runner.run()).reason
+
+    assert asyncio.run(walk()) == "the budget max_cost_usd is used up: 1.5 of 1.2"
+
+
+def test_a_stage_that_uses_nothing_says_so(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", retrying(), {"work": success()})
+    assert place.run().usage == NOTHING_USED

@@ -1,0 +1,507 @@
+"""A program runs pipelines through the public door, with parts of its own."""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from attractor import (
+    Answer,
+    AnswerKind,
+    AttractorError,
+    Context,
+    Diagnostic,
+    Event,
+    EventStream,
+    Graph,
+    Node,
+    Outcome,
+    Question,
+    RunResult,
+    Severity,
+    Stage,
+    StageStatus,
+    UsageError,
+    parse,
+    resume_pipeline,
+    resume_pipeline_sync,
+    run_pipeline,
+    run_pipeline_sync,
+    success,
+)
+from attractor.base.chains import verify_file
+from attractor.engine.errors import NotRunnable
+from attractor.engine.status import AWAITING_ANSWER, AWAITING_DECISION
+from attractor.language.errors import ValidationError
+from tests.packages import Places
+from tests.pipeline.projects import git, make_project
+
+PIPELINE = """digraph hello {
+    graph [goal="Say hello"]
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    greet [prompt="Write: $goal"]
+    shout [type="shout", volume="11"]
+    make  [shape=parallelogram, tool_command="echo hi > hi.txt"]
+    start -> greet -> shout -> make -> exit
+}
+"""
+ASKING = """digraph asking {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    ask   [shape=hexagon, label="Ship it?"]
+    mend  [prompt="Mend"]
+    start -> ask
+    ask -> exit [label="[Y] Yes"]
+    ask -> mend [label="[N] No"]
+    mend -> exit
+}
+"""
+
+
+class Shout:
+    """A handler with the arguments of the specification, and not async."""
+
+    def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
+        volume = node.attributes.text("volume")
+        context.set("said", f"{context.get_string('last_response')}{volume} {graph.goal}".upper())
+        return Outcome(StageStatus.SUCCESS, notes=logs_root.name)
+
+
+class AsyncShout:
+    """The same, and async."""
+
+    async def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
+        await asyncio.sleep(0)
+        return Shout().execute(node, context, graph, logs_root)
+
+
+class OurShout:
+    """A handler as those of this package."""
+
+    async def execute(self, stage: Stage) -> Outcome:
+        return Shout().execute(stage.node, stage.context, stage.graph, stage.logs_root)
+
+
+class PlainShout:
+    """The same, and not async."""
+
+    def execute(self, stage: Stage) -> Outcome:
+        return Shout().execute(stage.node, stage.context, stage.graph, stage.logs_root)
+
+
+def model(node: Node, prompt: str, context: Context) -> str:
+    return f"<{node.id}: {prompt}>"
+
+
+class Model:
+    """A backend with the arguments of the specification."""
+
+    async def run(self, node: Node, prompt: str, context: Context) -> str | Outcome:
+        return success(f"done: {prompt}", last_response=model(node, prompt, context))
+
+
+class SyncModel:
+    """The same, and not async."""
+
+    def run(self, node: Node, prompt: str, context: Context) -> str:
+        return model(node, prompt, context)
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "ATTRACTOR_STATE_DIR": str(tmp_path / "state"),
+        "ATTRACTOR_WORKSPACES_DIR": str(tmp_path / "workspaces"),
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "project", PIPELINE)
+
+
+@pytest.mark.parametrize(
+    ("shout", "backend"),
+    [
+        (Shout(), model),
+        (AsyncShout(), Model()),
+        (OurShout(), SyncModel()),
+        (PlainShout(), model),
+    ],
+)
+def test_handlers_and_backends_are_handed_in_as_the_specification_has_them(
+    project: Path, environ: Mapping[str, str], shout: Any, backend: Any
+) -> None:
+    result = run_pipeline_sync(
+        "pipeline.dot",
+        project=project,
+        environ=environ,
+        sandbox="none",
+        backend=backend,
+        handlers={"shout": shout},
+    )
+    assert result.outcome is StageStatus.SUCCESS
+    assert result.completed == ("start", "greet", "shout", "make")
+    assert result.context["said"] == "<GREET: WRITE: SAY HELLO>11 SAY HELLO"
+    assert result.context["last_response"] == "<greet: Write: Say hello>"
+
+
+def test_a_run_of_a_program_is_kept_as_one_of_the_command_line(
+    project: Path, environ: Mapping[str, str]
+) -> None:
+    result = run_pipeline_sync(
+        "pipeline.dot",
+        project=project,
+        environ=environ,
+        sandbox="none",
+        backend=model,
+        handlers={"shout": Shout()},
+    )
+    root = result.directory
+    assert root == project / "runs" / result.run_id
+    assert result.standing == AWAITING_DECISION
+    assert (root / "graph.dot").read_text() == PIPELINE
+    assert (root / "greet" / "prompt.md").read_text() == "Write: Say hello"
+    assert (root / "greet" / "response.md").read_text() == "<greet: Write: Say hello>"
+    assert json.loads((root / "shout" / "status.json").read_text())["notes"] == root.name
+    assert json.loads((root / "manifest.json").read_text())["options"]["handed_in"] == [
+        "handler shout",
+        "backend",
+    ]
+    assert verify_file(root / "events.jsonl").flaw is None
+    assert git(project, "show", f"attractor/run/{result.run_id}:hi.txt") == "hi\n"
+
+
+def test_a_graph_is_run_and_its_text_is_kept(project: Path, environ: Mapping[str, str]) -> None:
+    graph = parse(PIPELINE.replace("Say hello", "Say goodbye"))
+    result = run_pipeline_sync(
+        graph,
+        project=project,
+        environ=environ,
+        sandbox="none",
+        backend=model,
+        handlers={"shout": Shout()},
+    )
+    assert parse((result.directory / "graph.dot").read_text()) == graph
+    assert result.context["graph.goal"] == "Say goodbye"
+
+
+class Polite:
+    """A transform that puts a word before each prompt."""
+
+    def apply(self, graph: Graph) -> Graph:
+        return parse(PIPELINE.replace("Write: $goal", f"Politely write: {graph.goal}"))
+
+
+class NoGreeting:
+    """A rule that wants no greeting."""
+
+    name = "no_greeting"
+
+    def apply(self, graph: Graph) -> list[Diagnostic]:
+        found = [node for node in graph.nodes.values() if node.id == "greet"]
+        words = "nobody is greeted here"
+        return [Diagnostic(Severity.ERROR, words, node.span, node=node.id) for node in found]
+
+
+def test_transforms_and_rules_of_a_program_count(project: Path, environ: Mapping[str, str]) -> None:
+    given = {"project": project, "environ": environ, "sandbox": "none", "backend": model}
+    parts: dict[str, Any] = {"handlers": {"shout": Shout()}, "transforms": [Polite()]}
+    result = run_pipeline_sync("pipeline.dot", **cast(Any, given), **parts)
+    assert (result.directory / "greet" / "prompt.md").read_text() == "Politely write: Say hello"
+    with pytest.raises(ValidationError, match="nobody is greeted here"):
+        run_pipeline_sync("pipeline.dot", **cast(Any, given), **parts, rules=[NoGreeting()])
+
+
+def test_whoever_answers_is_a_function_or_an_object(
+    project: Path, environ: Mapping[str, str]
+) -> None:
+    asked: list[str] = []
+
+    def answer(question: Question) -> Answer:
+        asked.append(question.text)
+        return Answer(AnswerKind.GIVEN, "N", by="a test")
+
+    class Person:
+        def ask(self, question: Question) -> Answer:
+            return answer(question)
+
+    class AsyncPerson:
+        async def ask(self, question: Question) -> Answer:
+            return answer(question)
+
+    for interviewer in (answer, Person(), AsyncPerson()):
+        result = run_pipeline_sync(
+            parse(ASKING),
+            project=project,
+            environ=environ,
+            sandbox="none",
+            backend="simulate",
+            interviewer=cast(Any, interviewer),
+        )
+        assert result.completed == ("start", "ask", "mend")
+    assert asked == ["Ship it?"] * 3
+
+
+def test_a_question_waits_and_another_call_goes_on(
+    project: Path, environ: Mapping[str, str]
+) -> None:
+    given: dict[str, Any] = {"project": project, "environ": environ}
+    parked = run_pipeline_sync(parse(ASKING), **given, sandbox="none", backend="simulate")
+    assert parked.standing == AWAITING_ANSWER
+    assert parked.question is not None
+    said = Answer(AnswerKind.GIVEN, "Y", by="a test")
+
+    def answer(question: Question) -> Answer:
+        return said
+
+    ended = resume_pipeline_sync(parked.run_id[:20], **given, interviewer=answer)
+    assert (ended.run_id, ended.outcome) == (parked.run_id, StageStatus.SUCCESS)
+    assert ended.completed == ("start", "ask")
+
+
+def test_what_was_handed_in_is_asked_for_again(project: Path, environ: Mapping[str, str]) -> None:
+    given: dict[str, Any] = {"project": project, "environ": environ}
+    text = ASKING.replace("mend  [", "mend  [type=shout, ")
+    parts: dict[str, Any] = {"handlers": {"shout": Shout()}, "transforms": [Same()]}
+    parked = run_pipeline_sync(parse(text), **given, sandbox="none", backend=model, **parts)
+    before = (parked.directory / "events.jsonl").read_bytes()
+    with pytest.raises(NotRunnable) as caught:
+        resume_pipeline_sync(parked.directory, **given)
+    for name in ("handler shout", "backend", "transform Same"):
+        assert f"the {name} was handed in" in str(caught.value)
+    assert (parked.directory / "events.jsonl").read_bytes() == before
+    said = Answer(AnswerKind.GIVEN, "N", by="a test")
+
+    def answer(question: Question) -> Answer:
+        return said
+
+    parts |= {"backend": model, "interviewer": answer}
+    ended = resume_pipeline_sync(parked.directory, **given, **parts)
+    assert ended.completed == ("start", "ask", "mend")
+    assert ended.context["said"] == " "
+
+
+class Same:
+    """A transform that changes nothing."""
+
+    def apply(self, graph: Graph) -> Graph:
+        return graph
+
+
+def test_a_stream_has_every_event_and_ends_with_the_run(
+    project: Path, environ: Mapping[str, str]
+) -> None:
+    async def follow() -> tuple[list[Event], RunResult]:
+        events = EventStream()
+        work = run_pipeline(
+            parse(ASKING),
+            project=project,
+            environ=environ,
+            sandbox="none",
+            backend="simulate",
+            interviewer="auto_approve",
+            observer=events,
+        )
+        running = asyncio.create_task(work)
+        heard = [event async for event in events]
+        return heard, await running
+
+    heard, result = asyncio.run(follow())
+    lines = (result.directory / "events.jsonl").read_text().splitlines()
+    assert [one.hash for one in heard] == [json.loads(line)["hash"] for line in lines]
+
+
+def test_a_stream_of_a_run_that_cannot_begin_ends(tmp_path: Path) -> None:
+    async def follow() -> None:
+        events = EventStream()
+        running = asyncio.create_task(run_pipeline("none.dot", project=tmp_path, observer=events))
+        assert [event async for event in events] == []
+        await running
+
+    with pytest.raises(UsageError, match=r"none\.dot"):
+        asyncio.run(follow())
+
+
+def test_an_observer_that_raises_is_told_of_and_stops_nothing(
+    project: Path, environ: Mapping[str, str]
+) -> None:
+    heard: list[Event] = []
+
+    def observe(event: Event) -> None:
+        heard.append(event)
+        raise ZeroDivisionError("in the observer")
+
+    with pytest.warns(RuntimeWarning, match=r"ZeroDivisionError.*not called any more"):
+        result = run_pipeline_sync(
+            parse(ASKING),
+            project=project,
+            environ=environ,
+            sandbox="none",
+            backend="simulate",
+            interviewer="auto_approve",
+            observer=observe,
+        )
+    assert result.outcome is StageStatus.SUCCESS
+    assert len(heard) == 1
+
+
+def test_a_run_that_is_cancelled_ends_what_it_began_and_goes_on(
+    project: Path, environ: Mapping[str, str]
+) -> None:
+    slow = PIPELINE.replace(
+        "echo hi > hi.txt", "test -e $HOME/once || { touch $HOME/once; sleep 1000; }; echo > hi.txt"
+    )
+    given: dict[str, Any] = {"project": project, "environ": environ, "backend": model}
+    given |= {"handlers": {"shout": Shout()}}
+
+    async def cancel() -> None:
+        events = EventStream()
+        work = run_pipeline(parse(slow), **given, sandbox="none", observer=events)
+        running = asyncio.create_task(work)
+        async for event in events:
+            if event.type == "StageStarted" and event.node == "make":
+                while not (Path(environ["HOME"]) / "once").exists():
+                    await asyncio.sleep(0.01)
+                running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        result = await resume_pipeline("latest", **given)
+        assert result.completed == ("start", "greet", "shout", "make")
+
+    asyncio.run(asyncio.wait_for(cancel(), timeout=60))
+
+
+def test_children_are_done_by_what_was_handed_in_too(
+    project: Path, environ: Mapping[str, str]
+) -> None:
+    ends = "start [shape=Mdiamond] exit [shape=Msquare]"
+    stages = "greet [prompt=Hi] it [type=shout] start -> greet -> it -> exit"
+    child = f"digraph child {{ {ends} {stages} }}"
+    (project / "child.dot").write_text(child)
+    parent = f'digraph parent {{ {ends} it [type=pipeline, file="child.dot"] start -> it -> exit }}'
+    heard: list[str] = []
+
+    def hear(node: Node, prompt: str, context: Context) -> str:
+        heard.append(f"{node.id}: {prompt}")
+        return prompt
+
+    shout = Counting()
+    result = run_pipeline_sync(
+        parse(parent),
+        project=project,
+        environ=environ,
+        sandbox="none",
+        backend=hear,
+        handlers={"shout": shout},
+    )
+    assert result.outcome is StageStatus.SUCCESS, result.reason
+    assert (heard, shout.calls) == (["greet: Hi"], ["it"])
+
+
+class Counting:
+    """A handler that remembers its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def execute(self, stage: Stage) -> Outcome:
+        self.calls.append(stage.node.id)
+        return success()
+
+
+def test_an_entry_point_may_have_the_arguments_of_the_specification(
+    project: Path, environ: Mapping[str, str], places: Places
+) -> None:
+    package = places.package(
+        shout='''"""Shouts."""
+from attractor import Outcome, StageStatus
+class Shout:
+    """Shouts."""
+    def __init__(self, parts): pass
+    def execute(self, node, context, graph, logs_root):
+        return Outcome(StageStatus.SUCCESS, context_updates={"said": node.id.upper()})
+part = Shout
+'''
+    )
+    entry = f"[attractor.handlers]\nshout = {package}.shout\n"
+    places.distribution("shouting", entry)
+    result = run_pipeline_sync(
+        "pipeline.dot", project=project, environ=environ, sandbox="none", backend="simulate"
+    )
+    assert result.context["said"] == "SHOUT"
+
+
+def nothing(one: object, two: object) -> str:
+    return ""
+
+
+class Wrong:
+    """Neither a handler nor a backend."""
+
+    def execute(self, one: object, two: object) -> None: ...
+
+    def run(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words", "hint"),
+    [
+        ({"intervewer": "park"}, "nothing is done with intervewer", "did you mean interviewer?"),
+        ({"handlers": {"shout": Shout}}, "the handler of shout is a class", "Shout()"),
+        ({"handlers": {"shout": object()}}, "has no method execute", "execute(node, context"),
+        ({"handlers": {"shout": Wrong()}}, "shout wants 2 arguments", "execute(node, context"),
+        ({"backend": Model}, "the backend is a class", "Model()"),
+        ({"backend": object()}, "the backend has no method run", "run(node, prompt, context)"),
+        ({"backend": nothing}, "cannot be called: it wants 2", "run(node, prompt, context)"),
+        ({"backend": Wrong()}, "cannot be called: it wants 0", "run(node, prompt, context)"),
+        ({"interviewer": Wrong}, "the interviewer is a class", "Wrong()"),
+        ({"interviewer": object()}, "the interviewer has no method ask", "ask(question)"),
+        ({"workspace": "insolated"}, "there is no workspace 'insolated'", "isolated, in-place"),
+        ({"max_duration": "soon"}, "soon", ""),
+        ({"backend": "simulat"}, "unknown backend 'simulat'", ""),
+        ({"transforms": [Same]}, "the transform Same is a class", "Same()"),
+    ],
+)
+def test_a_wrong_wish_is_an_error_of_ours_and_makes_nothing(
+    project: Path, environ: Mapping[str, str], wishes: dict[str, Any], words: str, hint: str
+) -> None:
+    wishes = {"sandbox": "none", **wishes}
+    with pytest.raises(AttractorError) as caught:
+        run_pipeline_sync("pipeline.dot", project=project, environ=environ, **wishes)
+    assert words in str(caught.value)
+    assert hint in caught.value.hint
+    assert not (project / "runs").exists()
+
+
+def test_a_backend_that_says_neither_text_nor_outcome_fails_its_stage(
+    project: Path, environ: Mapping[str, str]
+) -> None:
+    result = run_pipeline_sync(
+        "pipeline.dot",
+        project=project,
+        environ=environ,
+        sandbox="none",
+        backend=cast(Any, lambda node, prompt, context: 42),  # pyright: ignore[reportUnknownLambdaType]
+        handlers={"shout": Shout()},
+    )
+    assert result.outcome is StageStatus.FAIL
+    assert "returned int, neither a text nor an Outcome" in result.reason
+
+
+def test_within_an_event_loop_the_waiting_twins_are_refused() -> None:
+    async def call() -> None:
+        with pytest.raises(UsageError) as caught:
+            run_pipeline_sync("pipeline.dot")
+        assert caught.value.hint == "write: await run_pipeline(...)"
+        with pytest.raises(UsageError, match="resume_pipeline_sync waits"):
+            resume_pipeline_sync("latest")
+
+    asyncio.run(call())

@@ -1,0 +1,88 @@
+"""Whoever is handed in to ask people may lack what is no question, and need not be async."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.interviewers.custom import adapt_interviewer
+
+OPTIONS = [Option("Y", "Yes"), Option("N", "No")]
+QUESTION = Question("ask@1.1", "Ship it?", QuestionKind.MULTIPLE_CHOICE, OPTIONS, "ask")
+
+
+def given(value: str) -> Answer:
+    return Answer(AnswerKind.GIVEN, value, by="a test")
+
+
+class Plain:
+    """Asks, and does nothing else; it may wait for long."""
+
+    def __init__(self) -> None:
+        self.threads: list[int] = []
+
+    def ask(self, question: Question) -> Answer:
+        self.threads.append(threading.get_ident())
+        return given(question.text)
+
+
+class Whole:
+    """Has all three methods, async."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    async def ask(self, question: Question) -> Answer:
+        return given(question.text)
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return [given("together") for _ in questions]
+
+    async def inform(self, message: str, stage: str) -> None:
+        self.told.append(f"{stage}: {message}")
+
+
+def test_one_that_only_asks_is_enough_and_holds_nobody_up() -> None:
+    plain = Plain()
+    adapted = adapt_interviewer(plain)
+
+    async def use() -> None:
+        assert await adapted.ask(QUESTION) == given("Ship it?")
+        answers = await adapted.ask_multiple([QUESTION, QUESTION])
+        assert list(answers) == [given("Ship it?")] * 2
+        await adapted.inform("It ships", "ask")
+
+    asyncio.run(use())
+    assert len(plain.threads) == 3
+    assert threading.get_ident() not in plain.threads
+
+
+def test_one_that_has_all_is_asked_and_told_all() -> None:
+    whole = Whole()
+    adapted = adapt_interviewer(whole)
+
+    async def use() -> None:
+        assert await adapted.ask(QUESTION) == given("Ship it?")
+        assert list(await adapted.ask_multiple([QUESTION])) == [given("together")]
+        await adapted.inform("It ships", "ask")
+
+    asyncio.run(use())
+    assert whole.told == ["ask: It ships"]
+
+
+def test_a_function_answers() -> None:
+    def answer(question: Question) -> Answer:
+        return given("Y")
+
+    said = asyncio.run(adapt_interviewer(answer).ask(QUESTION))
+    assert (said.kind, said.value) == (AnswerKind.GIVEN, "Y")
+
+
+@pytest.mark.parametrize("wrong", [Plain, object(), 7])
+def test_what_cannot_ask_is_refused(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="the interviewer"):
+        adapt_interviewer(wrong)

@@ -1,0 +1,91 @@
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given as example
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from attractor.base.errors import ExitCode, FileTrouble, Refused, UsageError
+from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind, Stopped
+from attractor.interviewers.recording import Recording
+from attractor.interviewers.replay import Replay
+from tests.handlers.stages import Person
+from tests.interviewers.questions import GATE, Terminal, given
+
+
+def record(file: Path, *pairs: tuple[Question, Answer]) -> Replay:
+    recording = Recording(Terminal().parts(inner=Person(), file=file))
+    for question, answer in pairs:
+        recording.overhear(question, answer)
+    return Replay(Terminal().parts(file=file))
+
+
+def ask(interviewer: Replay, question: Question) -> Answer:
+    return asyncio.run(interviewer.ask(question))
+
+
+def test_each_question_gets_the_answer_that_it_got_in_whatever_order(tmp_path: Path) -> None:
+    other = replace(GATE, id="gate@2.1")
+    replay = record(tmp_path / "a", (GATE, given("Y", "ann")), (other, given("N", "console")))
+    assert ask(replay, other) == given("N", "replay of console")
+    assert ask(replay, GATE) == given("Y", "replay of ann")
+    assert ask(replay, GATE) == given("Y", "replay of ann")
+
+
+def test_of_several_answers_the_last_one_counted(tmp_path: Path) -> None:
+    replay = record(tmp_path / "a", (GATE, given("perhaps")), (GATE, given("N")))
+    assert ask(replay, GATE).value == "N"
+
+
+@pytest.mark.parametrize("kind", [AnswerKind.TIMEOUT, AnswerKind.SKIPPED])
+def test_a_time_out_and_a_skip_are_given_again(tmp_path: Path, kind: AnswerKind) -> None:
+    assert ask(record(tmp_path / "a", (GATE, Answer(kind))), GATE).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (replace(GATE, id="gate@2.1"), "no answer to gate@2.1: it was not asked"),
+        (replace(GATE, text="Sure?"), "its text was 'Deploy?', and is 'Sure?'"),
+        (replace(GATE, kind=QuestionKind.FREEFORM), "its kind was 'multiple_choice'"),
+        (replace(GATE, options=(Option("Y", "Yes"),)), "its choices was 'Y ([Y] Yes, deploy), N"),
+    ],
+)
+def test_what_was_never_asked_so_stops_the_run_as_it_is(
+    tmp_path: Path, asked: Question, why: str
+) -> None:
+    with pytest.raises(Stopped) as stopped:
+        ask(record(tmp_path / "a", (GATE, given("Y"))), asked)
+    refused = stopped.value.__cause__
+    assert isinstance(refused, Refused)
+    assert why in str(refused)
+    assert refused.exit_code is ExitCode.REFUSED
+
+
+@pytest.mark.parametrize("change", [{"deadline": "2026-01-01T00:00:00+00:00"}, {"default": "N"}])
+def test_when_it_is_asked_does_not_matter(tmp_path: Path, change: dict[str, str]) -> None:
+    replay = record(tmp_path / "a", (GATE, given("Y")))
+    assert ask(replay, replace(GATE, **change)).value == "Y"
+
+
+def test_a_recording_has_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="was given no recording"):
+        Replay(Terminal().parts())
+    with pytest.raises(FileTrouble, match="nowhere"):
+        Replay(Terminal().parts(file=tmp_path / "nowhere"))
+    (tmp_path / "letter").write_text("Dear Ann,\n")
+    with pytest.raises(UsageError, match="is no recording of answers: "):
+        Replay(Terminal().parts(file=tmp_path / "letter"))
+
+
+@settings(deadline=None, max_examples=30)
+@example(st.text(max_size=20), st.text(max_size=20))
+def test_any_words_come_back(
+    tmp_path_factory: pytest.TempPathFactory, text: str, said: str
+) -> None:
+    asked = Question("q@1.1", text, QuestionKind.FREEFORM, (), "q")
+    file = tmp_path_factory.mktemp("replay") / "a"
+    answer = Answer(AnswerKind.GIVEN, said, "ann", text=said)
+    assert ask(record(file, (asked, answer)), asked) == replace(answer, by="replay of ann")

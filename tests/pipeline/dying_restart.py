@@ -1,0 +1,73 @@
+"""Runs a pipeline of several rounds in a process that kills itself at one of its moments."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.base.events import Event
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.running import start
+from tests.pipeline.projects import make_world
+
+MADE = "made"
+"""The moment when the next run is there, and the one before it has not ended."""
+
+MOMENTS = ("CheckpointSaved", "RunRestarting", MADE, "PipelineFailed", "RunStatusChanged")
+ROUNDS = """
+digraph rounds {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    work  [shape=parallelogram, tool_command="echo round >> rounds.txt"]
+    judge [prompt="Is it right?"]
+    start -> work -> judge
+    judge -> exit [condition="outcome=success"]
+    judge -> work [condition="outcome=fail", loop_restart=true]
+}
+"""
+
+
+def options(project: Path, kind: WorkspaceKind) -> RunOptions:
+    return RunOptions(
+        file=project / "pipeline.dot",
+        backend="simulate",
+        sandbox="none",
+        workspace=kind,
+        outcomes={"judge": ["fail", "success"]},
+    )
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _at(moment: str) -> Callable[[Event], None]:
+    """Return what dies at an event of the end of the first round."""
+    has_restarted = False
+
+    def watch(event: Event) -> None:
+        nonlocal has_restarted
+        step = event.data.get("step")
+        has_restarted = has_restarted or "'is_restart': True" in str(step)
+        if has_restarted and event.type == moment:
+            _die()
+
+    return watch
+
+
+def main(project: Path, moment: str, kind: str) -> None:
+    """Run until the moment comes."""
+
+    def tell(sentence: str) -> None:
+        if moment == MADE and "restart 1 of" in sentence:
+            _die()
+
+    world = replace(make_world(project, watch=_at(moment)), tell=tell)
+    asyncio.run(start(options(project, WorkspaceKind(kind)), world))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

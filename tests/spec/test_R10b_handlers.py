@@ -1,0 +1,43 @@
+"""Ruling R10b: a handler gets one value, or the four arguments of the specification."""
+
+from dataclasses import fields
+from pathlib import Path
+
+from attractor import Context, Graph, Node, Outcome, Stage, success
+from tests.spec.runs import between, record, run
+
+TEXT = between('a [type=custom, label="A"]', 'a -> exit [label="Done"]', "start -> a")
+
+
+class OfStage:
+    """A handler as those of this package."""
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Use what a stage has."""
+        stage.files.write("response.md", f"{stage.node.label} {stage.visit}.{stage.attempt}")
+        stage.emit("Custom", labels=list(stage.labels))
+        return success(folder=str(stage.logs_root))
+
+
+class OfTheSpecification:
+    """A handler as attractor-spec 4.1 has it; it may write into the folder of its node."""
+
+    async def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
+        """Use what the specification hands over."""
+        (logs_root / node.id / "response.md").write_text(f"{graph.name} {node.label}")
+        return success(folder=str(logs_root))
+
+
+def test_R10b_a_stage_has_all_that_a_handler_may_touch(tmp_path: Path) -> None:
+    result = run(tmp_path, TEXT, handlers={"custom": OfStage()})
+    assert result.context["folder"] == str(result.directory)
+    assert (result.directory / "a" / "response.md").read_text() == "A 1.1"
+    wanted = "node graph context logs_root visit attempt labels files emit workspace branches"
+    assert set(wanted.split()) <= {one.name for one in fields(Stage)}
+
+
+def test_R10b_four_arguments_do_as_well(tmp_path: Path) -> None:
+    result = run(tmp_path, TEXT, handlers={"custom": OfTheSpecification()})
+    assert result.context["folder"] == str(result.directory)
+    assert (result.directory / "a" / "response.md").read_text() == "Test A"
+    assert record(result, "a/status.json")["outcome"] == "success"

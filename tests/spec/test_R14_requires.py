@@ -1,0 +1,142 @@
+"""Ruling R14: what a pipeline requires is looked for before anything of a run is made."""
+
+import asyncio
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode
+from attractor.engine.errors import NotRunnable
+from attractor.engine.results import RunResult
+from attractor.language.errors import ValidationError
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.running import resume, start
+from attractor.pipeline.world import World
+from tests.environments.places import why_no_sandbox
+from tests.pipeline.projects import git, make_project, make_world
+
+PIPELINE = """digraph needy {{
+    graph [requires="{requires}"]
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    {stage}
+    start -> it -> exit
+}}
+"""
+ASK = 'it [shape=hexagon, label="Go on?"]'
+
+
+def begin(world: World, requires: str, *, stage: str = 'it [prompt="x"]', **more: str) -> RunResult:
+    """Run a pipeline that requires something."""
+    (world.project / "pipeline.dot").write_text(PIPELINE.format(requires=requires, stage=stage))
+    git(world.project, "commit", "--all", "--quiet", "--allow-empty", "--message", "Require")
+    options = RunOptions(
+        file=world.project / "pipeline.dot",
+        backend=more.get("backend", "simulate"),
+        sandbox=more.get("sandbox", "none"),
+        interviewer="park",
+    )
+    return asyncio.run(start(options, world))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A world where the program `tool` is there, in version 2.10.1."""
+    world = make_world(make_project(tmp_path / "project"))
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    put(folder / "tool", "echo 'tool, made in 2020: version 2.10.1 (build 7)'")
+    put(folder / "mute", "exit 1")
+    return replace(
+        world, environ={**world.environ, "PATH": f"{folder}:{os.environ['PATH']}", "THERE": "1"}
+    )
+
+
+def put(program: Path, script: str) -> None:
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "requires", ["git, tool>=2.9, env:THERE", "tool, tool<3, tool=2.10", "", "mute"]
+)
+def test_R14_what_is_there_stands_in_nobodys_way(world: World, requires: str) -> None:
+    assert begin(world, requires).exit_code is ExitCode.DONE
+
+
+def test_R14_all_that_is_required_and_missing_is_told_at_once_with_its_remedy(
+    world: World, tmp_path: Path
+) -> None:
+    requires = "git, nmp, tool>=3.1, mute>1, env:TOKEN, env:EMPTY"
+    world = replace(world, environ={**world.environ, "EMPTY": " "})
+    with pytest.raises(NotRunnable) as caught:
+        begin(world, requires, backend="agent")
+    assert caught.value.exit_code is ExitCode.USAGE
+    file = world.project / "pipeline.dot"
+    assert caught.value.message.splitlines() == [
+        "needy cannot be run:",
+        f"  {file}:5: node it: llm_model: nothing says which model does the stage "
+        "(set llm_model on the node or on the graph, or give --model)",
+        f"  {file}:2: requires nmp: there is no program nmp on the PATH (install nmp)",
+        f"  {file}:2: requires tool>=3.1: this is tool 2.10.1 (install tool 3.1 or newer)",
+        f"  {file}:2: requires mute>1: mute does not tell its version "
+        "(look at what it says to mute --version, or require mute alone)",
+        f"  {file}:2: requires env:TOKEN: the variable TOKEN is not set "
+        "(set it where attractor is started: export TOKEN=...)",
+        f"  {file}:2: requires env:EMPTY: the variable EMPTY is not set "
+        "(set it where attractor is started: export EMPTY=...)",
+    ]
+    assert not (tmp_path / "state").exists()
+    assert not world.runs_dir.exists()
+    assert git(world.project, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"
+
+
+def test_R14_what_a_child_requires_is_looked_for_too(world: World) -> None:
+    child = PIPELINE.format(requires="git, nmp", stage='it [prompt="x"]')
+    (world.project / "child.dot").write_text(child)
+    with pytest.raises(NotRunnable) as caught:
+        begin(world, "git, nmp", stage='it [type=pipeline, file="child.dot"]')
+    assert caught.value.message.count("there is no program nmp") == 1
+    with pytest.raises(NotRunnable) as caught:
+        begin(world, "git", stage='it [type=pipeline, file="child.dot"]')
+    assert f"{world.project / 'child.dot'}:2: requires nmp" in caught.value.message
+
+
+def test_R14_what_cannot_be_read_is_refused(world: World) -> None:
+    with pytest.raises(ValidationError, match="in requires 'evn:' is no sort of need"):
+        begin(world, "evn:TOKEN")
+
+
+def test_R14_a_run_that_goes_on_is_looked_at_again(world: World, tmp_path: Path) -> None:
+    parked = begin(world, "tool", stage=ASK)
+    assert parked.exit_code is ExitCode.UNFINISHED
+    (tmp_path / "bin" / "tool").unlink()
+    before = (parked.directory / "events.jsonl").read_bytes()
+    with pytest.raises(NotRunnable, match="there is no program tool"):
+        asyncio.run(resume(parked.directory, world))
+    assert (parked.directory / "events.jsonl").read_bytes() == before
+    put(tmp_path / "bin" / "tool", "true")
+    assert asyncio.run(resume(parked.directory, world)).exit_code is ExitCode.UNFINISHED
+
+
+def test_R14_a_program_is_looked_for_where_the_tools_run(world: World, tmp_path: Path) -> None:
+    (tmp_path / "trial").mkdir()
+    if why := why_no_sandbox(tmp_path / "trial"):
+        pytest.skip(f"no sandbox here: {why}")
+    assert begin(world, "sh, env:THERE", sandbox="bubblewrap").exit_code is ExitCode.DONE
+    runs = len(list(world.runs_dir.iterdir()))
+    with pytest.raises(NotRunnable) as caught:
+        begin(world, "sh, tool>=2", sandbox="bubblewrap")
+    told = f"{caught.value.message} ({caught.value.hint})"
+    assert "requires tool>=2: in the sandbox there is no program tool on the PATH" in told
+    assert "(below /usr), or run with --sandbox none" in told
+    assert len(list(world.runs_dir.iterdir())) == runs
+
+
+def test_R14_the_value_of_a_variable_is_never_told(world: World) -> None:
+    world = replace(world, environ={**world.environ, "TOKEN": "never-to-be-seen"})
+    with pytest.raises(NotRunnable) as caught:
+        begin(world, "env:TOKEN, nmp")
+    assert "never-to-be-seen" not in f"{caught.value.message} {caught.value.hint}"

@@ -1,0 +1,189 @@
+"""Ruling R7: an edge with `loop_restart` starts a linked run in a fresh directory."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.canonical import Json
+from attractor.engine.errors import RunOver
+from attractor.engine.open_run import open_run
+from attractor.engine.outcome import StageStatus
+from attractor.engine.results import RunResult
+from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.engine.status import AWAITING_DECISION, CANCELED, EVALUATING, FAILED
+from attractor.factory.evaluated import EVALUATED
+from attractor.factory.launch import launch
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.running import resume, start
+from attractor.pipeline.runs import RunSummary, list_runs
+from attractor.pipeline.world import World
+from tests.factory.flows import make_flow
+from tests.pipeline.projects import git, make_project, make_world
+
+ROUNDS = """
+digraph rounds {
+    graph [goal="Get it right", max_restarts=2]
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    plan  [prompt="Plan"]
+    work  [shape=parallelogram, tool_command="echo round >> rounds.txt"]
+    judge [prompt="Is it right?"]
+    start -> plan -> work -> judge
+    judge -> exit [condition="outcome=success"]
+    judge -> work [condition="outcome=fail", loop_restart=true]
+}
+"""
+LEARNT: Json = {
+    "outcome": "success",
+    "context_updates": {"context.keep.lesson": "count again", "context.other": "forgotten"},
+}
+
+
+def ordered(project: Path, judged: Json, **more: object) -> RunOptions:
+    outcomes: dict[str, Json] = {"plan": LEARNT, "judge": judged}
+    plain = RunOptions(
+        file=project / "pipeline.dot", backend="simulate", sandbox="none", outcomes=outcomes
+    )
+    return replace(plain, **more)
+
+
+def run(world: World, options: RunOptions) -> RunResult:
+    return asyncio.run(start(options, world))
+
+
+def chain(world: World) -> list[RunSummary]:
+    """Return the runs there are, the first one first."""
+    return sorted(list_runs(world.runs_dir), key=lambda one: one.restart)
+
+
+def events(root: Path, kind: str) -> list[dict[str, Json]]:
+    lines = (root / "events.jsonl").read_text().splitlines()
+    return [one for one in map(json.loads, lines) if one["type"] == kind]
+
+
+def context(root: Path) -> dict[str, Json]:
+    """Return the context that the walk of a run began with."""
+    [begun] = events(root, "PipelineStarted")
+    return json.loads(json.dumps(begun["data"]))["progress"]["context"]
+
+
+def test_R7_a_restart_is_a_linked_run_in_a_fresh_directory(tmp_path: Path) -> None:
+    world = make_world(make_project(tmp_path / "project", ROUNDS))
+    result = run(world, ordered(world.project, ["fail", "success"]))
+    first, second = chain(world)
+    assert (result.run_id, result.directory) == (second.run_id, second.directory)
+    assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
+    manifest = json.loads((second.directory / "manifest.json").read_text())
+    assert (manifest["parent"], manifest["restart"]) == (first.run_id, 1)
+    assert read_manifest(RunDirectory(first.directory)).restart == 0
+    # It begins at the target of the edge, and nothing of the first run lies in its directory.
+    assert result.completed == ("work", "judge")
+    assert not (second.directory / "plan").exists()
+    assert (first.directory / "plan" / "status.json").exists()
+
+
+def test_R7_the_old_run_ends_canceled_and_says_which_one_goes_on(tmp_path: Path) -> None:
+    world = make_world(make_project(tmp_path / "project", ROUNDS))
+    run(world, ordered(world.project, ["fail", "success"]))
+    first, second = chain(world)
+    assert (first.status, first.reason) == (CANCELED.status, "restarted")
+    assert first.restarted_as == second.run_id
+    final = json.loads((first.directory / "final.json").read_text())
+    assert final["why"] == "restarted"
+    assert second.run_id in final["next"]
+    [restarting] = events(first.directory, "RunRestarting")
+    assert restarting["data"] == {"run_id": second.run_id, "node": "work", "restart": 1}
+    [restarted] = events(second.directory, "RunRestarted")
+    told = restarted["data"]
+    assert isinstance(told, dict)
+    assert (told["parent"], told["seq"]) == (first.run_id, restarting["seq"])
+    assert told["hash"] == restarting["hash"]
+
+
+def test_R7_the_context_is_fresh_but_for_the_graphs_and_what_is_kept(tmp_path: Path) -> None:
+    world = make_world(make_project(tmp_path / "project", ROUNDS))
+    run(world, ordered(world.project, ["fail", "success"]))
+    _, second = chain(world)
+    assert context(second.directory) == {
+        "graph.goal": "Get it right",
+        "graph.max_restarts": 2,
+        "context.keep.lesson": "count again",
+    }
+
+
+def test_R7_the_chain_is_capped_and_the_limit_is_named(tmp_path: Path) -> None:
+    world = make_world(make_project(tmp_path / "project", ROUNDS))
+    result = run(world, ordered(world.project, "fail"))
+    assert result.standing == FAILED
+    assert result.reason == "loop_restart: limit max_restarts=2 reached"
+    assert [one.status for one in chain(world)] == ["canceled", "canceled", "failed"]
+    assert [one.restart for one in chain(world)] == [0, 1, 2]
+
+
+def test_R7_the_files_stay_as_they_are_and_the_branch_is_the_last_runs(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", ROUNDS)
+    result = run(make_world(project), ordered(project, ["fail", "fail", "success"]))
+    first, second, third = (one.run_id for one in chain(make_world(project)))
+    assert git(project, "branch", "--list", "attractor/run/*").split() == [
+        f"attractor/run/{result.run_id}"
+    ]
+    branch = f"attractor/run/{third}"
+    assert git(project, "show", f"{branch}:rounds.txt") == "round\n" * 3
+    subjects = git(project, "log", "--format=%s", f"main..{branch}").splitlines()
+    assert subjects == ["Stage work", f"Run {second} until work"]
+    assert git(project, "status", "--porcelain") == ""
+    assert first != second
+
+
+@pytest.mark.parametrize("kind", [WorkspaceKind.IN_PLACE, WorkspaceKind.NONE])
+def test_R7_a_restart_goes_on_in_place(tmp_path: Path, kind: WorkspaceKind) -> None:
+    project = tmp_path / "plain"
+    project.mkdir()
+    (project / "pipeline.dot").write_text(ROUNDS)
+    result = run(make_world(project), ordered(project, ["fail", "success"], workspace=kind))
+    assert result.outcome is StageStatus.SUCCESS
+    assert (project / "rounds.txt").read_text() == "round\n" * 2
+
+
+def test_R7_what_was_used_counts_on(tmp_path: Path) -> None:
+    world = make_world(make_project(tmp_path / "project", ROUNDS))
+    run(world, ordered(world.project, ["fail", "success"]))
+    first, second = chain(world)
+    [before] = events(first.directory, "PipelineFailed")
+    [begun] = events(second.directory, "PipelineStarted")
+    assert json.loads(json.dumps(begun))["data"]["progress"]["seconds"] == pytest.approx(
+        json.loads(json.dumps(before))["data"]["duration"]
+    )
+
+
+def test_R7_an_old_run_of_a_chain_leads_to_the_last_one(tmp_path: Path) -> None:
+    world = make_world(make_project(tmp_path / "project", ROUNDS))
+    result = run(world, ordered(world.project, ["fail", "success"]))
+    first, second = chain(world)
+    again = asyncio.run(resume(first.directory, world))
+    assert (again.run_id, again.standing) == (result.run_id, EVALUATING)
+    asyncio.run(_cancel(second.directory, world))
+    with pytest.raises(RunOver, match=second.run_id):
+        asyncio.run(resume(first.directory, world))
+
+
+def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path, wanted="round\\nround")
+    pipeline = ROUNDS.replace("digraph rounds", "digraph linear").replace("rounds.txt", "made.txt")
+    (flow.project / "pipeline.dot").write_text(pipeline)
+    options = ordered(flow.project, ["fail", "success"], suite="todo", profile="lenient")
+    result = asyncio.run(launch(options, flow.world))
+    assert result.standing == AWAITING_DECISION
+    assert flow.rules(result) == []
+    evaluated = [one.run_id for one in flow.evaluator.ledger.entries() if one.kind == EVALUATED]
+    assert evaluated == [result.run_id]
+    first, _ = chain(flow.world)
+    assert not (first.directory / "evaluation").exists()
+
+
+async def _cancel(root: Path, world: World) -> None:
+    with open_run(root, clock=world.clock) as opened:
+        opened.change_status(CANCELED, "no more")
