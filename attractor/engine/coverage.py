@@ -18,7 +18,7 @@ from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.goal_gates import redirect
 from attractor.engine.outcome import Outcome
 from attractor.engine.possible_outcomes import suggestions
-from attractor.engine.routing import find_jump
+from attractor.engine.routing import RouteReason, find_jump
 from attractor.engine.ways_out import Lookout, Place, Ways, is_judge, look_out
 from attractor.language.forks import FORKS, Fork, Forks
 from attractor.language.graph import Edge, Graph, Node
@@ -81,6 +81,7 @@ class _Exploring:
     places: dict[str, set[Place]] = field(default_factory=dict[str, set[Place]])
     found: dict[int, _How] = field(default_factory=dict[int, _How])
     waiting: deque[Place] = field(default_factory=deque[Place])
+    may_end: bool = False
 
     @cached_property
     def branch_bounds(self) -> BranchBounds:
@@ -104,8 +105,8 @@ class _Exploring:
             self.waiting.append(place)
 
     def _send_back(self) -> None:
-        """Go where goal gates that do not hold send the walk from the exit (ruling R4)."""
-        if not any(exit_.id in self.places for exit_ in self.graph.exits):
+        """Go where goal gates that do not hold send the walk from its end (ruling R4)."""
+        if not self.may_end:
             return
         reached = [self.graph.nodes[id_] for id_ in self.places]
         for gate in reached:
@@ -116,6 +117,7 @@ class _Exploring:
     def _leave(self, place: Place) -> None:
         node = self.graph.nodes[place.node]
         if node in self.graph.exits:
+            self.may_end = True
             return
         if fork := self._fork(node):
             self._branch(node, fork)
@@ -138,6 +140,8 @@ class _Exploring:
             self._come_to(Place(edge.target))
         if fork.meeting:
             self._come_to(Place(fork.meeting))
+        else:
+            self.may_end = True
         if jump := find_jump(self.graph, node):
             self._come_to(Place(jump.target))
 
@@ -152,6 +156,7 @@ class _Exploring:
                 self._take(way.route.edge, how)
             if way.route.target:
                 self._come_to(way.ahead)
+            self.may_end = self.may_end or way.route.reason is RouteReason.NO_EDGES
             if self._is_done(node):
                 break
         return True
@@ -174,7 +179,8 @@ class _Exploring:
         return target not in self.places or is_judge(self.graph, target)
 
     def _assume(self, node: Node) -> None:
-        """Take every way out of a node to be possible that was not chosen."""
+        """Take every way out of a node to be possible that was not chosen, and none of them."""
+        self.may_end = True
         for edge in self.graph.outgoing(node.id):
             if id(edge) not in self.found:
                 self._take(edge, _How.ASSUMED)

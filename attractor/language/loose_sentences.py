@@ -10,6 +10,7 @@ from attractor.language.wording import quote
 _ESCAPE_OR_QUOTE = re.compile(r'\\(?:.|\Z)|"', re.DOTALL)
 _WRITTEN = {'"': '\\"', "\\'": "'", "\\": "\\\\"}
 _POSITIVE = re.compile(r"\+(?P<number>[0-9]+|[0-9]*\.[0-9]+)")
+_IN_A_LINE = re.compile(r"[^\r\n]")
 _NOT_IN_A_WORD = re.compile(r"\W")
 _HIDING = str.maketrans({'"': "_", "\\": "_"})
 _LONGEST = 60
@@ -45,7 +46,7 @@ def whole_instead(text: str, loose: LooseEnd) -> Change:
     what, start, end, _ = loose
     value = text[start:end]
     if what in (Looseness.COMMENT, Looseness.EMPTY):
-        return Change(start, end, " " * (end - start))
+        return Change(start, end, _IN_A_LINE.sub(" ", value))
     if what is Looseness.NO_QUOTES or end - start < 2:
         return Change(start, end, "_" + _NOT_IN_A_WORD.sub("_", value[1:]))
     return Change(start, end, f'"{value[1:-1].translate(_HIDING)}"')

@@ -104,6 +104,12 @@ def test_a_stage_in_between_may_change_everything() -> None:
     assert cover(of).unreachable_nodes == ()
 
 
+def test_gates_send_back_from_an_end_that_is_no_exit() -> None:
+    gate = node("work", goal_gate=True, retry_target="mend", on_failure="continue")
+    of = graph([start(), end(), gate, node("mend")], chain("start", "work", "last"))
+    assert cover(of).unreachable_nodes == ("exit",)
+
+
 def test_a_command_prefers_no_label_and_suggests_nothing() -> None:
     ways = [edge("work", "a", label="A", weight=-1), edge("work", "exit"), edge("a", "exit")]
     of = [start(), end()]

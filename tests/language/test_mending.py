@@ -23,6 +23,12 @@ def test_a_mended_text_has_all_in_its_place(inside: str) -> None:
     assert [len(one) for one in mended.split("\n")] == [len(one) for one in text.split("\n")]
 
 
+def test_a_key_over_two_lines_keeps_them() -> None:
+    findings = mend(Source('digraph G {"\n"=\nk=['))
+    assert findings
+    assert findings.source.text == "digraph G { \n  \nk=["
+
+
 def test_a_text_without_anything_of_the_kind_stays() -> None:
     assert mend(Source('digraph G { a -- b [label="x"] }')) is None
 
