@@ -6,10 +6,9 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from attractor.interviewers.parts import InterviewerParts
 from attractor.language import prepare
 from attractor.language.attributes import Fidelity
 from attractor.language.graph import Graph
+from benchmarks.folders import Folders
 from benchmarks.ratios import Ratio, measure, report
 
 ROUNDS = 5
@@ -50,7 +50,17 @@ PYTHON = sys.executable
 
 def main() -> int:
     """Measure them all."""
-    return report([*_growth(), _bytes(), _floor(), *_preamble(), _together(), _resume(), _memory()])
+    with Folders() as folders:
+        ratios = [
+            *_growth(folders),
+            _bytes(folders),
+            _floor(folders),
+            *_preamble(folders),
+            _together(folders),
+            _resume(folders.new()),
+            _memory(),
+        ]
+    return report(ratios)
 
 
 def chain(nodes: int) -> str:
@@ -115,20 +125,14 @@ def run(root: Path, graph: Graph, with_: Mapping[str, Handler]) -> float:
     return time.perf_counter() - began
 
 
-def _in_a_folder(work: Callable[[Path], float]) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        return work(Path(folder) / "run")
-
-
-def _growth() -> list[Ratio]:
+def _growth(folders: Folders) -> list[Ratio]:
     """Compare what a stage costs in long runs and in short ones, taken in turn."""
     ours = handlers()
+    graphs = {nodes: graph_of(chain(nodes)) for nodes in (SMALL, MIDDLE, LARGE)}
     costs: dict[int, list[float]] = {}
-    for nodes, times in ((SMALL, 12), (MIDDLE, 4), (LARGE, 1)):
-        graph = graph_of(chain(nodes))
-        for _ in range(times):
-            taken = _in_a_folder(lambda root, graph=graph: run(root, graph, ours))
-            costs.setdefault(nodes, []).append(taken / nodes)
+    for nodes in (*(SMALL, SMALL, SMALL, MIDDLE) * 4, LARGE):
+        taken = run(folders.new() / "run", graphs[nodes], ours)
+        costs.setdefault(nodes, []).append(taken / nodes)
     least = statistics.median(costs[SMALL])
     return [
         Ratio(
@@ -140,21 +144,20 @@ def _growth() -> list[Ratio]:
     ]
 
 
-def _bytes() -> Ratio:
-    with tempfile.TemporaryDirectory() as folder:
-        run(Path(folder) / "run", graph_of(chain(MIDDLE)), handlers())
-        written = sum(one.stat().st_size for one in Path(folder).rglob("*") if one.is_file())
+def _bytes(folders: Folders) -> Ratio:
+    folder = folders.new()
+    run(folder / "run", graph_of(chain(MIDDLE)), handlers())
+    written = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
     return Ratio(f"a run of {MIDDLE:,} nodes, MB written", written / 1e6, MEGABYTES)
 
 
-def _preamble() -> list[Ratio]:
+def _preamble(folders: Folders) -> list[Ratio]:
     """Compare what a late stage is told, in bytes and in time, with what an early one is."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "run"
-        run(root, graph_of(chain(MIDDLE)), handlers())
-        late, early = (
-            (root / f"n{nodes - 1}" / "prompt.md").stat().st_size for nodes in (MIDDLE, SMALL)
-        )
+    root = folders.new() / "run"
+    run(root, graph_of(chain(MIDDLE)), handlers())
+    late, early = (
+        (root / f"n{nodes - 1}" / "prompt.md").stat().st_size for nodes in (MIDDLE, SMALL)
+    )
     long, short = _told(MIDDLE), _told(SMALL)
     pairs = [(_time_to_tell(short), _time_to_tell(long)) for _ in range(2 * ROUNDS + 1)]
     times = statistics.median(taken / least for least, taken in pairs)
@@ -182,14 +185,11 @@ def _time_to_tell(remembered: Remembered) -> float:
     return time.perf_counter() - began
 
 
-def _floor() -> Ratio:
+def _floor(folders: Folders) -> Ratio:
     """Compare a stage with a directory, three small files and one synced line, in small rounds."""
     graph, ours, nodes = graph_of(chain(SMALL)), handlers(), SMALL
     pairs = [
-        (
-            _in_a_folder(lambda root: _least(root, nodes)),
-            _in_a_folder(lambda root: run(root, graph, ours)),
-        )
+        (_least(folders.new() / "run", nodes), run(folders.new() / "run", graph, ours))
         for _ in range(2 * ROUNDS + 1)
     ]
     value = statistics.median(taken / least for least, taken in pairs)
@@ -211,45 +211,43 @@ def _least(root: Path, nodes: int) -> float:
     return time.perf_counter() - began
 
 
-def _together() -> Ratio:
+def _together(folders: Folders) -> Ratio:
     """Measure branches that wait at the same time, from the first one's start to the last's end."""
     graph = graph_of(fan(BRANCHES))
     taken: list[float] = []
     for _ in range(ROUNDS):
         waiting = Waiting()
         ours = {**handlers(), "codergen": waiting}
-        taken.append(_in_a_folder(lambda root, ours=ours: run(root, graph, ours)))
+        taken.append(run(folders.new() / "run", graph, ours))
         assert set(waiting.executed.values()) == {1}
         assert len(waiting.executed) == BRANCHES
     name = f"{BRANCHES} branches of {BRANCH_S} s at a time / {BRANCH_S} s"
     return Ratio(name, statistics.median(taken) / BRANCH_S, TOGETHER)
 
 
-def _resume() -> Ratio:
+def _resume(project: Path) -> Ratio:
     """Measure `attractor resume` of a run that stands at node 900 of 1,000: one stage is left."""
-    with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder)
-        text = chain(MIDDLE).replace('prompt="Do 900"', 'shape=hexagon, prompt="Go on?"')
-        (project / "pipeline.dot").write_text(text)
-        words = ["--backend", "simulate", "--sandbox", "none", "--workspace", "none"]
-        parked = [*words, "--interviewer", "park", "--no-evaluate"]
-        subprocess.run(
-            [ATTRACTOR, "run", "pipeline.dot", *parked],
-            cwd=project,
-            env=_environ(project),
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )
-        script = f"cd {project} && {ATTRACTOR} resume latest --no-evaluate || [ $? = 3 ]"
-        os.environ.update(_environ(project))
-        return measure(
-            "attractor resume at node 900 / python -c pass",
-            ["sh", "-c", script],
-            [PYTHON, "-c", "pass"],
-            limit=RESUME,
-            rounds=7,
-        )
+    text = chain(MIDDLE).replace('prompt="Do 900"', 'shape=hexagon, prompt="Go on?"')
+    (project / "pipeline.dot").write_text(text)
+    words = ["--backend", "simulate", "--sandbox", "none", "--workspace", "none"]
+    parked = [*words, "--interviewer", "park", "--no-evaluate"]
+    subprocess.run(
+        [ATTRACTOR, "run", "pipeline.dot", *parked],
+        cwd=project,
+        env=_environ(project),
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    script = f"cd {project} && {ATTRACTOR} resume latest --no-evaluate || [ $? = 3 ]"
+    os.environ.update(_environ(project))
+    return measure(
+        "attractor resume at node 900 / python -c pass",
+        ["sh", "-c", script],
+        [PYTHON, "-c", "pass"],
+        limit=RESUME,
+        rounds=7,
+    )
 
 
 def _environ(project: Path) -> dict[str, str]:
