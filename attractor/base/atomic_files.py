@@ -42,10 +42,12 @@ def write_whole(
     target = Path(path)
     try:
         data = content.encode() if isinstance(content, str) else content
+        if not sync:
+            _replace(None, target, data, mode=mode)
+            return
         with _opened(target.parent, os.O_RDONLY | os.O_DIRECTORY) as folder:
-            _replace(folder, target.name, data, sync=sync, mode=mode)
-            if sync:
-                _sync(folder)
+            _replace(folder, Path(target.name), data, mode=mode)
+            _sync(folder)
     except UnicodeEncodeError as cause:
         hint = "take the half character (a lone surrogate) out of the text"
         raise FileTrouble(f"cannot write {target}: {cause}", hint=hint) from cause
@@ -116,29 +118,32 @@ def hint_for(cause: OSError) -> str:
     return _HINTS.get(cause.errno or 0, "")
 
 
-def _replace(folder: int, name: str, data: bytes, *, sync: bool, mode: int) -> None:
+def _replace(folder: int | None, target: Path, data: bytes, *, mode: int) -> None:
+    """Put new content in the place of a file, in an open folder that is synced, or by its path."""
     temporary = f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp"
-    kept = _permissions(folder, name)
+    temporary = temporary if folder is not None else f"{target.parent}/{temporary}"
+    kept = _permissions(folder, target)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    given = mode_within(os.fstat(folder), mode) if kept is None else kept
+    around = target.parent.stat() if folder is None else os.fstat(folder)
+    given = mode_within(around, mode) if kept is None else kept
     try:
         with _opened(temporary, flags, given, folder) as file:
             if kept is not None:
                 os.fchmod(file, kept)
             write_fully(file, data)
-            if sync:
+            if folder is not None:
                 os.fsync(file)
-        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.replace(temporary, target, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
         raise
 
 
-def _permissions(folder: int, name: str) -> int | None:
+def _permissions(folder: int | None, target: Path) -> int | None:
     """Return the permissions of the regular file that is there, if one is."""
     try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        found = os.stat(target, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
     # Without setuid and setgid: the new file may belong to somebody else.

@@ -51,8 +51,12 @@ def require_folder(folder: Path) -> None:
 
 def _files_in(folder: Path) -> list[str]:
     """Return what a folder holds besides the history; it is made when it is not there."""
-    folder.mkdir(exist_ok=True)
-    require_folder(folder)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        require_folder(folder)
+    else:
+        return []
     return [entry.name for entry in os.scandir(folder) if entry.name != HISTORY]
 
 

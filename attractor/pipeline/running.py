@@ -208,7 +208,7 @@ class _Walk:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.workspace.close)
             if self.world.draws:
-                await stack.enter_async_context(drawn(run))
+                await stack.enter_async_context(drawn(run, self.pipeline.graph))
             await make_fit(self.workspace, self.world)
             self.judge.begin(run, self.place)
             runner = await self._runner(run, stack)
