@@ -24,7 +24,7 @@ FORK = """digraph fork {
     first [shape=parallelogram, tool_command="echo first"]
     fan   [shape=component]
     slow  [shape=parallelogram,
-           tool_command="touch begun.log; until test -e go.log; do sleep 0.05; done"]
+        tool_command="touch begun.log; timeout 90 sh -c 'until test -e go.log; do sleep .1; done'"]
     other [shape=parallelogram, tool_command="echo other"]
     meet  [shape=tripleoctagon]
     start -> first -> fan

@@ -25,7 +25,8 @@ WISH = """digraph wish {
     graph [max_duration="10m"]
     start [shape=Mdiamond]
     exit  [shape=Msquare]
-    slow  [shape=parallelogram, tool_command="until test -e go; do sleep 0.05; done"]
+    slow  [shape=parallelogram,
+           tool_command="timeout 90 sh -c 'until test -e go; do sleep .1; done'"]
     ask   [shape=hexagon, label="Ship it?"]
     start -> slow -> ask
     ask -> exit [label="[Y] Yes"]

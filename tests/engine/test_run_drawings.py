@@ -67,7 +67,8 @@ def test_a_run_at_work_is_drawn_soon_after_it_began(
 ) -> None:
     monkeypatch.setattr(run_drawings, "SOON_S", 0.0)
     waiting = LINEAR.replace(
-        "echo made > made.txt", f"until test -e {tmp_path}/drawn; do sleep 0.05; done"
+        "echo made > made.txt",
+        f"timeout 90 sh -c 'until test -e {tmp_path}/drawn; do sleep 0.05; done'",
     )
     project = make_project(tmp_path / "project", waiting)
 
