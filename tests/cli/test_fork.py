@@ -224,9 +224,9 @@ def test_the_new_run_lies_where_it_is_wanted(desk: GitDesk) -> None:
 
 
 def test_budgets_stand_for_the_old_ones(desk: GitDesk) -> None:
-    slow = LOOP.replace("echo made", "sleep 0.2; echo made")
+    slow = LOOP.replace("echo made", "sleep 0.7; echo made")
     desk.make(slow)
-    old = desk.run("--max-duration", "300ms")
+    old = desk.run("--max-duration", "1200ms")
     assert desk.json("status", old.name)["stopped"]
     still = desk.do("fork", "latest", "test@1", "--no-evaluate")
     assert (still.returncode, "max_duration" in still.stdout) == (3, True)
