@@ -1,34 +1,30 @@
 """A git project with a state folder of its own, in which commands are given by real processes."""
 
 import json
-import os
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.running import ATTRACTOR
+from tests.cli.plain_desk import Desk
 from tests.pipeline.projects import git, make_project
-from tests.prepared import run_prepared
 
 PATIENCE_S = 30.0
 UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--no-evaluate")
 
 
-@dataclass
-class GitDesk:
+class GitDesk(Desk):
     """A project whose pipelines are run."""
-
-    folder: Path
-    started: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
 
     @property
     def project(self) -> Path:
         return self.folder / "project"
+
+    @property
+    def place(self) -> Path:
+        return self.project
 
     @property
     def state(self) -> Path:
@@ -36,12 +32,6 @@ class GitDesk:
 
     def make(self, pipeline: str, **files: str) -> None:
         make_project(self.project, pipeline, **files)
-
-    def write(self, text: str, name: str = "pipeline.dot") -> None:
-        (self.project / name).write_text(text)
-
-    def do(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return run_prepared(words, folder=self.project, variables=self.environ, timeout=100)
 
     def json(self, *words: str) -> Any:
         """Return what a command answers; when it walks a run, the line after all events."""
@@ -54,28 +44,6 @@ class GitDesk:
         """Run the pipeline to wherever it rests, and return its directory."""
         self.do("run", "pipeline.dot", *UNGUARDED, *words)
         return self.runs()[-1]
-
-    def begin(self, *words: str) -> subprocess.Popen[str]:
-        """Start a command that goes on by itself."""
-        process = subprocess.Popen(
-            [ATTRACTOR, *words],
-            cwd=self.project,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.started.append(process)
-        return process
-
-    @property
-    def environ(self) -> Mapping[str, str]:
-        ours = {"HOME": str(self.folder), "ATTRACTOR_STATE_DIR": str(self.state)}
-        workspaces = self.folder / "shared"
-        workspaces.mkdir(exist_ok=True)
-        places = {"ATTRACTOR_WORKSPACES_DIR": str(workspaces)}
-        return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **ours, **places}
 
     def runs(self) -> Sequence[Path]:
         """Return the directories of the runs, the oldest first."""
@@ -90,12 +58,6 @@ class GitDesk:
     def base_refs(self) -> set[str]:
         told = git(self.project, "for-each-ref", "--format=%(refname)", "refs/attractor/base")
         return {line.rpartition("/")[2] for line in told.splitlines()}
-
-    def end(self) -> None:
-        for process in self.started:
-            if process.poll() is None:
-                process.kill()
-            process.wait(10)
 
 
 @pytest.fixture

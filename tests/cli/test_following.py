@@ -11,6 +11,7 @@ import pytest
 
 from attractor.cli.following import Following
 from attractor.cli.journal_reading import JournalReading
+from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory
 from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_
 from tests.cli.git_desk import desk as desk
@@ -168,7 +169,10 @@ def killed(desk: GitDesk) -> Path:
     runner = begin(desk)
     runner.kill()
     runner.wait(PATIENCE_S)
-    return desk.runs()[0]
+    [root] = desk.runs()
+    # What it was about to start may have its files open for a moment still.
+    await_(lambda: not is_held(RunDirectory(root).lock))
+    return root
 
 
 def test_that_nobody_is_at_work_is_told_once(killed: Path) -> None:

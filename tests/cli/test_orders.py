@@ -1,18 +1,15 @@
 """People give orders to a run from another terminal: answer, pause, resume, cancel."""
 
 import json
-import os
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.running import ATTRACTOR
-from tests.prepared import run_prepared
+from tests.cli.plain_desk import PlainDesk
+from tests.cli.plain_desk import desk as desk
 
 PATIENCE_S = 30.0
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -42,66 +39,8 @@ LONG = f"""digraph long {{ {ENDS}
 """
 
 
-@dataclass
-class Desk:
-    """A folder with a pipeline, where commands are given."""
-
-    folder: Path
-    started: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
-
-    def write(self, text: str) -> None:
-        (self.folder / "pipeline.dot").write_text(text)
-
-    def do(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return run_prepared(words, folder=self.folder, variables=self.environ, timeout=60)
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.do(*self._words(words))
-
-    def begin(self, *words: str) -> subprocess.Popen[str]:
-        """Start a run that goes on by itself."""
-        process = subprocess.Popen(
-            [ATTRACTOR, *self._words(words)],
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.started.append(process)
-        return process
-
-    @property
-    def environ(self) -> dict[str, str]:
-        ours = {"HOME": str(self.folder), "ATTRACTOR_STATE_DIR": str(self.folder / "state")}
-        places = {"ATTRACTOR_WORKSPACES_DIR": str(self.folder / "workspaces")}
-        return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **ours, **places}
-
-    def status(self) -> dict[str, Any]:
-        return json.loads(self.do("status", "--json").stdout)
-
-    def events(self, kind: str) -> Sequence[dict[str, Any]]:
-        [journal] = self.folder.glob("runs/*/events.jsonl")
-        found = [json.loads(line) for line in journal.read_text().splitlines()]
-        return [one for one in found if one["type"] == kind]
-
-    def end(self) -> None:
-        for process in self.started:
-            if process.poll() is None:
-                process.kill()
-            process.wait(10)
-
-    def _words(self, words: Sequence[str]) -> Sequence[str]:
-        chosen = ["--backend", "simulate", "--sandbox", "none", "--workspace", "none"]
-        return ["run", "pipeline.dot", *chosen, "--no-evaluate", *words]
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    yield desk
-    desk.end()
+def status_of(desk: PlainDesk) -> dict[str, Any]:
+    return json.loads(desk.do("status", "--json").stdout)
 
 
 def await_(what: Callable[[], object]) -> None:
@@ -121,7 +60,7 @@ def is_there(pid: Path) -> bool:
 
 
 def test_a_gate_parked_by_one_process_is_answered_by_another_and_gone_through_by_a_third(
-    desk: Desk,
+    desk: PlainDesk,
 ) -> None:
     desk.write(GATE)
     parked = desk.run("--interviewer", "park")
@@ -141,7 +80,7 @@ def test_a_gate_parked_by_one_process_is_answered_by_another_and_gone_through_by
     assert action["data"]["by"]
 
 
-def test_an_answer_that_matches_nothing_changes_nothing(desk: Desk) -> None:
+def test_an_answer_that_matches_nothing_changes_nothing(desk: PlainDesk) -> None:
     desk.write(GATE)
     desk.run("--interviewer", "park")
     before = desk.events("OperatorAction")
@@ -151,10 +90,10 @@ def test_an_answer_that_matches_nothing_changes_nothing(desk: Desk) -> None:
     other = desk.do("answer", "latest", "S", "--question", "other")
     assert (other.returncode, "ask@1.1" in other.stderr) == (4, True)
     assert desk.events("OperatorAction") == before
-    assert desk.status()["phase"] == "stage"
+    assert status_of(desk)["phase"] == "stage"
 
 
-def test_what_asks_nothing_cannot_be_answered(desk: Desk) -> None:
+def test_what_asks_nothing_cannot_be_answered(desk: PlainDesk) -> None:
     desk.write(GATE.replace("hexagon", "box"))
     desk.run()
     refused = desk.do("answer", "latest", "S")
@@ -162,14 +101,14 @@ def test_what_asks_nothing_cannot_be_answered(desk: Desk) -> None:
     assert desk.do("answer", "latest").stdout == "The run asks nothing.\n"
 
 
-def test_a_paused_run_waits_after_its_stage_and_goes_on_when_it_is_told_to(desk: Desk) -> None:
+def test_a_paused_run_waits_after_its_stage_and_goes_on_when_it_is_told_to(desk: PlainDesk) -> None:
     desk.write(STEPS)
-    process = desk.begin()
+    process = desk.begin(*desk.to_run())
     await_((desk.folder / "one").exists)
     paused = desk.do("pause", "latest", "--why", "lunch")
     assert paused.returncode == 0, paused.stderr
     (desk.folder / "go").touch()
-    await_(lambda: desk.status()["next_node"] == "two")
+    await_(lambda: status_of(desk)["next_node"] == "two")
     held = desk.do("run", "pipeline.dot", "--run-dir", str(next(desk.folder.glob("runs/0*"))))
     assert held.returncode != 0
     time.sleep(0.6)
@@ -182,9 +121,9 @@ def test_a_paused_run_waits_after_its_stage_and_goes_on_when_it_is_told_to(desk:
     assert actions == ["pause", "resume"]
 
 
-def test_a_run_that_is_at_work_is_not_resumed_by_a_second_process(desk: Desk) -> None:
+def test_a_run_that_is_at_work_is_not_resumed_by_a_second_process(desk: PlainDesk) -> None:
     desk.write(STEPS)
-    process = desk.begin()
+    process = desk.begin(*desk.to_run())
     await_((desk.folder / "one").exists)
     refused = desk.do("resume", "latest")
     assert refused.returncode == 4
@@ -193,9 +132,9 @@ def test_a_run_that_is_at_work_is_not_resumed_by_a_second_process(desk: Desk) ->
     assert process.wait(30) == 0
 
 
-def test_a_canceled_run_ends_within_seconds_with_all_it_began(desk: Desk) -> None:
+def test_a_canceled_run_ends_within_seconds_with_all_it_began(desk: PlainDesk) -> None:
     desk.write(LONG)
-    process = desk.begin()
+    process = desk.begin(*desk.to_run())
     pids = [desk.folder / "a.pid", desk.folder / "b.pid"]
     await_(lambda: all(one.exists() and one.read_text().strip() for one in pids))
     canceled = desk.do("cancel", "latest", "--why", "a mistake")
@@ -204,24 +143,26 @@ def test_a_canceled_run_ends_within_seconds_with_all_it_began(desk: Desk) -> Non
     assert process.wait(PATIENCE_S) == 1
     assert time.monotonic() - began < 5
     assert [is_there(one) for one in pids] == [False, False]
-    status = desk.status()
+    status = status_of(desk)
     assert (status["status"], "a mistake" in status["reason"]) == ("canceled", True)
     again = desk.do("cancel", "latest")
     assert (again.returncode, "for good" in again.stderr) == (4, True)
     assert desk.do("resume", "latest").returncode == 4
 
 
-def test_a_run_that_nobody_holds_is_canceled_here_and_now(desk: Desk) -> None:
+def test_a_run_that_nobody_holds_is_canceled_here_and_now(desk: PlainDesk) -> None:
     desk.write(GATE)
     desk.run("--interviewer", "park")
     assert desk.do("cancel", "latest").returncode == 0
-    assert desk.status()["status"] == "canceled"
+    assert status_of(desk)["status"] == "canceled"
     [final] = desk.folder.glob("runs/*/final.json")
     assert "canceled" in json.loads(final.read_text())["why"]
 
 
 @pytest.mark.parametrize("words", [["pause", "latest"], ["steer", "latest", "Hurry"]])
-def test_where_nobody_is_at_work_nobody_can_be_told_anything(desk: Desk, words: list[str]) -> None:
+def test_where_nobody_is_at_work_nobody_can_be_told_anything(
+    desk: PlainDesk, words: list[str]
+) -> None:
     desk.write(GATE)
     desk.run("--interviewer", "park")
     refused = desk.do(*words)
@@ -229,9 +170,9 @@ def test_where_nobody_is_at_work_nobody_can_be_told_anything(desk: Desk, words: 
     assert list(desk.folder.glob("runs/*/inbox/*.json")) == []
 
 
-def test_words_that_nobody_takes_are_told_as_refused(desk: Desk) -> None:
+def test_words_that_nobody_takes_are_told_as_refused(desk: PlainDesk) -> None:
     desk.write(STEPS)
-    process = desk.begin()
+    process = desk.begin(*desk.to_run())
     await_((desk.folder / "one").exists)
     steered = desk.do("steer", "latest", "Hurry", "up", "--json")
     assert json.loads(steered.stdout)["taken"] is False
@@ -243,7 +184,7 @@ def test_words_that_nobody_takes_are_told_as_refused(desk: Desk) -> None:
     assert process.wait(30) == 0
 
 
-def test_a_budget_stops_a_run_that_can_be_resumed(desk: Desk) -> None:
+def test_a_budget_stops_a_run_that_can_be_resumed(desk: PlainDesk) -> None:
     desk.write(STEPS.replace(UNTIL_GO, "sleep 0.3"))
     stopped = desk.run("--max-duration", "100ms")
     assert (stopped.returncode, "max_duration" in stopped.stdout) == (3, True)

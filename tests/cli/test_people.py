@@ -1,18 +1,17 @@
 """People are asked at a real terminal, and answer there or from another one."""
 
 import json
-import os
 import signal
 import subprocess
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.running import ATTRACTOR, attractor
+from tests.cli.plain_desk import PlainDesk
+from tests.cli.running import ATTRACTOR
 from tests.cli.terminals import Sitting, sit
 from tests.counts import count
 
@@ -58,24 +57,15 @@ PARENT = f"""digraph parent {{ {ENDS}
 """
 
 
-@dataclass
-class Desk:
+class Desk(PlainDesk):
     """A folder with a pipeline, and as many terminals as one likes."""
 
-    folder: Path
-    started: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
-
-    def write(self, text: str, name: str = "pipeline.dot") -> None:
-        (self.folder / name).write_text(text)
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return {**super().environ, "USER": "ann"}
 
     def gate(self, more: str = 'class="x"') -> None:
         self.write(GATE.replace("MORE", more))
-
-    def do(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return attractor(*words, folder=self.folder, variables=self.environ)
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.do(*self._run(words))
 
     @contextmanager
     def sit(self, *words: str) -> Generator[Sitting]:
@@ -84,28 +74,14 @@ class Desk:
 
     @contextmanager
     def sit_at_run(self, *words: str) -> Generator[Sitting]:
-        with self.sit(*self._run(words)) as sitting:
+        with self.sit(*self.to_run(*words)) as sitting:
             yield sitting
-
-    def begin(self, *words: str) -> subprocess.Popen[str]:
-        """Start a command that goes on by itself."""
-        process = subprocess.Popen(
-            [ATTRACTOR, *words],
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.started.append(process)
-        return process
 
     def pipe(self, typed: str | None, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the pipeline where no terminal is, with this for its input, or without any."""
         shell = ["/bin/sh", "-c", 'exec "$0" "$@" <&-'] if typed is None else []
         return subprocess.run(
-            [*shell, ATTRACTOR, *self._run(words)],
+            [*shell, ATTRACTOR, *self.to_run(*words)],
             cwd=self.folder,
             env=self.environ,
             input=typed,
@@ -116,12 +92,6 @@ class Desk:
         )
 
     @property
-    def environ(self) -> dict[str, str]:
-        ours = {"HOME": str(self.folder), "ATTRACTOR_STATE_DIR": str(self.folder / "state")}
-        places = {"ATTRACTOR_WORKSPACES_DIR": str(self.folder / "workspaces")}
-        return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "USER": "ann", **ours, **places}
-
-    @property
     def done(self) -> list[str]:
         file = self.folder / "done.txt"
         return file.read_text().split() if file.exists() else []
@@ -129,24 +99,9 @@ class Desk:
     def asked(self) -> list[str]:
         return [one["id"] for one in json.loads(self.do("answer", "latest", "--json").stdout)]
 
-    def events(self, *kinds: str, within: str = "runs/*") -> Sequence[dict[str, Any]]:
-        [journal] = self.folder.glob(f"{within}/events.jsonl")
-        found = [json.loads(line) for line in journal.read_text().splitlines()]
-        return [one for one in found if one["type"] in kinds]
-
     def answers(self) -> list[dict[str, Any]]:
         """Return how each interview ended."""
         return [one["data"]["answer"] for one in self.events("InterviewCompleted")]
-
-    def end(self) -> None:
-        for process in self.started:
-            if process.poll() is None:
-                process.kill()
-            process.wait(10)
-
-    def _run(self, words: Sequence[str]) -> Sequence[str]:
-        chosen = ["--backend", "simulate", "--sandbox", "none", "--workspace", "none"]
-        return ["run", "pipeline.dot", *chosen, "--no-evaluate", *words]
 
 
 @pytest.fixture

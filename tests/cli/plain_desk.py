@@ -1,0 +1,90 @@
+"""A folder with a pipeline, in which commands are given by real processes."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import ATTRACTOR
+from tests.prepared import run_prepared
+
+WORDS = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "--no-evaluate")
+
+
+@dataclass
+class Desk:
+    """A folder with a state folder of its own, and what goes on there by itself."""
+
+    folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
+
+    @property
+    def place(self) -> Path:
+        """Where commands are given."""
+        return self.folder
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        workspaces = self.folder / "workspaces"
+        workspaces.mkdir(exist_ok=True)
+        return {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(self.folder),
+            "ATTRACTOR_STATE_DIR": str(self.folder / "state"),
+            "ATTRACTOR_WORKSPACES_DIR": str(workspaces),
+        }
+
+    def write(self, text: str, name: str = "pipeline.dot") -> None:
+        (self.place / name).write_text(text)
+
+    def do(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return run_prepared(words, folder=self.place, variables=self.environ, timeout=100)
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command that goes on by itself."""
+        process = subprocess.Popen(
+            [ATTRACTOR, *words],
+            cwd=self.place,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
+
+class PlainDesk(Desk):
+    """A folder that is no repository."""
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run the pipeline to wherever it rests."""
+        return self.do(*self.to_run(*words))
+
+    def to_run(self, *words: str) -> Sequence[str]:
+        return ["run", "pipeline.dot", *WORDS, *words]
+
+    def events(self, *kinds: str, within: str = "runs/*") -> Sequence[dict[str, Any]]:
+        [journal] = self.folder.glob(f"{within}/events.jsonl")
+        found = [json.loads(line) for line in journal.read_text().splitlines()]
+        return [one for one in found if one["type"] in kinds]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[PlainDesk]:
+    desk = PlainDesk(tmp_path)
+    yield desk
+    desk.end()
