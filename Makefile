@@ -45,7 +45,7 @@ build: $(READY) ## make the wheel and the sdist in dist/
 	@$(BIN)/python -m hatchling build
 
 thorough: $(READY) ## run everything at full counts, then the benchmarks
-	@COUNTS=full $(PYTEST)
+	@COUNTS=full $(PYTEST) -m "not live"
 	@$(MAKE) --no-print-directory bench
 
 crash: $(READY) ## kill real processes, at full counts
