@@ -27,6 +27,7 @@ _HINTS = {
     errno.ENOLCK: "this file system has no locks: choose a folder on a local disk",
     errno.EOPNOTSUPP: "this file system has no locks: choose a folder on a local disk",
 }
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _TEMPORARY = re.compile(r"\.attractor-([1-9][0-9]*)-[0-9a-f]{16}\.tmp")
 
 
@@ -39,20 +40,14 @@ def write_whole(
     gets `mode`, less the umask and what its folder denies to others. Without `sync` a power failure
     may lose the new content.
     """
-    target = Path(path)
     try:
         data = content.encode() if isinstance(content, str) else content
-        if not sync:
-            _replace(None, target, data, mode=mode)
-            return
-        with _opened(target.parent, os.O_RDONLY | os.O_DIRECTORY) as folder:
-            _replace(folder, Path(target.name), data, mode=mode)
-            _sync(folder)
+        (_replace_synced if sync else _replace)(os.fspath(path), data, mode=mode)
     except UnicodeEncodeError as cause:
         hint = "take the half character (a lone surrogate) out of the text"
-        raise FileTrouble(f"cannot write {target}: {cause}", hint=hint) from cause
+        raise FileTrouble(f"cannot write {path}: {cause}", hint=hint) from cause
     except OSError as cause:
-        raise file_trouble("write", target, cause) from cause
+        raise file_trouble("write", path, cause) from cause
 
 
 def sync_folder(path: str | Path) -> None:
@@ -118,21 +113,46 @@ def hint_for(cause: OSError) -> str:
     return _HINTS.get(cause.errno or 0, "")
 
 
-def _replace(folder: int | None, target: Path, data: bytes, *, mode: int) -> None:
-    """Put new content in the place of a file, in an open folder that is synced, or by its path."""
-    temporary = f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp"
-    temporary = temporary if folder is not None else f"{target.parent}/{temporary}"
+def _replace(target: str, data: bytes, *, mode: int) -> None:
+    """Put new content in the place of a file; nothing is synced."""
+    around, _ = os.path.split(target)
+    temporary = f"{around or '.'}/{_name_of_temporary()}"
+    # Not by a Path: this is done several times for each stage.
+    found = os.stat(around or ".")  # noqa: PTH116
+    _put(temporary, target, data, mode=mode, around=found)
+
+
+def _replace_synced(target: str, data: bytes, *, mode: int) -> None:
+    """Put new content in the place of a file when it is on the disk, and its name as well."""
+    around, name = os.path.split(target)
+    with _opened(around or ".", os.O_RDONLY | os.O_DIRECTORY) as folder:
+        found = os.fstat(folder)
+        _put(_name_of_temporary(), name, data, mode=mode, around=found, folder=folder)
+        _sync(folder)
+
+
+def _put(
+    temporary: str,
+    target: str,
+    data: bytes,
+    *,
+    mode: int,
+    around: os.stat_result,
+    folder: int | None = None,
+) -> None:
+    """Write a temporary file, synced if its folder is open, and put it in the place of another."""
     kept = _permissions(folder, target)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    around = target.parent.stat() if folder is None else os.fstat(folder)
     given = mode_within(around, mode) if kept is None else kept
     try:
-        with _opened(temporary, flags, given, folder) as file:
+        file = os.open(temporary, _NEW, given, dir_fd=folder)
+        try:
             if kept is not None:
                 os.fchmod(file, kept)
             write_fully(file, data)
             if folder is not None:
                 os.fsync(file)
+        finally:
+            os.close(file)
         os.replace(temporary, target, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -140,7 +160,11 @@ def _replace(folder: int | None, target: Path, data: bytes, *, mode: int) -> Non
         raise
 
 
-def _permissions(folder: int | None, target: Path) -> int | None:
+def _name_of_temporary() -> str:
+    return f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp"
+
+
+def _permissions(folder: int | None, target: str) -> int | None:
     """Return the permissions of the regular file that is there, if one is."""
     try:
         found = os.stat(target, dir_fd=folder, follow_symlinks=False)

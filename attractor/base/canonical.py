@@ -42,10 +42,11 @@ def canonical_json(value: Json | JsonObject) -> str:
     return text
 
 
-def canonical_members(record: JsonObject, *cuts: str) -> tuple[str, ...]:
+def canonical_members(record: JsonObject, *cuts: str, is_plain: bool = False) -> tuple[str, ...]:
     """Write the members of an object without its braces, cut before where some keys belong.
 
-    What is left out of one text, and stands in another one, is so written only once.
+    What is left out of one text, and stands in another one, is so written only once. What is known
+    to be plain JSON, because it was read from some or checked, is not looked through again.
     """
     parts: list[dict[str, Json]] = [{} for _ in range(len(cuts) + 1)]
     try:
@@ -54,7 +55,10 @@ def canonical_members(record: JsonObject, *cuts: str) -> tuple[str, ...]:
         texts = tuple(_encode(part)[1:-1] for part in parts)
     except (TypeError, ValueError, RecursionError) as cause:
         raise _refusal(_first_fault(dict(record)) or str(cause)) from cause
-    _require_plain(dict(record), canonical_object(*texts))
+    if is_plain:
+        _require_unicode(record, "".join(texts))
+    else:
+        _require_plain(dict(record), canonical_object(*texts))
     return texts
 
 
@@ -86,12 +90,16 @@ def _refusal(fault: str) -> NotCanonical:
 
 def _require_plain(plain: object, text: str) -> None:
     """Refuse what the encoder changes: it turns the key 1 into "1" and a tuple into a list."""
+    _require_unicode(plain, text)
+    if not _comes_back(plain, text) and (fault := _first_fault(plain)):
+        raise _refusal(fault)
+
+
+def _require_unicode(value: object, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as cause:
-        raise _refusal(_first_fault(plain) or str(cause)) from cause
-    if not _comes_back(plain, text) and (fault := _first_fault(plain)):
-        raise _refusal(fault)
+        raise _refusal(_first_fault(value) or str(cause)) from cause
 
 
 def _comes_back(value: object, text: str) -> bool:

@@ -74,14 +74,21 @@ class _Sealed:
     seal: str | None
 
 
-def seal(record: JsonObject, head: Head, *, key: bytes | None = None) -> Link:
-    """Make a record into the line that follows a head."""
+def seal(
+    record: JsonObject, head: Head, *, key: bytes | None = None, is_plain: bool = False
+) -> Link:
+    """Make a record into the line that follows a head; plain JSON need not be checked again."""
     for name in _RESERVED:
         if name in record:
             raise UsageError(f"a record to be chained must not have {name!r} of its own")
     if key == b"":
         raise UsageError("an empty key seals nothing", hint="hand in 32 random bytes")
-    return _link(record, head, lambda digest: None if key is None else _seal_of(digest, key))
+    return _link(
+        record,
+        head,
+        lambda digest: None if key is None else _seal_of(digest, key),
+        is_plain=is_plain,
+    )
 
 
 def verify(
@@ -152,21 +159,28 @@ def _follow(raw: bytes, head: Head, key: bytes | None) -> _Sealed | None:
         return None
     try:
         link = _link(
-            sealed.record, head, lambda own: sealed.seal if key is None else _seal_of(own, key)
+            sealed.record,
+            head,
+            lambda own: sealed.seal if key is None else _seal_of(own, key),
+            is_plain=True,
         )
     except NotCanonical:
         return None
     return sealed if hmac.compare_digest(link.line.encode() + b"\n", raw) else None
 
 
-def _link(record: JsonObject, head: Head, seal_of: Callable[[str], str | None]) -> Link:
+def _link(
+    record: JsonObject, head: Head, seal_of: Callable[[str], str | None], *, is_plain: bool
+) -> Link:
     """Make a record into a line; what is hashed is the line without its hash and its seal."""
     body: JsonObject = {**record, "seq": head.seq + 1, "prev": head.hash}
-    before, between, behind = canonical_members(body, "hash", "seal")
-    digest = content_hash(canonical_object(before, between, behind).encode())
+    before, behind = canonical_members(body, "hash", is_plain=is_plain)
+    digest = content_hash(canonical_object(before, behind).encode())
     sealed = seal_of(digest)
-    seal_ = "" if sealed is None else f'"seal":{canonical_json(sealed)}'
-    line = canonical_object(before, f'"hash":"{digest}"', between, seal_, behind)
+    if sealed is not None:
+        _, between, end = canonical_members(body, "hash", "seal", is_plain=True)
+        behind = ",".join(filter(None, [between, f'"seal":{canonical_json(sealed)}', end]))
+    line = canonical_object(before, f'"hash":"{digest}"', behind)
     return Link(line, Head(head.seq + 1, digest))
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import NoReturn, TypeVar
 
 from attractor.base.canonical import Json, JsonObject
+from attractor.base.changed import changed
 from attractor.base.errors import Broken
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
@@ -44,39 +45,28 @@ class Event:
             _refuse(self.seq, "time", "has no time zone")
 
     def sealed(self, seq: int, *, prev: str, own: str) -> "Event":
-        """Return the event as a chain has it; quicker than to replace what a dataclass holds."""
-        return Event(
-            seq=seq,
-            time=self.time,
-            run_id=self.run_id,
-            type=self.type,
-            node=self.node,
-            visit=self.visit,
-            attempt=self.attempt,
-            branch=self.branch,
-            data=self.data,
-            prev=prev,
-            hash=own,
-        )
+        """Return the event as a chain has it."""
+        return changed(self, seq=seq, prev=prev, hash=own)
 
     def to_record(self) -> JsonObject:
         """Return the event as JSON has it; what is not known, or not sealed yet, is left out."""
         record: dict[str, Json] = {
-            "seq": self.seq,
             "time": _write_time(self.time),
             "run_id": self.run_id,
             "type": self.type,
-            "node": self.node,
-            "visit": self.visit,
-            "attempt": self.attempt,
-            "branch": self.branch,
             "data": dict(self.data),
-            "prev": self.prev,
-            "hash": self.hash,
         }
-        for name, empty in _OPTIONAL.items():
-            if record[name] == empty:
-                del record[name]
+        # Not in a loop: this is done for each event.
+        if self.node is not None:
+            record["node"] = self.node
+        if self.visit is not None:
+            record["visit"] = self.visit
+        if self.attempt is not None:
+            record["attempt"] = self.attempt
+        if self.branch is not None:
+            record["branch"] = self.branch
+        if self.hash or self.seq:
+            record |= {"seq": self.seq, "prev": self.prev, "hash": self.hash}
         return record
 
     @classmethod
@@ -147,7 +137,8 @@ class _Fields:
 
 
 def _write_time(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
 def _refuse(seq: Json, name: str, mistake: str) -> NoReturn:

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
+from attractor.base.changed import changed
 from attractor.engine.attempt_folders import begin_attempt, history_folder
 from attractor.engine.carrying import Carrying, carry
-from attractor.engine.context import Context
+from attractor.engine.context import Context, own_values
 from attractor.engine.emitter import Emitter
 from attractor.engine.events import (
     OUTCOME_ASSUMED,
@@ -97,7 +99,7 @@ class Attempt:
             raise trouble
         await self.branches.give_up_rest()
         seconds = round(self.run.clock.monotonic() - began, 6)
-        tried = replace(
+        tried = changed(
             self._judge(outcome, stage.context, seconds, OUTCOME_ASSUMED in emitter.kinds),
             fidelity=carrying.fidelity,
             thread=carrying.thread,
@@ -108,7 +110,7 @@ class Attempt:
         self.run.record(self._ended(tried), place=self._place)
         return tried
 
-    @property
+    @cached_property
     def branches(self) -> Branches:
         """What walks the branches that begin at this attempt."""
         return self.line.journey.branch_out(self.line, self._place)
@@ -118,7 +120,7 @@ class Attempt:
         """The run it is part of."""
         return self.line.run
 
-    @property
+    @cached_property
     def _place(self) -> Place:
         return self.line.place(Place(self.node.id, self.visit, self.number))
 
@@ -197,14 +199,24 @@ class Attempt:
 
     def _judge(self, outcome: Outcome, context: Context, seconds: float, is_assumed: bool) -> Tried:
         """Return what an outcome comes to: as the journal will have it, and whether it is final."""
-        whole = replace(outcome, context_updates={**context.written(), **outcome.context_updates})
-        clean = self.run.redactor.members(outcome_to_record(whole))
-        outcome = outcome_from_record(Fields(clean, f"outcome of {self.node.id}"))
+        updates = {**context.written(), **own_values(outcome.context_updates)}
+        outcome = self._clean(changed(outcome, context_updates=updates))
         updates = put_aside(outcome.context_updates, self.run.blobs, but=(LEFT_OUT,))
-        outcome = replace(outcome, context_updates=updates)
-        will_retry = may_retry(retry_policy(self.node, self.line.graph), outcome, self.number)
+        outcome = changed(outcome, context_updates=updates)
+        will_retry = not outcome.status.is_success and self._may_retry(outcome)
         final = outcome if will_retry else settle(self.node, outcome)
         return Tried(final, context.logs(), seconds, is_assumed, will_retry)
+
+    def _may_retry(self, outcome: Outcome) -> bool:
+        return may_retry(retry_policy(self.node, self.line.graph), outcome, self.number)
+
+    def _clean(self, outcome: Outcome) -> Outcome:
+        """Return an outcome without secrets."""
+        record = outcome_to_record(outcome)
+        clean = self.run.redactor.clean(record)
+        if clean is record:
+            return outcome
+        return outcome_from_record(Fields(clean, f"outcome of {self.node.id}"))
 
     def _ended(self, tried: Tried) -> Happening:
         outcome = tried.outcome

@@ -44,7 +44,7 @@ def history_folder(folder: Path, visit: int, attempt: int) -> Path:
 
 def require_folder(folder: Path) -> None:
     """Refuse what is a link or a file where a folder is to be."""
-    if not stat.S_ISDIR(folder.lstat().st_mode):
+    if not stat.S_ISDIR(os.lstat(folder).st_mode):
         hint = "remove it: a stage folder is a folder of its own"
         raise FileTrouble(f"{folder} is a link or a file", hint=hint)
 

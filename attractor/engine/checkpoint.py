@@ -9,8 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.canonical import Json, canonical_json, content_hash, parse_json
+from attractor.base.atomic_files import file_trouble
+from attractor.base.canonical import (
+    Json,
+    JsonObject,
+    canonical_json,
+    canonical_members,
+    canonical_object,
+    content_hash,
+    parse_json,
+)
 from attractor.base.chains import GENESIS, Head, require_intact, verify
 from attractor.base.errors import Broken, FileTrouble, NotCanonical
 from attractor.base.events import Event
@@ -18,7 +26,9 @@ from attractor.base.journal import Line, read_lines
 from attractor.engine.errors import CheckpointBroken, RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.folding import fold
-from attractor.engine.run_state import RunState, state_from_record, state_to_record
+from attractor.engine.run_state import RunState, state_from_record
+
+_POSITION = "position"
 
 
 @dataclass(frozen=True)
@@ -39,26 +49,26 @@ class Found:
     checkpoint_offset: int = 0
 
 
-def draw_up(state: RunState, now: datetime) -> dict[str, Json]:
-    """Return what a checkpoint holds, but for its position."""
-    return {"timestamp": now.isoformat(), **state_to_record(state)}
+@dataclass(frozen=True)
+class Drawn:
+    """A checkpoint as it is to be written, and the hash by which the journal knows it."""
+
+    text: str
+    digest: str
 
 
-def digest(content: dict[str, Json]) -> str:
-    """Return the hash by which the journal knows a checkpoint."""
-    return content_hash(canonical_json(content).encode())
+def draw_up(state: JsonObject, now: datetime, at: Position) -> Drawn:
+    """Return a checkpoint of a state; the journal can replace it, so it need not be synced."""
+    return _write({"timestamp": now.isoformat(), **state}, at)
 
 
-def write_checkpoint(path: Path, content: dict[str, Json], at: Position) -> int:
-    """Put a checkpoint in place and return its size; the journal can replace it, so no sync."""
-    position: dict[str, Json] = {
-        "seq": at.before.seq + 1,
-        "offset": at.offset,
-        "prev": at.before.hash,
-    }
-    text = canonical_json({**content, "position": position})
-    write_whole(path, text, sync=False)
-    return len(text)
+def _write(content: JsonObject, at: Position) -> Drawn:
+    before, behind = canonical_members(content, _POSITION, is_plain=True)
+    position = canonical_json(
+        {"seq": at.before.seq + 1, "offset": at.offset, "prev": at.before.hash}
+    )
+    text = canonical_object(before, f'"{_POSITION}":{position}', behind)
+    return Drawn(text, content_hash(canonical_object(before, behind).encode()))
 
 
 def open_journal(journal: Path, checkpoint: Path) -> Found:
@@ -92,10 +102,10 @@ def _open(journal: Path, checkpoint: Path) -> Found:
     text = _read(checkpoint)
     if text is None:
         return _replay(journal)
-    content, at = _take_apart(text, checkpoint)
+    content, at, own = _take_apart(text, checkpoint)
     lines = _lines_from(journal, at.offset, checkpoint)
     head = _verified(journal, lines, at)
-    if not lines or _event(lines[0]).data.get("checkpoint") != digest(content):
+    if not lines or _event(lines[0]).data.get("checkpoint") != own:
         raise CheckpointBroken(f"{checkpoint} is not the one that {journal.name} knows")
     state = state_from_record(Fields(content, str(checkpoint)))
     return Found(_folded(state, lines[1:]), head, len(text), at.offset)
@@ -154,7 +164,8 @@ def _read(checkpoint: Path) -> str | None:
         raise CheckpointBroken(f"{checkpoint} is no text") from cause
 
 
-def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position]:
+def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position, str]:
+    """Return what a checkpoint holds, its position, and its hash."""
     try:
         record = parse_json(text)
     except NotCanonical as cause:
@@ -164,6 +175,8 @@ def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position]
             pass
         case _:
             raise CheckpointBroken(f"{checkpoint} does not say which line it was made at")
-    if canonical_json(record) != text:
+    at = Position(offset, Head(seq - 1, prev))
+    drawn = _write(content, at)
+    if drawn.text != text:
         raise CheckpointBroken(f"{checkpoint} is not written as checkpoints are")
-    return content, Position(offset, Head(seq - 1, prev))
+    return content, at, drawn.digest

@@ -43,7 +43,7 @@ class Context:
     def append_log(self, entry: str) -> None:
         """Add a line to the run's log."""
         with self._lock:
-            self._logs.append(entry)
+            self._logs.append(str(entry))
 
     def logs(self) -> tuple[str, ...]:
         """Return the lines that were added to the run's log."""
@@ -58,7 +58,7 @@ class Context:
     def written(self) -> dict[str, Json]:
         """Return a deep copy of what was set since the context was made."""
         with self._lock:
-            return deepcopy(self._written)
+            return own_values(self._written)
 
     def clone(self) -> "Context":
         """Return a context of its own with the same values and log."""
@@ -70,7 +70,9 @@ class Context:
 
     def apply_updates(self, updates: Mapping[str, Json]) -> None:
         """Set every key of the updates."""
-        own = {key: _own(value) for key, value in updates.items()}
+        own = own_values(updates)
+        # Refused here, where it came from, and not when the stage is to be recorded.
+        canonical_json(own)
         with self._lock:
             self._values.update(own)
             self._written.update(own)
@@ -84,6 +86,11 @@ class Context:
 def text_of(value: Json) -> str:
     """Return a value as text: a text as it is, anything else as JSON."""
     return value if isinstance(value, str) else canonical_json(value)
+
+
+def own_values(values: Mapping[str, Json]) -> dict[str, Json]:
+    """Return values that nobody else can change."""
+    return {key: _own(value) for key, value in values.items()}
 
 
 def _own(value: Json) -> Json:

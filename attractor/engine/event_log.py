@@ -51,9 +51,18 @@ class EventLog:
         self._head = head
 
     def append(
-        self, kind: str, data: JsonObject, *, place: Place = NO_PLACE, sync: bool = False
+        self,
+        kind: str,
+        data: JsonObject,
+        *,
+        place: Place = NO_PLACE,
+        sync: bool = False,
+        is_plain: bool = False,
     ) -> Event:
-        """Write one event; without `sync` a power failure may lose it until the next sync."""
+        """Write one event; without `sync` a power failure may lose it until the next sync.
+
+        Data that is known to be plain JSON is not checked for that.
+        """
         with self._lock:
             event = Event(
                 time=self._clock.now(),
@@ -65,17 +74,17 @@ class EventLog:
                 branch=place.branch,
                 data=dict(data),
             )
-            event, link = self._sealed(event)
+            event, link = self._sealed(event, is_plain=is_plain)
             self._journal.append(link.line, sync=sync)
             before, self._head = self._head, link.head
             sealed = event.sealed(link.head.seq, prev=before.hash, own=link.head.hash)
             self._broadcast.publish(sealed)
             return sealed
 
-    def _sealed(self, event: Event) -> tuple[Event, Link]:
+    def _sealed(self, event: Event, *, is_plain: bool) -> tuple[Event, Link]:
         """Chain an event; secrets are looked for in the line as it would be written."""
         try:
-            link = seal(event.to_record(), self._head)
+            link = seal(event.to_record(), self._head, is_plain=is_plain)
         except NotCanonical:
             link = None
         if link is None or self._redactor.finds_in(link.line):

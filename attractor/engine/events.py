@@ -4,7 +4,7 @@ The class's name is the event's type, its fields are the event's data. Node, vis
 stand in the envelope. Handlers emit kinds of their own, but none of these.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from attractor.base.canonical import Json
@@ -302,6 +302,9 @@ Happening: TypeAlias = (
     | TornLineDropped
 )
 
+PLAIN = (StageStarted, StageCompleted, EdgeSelected, CheckpointSaved)
+"""What each stage brings: its data was checked where it came from, so it is plain JSON."""
+
 OUTCOME_ASSUMED = "OutcomeAssumed"
 """The kind emitted when a stage ended without a report and is taken to have succeeded."""
 
@@ -338,4 +341,4 @@ def kind_of(happening: Happening) -> str:
 
 def data_of(happening: Happening) -> dict[str, Json]:
     """Return the event's data."""
-    return {one.name: getattr(happening, one.name) for one in fields(happening)}
+    return dict(vars(happening))

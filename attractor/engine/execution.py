@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from attractor.base.calls import call
-from attractor.base.canonical import canonical_json
+from attractor.base.canonical import JsonObject, canonical_json
 from attractor.base.durations import describe_duration
 from attractor.base.errors import NotCanonical
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
+from attractor.engine.outcome_records import fault_of
 from attractor.engine.reports import auto_status
 from attractor.engine.retry import failure_of
 from attractor.engine.seams import Halted, Handler, Stage
@@ -62,13 +63,19 @@ def _checked(node: Node, returned: object) -> Outcome:
     if not isinstance(returned, Outcome):
         kind = type(returned).__name__
         return failure(f"the handler returned {kind}, not an Outcome", FailureClass.TERMINAL)
-    try:
-        canonical_json(returned.context_updates)
-    except NotCanonical as fault:
-        return failure(f"context updates: {fault}", FailureClass.TERMINAL)
+    if fault := fault_of(returned) or _fault_of_values(returned.context_updates):
+        return failure(fault, FailureClass.TERMINAL)
     if returned.status is StageStatus.FAIL and not returned.failure_reason:
         return replace(returned, failure_reason=f"{node.id} failed")
     return returned
+
+
+def _fault_of_values(updates: JsonObject) -> str:
+    try:
+        canonical_json(updates)
+    except NotCanonical as fault:
+        return f"context updates: {fault}"
+    return ""
 
 
 def _is_cancelling() -> bool:

@@ -39,6 +39,7 @@ class FileFence:
 
     def __init__(self, path: Path, *, purpose: str = "") -> None:
         self._path = path
+        self._where = os.fspath(path)
         self._purpose = purpose
         self._lock = FileLock(path)
         self._begun = 0
@@ -70,7 +71,8 @@ class FileFence:
 
     def _found(self) -> tuple[int, int] | None:
         try:
-            found = self._path.stat()
+            # Not by a Path: this is done before each event.
+            found = os.stat(self._where)  # noqa: PTH116
         except FileNotFoundError:
             return None
         except OSError as cause:

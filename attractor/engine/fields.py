@@ -26,26 +26,26 @@ class Fields:
 
     def text(self, name: str) -> str:
         """Return a text."""
-        value = self._value(name)
+        value = self._record.get(name)
         return value if isinstance(value, str) else self._refuse(name, "a text")
 
     def number(self, name: str) -> int:
         """Return a whole number."""
-        value = self._value(name)
+        value = self._record.get(name)
         if isinstance(value, bool) or not isinstance(value, int):
             self._refuse(name, "a whole number")
         return value
 
     def real(self, name: str) -> float:
         """Return a number."""
-        value = self._value(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        value = self._record.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             self._refuse(name, "a number")
         return float(value)
 
     def flag(self, name: str) -> bool:
         """Return true or false."""
-        value = self._value(name)
+        value = self._record.get(name)
         return value if isinstance(value, bool) else self._refuse(name, "true or false")
 
     def time(self, name: str) -> datetime:
@@ -66,7 +66,7 @@ class Fields:
 
     def items(self, name: str) -> list[Json]:
         """Return a list."""
-        value = self._value(name)
+        value = self._record.get(name)
         return value if isinstance(value, list) else self._refuse(name, "a list")
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -77,12 +77,14 @@ class Fields:
 
     def members(self, name: str) -> dict[str, Json]:
         """Return an object as it is."""
-        value = self._value(name)
+        value = self._record.get(name)
         return value if isinstance(value, dict) else self._refuse(name, "an object")
 
     def inner(self, name: str) -> "Fields":
         """Return an object to be read field by field."""
-        return Fields(self._value(name), f"{self._what}.{name}")
+        if name not in self._record:
+            self._refuse(name, "an object")
+        return Fields(self._record[name], f"{self._what}.{name}")
 
     def inners(self, name: str) -> tuple["Fields", ...]:
         """Return a list of objects to be read field by field."""
@@ -95,10 +97,6 @@ class Fields:
         """Tell whether a field is there and holds something."""
         return self._record.get(name) is not None
 
-    def _value(self, name: str) -> Json:
-        if name not in self._record:
-            self._refuse(name, "there")
-        return self._record[name]
-
     def _refuse(self, name: str, wanted: str) -> NoReturn:
+        wanted = wanted if name in self._record else "there"
         raise RecordBroken(f"{self._what}: the field {name!r} must be {wanted}")

@@ -1,8 +1,8 @@
 """What each event changes in where a run is: the same in a live run and on resume."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
+from attractor.base.changed import changed
 from attractor.base.events import Event
 from attractor.engine.branching import GIVEN_UP
 from attractor.engine.errors import RecordBroken
@@ -28,11 +28,11 @@ def fold(state: RunState, event: Event) -> RunState:
 
 
 def _started(state: RunState, event: Event, data: Fields) -> RunState:
-    return replace(state, strands={MAIN: Strand(progress_from_record(data.inner("progress")))})
+    return changed(state, strands={MAIN: Strand(progress_from_record(data.inner("progress")))})
 
 
 def _forked(state: RunState, event: Event, data: Fields) -> RunState:
-    return replace(state, begun=counts_from(data, "begun"), given=counts_from(data, "given"))
+    return changed(state, begun=counts_from(data, "begun"), given=counts_from(data, "given"))
 
 
 def _branch_started(state: RunState, event: Event, data: Fields) -> RunState:
@@ -43,18 +43,18 @@ def _branch_started(state: RunState, event: Event, data: Fields) -> RunState:
     )
     workspace = key if data.flag("isolated") else state.strands[parent].workspace
     begun = leave(state.strands, parent, branch, workspace=workspace)
-    return replace(state, strands={**state.strands, key: begun})
+    return changed(state, strands={**state.strands, key: begun})
 
 
 def _branch_completed(state: RunState, event: Event, data: Fields) -> RunState:
     key = event.branch or MAIN
     _strand(state, event, key)
     is_given_up = data.text("outcome") == GIVEN_UP
-    return replace(state, strands=end_branch(state.strands, key, is_given_up=is_given_up))
+    return changed(state, strands=end_branch(state.strands, key, is_given_up=is_given_up))
 
 
 def _status_changed(state: RunState, event: Event, data: Fields) -> RunState:
-    return replace(state, standing=standing_from_record(data), reason=data.text("reason"))
+    return changed(state, standing=standing_from_record(data), reason=data.text("reason"))
 
 
 def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
@@ -69,15 +69,15 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
     starts = before.starts + 1 if before and is_same else 1
     used = before.used if before and is_again else NOTHING_USED
     flight = InFlight(event.node, event.visit, event.attempt, since, is_aside, starts, used)
-    changed = _with(state, event, replace(strand, in_flight=flight))
+    after = _with(state, event, changed(strand, in_flight=flight))
     if before is not None:
         # Who was asked has said that it begins; the next time that it is cut off is another matter.
         answers = without(state.answers, [before.interruption])
-        begins = drop_question(_strand(changed, event), before.interruption)
-        changed = replace(_with(changed, event, begins), answers=answers)
+        begins = drop_question(_strand(after, event), before.interruption)
+        after = changed(_with(after, event, begins), answers=answers)
     if state.begun.get(event.node, 0) >= event.visit:
-        return changed
-    return replace(changed, begun={**state.begun, event.node: event.visit})
+        return after
+    return changed(after, begun={**state.begun, event.node: event.visit})
 
 
 def _attempt_ended(state: RunState, event: Event, data: Fields) -> RunState:
@@ -86,23 +86,23 @@ def _attempt_ended(state: RunState, event: Event, data: Fields) -> RunState:
     if strand.in_flight is None or not data.has("usage"):
         return state
     used = strand.in_flight.used + usage_from_record(data.inner("usage"))
-    return _with(state, event, replace(strand, in_flight=replace(strand.in_flight, used=used)))
+    return _with(state, event, changed(strand, in_flight=changed(strand.in_flight, used=used)))
 
 
 def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
     strand = _strand(state, event)
     attempt = data.number("attempt")
-    flight = strand.in_flight and replace(strand.in_flight, attempt=attempt, starts=0)
+    flight = strand.in_flight and changed(strand.in_flight, attempt=attempt, starts=0)
     answers = without(state.answers, [one.id for one in strand.questions])
-    changed = _with(state, event, replace(strand, in_flight=flight, questions=()))
-    return replace(changed, answers=answers)
+    after = _with(state, event, changed(strand, in_flight=flight, questions=()))
+    return changed(after, answers=answers)
 
 
 def _asked(state: RunState, event: Event, data: Fields) -> RunState:
     question = question_from_record(data.inner("question"))
     # Asked again, the question waits no longer than it was to; an answer there was, was none.
-    changed = _with(state, event, put_question(_strand(state, event), question))
-    return replace(changed, answers=without(state.answers, [question.id]))
+    after = _with(state, event, put_question(_strand(state, event), question))
+    return changed(after, answers=without(state.answers, [question.id]))
 
 
 def _settled(state: RunState, event: Event, data: Fields) -> RunState:
@@ -110,14 +110,14 @@ def _settled(state: RunState, event: Event, data: Fields) -> RunState:
     answer = answer_from_record(data.inner("answer"))
     if is_of_child(strand, id_):
         # The child's own journal has it from here on.
-        kept = replace(state, answers=without(state.answers, [id_]))
-        changed = _with(kept, event, drop_question(strand, id_))
+        kept = changed(state, answers=without(state.answers, [id_]))
+        after = _with(kept, event, drop_question(strand, id_))
     else:
-        changed = replace(state, answers={**state.answers, id_: answer})
+        after = changed(state, answers={**state.answers, id_: answer})
     # One that somebody left in the inbox was given by nobody who was asked.
     if not answer.by or id_ in state.answers:
-        return changed
-    return replace(changed, given={**state.given, answer.by: state.given.get(answer.by, 0) + 1})
+        return after
+    return changed(after, given={**state.given, answer.by: state.given.get(answer.by, 0) + 1})
 
 
 def _saved(state: RunState, event: Event, data: Fields) -> RunState:
@@ -125,7 +125,7 @@ def _saved(state: RunState, event: Event, data: Fields) -> RunState:
         return state
     strand, step = _strand(state, event), step_from_record(data.inner("step"))
     progress, strands = gather(state.strands, event.branch or MAIN, step.visit)
-    after = replace(
+    after = changed(
         strand,
         progress=advance(progress, step),
         in_flight=None,
@@ -133,7 +133,7 @@ def _saved(state: RunState, event: Event, data: Fields) -> RunState:
         saved=event.seq,
     )
     answers = without(state.answers, [one.id for one in strand.questions])
-    return replace(state, strands={**strands, event.branch or MAIN: after}, answers=answers)
+    return changed(state, strands={**strands, event.branch or MAIN: after}, answers=answers)
 
 
 def _strand(state: RunState, event: Event, key: str | None = None) -> Strand:
@@ -145,46 +145,46 @@ def _strand(state: RunState, event: Event, key: str | None = None) -> Strand:
 
 
 def _with(state: RunState, event: Event, strand: Strand) -> RunState:
-    return replace(state, strands={**state.strands, event.branch or MAIN: strand})
+    return changed(state, strands={**state.strands, event.branch or MAIN: strand})
 
 
 def _acted(state: RunState, event: Event, data: Fields) -> RunState:
-    state = replace(state, last_order=data.text("order") or state.last_order)
+    state = changed(state, last_order=data.text("order") or state.last_order)
     if not data.flag("is_accepted"):
         return state
     match data.text("action"):
         case Action.PAUSE:
-            return replace(state, is_paused=True)
+            return changed(state, is_paused=True)
         case Action.RESUME:
-            return replace(state, is_paused=False)
+            return changed(state, is_paused=False)
         case Action.CANCEL:
             words = [f"canceled by {data.text('by') or 'somebody'}", data.text("why")]
-            return replace(state, canceled=": ".join(filter(None, words)))
+            return changed(state, canceled=": ".join(filter(None, words)))
         case Action.ANSWER:
             answer = Answer(AnswerKind.GIVEN, data.text("value"), data.text("by"))
-            return replace(state, answers={**state.answers, data.text("question"): answer})
+            return changed(state, answers={**state.answers, data.text("question"): answer})
         case _:
             return state
 
 
 def _warned(state: RunState, event: Event, data: Fields) -> RunState:
-    return replace(state, warned=(*state.warned, data.text("budget")))
+    return changed(state, warned=(*state.warned, data.text("budget")))
 
 
 def _interrupted(state: RunState, event: Event, data: Fields) -> RunState:
-    return replace(state, stopped=data.text("reason"))
+    return changed(state, stopped=data.text("reason"))
 
 
 def _resumed(state: RunState, event: Event, data: Fields) -> RunState:
-    return replace(state, stopped="")
+    return changed(state, stopped="")
 
 
 def _restarting(state: RunState, event: Event, data: Fields) -> RunState:
-    return replace(state, restarted_as=data.text("run_id"))
+    return changed(state, restarted_as=data.text("run_id"))
 
 
 def _ended(state: RunState, event: Event, data: Fields) -> RunState:
-    return replace(state, is_ended=True)
+    return changed(state, is_ended=True)
 
 
 _CHANGES: Mapping[str, Callable[[RunState, Event, Fields], RunState]] = {

@@ -3,6 +3,7 @@
 The runner takes each once: it writes the event, acts, and moves the order to `done/`.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -71,7 +72,8 @@ class Inbox:
     def waiting(self) -> Iterator[Received]:
         """Yield each order that nobody took yet."""
         try:
-            names = sorted(one.name for one in self._folder.iterdir() if one.suffix == ".json")
+            with os.scandir(self._folder) as entries:
+                names = sorted(one.name for one in entries if one.name.endswith(".json"))
         except FileNotFoundError:
             return
         except OSError as cause:

@@ -1,7 +1,7 @@
 """What a walk sees of its run: where it is itself, and what it shares with the other walks."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from attractor.engine.absent import NOBODY
@@ -99,4 +99,4 @@ class Line:
 
     def place(self, place: Place) -> Place:
         """Return a place in this walk."""
-        return replace(place, branch=self.key or None)
+        return Place(place.node, place.visit, place.attempt, self.key or None)

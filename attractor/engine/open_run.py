@@ -5,34 +5,28 @@ All that happens goes through here: an event is written, and the state is folded
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import Self
 
-from attractor.base.atomic_files import remove_leavings
+from attractor.base.atomic_files import remove_leavings, write_whole
 from attractor.base.canonical import Json
+from attractor.base.changed import changed
 from attractor.base.clock import Clock
 from attractor.base.errors import AttractorError, Broken, UsageError
 from attractor.base.events import Event
 from attractor.base.shared_sync import SharedSync
 from attractor.engine.artifacts import ArtifactStore
 from attractor.engine.blobs import Blobs
-from attractor.engine.checkpoint import (
-    Found,
-    Position,
-    digest,
-    draw_up,
-    open_journal,
-    write_checkpoint,
-)
+from attractor.engine.checkpoint import Drawn, Found, Position, draw_up, open_journal
 from attractor.engine.documents import read_document, write_document
 from attractor.engine.event_log import EventLog
 from attractor.engine.events import (
     ENGINE_KINDS,
     NO_PLACE,
+    PLAIN,
     CheckpointSaved,
     Happening,
     OperatorAction,
@@ -51,7 +45,7 @@ from attractor.engine.progress_records import step_to_record
 from attractor.engine.question_records import question_to_record
 from attractor.engine.refusals import refuse_answer
 from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.run_state import RunState, outcome_of
+from attractor.engine.run_state import RunState, outcome_of, state_to_record
 from attractor.engine.seams import Answer, Question
 from attractor.engine.secrets import Redactor
 from attractor.engine.status import Standing, require_transition
@@ -104,7 +98,8 @@ class OpenRun:
     def record(self, happening: Happening, *, place: Place = NO_PLACE, sync: bool = False) -> Event:
         """Write an event, and fold it into the state."""
         with self._lock:
-            event = self._append(kind_of(happening), data_of(happening), place, sync)
+            is_plain = isinstance(happening, PLAIN)
+            event = self._append(kind_of(happening), data_of(happening), place, sync, is_plain)
             self._state = fold(self._state, event)
             return event
 
@@ -120,24 +115,23 @@ class OpenRun:
     def save(self, step: Step | None = None, *, place: Place = NO_PLACE) -> None:
         """Write what a stage changed, which is the one sync of a stage; without one, a checkpoint.
 
-        The checkpoint is rewritten while it is small, and later when the journal has grown by as
-        much as it is long: so a stage costs the same however many went before.
+        The checkpoint is rewritten while it is small, and later when the journal has grown by
+        twice its length: so a stage costs the same however many went before.
         """
         with self._lock:
-            record = self.redactor.clean(step_to_record(step)) if step else None
-            node = step.visit.node if step else (self._state.progress or _NO_PROGRESS).current_node
-            saved = CheckpointSaved(node, record, "")
+            if step is not None and not self._is_due():
+                self.record(_saved(step), place=place, sync=True)
+                return
+            saved = self._clean(step)
             after = fold(self._state, self._draft(saved, place))
-            content: dict[str, Json] | None = None
-            if step is None or self._is_due():
-                content = self.redactor.clean(draw_up(after, self.clock.now()))
-                saved = replace(saved, checkpoint=digest(content))
             at = Position(self.events.offset, self.events.head)
-            self._append(kind_of(saved), data_of(saved), place, sync=True)
+            drawn = self._drawn(after, at)
+            saved = changed(saved, checkpoint=drawn.digest)
+            self._append(kind_of(saved), data_of(saved), place, sync=True, is_plain=True)
             self._state = after
-            if content is not None:
-                self._checkpoint_size = write_checkpoint(self.directory.checkpoint, content, at)
-                self._checkpoint_offset = self.events.offset
+            write_whole(self.directory.checkpoint, drawn.text, sync=False)
+            self._checkpoint_size = len(drawn.text)
+            self._checkpoint_offset = self.events.offset
 
     async def commit(self, step: Step, *, place: Place = NO_PLACE) -> None:
         """Write what a stage changed, and return when it is on the disk.
@@ -148,9 +142,7 @@ class OpenRun:
         if len(self._state.strands) == 1:
             self.save(step, place=place)
             return
-        with self._lock:
-            saved = CheckpointSaved(step.visit.node, self.redactor.clean(step_to_record(step)), "")
-            self.record(saved, place=place)
+        self.record(_saved(step), place=place)
         await self._shared.wait()
 
     def change_status(self, standing: Standing, reason: str = "") -> None:
@@ -228,9 +220,30 @@ class OpenRun:
         """Give the run up."""
         self.close()
 
-    def _append(self, kind: str, data: Mapping[str, Json], place: Place, sync: bool) -> Event:
+    def _append(
+        self,
+        kind: str,
+        data: Mapping[str, Json],
+        place: Place,
+        sync: bool,
+        is_plain: bool = False,
+    ) -> Event:
         self._fence.commit()
-        return self.events.append(kind, data, place=place, sync=sync)
+        return self.events.append(kind, data, place=place, sync=sync, is_plain=is_plain)
+
+    def _clean(self, step: Step | None) -> CheckpointSaved:
+        """Return what a step, if there is one, is to be in the journal, before it is there."""
+        if step is None:
+            return CheckpointSaved((self._state.progress or _NO_PROGRESS).current_node, None, "")
+        saved = _saved(step)
+        return changed(saved, step=self.redactor.clean(saved.step or {}))
+
+    def _drawn(self, state: RunState, at: Position) -> Drawn:
+        record, now = state_to_record(state), self.clock.now()
+        drawn = draw_up(record, now, at)
+        if self.redactor.finds_in(drawn.text):
+            return draw_up(self.redactor.members(record), now, at)
+        return drawn
 
     def _draft(self, happening: Happening, place: Place) -> Event:
         return Event(
@@ -244,7 +257,7 @@ class OpenRun:
 
     def _is_due(self) -> bool:
         grown = self.events.offset - self._checkpoint_offset
-        return self._checkpoint_size <= SMALL_CHECKPOINT or grown >= self._checkpoint_size
+        return self._checkpoint_size <= SMALL_CHECKPOINT or grown >= 2 * self._checkpoint_size
 
     def _can_steer(self, received: Received) -> bool:
         """Whether an order has words for a stage, and one is at work."""
@@ -253,6 +266,10 @@ class OpenRun:
 
 
 _NO_PROGRESS = Progress("")
+
+
+def _saved(step: Step) -> CheckpointSaved:
+    return CheckpointSaved(step.visit.node, step_to_record(step), "")
 
 
 def open_run(

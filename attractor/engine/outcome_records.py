@@ -1,8 +1,13 @@
 """Writes an outcome as a JSON record and reads it back: in the journal and in status.json."""
 
+from collections.abc import Mapping, Sequence
+from typing import cast
+
 from attractor.base.canonical import Json
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
+
+_TEXTS = ("preferred_label", "notes", "failure_reason")
 
 
 def outcome_to_record(outcome: Outcome) -> dict[str, Json]:
@@ -32,6 +37,38 @@ def outcome_from_record(fields: Fields) -> Outcome:
         failure_class=fields.word("failure_class", FailureClass) if has_class else None,
         usage=usage_from_record(fields.inner("usage")),
     )
+
+
+def fault_of(outcome: Outcome) -> str:
+    """Return what is wrong with the fields that a handler gave an outcome; nothing if all is well.
+
+    Whoever writes a handler need not check types, and a record of the wrong ones is never read.
+    """
+    if not isinstance(cast("object", outcome.status), StageStatus):
+        return f"its status {outcome.status!r} must be one of {', '.join(StageStatus)}"
+    for name in _TEXTS:
+        if not isinstance(getattr(outcome, name), str):
+            return f"its {name} must be a text"
+    if not _are_texts(outcome.suggested_next_ids):
+        return "its suggested_next_ids must be texts"
+    if not isinstance(cast("object", outcome.context_updates), Mapping):
+        return "its context_updates must be a mapping"
+    if not isinstance(cast("object", outcome.failure_class), FailureClass | None):
+        return f"its failure_class must be one of {', '.join(FailureClass)}"
+    return "" if _is_usage(outcome.usage) else "its usage must be a Usage, in numbers"
+
+
+def _are_texts(named: object) -> bool:
+    if not isinstance(named, tuple | list):
+        return False
+    return all(isinstance(one, str) for one in cast("Sequence[object]", named))
+
+
+def _is_usage(usage: object) -> bool:
+    if not isinstance(usage, Usage):
+        return False
+    whole = (type(usage.input_tokens), type(usage.output_tokens))
+    return whole == (int, int) and type(usage.cost_usd) in (int, float)
 
 
 def usage_to_record(usage: Usage) -> dict[str, Json]:

@@ -5,9 +5,10 @@ Bounded: however long a run is, it costs a stage, the journal and the checkpoint
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from attractor.base.canonical import Json
+from attractor.base.changed import changed
 from attractor.engine.excerpts import shorten
 from attractor.engine.fields import Fields
 
@@ -67,13 +68,13 @@ def remember_keys(past: Past, written: Iterable[str], before: Collection[str]) -
         return past
     older = [key for key in past.keys if key not in told]
     new = sum(key not in before for key in told)
-    return replace(past, keys=(*older, *told)[-MOST_KEYS:], values=past.values + new)
+    return changed(past, keys=(*older, *told)[-MOST_KEYS:], values=past.values + new)
 
 
 def remember(past: Past, note: StageNote) -> Past:
     """Return the past with one more visit that has ended."""
     outcomes = {**past.outcomes, note.outcome: past.outcomes.get(note.outcome, 0) + 1}
-    return replace(past, notes=(*past.notes, note)[-MOST_NOTES:], outcomes=outcomes)
+    return changed(past, notes=(*past.notes, note)[-MOST_NOTES:], outcomes=outcomes)
 
 
 def join_past(before: Past, branches: Iterable[Past]) -> Past:
@@ -85,11 +86,11 @@ def join_past(before: Past, branches: Iterable[Past]) -> Past:
     for branch in branches:
         new = branch.total - before.total
         own = branch.notes[-new:] if new else ()
-        notes += [replace(note, thread="") for note in own]
+        notes += [changed(note, thread="") for note in own]
         outcomes.update(branch.outcomes)
         outcomes.subtract(before.outcomes)
     counted = {outcome: count for outcome, count in outcomes.items() if count}
-    return replace(before, notes=tuple(notes[-MOST_NOTES:]), outcomes=counted)
+    return changed(before, notes=tuple(notes[-MOST_NOTES:]), outcomes=counted)
 
 
 def one_line(text: str, length: int) -> str:

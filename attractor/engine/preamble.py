@@ -65,7 +65,7 @@ _NEWS = Measure(1500, stages=20, values=8, value=400)
 
 def estimate_tokens(text: str) -> int:
     """Estimate the tokens of a text: four letters make one, and every other sign is one."""
-    plain = len(text.encode("ascii", "ignore"))
+    plain = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
     return -(-plain // _LETTERS_PER_TOKEN) + len(text) - plain
 
 

@@ -1,9 +1,10 @@
 """How far a walk has come, and what one stage changes in it: values only, and pure functions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from attractor.base.canonical import Json
+from attractor.base.changed import changed
 from attractor.engine.alike import signature
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.past import (
@@ -181,7 +182,7 @@ def advance(progress: Progress, step: Step) -> Progress:
     """Return how far a walk has come after a step: the same in a run and on resume."""
     visit, move = step.visit, step.move
     after = record_visit(progress, visit)
-    return replace(
+    return changed(
         after,
         next_node=move.target,
         edge_reason=move.reason,
@@ -202,7 +203,7 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
     outcome = visit.outcome
     counts = not visit.is_transparent and outcome.status is not StageStatus.SKIPPED
     updates = _updates(progress, visit, counts=counts)
-    return replace(
+    return changed(
         progress,
         tree=visit.tree,
         context={**progress.context, **updates},

@@ -60,10 +60,12 @@ class FolderFiles:
                 self._full.add(name)
 
     def finish(self, status: JsonObject) -> None:
-        """Write status.json, and take nothing more."""
+        """Write status.json, which is plain JSON, and take nothing more."""
         with self._lock:
             self._is_over = True
-            text = pretty_json(self._redactor.clean(dict(status)))
+            text = pretty_json(status, is_plain=True)
+            if self._redactor.finds_in(text):
+                text = pretty_json(self._redactor.members(status))
             write_whole(in_folder(self._folder, STATUS), text, sync=False)
 
     def close(self) -> None:
@@ -85,7 +87,7 @@ class FolderFiles:
     def _clean(self, text: str) -> bytes:
         return self._redactor.text(text).encode()
 
-    def _path(self, name: str) -> Path:
+    def _path(self, name: str) -> str:
         if self._is_over:
             raise StageOver(f"the stage is over: {name} was not written")
         if not _is_free(name):
@@ -98,16 +100,16 @@ def _is_free(name: str) -> bool:
     """Tell whether a name is a plain one, and not one of the engine's."""
     if name in ("", STATUS, HISTORY) or name.startswith(".") or "\0" in name:
         return False
-    return Path(name).name == name
+    return name != ".." and "/" not in name
 
 
-def in_folder(folder: Path, name: str) -> Path:
+def in_folder(folder: Path, name: str) -> str:
     """Return the place of a file in a stage's folder, which must be a folder of its own."""
     try:
         require_folder(folder)
     except OSError as cause:
         raise file_trouble("write into", folder, cause) from cause
-    return folder / name
+    return f"{folder}/{name}"
 
 
 def _capped(content: bytes, largest: int) -> bytes:
@@ -119,7 +121,7 @@ def _capped(content: bytes, largest: int) -> bytes:
     return b"".join(part.decode("utf-8", "ignore").encode() for part in parts)
 
 
-def _append(path: Path, line: bytes, largest: int) -> bool:
+def _append(path: str, line: bytes, largest: int) -> bool:
     """Add a line, or in its place a note that the file is full; tell whether there was room."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

@@ -103,6 +103,17 @@ def test_a_record_with_a_reserved_name_is_refused(name: str) -> None:
         seal({name: 1}, GENESIS)
 
 
+@given(RECORDS)
+def test_what_is_known_to_be_plain_is_sealed_alike(records: list[dict[str, Json]]) -> None:
+    for record in records:
+        assert seal(record, GENESIS, is_plain=True) == seal(record, GENESIS)
+
+
+def test_half_a_character_is_refused_also_in_what_is_taken_for_plain() -> None:
+    with pytest.raises(NotCanonical, match="half a character"):
+        seal({"data": ["\ud800"]}, GENESIS, is_plain=True)
+
+
 def test_a_record_that_is_not_json_is_refused_with_its_place() -> None:
     with pytest.raises(NotCanonical, match=r"at data\[0\]$"):
         seal({"data": [float("nan")]}, GENESIS)

@@ -1,6 +1,9 @@
 from threading import Thread
 
+import pytest
+
 from attractor.base.canonical import Json
+from attractor.base.errors import NotCanonical
 from attractor.engine.context import Context
 
 
@@ -21,6 +24,15 @@ def test_nothing_that_comes_out_is_the_thing_itself() -> None:
     assert isinstance(got, list)
     got.append("new")
     assert context.snapshot() == {"list": ["old"], "set": ["one"]}
+
+
+@pytest.mark.parametrize("odd", [float("nan"), (1, 2), {1: "a"}, object(), "\ud800"])
+def test_what_cannot_be_recorded_is_refused_where_it_is_set(odd: Json) -> None:
+    context = Context({"a": 1})
+    with pytest.raises(NotCanonical):
+        context.set("a", odd)
+    assert context.snapshot() == {"a": 1}
+    assert context.written() == {}
 
 
 def test_what_was_written_is_known() -> None:

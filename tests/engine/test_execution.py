@@ -10,7 +10,7 @@ from attractor.base.errors import UsageError
 from attractor.engine.context import Context
 from attractor.engine.execution import execute
 from attractor.engine.no_workspace import NoWorkspace
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
 from attractor.engine.reports import AUTO_STATUS_NOTES
 from attractor.engine.seams import Parked, Question, QuestionKind, Stage
 from attractor.engine.secrets import Redactor
@@ -149,6 +149,29 @@ def test_saying_nothing_is_a_success_only_with_auto_status() -> None:
 def test_updates_that_are_not_json_are_a_failure() -> None:
     odd = Outcome(StageStatus.SUCCESS, context_updates={"x": object()})  # pyright: ignore[reportArgumentType]
     assert "context updates" in outcome_of(returning(odd)).failure_reason
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("status", "success", "its status 'success' must be one of success, partial_success"),
+        ("notes", 5, "its notes must be a text"),
+        ("preferred_label", None, "its preferred_label must be a text"),
+        ("suggested_next_ids", "plan", "its suggested_next_ids must be texts"),
+        ("suggested_next_ids", (1,), "its suggested_next_ids must be texts"),
+        ("context_updates", ["a"], "its context_updates must be a mapping"),
+        ("failure_class", "odd", "its failure_class must be one of retryable, terminal"),
+        ("usage", {"input_tokens": 1}, "its usage must be a Usage, in numbers"),
+        ("usage", Usage(cost_usd="1"), "its usage must be a Usage"),  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_an_outcome_with_a_field_of_another_type_is_a_failure_that_names_it(
+    field: str, value: object, told: str
+) -> None:
+    odd = Outcome(**{"status": StageStatus.SUCCESS, field: value})  # pyright: ignore[reportArgumentType]
+    failed = outcome_of(returning(odd))
+    assert failed.failure_class is FailureClass.TERMINAL
+    assert told in failed.failure_reason
 
 
 def test_a_failure_without_words_gets_some() -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from attractor.base.chains import GENESIS
 from attractor.base.clock import TurnableClock
 from attractor.base.events import Event
-from attractor.engine.checkpoint import digest, draw_up, open_journal
+from attractor.engine.checkpoint import Position, draw_up, open_journal
 from attractor.engine.errors import RecordBroken
 from attractor.engine.folding import fold
 from attractor.engine.outcome import Outcome, success
-from attractor.engine.run_state import RunState
+from attractor.engine.run_state import RunState, state_to_record
 from attractor.engine.seams import Parked, Question, QuestionKind, Stage
 from tests.engine.forked import forked, wrote
 from tests.engine.graphs import chain, edge, node
@@ -62,7 +63,8 @@ def test_every_checkpoint_is_the_fold_of_the_events_before_it(tmp_path: Path) ->
     for event in place.events():
         state = fold(state, event)
         if event.type == "CheckpointSaved" and event.data["checkpoint"]:
-            assert event.data["checkpoint"] == digest(draw_up(state, clock.now()))
+            drawn = draw_up(state_to_record(state), clock.now(), Position(0, GENESIS))
+            assert event.data["checkpoint"] == drawn.digest
             compared.add(len(state.strands))
     assert max(compared) >= 4
 
