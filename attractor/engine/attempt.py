@@ -1,5 +1,6 @@
 """One attempt at a node: its folder, its environment, its handler's work, its status.json."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -103,7 +104,7 @@ class Attempt:
             self._judge(outcome, stage.context, seconds, OUTCOME_ASSUMED in emitter.kinds),
             fidelity=carrying.fidelity,
             thread=carrying.thread,
-            tools=dict(emitter.tools.most_common(MOST_TOOLS)),
+            tools=_most(emitter.tools),
         )
         times = AttemptTimes(self.visit, self.number, started, self.run.clock.now())
         files.finish(status_record(tried.outcome, times))
@@ -234,3 +235,8 @@ class Attempt:
         return StageCompleted(
             self.node.label, self._index, outcome.status.value, tried.seconds, outcome.notes, usage
         )
+
+
+def _most(tools: Mapping[str, int]) -> dict[str, int]:
+    """Return the tools that were called most often."""
+    return dict(Counter(tools).most_common(MOST_TOOLS)) if tools else {}

@@ -63,6 +63,8 @@ class Budgets:
                 run.record(BudgetWarning(use.name, use.spent, use.limit))
 
     def _uses(self, run: OpenRun) -> Iterator["_Use"]:
+        if self == NO_BUDGETS:
+            return
         used = run.state.used
         if self.cost_usd is not None:
             yield _Use("max_cost_usd", round(used.cost_usd, 6), self.cost_usd)

@@ -1,6 +1,5 @@
 """What handlers emit events with: those of one attempt, as long as it lasts."""
 
-from collections import Counter
 from collections.abc import Callable
 
 from attractor.base.canonical import Json
@@ -30,7 +29,7 @@ class Emitter:
         self._place = place
         self._is_over = False
         self.kinds: set[str] = set()
-        self.tools: Counter[str] = Counter()
+        self.tools: dict[str, int] = {}
         self.trouble: MachineryError | None = None
 
     def __call__(self, kind: str, **data: Json) -> None:
@@ -44,7 +43,8 @@ class Emitter:
             raise
         self.kinds.add(kind)
         if kind == TOOL_CALL:
-            self.tools[shorten(str(data.get("tool_name", "")), LONGEST_NAME)] += 1
+            tool = shorten(str(data.get("tool_name", "")), LONGEST_NAME)
+            self.tools[tool] = self.tools.get(tool, 0) + 1
         self._heard()
 
     def close(self) -> None:

@@ -26,7 +26,8 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
 
     Only Halted passes, and a cancellation that was meant for us.
     """
-    timer, stall = asyncio.timeout(None), stall or Stall(None)
+    stall = stall or Stall(None)
+    timer = asyncio.timeout(None)
     try:
         limit = _limit(stage.node)
         async with asyncio.timeout(limit.total_seconds() if limit else None) as timer, stall:

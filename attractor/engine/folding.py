@@ -10,7 +10,7 @@ from attractor.engine.fields import Fields
 from attractor.engine.inbox import Action
 from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.outcome_records import usage_from_record
-from attractor.engine.progress import advance
+from attractor.engine.progress import Step, advance
 from attractor.engine.progress_records import progress_from_record, step_from_record
 from attractor.engine.question_records import answer_from_record, question_from_record
 from attractor.engine.questions_asked import drop_question, is_of_child, put_question, without
@@ -25,6 +25,21 @@ def fold(state: RunState, event: Event) -> RunState:
     if change is None:
         return state
     return change(state, event, Fields(event.data, f"event {event.seq} ({event.type})"))
+
+
+def fold_step(state: RunState, event: Event, step: Step) -> RunState:
+    """Return where a run is after the event of a step: the same as if it were read back."""
+    strand = _strand(state, event)
+    progress, strands = gather(state.strands, event.branch or MAIN, step.visit)
+    after = changed(
+        strand,
+        progress=advance(progress, step),
+        in_flight=None,
+        questions=(),
+        saved=event.seq,
+    )
+    answers = without(state.answers, [one.id for one in strand.questions])
+    return changed(state, strands={**strands, event.branch or MAIN: after}, answers=answers)
 
 
 def _started(state: RunState, event: Event, data: Fields) -> RunState:
@@ -123,17 +138,7 @@ def _settled(state: RunState, event: Event, data: Fields) -> RunState:
 def _saved(state: RunState, event: Event, data: Fields) -> RunState:
     if not data.has("step"):
         return state
-    strand, step = _strand(state, event), step_from_record(data.inner("step"))
-    progress, strands = gather(state.strands, event.branch or MAIN, step.visit)
-    after = changed(
-        strand,
-        progress=advance(progress, step),
-        in_flight=None,
-        questions=(),
-        saved=event.seq,
-    )
-    answers = without(state.answers, [one.id for one in strand.questions])
-    return changed(state, strands={**strands, event.branch or MAIN: after}, answers=answers)
+    return fold_step(state, event, step_from_record(data.inner("step")))
 
 
 def _strand(state: RunState, event: Event, key: str | None = None) -> Strand:

@@ -37,7 +37,7 @@ from attractor.engine.events import (
     kind_of,
 )
 from attractor.engine.fence import Fence, FileFence
-from attractor.engine.folding import fold
+from attractor.engine.folding import fold, fold_step
 from attractor.engine.inbox import Action, Inbox, Order, Received
 from attractor.engine.manifest import Manifest
 from attractor.engine.progress import Progress, Step
@@ -120,7 +120,7 @@ class OpenRun:
         """
         with self._lock:
             if step is not None and not self._is_due():
-                self.record(_saved(step), place=place, sync=True)
+                self._record_step(step, place, sync=True)
                 return
             saved = self._clean(step)
             after = fold(self._state, self._draft(saved, place))
@@ -142,14 +142,15 @@ class OpenRun:
         if len(self._state.strands) == 1:
             self.save(step, place=place)
             return
-        self.record(_saved(step), place=place)
+        with self._lock:
+            self._record_step(step, place, sync=False)
         await self._shared.wait()
 
     def change_status(self, standing: Standing, reason: str = "") -> None:
         """Move the run on in the table of statuses, or refuse."""
         require_transition(self._state.standing, standing)
-        changed = RunStatusChanged(standing.status.value, standing.phase.value, reason)
-        self.record(changed, sync=True)
+        happening = RunStatusChanged(standing.status.value, standing.phase.value, reason)
+        self.record(happening, sync=True)
         self.write_run()
 
     def write_run(self) -> None:
@@ -219,6 +220,13 @@ class OpenRun:
     ) -> None:
         """Give the run up."""
         self.close()
+
+    def _record_step(self, step: Step, place: Place, *, sync: bool) -> None:
+        saved = _saved(step)
+        event = self._append(kind_of(saved), data_of(saved), place, sync, is_plain=True)
+        # A step that a secret was taken out of is another one, and is read back.
+        is_same = event.data.get("step") is saved.step
+        self._state = fold_step(self._state, event, step) if is_same else fold(self._state, event)
 
     def _append(
         self,

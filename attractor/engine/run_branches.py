@@ -60,8 +60,10 @@ class RunBranches:
 
     async def give_up_rest(self) -> None:
         """Give up every branch that began and has not ended."""
+        if not (rest := self._siblings):
+            return
         with _stopping():
-            for key in self._siblings:
+            for key in rest:
                 await self._give_up(key, _TOO_LATE)
 
     def _key(self, branch: Branch) -> str:

@@ -2,8 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
@@ -45,19 +44,28 @@ class FolderFiles:
 
     def write(self, name: str, text: str) -> None:
         """Write a file whole; of a text that is too long the middle is left out."""
-        with self._lock, self._remembering():
-            path = self._path(name)
-            self._full.discard(name)
-            write_whole(path, _capped(self._clean(text), self._largest), sync=False)
+        self._heard()
+        with self._lock:
+            try:
+                path = self._path(name)
+                self._full.discard(name)
+                write_whole(path, _capped(self._clean(text), self._largest), sync=False)
+            except FileTrouble as trouble:
+                self._remember(trouble)
+                raise
 
     def append(self, name: str, line: str) -> None:
         """Add a line to a file, until the file is full."""
-        with self._lock, self._remembering():
-            path = self._path(name)
-            if name not in self._full and not _append(
-                path, self._clean(line) + b"\n", self._largest
-            ):
-                self._full.add(name)
+        self._heard()
+        with self._lock:
+            try:
+                path = self._path(name)
+                whole = self._clean(line) + b"\n"
+                if name not in self._full and not _append(path, whole, self._largest):
+                    self._full.add(name)
+            except FileTrouble as trouble:
+                self._remember(trouble)
+                raise
 
     def finish(self, status: JsonObject) -> None:
         """Write status.json, which is plain JSON, and take nothing more."""
@@ -73,16 +81,10 @@ class FolderFiles:
         with self._lock:
             self._is_over = True
 
-    @contextmanager
-    def _remembering(self) -> Generator[None]:
+    def _remember(self, trouble: FileTrouble) -> None:
         """Remember that the disk refused: then no outcome of the stage may stand."""
-        self._heard()
-        try:
-            yield
-        except FileTrouble as trouble:
-            if isinstance(trouble.cause, OSError) and trouble.cause.errno not in _OF_THE_NAME:
-                self.trouble = self.trouble or trouble
-            raise
+        if isinstance(trouble.cause, OSError) and trouble.cause.errno not in _OF_THE_NAME:
+            self.trouble = self.trouble or trouble
 
     def _clean(self, text: str) -> bytes:
         return self._redactor.text(text).encode()
