@@ -1,5 +1,6 @@
 """The program `attractor`: it runs one command and ends with an exit code."""
 
+import gc
 import os
 import signal
 import sys
@@ -16,10 +17,14 @@ from attractor.cli.output import flush, give_up_if_dead, show, show_json
 from attractor.cli.root import PROGRAM, build_root
 
 COMPLETION_VARIABLE = "_ATTRACTOR_COMPLETE"
+NEW_OBJECTS = 50_000
+"""How many there are before Python looks for garbage. What is loaded stays: with 700, as Python has
+it, a start looks through the same modules hundreds of times."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    gc.set_threshold(max(NEW_OBJECTS, gc.get_threshold()[0]), *gc.get_threshold()[1:])
     arguments = list(sys.argv[1:] if argv is None else argv)
     invocation = Invocation()
     # It asks every distribution for plugins, and would end us at one that is damaged. What we
