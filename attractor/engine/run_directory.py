@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, sync_folder, write_whole
 from attractor.base.canonical import Json
-from attractor.base.errors import FileTrouble, JournalError, Refused
+from attractor.base.errors import Broken, FileTrouble, JournalError, Refused
 from attractor.engine.documents import read_document, write_document
 from attractor.engine.errors import NewerFormat
 from attractor.engine.manifest import FORMAT, Manifest, manifest_from_record, manifest_to_record
@@ -143,6 +143,9 @@ def write_manifest(directory: RunDirectory, manifest: Manifest) -> None:
 
 def read_manifest(directory: RunDirectory) -> Manifest:
     """Read what a run was made from, when this version knows its format."""
+    if directory.root.is_dir() and not directory.manifest.exists():
+        hint = "bring it back from a copy: nothing else says all that the run was made from"
+        raise Broken(f"{directory.manifest} is missing", hint=hint)
     fields = read_document(directory.manifest)
     format_ = fields.number("format")
     if format_ > FORMAT:

@@ -10,6 +10,7 @@ from pathlib import Path
 from attractor.base.canonical import Json, parse_json
 from attractor.base.errors import AttractorError, ExitCode, UnknownName, UsageError
 from attractor.base.events import Event
+from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.documents import read_document
@@ -94,8 +95,8 @@ class RunSummary:
 
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
-    """Return every run of a folder, the newest first."""
-    return [summarize(folder) for folder in _folders(runs_dir)]
+    """Return every run of a folder, the newest first; one that cannot be read hides no other."""
+    return [_summarize_or_tell(folder) for folder in _folders(runs_dir)]
 
 
 def find_run(reference: str, runs_dir: Path) -> Path:
@@ -106,7 +107,8 @@ def find_run(reference: str, runs_dir: Path) -> Path:
     if not folders:
         raise UsageError(f"there is no run in {runs_dir}", hint="start one: attractor run FILE")
     if reference == LATEST:
-        return folders[0]
+        whole = (one for one in folders if RunDirectory(one).manifest.exists())
+        return next(whole, folders[0])
     begins = [one for one in folders if reference and one.name.startswith(reference.upper())]
     if len(begins) > 1:
         names = ", ".join(one.name for one in begins[:5])
@@ -168,6 +170,26 @@ def summarize(root: Path) -> RunSummary:
         return _compared(_as_it_happened(summary, directory), said, directory)
     except AttractorError as fault:
         return _troubled(summary, fault)
+
+
+def _summarize_or_tell(root: Path) -> RunSummary:
+    """Return what is known of a run whose manifest cannot be read: its name, and the trouble."""
+    try:
+        return summarize(root)
+    except AttractorError as fault:
+        directory = RunDirectory(root)
+        began = time_of(root.name) if is_run_id(root.name) else None
+        written = _written(directory.events)
+        nameless = RunSummary(
+            run_id=root.name,
+            directory=root,
+            pipeline="",
+            goal="",
+            started=began or written or datetime.fromtimestamp(0, UTC),
+            is_live=is_held(directory.lock),
+            written=written,
+        )
+        return _troubled(nameless, fault)
 
 
 def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
@@ -242,6 +264,7 @@ def _written(journal: Path) -> datetime | None:
 
 
 def _folders(runs_dir: Path) -> list[Path]:
+    # One that was only being made has neither yet; one that lost its manifest is to be told of.
+    found = [*runs_dir.glob("*/manifest.json"), *runs_dir.glob("*/run.json")]
     # Run ids sort by time.
-    manifests = sorted(runs_dir.glob("*/manifest.json"), reverse=True)
-    return [manifest.parent for manifest in manifests]
+    return sorted({one.parent for one in found}, reverse=True)

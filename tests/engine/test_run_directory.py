@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble, Refused
+from attractor.base.errors import Broken, Refused
 from attractor.engine.errors import RecordBroken
 from attractor.engine.manifest import Manifest
 from attractor.engine.run_directory import (
@@ -46,7 +46,7 @@ def test_a_directory_is_not_made_twice(tmp_path: Path) -> None:
 
 def test_a_manifest_that_is_missing_or_broken_is_told(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
-    with pytest.raises(FileTrouble):
+    with pytest.raises(Broken, match=r"manifest\.json is missing"):
         read_manifest(directory)
     directory.manifest.write_text("{")
     with pytest.raises(RecordBroken):
