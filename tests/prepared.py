@@ -2,13 +2,15 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -16,14 +18,56 @@ from typing import IO
 PROGRAM = str(Path(sys.executable).parent / "attractor")
 _ROOT = Path(__file__).parent.parent
 _UMASK = 0o022
+_HELD_BY_A_PIPE = 65536
+
+
+@dataclass
+class Begun:
+    """A command at work: what `subprocess.Popen` is to others."""
+
+    pid: int
+    line: socket.socket
+    stdout: IO[str] | None = None
+    stderr: IO[str] | None = None
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code once it has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended, and return the exit code."""
+        if self.returncode is None:
+            self.line.settimeout(timeout)
+            try:
+                self.returncode = int.from_bytes(_received(self.line), signed=True)
+            except (TimeoutError, BlockingIOError) as cause:
+                raise subprocess.TimeoutExpired(PROGRAM, timeout or 0) from cause
+            self.line.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal if it is still there."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it without a word."""
+        self.send_signal(signal.SIGKILL)
+
+
+Process = Begun | subprocess.Popen[str]
 
 
 class Prepared:
-    """The process that has the program ready; one command at a time."""
+    """The process that has the program ready."""
 
     def __init__(self) -> None:
         self._ours, theirs = socket.socketpair()
-        self.busy = threading.Lock()
+        self._asking = threading.Lock()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.prepared_program", str(theirs.fileno())],
@@ -33,31 +77,65 @@ class Prepared:
                 pass_fds=[theirs.fileno()],
             )
 
-    def run(self, request: Mapping[str, object], files: Sequence[int], timeout: float) -> int:
-        """Run a command to its end, and return its exit code as `subprocess` would."""
+    def begin(
+        self, request: Mapping[str, object], files: Sequence[int]
+    ) -> tuple[int, socket.socket]:
+        """Begin a command; return its process, and the line on which its exit code will be told."""
         data = json.dumps(request).encode()
-        self._ours.settimeout(60)
-        socket.send_fds(self._ours, [len(data).to_bytes(4)], files)
-        self._ours.sendall(data)
-        pid = int.from_bytes(self._received())
-        self._ours.settimeout(timeout)
-        try:
-            return int.from_bytes(self._received(), signed=True)
-        except TimeoutError:
-            os.kill(pid, 9)
-            self._ours.settimeout(60)
-            self._received()
-            raise
+        ours, theirs = socket.socketpair()
+        with theirs, self._asking:
+            socket.send_fds(self._ours, [len(data).to_bytes(4)], [*files, theirs.fileno()])
+            self._ours.sendall(data)
+        ours.settimeout(60)
+        return int.from_bytes(_received(ours)), ours
 
-    def _received(self) -> bytes:
-        data = self._ours.recv(4, socket.MSG_WAITALL)
-        assert len(data) == 4, "the process that has the program ready is gone"
-        return data
+
+def _received(line: socket.socket) -> bytes:
+    data = line.recv(4, socket.MSG_WAITALL)
+    assert len(data) == 4, "the process that has the program ready is gone"
+    return data
 
 
 @cache
 def _prepared(_worker: int) -> Prepared:
     return Prepared()
+
+
+def begin_prepared(
+    words: Sequence[str],
+    *,
+    folder: Path,
+    variables: Mapping[str, str],
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int = subprocess.DEVNULL,
+    leads: bool = False,
+    terminal: str = "",
+) -> Process:
+    """Begin a command: as the leader of a session if wanted, or at a terminal of its own."""
+    if not is_plain(variables):
+        return _begin_afresh(words, folder, variables, (stdin, stdout, stderr), leads=leads)
+    request = {
+        "program": PROGRAM,
+        "words": words,
+        "folder": str(folder),
+        "variables": dict(variables),
+        "umask": _UMASK,
+        "leads": leads or bool(terminal),
+        "terminal": terminal,
+    }
+    streams: list[IO[str] | None] = []
+    with ExitStack() as stack:
+        nothing = stack.enter_context(Path(os.devnull).open("r+b")).fileno()
+        files = [nothing if stdin == subprocess.DEVNULL else stdin]
+        for wanted in (stdout, stderr):
+            ours, theirs = os.pipe() if wanted == subprocess.PIPE else (-1, wanted)
+            if ours >= 0:
+                stack.callback(os.close, theirs)
+            streams.append(os.fdopen(ours, encoding="utf-8") if ours >= 0 else None)
+            files.append(nothing if theirs == subprocess.DEVNULL else theirs)
+        pid, line = _prepared(os.getpid()).begin(request, files)
+    return Begun(pid, line, stdout=streams[0], stderr=streams[1])
 
 
 def run_prepared(
@@ -67,36 +145,55 @@ def run_prepared(
     variables: Mapping[str, str],
     timeout: float,
     is_merged: bool = False,
+    typed: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with nothing on its standard input."""
-    prepared = _prepared(os.getpid())
-    if not _is_plain(variables) or not prepared.busy.acquire(blocking=False):
-        return _run_afresh(words, folder, variables, timeout, is_merged=is_merged)
-    request = {
-        "program": PROGRAM,
-        "words": words,
-        "folder": str(folder),
-        "variables": dict(variables),
-        "umask": _UMASK,
-    }
+    """Run a command to its end, with what is typed, or nothing, on its standard input."""
+    if not is_plain(variables):
+        return _run_afresh(words, folder, variables, timeout, is_merged=is_merged, typed=typed)
     with ExitStack() as stack:
-        nothing = stack.enter_context(Path(os.devnull).open("rb"))
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
-        files = [nothing.fileno(), out.fileno(), (out if is_merged else err).fileno()]
+        given = stack.enter_context(_pipe_with(typed))
+        begun = begin_prepared(
+            words,
+            folder=folder,
+            variables=variables,
+            stdin=given.fileno() if typed else subprocess.DEVNULL,
+            stdout=out.fileno(),
+            stderr=(out if is_merged else err).fileno(),
+        )
         try:
-            code = prepared.run(request, files, timeout)
-        except TimeoutError as cause:
-            raise subprocess.TimeoutExpired([PROGRAM, *words], timeout) from cause
+            code = begun.wait(timeout)
         finally:
-            prepared.busy.release()
-        texts = [_text(out), _text(err)]
-    return subprocess.CompletedProcess([PROGRAM, *words], code, *texts)
+            begun.kill()
+            begun.wait(60)
+        return subprocess.CompletedProcess([PROGRAM, *words], code, _text(out), _text(err))
 
 
-def _is_plain(variables: Mapping[str, str]) -> bool:
+def is_plain(variables: Mapping[str, str]) -> bool:
     """Tell whether nothing is said that python itself asks for before it begins."""
     said = [one for one in variables if one.startswith(("PYTHON", "LC_", "COVERAGE", "TZ"))]
     return variables.get("LANG") == "C.UTF-8" and not said
+
+
+def _begin_afresh(
+    words: Sequence[str],
+    folder: Path,
+    variables: Mapping[str, str],
+    files: Sequence[int],
+    *,
+    leads: bool,
+) -> subprocess.Popen[str]:
+    stdin, stdout, stderr = files
+    return subprocess.Popen(
+        [PROGRAM, *words],
+        cwd=folder,
+        env=variables,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        encoding="utf-8",
+        start_new_session=leads,
+    )
 
 
 def _run_afresh(
@@ -106,12 +203,13 @@ def _run_afresh(
     timeout: float,
     *,
     is_merged: bool,
+    typed: str,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [PROGRAM, *words],
         cwd=folder,
         env=variables,
-        stdin=subprocess.DEVNULL,
+        input=typed,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if is_merged else subprocess.PIPE,
         text=True,
@@ -119,6 +217,13 @@ def _run_afresh(
         check=False,
         umask=_UMASK,
     )
+
+
+def _pipe_with(text: str) -> IO[bytes]:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        assert pipe.write(text.encode()) <= _HELD_BY_A_PIPE
+    return os.fdopen(reading, "rb")
 
 
 def _text(file: IO[bytes]) -> str:

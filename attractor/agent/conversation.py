@@ -10,7 +10,14 @@ from attractor.agent.provider_profile import ProviderProfile
 from attractor.agent.session_config import SessionConfig
 from attractor.agent.surroundings import Surroundings, survey
 from attractor.agent.tool_hooks import NO_HOOKS, ToolHooks
-from attractor.agent.turns import AssistantTurn, SteeringTurn, Turn, size_of
+from attractor.agent.turns import (
+    AssistantTurn,
+    OnTurn,
+    SteeringTurn,
+    Turn,
+    keep_nothing,
+    size_of,
+)
 from attractor.base.clock import Clock
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.client import Client
@@ -40,6 +47,7 @@ class Conversation:
     emit: EventEmitter
     instructions: str = ""
     hooks: ToolHooks = NO_HOOKS
+    on_turn: OnTurn = keep_nothing
     history: list[Turn] = field(default_factory=list[Turn])
     steering: deque[str] = field(default_factory=deque[str])
     followups: deque[str] = field(default_factory=deque[str])
@@ -56,6 +64,7 @@ class Conversation:
             self.turn_count += 1
             self.usage += turn.usage
         self._size += size_of(turn)
+        self.on_turn(turn)
         self._check_context()
 
     def go_on_from(self, history: Sequence[Turn]) -> None:

@@ -12,7 +12,7 @@ from attractor.agent.loop import Ending, Stop, last_text, process_input
 from attractor.agent.provider_profile import ProviderProfile
 from attractor.agent.session_config import SessionConfig
 from attractor.agent.tool_hooks import NO_HOOKS, ToolHooks
-from attractor.agent.turns import Turn
+from attractor.agent.turns import OnTurn, Turn, keep_nothing
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError
 from attractor.environments.environment import ExecutionEnvironment
@@ -35,7 +35,8 @@ class SessionState(StrEnum):
 class Session:
     """Works on one input after the other; its host owns the environment and the client.
 
-    With a history, it goes on where an earlier session ended.
+    With a history, it goes on where an earlier session ended. `on_turn` hears of every turn after
+    that.
     """
 
     def __init__(
@@ -49,13 +50,14 @@ class Session:
         instructions: str = "",
         hooks: ToolHooks = NO_HOOKS,
         on_event: OnEvent = ignore,
+        on_turn: OnTurn = keep_nothing,
         id: str = "",
         history: Sequence[Turn] = (),
     ) -> None:
         self.id = id or str(uuid4())
         self._emit = EventEmitter(self.id, clock, on_event)
         self._conversation = Conversation(
-            profile, environment, client, clock, config, self._emit, instructions, hooks
+            profile, environment, client, clock, config, self._emit, instructions, hooks, on_turn
         )
         self._conversation.go_on_from(history)
         self._state = SessionState.IDLE

@@ -1,7 +1,7 @@
 """The history of a session: its turns, and the messages they become (§2.4)."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,6 +70,12 @@ class ToolResultsTurn:
 
 
 Turn = UserTurn | SteeringTurn | SystemTurn | AssistantTurn | ToolResultsTurn
+
+OnTurn = Callable[[Turn], None]
+
+
+def keep_nothing(turn: Turn) -> None:
+    """Hear of a turn and do nothing."""
 
 
 def convert_history_to_messages(history: Sequence[Turn]) -> Sequence[Message]:

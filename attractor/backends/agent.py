@@ -7,11 +7,12 @@ from attractor.agent.loop import Ending, Stop
 from attractor.agent.prompts import read_prompt
 from attractor.agent.provider_profile import create_profile, profile_parts
 from attractor.agent.session import Session, SessionState
-from attractor.agent.turns import AssistantTurn, UserTurn, convert_history_to_messages
+from attractor.agent.turns import AssistantTurn, Turn, UserTurn, convert_history_to_messages
+from attractor.backends.agent_conversations import Keeping, rebuild
 from attractor.backends.agent_parts import AgentParts, choose_model
 from attractor.backends.agent_record import Record
 from attractor.backends.agent_reporting import Reporting
-from attractor.backends.agent_threads import as_texts, keep, recall
+from attractor.backends.agent_threads import as_texts, keep, put_lost_before, recall
 from attractor.backends.model_choice import ModelChoice
 from attractor.backends.parts import BackendParts
 from attractor.backends.tool_hooks import hooks_of
@@ -19,10 +20,12 @@ from attractor.base.errors import UsageError
 from attractor.engine.events import OUTCOME_ASSUMED
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict
+from attractor.engine.kept_conversations import ReadKept
 from attractor.engine.outcome import FailureClass, Outcome, Usage, failure, success
-from attractor.engine.seams import Said, Stage
+from attractor.engine.seams import Exhausted, Said, Stage
 from attractor.llm.errors import SDKError
 from attractor.llm.request import Request
+from attractor.llm.response import Usage as Used
 from attractor.llm.retrying import retry
 
 _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)
@@ -41,13 +44,13 @@ class Agent:
         work = _open(stage, parts)
         self._at_work[stage.id] = work.session
         try:
-            outcome = await _do(work, prompt)
+            outcome = await _do(work, put_lost_before(stage, prompt))
         finally:
             self._at_work.pop(stage.id, None)
+            work.keeping.end()
             keep(stage, choose_model(stage, parts), work.session.history)
             work.session.close()
-        usage = work.session.usage
-        return replace(outcome, usage=Usage(usage.input_tokens, usage.output_tokens))
+        return replace(outcome, usage=_used(work.session.usage))
 
     async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
         """Answer a prompt with one call to the model of the stage, without tools."""
@@ -55,7 +58,8 @@ class Agent:
         choice = choose_model(stage, parts)
         # Words alone: a model that is given no tools takes no calls back.
         before = recall(stage, choice, window=_window(choice)) if stage.carried.thread else ()
-        asked = UserTurn(prompt, parts.clock.now())
+        keeping = Keeping(stage, choice, before)
+        asked = UserTurn(put_lost_before(stage, prompt), parts.clock.now())
         request = Request(
             model=choice.model,
             messages=convert_history_to_messages([*as_texts(before), asked]),
@@ -63,16 +67,20 @@ class Agent:
             reasoning_effort=choice.reasoning_effort,
         )
         policy = parts.config.retry_policy
+        stage.spending.require_left()
         try:
             response = await retry(
                 lambda: parts.client.complete(request), policy=policy, clock=parts.clock
             )
         except SDKError as error:
             return _model_failed(error)
+        stage.spending.use(_used(response.usage))
         answered = AssistantTurn.from_response(response, parts.clock.now())
+        keeping.take(asked)
+        keeping.take(answered)
+        keeping.end()
         keep(stage, choice, [*before, asked, answered])
-        used = Usage(response.usage.input_tokens, response.usage.output_tokens)
-        return Said(response.text, used)
+        return Said(response.text, _used(response.usage))
 
     async def steer(self, stage_id: str, text: str) -> bool:
         """Hand words to the session of a stage; tell whether one is at work."""
@@ -81,6 +89,10 @@ class Agent:
             return False
         session.steer(text)
         return True
+
+    def rebuild(self, last: str, read: ReadKept) -> object:
+        """Return the conversation that a stage left, from what is kept of it on the disk."""
+        return rebuild(last, read)
 
     def _agent_parts(self) -> AgentParts:
         parts = self._parts.agent
@@ -97,6 +109,7 @@ class _Work:
     stage: Stage
     session: Session
     reporting: Reporting
+    keeping: Keeping
     reminder: str
 
 
@@ -107,11 +120,20 @@ def _open(stage: Stage, parts: AgentParts) -> _Work:
     reporting = Reporting(stage)
     profile.tool_registry.register(reporting.tool())
     record = Record(stage, reporting)
+    history = recall(stage, choice, window=profile.traits.context_window_size)
+    keeping = Keeping(stage, choice, history)
 
     def on_event(event: SessionEvent) -> None:
+        if event.kind is EventKind.ASSISTANT_TEXT_START:
+            stage.spending.require_left()
         record.take(event)
         if reporting.is_spoilt and event.kind is EventKind.TOOL_CALL_END:
             session.abort()
+
+    def on_turn(turn: Turn) -> None:
+        keeping.take(turn)
+        if isinstance(turn, AssistantTurn):
+            stage.spending.use(_used(turn.usage))
 
     session = Session(
         profile,
@@ -122,10 +144,13 @@ def _open(stage: Stage, parts: AgentParts) -> _Work:
         instructions=read_prompt("report_outcome", folders=folders),
         hooks=hooks_of(stage),
         on_event=on_event,
+        on_turn=on_turn,
         id=stage.id,
-        history=recall(stage, choice, window=profile.traits.context_window_size),
+        history=history,
     )
-    return _Work(stage, session, reporting, read_prompt("report_reminder", folders=folders))
+    return _Work(
+        stage, session, reporting, keeping, read_prompt("report_reminder", folders=folders)
+    )
 
 
 async def _do(work: _Work, prompt: str) -> Outcome:
@@ -134,6 +159,10 @@ async def _do(work: _Work, prompt: str) -> Outcome:
     except SDKError as error:
         # A report that was taken stands, whatever became of the words after it.
         return work.reporting.outcome or _model_failed(error)
+    except Exhausted:
+        if work.reporting.outcome is None:
+            raise
+        return work.reporting.outcome
     work.stage.files.write("response.md", ending.text)
     outcome = work.reporting.outcome
     if outcome is None:
@@ -168,6 +197,10 @@ def _without_report(work: _Work, ending: Ending) -> Outcome:
 
 def _window(choice: ModelChoice) -> int:
     return profile_parts()[choice.provider].context_window_size
+
+
+def _used(usage: Used) -> Usage:
+    return Usage(usage.input_tokens, usage.output_tokens)
 
 
 def _model_failed(error: SDKError) -> Outcome:

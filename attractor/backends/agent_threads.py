@@ -16,7 +16,8 @@ from attractor.agent.turns import (
     size_of,
 )
 from attractor.backends.model_choice import ModelChoice
-from attractor.engine.events import THREAD_CONTINUED, THREAD_SHORTENED
+from attractor.engine.events import THREAD_CONTINUED, THREAD_RESTORED, THREAD_SHORTENED
+from attractor.engine.preamble import put_before
 from attractor.engine.seams import Stage
 from attractor.llm.message import Message
 from attractor.llm.response import Usage
@@ -28,12 +29,16 @@ _SHARE = 2
 
 @dataclass(frozen=True)
 class Spoken:
-    """A conversation as a stage left it, and whose words its model's turns are."""
+    """A conversation as a stage left it, and whose words its model's turns are.
+
+    One that is restored was taken up from the disk.
+    """
 
     turns: Sequence[Turn]
     model: tuple[str, str]
     stages: int
     last: str
+    is_restored: bool = False
 
 
 def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
@@ -45,13 +50,25 @@ def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
     spoken = thread.recall() if thread else None
     if thread is None or not isinstance(spoken, Spoken):
         return ()
-    stage.emit(THREAD_CONTINUED, thread=thread.name, stages=spoken.stages, last=spoken.last)
+    kind = THREAD_RESTORED if spoken.is_restored else THREAD_CONTINUED
+    stage.emit(kind, thread=thread.name, stages=spoken.stages, last=spoken.last)
     is_own = spoken.model == (choice.provider, choice.model)
     turns = spoken.turns if is_own else as_texts(spoken.turns)
     kept = shorten_turns(turns, window * _LETTERS_PER_TOKEN // _SHARE, stage.carried.summary)
     if kept is not turns:
         stage.emit(THREAD_SHORTENED, thread=thread.name, turns=len(turns), kept=len(kept))
     return kept
+
+
+def put_lost_before(stage: Stage, prompt: str) -> str:
+    """Return a prompt with what went before, where another backend's conversation is no help."""
+    thread = stage.carried.thread
+    spoken = thread.recall() if thread else None
+    if spoken is None or isinstance(spoken, Spoken):
+        return prompt
+    told = "what was said in the thread by another backend is not known: a summary stands for it"
+    stage.emit("WARNING", message=told)
+    return put_before(stage.carried.summary, prompt)
 
 
 def keep(stage: Stage, choice: ModelChoice, turns: Sequence[Turn]) -> None:

@@ -25,7 +25,7 @@ _OPTIONS = (
         "--max-duration",
         default="",
         metavar="DURATION",
-        help="Stop, to be resumed, when the stages have taken so long, such as 2h.",
+        help="Stop, to be resumed, when stages were at work for so long, such as 2h.",
     ),
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from attractor.base.durations import describe_duration
-from attractor.engine.outcome import Usage
+from attractor.cli.amounts import cost_of
 from attractor.language.wording import visible
 from attractor.pipeline.diagnosis import Diagnosis
 from attractor.pipeline.stage_totals import StageTotal, costliest, slowest
@@ -20,12 +20,6 @@ def diagnosis_text(one: Diagnosis) -> str:
 def lasted(seconds: float) -> str:
     """Return a time for people."""
     return describe_duration(timedelta(milliseconds=round(1000 * seconds)))
-
-
-def cost_of(usage: Usage) -> str:
-    """Return what was used of models."""
-    tokens = f"{usage.input_tokens + usage.output_tokens} tokens"
-    return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens
 
 
 def _lines(one: Diagnosis) -> Iterator[str]:
@@ -61,7 +55,7 @@ def _took(one: Diagnosis) -> Iterator[str]:
     waited = f", {lasted(one.waited)} of them for people" if one.waited else ""
     taken_over = ", with what it took over" if one.case.run.manifest.forked_at else ""
     yield f"it took {lasted(one.seconds)} at work{taken_over}; {lasted(one.wall)} in all{waited}"
-    if one.usage.input_tokens + one.usage.output_tokens or one.usage.cost_usd:
+    if one.usage.tokens or one.usage.cost_usd:
         yield f"it used {cost_of(one.usage)}"
     yield from _section("slowest", [_slow(stage) for stage in slowest(one.stages)])
     yield from _section("costliest", [_costly(stage) for stage in costliest(one.stages)])

@@ -1,14 +1,16 @@
 """Forks a run and walks the new one on, for `fork` and `rewind`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.budget_options import budget_options
+from attractor.cli.budget_options import budget_options, budgets_of
+from attractor.cli.given_options import given_of, given_options
 from attractor.cli.invocation import Invocation
 from attractor.cli.json_lines import show_end
 from attractor.cli.options import json_option
@@ -22,9 +24,8 @@ from attractor.factory.launch import evaluator_of, go_on
 from attractor.interviewers.names import INTERVIEWERS, placed_name
 from attractor.pipeline.forking import Wish, make_fork, plan_fork
 from attractor.pipeline.rewinding import end_other
+from attractor.pipeline.runs import find_run
 from attractor.pipeline.world import World
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
     click.argument("reference", metavar="RUN"),
@@ -41,6 +42,7 @@ _OPTIONS = (
         help=f"Who answers human gates from here on: {INTERVIEWERS}.",
     ),
     budget_options,
+    given_options,
     click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation."),
     click.option("--run-dir", type=click.Path(path_type=Path), help="Where to keep the new run."),
     json_option,
@@ -55,36 +57,69 @@ class Ending:
     why: str
 
 
-def fork_options(function: F) -> F:
-    """Add what both commands are given."""
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was typed for `fork` or `rewind`: each field is an argument or an option of both."""
+
+    reference: str
+    at: str
+    graph: Path | None
+    interviewer: str
+    max_cost_usd: float | None
+    max_tokens: int | None
+    max_duration: str
+    goal: str
+    pairs: tuple[str, ...]
+    no_evaluate: bool
+    run_dir: Path | None
+    as_json: bool
+
+    def wish(self, invocation: Invocation, *, ends_other: bool) -> Wish:
+        """Return which run is to be made of which."""
+        return Wish(
+            root=find_run(self.reference, invocation.configuration.settings.runs_dir),
+            at=self.at,
+            graph=self.graph,
+            interviewer=_interviewer(invocation, self.interviewer),
+            budgets=budgets_of(self.max_cost_usd, self.max_tokens, self.max_duration),
+            new_root=self.run_dir.absolute() if self.run_dir else None,
+            ends_other=ends_other,
+            given=given_of(invocation, self.goal, self.pairs),
+        )
+
+
+def fork_options(function: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Add what both commands are given; the function gets it as one value, `asked`."""
+
+    @wraps(function)
+    def command(**given: Any) -> ExitCode:
+        asked = Asked(**{one.name: given.pop(one.name) for one in fields(Asked)})
+        return function(asked=asked, **given)
+
     for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
-
-
-def interviewer_of(invocation: Invocation, named: str) -> str:
-    """Return who answers from here on: at a terminal the person there, else as in the old run."""
-    named = named or ("console" if invocation.has_terminal else "")
-    return placed_name(named, invocation.folder)
+        command = option(command)
+    return command
 
 
 def fork_and_walk(
-    invocation: Invocation,
-    wish: Wish,
-    *,
-    evaluate: bool,
-    as_json: bool,
-    ending: Ending | None = None,
+    invocation: Invocation, asked: Asked, *, ending: Ending | None = None
 ) -> ExitCode:
     """Make the new run and walk it until it rests; show what came of it."""
     runs_dir = invocation.configuration.settings.runs_dir
-    watcher = Watcher(invocation, wish.new_root, as_json=as_json)
+    wish = asked.wish(invocation, ends_other=ending is not None)
+    watcher = Watcher(invocation, wish.new_root, as_json=asked.as_json)
     world = world_of(invocation, watch=watcher, output=watcher.output)
-    work = _work(invocation, wish, world, evaluate=evaluate, ending=ending)
+    work = _work(invocation, wish, world, evaluate=not asked.no_evaluate, ending=ending)
     result = walk(work, watcher)
     manifest = read_manifest(RunDirectory(result.directory))
     linked = {"parent": manifest.parent, "forked_at": manifest.forked_at}
-    return show_end(result, runs_dir, as_json=as_json, more=linked)
+    return show_end(result, runs_dir, as_json=asked.as_json, more=linked)
+
+
+def _interviewer(invocation: Invocation, named: str) -> str:
+    """Return who answers from here on: at a terminal the person there, else as in the old run."""
+    named = named or ("console" if invocation.has_terminal else "")
+    return placed_name(named, invocation.folder)
 
 
 async def _work(
@@ -99,4 +134,4 @@ async def _work(
         why = f"rewound to {fork.point}" + (f": {ending.why}" if ending.why else "")
         await end_other(orders, world.clock, why=why)
     root = await make_fork(fork, world)
-    return await go_on(root, world, evaluate=evaluate)
+    return await go_on(root, world, given=wish.given, evaluate=evaluate)

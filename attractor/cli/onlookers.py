@@ -60,7 +60,7 @@ def onlookers_of(invocation: Invocation, *, as_json: bool) -> tuple[Sequence[Onl
     from attractor.cli.live.display import LiveDisplay, console_for
 
     console = console_for(sys.stderr, invocation)
-    display = LiveDisplay(console, SystemClock().now)
+    display = LiveDisplay(console, SystemClock().now, runs_dir=runs_dir)
     return [display, *found], display.output
 
 

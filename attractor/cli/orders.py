@@ -5,7 +5,6 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.operators import operator_name
 from attractor.cli.output import show, show_json
 from attractor.cli.worlds import world_of
-from attractor.engine.secrets import Redactor
 from attractor.pipeline.operating import Orders, Receipt
 from attractor.pipeline.runs import find_run
 
@@ -18,12 +17,12 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
         by=operator_name(invocation),
         clock=world.clock,
         randomness=world.randomness,
-        redactor=Redactor.of_environment(world.environ),
+        redactor=world.redactor,
     )
 
 
-def show_receipt(receipt: Receipt, *, as_json: bool) -> ExitCode:
-    """Show what became of an order."""
+def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> ExitCode:
+    """Show what became of an order; for a program that reads lines, as one."""
     if as_json:
         show_json(
             {
@@ -32,7 +31,8 @@ def show_receipt(receipt: Receipt, *, as_json: bool) -> ExitCode:
                 "taken": receipt.is_taken,
                 "question": receipt.question,
                 "value": receipt.value,
-            }
+            },
+            is_line=is_line,
         )
     else:
         show(f"run {receipt.run_id}: {receipt.words}")

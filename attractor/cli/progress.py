@@ -58,6 +58,16 @@ def _restarted(event: Event) -> str:
     return f"restart {data.get('restart')}, at {data.get('node')}, of run {data.get('parent')}"
 
 
+def _ordered(event: Event) -> str:
+    """Say what somebody ordered, and what became of it."""
+    data = event.data
+    who = f" by {data.get('by')}" if data.get("by") else ""
+    about = f" {data.get('question')}: {data.get('value')}" if data.get("question") else ""
+    why = f": {data.get('why')}" if data.get("why") else ""
+    what = f"{data.get('action') or 'an order'}{about}{who}"
+    return f"{what}{why}" if data.get("is_accepted") else f"{what} was not taken{why}"
+
+
 def _trial(event: Event) -> str:
     return f"trial: {'satisfied' if event.data.get('satisfied') else 'not satisfied'}"
 
@@ -81,6 +91,32 @@ def _left_out(event: Event) -> str:
     return f"{event.node}: not in the snapshot: {'; '.join(filter(None, parts))}"
 
 
+def _way(event: Event) -> str:
+    return f" by {event.data.get('way')}"
+
+
+def _not_told(event: Event) -> str:
+    return f"{event.node}: people were not told{_way(event)}: {event.data.get('error')}"
+
+
+def _ended(event: Event) -> str:
+    data = event.data
+    told = "ended what the process before this one had left running"
+    return _named(told, data.get("processes"), data.get("count"))
+
+
+def _set_aside(event: Event) -> str:
+    """Say what is gone from a workspace; in somebody's own folder, how to get it back as well."""
+    data = event.data
+    count, command = data.get("count"), data.get("command")
+    paths = "1 path" if count == 1 else f"{count} paths"
+    if not command:
+        named = _named(f"{paths} set aside, half-made", data.get("paths"), count)
+        return f"{named} ({data.get('patch')})"
+    named = _named(f"{paths} of the project set aside, changed since", data.get("paths"), count)
+    return f"{named}; to get back: {command}"
+
+
 def _named(word: str, names: Json, count: Json) -> str:
     """Return the first names of a list in words, and how many more there are."""
     if not isinstance(names, list) or not isinstance(count, int) or not count:
@@ -94,8 +130,23 @@ def _name(one: Json) -> str:
     match one:
         case {"path": str(path), "why": str(why)}:
             return f"{path} ({why})"
+        case {"name": str(name), "pid": int(number)}:
+            return f"{name} ({number})"
         case _:
             return str(one)
+
+
+NOT_TO_BE_MISSED = frozenset({"LeftRunningEnded", "EditsSetAside"})
+"""The kinds that are told in words also to whoever sees a picture of the run."""
+
+
+def _booted(event: Event) -> str:
+    """Tell of a setup only: all else takes no time."""
+    if event.data.get("step") != "setup":
+        return ""
+    code = event.data.get("exit_code")
+    ended = "its result is taken again" if code is None else f"ended with {code}"
+    return f"setup {event.data.get('command', '')}: {ended} ({event.data.get('seconds', 0)} s)"
 
 
 SENTENCES: Mapping[str, Callable[[Event], str]] = {
@@ -106,13 +157,20 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "ParallelBranchStarted": lambda event: "the branch begins",
     "ParallelBranchCompleted": lambda event: f"the branch ends: {event.data.get('outcome', '')}",
     "StageParked": lambda event: f"{event.node}: waits for an answer",
+    "OperatorAction": _ordered,
+    "NotificationCompleted": lambda event: f"{event.node}: people were told{_way(event)}",
+    "NotificationFailed": _not_told,
     "FilesLeftOut": _left_out,
+    "LeftRunningEnded": _ended,
+    "EditsSetAside": _set_aside,
     "RunInterrupted": lambda event: str(event.data.get("reason", "")),
     "RunForked": _forked,
     "RunRestarting": _restarting,
     "RunRestarted": _restarted,
     "RunResumed": lambda event: f"resumed at {event.data.get('next_node', '')}",
     "RunStatusChanged": _status,
+    "BootStep": _booted,
+    "RunPatchWritten": lambda event: f"all that was changed is in {event.data.get('path', '')}",
     "RunBranchWritten": lambda event: f"the stages are commits on {event.data.get('ref', '')}",
     "BudgetWarning": _budget,
     "TornLineDropped": _torn,

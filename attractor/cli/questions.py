@@ -1,6 +1,5 @@
 """Shows what a run asks people, with the command for each answer."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -11,6 +10,7 @@ from attractor.engine.question_records import question_to_record
 from attractor.engine.seams import Answer, Question
 from attractor.interviewers.prompts import shown_option
 from attractor.language.wording import visible
+from attractor.pipeline.answer_commands import answer_command
 
 LONGEST = 2000
 NOTHING = "The run asks nothing."
@@ -65,11 +65,7 @@ def _met(answer: Answer) -> str:
 
 
 def _command(question: Question, said: str, reference: str, *, named: bool) -> str:
-    which = ["--question", question.id] if named else []
-    # What begins with a dash is no option.
-    end = ["--"] if said.startswith("-") else []
-    words = shlex.join([*which, *end, said])
-    return visible(f"attractor answer {reference} {words}")
+    return answer_command(reference, said, question=question.id if named else "")
 
 
 def _time(question: Question) -> str:

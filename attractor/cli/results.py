@@ -1,5 +1,6 @@
 """Shows where a run stands when its runner lets go of it, and what to do next."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,8 @@ from attractor.engine.results import RunResult
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.seams import Question
 from attractor.engine.status import AWAITING_ANSWER, AWAITING_DECISION, EVALUATING, EXECUTING
-from attractor.pipeline.options import WorkspaceKind
-from attractor.pipeline.runs import gate_said, reference_of, summarize
+from attractor.pipeline.giving_back import given_back
+from attractor.pipeline.runs import gate_said, reference_of
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Step:
 class Outlook:
     """What decides on the next steps besides the result: the run's name, its branch, the gate.
 
+    Outside git a run has no branch, but a patch that its result was written to.
     What a suite found wanting `is_wanting`: nobody is told to take it over by hand.
     """
 
     reference: str
     branch: str = ""
+    patch: str = ""
     gate: bool | None = None
     is_wanting: bool = False
 
@@ -48,13 +51,13 @@ def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode
 
 def look_ahead(result: RunResult, runs_dir: Path) -> Outlook:
     """Read what decides on the next steps of a run."""
-    is_isolated = summarize(result.directory).workspace == WorkspaceKind.ISOLATED
+    given = given_back(RunDirectory(result.directory))
     gate = gate_said(result.directory)
     has_suite = bool(read_manifest(RunDirectory(result.directory)).suite)
     return Outlook(
         reference_of(result.directory, runs_dir),
-        # The stages of every other workspace are no commits.
-        f"attractor/run/{result.run_id}" if is_isolated else "",
+        given.branch,
+        shlex.quote(str(given.patch)) if given.patch else "",
         gate,
         is_wanting=has_suite and gate is False,
     )
@@ -89,30 +92,38 @@ def as_text(result: RunResult, outlook: Outlook) -> str:
 def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
     """Return what a person would do next, and only what can be done."""
     run = outlook.reference
-    look = _of_branch(outlook)
+    look, take_over = _of_files(outlook)
     if result.standing == AWAITING_ANSWER:
         answer = Step("answer", f"attractor answer {run} CHOICE")
-        return [answer, Step("go on", f"attractor resume {run}", "at a terminal it asks there")]
+        at_terminal = Step("go on", f"attractor resume {run}", "at a terminal it asks there")
+        return [*look, answer, at_terminal]
+    logs = Step("look", f"attractor logs {run}")
     if result.standing == EXECUTING:
-        return [Step("go on", f"attractor resume {run}"), Step("look", f"attractor logs {run}")]
+        return [*look, Step("go on", f"attractor resume {run}"), logs]
     if result.standing == EVALUATING:
-        return [*look, Step("judge", f"attractor evaluate {run}")]
+        return [*look, *take_over, Step("judge", f"attractor evaluate {run}")]
     if result.standing == AWAITING_DECISION and outlook.gate is False:
         reject = f"attractor decide {run} --reject --rationale '...'"
-        return [*look, Step("why not", f"attractor gate {run}"), Step("decide", reject)]
+        why_not = Step("why not", f"attractor gate {run}")
+        return [*look, *take_over, why_not, Step("decide", reject)]
     if result.standing == AWAITING_DECISION:
         approve = f"attractor decide {run} --approve --rationale '...'"
-        return [*look, Step("judge", f"attractor gate {run}"), Step("decide", approve)]
-    return [Step("look", f"attractor logs {run}")]
+        judge = Step("judge", f"attractor gate {run}")
+        return [*look, *take_over, judge, Step("decide", approve)]
+    return [*look, logs]
 
 
-def _of_branch(outlook: Outlook) -> Sequence[Step]:
-    """Return how the stages of a run are looked at, and how they are taken over by hand."""
-    if not outlook.branch:
-        return []
-    look = Step("look", f"git diff HEAD...{outlook.branch}")
-    merge = Step("merge", f"git merge {outlook.branch}")
-    return [look] if outlook.is_wanting else [look, merge]
+def _of_files(outlook: Outlook) -> tuple[Sequence[Step], Sequence[Step]]:
+    """Return how what a run made is looked at, and how it is taken over by hand."""
+    if outlook.branch:
+        look = Step("look", f"git diff HEAD...{outlook.branch}")
+        take_over = Step("merge", f"git merge {outlook.branch}")
+    elif outlook.patch:
+        look = Step("look", f"git apply --stat {outlook.patch}")
+        take_over = Step("apply", f"git apply {outlook.patch}", "in the project's folder")
+    else:
+        return [], []
+    return [look], [] if outlook.is_wanting else [take_over]
 
 
 def _line(step: Step) -> str:

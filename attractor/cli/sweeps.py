@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from attractor.language.wording import visible
 from attractor.pipeline.garbage import Freed, Sweep
+from attractor.pipeline.left_running import name_processes
 from attractor.pipeline.needed import YET
 
 _UNIT = 1024
@@ -25,6 +26,9 @@ def size(number: float) -> str:
 
 
 def _lines(swept: Sweep) -> Iterator[str]:
+    ended = "would be ended" if swept.is_dry else "ended"
+    for run_id, processes in swept.ended.items():
+        yield f"{run_id}  {ended}, left running by a killed process: {name_processes(processes)}"
     by_run: dict[str, list[Freed]] = {}
     for one in swept.freed:
         by_run.setdefault(one.run_id, []).append(one)

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from attractor.base.suggestions import suggest
@@ -22,6 +22,7 @@ from attractor.config.keys import (
 )
 from attractor.config.origins import Origin, OriginKind
 from attractor.config.shapes import keys_at, slots
+from attractor.config.web_addresses import HIDDEN
 
 _CHOICE = re.compile(r"'([^']*)'")
 
@@ -73,10 +74,12 @@ def shown_value(value: object) -> str:
     brief = reprlib.Repr()
     brief.maxstring = brief.maxother = 60
     plain = value.value if isinstance(value, Enum) else value
-    return brief.repr(str(plain) if isinstance(plain, Path) else plain)
+    return brief.repr(str(plain) if isinstance(plain, Path | SecretStr) else plain)
 
 
 def _sentence(error: ErrorDetails, where: KeyPath) -> str:
+    if error["type"] == HIDDEN:
+        return f"{dotted(where)}: {error['msg']}"
     subject = f"{dotted(where)} = {shown_value(error['input'])}" if where else "the settings"
     said = printable(error["msg"]).removeprefix("Value error, ").replace("an object", "a table")
     demand = said.removeprefix("Input ")

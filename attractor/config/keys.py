@@ -11,6 +11,9 @@ VARIABLE_PREFIX = "ATTRACTOR_"
 RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE", "ATTRACTOR_TOKEN")
 """Variables that have our prefix and set no setting."""
 
+INPUT_PREFIX = "ATTRACTOR_INPUT_"
+"""What variables begin with that give a run an input; they set no setting either."""
+
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 KEY_PATTERN = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"
 

@@ -18,6 +18,7 @@ _KINDS = {
     "boolean": "true or false",
     "integer": "whole number",
     "object": "table",
+    "password": "text that is never shown",
     "string": "text",
 }
 _LIMITS = {

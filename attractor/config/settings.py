@@ -7,11 +7,12 @@ Every field has a default and a description.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from attractor.config.places import default_state_dir
+from attractor.config.web_addresses import require_web_address
 
 
 class Section(BaseModel):
@@ -47,7 +48,7 @@ class WorkspaceSettings(Section):
     )
     setup_files: tuple[str, ...] = Field(
         default=(),
-        description="What the setup goes by, as in a `.gitignore`; unchanged, it is not run again.",
+        description="What the setup goes by, as in a `.gitignore`; a sandbox keeps the result.",
     )
     setup_minutes: int = Field(default=30, ge=1, description="How many minutes the setup may take.")
     carry: tuple[str, ...] = Field(
@@ -62,6 +63,27 @@ class TracingSettings(Section):
     enabled: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="Whether runs are traced; `auto` does where `OTEL_` variables say where to.",
+    )
+
+
+class NotifySettings(Section):
+    """How people hear that a run waits for them."""
+
+    command: str = Field(
+        default="",
+        description="A command that is run when a gate waits, such as `notify-send`.",
+    )
+    url: Annotated[SecretStr, AfterValidator(require_web_address)] = Field(
+        default=SecretStr(""),
+        description="An address that is sent what is asked when a gate waits, as JSON.",
+    )
+    after_seconds: int = Field(
+        default=60,
+        ge=0,
+        description="How long somebody who is there may take to answer before others are told.",
+    )
+    timeout_seconds: int = Field(
+        default=30, ge=1, le=600, description="How many seconds telling may take."
     )
 
 
@@ -86,6 +108,7 @@ class Settings(Section):
     doctor: DoctorSettings = DoctorSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
     tracing: TracingSettings = TracingSettings()
+    notify: NotifySettings = NotifySettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],
         description="How grave a rule of the language is in this project; `off` silences it.",

@@ -11,6 +11,7 @@ from typing import cast
 
 from attractor.config.errors import BrokenFile, InvalidSetting
 from attractor.config.keys import (
+    INPUT_PREFIX,
     RESERVED_VARIABLES,
     VARIABLE_PREFIX,
     KeyPath,
@@ -86,7 +87,9 @@ def set_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
     """List our variables by name, a section before its settings; an empty one is not set."""
     ours = (name for name in sorted(environ) if name.startswith(VARIABLE_PREFIX))
     return [
-        (name, environ[name]) for name in ours if name not in RESERVED_VARIABLES and environ[name]
+        (name, environ[name])
+        for name in ours
+        if name not in RESERVED_VARIABLES and not name.startswith(INPUT_PREFIX) and environ[name]
     ]
 
 

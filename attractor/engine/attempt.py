@@ -4,15 +4,16 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 from attractor.base.changed import changed
+from attractor.engine.alike import alike_limit, signature
 from attractor.engine.attempt_folders import begin_attempt, history_folder
 from attractor.engine.carrying import Carrying, carry
 from attractor.engine.context import Context, own_values
 from attractor.engine.emitter import Emitter
+from attractor.engine.errors import RecordBroken
 from attractor.engine.events import (
     OUTCOME_ASSUMED,
     Happening,
@@ -21,8 +22,10 @@ from attractor.engine.events import (
     StageFailed,
     StageStarted,
 )
+from attractor.engine.excerpts import LONGEST_RESPONSE, shorten
 from attractor.engine.execution import execute
 from attractor.engine.fields import Fields
+from attractor.engine.flights import InFlight
 from attractor.engine.large_values import put_aside, reader
 from attractor.engine.lines import Line
 from attractor.engine.open_run import OpenRun
@@ -85,7 +88,8 @@ class Attempt:
             self.run.record(carrying.degraded, place=self._place)
         stall = Stall(stall_limit(self.node, self.line.graph))
         files = FolderFiles(folder, self.run.redactor, heard=stall.sign)
-        emitter = Emitter(self.run, self._place, heard=stall.sign)
+        budgets = self.line.journey.budgets
+        emitter = Emitter(self.run, self._place, budgets=budgets, heard=stall.sign)
         stage = self._stage(files, emitter, carrying)
         started, began = self.run.clock.now(), self.run.clock.monotonic()
         try:
@@ -100,6 +104,8 @@ class Attempt:
             raise trouble
         await self.branches.give_up_rest()
         seconds = round(self.run.clock.monotonic() - began, 6)
+        if (told := self.flight.told) is not NOTHING_USED:
+            outcome = changed(outcome, usage=outcome.usage.at_least(told))
         tried = changed(
             self._judge(outcome, stage.context, seconds, OUTCOME_ASSUMED in emitter.kinds),
             fidelity=carrying.fidelity,
@@ -152,9 +158,14 @@ class Attempt:
         is_left = self.node.attributes.text("retry_from") == "left"
         return not (is_left or self.line.is_shared or self.line.has_child)
 
+    @property
+    def _label(self) -> str:
+        """What the node is called in the journal, at every attempt."""
+        return shorten(self.node.label, LONGEST_RESPONSE)
+
     def _started(self, carrying: Carrying) -> StageStarted:
         index, fidelity = self._index, carrying.fidelity
-        return StageStarted(self.node.label, index, fidelity, carrying.thread)
+        return StageStarted(self._label, index, fidelity, carrying.thread)
 
     def _stage(self, files: FolderFiles, emitter: Emitter, carrying: Carrying) -> Stage:
         values = {**self.line.progress.context, "current_node": self.node.id}
@@ -170,11 +181,12 @@ class Attempt:
             labels=tuple(one.label for one in self.line.graph.outgoing(self.node.id) if one.label),
             files=files,
             emit=emitter,
+            spending=emitter,
             workspace=self.line.workspace,
             branches=self.branches,
             children=self.line.journey.children,
             clock=self.run.clock,
-            since=self._since,
+            since=self.flight.since,
             is_shared=self.line.is_shared,
             carried=carrying.carried,
             artifacts=self.run.artifacts,
@@ -194,9 +206,12 @@ class Attempt:
             await environment.cleanup()
 
     @property
-    def _since(self) -> datetime:
+    def flight(self) -> InFlight:
+        """The attempt as the journal has it."""
         flight = self.line.strand.in_flight
-        return flight.since if flight else self.run.clock.now()
+        if flight is None:
+            raise RecordBroken(f"{self.node.id} is at work, and the journal does not have it")
+        return flight
 
     def _judge(self, outcome: Outcome, context: Context, seconds: float, is_assumed: bool) -> Tried:
         """Return what an outcome comes to: as the journal will have it, and whether it is final."""
@@ -204,9 +219,19 @@ class Attempt:
         outcome = self._clean(changed(outcome, context_updates=updates))
         updates = put_aside(outcome.context_updates, self.run.blobs, but=(LEFT_OUT,))
         outcome = changed(outcome, context_updates=updates)
+        if not outcome.status.is_success and self._is_stuck(outcome):
+            failed = changed(outcome, status=StageStatus.FAIL)
+            return Tried(failed, context.logs(), seconds, is_assumed, will_retry=False)
         will_retry = not outcome.status.is_success and self._may_retry(outcome)
         final = outcome if will_retry else settle(self.node, outcome)
         return Tried(final, context.logs(), seconds, is_assumed, will_retry)
+
+    def _is_stuck(self, outcome: Outcome) -> bool:
+        """Whether it failed in the same way as often in a row as it may: once more is no help."""
+        limit = alike_limit(self.line.graph, self.node)
+        if limit is None or outcome.status is StageStatus.SKIPPED:
+            return False
+        return self.flight.streak.and_then(signature(outcome.failure_reason)).alike >= limit
 
     def _may_retry(self, outcome: Outcome) -> bool:
         return may_retry(retry_policy(self.node, self.line.graph), outcome, self.number)
@@ -224,7 +249,7 @@ class Attempt:
         usage = usage_to_record(outcome.usage) if outcome.usage != NOTHING_USED else None
         if outcome.status in (StageStatus.FAIL, StageStatus.RETRY):
             return StageFailed(
-                self.node.label,
+                self._label,
                 self._index,
                 error=outcome.failure_reason,
                 failure_class=outcome.failure_class.value if outcome.failure_class else "",
@@ -233,7 +258,7 @@ class Attempt:
                 usage=usage,
             )
         return StageCompleted(
-            self.node.label, self._index, outcome.status.value, tried.seconds, outcome.notes, usage
+            self._label, self._index, outcome.status.value, tried.seconds, outcome.notes, usage
         )
 
 

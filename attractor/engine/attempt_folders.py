@@ -42,6 +42,12 @@ def history_folder(folder: Path, visit: int, attempt: int) -> Path:
     return folder / HISTORY / f"{visit}.{attempt}"
 
 
+def folder_of_attempt(folder: Path, visit: int, attempt: int) -> Path | None:
+    """Return where the files of an attempt that ended lie now, if they are anywhere."""
+    places = (folder, history_folder(folder, visit, attempt))
+    return next((one for one in places if _attempt_of(one / STATUS) == (visit, attempt)), None)
+
+
 def require_folder(folder: Path) -> None:
     """Refuse what is a link or a file where a folder is to be."""
     if not stat.S_ISDIR(os.lstat(folder).st_mode):

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from attractor.engine.attempt import TOUCH_NO_FILES, Attempt, Tried
+from attractor.engine.alike import NO_STREAK
+from attractor.engine.attempt import TOUCH_NO_FILES, Attempt
 from attractor.engine.branching import attempt_key, meeting_of
 from attractor.engine.events import Place, StageRetrying
+from attractor.engine.excerpts import LONGEST_RESPONSE, shorten
 from attractor.engine.interruptions import Interruption
 from attractor.engine.lines import Line
-from attractor.engine.outcome import Usage
 from attractor.engine.preflight import resolve_handler
 from attractor.engine.progress import Visit
 from attractor.engine.retry import retry_policy
@@ -38,26 +39,24 @@ class Attempts:
             await self._wait(node, visit, number)
         tree = await self._snapshot(node, visit)
         await leave_patch(self.line, self.line.place(Place(node.id, visit, number)), tree)
+        # What was used and how long it took, also where other processes were at work on it.
+        flight = attempt.flight
         return Visit(
             node=node.id,
             number=visit,
             attempts=number,
-            outcome=replace(tried.outcome, usage=self._used(tried)),
+            outcome=replace(tried.outcome, usage=flight.spent),
             tree=tree,
             logs=tried.logs,
-            seconds=round(seconds, 6),
+            seconds=round(flight.worked + seconds, 6),
             is_transparent=node.type == "conditional" and tried.outcome.status.is_success,
             is_assumed=tried.is_assumed,
             meeting=meeting_of(node, attempt.branches),
             fidelity=tried.fidelity,
             thread=tried.thread,
             tools=tried.tools,
+            streak=flight.streak if number > 1 else NO_STREAK,
         )
-
-    def _used(self, tried: Tried) -> Usage:
-        """Return what all attempts used, also those that another process made."""
-        flight = self.line.strand.in_flight
-        return flight.used if flight else tried.outcome.usage
 
     async def _first(self, node: Node) -> tuple[int, int, Handler]:
         """Return the visit and attempt to begin with: an interrupted one is made again."""
@@ -80,8 +79,10 @@ class Attempts:
         seed = f"{run.manifest.run_id}/{node.id}"
         delay = retry_policy(node, self.line.graph).backoff.delay(number - 1, seed=seed)
         index = len(self.line.progress.completed) + 1
-        retrying = StageRetrying(node.label, index, number, delay.total_seconds())
+        name = shorten(node.label, LONGEST_RESPONSE)
+        retrying = StageRetrying(name, index, number, delay.total_seconds())
         run.record(retrying, place=self.line.place(Place(node.id, visit, number - 1)))
+        self.line.journey.budgets.require_left(run)
         await run.clock.sleep(delay)
 
     async def _snapshot(self, node: Node, visit: int) -> TreeId:

@@ -50,7 +50,7 @@ class Budgets:
         used, spent = run.state.used, timedelta(seconds=run.progress.seconds)
         return Budgets(
             None if self.cost_usd is None else self.cost_usd - used.cost_usd,
-            None if self.tokens is None else self.tokens - used.input_tokens - used.output_tokens,
+            None if self.tokens is None else self.tokens - used.tokens,
             None if self.duration is None else self.duration - spent,
         )
 
@@ -59,8 +59,12 @@ class Budgets:
         for use in self._uses(run):
             if use.spent >= use.limit:
                 raise Exhausted(f"the budget {use.name} is used up: {use}")
-            if use.spent >= WARNING_SHARE * use.limit and use.name not in run.state.warned:
-                run.record(BudgetWarning(use.name, use.spent, use.limit))
+            _tell(run, use)
+
+    def tell(self, run: OpenRun) -> None:
+        """Tell of a budget that is nearly used up, or is, once."""
+        for use in self._uses(run):
+            _tell(run, use)
 
     def _uses(self, run: OpenRun) -> Iterator["_Use"]:
         if self == NO_BUDGETS:
@@ -69,10 +73,9 @@ class Budgets:
         if self.cost_usd is not None:
             yield _Use("max_cost_usd", round(used.cost_usd, 6), self.cost_usd)
         if self.tokens is not None:
-            tokens = used.input_tokens + used.output_tokens
-            yield _Use("max_tokens", tokens, self.tokens)
+            yield _Use("max_tokens", used.tokens, self.tokens)
         if self.duration is not None:
-            spent = run.progress.seconds + _at_work(run)
+            spent = run.state.seconds(run.clock.now())
             yield _Use("max_duration", round(spent, 3), self.duration.total_seconds())
 
 
@@ -88,7 +91,7 @@ class _Use:
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.spent:g} of {self.limit:g}"
+        return f"{self.spent:.12g} of {self.limit:.12g}"
 
 
 def read_budgets(graph: Graph) -> Budgets:
@@ -133,7 +136,6 @@ def _lesser(one: _Amount | None, other: _Amount | None) -> _Amount | None:
     return min(one, other)
 
 
-def _at_work(run: OpenRun) -> float:
-    """Return how long the walk from the start has been in its stage."""
-    flight = run.state.in_flight
-    return max(0.0, (run.clock.now() - flight.since).total_seconds()) if flight else 0.0
+def _tell(run: OpenRun, use: _Use) -> None:
+    if use.spent >= WARNING_SHARE * use.limit and use.name not in run.state.warned:
+        run.record(BudgetWarning(use.name, use.spent, use.limit))

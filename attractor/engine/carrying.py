@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from attractor.engine.carried import NOTHING_CARRIED, Carried
+from attractor.engine.errors import ConversationLost
 from attractor.engine.events import FidelityDegraded
 from attractor.engine.fidelity import DEGRADED, Arrival, Resolved, is_told, resolve
 from attractor.engine.lines import Line
 from attractor.engine.preamble import Remembered
-from attractor.engine.progress import Progress
 from attractor.engine.strands import MAIN
+from attractor.engine.threads import Thread
 from attractor.language.graph import Node
 
 _LOST = "the conversation of the thread is not held any more: it ended with its process"
@@ -40,7 +41,7 @@ def carry(line: Line, node: Node, visit: int, *, starts_over: bool) -> Carrying:
     around = line.journey.classes_around
     resolved = resolve(line.graph, node, _arrival(line, node), around)
     remembered = Remembered(
-        goal=_goal(line.progress),
+        goal=_goal(line),
         run_id=line.run.manifest.run_id,
         past=line.progress.past,
         context=line.progress.context,
@@ -50,13 +51,26 @@ def carry(line: Line, node: Node, visit: int, *, starts_over: bool) -> Carrying:
     thread = line.journey.threads.take(
         resolved.thread, list(_walks(line)), visit=f"{node.id}@{visit}", starts_over=starts_over
     )
-    if thread.recall() is None and resolved.thread in line.progress.threads:
-        return Carrying(Carried(DEGRADED, thread, remembered), _degraded(resolved))
+    is_lost = thread.recall() is None and resolved.thread in line.progress.threads
+    if is_lost and (lost := _take_up(line, thread)):
+        return Carrying(Carried(DEGRADED, thread, remembered), _degraded(resolved, lost))
     return Carrying(Carried(resolved.fidelity, thread, remembered))
 
 
-def _degraded(resolved: Resolved) -> FidelityDegraded:
-    return FidelityDegraded(resolved.fidelity.value, DEGRADED.value, resolved.thread, _LOST)
+def _take_up(line: Line, thread: Thread) -> str:
+    """Take up a conversation that was lost, where that is wanted; else return why it is not."""
+    kept = line.journey.kept
+    if kept is None:
+        return _LOST
+    try:
+        thread.give_back(kept.take(thread.name, list(_walks(line))))
+    except ConversationLost as lost:
+        return f"{_LOST}, and cannot be taken up again: {lost}"
+    return ""
+
+
+def _degraded(resolved: Resolved, why: str) -> FidelityDegraded:
+    return FidelityDegraded(resolved.fidelity.value, DEGRADED.value, resolved.thread, why)
 
 
 def _arrival(line: Line, node: Node) -> Arrival:
@@ -94,6 +108,7 @@ def _walks(line: Line) -> Iterator[str]:
         key = strands[key].parent
 
 
-def _goal(progress: Progress) -> str:
-    goal = progress.context.get("graph.goal")
-    return goal if isinstance(goal, str) else ""
+def _goal(line: Line) -> str:
+    """Return the goal; one that is too large for the context stands in the graph."""
+    goal = line.progress.context.get("graph.goal", "")
+    return goal if isinstance(goal, str) else line.graph.goal

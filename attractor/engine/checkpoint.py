@@ -20,6 +20,7 @@ from attractor.base.canonical import (
     parse_json,
 )
 from attractor.base.chains import GENESIS, Head, require_intact, verify
+from attractor.base.changed import changed
 from attractor.base.errors import Broken, FileTrouble, NotCanonical
 from attractor.base.events import Event
 from attractor.base.journal import Line, read_lines
@@ -27,6 +28,7 @@ from attractor.engine.errors import CheckpointBroken, RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.folding import fold
 from attractor.engine.run_state import RunState, state_from_record
+from attractor.engine.strands import LONG_AGO, let_go
 
 _POSITION = "position"
 
@@ -41,12 +43,21 @@ class Position:
 
 @dataclass(frozen=True)
 class Found:
-    """What a journal and its checkpoint come to: the state, and where the chain ends."""
+    """What a journal and its checkpoint come to: the state, and where the chain ends.
+
+    `heard` is when stages were heard of last: where nobody is at work, their process ended then.
+    """
 
     state: RunState
     head: Head
     checkpoint_size: int = 0
     checkpoint_offset: int = 0
+    heard: datetime = LONG_AGO
+
+    @property
+    def at_rest(self) -> RunState:
+        """The state where nobody is at work on the run, and no stage takes any longer."""
+        return changed(self.state, strands=let_go(self.state.strands, self.heard))
 
 
 @dataclass(frozen=True)
@@ -108,13 +119,15 @@ def _open(journal: Path, checkpoint: Path) -> Found:
     if not lines or _event(lines[0]).data.get("checkpoint") != own:
         raise CheckpointBroken(f"{checkpoint} is not the one that {journal.name} knows")
     state = state_from_record(Fields(content, str(checkpoint)))
-    return Found(_folded(state, lines[1:]), head, len(text), at.offset)
+    state, heard = _folded(state, lines[1:], _event(lines[0]).time)
+    return Found(state, head, len(text), at.offset, heard)
 
 
 def _replay(journal: Path) -> Found:
     lines = list(read_lines(journal)) if journal.exists() else []
     head = _verified(journal, lines, Position(0, GENESIS))
-    return Found(_folded(RunState(), lines), head)
+    state, heard = _folded(RunState(), lines, LONG_AGO)
+    return Found(state, head, heard=heard)
 
 
 def _verified(journal: Path, lines: Sequence[Line], at: Position) -> Head:
@@ -123,10 +136,13 @@ def _verified(journal: Path, lines: Sequence[Line], at: Position) -> Head:
     return verdict.head
 
 
-def _folded(state: RunState, lines: Sequence[Line]) -> RunState:
+def _folded(state: RunState, lines: Sequence[Line], heard: datetime) -> tuple[RunState, datetime]:
+    """Return the state after some lines, and when stages were heard of last."""
     for line in lines:
-        state = fold(state, _event(line))
-    return state
+        event = _event(line)
+        state = fold(state, event)
+        heard = event.time if event.node else heard
+    return state, heard
 
 
 def _event(line: Line) -> Event:

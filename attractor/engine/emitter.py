@@ -1,13 +1,17 @@
-"""What handlers emit events with: those of one attempt, as long as it lasts."""
+"""What handlers emit events with, and count what they use: of one attempt, while it lasts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from attractor.base.canonical import Json
 from attractor.base.errors import MachineryError
+from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import StageOver
-from attractor.engine.events import Place
+from attractor.engine.events import ModelUsed, Place, kind_of
 from attractor.engine.excerpts import shorten
 from attractor.engine.open_run import OpenRun
+from attractor.engine.outcome import Usage
+from attractor.engine.outcome_records import usage_to_record
 from attractor.engine.past import LONGEST_NAME
 
 TOOL_CALL = "TOOL_CALL_START"
@@ -22,9 +26,15 @@ class Emitter:
     """
 
     def __init__(
-        self, run: OpenRun, place: Place, *, heard: Callable[[], None] = lambda: None
+        self,
+        run: OpenRun,
+        place: Place,
+        *,
+        budgets: Budgets = NO_BUDGETS,
+        heard: Callable[[], None] = lambda: None,
     ) -> None:
         self._heard = heard
+        self._budgets = budgets
         self._run = run
         self._place = place
         self._is_over = False
@@ -34,18 +44,35 @@ class Emitter:
 
     def __call__(self, kind: str, **data: Json) -> None:
         """Write the event into the run's journal."""
-        if self._is_over:
-            raise StageOver(f"the stage is over: {kind} was not recorded")
-        try:
+        with self._writing(kind):
             self._run.emit(kind, data, place=self._place)
-        except MachineryError as trouble:
-            self.trouble = self.trouble or trouble
-            raise
         self.kinds.add(kind)
         if kind == TOOL_CALL:
             tool = shorten(str(data.get("tool_name", "")), LONGEST_NAME)
             self.tools[tool] = self.tools.get(tool, 0) + 1
         self._heard()
+
+    def require_left(self) -> None:
+        """Halt where a budget of the run is used up."""
+        self._budgets.require_left(self._run)
+
+    def use(self, usage: Usage) -> None:
+        """Count what a call to a model used, and tell of a budget that is nearly used up."""
+        happening = ModelUsed(usage_to_record(usage))
+        with self._writing(kind_of(happening)):
+            self._run.record(happening, place=self._place)
+            self._budgets.tell(self._run)
+        self._heard()
+
+    @contextmanager
+    def _writing(self, kind: str) -> Generator[None]:
+        if self._is_over:
+            raise StageOver(f"the stage is over: {kind} was not recorded")
+        try:
+            yield
+        except MachineryError as trouble:
+            self.trouble = self.trouble or trouble
+            raise
 
     def close(self) -> None:
         """Take nothing more."""

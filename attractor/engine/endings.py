@@ -46,8 +46,7 @@ def let_go(run: OpenRun) -> None:
 
 
 def _terminal_event(run: OpenRun, *, is_good: bool) -> PipelineCompleted | PipelineFailed:
-    result, progress = _result(run), run.state.progress
-    seconds = progress.seconds if progress else 0.0
+    result, seconds = _result(run), round(run.state.seconds(run.clock.now()), 6)
     if is_good and result.outcome:
         count = run.blobs.count()
         return PipelineCompleted(result.outcome.value, result.reason, seconds, count)

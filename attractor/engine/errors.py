@@ -16,6 +16,7 @@ AttractorError
 │   └── NothingAsked          4  the run asks nothing that could be answered
 └── Broken                    6
     ├── RecordBroken          6  a record of the run is not what was written
+    ├── ConversationLost      6  what was said in a thread cannot be taken up again
     └── CheckpointBroken      6  the checkpoint is not what was written
 """
 
@@ -75,8 +76,8 @@ class GraphChanged(Refused):
     """The pipeline is not the one the run began with."""
 
     hint = (
-        "put the pipeline back as it was, go back to where it differs with attractor rewind "
-        "RUN NODE@VISIT --graph FILE, or start a new run"
+        "go on with it as it is now: attractor resume RUN --accept-graph; go back to where it "
+        "differs: attractor rewind RUN NODE@VISIT --graph FILE; or put it back as it was"
     )
 
 
@@ -108,6 +109,10 @@ class RecordBroken(Broken):
     """A record of the run is not what was written."""
 
     hint = "it was changed or cut, or a newer version wrote it: bring it back from a copy"
+
+
+class ConversationLost(Broken):
+    """What was said in a thread cannot be taken up again."""
 
 
 class CheckpointBroken(Broken):

@@ -86,11 +86,15 @@ class PipelineFailed:
 
 @dataclass(frozen=True)
 class RunResumed:
-    """Another process goes on with the run, from the tree that the journal has."""
+    """Another process goes on with the run, from the tree that the journal has.
+
+    `heard` is when stages were heard of last before it: their process ended then.
+    """
 
     next_node: str
     tree: str
     interrupted: bool
+    heard: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,13 @@ class FidelityDegraded:
     fidelity: str
     thread: str
     reason: str
+
+
+@dataclass(frozen=True)
+class ModelUsed:
+    """A model answered a stage: it counts from here on, whatever becomes of the stage."""
+
+    usage: dict[str, Json]
 
 
 @dataclass(frozen=True)
@@ -287,6 +298,7 @@ Happening: TypeAlias = (
     | OperatorAction
     | StageStarted
     | FidelityDegraded
+    | ModelUsed
     | StageCompleted
     | StageFailed
     | StageRetrying
@@ -313,6 +325,9 @@ REPORT_REFUSED = "ReportRefused"
 
 THREAD_CONTINUED = "ThreadContinued"
 """The kind emitted when a stage goes on with a conversation, after so many stages."""
+
+THREAD_RESTORED = "ThreadRestored"
+"""The kind emitted when a stage goes on with a conversation that was taken up from the disk."""
 
 THREAD_SHORTENED = "ThreadShortened"
 """The kind emitted when the older part of a conversation gives way to a summary."""

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 
 from attractor.base.changed import changed
 from attractor.base.events import Event
+from attractor.engine.alike import NO_STREAK, Streak, signature
 from attractor.engine.branching import GIVEN_UP
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
+from attractor.engine.flights import InFlight
 from attractor.engine.inbox import Action
-from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.outcome_records import usage_from_record
 from attractor.engine.progress import Step, advance
 from attractor.engine.progress_records import progress_from_record, step_from_record
@@ -16,7 +17,7 @@ from attractor.engine.question_records import answer_from_record, question_from_
 from attractor.engine.questions_asked import drop_question, is_of_child, put_question, without
 from attractor.engine.run_state import RunState, counts_from, standing_from_record
 from attractor.engine.seams import Answer, AnswerKind, Branch
-from attractor.engine.strands import MAIN, InFlight, Strand, end_branch, gather, leave
+from attractor.engine.strands import LONG_AGO, MAIN, Strand, end_branch, gather, leave, let_go
 
 
 def fold(state: RunState, event: Event) -> RunState:
@@ -78,12 +79,19 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
     strand = _strand(state, event)
     before = strand.in_flight
     is_again = before is not None and (before.node, before.visit) == (event.node, event.visit)
-    since = before.since if before and is_again else event.time
     is_aside = state.is_aside(event.branch or MAIN, event.node, event.visit)
-    is_same = before is not None and is_again and before.attempt == event.attempt
-    starts = before.starts + 1 if before and is_same else 1
-    used = before.used if before and is_again else NOTHING_USED
-    flight = InFlight(event.node, event.visit, event.attempt, since, is_aside, starts, used)
+    if before and is_again:
+        flight = before.begun(event.attempt, event.time, is_aside=is_aside)
+    else:
+        flight = InFlight(
+            event.node,
+            event.visit,
+            event.attempt,
+            since=event.time,
+            is_aside=is_aside,
+            at_work=event.time,
+            streak=_streak(strand, event.node),
+        )
     after = _with(state, event, changed(strand, in_flight=flight))
     if before is not None:
         # Who was asked has said that it begins; the next time that it is cut off is another matter.
@@ -98,16 +106,28 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
 def _attempt_ended(state: RunState, event: Event, data: Fields) -> RunState:
     """Count what an attempt used, however it ended: it may be tried again."""
     strand = _strand(state, event)
-    if strand.in_flight is None or not data.has("usage"):
+    if strand.in_flight is None:
         return state
-    used = strand.in_flight.used + usage_from_record(data.inner("usage"))
-    return _with(state, event, changed(strand, in_flight=changed(strand.in_flight, used=used)))
+    used = usage_from_record(data.inner("usage")) if data.has("usage") else None
+    failed = signature(data.text("error")) if event.type == "StageFailed" else None
+    ended = strand.in_flight.ended(used, failed)
+    if ended is strand.in_flight:
+        return state
+    return _with(state, event, changed(strand, in_flight=ended))
+
+
+def _model_used(state: RunState, event: Event, data: Fields) -> RunState:
+    strand = _strand(state, event)
+    if strand.in_flight is None:
+        return state
+    told = strand.in_flight.told + usage_from_record(data.inner("usage"))
+    return _with(state, event, changed(strand, in_flight=changed(strand.in_flight, told=told)))
 
 
 def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
     strand = _strand(state, event)
     attempt = data.number("attempt")
-    flight = strand.in_flight and changed(strand.in_flight, attempt=attempt, starts=0)
+    flight = strand.in_flight and strand.in_flight.awaiting(attempt)
     answers = without(state.answers, [one.id for one in strand.questions])
     after = _with(state, event, changed(strand, in_flight=flight, questions=()))
     return changed(after, answers=answers)
@@ -149,6 +169,11 @@ def _strand(state: RunState, event: Event, key: str | None = None) -> Strand:
     return state.strands[key]
 
 
+def _streak(strand: Strand, node: str) -> Streak:
+    record = strand.progress.stages.get(node)
+    return Streak(record.failure, record.alike) if record else NO_STREAK
+
+
 def _with(state: RunState, event: Event, strand: Strand) -> RunState:
     return changed(state, strands={**state.strands, event.branch or MAIN: strand})
 
@@ -177,11 +202,16 @@ def _warned(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _interrupted(state: RunState, event: Event, data: Fields) -> RunState:
-    return changed(state, stopped=data.text("reason"))
+    strands = let_go(state.strands, event.time)
+    return changed(state, stopped=data.text("reason"), strands=strands)
 
 
 def _resumed(state: RunState, event: Event, data: Fields) -> RunState:
-    return changed(state, stopped="")
+    # An older journal does not say it: then nobody knows how long the last stage was at work.
+    is_known = data.has("heard") and data.text("heard")
+    heard = data.time("heard") if is_known else LONG_AGO
+    # It may go on with larger budgets: people are told anew of what is nearly used up.
+    return changed(state, stopped="", warned=(), strands=let_go(state.strands, heard))
 
 
 def _restarting(state: RunState, event: Event, data: Fields) -> RunState:
@@ -201,6 +231,7 @@ _CHANGES: Mapping[str, Callable[[RunState, Event, Fields], RunState]] = {
     "ParallelBranchCompleted": _branch_completed,
     "RunStatusChanged": _status_changed,
     "StageStarted": _stage_started,
+    "ModelUsed": _model_used,
     "StageCompleted": _attempt_ended,
     "StageFailed": _attempt_ended,
     "StageRetrying": _stage_retrying,

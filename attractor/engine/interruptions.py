@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from attractor.base.canonical import Json
 from attractor.engine.events import Place
+from attractor.engine.flights import InFlight
 from attractor.engine.lines import Line
 from attractor.engine.options import find_option, name_choices, refusal_of
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
@@ -24,7 +25,6 @@ from attractor.engine.seams import (
     QuestionKind,
     Stage,
 )
-from attractor.engine.strands import InFlight
 from attractor.language.graph import Node
 
 ASKED_AT_MOST = 3

@@ -10,10 +10,12 @@ from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.child_runs import ChildRuns
 from attractor.engine.events import Place
 from attractor.engine.fidelity import classes_around
+from attractor.engine.flights import InFlight
+from attractor.engine.kept_conversations import KeptConversations
 from attractor.engine.open_run import OpenRun
 from attractor.engine.progress import Progress
 from attractor.engine.seams import Branches, Handler, Interviewer, Workspace, stage_id
-from attractor.engine.strands import MAIN, InFlight, Strand
+from attractor.engine.strands import MAIN, Strand
 from attractor.engine.threads import Threads
 from attractor.language.forks import Forks
 from attractor.language.graph import Graph
@@ -24,7 +26,7 @@ class Journey:
     """What all walks of a run share; `branch_out` makes the branches of an attempt.
 
     Without `children`, no pipeline can be run as part of it. The interviewer is asked what becomes
-    of a stage that was interrupted.
+    of a stage that was interrupted. Conversations that were lost are taken up from what is `kept`.
     """
 
     run: OpenRun
@@ -35,6 +37,7 @@ class Journey:
     children: ChildRuns | None = None
     budgets: Budgets = NO_BUDGETS
     interviewer: Interviewer = NOBODY
+    kept: KeptConversations | None = None
 
     threads: Threads = field(default_factory=Threads)
 

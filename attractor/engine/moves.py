@@ -11,7 +11,7 @@ from attractor.engine.large_values import ReadValue, as_it_is
 from attractor.engine.lookup import make_lookup
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.progress import Ending, Move, Progress, Visit, record_visit
-from attractor.engine.restarts import is_restart, restart_limit
+from attractor.engine.restarts import restart_limit
 from attractor.engine.routing import (
     Route,
     RouteReason,
@@ -20,6 +20,7 @@ from attractor.engine.routing import (
     select_edge,
 )
 from attractor.language.graph import Graph
+from attractor.language.restarts import is_restart
 from attractor.language.values import NO_ATTRIBUTES
 
 

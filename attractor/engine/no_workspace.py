@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from attractor.base.errors import UsageError
+from attractor.base.process_pipes import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.engine.seams import PATCH_LIMIT, Base, TreeId
 from attractor.environments.environment import (
@@ -82,6 +83,7 @@ class NoEnvironment:
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
         stdin: bytes = b"",
+        on_output: OnOutput | None = None,
     ) -> ExecResult:
         """Refuse: there are no commands."""
         _refuse()

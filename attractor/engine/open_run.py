@@ -79,7 +79,8 @@ class OpenRun:
         self._inbox = Inbox(directory.inbox)
         self._lock = RLock()
         self._shared = SharedSync(events.sync)
-        self._state = found.state
+        self.heard = found.heard
+        self._state = found.at_rest
         self._checkpoint_size = found.checkpoint_size
         self._checkpoint_offset = found.checkpoint_offset
 

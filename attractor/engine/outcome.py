@@ -46,6 +46,19 @@ class Usage:
             self.cost_usd + other.cost_usd,
         )
 
+    def at_least(self, other: "Usage") -> "Usage":
+        """Return the greater one of each two amounts."""
+        return Usage(
+            max(self.input_tokens, other.input_tokens),
+            max(self.output_tokens, other.output_tokens),
+            max(self.cost_usd, other.cost_usd),
+        )
+
+    @property
+    def tokens(self) -> int:
+        """What was used, in tokens of any kind."""
+        return self.input_tokens + self.output_tokens
+
 
 NOTHING_USED = Usage()
 

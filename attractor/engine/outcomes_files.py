@@ -6,6 +6,7 @@ from typing import cast
 
 from attractor.base.canonical import Json, canonical_json, parse_json
 from attractor.base.errors import NotCanonical, UsageError
+from attractor.engine.file_faults import DEEPEST, TOO_DEEP, is_too_deep, words_of
 from attractor.engine.simulated_outcomes import check_outcomes
 
 _HINT = 'write JSON such as {"test": "fail"}, or TOML such as test = "fail"'
@@ -21,6 +22,8 @@ def open_outcomes(file: Path) -> dict[str, Json]:
     except UnicodeDecodeError as cause:
         raise UsageError(f"{file} is not UTF-8", hint="save it as UTF-8") from cause
     table = _read_toml(text, file) if _is_toml(file, text) else _read_json(text, file)
+    if is_too_deep(table):
+        raise UsageError(f"{file} {TOO_DEEP}", hint=f"{DEEPEST} levels are taken")
     check_outcomes(table, file=str(file))
     return cast(dict[str, Json], table)
 
@@ -36,7 +39,7 @@ def _read_json(text: str, file: Path) -> Json:
     try:
         return parse_json(text)
     except NotCanonical as cause:
-        raise UsageError(f"{file} is {cause}", hint=_HINT) from cause
+        raise UsageError(f"{file} {words_of(cause)}", hint=_HINT) from cause
 
 
 def _read_toml(text: str, file: Path) -> Json:
@@ -45,7 +48,7 @@ def _read_toml(text: str, file: Path) -> Json:
         # TOML has dates and times, which no outcome has.
         canonical_json(table)
     except NotCanonical as cause:
-        raise UsageError(f"{file}: {cause}", hint="write a text in quotes") from cause
+        raise UsageError(f"{file} {words_of(cause)}", hint="write a text in quotes") from cause
     except (ValueError, RecursionError) as cause:
-        raise UsageError(f"{file} is not TOML: {cause}", hint=_HINT) from cause
+        raise UsageError(f"{file} {words_of(cause, form='TOML')}", hint=_HINT) from cause
     return table

@@ -92,10 +92,10 @@ def _without_secrets(content: bytes, redactor: Redactor) -> bytes:
     try:
         return redactor.text(content.decode()).encode()
     except UnicodeDecodeError:
-        return b"".join(_clean_line(one, redactor) for one in content.splitlines(keepends=True))
+        return b"".join(clean_line(one, redactor) for one in content.splitlines(keepends=True))
 
 
-def _clean_line(line: bytes, redactor: Redactor) -> bytes:
+def clean_line(line: bytes, redactor: Redactor) -> bytes:
     """Return a line without secrets; where it is no text, byte for byte."""
     try:
         return redactor.text(line.decode()).encode()

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attractor.base.errors import InvalidDuration, InvalidPart, UnknownName
 from attractor.engine.errors import NotRunnable
-from attractor.engine.restarts import find_misplaced
 from attractor.engine.retry import retry_policy
 from attractor.engine.run_directory import RESERVED_NAMES
 from attractor.engine.seams import Handler
@@ -12,6 +11,7 @@ from attractor.engine.secrets import Redactor
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.folders import folder_name
 from attractor.language.graph import Graph, Node
+from attractor.language.restarts import find_misplaced
 from attractor.language.shapes import DEFAULT_TYPE, TYPE_OF_SHAPE
 
 
@@ -39,7 +39,9 @@ def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagn
     for edge in graph.edges:
         if lost := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
             yield error(f"an edge names the node {lost[0]!r}, which is not there", edge.span)
-    yield from find_misplaced(graph)
+    for one in find_misplaced(graph):
+        what = f"loop_restart on {one.edge.source} -> {one.edge.target}: {one.why}"
+        yield error(what, one.edge.span, fix=one.fix)
 
 
 def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from attractor.base.canonical import Json
 from attractor.base.changed import changed
-from attractor.engine.alike import signature
+from attractor.engine.alike import NO_STREAK, Streak, signature
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.past import (
     LONGEST_WORDS,
@@ -40,7 +40,8 @@ class Visit:
     """What one visit of a node came to; `is_transparent` for a conditional (ruling R1).
 
     `meeting` is the node where the branches that were walked meet (ruling R6). A stage that may
-    talk to a model has a fidelity, and `tools` are those it called, with how often.
+    talk to a model has a fidelity, and `tools` are those it called, with how often. `streak` counts
+    the failures before the last attempt, where there were other attempts.
     """
 
     node: str
@@ -56,6 +57,7 @@ class Visit:
     fidelity: str = ""
     thread: str = ""
     tools: Mapping[str, int] = field(default_factory=dict[str, int])
+    streak: Streak = NO_STREAK
 
 
 @dataclass(frozen=True)
@@ -280,16 +282,24 @@ def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
     if before and status is StageStatus.SKIPPED:
         # Skipping records no outcome (attractor-spec 5.2): an earlier one stands.
         status = before.outcome
-    failed = visit.outcome.status is StageStatus.FAIL
-    failure = signature(visit.outcome.failure_reason) if failed else ""
-    is_alike = failed and before is not None and before.failure == failure
+    streak = _streak(before, visit)
     return StageRecord(
         progress.visits(visit.node) + 1,
         status,
         _retries_left_over(visit),
-        failure=failure,
-        alike=(before.alike if before and is_alike else 0) + failed,
+        failure=streak.failure,
+        alike=streak.alike,
     )
+
+
+def _streak(before: StageRecord | None, visit: Visit) -> Streak:
+    """Return how often in a row a stage failed in the same way, its attempts counted too."""
+    if visit.outcome.status is not StageStatus.FAIL:
+        return NO_STREAK
+    streak = visit.streak
+    if before and streak == NO_STREAK:
+        streak = Streak(before.failure, before.alike)
+    return streak.and_then(signature(visit.outcome.failure_reason))
 
 
 def _retries_left_over(visit: Visit) -> int:

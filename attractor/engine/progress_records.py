@@ -1,7 +1,9 @@
 """Writes steps and progress as JSON records and reads them back."""
 
 from attractor.base.canonical import Json
+from attractor.engine.alike import NO_STREAK
 from attractor.engine.fields import Fields
+from attractor.engine.flights import streak_from_record, streak_to_record
 from attractor.engine.outcome import StageStatus
 from attractor.engine.outcome_records import (
     outcome_from_record,
@@ -138,6 +140,8 @@ def _visit_to_record(visit: Visit) -> dict[str, Json]:
         "fidelity": visit.fidelity,
         "thread": visit.thread,
         "tools": dict(visit.tools),
+        # Left out where it says nothing: most stages are tried once.
+        **({"streak": streak_to_record(visit.streak)} if visit.streak != NO_STREAK else {}),
     }
 
 
@@ -156,6 +160,7 @@ def _visit_from_record(fields: Fields) -> Visit:
         fidelity=fields.text("fidelity"),
         thread=fields.text("thread"),
         tools=tools_from_record(fields.inner("tools")),
+        streak=streak_from_record(fields.inner("streak")) if fields.has("streak") else NO_STREAK,
     )
 
 

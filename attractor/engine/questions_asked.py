@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from attractor.engine.flights import InFlight
 from attractor.engine.seams import Answer, Question, stage_id
-from attractor.engine.strands import InFlight, Strand, Strands
+from attractor.engine.strands import Strand, Strands
 
 OF_CHILD = "/"
 """Stands between an attempt and what its child asks."""

@@ -84,7 +84,7 @@ def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str
         "stepped_over": list(progress.stepped_over),
         "assumed_outcomes": list(progress.assumed),
         "usage": usage_to_record(state.used),
-        "seconds": progress.seconds,
+        "seconds": round(state.seconds(now), 6),
         "tree": progress.tree,
         "started": manifest.started.isoformat(),
         "ended": now.isoformat(),

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from attractor.base.backoff import Backoff
 from attractor.base.errors import MachineryError, UnknownName
+from attractor.engine.alike import TRIED_OUT
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.language.graph import Graph, Node
 
@@ -67,7 +68,7 @@ def settle(node: Node, outcome: Outcome) -> Outcome:
     if node.attributes.flag("allow_partial"):
         notes = "\n".join(filter(None, [outcome.notes, "retries exhausted, partial accepted"]))
         return replace(outcome, status=StageStatus.PARTIAL_SUCCESS, notes=notes, failure_class=None)
-    reason = ": ".join(filter(None, ["max retries exceeded", outcome.failure_reason]))
+    reason = ": ".join(filter(None, [TRIED_OUT, outcome.failure_reason]))
     return replace(outcome, status=StageStatus.FAIL, failure_reason=reason)
 
 

@@ -13,7 +13,10 @@ from attractor.base.errors import Broken, FileTrouble, JournalError, Refused
 from attractor.engine.documents import read_document, write_document
 from attractor.engine.errors import NewerFormat
 from attractor.engine.manifest import FORMAT, Manifest, manifest_from_record, manifest_to_record
+from attractor.engine.secrets import Redactor
 from attractor.language.folders import folder_name
+
+_NO_SECRETS = Redactor()
 
 CHILDREN = "children"
 """The folder of the pipelines that are run as part of a run."""
@@ -111,11 +114,13 @@ def create_run_directory(
     *,
     files: Mapping[str, bytes] | None = None,
     begin: Callable[[RunDirectory], None] = lambda directory: None,
+    redactor: Redactor = _NO_SECRETS,
 ) -> RunDirectory:
     """Make the directory of a new run; the manifest comes last, so with it all is there.
 
     `files` are those that the pipeline is made of besides its own text. A run that does not begin
-    at the start has a journal already: `begin` writes it.
+    at the start has a journal already: `begin` writes it. The manifest is kept without secrets; the
+    pipeline is kept as it is, for its hash: one that holds a secret is refused before.
     """
     directory = RunDirectory(root)
     try:
@@ -127,7 +132,7 @@ def create_run_directory(
     try:
         _fill(directory, source, files or {})
         begin(directory)
-        write_manifest(directory, manifest)
+        write_manifest(directory, manifest, redactor)
         sync_folder(root.parent)
     except (FileTrouble, JournalError):
         # On a full disk: half a directory would only stand in the way of the next try.
@@ -136,9 +141,11 @@ def create_run_directory(
     return directory
 
 
-def write_manifest(directory: RunDirectory, manifest: Manifest) -> None:
-    """Write what a run was made from."""
-    write_document(directory.manifest, manifest_to_record(manifest))
+def write_manifest(
+    directory: RunDirectory, manifest: Manifest, redactor: Redactor = _NO_SECRETS
+) -> None:
+    """Write what a run was made from, without secrets."""
+    write_document(directory.manifest, redactor.members(manifest_to_record(manifest)))
 
 
 def read_manifest(directory: RunDirectory) -> Manifest:
@@ -155,10 +162,21 @@ def read_manifest(directory: RunDirectory) -> Manifest:
 
 def read_files(directory: RunDirectory) -> Mapping[str, bytes]:
     """Return the files that the pipeline of a run is made of besides its own text."""
-    if not directory.files.exists():
+    return read_kept_files(directory.files)
+
+
+def read_kept_files(file: Path) -> Mapping[str, bytes]:
+    """Return files as they are kept in one; without it there are none."""
+    if not file.exists():
         return {}
-    record = read_document(directory.files).members("files")
+    record = read_document(file).members("files")
     return {name: b64decode(str(content)) for name, content in record.items()}
+
+
+def write_kept_files(file: Path, files: Mapping[str, bytes]) -> None:
+    """Keep files in one."""
+    written: dict[str, Json] = {name: b64encode(one).decode() for name, one in files.items()}
+    write_document(file, {"files": written})
 
 
 def _fill(directory: RunDirectory, source: str | bytes, files: Mapping[str, bytes]) -> None:
@@ -169,10 +187,7 @@ def _fill(directory: RunDirectory, source: str | bytes, files: Mapping[str, byte
         raise file_trouble("make", done, cause) from cause
     write_whole(directory.graph, source)
     if files:
-        written: dict[str, Json] = {
-            name: b64encode(content).decode() for name, content in files.items()
-        }
-        write_document(directory.files, {"files": written})
+        write_kept_files(directory.files, files)
 
 
 def _taken(root: Path) -> Refused:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from attractor.base.canonical import Json
 from attractor.engine.fields import Fields
+from attractor.engine.flights import InFlight
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.progress import Progress
 from attractor.engine.progress_records import (
@@ -20,7 +22,6 @@ from attractor.engine.seams import Answer, Question
 from attractor.engine.status import QUEUED, Phase, RunStatus, Standing
 from attractor.engine.strands import (
     MAIN,
-    InFlight,
     Strand,
     Strands,
     branches_from_records,
@@ -69,8 +70,16 @@ class RunState:
     def used(self) -> Usage:
         """What was used of models, also by attempts of a visit that is not over."""
         strands = self.strands.values()
-        at_work = (one.in_flight.used for one in strands if one.in_flight)
+        at_work = (one.in_flight.spent for one in strands if one.in_flight)
         return sum(at_work, sum((one.progress.usage for one in strands), NOTHING_USED))
+
+    def seconds(self, now: datetime) -> float:
+        """Return how long stages took until now, also one that is not over; at rest it is none.
+
+        What branches took is in the stage that they began at.
+        """
+        taken = self.progress.seconds if self.progress else 0.0
+        return taken + (self.in_flight.seconds(now) if self.in_flight else 0.0)
 
     @property
     def progress(self) -> Progress | None:

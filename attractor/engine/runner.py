@@ -20,6 +20,7 @@ from attractor.engine.events import (
     RunResumed,
 )
 from attractor.engine.inbox import Action
+from attractor.engine.kept_conversations import KeptConversations
 from attractor.engine.large_values import put_aside
 from attractor.engine.lines import Journey, Line
 from attractor.engine.open_run import OpenRun
@@ -45,7 +46,7 @@ from attractor.engine.status import (
     EXECUTING,
     QUEUED,
 )
-from attractor.engine.strands import MAIN, last_tree
+from attractor.engine.strands import LONG_AGO, MAIN, cut_off, last_tree
 from attractor.engine.walk import Walk
 from attractor.engine.watch import Steer, Watch, steer_nobody
 from attractor.language.forks import Forks
@@ -73,6 +74,7 @@ class Runner:
         children: ChildRuns | None = None,
         budgets: Budgets = NO_BUDGETS,
         interviewer: Interviewer = NOBODY,
+        kept: KeptConversations | None = None,
         is_shared: bool = False,
     ) -> None:
         self._graph = graph
@@ -91,9 +93,10 @@ class Runner:
             children,
             budgets.over(read_budgets(graph)),
             interviewer,
+            kept,
         )
         self._line = Line(journey, workspace, is_shared=is_shared)
-        self._watch = Watch(run, steer)
+        self._watch = Watch(run, steer, journey.budgets)
 
     async def run(self) -> RunResult:
         """Walk to the end, or until the run rests; return where it stands.
@@ -161,8 +164,10 @@ class Runner:
 
     def _start(self) -> None:
         manifest = self._run.manifest
-        inputs = put_aside(self._inputs, self._run.blobs)
-        progress = begin(self._graph, self._tree, inputs)
+        progress = begin(self._graph, self._tree, self._inputs)
+        # The graph's own attributes are mirrored there: a goal may be as large as a book.
+        context = self._run.redactor.members(progress.context)
+        progress = replace(progress, context=put_aside(context, self._run.blobs))
         self._run.record(
             PipelineStarted(
                 self._graph.name,
@@ -175,15 +180,16 @@ class Runner:
 
     async def _resume(self) -> None:
         run, progress, strands = self._run, self._run.progress, self._run.state.strands
+        heard = run.heard.isoformat() if run.heard != LONG_AGO else ""
         if run.state.is_paused:
             taken_over = OperatorAction(Action.RESUME.value, "", "another process goes on")
             run.record(taken_over, sync=True)
-        is_interrupted = any(one.in_flight and not one.questions for one in strands.values())
+        is_interrupted = bool(cut_off(strands))
         aside = run.directory.incidents / f"resumed-at-{run.events.head.seq}"
         tree = last_tree(strands, MAIN)
         if not (self._line.is_shared or self._line.journey.has_child_in(MAIN)):
             await self._workspace.restore(tree, set_aside=aside)
-        run.record(RunResumed(progress.next_node, tree, is_interrupted))
+        run.record(RunResumed(progress.next_node, tree, is_interrupted, heard))
 
     def _rest(self) -> RunResult:
         """Leave what people are asked in the journal, and hold no process."""

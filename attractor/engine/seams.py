@@ -107,6 +107,34 @@ class Emit(Protocol):
         ...
 
 
+class Spending(Protocol):
+    """Counts what a stage uses of models, as it goes on."""
+
+    def require_left(self) -> None:
+        """Halt the stage where a budget of the run is used up: asked before a model is called."""
+        ...
+
+    def use(self, usage: Usage) -> None:
+        """Count what a call used as soon as it was answered, whatever becomes of the stage.
+
+        The outcome of the stage may say all of it once more: it counts once.
+        """
+        ...
+
+
+class Unlimited:
+    """Lets a stage use what it likes."""
+
+    def require_left(self) -> None:
+        """Let it go on."""
+
+    def use(self, usage: Usage) -> None:
+        """Count nothing."""
+
+
+UNLIMITED = Unlimited()
+
+
 class StageFiles(Protocol):
     """The one way to write into a stage folder: redacted, capped, whole."""
 
@@ -208,6 +236,7 @@ class Stage:
     since: datetime = datetime.min.replace(tzinfo=UTC)
     is_shared: bool = False
     carried: Carried = NOTHING_CARRIED
+    spending: Spending = UNLIMITED
     artifacts: ArtifactStore = field(default_factory=ArtifactStore)
 
     @property
@@ -354,8 +383,9 @@ class Interviewer(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What every handler is built from."""
+    """What every handler is built from; the secrets are inputs that no prompt may hold."""
 
     backend: Backend
     interviewer: Interviewer
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])

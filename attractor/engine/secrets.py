@@ -1,6 +1,7 @@
 """Keeps secrets out of everything that is written: values of keys, tokens and passwords.
 
-A value is also found in base64, wherever it begins in the encoded text, and percent-encoded.
+A value is also found in base64, wherever it begins in the encoded text, percent-encoded, and as
+JSON writes it.
 """
 
 import json
@@ -33,7 +34,7 @@ class Redactor:
         cls, environ: Mapping[str, str], *, names: Collection[str] = (), more: Collection[str] = ()
     ) -> "Redactor":
         """Make one from environment variables with telling names, further names and values."""
-        named = [value for name, value in environ.items() if _NAME.fullmatch(name) or name in names]
+        named = [value for name, value in environ.items() if is_telling(name) or name in names]
         return cls([*named, *more])
 
     def text(self, text: str) -> str:
@@ -66,9 +67,18 @@ class Redactor:
             return False
         return not self.finds_in(written)
 
+    def finds(self, text: str) -> bool:
+        """Tell whether a text holds a secret."""
+        return self._pattern is not None and self._pattern.search(text) is not None
+
     def finds_in(self, written: str) -> bool:
         """Tell whether a text of JSON, in which only what must be is escaped, holds a secret."""
         return self._written is not None and self._written.search(written) is not None
+
+
+def is_telling(name: str) -> bool:
+    """Tell whether a variable's name says that its value is a secret."""
+    return _NAME.fullmatch(name) is not None
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -78,6 +88,8 @@ def _forms(secret: str) -> Iterator[str]:
     for text in {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}:
         if len(text) >= SHORTEST:
             yield text
+            yield json.dumps(text, ensure_ascii=False)[1:-1]
+            yield json.dumps(text)[1:-1]
             yield from _url_forms(text)
             yield from _base64_forms(text.encode("utf-8", "surrogateescape"))
 

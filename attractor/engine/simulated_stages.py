@@ -4,9 +4,10 @@ from bisect import bisect_left
 from pathlib import Path
 
 from attractor.base.canonical import Json
+from attractor.engine.alike import NO_STREAK, Streak, alike_limit, signature
 from attractor.engine.context import Context
 from attractor.engine.no_workspace import NoWorkspace
-from attractor.engine.outcome import Outcome
+from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.progress import Progress
 from attractor.engine.retry import may_retry, retry_policy
 from attractor.engine.seams import Stage
@@ -22,6 +23,19 @@ def count_attempts(graph: Graph, node: Node, outcome: Outcome) -> int:
     return 1 + bisect_left(
         range(1, most), True, key=lambda attempt: not may_retry(policy, outcome, attempt)
     )
+
+
+def limit_attempts(
+    graph: Graph, node: Node, progress: Progress, outcome: Outcome, attempts: int
+) -> tuple[int, Streak]:
+    """Return how many of these attempts are made, and the streak of failures before the last."""
+    if outcome.status.is_success or outcome.status is StageStatus.SKIPPED:
+        return attempts, NO_STREAK
+    failure, record = signature(outcome.failure_reason), progress.stages.get(node.id)
+    before = record.alike if record and record.failure == failure else 0
+    limit = alike_limit(graph, node)
+    made = attempts if limit is None else max(1, min(attempts, limit - before))
+    return made, Streak(failure, before + made - 1) if made > 1 else NO_STREAK
 
 
 def make_stage(graph: Graph, node: Node, progress: Progress, branches: SimulatedBranches) -> Stage:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from attractor.base.canonical import Json
+from attractor.engine.alike import NO_STREAK, Streak
 from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.branching import join, meeting_of
 from attractor.engine.execution import execute
@@ -21,7 +22,7 @@ from attractor.engine.restarts import begin_again
 from attractor.engine.retry import may_retry, retry_policy, settle
 from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.simulated_branches import SimulatedBranches
-from attractor.engine.simulated_stages import count_attempts, make_stage
+from attractor.engine.simulated_stages import count_attempts, limit_attempts, make_stage
 from attractor.language.forks import Forks
 from attractor.language.graph import Edge, Graph, Node
 
@@ -162,16 +163,20 @@ class _Simulation:
             # Branches may end otherwise when they are walked again; other stages do not.
             if not (branches.walked and self._is_tried_again(node, outcome, attempts)):
                 break
+        streak = NO_STREAK
         if not branches.walked:
-            attempts = count_attempts(self.graph, node, outcome)
-        visit = _conclude(node, stage, outcome, attempts)
+            most = count_attempts(self.graph, node, outcome)
+            attempts, streak = limit_attempts(self.graph, node, progress, outcome, most)
+            if attempts < most:
+                outcome = replace(outcome, status=StageStatus.FAIL)
+        visit = _conclude(node, stage, outcome, attempts, streak)
         return visit, join(progress, branches.walked)
 
     def _is_tried_again(self, node: Node, outcome: Outcome, attempt: int) -> bool:
         return may_retry(retry_policy(node, self.graph), outcome, attempt)
 
 
-def _conclude(node: Node, stage: Stage, outcome: Outcome, attempts: int) -> Visit:
+def _conclude(node: Node, stage: Stage, outcome: Outcome, attempts: int, streak: Streak) -> Visit:
     updates = {**stage.context.written(), **outcome.context_updates}
     settled = settle(node, replace(outcome, context_updates=updates))
     return Visit(
@@ -182,4 +187,5 @@ def _conclude(node: Node, stage: Stage, outcome: Outcome, attempts: int) -> Visi
         logs=stage.context.logs(),
         is_transparent=node.type == "conditional" and settled.status.is_success,
         meeting=meeting_of(node, stage.branches),
+        streak=streak,
     )

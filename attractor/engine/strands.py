@@ -2,44 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from attractor.base.canonical import Json
+from attractor.base.changed import changed
 from attractor.engine.branching import attempt_key, fork_off, join, spend, visit_key
 from attractor.engine.fields import Fields
-from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.outcome_records import usage_from_record, usage_to_record
+from attractor.engine.flights import InFlight, flight_from_record, flight_to_record
+from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.progress import Progress, Visit
 from attractor.engine.progress_records import progress_from_record, progress_to_record
 from attractor.engine.question_records import question_from_record, question_to_record
-from attractor.engine.seams import Branch, Question, TreeId, stage_id
+from attractor.engine.seams import Branch, Question, TreeId
 
 MAIN = ""
 """The key of the walk from the start, and of the workspace it works in."""
 
-
-@dataclass(frozen=True)
-class InFlight:
-    """The attempt at work, whose stage is not in the journal yet, and when its visit began.
-
-    One that is aside writes into a folder of its own: another walk is at work in the node's. It was
-    started more than once when it was interrupted, and not at all while it waits for its time.
-    `used` is what the attempts of the visit that ended used of models.
-    """
-
-    node: str
-    visit: int
-    attempt: int
-    since: datetime
-    is_aside: bool = False
-    starts: int = 1
-    used: Usage = NOTHING_USED
-
-    @property
-    def interruption(self) -> str:
-        """What a person is asked by when it was interrupted: each time it is another question."""
-        name = f"{stage_id(self.node, self.visit, self.attempt)}#interrupted"
-        return name if self.starts < 2 else f"{name}.{self.starts}"
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+"""When a process was heard of last of which nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +71,7 @@ def end_branch(strands: Strands, key: str, *, is_given_up: bool) -> Strands:
 def _with_what_was_used(strand: Strand) -> Progress:
     """Return the progress of a walk that ends in a visit: what its attempts used is spent."""
     flight = strand.in_flight
-    return spend(strand.progress, flight.used) if flight else strand.progress
+    return spend(strand.progress, flight.spent) if flight else strand.progress
 
 
 def with_all_that_left(strands: Strands, key: str) -> Sequence[str]:
@@ -132,6 +112,34 @@ def gather(strands: Strands, key: str, visit: Visit) -> tuple[Progress, Strands]
     return progress, {one: strand for one, strand in strands.items() if one not in begun}
 
 
+def let_go(strands: Strands, at: datetime) -> Strands:
+    """Return the strands when the process that was at work on them has ended."""
+    return {
+        key: changed(one, in_flight=one.in_flight.left(at)) if one.in_flight else one
+        for key, one in strands.items()
+    }
+
+
+def cut_off(strands: Strands) -> Sequence[InFlight]:
+    """Return the attempts that nobody is at work on any more and that are made again.
+
+    One whose branches began goes on with them, and one that asks somebody waits.
+    """
+    return [
+        strand.in_flight
+        for key, strand in strands.items()
+        if strand.in_flight
+        and strand.in_flight.starts
+        and not strand.questions
+        and not _has_branches(strands, key, strand.in_flight)
+    ]
+
+
+def _has_branches(strands: Strands, key: str, flight: InFlight) -> bool:
+    attempt = attempt_key(key, flight.node, flight.visit, flight.attempt)
+    return bool(siblings(strands, key, attempt))
+
+
 def last_tree(strands: Strands, workspace: str) -> TreeId:
     """Return what a workspace held after the last step of the walks that work in it."""
     of_it = [strand for strand in strands.values() if strand.workspace == workspace]
@@ -142,7 +150,7 @@ def strand_to_record(strand: Strand) -> dict[str, Json]:
     """Return a strand as the checkpoint has it, but for its progress."""
     flight = strand.in_flight
     return {
-        "in_flight": _in_flight_to_record(flight) if flight else None,
+        "in_flight": flight_to_record(flight) if flight else None,
         "questions": [question_to_record(one) for one in strand.questions],
         "name": strand.name,
         "parent": strand.parent,
@@ -170,7 +178,7 @@ def strand_from_record(fields: Fields, progress: Progress) -> Strand:
     """Read a strand back."""
     return Strand(
         progress,
-        _in_flight(fields.inner("in_flight")) if fields.has("in_flight") else None,
+        flight_from_record(fields.inner("in_flight")) if fields.has("in_flight") else None,
         _questions(fields),
         fields.text("name"),
         fields.text("parent"),
@@ -189,31 +197,7 @@ def branches_from_records(records: Sequence[Fields]) -> dict[str, Strand]:
     }
 
 
-def _in_flight_to_record(flight: InFlight) -> dict[str, Json]:
-    return {
-        "node": flight.node,
-        "visit": flight.visit,
-        "attempt": flight.attempt,
-        "since": flight.since.isoformat(),
-        "is_aside": flight.is_aside,
-        "starts": flight.starts,
-        "used": usage_to_record(flight.used),
-    }
-
-
 def _questions(fields: Fields) -> tuple[Question, ...]:
     if not fields.has("questions"):  # an older checkpoint had one at most
         return (question_from_record(fields.inner("question")),) if fields.has("question") else ()
     return tuple(question_from_record(one) for one in fields.inners("questions"))
-
-
-def _in_flight(fields: Fields) -> InFlight:
-    return InFlight(
-        fields.text("node"),
-        fields.number("visit"),
-        fields.number("attempt"),
-        fields.time("since"),
-        fields.flag("is_aside"),
-        fields.number("starts") if fields.has("starts") else 1,
-        usage_from_record(fields.inner("used")) if fields.has("used") else NOTHING_USED,
-    )

@@ -1,7 +1,8 @@
 """The conversations of a run that this process holds, by thread: what `full` fidelity goes on with.
 
 A branch goes on with a copy of what the walk around it had, and nobody goes on with that of a
-branch. What is not held here, after a resume for one, is lost: the stage is told so.
+branch. What is not held here, after a resume for one, is lost: the stage is told so, unless it is
+taken up again from the disk.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,10 @@ class Thread:
     def keep(self, conversation: object) -> None:
         """Leave the conversation for the next stage: a value that nobody changes any more."""
         self._held.conversation = conversation
+
+    def give_back(self, conversation: object) -> None:
+        """Take up what was lost: it is what the visit at work begins with, at each attempt."""
+        self._held.conversation = self._held.before = conversation
 
 
 class Threads:

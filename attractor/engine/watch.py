@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from attractor.engine.budgets import NO_BUDGETS, Budgets
+from attractor.engine.flights import InFlight
 from attractor.engine.inbox import Action, Received
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import stage_id
-from attractor.engine.strands import InFlight
 
 POLL = timedelta(milliseconds=200)
 """How often the inbox is looked into."""
@@ -29,9 +30,13 @@ class Watch:
 
     run: OpenRun
     steer: Steer = steer_nobody
+    budgets: Budgets = NO_BUDGETS
 
     async def over(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work; end it when the run is canceled, or when its orders cannot be taken."""
+        """Do the work; end it when the run is canceled, or when its orders cannot be taken.
+
+        It ends too when the time of the run is up: what is at work then is made again.
+        """
         walking = asyncio.create_task(work)
         watching = asyncio.create_task(self._watch())
         try:
@@ -47,9 +52,11 @@ class Watch:
             walking.result()
 
     async def _watch(self) -> None:
-        """Take orders until the run is canceled."""
+        """Take orders until the run is canceled, or its time is up."""
+        time = Budgets(duration=self.budgets.duration)
         while not self.run.state.canceled:
             await asyncio.sleep(POLL.total_seconds())
+            time.require_left(self.run)
             self.run.take_orders()
             for received in self.run.steering():
                 await self._pass_on(received)

@@ -18,9 +18,9 @@ from attractor.engine.possible_outcomes import (
     told_apart,
 )
 from attractor.engine.progress import Progress, begin
-from attractor.engine.restarts import is_restart
 from attractor.engine.routing import Route, route_failure, select_edge
 from attractor.language.graph import Graph, Node
+from attractor.language.restarts import is_restart
 
 _ASKED_ANYWAY = frozenset({"outcome", "preferred_label", "current_node"})
 # A value that is forgotten may be any again, so nothing is lost but some precision.

@@ -46,25 +46,27 @@ async def choose_environment(
     read: Sequence[Path] = (),
     pass_env: Sequence[str] = (),
     scratch: Path | None = None,
+    run_id: str = "",
 ) -> Choice:
     """Choose by `auto`, `bubblewrap` or `none`, and try out what was chosen.
 
     `hide` are the operator's folders: home, project, state folder. `read` are those that may be
-    read all the same, such as toolchains; `pass_env` the variables handed in by name.
+    read all the same, such as toolchains; `pass_env` the variables handed in by name. What is begun
+    without a sandbox is marked as the run's.
     """
     if kind == "landlock":
         raise NotSupported("the sandbox landlock is not supported yet", hint="use bubblewrap")
     if kind not in KINDS:
         raise UnknownName("sandbox", kind, KINDS)
     if kind == "none":
-        return _unguarded(environ, "no sandbox was asked for")
+        return _unguarded(environ, "no sandbox was asked for", run_id)
     try:
         return await _bubblewrap(environ, hide, read, pass_env, scratch)
     # Any other failure is trouble that passes: nobody meant to be without a sandbox for its sake.
     except SandboxImpossible as error:
         if kind == "bubblewrap":
             raise
-        return _unguarded(environ, error.message)
+        return _unguarded(environ, error.message, run_id)
 
 
 def require_promised(promised: Promises, choice: Choice) -> None:
@@ -116,9 +118,9 @@ async def _bubblewrap(
     return Choice("bubblewrap", promises, _sentence(promises), make)
 
 
-def _unguarded(environ: Mapping[str, str], why: str) -> Choice:
+def _unguarded(environ: Mapping[str, str], why: str, run_id: str) -> Choice:
     def make(folder: Path) -> ExecutionEnvironment:
-        return LocalExecutionEnvironment(folder, environ=environ)
+        return LocalExecutionEnvironment(folder, environ=environ, run_id=run_id)
 
     sentence = f"Tools run unguarded, with your rights on this machine: {why}. {_left_over()}"
     return Choice("none", Promises(), sentence, make)

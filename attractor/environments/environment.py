@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from attractor.base.process_pipes import OnOutput
 from attractor.base.processes import ExecResult
 
 
@@ -121,8 +122,12 @@ class ExecutionEnvironment(Protocol):
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
         stdin: bytes = b"",
+        on_output: OnOutput | None = None,
     ) -> ExecResult:
-        """Run a shell command to its end or its time limit; it reads what it is handed."""
+        """Run a shell command to its end or its time limit; it reads what it is handed.
+
+        What it prints is handed on as it comes, to a function that never raises.
+        """
         ...
 
     async def start_service(

@@ -9,30 +9,36 @@ docker, systemd), nor who forks on and on without a pause, nor anybody where the
 import asyncio
 import os
 import signal
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence, Set
+from contextlib import closing
 from time import monotonic
 
 from attractor.base.errors import MachineryError
+from attractor.environments.marks import MARK
+from attractor.environments.process_table import (
+    Process,
+    find_process,
+    line_of,
+    process_numbers,
+    signal_process,
+    variable_of_all,
+)
 
-# Not with the prefix of our settings: what is unknown among those is refused.
-MARK = "STARTED_BY_ATTRACTOR"
+POLL_S = 0.02
+"""How long to wait between two looks."""
 
 _GRACE_S = 2.0
 # Time for the kernel to carry a SIGKILL out.
 _KILL_S = 5.0
-_POLL_S = 0.02
 # One look in a few misses somebody who forks as fast as he can.
 _LOOKS = 6
 
+Spare = Callable[[Mapping[int, Process]], Set[int]]
+"""Returns the numbers of those, among all who live, that are not to be ended."""
 
-@dataclass(frozen=True)
-class _Process:
-    number: int
-    parent: int
-    session: int
-    marked: bool
+
+def _ourselves(living: Mapping[int, Process]) -> Set[int]:
+    return {os.getpid()}
 
 
 def can_be_known() -> bool:
@@ -42,92 +48,100 @@ def can_be_known() -> bool:
 
 async def end_marked(mark: str, *, grace: float = _GRACE_S) -> None:
     """Ask all who carry a mark to end, kill who does not, and see them gone."""
-    hunt = _Hunt(mark)
-    try:
-        if hunt.signal(signal.SIGTERM):
-            await hunt.gone_within(grace, 0)
-    finally:
-        # Once in any case: who is cancelled has no time left, and must leave nobody behind.
-        left = hunt.signal(signal.SIGKILL)
-    if left and (left := await hunt.gone_within(_KILL_S, signal.SIGKILL)):
-        raise MachineryError(f"process {left[0]} goes on after SIGKILL", hint="look at it with ps")
+    await end_all(Hunt(lambda carried: carried == mark), grace=grace)
 
 
-class _Hunt:
-    """The search for those of one mark, and the sessions they were seen in."""
+async def end_all(hunt: "Hunt", *, grace: float = _GRACE_S) -> None:
+    """Ask all who are hunted to end, kill who does not, and see them gone."""
+    # Who is cancelled has no time left, and must leave nobody behind: closing sees to that.
+    with closing(hunt.rounds(grace)) as rounds:
+        for _ in rounds:
+            await asyncio.sleep(POLL_S)
 
-    def __init__(self, mark: str) -> None:
-        self._mark = f"{MARK}={mark}".encode()
+
+class Hunt:
+    """The search for those of some marks, and the sessions they were seen in.
+
+    `ended` are those who were there to be asked or killed.
+    """
+
+    def __init__(self, is_hunted: Callable[[str], bool], *, spare: Spare = _ourselves) -> None:
+        self._is_hunted = is_hunted
+        self._spare = spare
         self._sessions: set[int] = set()
+        self.ended: dict[tuple[int, str], Process] = {}
 
-    def signal(self, number: int) -> Sequence[int]:
-        """Signal all who can be found, and return them."""
-        # Looked for again and again: who forks while we go through /proc can be overlooked.
-        looks = (self._found() for _ in range(_LOOKS))
-        found = next((one for one in looks if one), ())
-        return [one.number for one in found if _signalled(one.number, number)]
+    def rounds(self, grace: float = _GRACE_S) -> Generator[None]:
+        """End them all; yield whenever there is nothing to be done but to wait a moment."""
+        try:
+            if self._signal(signal.SIGTERM):
+                yield from self._until_gone(grace, 0)
+        finally:
+            # Once in any case.
+            left = self._signal(signal.SIGKILL)
+        if left and (left := (yield from self._until_gone(_KILL_S, signal.SIGKILL))):
+            number = left[0].number
+            raise MachineryError(
+                f"process {number} goes on after SIGKILL", hint="look at it with ps"
+            )
 
-    async def gone_within(self, seconds: float, number: int) -> Sequence[int]:
-        """Signal them until none is left or the time is up; return who is."""
-        until = monotonic() + seconds
-        while (left := self.signal(number)) and monotonic() < until:
-            await asyncio.sleep(_POLL_S)
-        return left
-
-    def _found(self) -> Collection[_Process]:
-        living = [process for process in _processes(self._mark) if process.number != os.getpid()]
-        found = {one.number: one for one in living if one.marked}
-        sessions = self._sessions
-        while True:
-            # Every command begins with a session of its own, so ours is never among them.
-            sessions = sessions | {one.session for one in found.values()} - {os.getsid(0), 0}
-            more = {one.number: one for one in living if _belongs(one, found, sessions)}
-            if len(more) == len(found):
-                break
-            found = more
+    def found(self) -> Sequence[Process]:
+        """Return all who can be found now, each before those that descend from it."""
+        marked = _known(
+            number
+            for number, carried in variable_of_all(MARK)
+            if any(map(self._is_hunted, carried))
+        )
+        if not (marked or self._sessions):
+            return ()
+        living = marked | _known(one for one in process_numbers() if one not in marked)
+        found = self._with_kin(marked, living, self._spare(living))
         if found:
             # Only those of the last look: a number from before may be somebody else's by now.
-            self._sessions = {one.session for one in found.values()} - {os.getsid(0), 0}
-        return found.values()
+            self._sessions = self._sessions_of(found, living)
+        # A shell whose command is ended first goes on with the next one.
+        oldest_first = sorted(found, key=lambda number: len(line_of(number, living)))
+        return [living[number] for number in oldest_first]
+
+    def _with_kin(
+        self, marked: Iterable[int], living: Mapping[int, Process], spared: Set[int]
+    ) -> Set[int]:
+        """Return who carries a mark, descends from one who does, or is in the session of one."""
+        found, sessions = set(marked) - spared, self._sessions
+        while True:
+            # Every command begins with a session of its own, so ours is never among them.
+            sessions = sessions | self._sessions_of(found, living)
+            more = {
+                one.number
+                for one in living.values()
+                if one.number in found or one.parent in found or one.session in sessions
+            }
+            if more - spared == found:
+                return found
+            found = more - spared
+
+    def _signal(self, number: int) -> Sequence[Process]:
+        """Signal all who can be found, and return them."""
+        # Looked for again and again: who forks while we go through /proc can be overlooked.
+        looks = (self.found() for _ in range(_LOOKS))
+        found = next((one for one in looks if one), ())
+        there = [one for one in found if signal_process(one, number)]
+        self.ended |= {(one.number, one.started): one for one in there if number}
+        return there
+
+    def _until_gone(self, seconds: float, number: int) -> Generator[None, None, Sequence[Process]]:
+        """Signal them until none is left or the time is up; return who is."""
+        until = monotonic() + seconds
+        while (left := self._signal(number)) and monotonic() < until:
+            yield
+        return left
+
+    @staticmethod
+    def _sessions_of(found: Collection[int], living: Mapping[int, Process]) -> set[int]:
+        return {living[number].session for number in found} - {os.getsid(0), 0}
 
 
-def _belongs(one: _Process, found: Collection[int], sessions: Collection[int]) -> bool:
-    return one.marked or one.parent in found or one.session in sessions
-
-
-def _processes(mark: bytes) -> Iterator[_Process]:
-    # The newest first: who forks for ever is gone before a long list is read to its end.
-    names = os.listdir("/proc")  # noqa: PTH208 - every moment counts
-    numbers = sorted((int(name) for name in names if name.isdigit()), reverse=True)
-    for number in numbers:
-        # Who is gone meanwhile is left out.
-        with suppress(OSError):
-            state, parent, _, session = _stat(number)[:4]
-            if state not in (b"Z", b"X"):
-                yield _Process(number, int(parent), int(session), mark in _variables(number))
-
-
-def _stat(number: int) -> list[bytes]:
-    # The name, in brackets, may hold spaces and brackets itself.
-    return _read(f"/proc/{number}/stat").rpartition(b")")[2].split()
-
-
-def _variables(number: int) -> list[bytes]:
-    try:
-        return _read(f"/proc/{number}/environ").split(b"\0")
-    except PermissionError:  # it is somebody else's, or closed itself to all
-        return []
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - every moment counts
-        return file.read()
-
-
-def _signalled(process: int, number: int) -> bool:
-    """Send a signal; tell whether somebody was there whom we may send one to."""
-    try:
-        os.kill(process, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+def _known(numbers: Iterable[int]) -> dict[int, Process]:
+    """Return those who live; who is gone meanwhile is left out."""
+    found = ((number, find_process(number)) for number in numbers)
+    return {number: process for number, process in found if process}

@@ -6,7 +6,6 @@ it promises nothing. What commands leave running is ended at the end, as far as 
 
 import asyncio
 import platform
-import secrets
 import shutil
 import socket
 import sys
@@ -16,14 +15,16 @@ from datetime import timedelta
 from pathlib import Path
 
 from attractor.base.bounded_output import OutputLimit
+from attractor.base.process_pipes import OnOutput
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments import files
 from attractor.environments.confined import Confined
 from attractor.environments.environment import Promises, Service
 from attractor.environments.file_tools import FileTools
 from attractor.environments.forwarding import LOOPBACK, Address, forwarded, listen
-from attractor.environments.left_over import MARK, end_marked
+from attractor.environments.left_over import end_marked
 from attractor.environments.local_service import start_local_service
+from attractor.environments.marks import MARK, new_mark
 from attractor.environments.searching import TIME_LIMIT_MS, Searcher
 from attractor.environments.services import BackgroundService
 from attractor.environments.variables import Inherit, inherited
@@ -33,7 +34,10 @@ WORKSPACE = "/workspace"
 
 
 class LocalExecutionEnvironment(FileTools):
-    """A folder of this machine, where commands run as the operator's own."""
+    """A folder of this machine, where commands run as the operator's own.
+
+    When they are those of a run, its next life finds what this one left running.
+    """
 
     def __init__(
         self,
@@ -42,12 +46,13 @@ class LocalExecutionEnvironment(FileTools):
         environ: Mapping[str, str],
         inherit: Inherit = Inherit.ALL,
         keep: OutputLimit | None = None,
+        run_id: str = "",
     ) -> None:
         self._folder = Path(folder).resolve()
         names = (str(self._folder), str(Path(folder).absolute()), WORKSPACE)
         searcher = Searcher(sys.executable, shutil.which("rg", path=environ.get("PATH", "")))
         super().__init__(Confined(self._folder, names), searcher, self._search)
-        self._mark = secrets.token_hex(16)
+        self._mark = new_mark(run_id)
         self._has_begun_any = False
         self._variables = inherited(environ, inherit)
         self._keep = keep or OutputLimit()
@@ -92,6 +97,7 @@ class LocalExecutionEnvironment(FileTools):
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
         stdin: bytes = b"",
+        on_output: OnOutput | None = None,
     ) -> ExecResult:
         """Run a shell command to its end or its time limit."""
         below = files.require_folder(self._confined, working_dir or ".")
@@ -101,6 +107,7 @@ class LocalExecutionEnvironment(FileTools):
             env=self._given(env_vars),
             timeout=timedelta(milliseconds=timeout_ms),
             stdin=stdin,
+            on_output=on_output,
             keep=self._keep,
         )
 

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from attractor.base.errors import UsageError
+from attractor.base.process_pipes import Chunk, OnOutput
 from attractor.base.processes import ExecResult
 from attractor.environments.confined import Confined
 from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
@@ -126,6 +127,7 @@ class MemoryExecutionEnvironment:
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
         stdin: bytes = b"",
+        on_output: OnOutput | None = None,
     ) -> ExecResult:
         """Return what the table says of a command."""
         self.ran.append(command)
@@ -133,7 +135,11 @@ class MemoryExecutionEnvironment:
             raise NotSupported(
                 f"no command runs in memory: {command}", hint="hand its result in as commands="
             )
-        return self._commands[command]
+        result = self._commands[command]
+        if on_output:
+            on_output(Chunk("stdout", result.stdout))
+            on_output(Chunk("stderr", result.stderr))
+        return result
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None

@@ -15,6 +15,7 @@ from time import monotonic
 
 from attractor.base.bounded_output import BoundedOutput, OutputLimit
 from attractor.base.errors import MachineryError, UsageError
+from attractor.base.process_pipes import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.environments import files
 from attractor.environments.bubblewrap import WORKSPACE, Walls
@@ -28,6 +29,7 @@ from attractor.environments.forwarding import (
     forwarded,
     listen,
 )
+from attractor.environments.handing_on import handed_on
 from attractor.environments.intake import Intake
 from attractor.environments.sandbox import Ended, Job, Sandbox
 from attractor.environments.sandboxed_service import watch_service
@@ -93,12 +95,14 @@ class SandboxedExecutionEnvironment(FileTools):
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
         stdin: bytes = b"",
+        on_output: OnOutput | None = None,
     ) -> ExecResult:
         """Run a shell command to its end or its time limit."""
         started = monotonic()
         stdout, stderr = BoundedOutput(self._keep), BoundedOutput(self._keep)
         with ExitStack() as closing:
-            out, err = Intake(stdout.add), Intake(stderr.add)
+            out = Intake(handed_on("stdout", stdout, on_output))
+            err = Intake(handed_on("stderr", stderr, on_output))
             closing.callback(out.close)
             closing.callback(err.close)
             job = await self._start(

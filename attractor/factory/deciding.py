@@ -13,6 +13,7 @@ from attractor.factory.evaluating import GATE_EVALUATED, Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.ledger import Entry
 from attractor.factory.run_facts import facts_of
+from attractor.pipeline.accepted_graphs import find_accepted
 
 SHORTEST_RATIONALE = 10
 
@@ -49,7 +50,7 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
     report = gate(judged)
     if decision.verdict is Verdict.APPROVED and not report.go:
         _refuse(run, report)
-    record = _record(run, decision, report)
+    record = run.redactor.members(_record(run, decision, report))
     run_id = run.manifest.run_id
     entry = evaluator.ledger.append(DECIDED, run_id, record, now=run.clock.now(), once=True)
     if entry is None:
@@ -76,7 +77,7 @@ def _refuse(run: OpenRun, report: GateReport) -> None:
 
 
 def _record(run: OpenRun, decision: Decision, report: GateReport) -> dict[str, Json]:
-    manifest = run.manifest
+    manifest, accepted = run.manifest, find_accepted(run.directory)
     return {
         "verdict": decision.verdict.value,
         "by": decision.by,
@@ -84,7 +85,7 @@ def _record(run: OpenRun, decision: Decision, report: GateReport) -> dict[str, J
         "rationale": decision.rationale.strip(),
         "tree": run.progress.tree,
         "base_commit": manifest.base.commit,
-        "pipeline_hash": manifest.content_hash,
+        "pipeline_hash": accepted.new if accepted else manifest.content_hash,
         "suite": manifest.suite,
         "profile": manifest.profile,
         "gate": report.to_record(),

@@ -23,6 +23,9 @@ from attractor.language.graph import Graph
 from attractor.pipeline.runs import find_run
 from attractor.pipeline.world import World
 
+A_PROGRAM = "a program"
+"""Who accepts a pipeline that changed, when no person does."""
+
 Work = Callable[[World], Coroutine[Any, Any, RunResult]]
 
 
@@ -56,6 +59,8 @@ async def resume_pipeline(run: str | Path, **wishes: Unpack[ResumeWishes]) -> Ru
             world,
             interviewer=wanted.named("interviewer", ""),
             budgets=wanted.budgets,
+            given=wanted.given,
+            accepts_graph=A_PROGRAM if wishes.get("accept_graph") else "",
             evaluate=wishes.get("evaluate", True),
         )
 

@@ -26,8 +26,7 @@ from attractor.factory.protected_paths import protected_changes
 from attractor.factory.results import Results, Sitting
 from attractor.factory.run_facts import RunFacts, facts_of
 from attractor.factory.trial_log import TrialLog, events_of
-from attractor.pipeline.options import WorkspaceKind
-from attractor.pipeline.running import Ended
+from attractor.pipeline.life import Ended
 from attractor.scenarios.evaluation import evaluate
 from attractor.scenarios.sealing import SealedSuite
 from attractor.scenarios.trial import TrialResult
@@ -174,7 +173,7 @@ class Evaluator:
     def _write(self, run: OpenRun, number: int, report: GateReport) -> None:
         folder = run.directory.root / "evaluation" / str(number)
         folder.mkdir(parents=True, exist_ok=True)
-        write_document(folder / "report.json", report.to_record())
+        write_document(folder / "report.json", run.redactor.members(report.to_record()))
         run.emit(GATE_EVALUATED, {"evaluation": number, **report.to_record()}, sync=True)
 
 
@@ -191,7 +190,7 @@ def _times(judged: Judged) -> int:
 
 def _kept_promises(ended: Ended) -> Promises:
     """Return what was guarded both while agents worked and while the candidate was tried."""
-    if ended.options.workspace is not WorkspaceKind.ISOLATED:
+    if not ended.options.workspace.is_apart:
         return Promises()
     kept = [
         promises_to_record(ended.run.manifest.promises),

@@ -7,7 +7,6 @@ from attractor.base.errors import UsageError
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.results import RunResult
-from attractor.engine.secrets import Redactor
 from attractor.environments.choose import Choice
 from attractor.factory.evaluating import Evaluator
 from attractor.factory.gate import Judged
@@ -20,9 +19,12 @@ from attractor.factory.results import Results
 from attractor.factory.run_facts import RunFacts, read_facts
 from attractor.factory.suites import SuiteStore
 from attractor.pipeline.forked_trees import require_trees
+from attractor.pipeline.knowing import known_in
+from attractor.pipeline.life import Judge, rest
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
-from attractor.pipeline.running import Judge, known_in, rest, resume, start
+from attractor.pipeline.running import resume, start
 from attractor.pipeline.source import open_pipeline
+from attractor.pipeline.withheld import NOTHING_GIVEN, Given
 from attractor.pipeline.world import World
 from attractor.workspaces.place import workspaces_of
 from attractor.workspaces.repository import open_repository
@@ -63,9 +65,15 @@ async def go_on(
     *,
     interviewer: str = "",
     budgets: Budgets = NO_BUDGETS,
+    restores_sessions: bool = False,
+    given: Given = NOTHING_GIVEN,
+    accepts_graph: str = "",
     evaluate: bool = True,
 ) -> RunResult:
-    """Go on with a run that stopped, its evaluation included."""
+    """Go on with a run that stopped, its evaluation included.
+
+    What its directory does not keep is given again; whoever accepts a changed pipeline is named.
+    """
     evaluator = evaluator_of(world)
     evaluator.require_own(root)
     judge = _judge(evaluator, evaluate=evaluate)
@@ -79,6 +87,9 @@ async def go_on(
         world,
         interviewer=interviewer,
         budgets=budgets,
+        restores_sessions=restores_sessions,
+        given=given,
+        accepts_graph=accepts_graph,
         judge=replace(judge, begin=begin),
     )
 
@@ -111,7 +122,7 @@ def _require_fit(evaluator: Evaluator, options: RunOptions, world: World) -> Non
 def hold(root: Path, world: World) -> OpenRun:
     """Take a run of this project in hand, to decide on it or promote it."""
     evaluator_of(world).require_own(root)
-    run = open_run(root, clock=world.clock, redactor=Redactor.of_environment(world.environ))
+    run = open_run(root, clock=world.clock, redactor=world.redactor)
     _tell_torn(run, world)
     return run
 

@@ -15,7 +15,7 @@ from attractor.factory.evaluating import Evaluator
 from attractor.factory.gate import Judged, gate
 from attractor.factory.ledger import Entry
 from attractor.factory.run_facts import facts_of
-from attractor.pipeline.trees import EMAIL, NAME
+from attractor.pipeline.stage_commits import EMAIL, NAME
 from attractor.workspaces.commits import Author, bring_commit, write_commit
 from attractor.workspaces.promotion import move_branch
 from attractor.workspaces.repository import Repository

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.pipeline.running import Ended
+from attractor.pipeline.life import Ended
 from attractor.scenarios.judging import build_checks, check_registry, judge_all
 from attractor.scenarios.playing import play
 from attractor.scenarios.suite import Scenario, Suite

@@ -26,6 +26,7 @@ from attractor.language.transform import Transform
 from attractor.pipeline.brought import HANDED_IN, Brought
 from attractor.pipeline.custom_handlers import AnyHandler, adapt_handlers
 from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.withheld import Given
 from attractor.pipeline.world import Watch, World
 from attractor.pipeline.world_making import make_world
 
@@ -33,13 +34,14 @@ PARKED = "park"
 """Who asks people unless somebody is named: a program has nobody at its terminal."""
 
 
-class ResumeWishes(TypedDict, total=False):
+class AnyWishes(TypedDict, total=False):
     """What a run may be given each time it begins or goes on.
 
     `handlers` go by node type, and stand before those there are. An `interviewer` is a name, an
     object with `ask`, or a function; a `backend` is a name, an object with `run`, or a function.
     The `observer` hears of every event, on a thread of its own. Settings are those of the `project`
-    folder, which is the current one, and of the variables in `environ`.
+    folder, which is the current one, and of the variables in `environ`. A run that goes on is given
+    of `goal` and `inputs` what is secret and its directory does not keep.
     """
 
     handlers: Mapping[str, AnyHandler]
@@ -54,13 +56,19 @@ class ResumeWishes(TypedDict, total=False):
     evaluate: bool
     project: str | Path
     environ: Mapping[str, str]
-
-
-class RunWishes(ResumeWishes, total=False):
-    """What a run may be given when it begins: as the options of `attractor run`."""
-
     goal: str
     inputs: Mapping[str, str]
+
+
+class ResumeWishes(AnyWishes, total=False):
+    """What a run may be given that goes on: with `accept_graph` its pipeline may have changed."""
+
+    accept_graph: bool
+
+
+class RunWishes(AnyWishes, total=False):
+    """What a run may be given when it begins: as the options of `attractor run`."""
+
     model: str
     provider: str
     outcomes: JsonObject
@@ -105,6 +113,11 @@ class Wanted:
             self.wishes.get("max_tokens"),
             parse_duration(limit) if isinstance(limit, str) else limit,
         )
+
+    @property
+    def given(self) -> Given:
+        """What a run that goes on is given again."""
+        return Given(goal=self.wishes.get("goal", ""), inputs=self.wishes.get("inputs", {}))
 
     def named(self, part: str, default: str) -> str:
         """Return the name of a part; one that was handed in has none of its own."""

@@ -53,9 +53,10 @@ class Pipeline:
             return text_of(value)
         if source.startswith(INPUTS):
             name = source.removeprefix(INPUTS)
-            if name not in self.parts.inputs:
+            known = {**self.parts.inputs, **self.parts.secrets}
+            if name not in known:
                 raise UsageError(f"this run has no input {name} for the input {one.name}")
-            return self.parts.inputs[name]
+            return known[name]
         return source
 
 

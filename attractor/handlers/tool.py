@@ -1,5 +1,6 @@
 """A shell command, whose exit code is the verdict."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -9,7 +10,9 @@ from attractor.engine.excerpts import keep_ends, shorten
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 from attractor.environments.command_faults import missing_command
+from attractor.handlers.output_tail import tail_in
 from attractor.language.graph import Node
+from attractor.language.secret_inputs import asked_secrets, variable_of
 
 LONGEST_WORDS = 200
 # Without `timeout` there is no limit (attractor-spec 2.6), but an environment wants a number.
@@ -27,13 +30,25 @@ class Tool:
         command = _command(stage.node)
         if not command.strip():
             return failure(f"No tool_command specified: {stage.node.id}", FailureClass.PIPELINE)
+        lacking = [one for one in asked_secrets(stage.node) if one not in self.parts.secrets]
+        if lacking:
+            reason = f"this run has no secret input {lacking[0]} for {stage.node.id}"
+            return failure(reason, FailureClass.PIPELINE)
         limit = _limit(stage.node)
-        result = await stage.workspace.environment.exec_command(
-            command, timeout_ms=limit // timedelta(milliseconds=1)
-        )
+        async with tail_in(stage.files) as on_output:
+            result = await stage.workspace.environment.exec_command(
+                command,
+                timeout_ms=limit // timedelta(milliseconds=1),
+                env_vars=self._secrets(stage.node),
+                on_output=on_output,
+            )
         stage.files.write("stdout.txt", result.stdout)
         stage.files.write("stderr.txt", result.stderr)
         return _judge(command, limit, result)
+
+    def _secrets(self, node: Node) -> Mapping[str, str]:
+        """Return the variables of the secrets that a stage asks for (ruling L8)."""
+        return {variable_of(one): self.parts.secrets[one] for one in asked_secrets(node)}
 
 
 def _command(node: Node) -> str:

@@ -6,6 +6,7 @@ from attractor.base.errors import UsageError
 from attractor.engine.answers import ask_each
 from attractor.engine.seams import Answer, Question
 from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.replies import read_reply
 
 
 class Callback:
@@ -18,14 +19,14 @@ class Callback:
         if parts.callback is None:
             raise UsageError(
                 "the interviewer 'callback' was given no function to call",
-                hint="give it one that takes a Question and returns an Answer",
+                hint="give it one that takes a Question and returns an Answer, or words",
             )
         self._callback = parts.callback
 
     async def ask(self, question: Question) -> Answer:
         """Let the function answer."""
-        answer = self._callback(question)
-        return await answer if isinstance(answer, Awaitable) else answer
+        reply = self._callback(question)
+        return read_reply(await reply if isinstance(reply, Awaitable) else reply)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
         """Ask one after the other."""

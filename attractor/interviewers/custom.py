@@ -10,14 +10,15 @@ from attractor.base.errors import UsageError
 from attractor.engine.seams import Answer, Interviewer, Question
 from attractor.interviewers.callback import Callback
 from attractor.interviewers.parts import AnswerFunction, InterviewerParts
+from attractor.interviewers.replies import Reply, read_reply
 
-_HINT = "hand in an object with ask(question), or a function: it returns an Answer"
+_HINT = "hand in an object with ask(question), or a function: it returns an Answer, words, or None"
 
 
 class AskingInterviewer(Protocol):
     """A way to ask a person that only asks: it is not async, and may wait for the answer."""
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: Question) -> Reply:
         """Ask, and wait for the answer."""
         ...
 
@@ -32,13 +33,16 @@ class _Adapted:
     asker: AskingInterviewer
 
     async def ask(self, question: Question) -> Answer:
-        return cast(Answer, await call(self.asker.ask, question))
+        return read_reply(await call(self.asker.ask, question))
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
         together = getattr(self.asker, "ask_multiple", None)
         if together is None:
             return [await self.ask(question) for question in questions]
-        return cast(Sequence[Answer], await call(together, questions))
+        replies = await call(together, questions)
+        if not isinstance(replies, Sequence) or isinstance(replies, str):
+            raise UsageError("ask_multiple returned no list of answers", hint=_HINT)
+        return [read_reply(one) for one in cast(Sequence[object], replies)]
 
     async def inform(self, message: str, stage: str) -> None:
         if inform := getattr(self.asker, "inform", None):

@@ -7,8 +7,9 @@ from typing import TextIO
 
 from attractor.engine.seams import Answer, Interviewer, Question
 from attractor.engine.secrets import Redactor
+from attractor.interviewers.replies import Reply
 
-AnswerFunction = Callable[[Question], Answer | Awaitable[Answer]]
+AnswerFunction = Callable[[Question], Reply | Awaitable[Reply]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,11 +90,17 @@ def read_inputs(text: str) -> Declared:
 
 
 def resolve_inputs(declared: Iterable[Input], given: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the value of every input, or raise UsageError with all that is wrong at once."""
+    """Return the value of every input, or raise UsageError with all that is wrong at once.
+
+    Nothing is said of secrets that are not given.
+    """
     known = {one.name: one for one in declared}
     problems = [*_undeclared(known, given)]
     for one in known.values():
         value = given.get(one.name)
+        if value is None and one.is_secret:
+            # No prompt holds it: whether it is there is looked at with all that a run needs.
+            continue
         if value is None and one.default is None:
             problems.append((f"the input {one.name} is missing", f"give --input {one.name}=VALUE"))
         elif value is not None and not _TYPES[one.type][0](value):

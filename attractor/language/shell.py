@@ -14,7 +14,8 @@ from typing import NamedTuple
 from attractor.language.shell_words import find_unbalanced
 
 _WORD = r"\s*(?:[A-Za-z_]\w*=(?:[^\s'\"`$;&|(]*)\s+)*(?P<name>[A-Za-z0-9_][\w.+-]*)(?=[\s;&|)`]|\Z)"
-_FUNCTION = re.compile(r"(\w[\w.+-]*)\s*\(\s*\)|\bfunction\s+([\w.+-]+)")
+# A name is tried from its beginning only: of one without end each letter would be a beginning.
+_FUNCTION = re.compile(r"(?<![\w.+-])(\w[\w.+-]*)\s*\(\s*\)|\bfunction\s+([\w.+-]+)")
 # What can bring programs along that are not there now.
 _BRINGS = re.compile(r"\[\[|\bPATH=|(?:\A|[\s;&|(])(?:\.|source|eval|alias)\s")
 _CALL = re.compile(_WORD)

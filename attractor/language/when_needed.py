@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from attractor.language.needs import read_needs as read_needs
     from attractor.language.recovering import recover as recover
     from attractor.language.run_files import look_at_pipelines as look_at_pipelines
+    from attractor.language.secret_inputs import find_secret_mistakes as find_secret_mistakes
     from attractor.language.stylesheet import read_stylesheet as read_stylesheet
     from attractor.language.templates import read_template as read_template
 
 _HOMES = {
     "beyond_the_core": "condition_writing",
+    "find_secret_mistakes": "secret_inputs",
     "import_files": "importing",
     "look_at_pipelines": "run_files",
     "mend": "mending",

@@ -2,18 +2,24 @@
 
 import re
 import shutil
+from collections import deque
+from itertools import count, takewhile
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, sync_folder
 from attractor.base.ids import new_run_id
+from attractor.engine.errors import NotRunnable
 from attractor.engine.manifest import Manifest
-from attractor.engine.restarts import require_none
-from attractor.engine.run_directory import RunDirectory, create_run_directory
+from attractor.engine.progress import Progress
+from attractor.engine.run_directory import RunDirectory, create_run_directory, read_manifest
 from attractor.engine.seams import Base
+from attractor.language.diagnostics import error
 from attractor.language.folders import folder_name
 from attractor.pipeline.knowing import known_in
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.source import open_pipeline
+from attractor.pipeline.source import PipelineSource, open_pipeline
+from attractor.pipeline.told_secrets import find_told_secrets
+from attractor.pipeline.withheld import kept_record
 from attractor.pipeline.world import World
 
 _STAGE = re.compile(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
@@ -30,12 +36,39 @@ def child_folder(name: str) -> str:
     return f"{folder_name(found['node'])}@{found['attempt']}" if found else folder_name(name)
 
 
+def newest_round(first: RunDirectory) -> RunDirectory:
+    """Return where the last run lies that goes on in place of a child; without one, the child."""
+    rounds = takewhile(lambda one: one.manifest.exists(), (_round(first, at) for at in count(1)))
+    return next(iter(deque(rounds, maxlen=1)), first)
+
+
+def next_round(first: RunDirectory, progress: Progress) -> RunDirectory:
+    """Return where the run is to lie that goes on in place of one that has come so far."""
+    return _round(first, progress.restarts + 1)
+
+
+def round_before(first: RunDirectory, manifest: Manifest) -> RunDirectory:
+    """Return where the run lies that another one goes on in place of."""
+    return _round(first, manifest.restart - 1)
+
+
+def whole_of(root: Path) -> str:
+    """Return the id of the run that the run of a directory is part of."""
+    return read_manifest(RunDirectory(root.parent.parent)).run_id
+
+
+def _round(first: RunDirectory, number: int) -> RunDirectory:
+    if number == 0:
+        return first
+    return RunDirectory(first.root.with_name(f"{first.root.name}.restart{number}"))
+
+
 def make_child_directory(
     directory: RunDirectory, parent: Manifest, options: RunOptions, world: World, *, base: Base
 ) -> None:
     """Read the pipeline of a child from its file, and make the directory of its run."""
     pipeline = open_pipeline(str(options.file), inputs=options.inputs, known=known_in(world))
-    require_none(pipeline.graph)
+    _require_no_secrets(pipeline, world)
     now = world.clock.now()
     manifest = Manifest(
         run_id=new_run_id(now, world.randomness),
@@ -45,17 +78,34 @@ def make_child_directory(
         content_hash=pipeline.content_hash,
         base=base,
         parent=parent.run_id,
-        options=options.to_record(),
+        options=kept_record(options, world.redactor),
         versions={"attractor": world.version},
         promises=parent.promises,
     )
-    _clear(directory.root)
-    create_run_directory(directory.root, manifest, pipeline.text, files=pipeline.files)
+    clear_half_made(directory.root)
+    create_run_directory(
+        directory.root,
+        manifest,
+        pipeline.text,
+        files=pipeline.files,
+        redactor=world.redactor,
+    )
     # The folder of the children may be new as well.
     sync_folder(directory.root.parent.parent)
 
 
-def _clear(root: Path) -> None:
+def _require_no_secrets(pipeline: PipelineSource, world: World) -> None:
+    """Refuse what was written since the run began: a secret in it, or one that it would show."""
+    faults = [*find_told_secrets(pipeline, world.redactor, world.environ)]
+    for name, value in pipeline.shown.items():
+        if value in world.secrets:
+            told = f"the input {name} is given a secret, and is not declared as one"
+            faults.append(error(told, pipeline.graph.span, fix=f"declare {name}:secret"))
+    if faults:
+        raise NotRunnable(pipeline.graph.name, faults)
+
+
+def clear_half_made(root: Path) -> None:
     """Remove half a directory, whose maker was killed."""
     try:
         if root.exists():

@@ -16,6 +16,7 @@ from attractor.language.values import Value
 from attractor.language.within import span_within
 from attractor.language.wording import quote
 from attractor.pipeline.source import Known, open_pipeline
+from attractor.pipeline.told_secrets import find_told_secrets
 
 PIPELINE, MANAGER = "pipeline", "stack.manager_loop"
 _CHILD = "stack.child_dotfile"
@@ -58,13 +59,15 @@ def find_child_pipelines(graph: Graph, file: Path, known: Known | None) -> Child
 
 def _read(file: Path, use: _Use, known: Known | None, found: ChildPipelines) -> Graph | None:
     try:
-        graph = open_pipeline(str(file), known=known).graph
+        pipeline = open_pipeline(str(file), known=known)
     except UsageError as fault:
         told = f"node {use.node.id}: the pipeline {quote(use.name)} cannot be run: {fault}"
         found.faults.append(error(told, use.span, node=use.node.id, fix=fault.hint))
         return None
-    found.graphs.append(graph)
-    return graph
+    if known:
+        found.faults.extend(find_told_secrets(pipeline, known.redactor, known.environ))
+    found.graphs.append(pipeline.graph)
+    return pipeline.graph
 
 
 def _uses(graph: Graph) -> Iterator[_Use]:
@@ -125,10 +128,14 @@ def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic
 def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str] | None:
     """Return what is wrong with a value as far as it is known already, and what to do."""
     source = given_from(given)
+    inputs = {one.name: one for one in declared_inputs(parent)}
+    passed = inputs.get(source.removeprefix(INPUTS)) if source.startswith(INPUTS) else None
+    if wrong := _wrong_secret(given, declared, passed):
+        return wrong
     if source.startswith(CONTEXT):
         return None
     if source.startswith(INPUTS):
-        name, known = source.removeprefix(INPUTS), [one.name for one in declared_inputs(parent)]
+        name, known = source.removeprefix(INPUTS), list(inputs)
         if name in known:
             return None
         fix = suggester(known)(name) or f"known: {', '.join(known) or 'none'}"
@@ -136,3 +143,15 @@ def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str
     if declared.fits(source):
         return None
     return f"the input {given.name} cannot be {quote(source)}", f"its type is {declared.type}"
+
+
+def _wrong_secret(given: Input, declared: Input, passed: Input | None) -> tuple[str, str] | None:
+    """Return why a secret would not stay one, or would be none from the start."""
+    is_secret = passed is not None and passed.is_secret
+    if declared.is_secret and not is_secret:
+        told = f"the secret input {given.name} can only be a secret input of this pipeline"
+        return told, f'declare one on the graph, and set inputs="{given.name}=inputs.NAME"'
+    if is_secret and passed and not declared.is_secret:
+        told = f"the secret {passed.name} is passed on as {given.name}, which is no secret there"
+        return told, f"declare {given.name}:secret in that pipeline"
+    return None

@@ -14,19 +14,23 @@ from attractor.engine.child_runs import Child
 from attractor.engine.endings import end_run
 from attractor.engine.events import OperatorAction
 from attractor.engine.inbox import Action
+from attractor.engine.kept_conversations import KeptConversations
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.questions import ChildQuestions, Questions
 from attractor.engine.results import RunResult, result_of
+from attractor.engine.run_directory import RunDirectory
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Workspace
 from attractor.language.graph import Graph
 from attractor.pipeline.child_directories import child_directory, make_child_directory
+from attractor.pipeline.child_rounds import ChildRounds, Equipment, Provision
 from attractor.pipeline.child_workspace import ChildWorkspace
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.parts import Crew, build_crew
 from attractor.pipeline.reading import read_again
 from attractor.pipeline.running_child import RunningChild, stopping
 from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.withdrawn_questions import withdrawing
 from attractor.pipeline.world import Watch, World
 
 DEEPEST = 8
@@ -38,6 +42,7 @@ class Children:
     """Starts the children of one run, or takes them up where they stopped.
 
     The run itself may be a child: one of those `above`. By their names it knows who is at work.
+    Children that stopped may have their conversations taken up from the disk.
     """
 
     parent: OpenRun
@@ -46,6 +51,7 @@ class Children:
     crew: Crew
     questions: Questions
     budgets: Budgets = NO_BUDGETS
+    restores_sessions: bool = False
     above: "Children | None" = None
     at_work: dict[str, RunningChild] = field(default_factory=dict[str, RunningChild])
 
@@ -61,6 +67,8 @@ class Children:
                 running = await self._begin(child, workspace, stack)
             self.at_work[child.name] = running
             stack.callback(self.at_work.pop, child.name)
+            asking = withdrawing(self.questions, self.parent, child.name, lambda: running.run)
+            await stack.enter_async_context(asking)
             yield running
 
     async def steer(self, stage_id: str, text: str) -> bool:
@@ -71,34 +79,54 @@ class Children:
     async def _begin(
         self, child: Child, workspace: Workspace, stack: AsyncExitStack
     ) -> RunningChild:
-        options = self._options(child)
-        run = stack.enter_context(self._open(child, options, workspace))
-        pipeline = read_again(
-            run.directory,
-            run.manifest,
-            goal="",
-            inputs=child.inputs,
-            brought=self.world.brought,
+        first = self._made(child, workspace)
+        provision = Provision(
+            open=self._open,
+            read=partial(self._read, child),
+            equip=partial(self._equip, child, workspace),
         )
-        children = await self._its_own(child, options, run, pipeline, stack)
-        place = ChildWorkspace(workspace, run.manifest.run_id)
-        work = _work(run, pipeline.graph, children, place, is_shared=child.is_shared)
-        walking = asyncio.create_task(work)
-        stack.push_async_callback(self._leave, run, walking)
-        return RunningChild(child.name, pipeline.graph, run, children.steer, walking)
+        rounds = ChildRounds(first, provision, self.world)
+        stack.push_async_callback(rounds.close)
+        await rounds.begin()
+        walking = asyncio.create_task(rounds.walk())
+        stack.push_async_callback(self._leave, rounds, walking)
+        return RunningChild(child.name, rounds, walking)
 
     def _options(self, child: Child) -> RunOptions:
         file = self.options.file.parent / child.file
         return replace(self.options, file=file, inputs=child.inputs, goal="", outcomes=None)
 
-    def _open(self, child: Child, options: RunOptions, workspace: Workspace) -> OpenRun:
-        """Take the directory of a child, which is made when there is none."""
+    def _made(self, child: Child, workspace: Workspace) -> RunDirectory:
+        """Return the directory of a child, which is made when there is none."""
         directory = child_directory(self.parent.directory, child.name)
         if not directory.manifest.exists():
             self._require_room()
-            manifest, base = self.parent.manifest, workspace.base
-            make_child_directory(directory, manifest, options, self.world, base=base)
+            manifest, options = self.parent.manifest, self._options(child)
+            make_child_directory(directory, manifest, options, self.world, base=workspace.base)
+        return directory
+
+    def _open(self, directory: RunDirectory) -> OpenRun:
         return open_run(directory.root, clock=self.world.clock, redactor=self.parent.redactor)
+
+    def _read(self, child: Child, run: OpenRun) -> PipelineSource:
+        brought = self.world.brought
+        return read_again(
+            run.directory, run.manifest, goal="", inputs=child.inputs, brought=brought
+        )
+
+    async def _equip(
+        self,
+        child: Child,
+        workspace: Workspace,
+        run: OpenRun,
+        pipeline: PipelineSource,
+        stack: AsyncExitStack,
+    ) -> Equipment:
+        """Return what walks one round of a child, with children of its own."""
+        children = await self._its_own(child, self._options(child), run, pipeline, stack)
+        place = ChildWorkspace(workspace, run.manifest.run_id)
+        walk = partial(_work, run, pipeline.graph, children, place, is_shared=child.is_shared)
+        return Equipment(walk, children.steer)
 
     async def _its_own(
         self,
@@ -122,6 +150,7 @@ class Children:
             crew=crew,
             questions=questions,
             budgets=self._left_for(pipeline.graph),
+            restores_sessions=self.restores_sessions,
             above=self,
         )
 
@@ -146,14 +175,14 @@ class Children:
         own = self.options.budgets.over(read_budgets(graph))
         return own.within(self.budgets.left_by(self.parent))
 
-    async def _leave(self, run: OpenRun, walking: "asyncio.Task[RunResult]") -> None:
+    async def _leave(self, rounds: ChildRounds, walking: "asyncio.Task[RunResult]") -> None:
         """Have a child halt where it is; that of a run that was canceled is canceled too."""
         walking.cancel()
         await asyncio.wait([walking])
         if not walking.cancelled():
             walking.exception()
-        why = self._canceled
-        if why and run.state.may_walk:
+        why, run = self._canceled, rounds.run
+        if why and (run.state.may_walk or run.state.is_restarting):
             # Whatever fails here must not hide that we were told to stop.
             with suppress(AttractorError):
                 by = f"run {self.parent.manifest.run_id}"
@@ -172,6 +201,7 @@ async def _work(
         return result_of(run.manifest, run.directory.root, run.state)
     # A walk that did not begin yet begins with the files as its parent left them.
     tree = "" if progress else await workspace.snapshot(f"child {run.manifest.run_id}")
+    rebuild = children.crew.rebuild
     runner = Runner(
         graph,
         run,
@@ -182,6 +212,7 @@ async def _work(
         children=children,
         budgets=children.budgets,
         interviewer=children.crew.asking,
+        kept=KeptConversations(run.directory, rebuild) if children.restores_sessions else None,
         is_shared=is_shared,
     )
     return await runner.run()

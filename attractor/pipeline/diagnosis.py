@@ -9,10 +9,11 @@ from attractor.base.canonical import Json
 from attractor.base.errors import AttractorError
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.fence import is_held
+from attractor.engine.flights import InFlight
 from attractor.engine.loops import Loop, find_loops
 from attractor.engine.outcome import Usage
 from attractor.engine.run_directory import read_files
-from attractor.engine.run_state import outcome_of
+from attractor.engine.run_state import RunState, outcome_of
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.parsing import decode
 from attractor.language.preparation import Prepared, prepare
@@ -23,6 +24,7 @@ from attractor.pipeline.reading_history import read_history
 from attractor.pipeline.run_records import RunRecord, read_run
 from attractor.pipeline.situations import explain
 from attractor.pipeline.stage_totals import StageTotal, add_up
+from attractor.pipeline.used import used_by
 
 TAKEN_FOR_GRANTED = frozenset(
     {"undeclared_node", "unknown_attribute", "context_key_written", "type_known", "shape_known"}
@@ -103,26 +105,30 @@ def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
     run = read_run(root)
     # In this order: what is not held any more has written all it had to say.
     is_live = is_held(run.directory.lock)
-    state = open_journal(run.directory.events, run.directory.checkpoint).state
+    found = open_journal(run.directory.events, run.directory.checkpoint)
+    state = found.state if is_live else found.at_rest
     history = read_history(run)
     prepared = _prepared(run)
     graph = prepared.graph if prepared else None
     case = Case(run, state, history, reference, is_live, now, graph)
-    progress = case.progress
     wall = (history.last - history.first).total_seconds() if history.first and history.last else 0
     return Diagnosis(
         case=case,
         finding=explain(case),
-        stages=add_up(history.visits),
+        stages=add_up(history.visits, _flights(state), now),
         loops=sorted(find_loops(history.path()).items(), key=lambda one: -one[1]),
         assumed=[*history.assumed, *_undeclared(prepared.diagnostics if prepared else ())],
         interruptions=history.interruptions,
         not_kept=history.not_kept,
-        usage=progress.usage,
-        seconds=progress.seconds,
+        usage=used_by(run.directory, state),
+        seconds=state.seconds(now),
         wall=wall,
         waited=history.waited,
     )
+
+
+def _flights(state: RunState) -> Sequence[InFlight]:
+    return [one.in_flight for one in state.strands.values() if one.in_flight]
 
 
 def _prepared(run: RunRecord) -> Prepared | None:

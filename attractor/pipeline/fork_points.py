@@ -121,6 +121,10 @@ def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> Usag
         )
     nodes = list(dict.fromkeys(one.node for one in visits))
     error = UnknownName("visited node", node, nodes)
+    name, _, number = node.rpartition("@")
+    if name in nodes:
+        told = f"{number!r} is no number of a visit of {name}"
+        return UsageError(told, hint=f"say {name}@1 for the first one")
     if len(nodes) > SHOWN and not error.hint.startswith("did you mean"):
         error.hint = f"visited: {_named(nodes)}"
     error.hint += _earlier(run)

@@ -7,14 +7,17 @@ from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.seams import Base, TreeId
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.trees import EMAIL, NAME
+from attractor.pipeline.stage_commits import EMAIL, NAME
 from attractor.pipeline.world import World
 from attractor.workspaces.commits import Author
+from attractor.workspaces.copied import make_copied_again
+from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.in_place import make_in_place
 from attractor.workspaces.isolated import make_isolated
 from attractor.workspaces.record import read_record
 from attractor.workspaces.repository import open_repository
 from attractor.workspaces.sharing import share_objects
+from attractor.workspaces.store import Store
 from attractor.workspaces.stores import STORES, open_store
 
 
@@ -37,7 +40,23 @@ async def make_forked_tree(
         return NoWorkspace().base
     if options.workspace is WorkspaceKind.IN_PLACE:
         return await _in_place(world, run_id, parent, tree)
+    if options.workspace is WorkspaceKind.COPY:
+        return await _copied(world, run_id, parent, tree)
     return await _isolated(world, run_id, parent, tree)
+
+
+async def _copied(world: World, run_id: str, parent: str, tree: TreeId) -> Base:
+    """Begin as the other run did: what a person changed since is no part of it."""
+    theirs, record = open_store(world.state_dir, parent, search_path=world.search_path)
+    workspace = await make_copied_again(
+        theirs,
+        record,
+        state=world.state_dir,
+        run_id=run_id,
+        author=Author(NAME, EMAIL, world.clock.now()),
+        environment=_nowhere,
+    )
+    return await _go_on_from(theirs, workspace, tree)
 
 
 async def _isolated(world: World, run_id: str, parent: str, tree: TreeId) -> Base:
@@ -55,6 +74,10 @@ async def _isolated(world: World, run_id: str, parent: str, tree: TreeId) -> Bas
         left_out=record.left_out,
         tell=world.tell,
     )
+    return await _go_on_from(theirs, workspace, tree)
+
+
+async def _go_on_from(theirs: Store, workspace: Dimension, tree: TreeId) -> Base:
     await share_objects(theirs, workspace.store, tree=tree)
     await workspace.restore(tree)
     await workspace.close()

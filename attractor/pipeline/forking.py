@@ -11,28 +11,42 @@ from pathlib import Path
 from attractor.base.canonical import Json
 from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
+from attractor.engine.blobs import Blobs
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import GraphChanged
 from attractor.engine.events import PipelineStarted, RunForked
 from attractor.engine.fence import is_held
+from attractor.engine.large_values import put_aside
 from attractor.engine.manifest import Manifest
 from attractor.engine.progress import Progress, begin
 from attractor.engine.progress_records import progress_to_record
 from attractor.engine.run_directory import RunDirectory, create_run_directory, require_free
-from attractor.engine.secrets import Redactor
+from attractor.environments.choose import require_promised
 from attractor.language.diffing.comparing import diff
 from attractor.language.diffing.telling import NO_CHANGE, tell
 from attractor.language.parsing import decode, parse
+from attractor.pipeline.child_directories import whole_of
 from attractor.pipeline.fork_points import ForkPoint, find_fork_point
 from attractor.pipeline.forked_trees import make_forked_tree, require_trees
+from attractor.pipeline.knowing import known_in
 from attractor.pipeline.linked_runs import begin_journal, share_artifacts
+from attractor.pipeline.needs_inside import require_inside
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
+from attractor.pipeline.parts import choose_place
 from attractor.pipeline.reading import read_again
 from attractor.pipeline.requirements import require_runnable
 from attractor.pipeline.run_records import RunRecord, read_run
-from attractor.pipeline.running import known_in
 from attractor.pipeline.runs_folder import in_runs_folder
 from attractor.pipeline.source import PipelineSource, hash_of_file, open_pipeline
+from attractor.pipeline.told_secrets import find_told_secrets
+from attractor.pipeline.withheld import (
+    NOTHING_GIVEN,
+    Given,
+    kept_record,
+    require_withheld,
+    restored,
+    secrets_of,
+)
 from attractor.pipeline.world import World
 
 CHILDREN = "children"
@@ -42,7 +56,8 @@ CHILDREN = "children"
 class Wish:
     """Which run is to be forked and where, and what is to be different from there on.
 
-    With `ends_other` the other run is over by the time the new one begins.
+    With `ends_other` the other run is over by the time the new one begins. What the other run was
+    given and its directory does not keep is given again.
     """
 
     root: Path
@@ -52,6 +67,11 @@ class Wish:
     budgets: Budgets = NO_BUDGETS
     new_root: Path | None = None
     ends_other: bool = False
+    given: Given = NOTHING_GIVEN
+
+    def world_of(self, world: World) -> World:
+        """Return the world in which what is given is secret."""
+        return world.keeping(secrets_of(self.given, world.redactor))
 
 
 @dataclass(frozen=True)
@@ -68,27 +88,50 @@ class Fork:
 
 async def plan_fork(wish: Wish, world: World) -> Fork:
     """Find all that a fork needs, or refuse before anything is made."""
+    world = wish.world_of(world)
     run = read_run(wish.root)
     if wish.root.parent.name == CHILDREN:
         raise UsageError(
-            f"{run.run_id} is part of run {run.manifest.parent}",
+            f"{run.run_id} is part of run {whole_of(wish.root)}",
             hint="fork that one, at the node that runs this pipeline",
         )
     if wish.new_root is not None:
         require_free(wish.new_root)
     point = find_fork_point(run, wish.at)
-    options = _options(run, wish)
+    options = _options(run, wish, world)
     _require_place(run, options, wish)
     require_trees(options, world, run.run_id)
-    before = read_again(run.directory, run.manifest, goal=options.goal, inputs=options.inputs)
+    before = read_again(
+        run.directory,
+        run.manifest,
+        goal=options.goal,
+        inputs=None if options.withheld else options.inputs,
+        brought=world.brought,
+        environ=world.environ,
+    )
     fork = Fork(wish, run, point, before, options)
     fork = _changed(fork, wish.graph, world) if wish.graph else _unchanged(fork)
-    await require_runnable(fork.pipeline.graph, fork.options, world.environ)
+    secrets = fork.pipeline.secrets
+    options = replace(fork.options, inputs={**fork.options.inputs, **secrets})
+    fork = replace(fork, options=options)
+    await _require_runnable(fork, world.keeping(secrets.values()))
     return fork
+
+
+async def _require_runnable(fork: Fork, world: World) -> None:
+    """Refuse what could not go on, as a run is refused: here, and where its tools will run."""
+    graph, options = fork.pipeline.graph, fork.options
+    told = find_told_secrets(fork.pipeline, world.redactor, world.environ)
+    needs = await require_runnable(graph, options, world.environ, known=known_in(world), more=told)
+    if needs:
+        place = await choose_place(options, world)
+        require_promised(fork.run.manifest.promises, place)
+        await require_inside(needs, place, world, what=graph.name)
 
 
 async def make_fork(fork: Fork, world: World) -> Path:
     """Make the directory and the workspace of a planned run; return where it lies."""
+    world = fork.wish.world_of(world).keeping(fork.pipeline.secrets.values())
     run_id = new_run_id(world.clock.now(), world.randomness)
     old = fork.run.manifest
     if fork.options.workspace is WorkspaceKind.NONE:
@@ -108,18 +151,27 @@ async def make_fork(fork: Fork, world: World) -> Path:
         parent=old.run_id,
         forked_at=str(fork.point),
         restart=0,
-        options=fork.options.to_record(),
+        options=kept_record(fork.options, world.redactor),
         versions={"attractor": world.version},
     )
     begin_with = partial(_begin_journal, fork, manifest, world)
-    create_run_directory(root, manifest, pipeline.text, files=pipeline.files, begin=begin_with)
+    create_run_directory(
+        root,
+        manifest,
+        pipeline.text,
+        files=pipeline.files,
+        begin=begin_with,
+        redactor=world.redactor,
+    )
     world.tell(f"run {run_id} in {root}, forked from {old.run_id} before {fork.point}")
     return root
 
 
-def _options(run: RunRecord, wish: Wish) -> RunOptions:
+def _options(run: RunRecord, wish: Wish, world: World) -> RunOptions:
     manifest = run.manifest
     options = options_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
+    require_withheld(options, wish.given)
+    options = restored(options, wish.given, world.environ)
     return replace(
         options,
         file=wish.graph.absolute() if wish.graph else options.file,
@@ -130,7 +182,7 @@ def _options(run: RunRecord, wish: Wish) -> RunOptions:
 
 def _require_place(run: RunRecord, options: RunOptions, wish: Wish) -> None:
     """Refuse to let two runs work in one folder; what has no tree of its own is not forked."""
-    if options.workspace is WorkspaceKind.ISOLATED or wish.ends_other:
+    if options.workspace.is_apart or wish.ends_other:
         return
     if options.workspace is WorkspaceKind.IN_PLACE:
         raise Refused(
@@ -146,7 +198,7 @@ def _require_place(run: RunRecord, options: RunOptions, wish: Wish) -> None:
 
 def _unchanged(fork: Fork) -> Fork:
     file = fork.options.file
-    if file.is_file() and hash_of_file(file) != fork.run.manifest.content_hash:
+    if file.is_file() and hash_of_file(file) != fork.pipeline.content_hash:
         raise GraphChanged(
             f"{file} was changed since run {fork.run.run_id} began",
             hint=f"go on with it as it is now: --graph {file}; or put it back as it was",
@@ -158,7 +210,8 @@ def _changed(fork: Fork, graph: Path, world: World) -> Fork:
     """Take another pipeline from here on; it must have the node that is forked at."""
     options, file = fork.options, fork.run.directory.graph
     known = known_in(world)
-    pipeline = open_pipeline(str(graph), goal=options.goal, inputs=options.inputs, known=known)
+    inputs = None if options.withheld else options.inputs
+    pipeline = open_pipeline(str(graph), goal=options.goal, inputs=inputs, known=known)
     node = fork.point.node
     if node not in pipeline.graph.nodes:
         raise UnknownName(f"node of {graph}", node, pipeline.graph.nodes)
@@ -178,7 +231,7 @@ def _begin_journal(fork: Fork, manifest: Manifest, world: World, directory: RunD
     share_artifacts(fork.run.directory, directory)
     point, pipeline = fork.point, fork.pipeline
     begun: dict[str, Json] = dict(point.begun)
-    progress = _progress(fork)
+    progress = _progress(fork, world, directory)
     forked = RunForked(
         fork.run.run_id,
         point.node,
@@ -197,15 +250,17 @@ def _begin_journal(fork: Fork, manifest: Manifest, world: World, directory: RunD
         [forked, started],
         run_id=manifest.run_id,
         clock=world.clock,
-        redactor=Redactor.of_environment(world.environ),
+        redactor=world.redactor,
     )
 
 
-def _progress(fork: Fork) -> Progress:
+def _progress(fork: Fork, world: World, directory: RunDirectory) -> Progress:
     """Return the progress as it was, but for what the graph says of itself."""
     progress = fork.point.progress
     if not fork.wish.graph:
         return progress
     kept = {key: one for key, one in progress.context.items() if not key.startswith("graph.")}
-    mirrored = begin(fork.pipeline.graph, progress.tree, {}).context
+    begun = begin(fork.pipeline.graph, progress.tree, {}).context
+    clean = world.redactor.members(begun)
+    mirrored = put_aside(clean, Blobs(directory.root))
     return replace(progress, context={**kept, **mirrored})

@@ -1,6 +1,9 @@
-"""Frees what no run needs any more: workspaces, forks, stores, base refs; never a record."""
+"""Frees what no run needs any more: workspaces, forks, stores, base refs; never a record.
 
-from collections.abc import Awaitable, Callable
+What killed processes left running is ended first.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,7 +12,10 @@ from pathlib import Path
 from attractor.base.canonical import Json
 from attractor.base.errors import AttractorError, LockHeld
 from attractor.base.locks import FileLock
+from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory
+from attractor.environments.earlier_lives import end_left_by, left_by, runs_that_left
+from attractor.environments.process_table import Process
 from attractor.pipeline.needed import Need, Rules, Whereabouts, need_of
 from attractor.pipeline.world import World
 from attractor.workspaces.clearing import (
@@ -59,10 +65,14 @@ class Freed:
 
 @dataclass
 class Sweep:
-    """What a clearing came to: what was freed, which runs keep theirs, and what went wrong."""
+    """What a clearing came to: what was freed, which runs keep theirs, and what went wrong.
+
+    `ended` is what runs had left running whose process was killed.
+    """
 
     is_dry: bool
     freed: list[Freed] = field(default_factory=list[Freed])
+    ended: dict[str, Sequence[Process]] = field(default_factory=dict[str, Sequence[Process]])
     kept: dict[str, str] = field(default_factory=dict[str, str])
     troubles: list[str] = field(default_factory=list[str])
 
@@ -77,6 +87,11 @@ class Sweep:
             "dry_run": self.is_dry,
             "bytes": self.bytes,
             "freed": [one.to_record() for one in self.freed],
+            "ended": [
+                {"run_id": run_id, "pid": one.number, "name": one.name}
+                for run_id, ended in self.ended.items()
+                for one in ended
+            ],
             "kept": [{"run_id": run_id, "why": why} for run_id, why in self.kept.items()],
             "troubles": list(self.troubles),
         }
@@ -97,6 +112,8 @@ class Collector:
 
     async def collect(self) -> Sweep:
         """Free what is not needed; trouble with one run keeps nobody from the others."""
+        for run_id in sorted(runs_that_left()):
+            await self._end_left_running(run_id)
         for run_id in stored_runs(self._state):
             await self._judge(run_id, self._free_run)
         await self._judge_refs()
@@ -120,6 +137,25 @@ class Collector:
             self._sweep.kept[run_id] = "a process is at work on it"
         except AttractorError as trouble:
             self._sweep.troubles.append(f"run {run_id}: {trouble}")
+
+    async def _end_left_running(self, run_id: str) -> None:
+        """End what a run of this state folder left running, unless somebody is at work on it."""
+        where = self.where(run_id)
+        try:
+            need = need_of(run_id, where, self.rules)
+            if need.directory is None and not where.is_known:
+                return
+            if need.directory and is_held(RunDirectory(need.directory).lock):
+                return
+            with self._held(need):
+                ended = left_by(run_id) if self.is_dry else await end_left_by(run_id)
+        except LockHeld:
+            return
+        except AttractorError as trouble:
+            self._sweep.troubles.append(f"run {run_id}: {trouble}")
+            return
+        if ended:
+            self._sweep.ended[run_id] = ended
 
     def _held(self, need: Need) -> AbstractContextManager[object]:
         if self.is_dry or need.directory is None:

@@ -12,4 +12,4 @@ def known_in(world: World) -> Known:
     names = known_names(world.project, environ=world.environ)
     if world.brought.handlers:
         names = replace(names, types={*(names.types or ()), *world.brought.handlers})
-    return Known(names, world.levels, world.brought)
+    return Known(names, world.levels, world.brought, world.environ, world.redactor)

@@ -1,6 +1,6 @@
 """Tells in the journal what a stage left in the workspace that its snapshot does not hold."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from attractor.base.canonical import Json
@@ -8,7 +8,9 @@ from attractor.engine.events import FilesLeftOut, Place
 from attractor.engine.excerpts import shorten
 from attractor.engine.open_run import OpenRun
 from attractor.engine.strands import MAIN
+from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.workspaces.dimension import PREPARED
+from attractor.workspaces.in_place import KEPT_OUT
 from attractor.workspaces.snapshot import Snapshot
 
 MOST_NAMED = 50
@@ -72,3 +74,9 @@ def _place(run: OpenRun, branch: str) -> Place:
     flight = strand.in_flight if strand else None
     key = branch or None
     return Place(flight.node, flight.visit, flight.attempt, key) if flight else Place(branch=key)
+
+
+def ours_in(options: RunOptions) -> Sequence[str]:
+    """Return what is no stage's doing: a run in place keeps its records in the folder itself."""
+    in_place = options.workspace is WorkspaceKind.IN_PLACE
+    return [path.strip("/") for path in KEPT_OUT] if in_place else ()

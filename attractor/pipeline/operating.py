@@ -1,7 +1,7 @@
 """Gives orders to a run from outside: to whoever runs it, or, when nobody does, at once."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attractor.base.clock import Clock
@@ -19,6 +19,7 @@ from attractor.engine.run_directory import RunDirectory
 from attractor.engine.run_state import RunState
 from attractor.engine.seams import Answer, Question
 from attractor.engine.secrets import Redactor
+from attractor.pipeline.left_running import end_left_running_now, name_processes
 
 _GO_ON = "go on with it: attractor resume RUN"
 
@@ -59,6 +60,9 @@ class Orders:
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
         """Answer what is asked; what matches none of the choices is refused and changes nothing."""
         state = self._state()
+        if state.restarted_as and not state.asked:
+            told = f"the run asks nothing{self._and_so(state)}"
+            raise NothingAsked(told, hint=self._instead(state, "answer"))
         asked = _pick(_open(state, question), question)
         if is_late(asked, self.clock.now()):
             raise Refused(f"the time of {asked.id} was up at {asked.deadline}", hint=_GO_ON)
@@ -70,12 +74,15 @@ class Orders:
         """End a run for good, whoever runs it."""
         state = self._state()
         if state.standing.is_final:
-            raise Refused(f"the run is {state.standing} for good", hint="there is nothing to end")
-        return self._give(Order(Action.CANCEL, self.by, why), taken="canceled", then=end_run)
+            raise Refused(
+                f"the run is {state.standing} for good{self._and_so(state)}",
+                hint=self._instead(state, "cancel") or "there is nothing to end",
+            )
+        return self._give(Order(Action.CANCEL, self.by, why), taken="canceled", then=_end)
 
     def pause(self, why: str = "") -> Receipt:
         """Have the runner wait after the stage in flight."""
-        self._require_runner("paused")
+        self._require_runner("paused", "pause")
         return self._give(Order(Action.PAUSE, self.by, why), taken="paused")
 
     def is_paused(self) -> bool:
@@ -90,7 +97,7 @@ class Orders:
         """Hand words to what is at work, or to the stage of one node."""
         if not text.strip():
             raise UsageError("there are no words to hand on", hint="give them after the run")
-        self._require_runner("steered")
+        self._require_runner("steered", "steer", " TEXT")
         order = Order(Action.STEER, self.by, why, question=node, value=text)
         return self._give(order, taken="steered")
 
@@ -98,14 +105,28 @@ class Orders:
         directory = RunDirectory(self.root)
         return open_journal(directory.events, directory.checkpoint).state
 
-    def _require_runner(self, what: str) -> None:
-        if not is_held(RunDirectory(self.root).lock):
-            raise NobodyAtWork(f"nobody is at work on the run, so it cannot be {what}")
+    def _require_runner(self, what: str, command: str, words: str = "") -> None:
+        if is_held(RunDirectory(self.root).lock):
+            return
+        state = self._state()
+        raise NobodyAtWork(
+            f"nobody is at work on the run, so it cannot be {what}{self._and_so(state)}",
+            hint=self._instead(state, command, words),
+        )
+
+    def _and_so(self, state: RunState) -> str:
+        return f"; run {last_round(self.root, state)} goes on" if state.restarted_as else ""
+
+    def _instead(self, state: RunState, command: str, words: str = "") -> str:
+        """Return the command for the run that goes on in place of this one, if one does."""
+        last = last_round(self.root, state)
+        return f"attractor {command} {last}{words}" if last else ""
 
     def _give(
-        self, order: Order, *, taken: str, then: Callable[[OpenRun], object] | None = None
+        self, order: Order, *, taken: str, then: Callable[[OpenRun], str] | None = None
     ) -> Receipt:
         """Leave an order; when nobody runs the run, take it from the inbox ourselves."""
+        order = self._without_secrets(order)
         directory = RunDirectory(self.root)
         name = new_run_id(self.clock.now(), self.randomness)
         leave_order(directory.inbox, order, name=name)
@@ -115,17 +136,46 @@ class Orders:
         try:
             with open_run(self.root, clock=self.clock, redactor=self.redactor) as run:
                 _take(run, f"{name}.json")
-                if then:
-                    then(run)
+                taken += then(run) if then else ""
                 run.write_run()
         except LockHeld:
             return self._receipt(order, is_taken=False, words="left for whoever runs it now")
         return self._receipt(order, is_taken=True, words=taken)
 
+    def _without_secrets(self, order: Order) -> Order:
+        """Return an order as it may lie in the inbox; what would mean something else is refused."""
+        if self.redactor.text(order.value) != order.value:
+            raise Refused(
+                "these words hold the value of a secret, which no run directory keeps",
+                hint="say it without; what a command needs is a secret input of the pipeline",
+            )
+        return replace(order, why=self.redactor.text(order.why))
+
     def _receipt(self, order: Order, *, is_taken: bool, words: str) -> Receipt:
         return Receipt(
             self.root.name, order.action.value, is_taken, words, order.question, order.value
         )
+
+
+def last_round(root: Path, state: RunState) -> str:
+    """Return the id of the run that goes on in place of one, however often it began anew."""
+    found = state.restarted_as
+    while found:
+        directory = RunDirectory(root.parent / found)
+        if not directory.manifest.is_file():
+            break
+        after = open_journal(directory.events, directory.checkpoint).state.restarted_as
+        if not after:
+            break
+        root, found = directory.root, after
+    return found
+
+
+def _end(run: OpenRun) -> str:
+    """End a run with what its last process, which was killed, left running; tell of the latter."""
+    ended = end_left_running_now(run)
+    end_run(run)
+    return f"; ended what it left running: {name_processes(ended)}" if ended else ""
 
 
 def _take(run: OpenRun, name: str) -> None:

@@ -19,13 +19,22 @@ class WorkspaceKind(StrEnum):
     """What tree a run works on."""
 
     ISOLATED = "isolated"
+    COPY = "copy"
     IN_PLACE = "in-place"
     NONE = "none"
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the run has files of its own, so that the project stays as it is."""
+        return self in (WorkspaceKind.ISOLATED, WorkspaceKind.COPY)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Everything a person may choose for a run."""
+    """Everything a person may choose for a run.
+
+    `withheld` names what the run was given and its directory does not keep, for it is secret.
+    """
 
     file: Path
     goal: str = ""
@@ -43,6 +52,7 @@ class RunOptions:
     suite: str = ""
     profile: str = ""
     handed_in: Sequence[str] = ()
+    withheld: Sequence[str] = ()
 
     def to_record(self) -> dict[str, Json]:
         """Return them as they stand in the manifest; suite and profile are pinned there anyway."""
@@ -61,6 +71,7 @@ class RunOptions:
             "outcomes": dict(self.outcomes) if self.outcomes is not None else None,
             "budgets": budgets_to_record(self.budgets),
             "handed_in": list(self.handed_in),
+            "withheld": list(self.withheld),
         }
 
 
@@ -85,4 +96,5 @@ def options_from_record(record: JsonObject, *, suite: str, profile: str) -> RunO
         suite=suite,
         profile=profile,
         handed_in=fields.texts("handed_in") if fields.has("handed_in") else (),
+        withheld=fields.texts("withheld") if fields.has("withheld") else (),
     )

@@ -1,6 +1,6 @@
 """Finds all that a run lacks before anything of it is made (ruling R14)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import cast
 
@@ -18,8 +18,10 @@ from attractor.handlers.supervision_plans import STEER
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph import Graph, Node
 from attractor.language.inputs import declared_inputs
+from attractor.language.secret_inputs import fault_of_secret, variable_of
 from attractor.pipeline.brought import HANDED_IN, NOTHING_BROUGHT, Brought
 from attractor.pipeline.child_pipelines import find_child_pipelines
+from attractor.pipeline.long_commands import find_long_commands
 from attractor.pipeline.needed_programs import (
     Looked,
     Required,
@@ -27,35 +29,52 @@ from attractor.pipeline.needed_programs import (
     look_for,
     required_by,
 )
+from attractor.pipeline.node_backends import (
+    AGENT,
+    SIMULATE,
+    backend_of,
+    find_backend_faults,
+)
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.people import find_interviewer_faults
 from attractor.pipeline.source import Known
+from attractor.pipeline.withheld import find_withheld, ways_to_give
 
-AGENT, SIMULATE = "agent", "simulate"
 ASKS_A_BACKEND = "codergen"
+_GIVEN_AGAIN = frozenset({"goal", "inputs"})
 
 
 async def require_runnable(
-    graph: Graph, options: RunOptions, environ: Mapping[str, str], *, known: Known | None = None
+    graph: Graph,
+    options: RunOptions,
+    environ: Mapping[str, str],
+    *,
+    known: Known | None = None,
+    more: Iterable[Diagnostic] = (),
 ) -> Sequence[Required]:
     """Refuse what could not be run to its end: every fault at once, each with its remedy.
 
     The pipelines that it runs as its children are looked at as well. Returns what they need: where
-    tools run in a sandbox, less may be found there.
+    tools run in a sandbox, less may be found there. What is known to be wrong is told as well.
     """
     brought = known.brought if known else NOTHING_BROUGHT
     handlers = {**cast(Mapping[str, Handler], handler_registry()), **brought.handlers}
     children = find_child_pipelines(graph, options.file, known)
     graphs = [graph, *children.graphs]
-    missing = [*brought.lacking(options.handed_in), *_option_faults(graph, options, brought)]
-    missing += chain.from_iterable(map(_secret_faults, graphs))
+    missing = [*more, *brought.lacking(options.handed_in)]
+    missing += _option_faults(graph, options, brought)
+    missing += _secret_faults(graph, options)
+    missing += _told_options(options, known.redactor if known else Redactor())
+    missing += chain.from_iterable(map(find_long_commands, graphs))
     missing += children.faults
     for one in children.graphs:
         missing += find_faults(one, handlers)
-    if options.backend == AGENT:
-        defaults = ModelDefaults(options.model, options.provider)
-        tasks = (node for one in graphs for node in _tasks(one, handlers))
-        missing += await find_model_faults(tasks, defaults, environ)
+    tasks = [node for one in graphs for node in _tasks(one, handlers)]
+    of_run = HANDED_IN if brought.backend else options.backend
+    missing += find_backend_faults(tasks, of_run)
+    defaults = ModelDefaults(options.model, options.provider)
+    by_agent = [node for node in tasks if backend_of(node, of_run) == AGENT]
+    missing += await find_model_faults(by_agent, defaults, environ)
     required = required_by(graphs)
     missing += faults_among(await _look_here(required, options, environ))
     preflight(graph, handlers, Redactor.of_environment(environ), missing=missing)
@@ -76,14 +95,34 @@ async def _look_here(
         await here.cleanup()
 
 
-def _secret_faults(graph: Graph) -> Iterator[Diagnostic]:
-    """Yield the inputs that no run can keep yet."""
+def _secret_faults(graph: Graph, options: RunOptions) -> Iterator[Diagnostic]:
+    """Yield the secret inputs that were not given, or are none, and what is withheld."""
+    yield from find_withheld(options)
+    variables: dict[str, str] = {}
     for one in declared_inputs(graph):
-        if one.is_secret:
+        if not one.is_secret or f"inputs.{one.name}" in options.withheld:
+            continue
+        span = graph.attributes.by_key["inputs"].value.span
+        first = variables.setdefault(variable_of(one.name), one.name)
+        if first != one.name:
+            told = f"the secrets {first} and {one.name} have the same variable"
+            yield error(told, span, fix="give one of them another name")
+        value = options.inputs.get(one.name)
+        if value is None:
+            told = f"the secret input {one.name} is missing"
+            yield error(told, span, fix=ways_to_give(one.name))
+        elif fault := fault_of_secret(value):
+            yield error(f"the secret input {one.name} {fault}", span, fix="give a longer one")
+
+
+def _told_options(options: RunOptions, redactor: Redactor) -> Iterator[Diagnostic]:
+    """Yield what of the options holds a secret and could not be given again."""
+    for name, value in options.to_record().items():
+        if name not in _GIVEN_AGAIN and redactor.json(value) != value:
+            word = "the path of the pipeline" if name == "file" else f"--{name.rstrip('s')}"
             yield error(
-                f"the secret input {one.name} is not supported yet",
-                graph.attributes.by_key["inputs"].value.span,
-                fix="take it out: a run cannot keep a secret yet",
+                f"{word} holds the value of a secret, which no run directory keeps",
+                fix="take it out, or start attractor without the variable that has it",
             )
 
 

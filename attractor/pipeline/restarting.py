@@ -18,12 +18,13 @@ from attractor.engine.progress_records import progress_to_record
 from attractor.engine.restarts import begin_again
 from attractor.engine.results import RunResult
 from attractor.engine.run_directory import RunDirectory, create_run_directory, read_manifest
-from attractor.engine.secrets import Redactor
+from attractor.pipeline.child_directories import clear_half_made
 from attractor.pipeline.forked_trees import make_forked_tree
 from attractor.pipeline.linked_runs import begin_journal, share_artifacts
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.runs_folder import in_runs_folder
 from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.withheld import kept_record
 from attractor.pipeline.world import World
 
 
@@ -56,6 +57,20 @@ async def make_next(
     end_run(run)
 
 
+def make_next_child(
+    run: OpenRun, pipeline: PipelineSource, directory: RunDirectory, world: World
+) -> None:
+    """Make the run that goes on in place of a child, unless it is there; then that one is over.
+
+    It works where its parent does, so nothing is made but its directory.
+    """
+    if not directory.manifest.exists():
+        begins = _named(run, pipeline, world)
+        clear_half_made(directory.root)
+        _create(directory.root, begins, pipeline, world)
+    end_run(run)
+
+
 def next_root(run: OpenRun, world: World) -> Path:
     """Return where the run is that goes on in place of one."""
     return in_runs_folder(run.state.restarted_as, world)
@@ -67,8 +82,7 @@ def settle_parent(manifest: Manifest, world: World) -> None:
     directory = RunDirectory(root)
     if not directory.manifest.exists() or read_manifest(directory).run_id != manifest.parent:
         return
-    redactor = Redactor.of_environment(world.environ)
-    with open_run(root, clock=world.clock, redactor=redactor) as parent:
+    with open_run(root, clock=world.clock, redactor=world.redactor) as parent:
         state = parent.state
         if state.restarted_as == manifest.run_id and not state.standing.is_final:
             end_run(parent)
@@ -82,27 +96,45 @@ def _is_made(run: OpenRun, world: World) -> bool:
 
 async def _make(run: OpenRun, pipeline: PipelineSource, options: RunOptions, world: World) -> None:
     """Make it under a new name: of one that was half made before, nothing is used."""
+    begins = _named(run, pipeline, world)
+    base = await make_forked_tree(
+        options, world, begins.manifest.run_id, run.manifest.run_id, begins.progress.tree
+    )
+    manifest = replace(begins.manifest, base=base, options=kept_record(options, world.redactor))
+    root = in_runs_folder(manifest.run_id, world)
+    _create(root, replace(begins, manifest=manifest), pipeline, world)
+
+
+def _named(run: OpenRun, pipeline: PipelineSource, world: World) -> "_Beginning":
+    """Name the next run in the journal, and return how it begins."""
     old, now = run.manifest, world.clock.now()
     run_id = new_run_id(now, world.randomness)
     progress = begin_again(run.progress)
-    restart = progress.restarts
-    run.record(RunRestarting(run_id, progress.next_node, restart), sync=True)
-    base = await make_forked_tree(options, world, run_id, old.run_id, progress.tree)
+    run.record(RunRestarting(run_id, progress.next_node, progress.restarts), sync=True)
     manifest = replace(
         old,
         run_id=run_id,
         started=now,
-        base=base,
+        content_hash=pipeline.content_hash,
         parent=old.run_id,
         forked_at="",
-        restart=restart,
-        options=options.to_record(),
+        restart=progress.restarts,
         versions={"attractor": world.version},
     )
-    root = in_runs_folder(run_id, world)
-    begin = _Beginning(run, manifest, progress).write
-    create_run_directory(root, manifest, pipeline.text, files=pipeline.files, begin=begin)
-    world.tell(f"run {run_id} in {root}, restart {restart} of {old.run_id}")
+    return _Beginning(run, manifest, progress)
+
+
+def _create(root: Path, begins: "_Beginning", pipeline: PipelineSource, world: World) -> None:
+    manifest = begins.manifest
+    create_run_directory(
+        root,
+        manifest,
+        pipeline.text,
+        files=pipeline.files,
+        begin=begins.write,
+        redactor=world.redactor,
+    )
+    world.tell(f"run {manifest.run_id} in {root}, restart {manifest.restart} of {manifest.parent}")
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,19 @@ from attractor.base.errors import AttractorError, UsageError
 from attractor.engine.attempt_folders import history_folder
 from attractor.engine.child_runs import ChildEnd, Telemetry
 from attractor.engine.events import OperatorAction
+from attractor.engine.flights import InFlight
 from attractor.engine.inbox import Action
 from attractor.engine.large_values import WholeValues
 from attractor.engine.open_run import OpenRun
-from attractor.engine.outcome import NOTHING_USED, StageStatus
+from attractor.engine.outcome import StageStatus
 from attractor.engine.progress import Progress
 from attractor.engine.results import RunResult
 from attractor.engine.run_state import RunState
 from attractor.engine.seams import Exhausted, Parked, Stopped, stage_id
 from attractor.engine.stage_files import FolderFiles
 from attractor.engine.status import AWAITING_ANSWER, EXECUTING
-from attractor.engine.strands import InFlight
-from attractor.engine.watch import Steer
 from attractor.language.graph import Graph
+from attractor.pipeline.child_rounds import ChildRounds
 
 STEERING = "steering.md"
 """What a supervisor said to a stage, in the folder of the stage."""
@@ -33,10 +33,18 @@ class RunningChild:
     """A child whose walk is a task."""
 
     name: str
-    graph: Graph
-    run: OpenRun
-    hand_on: Steer
+    rounds: ChildRounds
     walking: "asyncio.Task[RunResult]"
+
+    @property
+    def run(self) -> OpenRun:
+        """The run at work: the last one of those that go on in place of each other."""
+        return self.rounds.run
+
+    @property
+    def graph(self) -> Graph:
+        """What it walks."""
+        return self.rounds.pipeline.graph
 
     @property
     def run_id(self) -> str:
@@ -75,7 +83,7 @@ class RunningChild:
             status=result.outcome or StageStatus.FAIL,
             reason=result.reason,
             context=WholeValues(progress.context, self.run.blobs) if progress else {},
-            usage=progress.usage if progress else NOTHING_USED,
+            usage=self.run.state.used,
         )
 
     async def stop(self, why: str) -> ChildEnd:
@@ -83,7 +91,7 @@ class RunningChild:
         if not self.walking.done():
             order = OperatorAction(Action.CANCEL.value, self.name, why)
             with stopping():
-                self.run.record(order, sync=True)
+                self.rounds.cancel(order)
         return await self.wait()
 
     async def _hand(self, flight: InFlight, text: str) -> bool:
@@ -92,7 +100,7 @@ class RunningChild:
             folder = history_folder(folder, flight.visit, flight.attempt)
         with stopping():
             FolderFiles(folder, self.run.redactor).append(STEERING, text)
-        took = await self.hand_on(stage_id(flight.node, flight.visit, flight.attempt), text)
+        took = await self.rounds.steer(stage_id(flight.node, flight.visit, flight.attempt), text)
         why = "" if took else f"nobody at work takes words: they are in {STEERING}"
         with stopping():
             self.run.record(
@@ -133,7 +141,6 @@ def stopping() -> Generator[None]:
 def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
     strands = state.strands.values()
     flights = [one.in_flight for one in strands if one.in_flight]
-    usage = sum((one.progress.usage for one in strands), NOTHING_USED)
     said = progress.context.get("last_response")
     return Telemetry(
         status=status,
@@ -144,5 +151,5 @@ def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
         retries=sum(one.retries for one in progress.stages.values()),
         last_outcome=progress.last_status.value if progress.completed else "",
         last_response=said if isinstance(said, str) else "",
-        cost_usd=usage.cost_usd,
+        cost_usd=state.used.cost_usd,
     )

@@ -2,8 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,10 +16,13 @@ from attractor.engine.checkpoint import open_journal
 from attractor.engine.documents import read_document
 from attractor.engine.fence import is_held
 from attractor.engine.fields import Fields
-from attractor.engine.question_records import question_to_record
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.question_records import answer_to_record, question_to_record
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.run_state import RunState, outcome_of
-from attractor.engine.status import QUEUED, RunStatus
+from attractor.engine.seams import Answer
+from attractor.engine.status import AWAITING_ANSWER, QUEUED, TRANSITIONS, RunStatus
+from attractor.pipeline.used import used_by
 
 LATEST = "latest"
 SHOWN = 5
@@ -30,6 +33,8 @@ _NEEDS_A_RUNNER = frozenset(
     {RunStatus.QUEUED, RunStatus.BOOTING, RunStatus.EXECUTING, RunStatus.EVALUATING}
 )
 """Where a run goes on only while a process holds it."""
+
+_FINAL = frozenset(one.status.value for one in TRANSITIONS if one.is_final)
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,30 @@ class RunSummary:
     reason: str = ""
     next_node: str = ""
     question: Json = None
+    answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
     workspace: str = ""
     parent: str = ""
     restart: int = 0
     restarted_as: str = ""
     is_live: bool = False
+    is_paused: bool = False
     stage: str = ""
     written: datetime | None = None
+    usage: Usage = NOTHING_USED
+    seconds: float = 0.0
     trouble: str = ""
     trouble_code: ExitCode = ExitCode.DONE
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow."""
+        return self.status in _FINAL
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a run that waited for answers has all of them, and only has to be resumed."""
+        is_parked = not self.is_live and self.phase == AWAITING_ANSWER.phase
+        return is_parked and bool(self.answers) and self.question is None
 
     @property
     def is_stopped(self) -> bool:
@@ -66,10 +86,13 @@ class RunSummary:
         """Return it for a program.
 
         `live`: a process holds the run now. `stopped`: none does, and the run is not through with
-        what its status says: `resume` goes on with it. `stage`: the node at work, or at work when
-        it stopped. `written`: when something was last written of the run. `parent`: the run that
-        it goes on from; `restart`: how many rounds went before it, if it goes on in place of that
-        one. `restarted_as`: the run that goes on in place of this one.
+        what its status says: `resume` goes on with it. `paused`: no stage begins until somebody
+        resumes it. `stage`: the node at work, or at work when it stopped. `written`: when something
+        was last written of the run. `answered`: the answers that nobody has gone on with yet, by
+        question. `parent`: the run that it goes on from; `restart`: how many rounds went before it,
+        if it goes on in place of that one. `restarted_as`: the run that goes on in place of this
+        one. `seconds`: how long its stages were at work, as far as was heard of them; what they
+        used of models is beside that.
         """
         return {
             "run_id": self.run_id,
@@ -81,15 +104,21 @@ class RunSummary:
             "phase": self.phase,
             "live": self.is_live,
             "stopped": self.is_stopped,
+            "paused": self.is_paused,
             "stage": self.stage,
             "written": self.written.isoformat() if self.written else "",
             "outcome": self.outcome,
             "reason": self.reason,
             "next_node": self.next_node,
             "question": self.question,
+            "answered": {id_: answer_to_record(one) for id_, one in self.answers.items()},
             "parent": self.parent,
             "restart": self.restart,
             "restarted_as": self.restarted_as,
+            "seconds": round(self.seconds, 3),
+            "cost_usd": round(self.usage.cost_usd, 6),
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
             "trouble": self.trouble,
         }
 
@@ -193,8 +222,8 @@ def _summarize_or_tell(root: Path) -> RunSummary:
 
 
 def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
-    state = open_journal(directory.events, directory.checkpoint).state
-    outcome = outcome_of(state)
+    found = open_journal(directory.events, directory.checkpoint)
+    state, outcome = found.state, outcome_of(found.state)
     return replace(
         summary,
         status=state.standing.status.value,
@@ -203,8 +232,12 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
         reason=state.reason,
         next_node=state.progress.next_node if state.progress else "",
         question=question_to_record(state.question) if state.question else None,
+        answers={one.id: state.answers[one.id] for one in state.asked if one.id in state.answers},
         stage=state.in_flight.node if state.in_flight else "",
+        is_paused=state.is_paused and not state.standing.is_final,
         restarted_as=state.restarted_as,
+        usage=used_by(directory, state),
+        seconds=found.at_rest.seconds(found.heard),
     )
 
 

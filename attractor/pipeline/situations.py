@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from attractor.base.errors import AttractorError
 from attractor.engine.documents import read_document
 from attractor.engine.status import AWAITING_ANSWER, RunStatus
+from attractor.engine.strands import cut_off
 from attractor.pipeline.case import Case, Finding, Remedy
 from attractor.pipeline.failures import LOOK_NEXT, explain_failure
 
@@ -60,16 +61,19 @@ def _stopped(case: Case) -> Finding:
     reason = case.state.stopped
     if used := _BUDGET.search(reason):
         return _out_of_budget(case, used["name"], float(used["spent"]))
-    flights = [one.in_flight for one in case.state.strands.values() if one.in_flight]
-    cut = tuple(
-        f"{one.node}@{one.visit} was at work; it is made again from the files it began with."
-        for one in flights
-    )
+    cut = _cut(case)
     go_on = (Remedy("go on where it was", case.command("resume")),)
     if reason:
         return Finding(f"it stopped: {reason}", cut, go_on)
     silent = "Its process ended without a word: it was killed, or the machine had trouble."
     return Finding("it stopped, and nobody is at work on it", (silent, *cut), go_on)
+
+
+def _cut(case: Case) -> tuple[str, ...]:
+    return tuple(
+        f"{one.node}@{one.visit} was at work; it is made again from the files it began with."
+        for one in cut_off(case.state.strands)
+    )
 
 
 def _out_of_budget(case: Case, name: str, spent: float) -> Finding:
@@ -81,7 +85,7 @@ def _out_of_budget(case: Case, name: str, spent: float) -> Finding:
     words = more.get(name, ())
     return Finding(
         f"it stopped, for {case.state.stopped}",
-        (f"It stands before {case.progress.next_node}; nothing is lost.",),
+        _cut(case) or (f"It stands before {case.progress.next_node}; nothing is lost.",),
         (Remedy("go on with more of it", case.command("resume", *words)),),
     )
 

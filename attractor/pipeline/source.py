@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attractor.base.canonical import Json, canonical_json, content_hash
+from attractor.engine.secrets import Redactor
 from attractor.handlers.registry import handler_registry
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import ParseError, UnreadablePipeline, ValidationError
@@ -12,6 +13,7 @@ from attractor.language.graph import Graph
 from attractor.language.inputs import declared_inputs, resolve_inputs
 from attractor.language.parsing import open_source
 from attractor.language.preparation import Prepared, prepare
+from attractor.language.secret_inputs import secrets_from
 from attractor.language.severities import Level, Levels
 from attractor.language.sources import Source
 from attractor.language.surroundings import Files
@@ -24,11 +26,16 @@ Refuses = Callable[[Diagnostic], bool]
 
 @dataclass(frozen=True)
 class Known:
-    """What a project knows and wants of its pipelines."""
+    """What a project knows and wants of its pipelines, and what no pipeline may hold.
+
+    The variables of the environment may give secret inputs.
+    """
 
     vocabulary: Vocabulary
     levels: Levels = field(default_factory=dict[str, Level])
     brought: Brought = NOTHING_BROUGHT
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    redactor: Redactor = field(default_factory=Redactor)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,18 @@ class PipelineSource:
     diagnostics: tuple[Diagnostic, ...]
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The inputs that are secret."""
+        secret = {one.name for one in declared_inputs(self.graph) if one.is_secret}
+        return {name: value for name, value in self.inputs.items() if name in secret}
+
+    @property
+    def shown(self) -> Mapping[str, str]:
+        """The inputs that a stage may see: a secret never reaches a prompt."""
+        secrets = self.secrets
+        return {name: value for name, value in self.inputs.items() if name not in secrets}
 
 
 def handlers_only() -> Known:
@@ -80,7 +99,8 @@ def read_pipeline(
     graph = _require_sound(prepared, refuses)
     given: Mapping[str, str] = {}
     if inputs is not None:
-        given = resolve_inputs(declared_inputs(graph), inputs)
+        declared = declared_inputs(graph)
+        given = resolve_inputs(declared, {**secrets_from(declared, project.environ), **inputs})
         if given or _names_inputs(source, prepared):
             prepared = _prepared(source, goal, files, given, project)
             graph = _require_sound(prepared, refuses)

@@ -1,10 +1,13 @@
 """Adds up what each node of a run took: visits, attempts, time, tokens and money."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from attractor.base.canonical import Json
+from attractor.engine.flights import InFlight
 from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.strands import LONG_AGO
 from attractor.pipeline.history import Made
 
 MOST = 5
@@ -42,11 +45,19 @@ class StageTotal:
         }
 
 
-def add_up(visits: Iterable[Made]) -> Sequence[StageTotal]:
-    """Return the total of each node, in the order of the first visit."""
+def add_up(
+    visits: Iterable[Made], flights: Iterable[InFlight] = (), now: datetime = LONG_AGO
+) -> Sequence[StageTotal]:
+    """Return the total of each node, in the order of the first visit.
+
+    Visits that are not over count for what they took until now.
+    """
     totals: dict[str, StageTotal] = {}
     for made in visits:
         totals[made.node] = _with(totals.get(made.node, StageTotal(made.node)), made)
+    for flight in flights:
+        before = totals.get(flight.node, StageTotal(flight.node))
+        totals[flight.node] = _with_flight(before, flight, now)
     return list(totals.values())
 
 
@@ -58,7 +69,7 @@ def slowest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
 def costliest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
     """Return the nodes that cost most; where nothing has a price, those with most tokens."""
     money = {one.node: one.usage.cost_usd for one in totals}
-    tokens = {one.node: one.usage.input_tokens + one.usage.output_tokens for one in totals}
+    tokens = {one.node: one.usage.tokens for one in totals}
     return _most(totals, money if any(money.values()) else tokens)
 
 
@@ -76,4 +87,14 @@ def _with(total: StageTotal, made: Made) -> StageTotal:
         total.seconds + visit.seconds,
         total.usage + visit.outcome.usage,
         visit.outcome.status.value,
+    )
+
+
+def _with_flight(total: StageTotal, flight: InFlight, now: datetime) -> StageTotal:
+    return replace(
+        total,
+        visits=total.visits + 1,
+        attempts=total.attempts + flight.attempt,
+        seconds=total.seconds + flight.seconds(now),
+        usage=total.usage + flight.spent,
     )

@@ -1,33 +1,44 @@
 """Chooses the tree a run works on, and gives what became of it to the project."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from attractor.base.canonical import parse_json
-from attractor.base.events import Event
-from attractor.base.journal import read_lines
-from attractor.engine.events import CheckpointSaved, RunForked, RunRestarted
-from attractor.engine.fields import Fields
 from attractor.engine.no_workspace import NoWorkspace
-from attractor.engine.progress_records import step_from_record
 from attractor.engine.seams import Workspace
 from attractor.environments.choose import Choice
 from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.stage_commits import EMAIL, NAME
 from attractor.pipeline.world import World
 from attractor.workspaces.commits import Author
+from attractor.workspaces.copied import make_copied
 from attractor.workspaces.dimension import Dimension, OnSnapshot
+from attractor.workspaces.git import find_git_dir
 from attractor.workspaces.in_place import make_in_place
 from attractor.workspaces.isolated import make_isolated
 from attractor.workspaces.opening import open_again, unheard
-from attractor.workspaces.preparation import NO_PREPARATION, SetupWas
 from attractor.workspaces.repository import open_repository
-from attractor.workspaces.run_branch import RunBranch, StageTree, write_run_branch
 from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
 
-NAME, EMAIL = "Attractor", "attractor@localhost"
 HEAD = "HEAD"
-SAVED, FORKED = CheckpointSaved.__name__, RunForked.__name__
-RESTARTED = RunRestarted.__name__
+
+
+async def place_of_work(options: RunOptions, world: World) -> RunOptions:
+    """Return what a run is asked to be; outside git it works on a copy of the folder as it is.
+
+    Where a repository seems to be and git finds none, it is for a person to mend that.
+    """
+    if options.workspace is not WorkspaceKind.ISOLATED or _seems_kept(world.project):
+        return options
+    if await find_git_dir(world.project, search_path=world.search_path):
+        return options
+    return replace(options, workspace=WorkspaceKind.COPY)
+
+
+def _seems_kept(project: Path) -> bool:
+    folder = project.absolute()
+    return any(os.path.lexists(one / ".git") for one in (folder, *folder.parents))
 
 
 async def make_tree(
@@ -50,6 +61,19 @@ async def make_tree(
             environment=place.make,
             on_snapshot=on_snapshot,
         )
+    if options.workspace is WorkspaceKind.COPY:
+        world.tell("The run works on a copy of the project's files as they are now.")
+        return await make_copied(
+            world.project,
+            state=world.state_dir,
+            run_id=run_id,
+            search_path=world.search_path,
+            author=Author(NAME, EMAIL, world.clock.now()),
+            environment=place.make,
+            on_snapshot=on_snapshot,
+            kept_out=kept_out(world),
+            tell=world.tell,
+        )
     taken_along = WorkTree(world.project, world.environ) if options.include_dirty else None
     if taken_along is None:
         await _tell_of_changes(world)
@@ -66,6 +90,19 @@ async def make_tree(
     )
 
 
+def kept_out(world: World) -> Sequence[str]:
+    """Return where our own records lie in the project, in the words of a `.gitignore`."""
+    project = world.project.resolve()
+    ours = (world.runs_dir.resolve(), world.state_dir.resolve())
+    inside = [one.relative_to(project) for one in ours if one.is_relative_to(project)]
+    return [f"/{_plain(str(one))}/" for one in inside if one.parts]
+
+
+def _plain(path: str) -> str:
+    """Return a path so that no letter in it stands for others."""
+    return "".join(f"\\{letter}" if letter in "\\*?[ " else letter for letter in path)
+
+
 async def _tell_of_changes(world: World) -> None:
     """Say that what is not committed is not part of the run, when there is such a thing."""
     if await has_uncommitted(world.project, environ=world.environ):
@@ -75,15 +112,10 @@ async def _tell_of_changes(world: World) -> None:
         )
 
 
-async def make_fit(workspace: Workspace, world: World) -> None:
-    """Carry into a workspace what the project wants there, and run its setup, once."""
-    if not isinstance(workspace, Dimension) or world.preparation == NO_PREPARATION:
-        return
-    prepared = await workspace.prepare(world.preparation, project=world.project)
-    for path in prepared.lacking:
-        world.tell(f"workspace.carry: there is no {path} in the project.")
-    if prepared.setup is SetupWas.RUN:
-        world.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
+def leave_out_secrets(workspace: Workspace, world: World) -> None:
+    """Keep secrets out of what a workspace sets aside, which comes into the run directory."""
+    if isinstance(workspace, Dimension):
+        workspace.leave_out(world.redactor)
 
 
 async def open_tree(
@@ -103,56 +135,12 @@ async def open_tree(
         search_path=world.search_path,
         environment=place.make,
         on_snapshot=on_snapshot,
-        borrow_from=await _objects(options, world),
+        borrow_from=await objects_of(options, world),
     )
 
 
-async def _objects(options: RunOptions, world: World) -> Path | None:
+async def objects_of(options: RunOptions, world: World) -> Path | None:
     """Return where the objects of the project are now; nothing when the run borrows none."""
     if options.workspace is not WorkspaceKind.ISOLATED:
         return None
     return (await open_repository(world.project, search_path=world.search_path)).objects
-
-
-async def give_branch(
-    options: RunOptions, world: World, run_id: str, workspace: Workspace, journal: Path
-) -> RunBranch | None:
-    """Make the stages that changed files commits on a branch of the run; the same when repeated."""
-    if options.workspace is not WorkspaceKind.ISOLATED or not isinstance(workspace, Dimension):
-        return None
-    return await write_run_branch(
-        await open_repository(world.project, search_path=world.search_path),
-        workspace.store,
-        run_id=run_id,
-        base=workspace.base,
-        stages=list(_stages(journal)),
-        left_out=workspace.left_out,
-    )
-
-
-def _stages(journal: Path) -> Iterator[StageTree]:
-    for line in read_lines(journal):
-        record = parse_json(line.content)
-        if not isinstance(record, dict) or record.get("type") not in (SAVED, FORKED, RESTARTED):
-            continue
-        event = Event.from_record(record)
-        author = Author(NAME, EMAIL, event.time)
-        if event.type != SAVED:
-            yield _before(event, author)
-        # What a branch did is in the run's line of trees once a fan-in took it over.
-        elif event.data.get("step") and not event.branch:
-            visit = step_from_record(Fields(event.data, "step").inner("step")).visit
-            trailers = {
-                "Attractor-Stage": visit.node,
-                "Attractor-Visit": str(visit.number),
-                "Attractor-Outcome": visit.outcome.status.value,
-            }
-            yield StageTree(f"Stage {visit.node}", visit.tree, author, trailers)
-
-
-def _before(event: Event, author: Author) -> StageTree:
-    """Return what the run began with that another one had made."""
-    told = Fields(event.data, event.type)
-    parent, node = told.text("parent"), told.text("node")
-    at = f"up to {node}@{told.number('visit')}" if event.type == FORKED else f"until {node}"
-    return StageTree(f"Run {parent} {at}", told.text("tree"), author, {"Attractor-Parent": parent})

@@ -1,14 +1,18 @@
 """The outside world as one run sees it: read once by the command line, and handed down."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
 from attractor.base.clock import Clock
 from attractor.base.events import Event
+from attractor.engine.secrets import Redactor
+from attractor.language.secret_inputs import is_of_input
 from attractor.language.severities import Level, Levels
 from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
+from attractor.pipeline.notices import NO_NOTIFY, Notify
 from attractor.workspaces.place import SHARED
 from attractor.workspaces.preparation import NO_PREPARATION, Preparation
 
@@ -28,6 +32,7 @@ class World:
     """Where a run finds its project, its variables, the time, and people.
 
     In `workspaces_dir` lies the folder of the workspaces, whose path tools in a sandbox can see.
+    `secrets` are values besides those of variables with telling names: what a run was given.
     """
 
     project: Path
@@ -42,10 +47,32 @@ class World:
     workspaces_dir: Path = SHARED
     levels: Levels = field(default_factory=dict[str, Level])
     preparation: Preparation = NO_PREPARATION
+    notify: Notify = NO_NOTIFY
     brought: Brought = NOTHING_BROUGHT
     draws: bool = True
     watch: Watch = unwatched
     tell: Callable[[str], None] = untold
+    secrets: tuple[str, ...] = ()
+
+    def keeping(self, secrets: Iterable[str]) -> "World":
+        """Return the world in which more is secret."""
+        return replace(self, secrets=tuple(dict.fromkeys((*self.secrets, *secrets))))
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """What keeps secrets out of all that is written."""
+        names = [name for name in self.environ if is_of_input(name)]
+        return Redactor.of_environment(self.environ, names=names, more=self.secrets)
+
+    @cached_property
+    def variables_of_tools(self) -> Mapping[str, str]:
+        """The variables that may be handed on to where tools run: none gives a run an input."""
+        given = set(self.secrets)
+        return {
+            name: value
+            for name, value in self.environ.items()
+            if value not in given and not is_of_input(name)
+        }
 
     @property
     def search_path(self) -> str:

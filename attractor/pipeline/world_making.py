@@ -3,13 +3,17 @@
 import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import TextIO
 
 from attractor import __version__
 from attractor.base.clock import SystemClock
 from attractor.config.configuration import Configuration
-from attractor.config.settings import Settings, WorkspaceSettings
+from attractor.config.keys import variable_name
+from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
+from attractor.environments.variables import inherited
 from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
+from attractor.pipeline.notices import Notify
 from attractor.pipeline.rule_levels import rule_levels
 from attractor.pipeline.world import Watch, World, untold, unwatched
 from attractor.workspaces.preparation import Preparation
@@ -40,6 +44,7 @@ def make_world(
         version=__version__,
         levels=rule_levels(configuration),
         preparation=_preparation(settings.workspace),
+        notify=_notify(settings.notify, environ, folder=configuration.root),
         watch=watch,
         tell=tell,
         brought=brought,
@@ -52,4 +57,17 @@ def _preparation(settings: WorkspaceSettings) -> Preparation:
         setup_files=settings.setup_files,
         carry=settings.carry,
         setup_timeout=timedelta(minutes=settings.setup_minutes),
+    )
+
+
+def _notify(settings: NotifySettings, environ: Mapping[str, str], *, folder: Path) -> Notify:
+    variables = inherited(environ)
+    variables.pop(variable_name(("notify", "url")), None)
+    return Notify(
+        command=settings.command,
+        url=settings.url.get_secret_value(),
+        after=timedelta(seconds=settings.after_seconds),
+        time_limit=timedelta(seconds=settings.timeout_seconds),
+        folder=folder,
+        variables=variables,
     )

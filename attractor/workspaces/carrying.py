@@ -45,16 +45,19 @@ def is_there(folder: Path, path: str) -> bool:
 def require_carriable(paths: Sequence[str], rules: Rules) -> None:
     """Refuse paths that lead elsewhere, that agents do not get, or that git does not ignore."""
     for path in paths:
-        if trouble := _trouble_with(path, rules):
+        if trouble := trouble_with(path, rules):
             raise UsageError(f"carry names {path!r}, {trouble}")
 
 
-def _trouble_with(path: str, rules: Rules) -> str:
+def trouble_with(path: str, rules: Rules) -> str:
+    """Say why a path must not be carried; nothing when it may be."""
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts or str(PurePosixPath(path)) != path:
         return "which is no plain path below the project's folder"
     name = os.fsencode(path)
-    if rules.kept is not None and rules.kept.touched_by(name):
+    kept = rules.kept
+    # As a folder too: nothing may lie there in the last commit.
+    if kept is not None and (kept.touched_by(name) or kept.has(name, is_folder=True)):
         return "which agents do not get"
     # As a folder too: `build/` in a `.gitignore` says nothing of a file.
     is_ignored = rules.ignores.hides(name) or rules.ignores.ignores(name, is_folder=True)

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from attractor.engine.patches import clean_line
 from attractor.engine.seams import PATCH_LIMIT, Base, TreeId
+from attractor.engine.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.folder import remove_files
 from attractor.workspaces.forks import discard_fork, fill_fork, find_fork
@@ -16,7 +18,13 @@ from attractor.workspaces.in_thread import in_thread
 from attractor.workspaces.index import MAIN, Index
 from attractor.workspaces.merging import merge_trees
 from attractor.workspaces.place import make_place
-from attractor.workspaces.preparation import NO_PREPARATION, Preparation, Prepared
+from attractor.workspaces.preparation import (
+    NO_PREPARATION,
+    OnSetup,
+    Preparation,
+    Prepared,
+    unheard_of,
+)
 from attractor.workspaces.preparing import Site, Source, make_fit
 from attractor.workspaces.setups import Setups
 from attractor.workspaces.snapshot import Rules, Snapshot, take_snapshot
@@ -31,8 +39,15 @@ MakeEnvironment = Callable[[Path], ExecutionEnvironment]
 OnSnapshot = Callable[[str, Snapshot], None]
 """Is told of each snapshot: its subject, and what it holds and leaves out."""
 
+OnSetAside = Callable[[Sequence[str], Path], None]
+"""Is told of what is about to leave a folder: the paths, and the patch that has it all."""
+
 PREPARED = "prepared"
 """The subject of the snapshot before the first stage."""
+
+
+def unnoticed(paths: Sequence[str], patch: Path) -> None:
+    """Take no notice of what is set aside."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,8 @@ class Ground:
     rules: Rules
     environment: MakeEnvironment
     on_snapshot: OnSnapshot
+    redactor: Redactor = field(default_factory=Redactor)
+    on_set_aside: OnSetAside = unnoticed
 
 
 class Dimension:
@@ -58,12 +75,14 @@ class Dimension:
         *,
         name: str = MAIN,
         wanted: Preparation = NO_PREPARATION,
+        on_setup: OnSetup = unheard_of,
     ) -> None:
         self.folder = folder
         self._ground = ground
         self._index = Index(ground.store.folder, name)
         self._environment = ground.environment(folder)
         self._wanted = wanted
+        self._on_setup = on_setup
         self._cache = self._index.known()
         self._lock = asyncio.Lock()
 
@@ -101,9 +120,21 @@ class Dimension:
             changes = await self.store.changes(left, tree)
             if changes and set_aside is not None:
                 make_folder(set_aside)
-                await self.store.write_patch(tree, left, set_aside / f"left-{left[:12]}.patch")
+                clean = partial(clean_line, redactor=self._ground.redactor)
+                patch = set_aside / f"left-{left[:12]}.patch"
+                await self.store.write_patch(tree, left, patch, clean=clean)
+                paths = [text_of(change.path) for change in changes]
+                self._ground.on_set_aside(paths, patch)
             if changes:
                 await self._apply(changes)
+
+    def leave_out(self, redactor: Redactor) -> None:
+        """Keep secrets out of the patches that are set aside from here on, in forks as well."""
+        self._ground = replace(self._ground, redactor=redactor)
+
+    def tell_set_aside(self, hear: OnSetAside) -> None:
+        """Have somebody told of what is set aside from here on, in forks as well."""
+        self._ground = replace(self._ground, on_set_aside=hear)
 
     async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
         """Return the paths in which two trees differ."""
@@ -130,13 +161,14 @@ class Dimension:
         *,
         project: Path,
         environment: MakeEnvironment | None = None,
+        on_setup: OnSetup = unheard_of,
     ) -> Prepared:
         """Make the folder fit to work in, once, and every fork to come likewise.
 
         What is carried comes from the project; where that is the folder itself, it is fit. The
         setup runs in the environment, on the base, and what it makes is kept for other runs.
         """
-        self._wanted = wanted
+        self._wanted, self._on_setup = wanted, on_setup
         if self.folder.resolve() == project.resolve():
             return Prepared()
         place = (environment or self._ground.environment)(self.folder)
@@ -195,7 +227,9 @@ class Dimension:
             await in_thread(partial(self._index.know, self._cache))
 
     def _dimension(self, folder: Path, name: str) -> "Dimension":
-        return Dimension(folder, self._ground, name=name, wanted=self._wanted)
+        return Dimension(
+            folder, self._ground, name=name, wanted=self._wanted, on_setup=self._on_setup
+        )
 
     def _site(self, tree: TreeId) -> Site:
         """Return this folder as one that is to be made fit, and that holds a tree meanwhile."""
@@ -208,6 +242,7 @@ class Dimension:
             self._environment,
             self._take,
             self.restore,
+            tell=self._on_setup,
         )
 
     async def _take(self) -> Snapshot:

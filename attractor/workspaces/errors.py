@@ -4,7 +4,8 @@ AttractorError
 ├── UsageError
 │   ├── NotARepository    2  there is no git repository at that place
 │   ├── UnknownCommit     2  a name that is no commit of the repository
-│   └── FolderInUse       2  a folder that should be new or empty is not
+│   ├── FolderInUse       2  a folder that should be new or empty is not
+│   └── FolderTooLarge    2  a folder that is too large to be copied
 ├── MachineryError
 │   ├── GitFailed         3  git could not do what it was asked
 │   ├── SetupFailed       3  the project's setup did not come to its end
@@ -23,19 +24,34 @@ from attractor.base.errors import Broken, MachineryError, Refused, UsageError
 class NotARepository(UsageError):
     """There is no git repository at this place."""
 
-    hint = "run `git init` and commit something, or work in place (--workspace in-place)"
+    hint = (
+        "run `git init` and commit something, or start a new run on a copy (--workspace copy) or "
+        "in place (--workspace in-place)"
+    )
 
 
 class UnknownCommit(UsageError):
     """This names no commit of the repository."""
 
-    hint = "name a commit, a branch or a tag; a new repository needs its first commit"
+    hint = (
+        "name a commit, a branch or a tag; a new repository needs its first commit, or a run on a "
+        "copy (--workspace copy)"
+    )
 
 
 class FolderInUse(UsageError):
     """This folder should be new or empty."""
 
     hint = "name a folder that does not exist yet"
+
+
+class FolderTooLarge(UsageError):
+    """This folder is too large to be copied."""
+
+    hint = (
+        "start in the folder of the project itself; name what is not needed in a .gitignore; or "
+        "work on the files as they are: --workspace in-place"
+    )
 
 
 class GitFailed(MachineryError):

@@ -1,6 +1,6 @@
 """What makes a workspace fit to work in besides its tree: what is carried there, and a setup."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -32,6 +32,26 @@ class Preparation:
 
 
 NO_PREPARATION = Preparation()
+
+
+@dataclass(frozen=True)
+class SetupRun:
+    """A setup that was run in the folder of a fork, or in that of the run, which has no name."""
+
+    fork: str
+    command: str
+    exit_code: int
+    seconds: float
+    output: str
+    timed_out: bool = False
+
+
+OnSetup = Callable[[SetupRun], None]
+"""Is told of each setup that was run, also of one that failed."""
+
+
+def unheard_of(setup: SetupRun) -> None:
+    """Take no notice of a setup."""
 
 
 class SetupWas(StrEnum):
@@ -93,7 +113,7 @@ async def setup_key(
 ) -> str:
     """Return what tells whether a setup comes to the same; nothing when there is none.
 
-    `place` says where it runs: what it makes may have the path of the folder in it.
+    `place` says by what rules it runs: what it makes may have the path of the folder in it.
     """
     if not wanted.setup:
         return ""

@@ -10,14 +10,18 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.carrying import carry, is_there, require_carriable
 from attractor.workspaces.in_thread import in_thread
 from attractor.workspaces.index import Index
+from attractor.workspaces.path_mentions import mention_path
 from attractor.workspaces.preparation import (
+    OnSetup,
     Preparation,
     Prepared,
     Readiness,
+    SetupRun,
     SetupWas,
     setup_key,
+    unheard_of,
 )
-from attractor.workspaces.setups import Setups, run_setup
+from attractor.workspaces.setups import Setups, require_done, run_setup
 from attractor.workspaces.snapshot import Rules, Snapshot
 from attractor.workspaces.store import Store
 from attractor.workspaces.trees import text_of
@@ -36,7 +40,7 @@ class Site:
     """A folder that is to be made fit, with its index; its setup runs on a tree.
 
     `look` takes the folder as it is, and `restore` makes it a tree. What a setup makes is kept in
-    `setups`, if at all.
+    `setups`, if at all, and `tell` is told of one that was run.
     """
 
     folder: Path
@@ -48,6 +52,12 @@ class Site:
     look: Callable[[], Awaitable[Snapshot]]
     restore: Callable[[TreeId], Awaitable[None]]
     setups: Setups | None = None
+    tell: OnSetup = unheard_of
+
+    @property
+    def is_by_its_own_path(self) -> bool:
+        """Whether commands see the folder where it is; in a sandbox all have one path inside."""
+        return self.environment.working_directory() == str(self.folder.resolve())
 
 
 async def make_fit(site: Site, wanted: Preparation, source: Source, *, base: TreeId) -> Prepared:
@@ -58,7 +68,7 @@ async def make_fit(site: Site, wanted: Preparation, source: Source, *, base: Tre
     paths = [str(PurePosixPath(path)) for path in wanted.carry]
     require_carriable(paths, site.rules)
     before = site.index.readiness()
-    key = await setup_key(site.store, base, wanted, place=_place(site.environment))
+    key = await setup_key(site.store, base, wanted, place=_place(site))
     carried, lacking = await _carry(site, paths, source, before)
     prepared = await _set_up(site, wanted, key, source, before)
     site.index.keep_readiness(Readiness(key, carried, prepared.made))
@@ -73,9 +83,10 @@ async def make_fit(site: Site, wanted: Preparation, source: Source, *, base: Tre
     )
 
 
-def _place(environment: ExecutionEnvironment) -> dict[str, str]:
+def _place(site: Site) -> dict[str, str]:
+    environment = site.environment
     return {
-        "folder": environment.working_directory(),
+        "folder": "" if site.is_by_its_own_path else environment.working_directory(),
         "platform": environment.platform(),
         "version": environment.os_version(),
     }
@@ -101,7 +112,7 @@ async def _set_up(
     if before and before.key == key and all(is_there(site.folder, one) for one in before.made):
         return Prepared(setup=SetupWas.DONE, made=before.made)
     theirs = source.readiness
-    if theirs and theirs.key == key:
+    if theirs and theirs.key == key and await _may_be_taken(site, source.folder, theirs.made):
         made = await in_thread(partial(carry, source.folder, theirs.made, site.folder))
         return Prepared(setup=SetupWas.KEPT, made=tuple(made))
     kept = await in_thread(partial(site.setups.take, key, site.folder)) if site.setups else None
@@ -116,6 +127,18 @@ async def _run(site: Site, wanted: Preparation, key: str) -> Prepared:
     if before.tree != site.tree:
         await site.restore(site.tree)
     result = await run_setup(site.environment, wanted.setup, wanted.setup_timeout)
+    seconds = round(result.duration_ms / 1000, 3)
+    site.tell(
+        SetupRun(
+            site.index.name,
+            wanted.setup,
+            result.exit_code,
+            seconds,
+            result.output,
+            timed_out=result.timed_out,
+        )
+    )
+    require_done(result, wanted.setup, wanted.setup_timeout)
     after = await site.look()
     changes = await site.store.changes(site.tree, after.tree)
     if after.tree != before.tree:
@@ -128,14 +151,20 @@ async def _run(site: Site, wanted: Preparation, key: str) -> Prepared:
         made=made,
         undone=tuple(text_of(change.path) for change in changes),
         output=result.output,
-        seconds=round(result.duration_ms / 1000, 3),
+        seconds=seconds,
     )
 
 
 def _may_be_kept(site: Site, before: Snapshot) -> bool:
-    """Say whether another folder could have what was made: by its paths, and whole.
+    """Say whether other runs could have what was made: nothing lies elsewhere, and it is whole.
 
     What was ignored already may have been changed too, and nobody can tell.
     """
-    is_anywhere = site.environment.working_directory() != str(site.folder.resolve())
-    return is_anywhere and not before.ignored
+    return not site.is_by_its_own_path and not before.ignored
+
+
+async def _may_be_taken(site: Site, folder: Path, made: Sequence[str]) -> bool:
+    """Say whether a fork could have what was made in another folder: it must not name its place."""
+    if not site.is_by_its_own_path:
+        return True
+    return not await in_thread(partial(mention_path, folder, made, str(folder)))

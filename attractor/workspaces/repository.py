@@ -46,6 +46,18 @@ class Repository:
                 f"{name} stands at {before[:12]} already, not at {commit[:12]}",
                 hint="rename or delete it, then try again",
             )
+        await self.move_ref(name, before, commit)
+
+    async def is_between(self, first: str, commit: str, last: str) -> bool:
+        """Tell whether a commit came after one and before another, or is one of them."""
+        for before, after in ((first, commit), (commit, last)):
+            told = await self.git.answer("merge-base", "--is-ancestor", before, after)
+            if told.exit_code:
+                return False
+        return True
+
+    async def move_ref(self, name: str, before: str, commit: str) -> None:
+        """Let a ref point to another commit, or be made; only if it still is where it was."""
         await self.git.run("update-ref", name, commit, before or "0" * len(commit))
 
 

@@ -78,7 +78,12 @@ def lay_over(
     base: FlatTree, changes: Sequence[Change], left_out: Sequence[str]
 ) -> tuple[FlatTree, Sequence[Change]]:
     """Return a base tree with changes laid over, and the changes that would touch what is kept."""
-    kept = kept_of(base, left_out)
+    return _laid_over(base, kept_of(base, left_out), changes)
+
+
+def _laid_over(
+    base: FlatTree, kept: Kept, changes: Sequence[Change]
+) -> tuple[FlatTree, Sequence[Change]]:
     files = dict(base)
     refused: list[Change] = []
     for change in changes:
@@ -97,16 +102,27 @@ async def result_trees(
 ) -> Sequence[ResultTree]:
     """Return the result tree of each candidate tree."""
     files = await store.files_of(base.tree)
-    results: list[ResultTree] = []
-    for candidate in candidates:
-        changes = await store.changes(base.candidate, candidate)
-        if not changes:
-            results.append(ResultTree(base.tree, ()))
-            continue
-        laid, refused = lay_over(files, changes, left_out)
-        tree = await in_thread(partial(write_tree, store.objects, laid))
-        results.append(ResultTree(tree.hex(), tuple(text_of(one.path) for one in refused)))
-    return results
+    kept = kept_of(files, left_out)
+    results = {base.candidate: ResultTree(base.tree, ())}
+    # Most stages change nothing, so many of them have one tree.
+    for candidate in dict.fromkeys(candidates):
+        if candidate not in results:
+            results[candidate] = await _result_tree(store, base, files, kept, candidate)
+    return [results[candidate] for candidate in candidates]
+
+
+async def _result_tree(
+    store: Store, base: Base, files: FlatTree, kept: Kept, candidate: TreeId
+) -> ResultTree:
+    changes = await store.changes(base.candidate, candidate)
+    if not changes:
+        return ResultTree(base.tree, ())
+    laid, refused = _laid_over(files, kept, changes)
+    if base.tree == base.candidate and not refused:
+        # Nothing of the project was kept from it: in a large one this saves the most of the work.
+        return ResultTree(candidate, ())
+    tree = await in_thread(partial(write_tree, store.objects, laid))
+    return ResultTree(tree.hex(), tuple(text_of(one.path) for one in refused))
 
 
 def _is_kept(path: bytes, entry: TreeEntry) -> bool:

@@ -4,25 +4,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attractor.engine.seams import Base, TreeId
+from attractor.workspaces.checkouts import checkouts_of
 from attractor.workspaces.commits import Author, as_trailers, bring_commit, write_commit
+from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
 from attractor.workspaces.repository import Repository
 from attractor.workspaces.result_tree import result_trees
 from attractor.workspaces.store import Store
 
 _BRANCHES = "refs/heads/attractor/run/"
 
+AT_BASE = -1
+"""The place of the base, before the first of the stages."""
+
 
 @dataclass(frozen=True)
 class StageTree:
     """What a stage left: its candidate tree, a subject for people, and who and when.
 
-    The trailers stand at the end of its commit's message, for programs.
+    The trailers stand at the end of its commit's message, for programs. `parents` are the places of
+    those it came after among all stages; without them it came after the one before it.
     """
 
     subject: str
     tree: TreeId
     author: Author
     trailers: Mapping[str, str] = field(default_factory=dict[str, str])
+    parents: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,26 +50,53 @@ async def write_run_branch(
     stages: Sequence[StageTree],
     left_out: Sequence[str],
 ) -> RunBranch:
-    """Make a commit of every stage that changed files, and a branch of them; twice is the same."""
+    """Make a commit of every stage, and a branch that ends with the last; twice is the same.
+
+    A branch that ends with an earlier stage of the run is moved on.
+    """
     results = await result_trees(store, base, [stage.tree for stage in stages], left_out=left_out)
-    commit, tree = base.commit, base.tree
-    for stage, result in zip(stages, results, strict=True):
-        if result.tree != tree:
-            trailers = as_trailers({"Attractor-Run": run_id, **stage.trailers})
-            message = f"{_first_line(stage.subject)}\n\n{trailers}"
-            commit = write_commit(
+    commits: list[str] = []
+    for place, (stage, result) in enumerate(zip(stages, results, strict=True)):
+        parents = stage.parents or (place - 1,)
+        commits.append(
+            write_commit(
                 store.objects,
                 tree=result.tree,
-                parents=(commit,),
+                parents=tuple(base.commit if one == AT_BASE else commits[one] for one in parents),
                 author=stage.author,
-                message=message,
+                message=_message(stage, run_id),
             )
-            tree = result.tree
+        )
+    commit = commits[-1] if commits else base.commit
     if commit != base.commit:
         await bring_commit(commit, out_of=store.git, into=repository.git, without=base.commit)
     ref = f"{_BRANCHES}{run_id}"
-    await repository.create_ref(ref, commit)
-    return RunBranch(ref, commit, tree)
+    await _move_on(repository, store, ref, base.commit, commit)
+    return RunBranch(ref, commit, results[-1].tree if results else base.tree)
+
+
+async def _move_on(repository: Repository, store: Store, ref: str, base: str, commit: str) -> None:
+    """Let a branch end with a commit, if nobody else's commit is lost and nobody stands on it."""
+    before = await repository.ref(ref)
+    if before == commit:
+        return
+    if before and not await repository.is_between(base, before, commit):
+        raise BranchMoved(
+            f"{ref} stands at {before[:12]} already, which is no stage of the run",
+            hint="rename or delete it, then try again",
+        )
+    if before and (found := await checkouts_of(repository, ref, store)):
+        raise CheckoutInTheWay(
+            f"{found[0].folder} has {ref.removeprefix('refs/heads/')} checked out, and it is to "
+            "be moved on",
+            hint="switch to another branch there, then try again",
+        )
+    await repository.move_ref(ref, before, commit)
+
+
+def _message(stage: StageTree, run_id: str) -> str:
+    trailers = as_trailers({"Attractor-Run": run_id, **stage.trailers})
+    return f"{_first_line(stage.subject)}\n\n{trailers}"
 
 
 def _first_line(subject: str) -> str:

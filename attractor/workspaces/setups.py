@@ -25,13 +25,17 @@ _NO_SUCH_COMMAND = 127
 async def run_setup(
     environment: ExecutionEnvironment, command: str, limit: timedelta
 ) -> ExecResult:
-    """Run a setup to its end in an environment of its own; one that fails is told."""
+    """Run a setup to its end in an environment of its own."""
     try:
         await environment.initialize()
         milliseconds = round(limit.total_seconds() * 1000)
-        result = await environment.exec_command(command, timeout_ms=milliseconds)
+        return await environment.exec_command(command, timeout_ms=milliseconds)
     finally:
         await environment.cleanup()
+
+
+def require_done(result: ExecResult, command: str, limit: timedelta) -> None:
+    """Refuse a setup that did not come to its end."""
     if result.timed_out:
         raise SetupFailed(f"the setup {command!r} took over {limit}:\n{_end_of(result)}")
     if result.exit_code == _NO_SUCH_COMMAND:
@@ -43,7 +47,6 @@ async def run_setup(
         raise SetupFailed(
             f"the setup {command!r} ended with {result.exit_code}:\n{_end_of(result)}"
         )
-    return result
 
 
 def _end_of(result: ExecResult) -> str:

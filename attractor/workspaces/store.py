@@ -4,10 +4,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from attractor.base.atomic_files import write_whole
+from attractor.base.atomic_files import file_trouble, write_whole
 from attractor.base.private_folders import close_all_below, make_private_folder
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git import Git
@@ -75,10 +76,17 @@ class Store:
         words = iter(_split(await self.output_of(self.git, *arguments)))
         return [_parse_change(line, path) for line, path in zip(words, words, strict=True)]
 
-    async def write_patch(self, since: str, until: str, patch: Path) -> None:
-        """Write what leads from one tree to another, in the form that `git apply` takes."""
+    async def write_patch(
+        self, since: str, until: str, patch: Path, *, clean: Callable[[bytes], bytes]
+    ) -> None:
+        """Write what leads from one tree to another, in the form that `git apply` takes.
+
+        Each line is cleaned before it comes to its place; what had to be may not apply.
+        """
         arguments = ("diff-tree", *_EXACT, "-p", "--binary", "--full-index", since, until)
-        await self.git.run_to(patch, *arguments)
+        with self._scratch() as output:
+            await self.git.run_to(output, *arguments)
+            await in_thread(partial(_copy_lines, output, patch, clean))
 
     async def patch(self, since: str, until: str, *, most: int) -> str:
         """Return what leads from one tree to another, for people; so many bytes of it at most."""
@@ -132,6 +140,14 @@ class Store:
     def _scratch(self) -> Generator[Path]:
         with self.empty_folder() as folder:
             yield folder / "output"
+
+
+def _copy_lines(source: Path, to: Path, clean: Callable[[bytes], bytes]) -> None:
+    try:
+        with source.open("rb") as lines, to.open("wb") as cleaned:
+            cleaned.writelines(map(clean, lines))
+    except OSError as cause:
+        raise file_trouble("write", to, cause) from cause
 
 
 def _split(listed: bytes) -> list[bytes]:

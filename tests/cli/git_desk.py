@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,15 @@ def document(path: Path) -> Any:
 def events(root: Path, kind: str) -> Sequence[dict[str, Any]]:
     lines = (root / "events.jsonl").read_text().splitlines()
     return [one for one in map(json.loads, lines) if one["type"] == kind]
+
+
+def is_anyone_in(folder: Path) -> bool:
+    """Tell whether a process works in a folder: where no sandbox is, a command outlives its run."""
+    places: list[Path] = []
+    for one in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):
+            places.append(one.readlink())
+    return any(one.is_relative_to(folder.resolve()) for one in places)
 
 
 def await_(what: Callable[[], object]) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.running import ATTRACTOR
-from tests.prepared import run_prepared
+from tests.prepared import Process, begin_prepared, run_prepared
 
 WORDS = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "--no-evaluate")
 
@@ -21,7 +20,7 @@ class Desk:
     """A folder with a state folder of its own, and what goes on there by itself."""
 
     folder: Path
-    started: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
+    started: list[Process] = field(default_factory=list[Process])
 
     @property
     def place(self) -> Path:
@@ -46,25 +45,23 @@ class Desk:
     def do(self, *words: str) -> subprocess.CompletedProcess[str]:
         return run_prepared(words, folder=self.place, variables=self.environ, timeout=100)
 
-    def begin(self, *words: str) -> subprocess.Popen[str]:
+    def begin(
+        self, *words: str, stdout: int = subprocess.DEVNULL, stderr: int = subprocess.DEVNULL
+    ) -> Process:
         """Start a command that goes on by itself."""
-        process = subprocess.Popen(
-            [ATTRACTOR, *words],
-            cwd=self.place,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
+        begun = begin_prepared(
+            words, folder=self.place, variables=self.environ, stdout=stdout, stderr=stderr
         )
-        self.started.append(process)
-        return process
+        self.started.append(begun)
+        return begun
 
     def end(self) -> None:
         for process in self.started:
-            if process.poll() is None:
-                process.kill()
+            process.kill()
             process.wait(10)
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    stream.close()
 
 
 class PlainDesk(Desk):

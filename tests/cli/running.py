@@ -19,12 +19,16 @@ def attractor(
     folder: Path = ROOT,
     copy: Path | None = None,
     variables: Mapping[str, str] | None = None,
+    typed: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run the program: the installed one, or a copy of the package in a folder."""
+    """Run the program: the installed one, or a copy of the package in a folder.
+
+    What is typed comes through a pipe.
+    """
     environ = {"PATH": os.environ["PATH"], "HOME": str(NO_HOME), "LANG": "C.UTF-8"}
     environ |= variables or {}
     if not copy:
-        return run_prepared(words, folder=folder, variables=environ, timeout=60)
+        return run_prepared(words, folder=folder, variables=environ, timeout=60, typed=typed)
     return subprocess.run(
         [sys.executable, "-m", "attractor", *words],
         cwd=copy,

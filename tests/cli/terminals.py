@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.prepared import PROGRAM, Process, begin_prepared
+
 PATIENCE_S = 30.0
 
 
@@ -19,7 +21,7 @@ PATIENCE_S = 30.0
 class Sitting:
     """Somebody at a terminal, in which one command runs."""
 
-    process: subprocess.Popen[bytes]
+    process: Process | subprocess.Popen[bytes]
     ours: int
     seen: bytes = b""
 
@@ -70,28 +72,36 @@ class Sitting:
 
 
 @contextmanager
-def sit(
-    words: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str]
-) -> Generator[Sitting]:
+def sit(words: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> Generator[Sitting]:
     """Run a command in a terminal of its own, so that Ctrl-C reaches it."""
     ours, theirs = pty.openpty()
-    # The first terminal that the leader of a session opens is its own: there Ctrl-C reaches it.
-    shell = ["/bin/sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
-    process = subprocess.Popen(
-        [*shell, *words],
-        cwd=cwd,
-        env={**environ, "TERM": "dumb"},
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    environ = {**environ, "TERM": "dumb"}
+    terminal = os.ttyname(theirs)
+    if words[0] == PROGRAM:
+        process = begin_prepared(words[1:], folder=cwd, variables=environ, terminal=terminal)
+    else:
+        process = _begin(words, cwd, environ, terminal)
     os.close(theirs)
     try:
         yield Sitting(process, ours)
     finally:
-        if process.poll() is None:
-            process.kill()
+        process.kill()
         process.wait(PATIENCE_S)
         os.close(ours)
+
+
+def _begin(
+    words: Sequence[str], cwd: Path, environ: Mapping[str, str], terminal: str
+) -> subprocess.Popen[bytes]:
+    # The first terminal that the leader of a session opens is its own: there Ctrl-C reaches it.
+    shell = ["/bin/sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', terminal]
+    return subprocess.Popen(
+        [*shell, *words],
+        cwd=cwd,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def plain(text: str) -> str:

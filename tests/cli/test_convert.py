@@ -2,12 +2,11 @@
 
 import codecs
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import ATTRACTOR, attractor
+from tests.cli.running import attractor
 from tests.language.pipelines import BRANCH
 
 THEIRS = """digraph Ship { // theirs
@@ -93,15 +92,8 @@ def test_what_is_not_valid_where_it_will_lie_is_left_to_do(folder: Path) -> None
 
 
 def test_standard_input_is_converted_too(folder: Path) -> None:
-    told = subprocess.run(
-        [ATTRACTOR, "convert", "-"],
-        cwd=folder,
-        input=THEIRS,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    told = attractor("convert", "-", folder=folder, typed=THEIRS)
+    assert told.returncode == 0
     assert 'tool_command="make test"' in told.stdout
     assert "<stdin>: 2 converted, nothing left to do" in told.stderr
 

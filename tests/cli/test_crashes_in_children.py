@@ -2,7 +2,6 @@
 
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 import pytest
 
 from attractor.base.chains import verify_file
-from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
+from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events, is_anyone_in
 from tests.cli.git_desk import desk as desk  # a fixture
 from tests.cli.test_child_runs import EACH, ENDS, FORKS, OUTER, made
 from tests.counts import count
 from tests.pipeline.projects import git
+from tests.prepared import Process
 
 
 def begun(desk: GitDesk) -> Path:
@@ -25,11 +25,13 @@ def begun(desk: GitDesk) -> Path:
     return root
 
 
-def kill_at(desk: GitDesk, process: "subprocess.Popen[str]", pause: float) -> bool:
+def kill_at(desk: GitDesk, process: Process, pause: float) -> bool:
     """Let a process work for a while; tell whether it was killed at work."""
     time.sleep(pause)
     process.kill()
-    return process.wait(20) == -signal.SIGKILL
+    code = process.wait(20)
+    await_(lambda: not is_anyone_in(desk.folder))
+    return code == -signal.SIGKILL
 
 
 def attempts(root: Path) -> Counter[Any]:

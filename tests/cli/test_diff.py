@@ -1,13 +1,12 @@
 """`attractor diff`, as a person and as a program use it."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from attractor.base.errors import ExitCode
-from tests.cli.running import ATTRACTOR, attractor
+from tests.cli.running import attractor
 
 A = 'digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; a [prompt="x"]; start -> a -> exit }'
 B = A.replace('"x"', '"y"')
@@ -104,9 +103,8 @@ def test_what_contradicts_itself_is_refused(
 def test_one_of_them_may_be_standard_input(files: tuple[str, str], place: int, sign: str) -> None:
     words = [files[0], files[0]]
     words[place] = "-"
-    told = subprocess.run(
-        [ATTRACTOR, "diff", *words], input=B, capture_output=True, text=True, timeout=60, check=True
-    )
+    told = attractor("diff", *words, typed=B)
+    assert told.returncode == 0
     assert f"prompt: {sign}" in told.stdout
     both = attractor("diff", "-", "-")
     assert (both.returncode, both.stdout) == (2, "")

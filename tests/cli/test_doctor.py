@@ -1,6 +1,7 @@
 """What `attractor doctor` finds, on machines that a test makes bare, leaky or full."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from attractor.config.configuration import Configuration
 from attractor.config.load import load_configuration
 from attractor.config.settings import Settings
 from tests.cli.running import attractor
+from tests.pipeline.projects import git
 
 SECRET = "sk-never-to-be-shown-0123456789"
 
@@ -240,3 +242,36 @@ def test_a_pipeline_that_cannot_be_read_is_told_before_the_machine(tmp_path: Pat
     assert result.returncode == 2
     assert "broken.dot" in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "standing", "found"),
+    [
+        ("", "ok", "nobody is told of gates that wait: nothing is set"),
+        ("command = 'cat > /dev/null'", "ok", "people are told of gates that wait by command"),
+        ("command = 'no-such-bell -x'", "missing", "no-such-bell is not there"),
+        ("command = './bell'", "missing", "./bell is not there"),
+        ("command = '$BELL'\nurl = 'https://host/the-secret'", "ok", "by command and url"),
+    ],
+)
+def test_how_people_are_told_of_gates(tmp_path: Path, text: str, standing: str, found: str) -> None:
+    (tmp_path / "attractor.toml").write_text(f"[notify]\n{text}\n")
+    told = attractor("doctor", "--json", folder=tmp_path)
+    assert "the-secret" not in told.stdout
+    [one] = [one for one in json.loads(told.stdout)["findings"] if one["subject"] == "notify"]
+    assert one["standing"] == standing
+    assert found in one["found"]
+
+
+def test_the_project_is_told_what_its_runs_work_on(tmp_path: Path) -> None:
+    path = os.environ["PATH"]
+
+    def told() -> dict[str, str]:
+        return findings(look(tmp_path, PATH=path))["project"]
+
+    assert "runs work on a copy" in told()["found"]
+    git(tmp_path, "init", "--quiet")
+    assert told()["standing"] == "missing"
+    assert "--workspace copy" in told()["remedy"]
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "First")
+    assert "its last commit" in told()["found"]

@@ -20,17 +20,6 @@ NEAT = """digraph G {
 """
 
 
-def piped(text: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [ATTRACTOR, "fmt", *words],
-        input=text,
-        env={"PATH": os.environ["PATH"], "HOME": str(NO_HOME), "LANG": "C"},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "ugly.dot").write_text(UGLY)
@@ -96,21 +85,28 @@ def test_a_file_may_have_any_name(folder: Path) -> None:
 
 
 def test_standard_input_goes_to_standard_output() -> None:
-    result = piped(UGLY.replace("begin", "été").encode(), "-")
+    result = subprocess.run(
+        [ATTRACTOR, "fmt", "-"],
+        input=UGLY.replace("begin", "été").encode(),
+        env={"PATH": os.environ["PATH"], "HOME": str(NO_HOME), "LANG": "C"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout == NEAT.replace("begin", "été").encode()
 
 
 def test_standard_input_can_be_checked() -> None:
-    assert piped(UGLY.encode(), "-", "--check").returncode == 1
-    result = piped(NEAT.encode(), "-", "--check")
-    assert (result.returncode, result.stdout) == (0, b"0 files would change, 1 unchanged\n")
+    assert attractor("fmt", "-", "--check", typed=UGLY).returncode == 1
+    result = attractor("fmt", "-", "--check", typed=NEAT)
+    assert (result.returncode, result.stdout) == (0, "0 files would change, 1 unchanged\n")
 
 
 def test_a_mistake_in_standard_input_prints_nothing_that_could_be_taken_for_a_pipeline() -> None:
-    result = piped(b"digraph G { a -- b }", "-")
-    assert (result.returncode, result.stdout) == (2, b"")
-    assert b"<stdin>:1:15: error[syntax]" in result.stderr
+    result = attractor("fmt", "-", typed="digraph G { a -- b }")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "<stdin>:1:15: error[syntax]" in result.stderr
 
 
 def test_with_a_mistake_anywhere_nothing_is_written(folder: Path) -> None:
@@ -147,13 +143,7 @@ def test_a_byte_order_mark_and_the_line_ends_stay(folder: Path, mark: bytes, end
     ugly, neat = (mark + text.encode().replace(b"\n", end) for text in (UGLY, NEAT))
     file = folder / "ugly.dot"
     file.write_bytes(ugly)
-    patch = subprocess.run(
-        [ATTRACTOR, "fmt", "--diff", "ugly.dot"],
-        cwd=folder,
-        capture_output=True,
-        check=True,
-        timeout=60,
-    ).stdout
+    patch = attractor("fmt", "--diff", "ugly.dot", folder=folder).stdout.encode()
     apply = ["git", "apply", "-p0", "--whitespace=nowarn", "-"]
     subprocess.run(apply, input=patch, cwd=folder, check=True, timeout=60)
     assert file.read_bytes() == neat
@@ -162,7 +152,7 @@ def test_a_byte_order_mark_and_the_line_ends_stay(folder: Path, mark: bytes, end
     assert result.stdout == "changed: ugly.dot\n1 file changed, 0 unchanged\n"
     assert file.read_bytes() == neat
     assert attractor("fmt", "--check", "ugly.dot", folder=folder).returncode == 0
-    assert piped(ugly, "-").stdout == neat
+    assert attractor("fmt", "-", typed=ugly.decode()).stdout.encode() == neat
 
 
 def test_mixed_line_ends_are_told(folder: Path) -> None:
@@ -172,11 +162,8 @@ def test_mixed_line_ends_are_told(folder: Path) -> None:
     assert told.startswith("would change: ugly.dot (mixed line ends become LF)\n")
     record = json.loads(attractor("fmt", "--check", "--json", "ugly.dot", folder=folder).stdout)
     assert record["files"][0]["remark"] == "mixed line ends become LF"
-    result = piped(mixed.encode(), "-")
-    assert (result.stdout, result.stderr) == (
-        NEAT.encode(),
-        b"<stdin>: mixed line ends become LF\n",
-    )
+    result = attractor("fmt", "-", typed=mixed)
+    assert (result.stdout, result.stderr) == (NEAT, "<stdin>: mixed line ends become LF\n")
     assert attractor("fmt", "ugly.dot", folder=folder).stdout.startswith("changed: ugly.dot (mixed")
     assert (folder / "ugly.dot").read_bytes() == NEAT.encode()
 

@@ -15,9 +15,9 @@ from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory
 from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_
 from tests.cli.git_desk import desk as desk
-from tests.cli.running import ATTRACTOR
 from tests.cli.test_json_lines import journal_of, lines_of
 from tests.pipeline.projects import LINEAR
+from tests.prepared import Process
 
 FORK = """digraph fork {
     start [shape=Mdiamond]
@@ -41,16 +41,8 @@ class Follower:
     """`attractor logs --follow`, at work."""
 
     def __init__(self, desk: GitDesk, *words: str) -> None:
-        self.process = subprocess.Popen(
-            [ATTRACTOR, "logs", "latest", "--follow", *words],
-            cwd=desk.project,
-            env=desk.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        desk.started.append(self.process)
+        words = ("logs", "latest", "--follow", *words)
+        self.process = desk.begin(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.lines: list[str] = []
         self._told: Queue[str] = Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -79,7 +71,7 @@ class Follower:
         return code, [one for one in self.lines if one], errors
 
 
-def begin(desk: GitDesk) -> "subprocess.Popen[str]":
+def begin(desk: GitDesk) -> Process:
     process = desk.begin(*IN_PLACE)
     await_(lambda: (desk.project / "begun.log").exists())
     return process
@@ -144,6 +136,9 @@ def test_a_node_and_a_time_choose_what_is_shown(desk: GitDesk) -> None:
     since = lines_of(desk.do("logs", "latest", "--since", moment, "--json").stdout)
     assert since == journal_of(root)[3:]
     assert desk.do("logs", "latest", "--since", "1h").stdout == desk.do("logs", "latest").stdout
+    unknown = desk.do("logs", "latest", "--node", "mak")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "did you mean make?" in unknown.stderr
     refused = desk.do("logs", "latest", "--since", "yesterday")
     assert refused.returncode == 2
     assert "such as 10m" in refused.stderr
@@ -155,6 +150,7 @@ def test_a_line_that_does_not_verify_ends_the_following(desk: GitDesk) -> None:
     [root] = desk.runs()
     follower = Follower(desk)
     follower.see("slow: begins")
+    follower.see("[fan@1.1/other] the branch ends")
     with (root / "events.jsonl").open("a") as journal:
         journal.write('{"seq":1}\n')
     code, lines, errors = follower.end()

@@ -2,7 +2,6 @@
 
 import random
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -254,7 +253,7 @@ def test_a_fork_that_is_killed_is_whole_or_is_none(desk: GitDesk) -> None:
     before = whole(old)
     for _ in range(count(ci=4, full=40)):
         process = desk.begin("fork", old.name, "make@2", "--no-evaluate")
-        time.sleep(random.uniform(0.3, 1.1))
+        time.sleep(random.uniform(0.05, 0.7))
         process.kill()
         process.wait(10)
     for new in [one for one in desk.runs() if one != old]:
@@ -271,8 +270,6 @@ def test_a_fork_that_is_killed_is_whole_or_is_none(desk: GitDesk) -> None:
 def test_two_forks_at_once_are_two_runs(desk: GitDesk) -> None:
     desk.make(LOOP)
     old = desk.run()
-    both: list[subprocess.Popen[str]] = [
-        desk.begin("fork", old.name, "make@2", "--no-evaluate") for _ in range(2)
-    ]
+    both = [desk.begin("fork", old.name, "make@2", "--no-evaluate") for _ in range(2)]
     assert [one.wait(60) for one in both] == [0, 0]
     assert len(desk.runs()) == 3

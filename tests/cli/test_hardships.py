@@ -15,6 +15,7 @@ from attractor.base.chains import verify_file
 from tests.cli.git_desk import UNGUARDED, GitDesk
 from tests.cli.git_desk import desk as desk  # a fixture
 from tests.cli.running import ATTRACTOR
+from tests.prepared import Process
 
 ENDS = "start [shape=Mdiamond] exit [shape=Msquare]"
 GATE = f"""digraph gate {{ {ENDS}
@@ -102,7 +103,7 @@ def test_a_journal_that_was_edited_is_found_out(desk: GitDesk) -> None:
     journal = park(desk) / "events.jsonl"
     written = journal.read_bytes()
     *others, last = written.splitlines(keepends=True)
-    journal.write_bytes(b"".join([*others, last.replace(b"awaiting_human", b"awaiting_nobody")]))
+    journal.write_bytes(b"".join([*others, last.replace(b"RunBranchWritten", b"RunBranchMissing")]))
     refused(desk, 6, "events.jsonl")
     journal.write_bytes(written)
     go_on(desk)
@@ -111,7 +112,7 @@ def test_a_journal_that_was_edited_is_found_out(desk: GitDesk) -> None:
 def test_a_graph_that_was_changed_is_refused_until_it_is_put_back(desk: GitDesk) -> None:
     park(desk)
     desk.write(GATE.replace("Go on?", "Stop?"))
-    refused(desk, 4, "changed since it began", "put the pipeline back", "--graph FILE")
+    refused(desk, 4, "changed since it began", "--accept-graph", "--graph FILE", "put it back")
     desk.write(GATE)
     go_on(desk)
 
@@ -191,12 +192,13 @@ def test_of_two_that_resume_at_once_one_works_and_the_next_takes_over(desk: GitD
     await_(lambda: any(one.poll() is not None for one in both))
     [holder] = [one for one in both if one.poll() is None]
     [other] = [one for one in both if one is not holder]
-    _, words = other.communicate(timeout=PATIENCE_S)
     assert other.returncode == 4
+    assert other.stderr
+    words = other.stderr.read()
     assert f"process {holder.pid}" in words.splitlines()[-1]
     # The holder is killed: nobody has to wait, and nothing is to be cleared away.
-    holder.send_signal(signal.SIGKILL)
-    holder.communicate(timeout=PATIENCE_S)
+    holder.kill()
+    holder.wait(PATIENCE_S)
     (desk.folder / "go").touch()
     done = desk.do("resume", "latest")
     assert done.returncode == 0, done.stderr
@@ -207,18 +209,8 @@ def test_of_two_that_resume_at_once_one_works_and_the_next_takes_over(desk: GitD
     assert verify_file(root / "events.jsonl").flaw is None
 
 
-def resuming(desk: GitDesk) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [ATTRACTOR, "resume", "latest"],
-        cwd=desk.project,
-        env=desk.environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    desk.started.append(process)
-    return process
+def resuming(desk: GitDesk) -> Process:
+    return desk.begin("resume", "latest", stderr=subprocess.PIPE)
 
 
 # Whoever is asked to end by TERM does not; the second time it is not asked again.

@@ -1,8 +1,6 @@
 """A stage that asks what becomes of it, in a run whose process was killed."""
 
 import os
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import ATTRACTOR
 from tests.pipeline.projects import make_project
-from tests.prepared import run_prepared
+from tests.prepared import begin_prepared, run_prepared
 
 PATIENCE_S = 30.0
 
@@ -32,14 +29,7 @@ class Desk:
     def kill_in_stage(self, *words: str) -> None:
         """Run until the stage has done what it does outside, and kill the process."""
         before = self.sent
-        process = subprocess.Popen(
-            [ATTRACTOR, *words],
-            cwd=self.project,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = begin_prepared(words, folder=self.project, variables=self.environ)
         try:
             until = time.monotonic() + PATIENCE_S
             while self.sent == before:
@@ -47,7 +37,7 @@ class Desk:
                 assert process.poll() is None
                 time.sleep(0.02)
         finally:
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             process.wait(timeout=10)
 
     @property

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import ATTRACTOR
 from tests.counts import count
 from tests.pipeline.projects import git, make_project
-from tests.prepared import run_prepared
+from tests.prepared import Process, begin_prepared, run_prepared
 
 # Nobody else sleeps so long: by this the processes of a stage are found.
 SLEEP = f"sleep 6{os.getpid()}.5"
@@ -47,6 +46,7 @@ def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
     yield {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
         "ATTRACTOR_STATE_DIR": str(tmp_path / "state"),
         "ATTRACTOR_WORKSPACES_DIR": str(tmp_path / "workspaces"),
     }
@@ -72,17 +72,12 @@ def await_(what: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def begin(project: Path, environ: Mapping[str, str], sandbox: str) -> subprocess.Popen[str]:
+def begin(project: Path, environ: Mapping[str, str], sandbox: str) -> Process:
     """Start a run as a terminal does, in a process group of its own."""
-    return subprocess.Popen(
-        [ATTRACTOR, "run", "pipeline.dot", "--backend", "simulate", "--sandbox", sandbox],
-        cwd=project,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+    words = ["run", "pipeline.dot", "--backend", "simulate", "--sandbox", sandbox]
+    pipe = subprocess.PIPE
+    return begin_prepared(
+        words, folder=project, variables=environ, stdout=pipe, stderr=pipe, leads=True
     )
 
 
@@ -124,10 +119,14 @@ def test_a_run_that_is_told_to_end_leaves_nothing_and_can_be_resumed(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             time.sleep(0.1)
-        out, err = process.communicate(timeout=PATIENCE_S)
+        process.wait(PATIENCE_S)
+        assert process.stdout
+        assert process.stderr
+        with process.stdout, process.stderr:
+            out, err = process.stdout.read(), process.stderr.read()
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(10)
     assert (process.returncode, out) == (130, "")
     run_id = str(live["run_id"])
     assert err.splitlines()[-1] == (f"error: interrupted (go on with: attractor resume {run_id})")
@@ -154,9 +153,9 @@ def test_a_question_at_a_terminal_can_be_left(
 ) -> None:
     project = make_project(tmp_path / "project", ASKING)
     ours, theirs = pty.openpty()
-    command = [ATTRACTOR, "run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none"]
-    process = subprocess.Popen(
-        command, cwd=project, env=environ, stdin=theirs, stdout=theirs, stderr=theirs
+    words = ["run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none"]
+    process = begin_prepared(
+        words, folder=project, variables=environ, stdin=theirs, stdout=theirs, stderr=theirs
     )
     os.close(theirs)
     shown = b""

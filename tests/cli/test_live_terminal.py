@@ -7,7 +7,6 @@ import pty
 import select
 import signal
 import struct
-import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.live.screen import Screen
-from tests.cli.running import ATTRACTOR
+from tests.prepared import Process, begin_prepared
 
 PATIENCE_S = 30.0
 UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "--no-evaluate")
@@ -43,7 +42,7 @@ class Terminal:
     width: int = 80
     raw: bytes = b""
     controller: int = -1
-    process: "subprocess.Popen[bytes] | None" = None
+    process: Process | None = None
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def begin(self, *words: str, stdout: int | None = None) -> None:
@@ -57,14 +56,14 @@ class Terminal:
             "ATTRACTOR_STATE_DIR": str(self.folder / "state"),
             **self.variables,
         }
-        self.process = subprocess.Popen(
-            [ATTRACTOR, *words],
-            cwd=self.folder,
-            env=environ,
+        self.process = begin_prepared(
+            words,
+            folder=self.folder,
+            variables=environ,
             stdin=terminal,
             stdout=terminal if stdout is None else stdout,
             stderr=terminal,
-            start_new_session=True,
+            leads=True,
         )
         os.close(terminal)
 
@@ -110,7 +109,7 @@ class Terminal:
         return bool(told)
 
     def close(self) -> None:
-        if self.process and self.process.poll() is None:
+        if self.process:
             self.process.kill()
             self.process.wait(PATIENCE_S)
         if self.controller >= 0:

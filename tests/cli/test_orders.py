@@ -113,12 +113,21 @@ def test_a_paused_run_waits_after_its_stage_and_goes_on_when_it_is_told_to(desk:
     assert held.returncode != 0
     time.sleep(0.6)
     assert process.poll() is None
+    told = desk.do("status", "latest").stdout
+    assert "status     executing, paused\n" in told
+    assert "paused     before stage two\n" in told
+    assert status_of(desk)["paused"] is True
     assert not (desk.folder / "two").exists()
     assert desk.do("resume", "latest").returncode == 0
     assert process.wait(30) == 0
     assert (desk.folder / "two").exists()
     actions = [one["data"]["action"] for one in desk.events("OperatorAction")]
     assert actions == ["pause", "resume"]
+    assert (
+        f"pause by {desk.events('OperatorAction')[0]['data']['by']}: lunch"
+        in desk.do("logs").stdout
+    )
+    assert status_of(desk)["paused"] is False
 
 
 def test_a_run_that_is_at_work_is_not_resumed_by_a_second_process(desk: PlainDesk) -> None:

@@ -14,6 +14,7 @@ from tests.cli.plain_desk import PlainDesk
 from tests.cli.running import ATTRACTOR
 from tests.cli.terminals import Sitting, sit
 from tests.counts import count
+from tests.prepared import run_prepared
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 GATE = f"""digraph gate {{ {ENDS}
@@ -79,9 +80,14 @@ class Desk(PlainDesk):
 
     def pipe(self, typed: str | None, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the pipeline where no terminal is, with this for its input, or without any."""
+        command = self.to_run(*words)
+        if typed:
+            return run_prepared(
+                command, folder=self.folder, variables=self.environ, timeout=60, typed=typed
+            )
         shell = ["/bin/sh", "-c", 'exec "$0" "$@" <&-'] if typed is None else []
         return subprocess.run(
-            [*shell, ATTRACTOR, *self.to_run(*words)],
+            [*shell, ATTRACTOR, *command],
             cwd=self.folder,
             env=self.environ,
             input=typed,

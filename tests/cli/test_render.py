@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import ATTRACTOR, attractor
+from tests.cli.running import ATTRACTOR, NO_HOME, attractor
 from tests.language.pipelines import BRANCH
+from tests.prepared import begin_prepared
 
 PATIENCE = 30.0
 PROMPTED = """digraph P {
@@ -117,10 +118,8 @@ def test_a_picture_goes_through_a_pipe_but_not_to_a_terminal(folder: Path) -> No
 
 
 def test_standard_input_is_a_pipeline_too(folder: Path) -> None:
-    words = [ATTRACTOR, "render", "-", "--format", "mermaid"]
-    drawn = subprocess.run(
-        words, cwd=folder, input=BRANCH, capture_output=True, text=True, timeout=60, check=True
-    )
+    drawn = attractor("render", "-", "--format", "mermaid", folder=folder, typed=BRANCH)
+    assert drawn.returncode == 0
     assert 'n_gate{"decision<br/>Tests passing?"}' in drawn.stdout
 
 
@@ -231,12 +230,11 @@ class Watching:
     """A running `attractor render --watch`; each line it says follows what it did."""
 
     def __init__(self, folder: Path, *words: str) -> None:
-        self.process = subprocess.Popen(
-            [ATTRACTOR, "render", *words, "--watch"],
-            cwd=folder,
+        self.process = begin_prepared(
+            ["render", *words, "--watch"],
+            folder=folder,
+            variables={"PATH": os.environ["PATH"], "HOME": str(NO_HOME), "LANG": "C.UTF-8"},
             stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read)

@@ -80,11 +80,34 @@ def result(standing: Standing, outcome: StageStatus = StageStatus.SUCCESS) -> Ru
         (
             AWAITING_ANSWER,
             Outlook(ID, BRANCH),
-            [f"attractor answer {ID} CHOICE", f"attractor resume {ID}"],
+            [
+                f"git diff HEAD...{BRANCH}",
+                f"attractor answer {ID} CHOICE",
+                f"attractor resume {ID}",
+            ],
         ),
-        (EXECUTING, Outlook(ID, BRANCH), [f"attractor resume {ID}", f"attractor logs {ID}"]),
-        (FAILED, Outlook(ID, BRANCH), [f"attractor logs {ID}"]),
-        (CANCELED, Outlook(ID, BRANCH), [f"attractor logs {ID}"]),
+        (
+            EXECUTING,
+            Outlook(ID, BRANCH),
+            [f"git diff HEAD...{BRANCH}", f"attractor resume {ID}", f"attractor logs {ID}"],
+        ),
+        (EXECUTING, Outlook(ID), [f"attractor resume {ID}", f"attractor logs {ID}"]),
+        (FAILED, Outlook(ID, BRANCH), [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"]),
+        (CANCELED, Outlook(ID, BRANCH), [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"]),
+        (
+            FAILED,
+            Outlook(ID, patch="/r/result.patch"),
+            ["git apply --stat /r/result.patch", f"attractor logs {ID}"],
+        ),
+        (
+            EVALUATING,
+            Outlook(ID, patch="/r/result.patch"),
+            [
+                "git apply --stat /r/result.patch",
+                "git apply /r/result.patch",
+                f"attractor evaluate {ID}",
+            ],
+        ),
         (FAILED, Outlook("'/my runs/one'"), ["attractor logs '/my runs/one'"]),
     ],
 )
@@ -119,9 +142,7 @@ def test_only_an_isolated_run_has_a_branch_to_look_at(
     plain = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
     ended = asyncio.run(start(replace(plain, workspace=kind), world))
     outlook = look_ahead(ended, world.runs_dir)
-    assert outlook == Outlook(
-        ended.run_id, f"attractor/run/{ended.run_id}" if has_branch else "", None
-    )
+    assert outlook == Outlook(ended.run_id, f"attractor/run/{ended.run_id}" if has_branch else "")
 
 
 def test_a_run_kept_elsewhere_is_named_by_its_directory_as_a_shell_reads_it(

@@ -79,7 +79,7 @@ def test_a_misplaced_restart_is_refused_with_its_line(desk: GitDesk) -> None:
     desk.make(ROUNDS.replace("test -> exit [", "test -> exit [loop_restart=true, "))
     done = desk.do("run", "pipeline.dot", *UNGUARDED)
     assert done.returncode == 2
-    assert "pipeline.dot:5: loop_restart on test -> exit" in done.stderr
+    assert "error[restart_misplaced]: loop_restart on test -> exit" in done.stderr
     assert not desk.runs()
 
 

@@ -1,13 +1,12 @@
 """`attractor simulate`, as a person and as a program use it."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from tests.cli.running import ATTRACTOR, attractor
+from tests.cli.running import attractor
 from tests.language.pipelines import BRANCH, HUMAN_GATE
 
 FAN = """digraph Fan {
@@ -142,10 +141,8 @@ def test_wrong_usage_ends_with_2(folder: Path, words: list[str], said: str) -> N
 
 
 def test_standard_input_is_a_pipeline_too(folder: Path) -> None:
-    words = [ATTRACTOR, "simulate", "-", "--json"]
-    told = subprocess.run(
-        words, cwd=folder, input=BRANCH, capture_output=True, text=True, timeout=60, check=True
-    )
+    told = attractor("simulate", "-", "--json", folder=folder, typed=BRANCH)
+    assert told.returncode == 0
     assert json.loads(told.stdout)["outcome"] == "success"
 
 

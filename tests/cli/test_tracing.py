@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import ATTRACTOR, ROOT
+from tests.cli.running import ROOT
 from tests.pipeline.projects import LINEAR
 from tests.pipeline.tracing.collector import collecting
+from tests.prepared import run_prepared
 
 UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "--no-evaluate")
 
@@ -21,16 +22,20 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     folder.mkdir(exist_ok=True)
     (folder / "pipeline.dot").write_text(text)
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "ATTRACTOR_STATE_DIR": str(folder / "state"),
+        "LANG": "C.UTF-8",
+        **variables,
+    }
+    words = ["run", "pipeline.dot", *UNGUARDED]
+    if not command:
+        return run_prepared(words, folder=folder, variables=environ, timeout=60)
     return subprocess.run(
-        [*(command or (ATTRACTOR,)), "run", "pipeline.dot", *UNGUARDED],
+        [*command, *words],
         cwd=folder,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "ATTRACTOR_STATE_DIR": str(folder / "state"),
-            "LANG": "C.UTF-8",
-            **variables,
-        },
+        env=environ,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -3,13 +3,12 @@
 import codecs
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from tests.cli.running import ATTRACTOR, NO_HOME, attractor
+from tests.cli.running import attractor
 from tests.language.pipelines import BRANCH
 
 BROKEN = """digraph G {
@@ -170,17 +169,9 @@ def test_a_folder_is_searched(folder: Path) -> None:
 
 
 def test_standard_input_is_checked(folder: Path) -> None:
-    result = subprocess.run(
-        [ATTRACTOR, "validate", "-"],
-        input=b"digraph G {\n a -- b }",
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(NO_HOME)},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    result = attractor("validate", "-", folder=folder, typed="digraph G {\n a -- b }")
     assert result.returncode == 1
-    assert result.stdout.startswith(b"<stdin>:2:4: error[syntax]")
+    assert result.stdout.startswith("<stdin>:2:4: error[syntax]")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

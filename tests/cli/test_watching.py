@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from attractor.cli.watching import changed_files
-from tests.cli.running import ATTRACTOR, NO_HOME
+from tests.cli.running import NO_HOME
+from tests.prepared import begin_prepared
 
 GOOD = "digraph G { start; a [prompt=x]; exit; start -> a -> exit }"
 BAD = "digraph G { start -- exit }"
@@ -23,13 +24,12 @@ class Watching:
     """A running `attractor validate --watch` and the lines it prints."""
 
     def __init__(self, folder: Path, *words: str) -> None:
-        self.process = subprocess.Popen(
-            [ATTRACTOR, "validate", "--watch", *words],
-            cwd=folder,
-            env={"PATH": os.environ["PATH"], "HOME": str(NO_HOME)},
+        self.process = begin_prepared(
+            ["validate", "--watch", *words],
+            folder=folder,
+            variables={"PATH": os.environ["PATH"], "HOME": str(NO_HOME), "LANG": "C.UTF-8"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read)
@@ -50,8 +50,7 @@ class Watching:
         return code, self.process.stderr.read()
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
+        self.process.kill()
         self.process.wait(timeout=PATIENCE)
         self._reader.join(timeout=PATIENCE)
         for stream in (self.process.stdout, self.process.stderr):

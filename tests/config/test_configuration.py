@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from attractor.base.errors import UnknownName
 from attractor.config.settings import Section, Settings
@@ -25,6 +26,10 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("workspace.setup_minutes", 30, "default"),
         ("workspace.carry", (), "default"),
         ("tracing.enabled", "auto", "default"),
+        ("notify.command", "", "default"),
+        ("notify.url", SecretStr(""), "default"),
+        ("notify.after_seconds", 60, "default"),
+        ("notify.timeout_seconds", 30, "default"),
         ("rules", {}, "default"),
     ]
 

@@ -202,6 +202,7 @@ def test_only_our_variables_that_say_something_are_taken():
         "attractor_runs_dir": "s",
         "ATTRACTOR_OUTPUT__COLOR": "never",
         "ATTRACTOR_OUTPUT": "{}",
+        "ATTRACTOR_INPUT_TOKEN": "hush-hush",
     } | dict.fromkeys(RESERVED_VARIABLES, "x")
     assert [name for name, _ in set_variables(environ)] == [
         "ATTRACTOR_OUTPUT",

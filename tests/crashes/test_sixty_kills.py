@@ -222,7 +222,7 @@ def end_of(place: Place) -> dict[str, Any]:
         "steps": Counter(steps_of(events)),
         "edges": Counter({(stage_of(one), one["data"]["target"]) for one in edges}),
         "tree": final["tree"],
-        "commits": git(place.project, "log", "--format=%s %T", branch).splitlines(),
+        "commits": git(place.project, "log", "--topo-order", "--format=%s %T", branch).splitlines(),
         "files": git(place.project, "show", f"{branch}:done.txt", f"{branch}:a.txt"),
     }
 

@@ -1,13 +1,19 @@
 """The same failure again and again ends a run with its name, instead of going round for ever."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from attractor.engine.alike import alike_limit, signature
+from attractor.engine.folding import fold
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
+from attractor.engine.run_state import RunState
+from attractor.engine.seams import Stage, Stopped
+from attractor.engine.simulated_walk import walk
+from attractor.language.values import Plain
 from tests.engine.graphs import chain, edge, end, graph, node, start
-from tests.engine.runs import Workplace
+from tests.engine.runs import RETRY, Scripted, Work, Workplace, handlers_of
 
 
 @pytest.mark.parametrize(
@@ -66,3 +72,119 @@ def test_the_node_says_it_before_the_graph() -> None:
     assert alike_limit(whole, node("a")) == 5
     assert alike_limit(whole, node("a", max_same_failures=2)) == 2
     assert alike_limit(graph([start(), end()], []), node("a")) is None
+
+
+def trying(tmp_path: Path, told: Outcome | list[Outcome] | Work, **limits: Plain) -> Workplace:
+    work = node("work", max_retries=20, retry_policy="none", **limits)
+    of = graph([start(), end(), work], chain("start", "work", "exit"))
+    return Workplace(tmp_path / "run", of, {"work": told})
+
+
+def verdict(reason: str) -> Outcome:
+    return failure(reason, FailureClass.VERDICT)
+
+
+@pytest.mark.parametrize("status", [StageStatus.FAIL, StageStatus.RETRY])
+@pytest.mark.parametrize("limits", [{}, {"allow_partial": True}])
+def test_attempts_that_fail_in_the_same_way_count(
+    tmp_path: Path, status: StageStatus, limits: dict[str, Plain]
+) -> None:
+    told = Outcome(status, failure_reason="exit code 1")
+    place = trying(tmp_path, told, max_same_failures=3, **limits)
+    result = place.run()
+    assert str(result.outcome) == "fail"
+    assert result.reason == (
+        "work failed in the same way 3 times in a row (max_same_failures=3): exit code 1"
+    )
+    assert len(place.events("StageFailed")) == 3
+
+
+def test_another_failure_in_between_begins_anew_among_attempts_too(tmp_path: Path) -> None:
+    told = [verdict(one) for one in ("a", "a", "b", "a", "a", "a")]
+    place = trying(tmp_path, told, max_same_failures=3)
+    assert "3 times in a row" in place.run().reason
+    assert place.handler.nodes.count("work") == 6
+
+
+def test_a_limit_of_one_lets_nothing_be_tried_again(tmp_path: Path) -> None:
+    place = trying(tmp_path, verdict("broken"), max_same_failures=1)
+    assert "1 times in a row (max_same_failures=1)" in place.run().reason
+    assert place.handler.nodes.count("work") == 1
+
+
+def looping(tmp_path: Path, told: list[Outcome]) -> Workplace:
+    of = graph(
+        [start(), end(), node("fix"), node("test", max_retries=1, retry_policy="none")],
+        [
+            *chain("start", "fix", "test"),
+            edge("test", "exit", "outcome=success"),
+            edge("test", "fix", "outcome=fail"),
+        ],
+        max_same_failures=3,
+    )
+    return Workplace(tmp_path / "run", of, {"test": told})
+
+
+def test_visits_and_attempts_are_counted_together(tmp_path: Path) -> None:
+    place = looping(tmp_path, [verdict("broken")])
+    assert "3 times in a row" in place.run().reason
+    calls = [(visit, attempt) for id_, visit, attempt in place.handler.calls if id_ == "test"]
+    assert calls == [(1, 1), (1, 2), (2, 1)]
+
+
+def test_a_visit_that_ends_well_begins_anew(tmp_path: Path) -> None:
+    bad, good = verdict("broken"), Outcome(StageStatus.SUCCESS)
+    place = looping(tmp_path, [bad, verdict("other"), bad, good])
+    assert str(place.run().outcome) == "success"
+
+
+def test_who_takes_over_knows_of_the_attempts_before(tmp_path: Path) -> None:
+    calls = 0
+
+    async def work(stage: Stage) -> Outcome:
+        nonlocal calls
+        calls += 1
+        # The first process ends at work on the second attempt, which then did not fail yet.
+        if calls == 2:
+            raise Stopped("the process ends here") from OSError("gone")
+        return verdict("broken")
+
+    place = trying(tmp_path, work, max_same_failures=3)
+    with pytest.raises(OSError, match="gone"):
+        place.run()
+    (place.root / "checkpoint.json").unlink()
+    assert "3 times in a row" in place.run().reason
+    assert len(place.events("StageFailed")) == 3
+
+
+def test_a_failure_that_is_not_in_the_journal_whole_is_not_counted(tmp_path: Path) -> None:
+    place = trying(tmp_path, [verdict("broken")] * 2 + [Outcome(StageStatus.SUCCESS)])
+    place.run()
+    events = place.events()
+    last = next(at for at, one in enumerate(events) if one.type == "StageRetrying")
+    state = RunState()
+    for event in events[:last]:
+        state = fold(state, event)
+    # It failed, and its process ended before it was tried again: the attempt is made again.
+    assert state.in_flight is not None
+    assert (state.in_flight.failed, state.in_flight.streak.alike) == ("broken", 0)
+    again = next(one for one in events if one.type == "StageStarted" and one.node == "work")
+    state = fold(state, again)
+    assert state.in_flight is not None
+    assert (state.in_flight.failed, state.in_flight.streak.alike) == (None, 0)
+
+
+def test_a_simulation_stops_where_a_run_would(tmp_path: Path) -> None:
+    place = trying(tmp_path, RETRY, max_same_failures=3, allow_partial=True)
+    simulated = asyncio.run(walk(place.graph, handlers_of(Scripted({"work": RETRY}))))
+    assert simulated.end is not None
+    assert simulated.end.reason == place.run().reason
+    assert [one.visit.attempts for one in simulated.steps if one.visit.node == "work"] == [3]
+
+
+def test_a_simulation_counts_visits_and_attempts_together(tmp_path: Path) -> None:
+    place = looping(tmp_path, [verdict("broken")])
+    simulated = asyncio.run(walk(place.graph, handlers_of(Scripted({"test": verdict("broken")}))))
+    assert simulated.end is not None
+    assert simulated.end.reason == place.run().reason
+    assert [one.visit.attempts for one in simulated.steps if one.visit.node == "test"] == [2, 1]

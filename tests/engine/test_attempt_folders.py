@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileTrouble
-from attractor.engine.attempt_folders import begin_attempt
+from attractor.engine.attempt_folders import begin_attempt, folder_of_attempt
 from attractor.engine.secrets import Redactor
 from attractor.engine.stage_files import FolderFiles
 
@@ -121,3 +121,12 @@ def test_a_history_that_is_a_link_is_refused(tmp_path: Path, folder: Path) -> No
     with pytest.raises(FileTrouble):
         aside(folder, 2, 1)
     assert files_in(tmp_path / "elsewhere") == {}
+
+
+def test_an_attempt_that_ended_is_found_wherever_it_lies(folder: Path) -> None:
+    attempt(folder, 1, 1)
+    attempt(folder, 2, 1)
+    assert folder_of_attempt(folder, 1, 1) == folder / "history" / "1.1"
+    assert folder_of_attempt(folder, 2, 1) == folder
+    assert folder_of_attempt(folder, 2, 2) is None
+    assert folder_of_attempt(folder / "other", 1, 1) is None

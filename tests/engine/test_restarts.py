@@ -14,7 +14,7 @@ from attractor.engine.outcome import NOTHING_USED, Usage, success
 from attractor.engine.past import Past
 from attractor.engine.preflight import preflight
 from attractor.engine.progress import Progress, StageRecord, Visit, begin
-from attractor.engine.restarts import begin_again, require_none, restart_limit
+from attractor.engine.restarts import begin_again, restart_limit
 from attractor.engine.secrets import Redactor
 from attractor.engine.simulated_walk import walk
 from attractor.engine.status import CANCELED, EXECUTING
@@ -138,12 +138,6 @@ def test_a_restart_behind_the_branches_is_fine() -> None:
     nodes = [start(), end(), node("fan", "component"), node("meet", "tripleoctagon")]
     whole = graph(nodes, [*FORKED, edge("meet", "start", "outcome=fail", loop_restart=True)])
     preflight(whole, handlers_of(Scripted()), Redactor())
-
-
-def test_a_pipeline_that_is_part_of_a_run_may_not_restart() -> None:
-    with pytest.raises(NotRunnable, match="judge -> a in a pipeline that is part of a run"):
-        require_none(again())
-    require_none(graph([start(), end()], chain("start", "exit")))
 
 
 def test_a_run_that_is_to_go_on_as_another_one_stands_where_it_was(tmp_path: Path) -> None:

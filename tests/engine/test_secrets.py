@@ -1,3 +1,4 @@
+import json
 from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote, quote_plus
 
@@ -71,3 +72,10 @@ def test_redacting_twice_changes_nothing(text: str) -> None:
     redactor = Redactor(["redacted", "password"])
     once = redactor.text(text)
     assert redactor.text(once) == once
+
+
+@pytest.mark.parametrize("secret", ['quote"and\\slash', "größer als acht"])
+@pytest.mark.parametrize("is_ascii", [True, False])
+def test_a_secret_is_found_as_json_writes_it(secret: str, is_ascii: bool) -> None:
+    line = json.dumps({"said": f"It is {secret}."}, ensure_ascii=is_ascii)
+    assert json.loads(Redactor([secret]).text(line)) == {"said": f"It is {PLACEHOLDER}."}

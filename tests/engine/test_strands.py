@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,18 +7,20 @@ from hypothesis import strategies as st
 from attractor.base.canonical import canonical_json, parse_json
 from attractor.engine.branching import fork_off
 from attractor.engine.fields import Fields
+from attractor.engine.flights import InFlight
 from attractor.engine.outcome import StageStatus, Usage, success
 from attractor.engine.progress import Ending, Progress, SteppedOver, Visit
 from attractor.engine.run_state import RunState, state_from_record, state_to_record
 from attractor.engine.seams import Branch, Option, Question, QuestionKind
 from attractor.engine.strands import (
     MAIN,
-    InFlight,
     Strand,
+    cut_off,
     end_branch,
     gather,
     last_tree,
     leave,
+    let_go,
     siblings,
     with_all_that_left,
 )
@@ -171,3 +173,30 @@ def test_a_branch_is_made_of_the_walk_it_leaves() -> None:
     left = leave(strands, MAIN, branch, workspace="fan@1.1/a")
     assert left.progress == fork_off(strands[MAIN].progress, branch)
     assert (left.name, left.parent, left.workspace, left.saved) == ("a", MAIN, "fan@1.1/a", 0)
+
+
+def test_what_is_made_again_is_what_nobody_goes_on_with() -> None:
+    strands = tree_of_walks()
+    inner, outer = "fan@1.1/b/in@1.1/x", "fan@1.1/b"
+    fan, within = InFlight("fan", 1, 1, NOON), InFlight("in", 1, 1, NOON)
+    at_work = {
+        MAIN: replace(strands[MAIN], in_flight=fan),
+        outer: replace(strands[outer], in_flight=within),
+        inner: replace(strands[inner], in_flight=FLIGHT),
+    }
+    # Those whose branches began go on with them.
+    assert cut_off({**strands, **at_work}) == [FLIGHT]
+    waiting = replace(strands[inner], in_flight=replace(FLIGHT, starts=0))
+    asking = replace(strands[inner], in_flight=FLIGHT, questions=(QUESTION,))
+    for rests in (waiting, asking):
+        assert cut_off({**strands, **at_work, inner: rests}) == []
+    assert cut_off({**strands, MAIN: replace(strands[MAIN], in_flight=FLIGHT)}) == [FLIGHT]
+
+
+def test_time_stops_in_every_walk_when_its_process_ends() -> None:
+    later = NOON + timedelta(seconds=5)
+    flight = replace(FLIGHT, at_work=NOON)
+    walks = {key: replace(one, in_flight=flight) for key, one in tree_of_walks().items()}
+    left = let_go(walks, later)
+    assert {one.in_flight and one.in_flight.worked for one in left.values()} == {5.0}
+    assert {one.in_flight and one.in_flight.at_work for one in left.values()} == {None}

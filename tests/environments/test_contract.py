@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 
 from attractor.base.errors import AttractorError, UsageError
+from attractor.base.process_pipes import Chunk
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import DirEntry, ExecutionEnvironment, GrepOptions, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, PathOutside
@@ -271,6 +272,32 @@ def test_a_command_reads_what_it_is_handed(machine: ExecutionEnvironment) -> Non
         copied = await hand("cat > x; cksum < x")
         expected = await env.exec_command("cksum < x", timeout_ms=FAR_MS)
         assert copied.stdout == expected.stdout
+
+    use(machine, work)
+
+
+def test_what_a_command_prints_is_handed_on_while_it_runs(machine: ExecutionEnvironment) -> None:
+    heard: list[Chunk] = []
+    came = asyncio.Event()
+
+    def hear(chunk: Chunk) -> None:
+        heard.append(chunk)
+        came.set()
+
+    async def work(env: ExecutionEnvironment) -> None:
+        command = "printf 'grü'; echo ße; echo err >&2; until [ -e go ]; do sleep 0.01; done"
+        running = asyncio.create_task(
+            env.exec_command(f"{command}; echo last", timeout_ms=FAR_MS, on_output=hear)
+        )
+        while "err" not in "".join(one.text for one in heard):
+            await came.wait()
+            came.clear()
+        assert not running.done()
+        await env.write_file("go", "")
+        result = await running
+        for stream, whole in (("stdout", result.stdout), ("stderr", result.stderr)):
+            assert "".join(one.text for one in heard if one.stream == stream) == whole
+        assert result.stdout == "grüße\nlast\n"
 
     use(machine, work)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.left_over import MARK, can_be_known, end_marked
+from attractor.environments.left_over import can_be_known, end_marked
 from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.marks import MARK
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR
 

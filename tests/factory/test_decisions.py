@@ -1,5 +1,6 @@
 """The ledger and the run's own file must agree on what was decided."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,14 @@ def test_a_decision_that_was_changed_in_the_runs_file_is_found(tmp_path: Path) -
         file.write_bytes(bad)
         with pytest.raises(DecisionsDiffer):
             flow.promote(result)
+
+
+def test_a_rationale_with_a_secret_is_kept_without_it(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    world = replace(flow.world, environ={**flow.world.environ, "A_TOKEN": "hush-hush-hush"})
+    knowing = replace(flow, world=world)
+    entry = knowing.decide(result, Verdict.APPROVED, "It is as good as hush-hush-hush.")
+    assert entry.data["rationale"] == "It is as good as ***."
+    assert "hush" not in (result.directory / DECISIONS_FILE).read_text()
+    assert knowing.promote(result)

@@ -267,6 +267,40 @@ def test_a_question_waits_and_another_call_goes_on(
     assert ended.completed == ("start", "ask")
 
 
+def test_a_program_gives_secrets_again_and_accepts_what_changed(
+    project: Path, environ: Mapping[str, str]
+) -> None:
+    file = project / "secret.dot"
+    text = """digraph secret { inputs="token:secret"; start [shape=Mdiamond]; exit [shape=Msquare]
+        ask  [shape=hexagon, label="Go on?"]
+        push [shape=parallelogram, secrets="token", tool_command="echo $ATTRACTOR_INPUT_TOKEN"]
+        start -> ask; ask -> push [label="[Y] Yes"]; ask -> exit [label="[N] No"]; push -> exit }"""
+    file.write_text(text)
+    given = {"token": "hush-hush-hush"}
+    parked = run_pipeline_sync(
+        file,
+        inputs=given,
+        backend="simulate",
+        workspace="none",
+        sandbox="none",
+        project=project,
+        environ=environ,
+    )
+    file.write_text(text.replace("Go on?", "Go on now?"))
+    with pytest.raises(UsageError, match="the input token holds a secret, and is not kept"):
+        resume_pipeline_sync(parked.directory, accept_graph=True, project=project, environ=environ)
+    result = resume_pipeline_sync(
+        parked.directory,
+        inputs=given,
+        accept_graph=True,
+        interviewer=lambda question: "Y",
+        project=project,
+        environ=environ,
+    )
+    assert (result.directory / "push" / "stdout.txt").read_text() == "***\n"
+    assert "Go on now?" in (result.directory / "graph.dot").read_text()
+
+
 def test_what_was_handed_in_is_asked_for_again(project: Path, environ: Mapping[str, str]) -> None:
     given: dict[str, Any] = {"project": project, "environ": environ}
     text = ASKING.replace("mend  [", "mend  [type=shout, ")
@@ -464,7 +498,11 @@ class Wrong:
         ({"backend": Wrong()}, "cannot be called: it wants 0", "run(node, prompt, context)"),
         ({"interviewer": Wrong}, "the interviewer is a class", "Wrong()"),
         ({"interviewer": object()}, "the interviewer has no method ask", "ask(question)"),
-        ({"workspace": "insolated"}, "there is no workspace 'insolated'", "isolated, in-place"),
+        (
+            {"workspace": "insolated"},
+            "there is no workspace 'insolated'",
+            "isolated, copy, in-place",
+        ),
         ({"max_duration": "soon"}, "soon", ""),
         ({"backend": "simulat"}, "unknown backend 'simulat'", ""),
         ({"transforms": [Same]}, "the transform Same is a class", "Same()"),

@@ -11,6 +11,7 @@ from attractor.backends.simulate import Simulate
 from attractor.base.canonical import Json, canonical_json, parse_json
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import UsageError
+from attractor.base.process_pipes import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.engine.answers import ask_each
 from attractor.engine.attempt_folders import HISTORY, STATUS
@@ -188,6 +189,7 @@ class Shell(NoEnvironment):
         working_dir: str | None = None,
         env_vars: Mapping[str, str] | None = None,
         stdin: bytes = b"",
+        on_output: OnOutput | None = None,
     ) -> ExecResult:
         self.commands.append((command, timeout_ms))
         return self.result

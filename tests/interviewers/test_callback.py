@@ -32,4 +32,4 @@ def test_what_the_function_raises_is_raised() -> None:
 def test_without_a_function_it_is_not_built() -> None:
     with pytest.raises(UsageError, match="was given no function") as caught:
         Callback(Terminal().parts())
-    assert caught.value.hint == "give it one that takes a Question and returns an Answer"
+    assert caught.value.hint == "give it one that takes a Question and returns an Answer, or words"

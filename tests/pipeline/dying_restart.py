@@ -29,6 +29,21 @@ digraph rounds {
 }
 """
 
+CHILD = ROUNDS.replace(
+    'judge [prompt="Is it right?"]',
+    'judge [shape=parallelogram, tool_command="[ $(wc -l < rounds.txt) -ge 2 ]"]',
+)
+PARENT = """
+digraph parent {
+    start  [shape=Mdiamond]
+    exit   [shape=Msquare]
+    before [shape=parallelogram, tool_command="echo before >> log.txt"]
+    child  [type=pipeline, file="child.dot"]
+    after  [shape=parallelogram, tool_command="echo after >> log.txt"]
+    start -> before -> child -> after -> exit
+}
+"""
+
 
 def options(project: Path, kind: WorkspaceKind) -> RunOptions:
     return RunOptions(
@@ -66,7 +81,10 @@ def main(project: Path, moment: str, kind: str) -> None:
             _die()
 
     world = replace(make_world(project, watch=_at(moment)), tell=tell)
-    asyncio.run(start(options(project, WorkspaceKind(kind)), world))
+    chosen = options(project, WorkspaceKind(kind))
+    if (project / "child.dot").exists():
+        chosen = replace(chosen, outcomes=None)
+    asyncio.run(start(chosen, world))
 
 
 if __name__ == "__main__":

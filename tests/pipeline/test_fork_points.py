@@ -84,6 +84,9 @@ def test_what_was_never_visited_is_told_with_what_was(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no visit 2") as beyond:
         find_fork_point(run, "make@2")
     assert beyond.value.hint == "its visits: make@1"
+    with pytest.raises(UsageError, match="'x' is no number of a visit of make") as odd:
+        find_fork_point(run, "make@x")
+    assert odd.value.hint == "say make@1 for the first one"
 
 
 def test_many_names_are_not_all_told(tmp_path: Path) -> None:

@@ -42,3 +42,28 @@ def test_a_pair_needs_a_name_and_a_sign(pair: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nope\.json"):
         given_inputs([], tmp_path / "nope.json")
+
+
+def test_a_value_may_be_in_a_variable_or_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("\ufeffhush\nhush\n")
+    pairs = ["a=@env:TOKEN", f"b=@file:{file}", "c=@@env:TOKEN", "d=@@else", "e=@else"]
+    assert given_inputs(pairs, None, environ={"TOKEN": "secret"}) == {
+        "a": "secret",
+        "b": "hush\nhush",
+        "c": "@env:TOKEN",
+        "d": "@@else",
+        "e": "@else",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pair", "told"),
+    [
+        ("a=@env:NONE", "the variable NONE, for the input a, is not set"),
+        ("a=@file:/nowhere", "the input a: /nowhere: No such file"),
+    ],
+)
+def test_a_value_that_is_not_there_is_named(pair: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        given_inputs([pair], None)

@@ -13,7 +13,6 @@ import pytest
 from attractor.base.errors import FileTrouble, LockHeld
 from attractor.cli.invocation import Invocation
 from attractor.cli.walking import Watcher
-from attractor.engine.errors import NotRunnable
 from attractor.engine.open_run import open_run
 from attractor.engine.outcome import StageStatus
 from attractor.engine.status import EVALUATING
@@ -139,25 +138,6 @@ def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path
         return (await resume(root, world)).reason
 
     assert asyncio.run(again()) == "loop_restart: limit max_restarts=1 reached"
-
-
-def test_a_child_is_no_run_that_could_begin_anew(tmp_path: Path) -> None:
-    parent = """
-    digraph parent {
-        start [shape=Mdiamond]
-        exit  [shape=Msquare]
-        child [type=pipeline, file="child.dot"]
-        start -> child -> exit
-    }
-    """
-    project = make_project(tmp_path / "project", parent, **{"child.dot": ROUNDS})
-    world = make_world(project)
-    chosen = options(project, WorkspaceKind.ISOLATED)
-    try:
-        reason = asyncio.run(start(replace(chosen, outcomes=None), world)).reason
-    except NotRunnable as refused:
-        reason = str(refused)
-    assert "loop_restart on judge -> work in a pipeline that is part of a run" in reason
 
 
 @pytest.mark.crash

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Broken, UsageError
-from attractor.engine.errors import GraphChanged, NotRunnable
+from attractor.engine.errors import GraphChanged
 from attractor.engine.preamble import TASK
 from attractor.engine.results import RunResult
 from attractor.language.errors import ValidationError
@@ -87,14 +87,6 @@ def test_L8_a_missing_file_is_an_error_at_the_attribute(world: World) -> None:
     (world.project / "prompts" / "plan.md").unlink()
     with pytest.raises(ValidationError, match=r"pipeline\.dot:6:.*plan\.md"):
         run(world, ticket="A-1")
-
-
-def test_L8_a_secret_is_refused_until_it_can_be_kept(world: World) -> None:
-    file = world.project / "pipeline.dot"
-    file.write_text(PIPELINE.replace("branch=main", "branch=main, key:secret"))
-    with pytest.raises(NotRunnable, match="secret input key"):
-        run(world, ticket="A-1", key="hush-hush")
-    assert not world.runs_dir.exists()
 
 
 def parked(world: World) -> Path:

@@ -69,12 +69,17 @@ RULES = {
     ),
     "a goal gate on a model's word": ("verdict_required", f"{ON} a [goal_gate=true]"),
     "an edge that leaves a parallel branch": ("branch_leaves", f"{FORK} a -> exit"),
+    "a restart within a parallel branch (R7)": (
+        "restart_misplaced",
+        f"{FORK} a -> c -> a [loop_restart=true]",
+    ),
     "a node that some branches reach (R6)": ("branch_shared", f"{FORK} a -> d -> j; b -> d"),
     "a node without any outgoing edge (R2)": ("dead_end", f"{ON} a -> b"),
 }
 SEVERITIES = {
     "reserved_id": Severity.ERROR,
     "branch_leaves": Severity.ERROR,
+    "restart_misplaced": Severity.ERROR,
     "program_known": Severity.INFO,
     "verdict_required": Severity.INFO,
 }

@@ -1,5 +1,8 @@
 """Ruling R12: a budget warns at 80 %, and stops a run that goes on when it gets more."""
 
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,11 @@ import pytest
 from attractor import Context, Node, Outcome, StageStatus, Usage
 from attractor.base.errors import ExitCode
 from attractor.engine.status import EXECUTING
-from tests.spec.runs import between, events, resume, run
+from attractor.twins.answer import Answer, Tokens
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import Rule, Script, When
+from tests.agent.twinned import MODELS, WIRES, use
+from tests.spec.runs import between, environ_for, events, record, resume, run
 
 NODES = [f'{name} [prompt="{name}"]' for name in "abc"]
 WAY = "start -> a -> b -> c -> exit"
@@ -68,3 +75,122 @@ def test_R12_with_more_the_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     ended = resume(tmp_path, backend=costly, max_tokens=1_000)
     assert (ended.run_id, ended.outcome) == (stopped.run_id, StageStatus.SUCCESS)
     assert ended.completed == ("start", "a", "b", "c")
+
+
+# What follows talks to a twin of the providers, over real HTTP.
+
+CALL = Tokens(input=900, output=100)
+FOR_EVER = Rule(
+    answer=Answer(tool_calls=(use("shell", {"command": "echo x >> calls.txt"}),), usage=CALL)
+)
+WORK = between('work [prompt="Do it"]', "start -> work -> exit")
+
+
+@contextmanager
+def modelled(folder: Path, *rules: Rule) -> Generator[tuple[ProviderTwin, dict[str, Any]]]:
+    """Stand in for the providers; yield the wishes of a run that asks them."""
+    with in_background(ProviderTwin(Script(rules=rules))) as twin:
+        environ = {**environ_for(folder), **twin.environ()}
+        yield twin, {"backend": "agent", "environ": environ, "workspace": "none"}
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_R12_an_agent_is_stopped_between_two_calls_of_its_model(tmp_path: Path, wire: str) -> None:
+    with modelled(tmp_path, FOR_EVER) as (twin, wishes):
+        result = run(tmp_path, WORK, model=MODELS[wire], max_tokens=9_500, **wishes)
+        assert len(twin.requests) == 10
+    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert result.reason == "the budget max_tokens is used up: 10000 of 9500"
+    assert len(events(result, "ModelUsed")) == 10
+    [warning] = events(result, "BudgetWarning")
+    assert (warning.data["spent"], warning.data["limit"]) == (8000, 9500)
+    # What it was told to do last is done whole: it is stopped between two calls.
+    kinds = [one.type for one in events(result, "TOOL_CALL_START", "TOOL_CALL_END")]
+    assert kinds == ["TOOL_CALL_START", "TOOL_CALL_END"] * 10
+
+
+def test_R12_what_a_stopped_stage_used_counts_once_and_for_good(tmp_path: Path) -> None:
+    reports = Answer(tool_calls=(use("report_outcome", {"outcome": "success"}),), usage=CALL)
+    rules = (
+        Rule(when=When(step=3), answer=reports),
+        Rule(when=When(step=4), answer=Answer(text="Done.", usage=CALL)),
+        FOR_EVER,
+    )
+    with modelled(tmp_path, *rules) as (_, wishes):
+        stopped = run(tmp_path, WORK, model=MODELS["openai"], max_tokens=2_000, **wishes)
+        assert stopped.usage.tokens == 2_000
+        environ = wishes["environ"]
+        ended = resume(tmp_path, environ=environ, max_tokens=1_000_000)
+    assert ended.outcome is StageStatus.SUCCESS
+    assert ended.usage.tokens == 2_000 + 5_000
+    assert record(ended, "final.json")["usage"] == {
+        "input_tokens": 6_300,
+        "output_tokens": 700,
+        "cost_usd": 0.0,
+    }
+
+
+def test_R12_a_report_that_was_taken_stands(tmp_path: Path) -> None:
+    reports = Answer(tool_calls=(use("report_outcome", {"outcome": "success"}),), usage=CALL)
+    with modelled(tmp_path, Rule(when=When(step=0), answer=reports)) as (twin, wishes):
+        text = between(*NODES[:2], "start -> a -> b -> exit")
+        result = run(tmp_path, text, model=MODELS["openai"], max_tokens=1_000, **wishes)
+        assert len(twin.requests) == 1
+    assert result.completed == ("start", "a")
+    assert "max_tokens" in result.reason
+
+
+def test_R12_a_question_to_a_model_counts_when_it_is_answered(tmp_path: Path) -> None:
+    text = between(
+        "fan [shape=component]",
+        *(f'{one} [type=prompt, prompt="Say {one}"]' for one in "abc"),
+        'join [shape=tripleoctagon, prompt="Which one?"]',
+        "start -> fan",
+        *(f"fan -> {one} -> join" for one in "abc"),
+        "join -> exit",
+    )
+    answers = Rule(answer=Answer(text="a", usage=CALL))
+    with modelled(tmp_path, answers) as (twin, wishes):
+        model = MODELS["openai"]
+        stopped = run(tmp_path, text, model=model, max_tokens=3_000, **wishes)
+        assert len(twin.requests) == 3
+        assert {one.node for one in events(stopped, "ModelUsed")} == {"a", "b", "c"}
+        ended = resume(tmp_path, environ=wishes["environ"], max_tokens=1_000_000)
+        assert len(twin.requests) == 4
+    assert ended.outcome is StageStatus.SUCCESS
+    assert ended.usage.tokens == 4_000
+    assert events(ended, "ModelUsed")[-1].node == "join"
+
+
+def test_R12_time_that_is_up_stops_the_command_at_work(tmp_path: Path) -> None:
+    text = between(
+        'slow [shape=parallelogram, tool_command="sleep 0.9; test -e again || sleep 30"]',
+        "start -> slow -> exit",
+    )
+    result = run(tmp_path, text, max_duration="1s")
+    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert "the budget max_duration is used up" in result.reason
+    assert record(result, "run.json")["status"] == "executing"
+    assert [one.data["budget"] for one in events(result, "BudgetWarning")] == ["max_duration"]
+    (tmp_path / "project" / "again").touch()
+    assert resume(tmp_path, max_duration="1m").outcome is StageStatus.SUCCESS
+
+
+def test_R12_time_in_which_nobody_is_at_work_does_not_count(tmp_path: Path) -> None:
+    naps = [f'{one} [shape=parallelogram, tool_command="sleep 0.4"]' for one in "abc"]
+    text = between(
+        "p [shape=component, max_parallel=1]",
+        "j [shape=tripleoctagon]",
+        *naps,
+        "start -> p",
+        *(f"p -> {one} -> j" for one in "abc"),
+        "j -> exit",
+    )
+    stopped = run(tmp_path, text, max_duration="600ms")
+    assert "the budget max_duration is used up" in stopped.reason
+    time.sleep(3)
+    ended = resume(tmp_path, max_duration="3s")
+    assert ended.outcome is StageStatus.SUCCESS
+    took = record(ended, "final.json")["seconds"]
+    assert isinstance(took, float)
+    assert 1.2 <= took < 3

@@ -11,6 +11,7 @@ from attractor.base.errors import ExitCode
 from attractor.engine.errors import NotRunnable
 from attractor.engine.results import RunResult
 from attractor.language.errors import ValidationError
+from attractor.pipeline.forking import Wish, plan_fork
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import resume, start
 from attractor.pipeline.world import World
@@ -140,3 +141,26 @@ def test_R14_the_value_of_a_variable_is_never_told(world: World) -> None:
     with pytest.raises(NotRunnable) as caught:
         begin(world, "env:TOKEN, nmp")
     assert "never-to-be-seen" not in f"{caught.value.message} {caught.value.hint}"
+
+
+def fork(world: World, directory: Path) -> object:
+    return asyncio.run(plan_fork(Wish(root=directory, at="it"), world))
+
+
+def test_R14_a_fork_is_looked_at_as_a_run_is(world: World) -> None:
+    directory = begin(world, "tool").directory
+    assert fork(world, directory)
+    elsewhere = replace(world, environ={**world.environ, "PATH": os.environ["PATH"]})
+    with pytest.raises(NotRunnable, match="requires tool: there is no program tool on the PATH"):
+        fork(elsewhere, directory)
+
+
+def test_R14_a_fork_is_refused_what_its_sandbox_does_not_have(world: World, tmp_path: Path) -> None:
+    (tmp_path / "trial").mkdir()
+    if why := why_no_sandbox(tmp_path / "trial"):
+        pytest.skip(f"no sandbox here: {why}")
+    directory = begin(world, "git", sandbox="bubblewrap").directory
+    (world.project / "pipeline.dot").write_text(PIPELINE.format(requires="tool", stage=ASK))
+    wish = Wish(root=directory, at="it", graph=world.project / "pipeline.dot")
+    with pytest.raises(NotRunnable, match="in the sandbox there is no program tool"):
+        asyncio.run(plan_fork(wish, world))

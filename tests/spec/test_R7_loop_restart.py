@@ -133,7 +133,7 @@ def test_R7_the_files_stay_as_they_are_and_the_branch_is_the_last_runs(tmp_path:
     branch = f"attractor/run/{third}"
     assert git(project, "show", f"{branch}:rounds.txt") == "round\n" * 3
     subjects = git(project, "log", "--format=%s", f"main..{branch}").splitlines()
-    assert subjects == ["Stage work", f"Run {second} until work"]
+    assert subjects == ["Stage judge", "Stage work", f"Run {second} until work"]
     assert git(project, "status", "--porcelain") == ""
     assert first != second
 
@@ -187,3 +187,33 @@ def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
 async def _cancel(root: Path, world: World) -> None:
     with open_run(root, clock=world.clock) as opened:
         opened.change_status(CANCELED, "no more")
+
+
+@pytest.mark.parametrize("kind", ["pipeline", "stack.manager_loop"])
+def test_R7_a_child_restarts_as_a_linked_run_under_its_parent(tmp_path: Path, kind: str) -> None:
+    inner = ROUNDS.replace(
+        'judge [prompt="Is it right?"]',
+        'judge [shape=parallelogram, tool_command="[ $(wc -l < rounds.txt) -ge 3 ]"]',
+    )
+    runs_it = (
+        'child [type="pipeline", file="child.dot"]'
+        if kind == "pipeline"
+        else 'graph ["stack.child_dotfile"="child.dot"]; child [shape=house]'
+    )
+    outer = f"""digraph outer {{ start [shape=Mdiamond]; exit [shape=Msquare]
+        {runs_it}
+        start -> child -> exit }}"""
+    project = make_project(tmp_path / "project", outer, **{"child.dot": inner})
+    world = make_world(project)
+    options = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    result = run(world, options)
+    assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
+    assert git(project, "show", f"attractor/run/{result.run_id}:rounds.txt") == "round\n" * 3
+    children = result.directory / "children"
+    names = ["child@1.1", "child@1.1.restart1", "child@1.1.restart2"]
+    manifests = [read_manifest(RunDirectory(children / name)) for name in names]
+    assert [one.restart for one in manifests] == [0, 1, 2]
+    ids = [one.run_id for one in manifests]
+    assert [one.parent for one in manifests] == [result.run_id, *ids[:2]]
+    # It is the run of its parent that counts, and the only one at the top.
+    assert [one.run_id for one in chain(world)] == [result.run_id]

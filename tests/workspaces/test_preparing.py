@@ -16,7 +16,7 @@ from attractor.workspaces.errors import SetupFailed
 from attractor.workspaces.in_place import make_in_place
 from attractor.workspaces.isolated import make_isolated
 from attractor.workspaces.opening import open_again
-from attractor.workspaces.preparation import Preparation, Prepared, SetupWas
+from attractor.workspaces.preparation import Preparation, Prepared, SetupRun, SetupWas
 from tests.workspaces.projects import (
     AUTHOR,
     RUN,
@@ -269,22 +269,42 @@ def test_what_another_folder_could_not_use_is_not_kept(
     assert not (app.state / "setups").exists()
 
 
-def test_a_fork_in_a_sandbox_gets_what_the_setup_made_and_others_run_it_again(
-    app: Project,
-) -> None:
-    async def scene(make: Make, run_id: str) -> tuple[int, int]:
-        workspace = await made(app, make, run_id)
-        await workspace.prepare(SETUP, project=app.folder)
+@pytest.mark.parametrize("make", [here, inside])
+def test_a_fork_gets_what_the_setup_made_and_it_is_not_run_again(app: Project, make: Make) -> None:
+    told: list[SetupRun] = []
+
+    async def scene() -> tuple[int, int]:
+        workspace = await made(app, make)
+        await workspace.prepare(SETUP, project=app.folder, on_setup=told.append)
         write(workspace.folder, {"lock": "changed by a stage\n"})
         fork = await workspace.fork("a", await workspace.snapshot("one"))
-        told = (fork.folder / "modules/installed").read_text()
-        assert (told == "1.0\n") == (make is inside)
+        assert (fork.folder / "modules/installed").read_text() == "1.0\n"
         inner = await fork.fork("a/b", workspace.base.candidate)
         assert (inner.folder / "modules/installed").exists()
         return runs(fork.folder), runs(inner.folder)
 
-    assert asyncio.run(scene(inside, "one")) == (1, 1)
-    assert asyncio.run(scene(here, "two")) == (1, 1)
+    assert asyncio.run(scene()) == (1, 1)
+    assert [(one.fork, one.command, one.exit_code) for one in told] == [("", INSTALL, 0)]
+
+
+@pytest.mark.parametrize("names", ['echo "#!$PWD/x" >modules/x', 'ln -s "$PWD/lock" modules/x'])
+def test_where_what_the_setup_made_names_its_folder_a_fork_runs_it_again(
+    app: Project, names: str
+) -> None:
+    told: list[SetupRun] = []
+
+    async def scene(make: Make, run_id: str) -> int:
+        workspace = await made(app, make, run_id)
+        wanted = Preparation(setup=f"{INSTALL} && {names}", setup_files=("/lock",))
+        await workspace.prepare(wanted, project=app.folder, on_setup=told.append)
+        fork = await workspace.fork("a", workspace.base.candidate)
+        assert runs(fork.folder) == 1
+        return len(told)
+
+    assert asyncio.run(scene(here, "one")) == 2
+    assert [one.fork for one in told] == ["", "a"]
+    told.clear()
+    assert asyncio.run(scene(inside, "two")) == 1
 
 
 def test_a_setup_changes_nothing_of_the_project(app: Project) -> None:
@@ -330,8 +350,10 @@ def test_a_setup_that_fails_is_told_and_run_again_next_time(
     async def scene() -> None:
         workspace = await made(app)
         wanted = Preparation(setup=setup, setup_timeout=timedelta(seconds=1))
+        told: list[SetupRun] = []
         with pytest.raises(SetupFailed) as failed:
-            await workspace.prepare(wanted, project=app.folder)
+            await workspace.prepare(wanted, project=app.folder, on_setup=told.append)
+        assert [one.exit_code == 0 for one in told] == [False]
         assert words in failed.value.message
         assert failed.value.hint
         assert failed.value.exit_code == ExitCode.UNFINISHED
@@ -343,7 +365,7 @@ def test_a_setup_that_fails_is_told_and_run_again_next_time(
 def test_a_fork_whose_setup_fails_leaves_nothing(app: Project) -> None:
     async def scene() -> None:
         workspace = await made(app, here)
-        wanted = Preparation(setup='test "$PWD" = "$(cat where.log)"')
+        wanted = Preparation(setup='test "$PWD" = "$(cat where.log)" && pwd >made.log')
         write(workspace.folder, {"where.log": str(workspace.folder)})
         await workspace.prepare(wanted, project=app.folder)
         before = set(workspace.folder.parent.iterdir())

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.errors import BranchMoved
-from attractor.workspaces.run_branch import RunBranch, StageTree, write_run_branch
+from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
+from attractor.workspaces.run_branch import AT_BASE, RunBranch, StageTree, write_run_branch
 from tests.workspaces.projects import AUTHOR, RUN, WHEN, Project, everything, git, write
 
 BRANCH = f"attractor/run/{RUN}"
@@ -36,7 +36,9 @@ async def give(project: Project, workspace: Dimension, stages: Sequence[StageTre
     )
 
 
-def test_stages_that_changed_files_are_commits_on_the_runs_branch(project: Project) -> None:
+def test_every_stage_is_a_commit_on_the_runs_branch_also_when_it_changed_nothing(
+    project: Project,
+) -> None:
     async def scene() -> RunBranch:
         workspace, stages = await run_stages(project)
         return await give(project, workspace, stages)
@@ -54,6 +56,7 @@ def test_stages_that_changed_files_are_commits_on_the_runs_branch(project: Proje
         f"Attractor|attractor@localhost|{when}|{when}|{subject}|{RUN}"
         for when, subject in [
             ("2026-05-04T05:02:01+00:00", "stage 2"),
+            ("2026-05-04T04:02:01+00:00", "stage 1"),
             ("2026-05-04T03:02:01+00:00", "stage 0"),
         ]
     ]
@@ -106,12 +109,59 @@ def test_giving_it_twice_is_the_same_as_once(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_run_that_changed_nothing_has_a_branch_at_its_base(project: Project) -> None:
+def test_a_run_without_stages_has_a_branch_at_its_base(project: Project) -> None:
     async def scene() -> None:
         workspace, stages = await run_stages(project)
+        branch = await give(project, workspace, [])
+        assert (branch.commit, branch.tree) == (workspace.base.commit, workspace.base.tree)
         unchanged = replace(stages[0], tree=workspace.base.candidate)
         branch = await give(project, workspace, [unchanged])
-        assert (branch.commit, branch.tree) == (workspace.base.commit, workspace.base.tree)
+        assert (branch.commit == workspace.base.commit, branch.tree) == (False, workspace.base.tree)
+
+    asyncio.run(scene())
+
+
+def test_stages_may_come_after_several_others(project: Project) -> None:
+    async def scene() -> None:
+        workspace, [first, second, last] = await run_stages(project)
+        stages = [first, replace(second, parents=(AT_BASE,)), replace(last, parents=(0, 1))]
+        await give(project, workspace, stages)
+
+    asyncio.run(scene())
+    graph = git(project.folder, "log", "--topo-order", "--format=%s|%p", f"HEAD..{BRANCH}")
+    subjects = {line.split("|")[0]: line.split("|")[1].split() for line in graph.splitlines()}
+    assert {name: len(parents) for name, parents in subjects.items()} == {
+        "stage 0": 1,
+        "stage 1": 1,
+        "stage 2": 2,
+    }
+    assert project.head(f"{BRANCH}^1^") == project.head(f"{BRANCH}^2^") == project.head()
+
+
+def test_a_run_that_goes_on_moves_its_branch_on(project: Project) -> None:
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        earlier = await give(project, workspace, stages[:2])
+        later = await give(project, workspace, stages)
+        assert project.head(f"{BRANCH}~1") == earlier.commit
+        assert project.head(BRANCH) == later.commit
+
+    asyncio.run(scene())
+
+
+def test_a_branch_that_somebody_added_to_or_stands_on_is_not_moved(project: Project) -> None:
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        await give(project, workspace, stages[:1])
+        git(project.folder, "switch", "-q", BRANCH)
+        with pytest.raises(CheckoutInTheWay, match="checked out"):
+            await give(project, workspace, stages)
+        write(project.folder, {"mine": "mine"})
+        mine = project.commit("mine")
+        git(project.folder, "switch", "-q", "main")
+        with pytest.raises(BranchMoved, match="no stage of the run"):
+            await give(project, workspace, stages)
+        assert project.head(BRANCH) == mine
 
     asyncio.run(scene())
 

@@ -1,11 +1,15 @@
 """End a run for good."""
 
+import asyncio
+
 import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.orders import orders_to, show_receipt
+from attractor.cli.worlds import world_of
+from attractor.pipeline.giving_back_later import give_back_later
 
 
 @click.command()
@@ -19,7 +23,11 @@ def cancel(invocation: Invocation, reference: str, why: str, as_json: bool) -> E
     RUN is an id, the beginning of one, a run directory, or 'latest'. What is at work ends within a
     few seconds, children and agents too. A run that nobody holds is ended here and now.
     """
-    return show_receipt(orders_to(invocation, reference).cancel(why), as_json=as_json)
+    orders = orders_to(invocation, reference)
+    receipt = orders.cancel(why)
+    if receipt.is_taken:
+        asyncio.run(give_back_later(orders.root, world_of(invocation)))
+    return show_receipt(receipt, as_json=as_json)
 
 
 part = cancel

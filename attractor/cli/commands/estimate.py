@@ -12,7 +12,7 @@ from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.worlds import world_of
 from attractor.pipeline.estimates import estimate as reckon
-from attractor.pipeline.running import known_in
+from attractor.pipeline.knowing import known_in
 from attractor.pipeline.samples import read_samples
 from attractor.pipeline.source import open_pipeline
 

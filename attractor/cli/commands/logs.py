@@ -11,12 +11,13 @@ import click
 from attractor.base.chains import require_intact
 from attractor.base.clock import SystemClock
 from attractor.base.durations import parse_duration
-from attractor.base.errors import ExitCode, InvalidDuration, UsageError
+from attractor.base.errors import ExitCode, InvalidDuration, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.journal import read_torn
 from attractor.cli.following import OFTEN_S, Following
 from attractor.cli.invocation import Invocation
 from attractor.cli.journal_reading import JournalReading, ReadLine
+from attractor.cli.live.printed_lines import PrintedLines
 from attractor.cli.options import json_option
 from attractor.cli.output import show
 from attractor.cli.progress import describe_event
@@ -44,8 +45,8 @@ def logs(
 
     RUN is an id, the beginning of one, a run directory, or 'latest', which it is unless said. With
     --json every event is printed as it stands in the journal, a line each. With --follow what comes
-    is printed too, whoever writes it, until the run rests or ends. Ends with 6 when a line does not
-    verify, and names the first one.
+    is printed too, whoever writes it, until the run rests or ends; without --json also what the
+    commands at work print. Ends with 6 when a line does not verify, and names the first one.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
@@ -54,20 +55,34 @@ def logs(
     write = click.echo if follow else show
     shown = _Shown(node, _moment(since) if since else None, as_json, write)
     reading = JournalReading(directory.events)
-    for line in _lines(root, runs_dir, reading) if follow else reading.more():
+    printed = PrintedLines(directory, node)
+    told_of: set[str] = set()
+    for line in _lines(root, runs_dir, reading, shown, printed) if follow else reading.more():
         shown.show(line)
+        if line.event and line.event.node:
+            told_of.add(line.event.node)
+        if follow and line.event:
+            printed.hear(line.event)
     if not follow:
         _tell_torn(directory)
     require_intact(reading.verdict, str(directory.events))
+    if node and node not in told_of:
+        raise UnknownName("node of this log", node, sorted(told_of))
     return ExitCode.DONE
 
 
-def _lines(root: Path, runs_dir: Path, reading: JournalReading) -> Iterator[ReadLine]:
+def _lines(
+    root: Path, runs_dir: Path, reading: JournalReading, shown: "_Shown", printed: PrintedLines
+) -> Iterator[ReadLine]:
     words = f"Nobody is at work on it: attractor resume {reference_of(root, runs_dir)}"
-    following = Following(
-        root, wait=lambda: time.sleep(OFTEN_S), tell_idle=lambda: show(words, err=True)
-    )
-    return following.lines(reading)
+
+    def wait() -> None:
+        # For a program there are only events.
+        for line in () if shown.as_json else printed.more():
+            shown.write(line)
+        time.sleep(OFTEN_S)
+
+    return Following(root, wait=wait, tell_idle=lambda: show(words, err=True)).lines(reading)
 
 
 @dataclass(frozen=True)

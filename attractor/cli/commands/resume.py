@@ -4,8 +4,10 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.budget_options import budget_options, budgets_of
+from attractor.cli.given_options import given_of, given_options
 from attractor.cli.invocation import Invocation
 from attractor.cli.json_lines import show_end
+from attractor.cli.operators import operator_name
 from attractor.cli.options import json_option
 from attractor.cli.orders import orders_to, show_receipt
 from attractor.cli.walking import Watcher, walk
@@ -23,6 +25,17 @@ from attractor.pipeline.runs import find_run
     help=f"Who answers human gates from here on: {INTERVIEWERS}.",
 )
 @budget_options
+@click.option(
+    "--restore-sessions",
+    is_flag=True,
+    help="Take up conversations of full fidelity from the disk, instead of a summary.",
+)
+@given_options
+@click.option(
+    "--accept-graph",
+    is_flag=True,
+    help="Go on with the pipeline as it is now, where it was changed; what differs is shown.",
+)
 @click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation.")
 @json_option
 @click.pass_obj
@@ -33,6 +46,10 @@ def resume(
     max_cost_usd: float | None,
     max_tokens: int | None,
     max_duration: str,
+    restore_sessions: bool,
+    goal: str,
+    pairs: tuple[str, ...],
+    accept_graph: bool,
     no_evaluate: bool,
     as_json: bool,
 ) -> ExitCode:
@@ -40,7 +57,8 @@ def resume(
 
     RUN is an id, the beginning of one, a run directory, or 'latest'. Only the stage that was at
     work is repeated, from the tree it began with. A run that somebody else holds is refused. At a
-    terminal a question that waits is asked there.
+    terminal a question that waits is asked there. Secrets are not kept: a run that needs one is
+    given it again.
     """
     if not interviewer and invocation.has_terminal:
         interviewer = "console"
@@ -48,7 +66,7 @@ def resume(
     root = find_run(reference, runs_dir)
     orders = orders_to(invocation, reference)
     if orders.is_paused():
-        return show_receipt(orders.resume(), as_json=as_json)
+        return show_receipt(orders.resume(), as_json=as_json, is_line=True)
     watcher = Watcher(invocation, root, as_json=as_json)
     world = world_of(invocation, watch=watcher, output=watcher.output)
     work = go_on(
@@ -56,6 +74,9 @@ def resume(
         world,
         interviewer=placed_name(interviewer, invocation.folder),
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
+        restores_sessions=restore_sessions,
+        given=given_of(invocation, goal, pairs),
+        accepts_graph=operator_name(invocation) if accept_graph else "",
         evaluate=not no_evaluate,
     )
     return show_end(walk(work, watcher), runs_dir, as_json=as_json)

@@ -6,6 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.budget_options import budget_options, budgets_of
+from attractor.cli.given_options import INPUT_FORMS
 from attractor.cli.invocation import Invocation
 from attractor.cli.json_lines import show_end
 from attractor.cli.options import json_option
@@ -22,7 +23,11 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind
 @click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE.dot")
 @click.option("--goal", default="", help="Another goal than the one the pipeline has.")
 @click.option(
-    "--input", "pairs", multiple=True, metavar="NAME=VALUE", help="What the run is given."
+    "--input",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help=f"What the run is given: {INPUT_FORMS}; a secret had better not be on a command line.",
 )
 @click.option(
     "--inputs",
@@ -43,7 +48,8 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind
     type=click.Choice([kind.value for kind in WorkspaceKind]),
     default=WorkspaceKind.ISOLATED.value,
     show_default=True,
-    help="The tree to work on: a copy of the last commit, the project itself, or no snapshots.",
+    help="The tree to work on: the last commit (outside git: a copy), a copy of the files as they "
+    "are, the project itself, or no snapshots.",
 )
 @click.option(
     "--include-dirty",
@@ -104,7 +110,7 @@ def run(
     options = RunOptions(
         file=pipeline.absolute(),
         goal=goal,
-        inputs=given_inputs(pairs, inputs_file),
+        inputs=given_inputs(pairs, inputs_file, environ=invocation.environ),
         backend=backend,
         model=model,
         provider=provider,

@@ -3,9 +3,11 @@
 import click
 
 from attractor.base.errors import ExitCode
+from attractor.cli.amounts import cost_of
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
+from attractor.engine.outcome import NOTHING_USED
 from attractor.pipeline.runs import RunSummary, list_runs
 
 
@@ -27,9 +29,12 @@ def runs(invocation: Invocation, as_json: bool) -> ExitCode:
 def _line(one: RunSummary) -> str:
     started = one.started.astimezone().strftime("%Y-%m-%d %H:%M")
     status = f"{one.status} ({one.phase})" if one.phase else one.status
+    if one.is_answered:
+        status = f"{one.status}, answered"
     if one.is_stopped:
         status = f"{one.status}, stopped"
-    line = f"{one.run_id}  {started}  {status:<24} {one.outcome:<16} {one.pipeline}"
+    used = f"  {cost_of(one.usage)}" if one.usage != NOTHING_USED else ""
+    line = f"{one.run_id}  {started}  {status:<24} {one.outcome:<16} {one.pipeline}{used}"
     return f"{line}\n  trouble: {one.trouble}" if one.trouble else line
 
 

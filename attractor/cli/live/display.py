@@ -10,6 +10,7 @@ from typing import TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.text import Text
 
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
@@ -17,8 +18,10 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.live.folding import fold
 from attractor.cli.live.rendering import Look, render
 from attractor.cli.live.stepping_aside import StepsAside
+from attractor.cli.live.tails import Tails
 from attractor.cli.live.view import View
 from attractor.cli.output import wants_color
+from attractor.cli.progress import NOT_TO_BE_MISSED, describe_event
 from attractor.pipeline.run_records import read_run
 
 TIMES_A_SECOND = 8
@@ -54,8 +57,14 @@ class LiveDisplay:
     asked at the terminal nothing is drawn: `output` is what the asking has to be written to.
     """
 
-    def __init__(self, console: Console, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, console: Console, now: Callable[[], datetime], *, runs_dir: Path | None = None
+    ) -> None:
         self._now = now
+        self._runs_dir = runs_dir
+        self._root: Path | None = None
+        self._places: dict[str, Path] = {}
+        self._tails = Tails()
         self._console = console
         stream = cast("TextIO", console.file)
         self.output = cast("TextIO", StepsAside(stream, self._step_aside))
@@ -71,6 +80,7 @@ class LiveDisplay:
 
     def begin(self, root: Path | None) -> None:
         """Take in what the journal of a run that goes on has already, and begin to draw."""
+        self._root = root
         # What can't be read is told by whoever goes on with the run.
         with suppress(AttractorError):
             if root is not None and (root / "manifest.json").exists():
@@ -79,12 +89,26 @@ class LiveDisplay:
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
+        if event.type in NOT_TO_BE_MISSED:
+            self._say(describe_event(event))
         with self._folding:
+            if not self._view.run_id:
+                self._take_in_before(event)
             self._view = fold(self._view, event)
             if event.type in _ASKED:
                 self._is_asking.set()
             elif event.type in _OVER:
                 self._come_back(event.time)
+
+    def _say(self, line: str) -> None:
+        """Write a line above the picture, whole: it may hold a command to be copied."""
+        encoding = self._console.encoding
+        shown = line.encode(encoding, "replace").decode(encoding)
+        try:
+            with self._drawing:
+                self._console.print(Text(shown), soft_wrap=True)
+        except OSError:
+            self._over.set()
 
     def _come_back(self, at: datetime) -> None:
         """Draw again when nobody is asked any more, as far as was told at a time."""
@@ -108,8 +132,28 @@ class LiveDisplay:
     def _take_in(self, root: Path) -> None:
         for event in read_run(root).events():
             self._view = fold(self._view, event)
+        self._place(self._view.run_id)
         # Whoever was at work then is not any more.
         self._view = replace(self._view, at_work={}, questions={}, reason="")
+
+    def _take_in_before(self, event: Event) -> None:
+        """Take in what was written of a run before anybody could hear it, as of a forked one."""
+        root = self._place(event.run_id)
+        with suppress(AttractorError):
+            for one in read_run(root).events() if root and event.seq > 1 else ():
+                if one.seq >= event.seq:
+                    return
+                self._view = fold(self._view, one)
+
+    def _place(self, run_id: str) -> Path | None:
+        """Return where a run lies: the first one's place may be given."""
+        if run_id not in self._places:
+            given = None if self._places else self._root
+            root = given or (self._runs_dir / run_id if self._runs_dir else None)
+            if root is not None:
+                self._places[run_id] = root
+                self._tails.know(run_id, root)
+        return self._places.get(run_id)
 
     def _tick(self) -> None:
         while not self._over.wait(1 / TIMES_A_SECOND):
@@ -167,6 +211,8 @@ class LiveDisplay:
         width, height = self._console.size
         is_ascii = not self._console.encoding.startswith("utf")
         view = self._view
+        if self._place(view.run_id):
+            view = self._tails.seen(view)
         if self._aside_since:
             # Whoever asks says it in his own words.
             view = replace(view, questions={})

@@ -10,7 +10,7 @@ from attractor.cli.live.questions import asked, parked, settled, without_stage
 from attractor.cli.live.view import KEPT, LAST_LINES, WAITS, StageRow, View, stage_key
 from attractor.engine.budgets import budgets_from_record
 from attractor.engine.fields import Fields
-from attractor.engine.outcome import Usage
+from attractor.engine.outcome import NOTHING_USED, Usage
 
 Change = Callable[[View, Event], View]
 
@@ -40,8 +40,17 @@ def _stage_started(view: View, event: Event) -> View:
         visit=event.visit or 1,
         attempt=event.attempt or 1,
         branch=event.branch or "",
+        usage=before.usage if before else NOTHING_USED,
     )
     return replace(view, at_work={**view.at_work, stage_key(event): row})
+
+
+def _model_used(view: View, event: Event) -> View:
+    row = view.at_work.get(stage_key(event))
+    if row is None:
+        return view
+    told = replace(row, usage=row.usage + _usage(event.data.get("usage")))
+    return replace(view, at_work={**view.at_work, stage_key(event): told})
 
 
 def _stage_completed(view: View, event: Event) -> View:
@@ -86,11 +95,7 @@ def _saved(view: View, event: Event) -> View:
     """Add what a stage used, to the whole and to its row, which was just put into the path."""
     match event.data.get("step"):
         case {"visit": {"node": str(node), "seconds": seconds, "outcome": {"usage": {**used}}}}:
-            usage = Usage(
-                int(_number(used.get("input_tokens"))),
-                int(_number(used.get("output_tokens"))),
-                _number(used.get("cost_usd")),
-            )
+            usage = _usage(used)
         case _:
             return view
     path = list(view.path)
@@ -161,6 +166,21 @@ def _gate(view: View, event: Event) -> View:
     return replace(view, trials=replace(view.trials, gate=said))
 
 
+def _not_told(view: View, event: Event) -> View:
+    why = f"people were not told by {_text(event, 'way')}: {_text(event, 'error')}"
+    return replace(view, trouble=f"{event.node}: {why}")
+
+
+def _usage(used: Json) -> Usage:
+    if not isinstance(used, dict):
+        return NOTHING_USED
+    return Usage(
+        int(_number(used.get("input_tokens"))),
+        int(_number(used.get("output_tokens"))),
+        _number(used.get("cost_usd")),
+    )
+
+
 def _text(event: Event, name: str) -> str:
     value = event.data.get(name)
     return value if isinstance(value, str) else ""
@@ -172,6 +192,7 @@ def _number(value: Json) -> float:
 
 _CHANGES: Mapping[str, Change] = {
     "StageStarted": _stage_started,
+    "ModelUsed": _model_used,
     "StageCompleted": _stage_completed,
     "StageFailed": _stage_failed,
     "StageRetrying": _retrying,
@@ -194,4 +215,5 @@ _OWN_CHANGES: Mapping[str, Change] = {
     "BudgetsSet": _budgets,
     "TrialCompleted": _trial,
     "GateEvaluated": _gate,
+    "NotificationFailed": _not_told,
 }

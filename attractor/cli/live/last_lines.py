@@ -13,9 +13,13 @@ LONGEST_LINE = 300
 def said_by(event: Event) -> tuple[str, ...]:
     """Return the last lines of what an event tells; no terminal shall obey them."""
     words = _WORDS.get(event.type)
-    lines = words(event).splitlines() if words else []
-    told = [line.rstrip()[:LONGEST_LINE] for line in lines if line.strip()]
-    return tuple(visible(line.expandtabs(4)) for line in told[-LAST_LINES:])
+    return shown_lines(words(event)) if words else ()
+
+
+def shown_lines(text: str, most: int = LAST_LINES) -> tuple[str, ...]:
+    """Return the last lines of a text as a terminal may show them."""
+    told = [line.rstrip()[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
+    return tuple(visible(line.expandtabs(4)) for line in told[-most:])
 
 
 def _call(event: Event) -> str:

@@ -60,7 +60,7 @@ class _Drawing:
 
     def lines(self) -> Sequence[Text]:
         most = max(1, min(self.look.height - 1, TALLEST))
-        below = [*self._questions(), *self._totals()]
+        below = [*self._questions(), *self._trouble(), *self._totals()]
         room = max(0, most - 1 - len(below))
         working = self._at_work(room)
         path = self._path(room - len(working))
@@ -132,8 +132,12 @@ class _Drawing:
             drawn.append(self._line(f"  attractor answer {self.view.run_id} CHOICE"))
         return drawn
 
+    def _trouble(self) -> list[Text]:
+        trouble = self.view.trouble
+        return [self._line(f"! {trouble}", style="yellow")] if trouble else []
+
     def _totals(self) -> list[Text]:
-        used_up = budgets_used(self.view.budgets, self.view.usage, self._spent())
+        used_up = budgets_used(self.view.budgets, self.view.used, self._spent())
         budget = f"budget: {', '.join(used_up)}"
         # Each has a line of its own where they are too much for one.
         alone = [f"budget: {one}" for one in used_up]

@@ -68,7 +68,8 @@ class Trials:
 class View:
     """A run as far as the events told of it; `seq` is the last one of its own journal.
 
-    `started` is when its process began, `seconds` how long the stages of its walk took in all.
+    `trouble` is what went wrong last without stopping it. `started` is when its process began,
+    `seconds` how long the stages of its walk took in all.
     """
 
     run_id: str = ""
@@ -77,6 +78,7 @@ class View:
     started: datetime | None = None
     status: str = ""
     reason: str = ""
+    trouble: str = ""
     is_paused: bool = False
     ended: int = 0
     failed: int = 0
@@ -87,3 +89,9 @@ class View:
     seconds: float = 0.0
     budgets: Budgets = NO_BUDGETS
     trials: Trials = Trials()
+
+    @property
+    def used(self) -> Usage:
+        """What was used of models so far, also by stages at work; a child's counts at its end."""
+        own = (row.usage for (run_id, _), row in self.at_work.items() if run_id == self.run_id)
+        return sum(own, self.usage)

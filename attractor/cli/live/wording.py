@@ -69,9 +69,9 @@ def _summary(view: View) -> Iterator[str]:
     yield f"{view.ended} stage{'' if view.ended == 1 else 's'}"
     yield f"{view.failed} failed" if view.failed else ""
     yield f"{len(view.at_work)} at work" if view.at_work else ""
-    if view.usage != NOTHING_USED:
-        yield f"{counted(tokens_of(view.usage))} tokens"
-        yield price(view.usage.cost_usd) if view.usage.cost_usd else ""
+    if (usage := view.used) != NOTHING_USED:
+        yield f"{counted(tokens_of(usage))} tokens"
+        yield price(usage.cost_usd) if usage.cost_usd else ""
     trials = view.trials
     yield f"{trials.satisfied} of {trials.played} trials satisfied" if trials.played else ""
     yield f"gate: {trials.gate}" if trials.gate else ""

@@ -48,6 +48,12 @@ DESCRIBING = (
     ),
     text("class", NODE, "Names for the model stylesheet, between commas or blanks."),
     text("tool_command", NODE, "The shell command of a tool stage."),
+    text(
+        "secrets",
+        NODE,
+        "The secret inputs that the command of a tool stage gets as variables, between commas: "
+        "`token` as `ATTRACTOR_INPUT_TOKEN`.",
+    ),
     text("script", NODE, "Another name of `tool_command`.", alias_of="tool_command"),
     text(
         "tool_hooks.pre",

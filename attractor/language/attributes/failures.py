@@ -56,8 +56,8 @@ FAILURES = (
     whole(
         "max_same_failures",
         GRAPH_AND_NODE,
-        "How often in a row a stage may fail in the same way before the run ends; on the graph, "
-        "for nodes that do not say.",
+        "How often in a row a stage may fail in the same way before the run ends, in attempts and "
+        "visits together; on the graph, for nodes that do not say.",
         default="none",
         minimum=1,
     ),

@@ -50,7 +50,7 @@ LIMITS = (
     time(
         "max_duration",
         GRAPH,
-        "How long a run may take before it stops and can be resumed.",
+        "How long stages may be at work before the run stops and can be resumed.",
         default="none",
         minimum=1,
     ),

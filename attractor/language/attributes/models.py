@@ -53,7 +53,7 @@ MODELS = (
         choices=("low", "medium", "high"),
     ),
     text("backend", NODE, "The backend that does the stage.", default="by the run"),
-    text("agent", NODE, "The agent that does the stage.", default="by the run"),
+    text("agent", NODE, "The agent that does the stage; it cannot be chosen by name yet."),
     text("default_fidelity", GRAPH, "How much context stages carry over; else `compact`."),
     text(
         "fidelity",

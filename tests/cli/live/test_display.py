@@ -3,6 +3,7 @@
 import io
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from attractor.base.events import Event
 from attractor.cli.live.display import LiveDisplay
 from attractor.engine.manifest import Manifest, manifest_to_record
 from attractor.engine.seams import Base
+from attractor.handlers.output_tail import TAIL
 from tests.cli.live.happenings import BEGAN, RUN, Happenings
 from tests.cli.live.screen import Screen
 
@@ -45,12 +47,12 @@ class Paper(io.StringIO):
 class Desk:
     """A display on paper, and a run that it is told of."""
 
-    def __init__(self) -> None:
+    def __init__(self, runs_dir: Path | None = None) -> None:
         self.paper, self.run = Paper(), Happenings()
         console = Console(
             file=self.paper, force_terminal=True, width=60, height=24, legacy_windows=False
         )
-        self.display = LiveDisplay(console, self.now)
+        self.display = LiveDisplay(console, self.now, runs_dir=runs_dir)
 
     def now(self) -> datetime:
         return self.run.now
@@ -64,6 +66,19 @@ class Desk:
         screen = Screen(60)
         screen.feed(self.paper.getvalue())
         return screen
+
+
+def write_manifest(root: Path, run_id: str = RUN) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    manifest = Manifest(
+        run_id=run_id,
+        pipeline="wish",
+        goal="",
+        started=BEGAN,
+        content_hash="",
+        base=Base("", "", ""),
+    )
+    (root / "manifest.json").write_text(json.dumps(manifest_to_record(manifest)))
 
 
 @pytest.fixture
@@ -133,10 +148,7 @@ def test_what_a_run_did_before_it_was_resumed_is_part_of_the_picture(
     run = desk.run
     run.stage("plan")
     run.tell("StageStarted", "died")
-    manifest = Manifest(
-        run_id=RUN, pipeline="wish", goal="", started=BEGAN, content_hash="", base=Base("", "", "")
-    )
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest_to_record(manifest)))
+    write_manifest(tmp_path)
     lines = [json.dumps(one.to_record()) for one in run.events]
     (tmp_path / "events.jsonl").write_text("\n".join([*lines, '{"torn']))
     desk.display.begin(tmp_path)
@@ -157,3 +169,60 @@ def test_a_terminal_that_was_closed_ends_the_drawing_and_nothing_else() -> None:
     display.begin(None)
     display(run.tell("StageStarted", "plan"))
     display.end()
+
+
+def test_what_was_written_before_anybody_heard_of_a_run_is_part_of_the_picture(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path)
+    run = desk.run
+    run.tell("RunForked", parent="P", node="plan", visit=1)
+    run.tell("PipelineStarted", name="wish")
+    write_manifest(tmp_path / RUN)
+    lines = [json.dumps(one.to_record()) for one in run.events]
+    (tmp_path / RUN / "events.jsonl").write_text("\n".join([*lines, ""]))
+    desk.display.begin(None)
+    desk.hear(run.tell("RunStatusChanged", status="executing", phase="", reason=""))
+    desk.display.end()
+    assert desk.screen.text.splitlines()[0].startswith("wish, executing")
+
+
+def test_what_a_command_prints_is_seen_while_it_is_at_work(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    write_manifest(tmp_path / RUN)
+    (tmp_path / RUN / "build").mkdir()
+    tail = tmp_path / RUN / "build" / TAIL
+    desk.display.begin(None)
+    desk.hear(desk.run.tell("StageStarted", "build"))
+    tail.write_text("one\ntwo\nthree\n\x1b[2Jfour\n")
+    desk.paper.wait()
+    until = time.monotonic() + PATIENCE_S
+    while "three" not in desk.screen.text:
+        assert time.monotonic() < until
+        desk.paper.wait()
+    text = desk.screen.text
+    assert "| two" in text.replace("│", "|")
+    assert "one" not in text
+    assert "\x1b[2Jfour" not in desk.paper.getvalue()
+    desk.hear(desk.run.tell("StageCompleted", "build", outcome="success"))
+    desk.display.end()
+    assert "three" not in desk.screen.text
+
+
+def test_what_is_not_to_be_missed_stands_whole_above_the_picture() -> None:
+    desk = Desk()
+    patch = f"/{'deep/' * 20}left.patch"
+    desk.display.begin(None)
+    desk.hear(
+        desk.run.tell(
+            "EditsSetAside",
+            paths=["person.txt"],
+            count=1,
+            patch=patch,
+            command=f"git apply {patch}",
+        ),
+        desk.run.tell("StageStarted", "plan"),
+    )
+    desk.display.end()
+    # As a terminal gets it, without line ends of ours: it is there to be copied.
+    assert f"git apply {patch}" in desk.paper.getvalue()

@@ -69,6 +69,33 @@ def test_a_child_is_shown_and_what_it_costs_is_counted_by_its_parent() -> None:
     assert (view.run_id, view.pipeline, view.status, view.usage.cost_usd) == (RUN, "", "", 0)
 
 
+def test_what_a_stage_at_work_uses_counts_at_once_and_not_twice() -> None:
+    run = Happenings()
+    run.tell("RunStatusChanged", status="executing", phase="", reason="")
+    run.stage("plan", tokens=100)
+    run.tell("StageStarted", "work")
+    for _ in range(3):
+        run.tell("ModelUsed", "work", usage={"input_tokens": 7, "output_tokens": 3})
+    assert (run.view.used.tokens, run.view.usage.tokens) == (130, 100)
+    run.retry("work", 1)
+    run.tell("StageStarted", "work")
+    assert run.view.used.tokens == 130
+    run.tell("StageCompleted", "work", outcome="success", duration=1.0)
+    run.save("work", tokens=30)
+    assert (run.view.used.tokens, run.view.usage.tokens) == (130, 130)
+    assert run.view.path[-1].usage.tokens == 30
+
+
+def test_what_a_child_uses_is_shown_in_its_row_alone() -> None:
+    run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
+    run.tell("StageStarted", "sub")
+    child.tell("StageStarted", "plan")
+    child.tell("ModelUsed", "plan", usage={"input_tokens": 7, "output_tokens": 3})
+    view = view_of(child.events, run.view)
+    assert [one.usage.tokens for one in view.at_work.values()] == [0, 10]
+    assert view.used.tokens == 0
+
+
 def test_an_event_that_was_told_already_changes_nothing() -> None:
     run = a_run()
     view = run.view

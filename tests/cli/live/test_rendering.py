@@ -86,3 +86,13 @@ def test_no_line_is_longer_than_the_terminal_and_not_more_than_fit(
     assert max(map(cell_len, lines)) <= width
     assert len(lines) <= max(1, height - 1)
     assert not any(one in line for line in lines for one in "\n\r\x1b\t")
+
+
+def test_that_people_could_not_be_told_is_seen() -> None:
+    run = a_run()
+    fault = "exit code 2: no \x1b[2Jbell"
+    run.tell("NotificationFailed", "gate", question="gate@1.1", way="command", error=fault)
+    lines = drawn(run.view, run.now, Look(80, 30))
+    [line] = [one.rstrip() for one in lines if one.startswith("!")]
+    assert line.startswith("! gate: people were not told by command: exit code 2: no ")
+    assert "\x1b" not in line

@@ -9,7 +9,7 @@ from attractor.language.values import parse_integer
 WITHOUT = {
     *("label", "type", "max_retries", "max_visits", "fidelity", "thread_id", "isolation"),
     *("max_cost_usd", "max_tokens", "max_duration", "timeout", "stack.child_workdir"),
-    *("require_verdict", "llm_model", "llm_provider", "backend", "agent"),
+    *("require_verdict", "llm_model", "llm_provider", "backend"),
     *("stall_timeout", "max_same_failures", "manager.steer_cooldown"),
 }
 

@@ -50,6 +50,34 @@ def test_an_edge_out_of_a_branch_is_an_error(edges: str, where: list[str]) -> No
     assert told(BOTH + edges, "branch_leaves") == where
 
 
+@pytest.mark.parametrize(
+    ("edges", "where"),
+    [
+        ("join -> before [loop_restart=true]", []),
+        ("join -> exit [loop_restart=true]", ["join -> exit"]),
+        ("join -> exit [loop_restart=false]", []),
+        ("a -> c; c -> a [loop_restart=true]", ["c -> a"]),
+        ("a -> join [loop_restart=true]", ["a -> join"]),
+        ("fork -> c [loop_restart=true]; c -> join", ["fork -> c"]),
+        # It is told already that these leave their branch.
+        ("a -> before [loop_restart=true]", []),
+        ("a -> exit [loop_restart=true]", []),
+        ("start -> d [loop_restart=true]; d -> fork", []),
+    ],
+)
+def test_a_restart_where_no_run_can_begin_anew_is_an_error(edges: str, where: list[str]) -> None:
+    assert told(BOTH + edges, "restart_misplaced") == where
+
+
+def test_an_item_of_a_list_is_a_branch_that_cannot_restart() -> None:
+    each = "each [type=for_each, items=things]; a [prompt=a]; join [shape=tripleoctagon];"
+    way = "start -> each -> a -> join -> exit; a -> a [loop_restart=true]"
+    (one,) = found(inside(each + way), "restart_misplaced")
+    assert one.message == "loop_restart on a -> a: no run can begin anew out of a branch"
+    assert one.is_error
+    assert one.fix.startswith("put it on an edge behind")
+
+
 THREE = BOTH + "fork -> c -> join;"
 
 

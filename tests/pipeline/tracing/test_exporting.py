@@ -31,7 +31,7 @@ FAMILY = """digraph family {
 INNER = """digraph inner {
     start [shape=Mdiamond]
     exit  [shape=Msquare]
-    work  [shape=parallelogram, tool_command="echo sk-very-secret-value; exit 3"]
+    work  [shape=parallelogram, tool_command="printf 'sk-very-%s' secret-value; exit 3"]
     start -> work -> exit
 }
 """

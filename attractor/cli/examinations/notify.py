@@ -1,0 +1,39 @@
+"""The command that tells people of gates that wait."""
+
+import re
+from collections.abc import Sequence
+
+from attractor.cli.examination import Finding, Machine, missing, ok
+
+SUBJECT = "notify"
+_BUILTIN = frozenset({"cd", "echo", "export", "printf", "source", ".", "eval", "exec", "test"})
+_PLAIN = re.compile(r"[A-Za-z0-9_.+/-]+")
+
+
+async def examine(machine: Machine) -> Sequence[Finding]:
+    """Report how people are told, and whether the command's program is there."""
+    settings = machine.configuration.settings.notify
+    ways = [name for name, is_set in _wanted(settings.command, settings.url) if is_set]
+    if not ways:
+        return [ok(SUBJECT, "nobody is told of gates that wait: nothing is set")]
+    program = settings.command.split(maxsplit=1)[0] if settings.command.strip() else ""
+    if program and not _is_there(program, machine):
+        remedy = "install it, or mend notify.command"
+        return [missing(SUBJECT, f"{program} is not there to tell people of gates", remedy=remedy)]
+    return [ok(SUBJECT, f"people are told of gates that wait by {' and '.join(ways)}")]
+
+
+def _wanted(command: str, url: object) -> Sequence[tuple[str, bool]]:
+    return [("command", bool(command.strip())), ("url", bool(url))]
+
+
+def _is_there(program: str, machine: Machine) -> bool:
+    """Tell whether a program can be found; what only a shell understands is taken as there."""
+    if not _PLAIN.fullmatch(program):
+        return True
+    if "/" in program:
+        return (machine.configuration.root / program).exists()
+    return program in _BUILTIN or bool(machine.find(program))
+
+
+part = examine

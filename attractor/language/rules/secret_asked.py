@@ -1,0 +1,51 @@
+"""A stage that asks for secrets can get them.
+
+What it does: reports `secrets` on a node that is no tool stage, and a name in it that the graph
+does not declare as an input of type `secret`.
+
+Why: a secret is given to the commands of tool stages alone, as a variable. What an agent has in its
+shell, it can read, write down and send away.
+
+Example:
+
+    digraph Example {
+        inputs = "token:secret"
+        start [shape=Mdiamond]
+        push  [prompt="Push the branch", secrets="tokn"]
+        exit  [shape=Msquare]
+        start -> push -> exit
+    }
+
+Instead:
+
+    digraph Example {
+        inputs = "token:secret"
+        start [shape=Mdiamond]
+        push  [shape=parallelogram, tool_command="git push", secrets="token"]
+        exit  [shape=Msquare]
+        start -> push -> exit
+    }
+"""
+
+from collections.abc import Iterator
+
+from attractor.language import when_needed
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph import Graph
+from attractor.language.vocabulary import Vocabulary
+
+
+class SecretAsked:
+    """Secrets go to the commands of tool stages, and have been declared."""
+
+    severity = Severity.ERROR
+
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        """Report each stage that asks for what it cannot get."""
+        if not graph.nodes_with("secrets"):
+            return
+        for one in when_needed.find_secret_mistakes(graph):
+            yield Diagnostic(self.severity, one.message, one.span, node=one.node, fix=one.fix)
+
+
+part = SecretAsked()

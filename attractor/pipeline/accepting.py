@@ -1,0 +1,138 @@
+"""Has a run go on with its pipeline as it is now, when somebody accepts what changed since."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from attractor.base.errors import UsageError
+from attractor.engine.errors import GraphChanged
+from attractor.engine.excerpts import keep_ends
+from attractor.engine.open_run import OpenRun
+from attractor.engine.run_state import RunState
+from attractor.engine.strands import Strand
+from attractor.language.diffing.comparing import diff
+from attractor.language.diffing.telling import NO_CHANGE, tell
+from attractor.language.forks import Forks
+from attractor.language.graph import Graph
+from attractor.language.inputs import declared_inputs
+from attractor.language.parsing import parse
+from attractor.pipeline.accepted_graphs import GRAPH_ACCEPTED, keep_graph, put_in_place
+from attractor.pipeline.knowing import known_in
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.source import PipelineSource, hash_now, open_pipeline
+from attractor.pipeline.world import World
+
+_ELSEWHERE = "go back to where it differs: attractor rewind RUN NODE@VISIT --graph FILE"
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """A pipeline that is to take the place of the one before, what differs, and who accepts it."""
+
+    before: PipelineSource
+    pipeline: PipelineSource
+    change: str
+    by: str
+
+
+def plan_acceptance(
+    run: OpenRun, before: PipelineSource, options: RunOptions, world: World, *, by: str
+) -> Acceptance | None:
+    """Return what somebody accepts; a change that nobody accepts is refused.
+
+    Nothing is written yet: what is accepted has to be runnable as well.
+    """
+    file = options.file
+    if not file.is_file():
+        if by:
+            raise UsageError(f"{file} is not there", hint="resume without --accept-graph")
+        # What is gone changed nothing: the run has its pipeline.
+        return None
+    if hash_now(file, before) == before.content_hash:
+        if by:
+            world.tell("The pipeline is the one that the run has: there is nothing to accept.")
+        return None
+    if not by:
+        raise GraphChanged(f"the pipeline of {run.manifest.run_id} was changed since it began")
+    after = _opened(run, options, world)
+    if lost := list(_lost(run.state, before.graph, after.graph)):
+        raise GraphChanged(
+            f"run {run.manifest.run_id} cannot go on with {file} as it is now: {'; '.join(lost)}",
+            hint=f"put that back, or {_ELSEWHERE}",
+        )
+    return Acceptance(before, after, _difference(before, after), by)
+
+
+def accept_graph(run: OpenRun, acceptance: Acceptance, world: World) -> None:
+    """Put a pipeline in the place of the one before, which is kept, and say who accepted it."""
+    before, pipeline = acceptance.before, acceptance.pipeline
+    keep_graph(run.directory, before)
+    keep_graph(run.directory, pipeline)
+    world.tell(f"The pipeline was changed since, which {acceptance.by} accepts:")
+    world.tell(acceptance.change)
+    told = {
+        "by": acceptance.by,
+        "old": before.content_hash,
+        "new": pipeline.content_hash,
+        "change": keep_ends(acceptance.change),
+    }
+    run.emit(GRAPH_ACCEPTED, told, sync=True)
+    put_in_place(run.directory, pipeline)
+
+
+def _difference(before: PipelineSource, after: PipelineSource) -> str:
+    """Tell how two pipelines differ, as `attractor diff` does, and which of their files do."""
+    names = sorted({*before.files, *after.files})
+    files = [f"  ~ {one}" for one in names if before.files.get(one) != after.files.get(one)]
+    told = tell(diff(parse(before.text), parse(after.text)))
+    lines = [told] if told or not files else []
+    return "\n".join([*lines, *(["files", *files] if files else [])]) or NO_CHANGE
+
+
+def _opened(run: OpenRun, options: RunOptions, world: World) -> PipelineSource:
+    """Read the pipeline as it is now; it is given what the run was given."""
+    known = known_in(world)
+    bare = open_pipeline(str(options.file), goal=options.goal, known=known)
+    name = bare.graph.name
+    if run.manifest.suite and name != run.manifest.pipeline:
+        raise GraphChanged(
+            f"run {run.manifest.run_id} is judged by {run.manifest.suite}, which is for the "
+            f"pipeline {run.manifest.pipeline!r}, not for {name!r}",
+            hint="keep the name of the pipeline, or start a new run: attractor run",
+        )
+    for one in declared_inputs(bare.graph):
+        if one.default is None and not one.is_secret and one.name not in options.inputs:
+            raise GraphChanged(
+                f"{options.file} needs the input {one.name}, which the run was not given",
+                hint="give it a default there, or start a new run: attractor run",
+            )
+    if options.withheld:
+        return bare
+    file, inputs = str(options.file), options.inputs
+    return open_pipeline(file, goal=options.goal, inputs=inputs, known=known)
+
+
+def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
+    """Yield what the run stands on and the changed pipeline lacks."""
+    strands = state.strands
+    for key, strand in strands.items():
+        if strand.is_over:
+            continue
+        where = f"branch {strand.name or key}" if key else "the run"
+        yield from _lost_places(strand, where, before, after)
+        left = strands[strand.parent].in_flight if key else None
+        if left and Forks(before).at(left.node) != Forks(after).at(left.node):
+            yield f"the branches of {left.node} are others now, and {where} is one of them"
+    visited = {node for one in strands.values() for node in one.progress.stages}
+    for node in before.nodes.values():
+        if node.is_goal_gate and node.id in visited and node.id not in after.nodes:
+            yield f"there is no {node.id} any more, a goal gate that was visited"
+
+
+def _lost_places(strand: Strand, where: str, before: Graph, after: Graph) -> Iterator[str]:
+    """Yield which of the nodes a walk stands at is gone, or is done by another handler."""
+    at_work = strand.in_flight.node if strand.in_flight else ""
+    for node in dict.fromkeys([strand.progress.next_node, at_work]):
+        if node and node not in after.nodes:
+            yield f"there is no {node} any more, where {where} goes on"
+    if at_work in after.nodes and before.nodes[at_work].type != after.nodes[at_work].type:
+        yield f"{at_work}, which was at work, is of type {after.nodes[at_work].type} now"

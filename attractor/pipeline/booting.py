@@ -1,0 +1,100 @@
+"""Makes a workspace fit before the first stage, and tells in the journal what was done for that."""
+
+from dataclasses import dataclass
+
+from attractor.base.atomic_files import write_whole
+from attractor.base.canonical import Json
+from attractor.base.ids import time_of
+from attractor.base.journal import read_lines
+from attractor.engine.events import Place
+from attractor.engine.open_run import OpenRun
+from attractor.engine.seams import Workspace
+from attractor.engine.status import QUEUED
+from attractor.environments.choose import Choice
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.world import World
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.preparation import NO_PREPARATION, Prepared, SetupRun, SetupWas
+
+BOOT_STEP = "BootStep"
+"""The kind emitted for each thing that was done before the first stage."""
+
+SETUP_LOG = "setup.log"
+"""What setups printed, in the directory of the run."""
+
+
+async def boot(
+    run: OpenRun, workspace: Workspace, *, options: RunOptions, place: Choice, world: World
+) -> None:
+    """Carry into a workspace what the project wants there, and run its setup, once."""
+    if not isinstance(workspace, Dimension):
+        return
+    log = _BootLog(run)
+    is_first = run.state.standing == QUEUED and not _has_booted(run)
+    if is_first:
+        # Its id is the first thing that a run has.
+        seconds = (run.clock.now() - time_of(run.manifest.run_id)).total_seconds()
+        log.step("environment", {"sandbox": place.kind})
+        made: dict[str, Json] = {"kind": options.workspace.value, "commit": workspace.base.commit}
+        log.step("workspace", {**made, "seconds": max(0.0, round(seconds, 3))})
+    if world.preparation == NO_PREPARATION:
+        return
+    began = run.clock.monotonic()
+    prepared = await workspace.prepare(world.preparation, project=world.project, on_setup=log.setup)
+    seconds = round(run.clock.monotonic() - began, 3)
+    if is_first and (prepared.carried or prepared.lacking):
+        log.step("carry", {"carried": [*prepared.carried], "lacking": [*prepared.lacking]})
+    if prepared.setup is SetupWas.KEPT:
+        log.step(
+            "setup",
+            {"command": world.preparation.setup, "how": SetupWas.KEPT.value, "seconds": seconds},
+        )
+    _tell(prepared, world)
+
+
+def _has_booted(run: OpenRun) -> bool:
+    """Tell whether this was begun before: a setup may have failed."""
+    word = BOOT_STEP.encode()
+    return any(word in line.content for line in read_lines(run.directory.events))
+
+
+def _tell(prepared: Prepared, world: World) -> None:
+    for path in prepared.lacking:
+        world.tell(f"workspace.carry: there is no {path} in the project.")
+    if prepared.setup is SetupWas.RUN:
+        world.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
+    if prepared.undone:
+        world.tell(f"The setup changed files of the project, now as before: {_some(prepared)}.")
+
+
+def _some(prepared: Prepared) -> str:
+    return ", ".join(prepared.undone[:5]) + (", ..." if len(prepared.undone) > 5 else "")
+
+
+@dataclass(frozen=True)
+class _BootLog:
+    """Writes what is done into the run: a setup may also be run for a branch, later."""
+
+    run: OpenRun
+
+    def step(self, name: str, told: dict[str, Json], *, branch: str = "") -> None:
+        """Write that something was done."""
+        place = Place(branch=branch or None)
+        self.run.emit(BOOT_STEP, {"step": name, **told}, place=place)
+
+    def setup(self, setup: SetupRun) -> None:
+        """Write that a setup was run, and what it printed."""
+        file = self.run.directory.root / SETUP_LOG
+        before = file.read_text() if file.exists() else ""
+        where = f" for {setup.fork}" if setup.fork else ""
+        head = f"$ {setup.command}   (ended with {setup.exit_code}{where})"
+        write_whole(file, before + self.run.redactor.text(f"{head}\n{setup.output}\n"))
+        told: dict[str, Json] = {
+            "command": setup.command,
+            "how": SetupWas.RUN.value,
+            "exit_code": setup.exit_code,
+            "timed_out": setup.timed_out,
+            "seconds": setup.seconds,
+            "output": SETUP_LOG,
+        }
+        self.step("setup", told, branch=setup.fork)

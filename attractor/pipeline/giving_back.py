@@ -1,0 +1,117 @@
+"""Gives a project what a run made, as far as it has come: a branch, or outside git a patch.
+
+So it is whenever the process lets go of a run: when it ended, well or not, and when it rests.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from attractor.base.atomic_files import write_whole
+from attractor.base.canonical import parse_json
+from attractor.base.errors import AttractorError, UsageError
+from attractor.base.events import Event
+from attractor.base.journal import read_lines
+from attractor.engine.open_run import OpenRun
+from attractor.engine.patches import Patch, written
+from attractor.engine.run_directory import RunDirectory
+from attractor.engine.status import EVALUATING
+from attractor.language.graph import Graph
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.stage_commits import stage_commits
+from attractor.pipeline.world import World
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.in_thread import in_thread
+from attractor.workspaces.repository import open_repository
+from attractor.workspaces.run_branch import write_run_branch
+
+BRANCH_WRITTEN = "RunBranchWritten"
+"""The kind emitted when the stages are commits on a branch of the project."""
+
+PATCH_WRITTEN = "RunPatchWritten"
+"""The kind emitted when all that the run changed is a patch in its directory."""
+
+RESULT = "result.patch"
+"""All that a run on a copy changed, in its directory."""
+
+LARGEST_RESULT = 1 << 30
+
+_KINDS = (BRANCH_WRITTEN.encode(), PATCH_WRITTEN.encode())
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """What a run gave its project last: the name of a branch, or the place of a patch."""
+
+    branch: str = ""
+    patch: Path | None = None
+
+
+def given_back(directory: RunDirectory) -> GivenBack:
+    """Read from a run's journal what it gave back."""
+    found = GivenBack()
+    for line in read_lines(directory.events) if directory.events.exists() else ():
+        if any(kind in line.content for kind in _KINDS):
+            record = parse_json(line.content)
+            event = Event.from_record(record) if isinstance(record, dict) else None
+            if event and event.type == BRANCH_WRITTEN:
+                found = GivenBack(branch=str(event.data["ref"]).removeprefix("refs/heads/"))
+            elif event and event.type == PATCH_WRITTEN:
+                found = GivenBack(patch=directory.root / RESULT)
+    return found
+
+
+async def give_back(
+    run: OpenRun, workspace: object, *, graph: Graph, options: RunOptions, world: World
+) -> None:
+    """Give the project what the run made so far; the same when it is repeated.
+
+    Where that fails, a run that ended well has not ended yet, and any other is what it is.
+    """
+    if not isinstance(workspace, Dimension) or run.state.progress is None:
+        return
+    give = {WorkspaceKind.ISOLATED: _give_branch, WorkspaceKind.COPY: _write_result}.get(
+        options.workspace
+    )
+    if give is None:
+        return
+    try:
+        await give(run, workspace, graph, world)
+    except AttractorError as trouble:
+        if run.state.standing == EVALUATING:
+            raise
+        hint = f" ({trouble.hint})" if trouble.hint else ""
+        world.tell(f"What the run made so far is not given back: {trouble.message}{hint}.")
+
+
+async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, world: World) -> None:
+    journal, base = run.directory.events, workspace.base
+    stages = await in_thread(partial(stage_commits, journal, graph, base=base.candidate))
+    if not stages and run.state.standing != EVALUATING:
+        return
+    branch = await write_run_branch(
+        await open_repository(world.project, search_path=world.search_path),
+        workspace.store,
+        run_id=run.manifest.run_id,
+        base=base,
+        stages=stages,
+        left_out=workspace.left_out,
+    )
+    run.emit(BRANCH_WRITTEN, {"ref": branch.ref, "commit": branch.commit}, sync=True)
+
+
+async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, world: World) -> None:
+    """Write all that the run changed; with secrets in it, they are replaced and that is said."""
+    since, until = workspace.base.candidate, run.progress.tree
+    content = await workspace.diff(since, until, most=LARGEST_RESULT + 1)
+    if len(content) > LARGEST_RESULT:
+        raise UsageError(
+            f"what the run changed is more than {LARGEST_RESULT >> 30} GiB, too much for one patch",
+            hint=f"its files are in {workspace.folder}",
+        )
+    place = run.directory.root / RESULT
+    if not content and not place.exists():
+        return
+    clean = await in_thread(partial(written, Patch(content), run.redactor))
+    await in_thread(partial(write_whole, place, clean))
+    run.emit(PATCH_WRITTEN, {"path": RESULT, "tree": until}, sync=True)

@@ -1,0 +1,146 @@
+"""Takes up a run that stopped: what is different from here on, and what must be there for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from attractor.base.errors import UsageError
+from attractor.engine.budgets import NO_BUDGETS, Budgets
+from attractor.engine.errors import RunOver
+from attractor.engine.manifest import Manifest
+from attractor.engine.open_run import OpenRun
+from attractor.engine.results import result_of
+from attractor.engine.run_directory import CHILDREN
+from attractor.engine.status import QUEUED
+from attractor.environments.choose import require_promised
+from attractor.pipeline.accepted_graphs import put_in_place
+from attractor.pipeline.accepting import accept_graph, plan_acceptance
+from attractor.pipeline.child_directories import whole_of
+from attractor.pipeline.fitness import require_fit
+from attractor.pipeline.left_out import LeftOut, ours_in
+from attractor.pipeline.left_running import end_left_running
+from attractor.pipeline.life import NOBODY, Judge, Life, open_watched
+from attractor.pipeline.needed_programs import Required
+from attractor.pipeline.needs_inside import require_inside
+from attractor.pipeline.options import RunOptions, options_from_record
+from attractor.pipeline.parts import choose_place
+from attractor.pipeline.reading import read_again
+from attractor.pipeline.restarting import (
+    Round,
+    next_root,
+    round_of,
+    settle_parent,
+)
+from attractor.pipeline.set_aside import tell_set_aside
+from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.trees import leave_out_secrets, open_tree
+from attractor.pipeline.withheld import (
+    NOTHING_GIVEN,
+    Given,
+    require_withheld,
+    restored,
+    secrets_of,
+)
+from attractor.pipeline.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be different from here on in a run that goes on."""
+
+    interviewer: str = ""
+    budgets: Budgets = NO_BUDGETS
+    restores_sessions: bool = False
+    given: Given = NOTHING_GIVEN
+    accepts_graph: str = ""
+    judge: Judge = NOBODY
+
+
+async def go_on(root: Path, world: World, *, asked: Asked, is_restart: bool = False) -> Round:
+    """Go on with a run where its journal ends; as a restart, in place of another one."""
+    world = world.keeping(secrets_of(asked.given, world.redactor))
+    # First of all: what somebody else has in hand is not even looked at.
+    with open_watched(root, world) as run:
+        manifest = run.manifest
+        if root.parent.name == CHILDREN:
+            raise UsageError(
+                f"{manifest.run_id} is part of run {whole_of(root)}",
+                hint="go on with that one: it takes this one up",
+            )
+        if run.state.standing.is_final and run.state.is_restarting:
+            return Round(result_of(manifest, root, run.state), next_root(run, world))
+        _require_not_over(run)
+        if manifest.restart and run.state.standing == QUEUED:
+            settle_parent(manifest, world)
+        options = _options_now(manifest, asked.interviewer, asked.budgets)
+        if not is_restart:
+            require_withheld(options, asked.given)
+        options = restored(options, asked.given, world.environ)
+        pipeline = _read(run, options, world)
+        world = world.keeping(pipeline.secrets.values())
+        needs: Sequence[Required] = ()
+        acceptance = None
+        if run.state.may_walk and not is_restart:
+            acceptance = plan_acceptance(run, pipeline, options, world, by=asked.accepts_graph)
+            pipeline = acceptance.pipeline if acceptance else pipeline
+        options = replace(options, inputs={**options.inputs, **pipeline.secrets})
+        if run.state.may_walk or run.state.is_restarting:
+            needs = await require_fit(pipeline, options, world)
+        place = await choose_place(options, world, run_id=manifest.run_id)
+        require_promised(manifest.promises, place)
+        await require_inside(needs, place, world, what=pipeline.graph.name)
+        world.tell(place.sentence)
+        # Before the tree is looked at: nobody else is to change it from here on.
+        await end_left_running(run)
+        left_out = LeftOut(run, ours=ours_in(options))
+        workspace = await open_tree(
+            options, world, manifest.run_id, place, on_snapshot=left_out.hear
+        )
+        leave_out_secrets(workspace, world)
+        tell_set_aside(run, workspace, options.workspace)
+        if acceptance:
+            accept_graph(run, acceptance, world)
+        walk = Life(
+            pipeline,
+            options,
+            world,
+            workspace,
+            place,
+            asked.judge,
+            restores_sessions=asked.restores_sessions,
+        )
+        return round_of(await walk.go(run), run, world)
+
+
+def _read(run: OpenRun, options: RunOptions, world: World) -> PipelineSource:
+    """Read the pipeline that a run goes on with; one that was accepted comes to its place."""
+    pipeline = read_again(
+        run.directory,
+        run.manifest,
+        goal=options.goal,
+        inputs=None if options.withheld else options.inputs,
+        brought=world.brought,
+        environ=world.environ,
+    )
+    if run.directory.graph.read_bytes() != pipeline.text.encode():
+        put_in_place(run.directory, pipeline)
+    return pipeline
+
+
+def _require_not_over(run: OpenRun) -> None:
+    """Refuse before a workspace is looked for: that of a run that is over may have been freed."""
+    if run.state.standing.is_final:
+        raise RunOver(
+            f"{run.manifest.run_id} is {run.state.standing} for good",
+            hint="go back in it with attractor rewind, or start a new run: attractor run",
+        )
+
+
+def _options_now(manifest: Manifest, interviewer: str, budgets: Budgets) -> RunOptions:
+    """Return what a run was asked to be, with what is different from here on."""
+    options = options_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
+    return replace(
+        options,
+        interviewer=interviewer or options.interviewer,
+        budgets=budgets.over(options.budgets),
+    )

@@ -1,0 +1,62 @@
+"""Ends what an earlier life of a run left running, and tells of it in the journal.
+
+Whoever does so holds the run: what somebody is at work on is left alone.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from attractor.base.canonical import Json
+from attractor.engine.manifest import Manifest
+from attractor.engine.open_run import OpenRun
+from attractor.engine.run_directory import CHILDREN, RunDirectory, read_manifest
+from attractor.environments.earlier_lives import end_left_by, end_left_by_now
+from attractor.environments.process_table import Process
+from attractor.language.wording import visible
+
+LEFT_RUNNING_ENDED = "LeftRunningEnded"
+"""The kind emitted when processes that an earlier life of the run left running were ended."""
+
+MOST_NAMED = 20
+"""How many of them the event names; the count is of all."""
+
+_KEEPS_ALL = "bubblewrap"
+"""The place of work in which everything ends with the process that runs the run."""
+
+
+async def end_left_running(run: OpenRun) -> None:
+    """End what an earlier life of a run left running, before anything of it is made again."""
+    if _may_leave(run.manifest):
+        _tell(run, await end_left_by(_marked_as(run.directory.root)))
+
+
+def end_left_running_now(run: OpenRun) -> Sequence[Process]:
+    """End what an earlier life of a run left running, and let everything else wait for that."""
+    ended = end_left_by_now(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
+    _tell(run, ended)
+    return ended
+
+
+def name_processes(processes: Sequence[Process]) -> str:
+    """Return some processes for people: the names of their commands, and their numbers."""
+    named = ", ".join(f"{one.name} ({one.number})" for one in processes[:MOST_NAMED])
+    more = len(processes) - MOST_NAMED
+    # A process may call itself anything, and no terminal shall obey it.
+    return visible(f"{named} and {more} more" if more > 0 else named)
+
+
+def _may_leave(manifest: Manifest) -> bool:
+    return manifest.options.get("sandbox") != _KEEPS_ALL
+
+
+def _marked_as(root: Path) -> str:
+    """Return the run whose name the commands carry: that of the whole, also for a part of it."""
+    while root.parent.name == CHILDREN:
+        root = root.parent.parent
+    return read_manifest(RunDirectory(root)).run_id
+
+
+def _tell(run: OpenRun, ended: Sequence[Process]) -> None:
+    if ended:
+        named: list[Json] = [{"pid": one.number, "name": one.name} for one in ended[:MOST_NAMED]]
+        run.emit(LEFT_RUNNING_ENDED, {"count": len(ended), "processes": named}, sync=True)

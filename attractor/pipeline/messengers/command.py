@@ -1,0 +1,37 @@
+"""Tells people by a command of theirs, which runs outside of every sandbox."""
+
+from attractor.base.bounded_output import OutputLimit
+from attractor.base.canonical import JsonObject
+from attractor.base.durations import describe_duration
+from attractor.base.processes import ExecResult, run_process
+from attractor.environments.command_faults import missing_command
+from attractor.pipeline.notices import Messenger, Notify, sent_bytes, variables_of
+
+SHELL = "/bin/bash"
+LONGEST_WORDS = OutputLimit(head=2_000, tail=2_000)
+
+
+async def tell(notice: JsonObject, notify: Notify) -> str:
+    """Run the command; what it is told stands in variables, and whole on its standard input."""
+    result = await run_process(
+        [SHELL, "-c", notify.command],
+        cwd=notify.folder,
+        env={**notify.variables, **variables_of(notice)},
+        timeout=notify.time_limit,
+        stdin=sent_bytes(notice),
+        keep=LONGEST_WORDS,
+    )
+    if result.timed_out:
+        return f"it did not end within {describe_duration(notify.time_limit)}"
+    return _fault(result) if result.exit_code else ""
+
+
+def _fault(result: ExecResult) -> str:
+    code = f"exit code {result.exit_code}"
+    if missing := missing_command(result):
+        return f"{missing} ({code})"
+    last = (result.stderr.strip() or result.stdout.strip()).splitlines()[-1:]
+    return ": ".join([code, *last])
+
+
+part: Messenger = tell

@@ -1,0 +1,59 @@
+"""Tells in the journal what a run that goes on sets aside of its workspace (the crash rule)."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attractor.engine.excerpts import shorten
+from attractor.engine.open_run import OpenRun
+from attractor.engine.seams import Workspace
+from attractor.pipeline.options import WorkspaceKind
+from attractor.workspaces.dimension import Dimension
+
+EDITS_SET_ASIDE = "EditsSetAside"
+"""The kind emitted when what lies in a workspace makes room for what the journal has."""
+
+MOST_NAMED = 50
+LONGEST_NAME = 200
+_INCIDENTS = "incidents"
+
+
+def tell_set_aside(run: OpenRun, workspace: Workspace, kind: WorkspaceKind) -> None:
+    """Have all that leaves the workspace of a run that goes on stand in its journal."""
+    if isinstance(workspace, Dimension):
+        own = workspace.folder if kind is WorkspaceKind.IN_PLACE else None
+        workspace.tell_set_aside(_SetAside(run, own).hear)
+
+
+@dataclass(frozen=True)
+class _SetAside:
+    """Hears of what leaves a workspace, before it does; what a retry puts away is no matter.
+
+    In somebody's `own` folder it may be that person's work, so it is said how to get it back.
+    """
+
+    run: OpenRun
+    own: Path | None
+
+    def hear(self, paths: Sequence[str], patch: Path) -> None:
+        """Write down which paths, and where what they held is from now on."""
+        if patch.parent.parent.name != _INCIDENTS:
+            return
+        self.run.emit(
+            EDITS_SET_ASIDE,
+            {
+                "paths": [shorten(path, LONGEST_NAME) for path in sorted(paths)[:MOST_NAMED]],
+                "count": len(paths),
+                "patch": str(patch),
+                "command": _way_back(self.own, patch) if self.own else "",
+            },
+            sync=True,
+        )
+
+
+def _way_back(folder: Path, patch: Path) -> str:
+    """Return what is to be typed in a folder: git counts paths from the root of its repository."""
+    around = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
+    below = [] if around == folder else [f"--directory={folder.relative_to(around)}"]
+    return shlex.join(["git", "apply", *below, str(patch)])

@@ -1,0 +1,148 @@
+"""What stages use and how long they are at work is told and counted, whoever ends the process."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.twins.answer import Answer, Tokens
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import Rule, Script, When
+from tests.agent.twinned import MODELS, use
+from tests.cli.git_desk import await_
+from tests.cli.plain_desk import PlainDesk
+
+PIPELINE = """digraph budgets {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    work  [prompt="Do it"]
+    start -> work -> exit
+}"""
+CALL = Tokens(input=900, output=100)
+# Its first process is held here, and killed; the one after it finds the file and goes on.
+HOLDS = "test -e go || { touch held; sleep 60; }"
+RULES = (
+    Rule(when=When(step=0), answer=Answer(text="I look.", usage=CALL,
+        tool_calls=(use("shell", {"command": HOLDS, "timeout_ms": 60_000}),))),
+    Rule(when=When(step=1), answer=Answer(usage=CALL,
+        tool_calls=(use("report_outcome", {"outcome": "success"}),))),
+    Rule(when=When(step=2), answer=Answer(text="Done.", usage=CALL)),
+)  # fmt: skip
+MODEL = ("--backend", "agent", "--model", MODELS["openai"], "--provider", "openai")
+
+
+class TwinDesk(PlainDesk):
+    """A folder whose pipelines talk to a twin over HTTP."""
+
+    twin: ProviderTwin
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {**super().environ, **self.twin.environ()}
+
+    def told(self, *words: str) -> Any:
+        return json.loads(self.do(*words, "--json").stdout)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[TwinDesk]:
+    with in_background(ProviderTwin(Script(rules=RULES))) as twin:
+        desk = TwinDesk(tmp_path)
+        desk.twin = twin
+        desk.write(PIPELINE)
+        yield desk
+        desk.end()
+
+
+def used(told: dict[str, Any]) -> tuple[int, int, float]:
+    return told["input_tokens"], told["output_tokens"], told["cost_usd"]
+
+
+@pytest.mark.crash
+def test_what_a_killed_stage_used_is_not_forgotten(desk: TwinDesk) -> None:
+    process = desk.begin(*desk.to_run(*MODEL))
+    await_(lambda: list(desk.folder.glob("**/held")))
+    process.kill()
+    process.wait(10)
+    once = (900, 100, 0.0)
+    assert used(desk.told("status")) == once
+    assert [used(one) for one in desk.told("runs")] == [once]
+    diagnosed = desk.told("diagnose")
+    assert used(diagnosed) == once
+    [work] = [one for one in diagnosed["stages"] if one["node"] == "work"]
+    assert used(work) == once
+    assert re.search(r"^used +1000 tokens$", desk.do("status").stdout, re.MULTILINE)
+    assert "1000 tokens" in desk.do("runs").stdout
+    words = desk.do("diagnose").stdout
+    assert "it used 1000 tokens" in words
+    assert "it took 0ms" not in words
+    for folder in desk.folder.glob("**/held"):
+        (folder.parent / "go").touch()
+    done = desk.do("resume", "latest", "--no-evaluate", "--max-tokens", "1000000")
+    assert done.returncode == 0, done.stderr
+    thrice_more = (3600, 400, 0.0)
+    assert used(desk.told("status")) == used(desk.told("diagnose")) == thrice_more
+    [final] = desk.folder.glob("runs/*/final.json")
+    usage = json.loads(final.read_text())["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"]) == (3600, 400)
+
+
+@pytest.mark.crash
+def test_what_a_killed_stage_used_counts_for_the_budget(desk: TwinDesk) -> None:
+    process = desk.begin(*desk.to_run(*MODEL, "--max-tokens", "1000"))
+    await_(lambda: list(desk.folder.glob("**/held")))
+    process.kill()
+    process.wait(10)
+    stopped = desk.do("resume", "latest", "--no-evaluate")
+    assert stopped.returncode == 3
+    assert "the budget max_tokens is used up: 1000 of 1000" in stopped.stdout + stopped.stderr
+    assert len(desk.twin.requests) == 1
+
+
+def test_a_command_is_ended_when_the_time_is_up(desk: TwinDesk) -> None:
+    command = "echo $$ > pid; exec sleep 60"
+    desk.write(
+        "digraph slow { start [shape=Mdiamond]; exit [shape=Msquare]; start -> work -> exit;"
+        f' work [shape=parallelogram, tool_command="{command}"] }}'
+    )
+    stopped = desk.run("--max-duration", "1s")
+    assert stopped.returncode == 3
+    [pid] = desk.folder.glob("**/pid")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+    told = desk.do("diagnose").stdout
+    assert "it stopped, for the budget max_duration is used up" in told
+    assert "work@1 was at work; it is made again" in told
+    assert "--max-duration" in told
+    assert 1 <= desk.told("status")["seconds"] < 30
+
+
+BRANCHES = """digraph three {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    p [shape=component, max_parallel=1]
+    j [shape=tripleoctagon]
+    a [shape=parallelogram, tool_command="true"]
+    b [shape=hexagon, label="Go on?"]
+    start -> p
+    p -> a -> j
+    p -> b
+    b -> j [label="Yes"]
+    j -> exit
+}"""
+
+
+def test_nothing_was_cut_off_where_no_stage_was_at_work(desk: TwinDesk) -> None:
+    desk.write(BRANCHES)
+    assert desk.run("--interviewer", "park").returncode == 3
+    assert desk.do("answer", "latest", "Yes").returncode == 0
+    assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
+    [resumed] = desk.events("RunResumed")
+    assert resumed["data"]["interrupted"] is False
+    told = desk.do("diagnose").stdout
+    assert "went on at p" in told
+    assert "cut off" not in told

@@ -1,0 +1,203 @@
+"""What a run left running whose process was killed is ended before anything is made again."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attractor.environments.left_over import can_be_known
+from attractor.environments.process_table import find_process
+from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
+
+pytestmark = [
+    pytest.mark.skipif(not can_be_known(), reason="no /proc"),
+    pytest.mark.crash,
+]
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+# Whoever does it again says when the one before him is still there. Once there were two, it ends.
+WORK = """
+echo begun >> notes.txt
+for other in $(cat OUT/pids 2>/dev/null); do
+    state=$(cut -d" " -f3 /proc/$other/stat 2>/dev/null)
+    case "$state" in Z | X | "") ;; *) touch OUT/both ;; esac
+done
+echo $$ >> OUT/pids
+[ -e OUT/go ] || sleep 1000
+"""
+TOOL = f'work [shape=parallelogram, tool_command="sh OUT/work.sh"]; {ENDS}'
+PLAIN = f"digraph plain {{ {TOOL}; start -> work -> exit }}"
+PARENT = (
+    f'digraph parent {{ {ENDS}; inner [type=pipeline, file="plain.dot"]; start -> inner -> exit }}'
+)
+BRANCHES = f"""digraph branches {{ {TOOL}
+    fan [shape=component]; meet [shape=tripleoctagon]
+    other [shape=parallelogram, tool_command="true"]
+    start -> fan -> work -> meet; fan -> other -> meet -> exit }}
+"""
+SETUP = f"""digraph setup {{ {ENDS}
+    work [shape=parallelogram, tool_command="true"]; start -> work -> exit }}
+"""
+
+
+class Scene:
+    """A run that is killed while what it began goes on."""
+
+    def __init__(self, desk: GitDesk) -> None:
+        self.desk = desk
+        self.out = desk.folder
+
+    def make(self, pipeline: str, **files: str) -> None:
+        (self.out / "work.sh").write_text(self._in_place(WORK))
+        texts = {name: self._in_place(text) for name, text in files.items()}
+        self.desk.make(self._in_place(pipeline), **texts)
+
+    def begin_and_kill(self, *words: str) -> list[int]:
+        """Run until something is at work, and kill the process; return what goes on."""
+        process = self.desk.begin("run", "pipeline.dot", *UNGUARDED, *words)
+        await_(lambda: self.pids)
+        process.kill()
+        process.wait(10)
+        assert all(self.alive)
+        return self.pids
+
+    def resume(self) -> str:
+        (self.out / "go").touch()
+        done = self.desk.do("resume", "latest", "--no-evaluate")
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    @property
+    def root(self) -> Path:
+        return self.desk.runs()[-1]
+
+    @property
+    def pids(self) -> list[int]:
+        file = self.out / "pids"
+        return [int(one) for one in file.read_text().split()] if file.exists() else []
+
+    @property
+    def alive(self) -> list[bool]:
+        return [find_process(one) is not None for one in self.pids]
+
+    @property
+    def met(self) -> bool:
+        """Whether two of them were there at the same time."""
+        return (self.out / "both").exists()
+
+    def end(self) -> None:
+        for pid in self.pids:
+            if find_process(pid):
+                os.kill(pid, 9)
+
+    def _in_place(self, text: str) -> str:
+        return text.replace("OUT", str(self.out))
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    desk = GitDesk(tmp_path)
+    scene = Scene(desk)
+    yield scene
+    desk.end()
+    scene.end()
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "files"),
+    [
+        (PLAIN, {}),
+        (PARENT, {"plain.dot": PLAIN}),
+        (BRANCHES, {}),
+        (SETUP, {"attractor.toml": '[workspace]\nsetup = "sh OUT/work.sh"\n'}),
+    ],
+    ids=["stage", "child", "branch", "setup"],
+)
+def test_what_is_done_again_is_never_done_beside_itself(
+    scene: Scene, pipeline: str, files: dict[str, str]
+) -> None:
+    scene.make(pipeline, **files)
+    [first] = scene.begin_and_kill()
+    told = scene.resume()
+    assert len(scene.pids) == 2
+    assert (scene.met, scene.alive) == (False, [False, False])
+    [ended] = events(scene.root, "LeftRunningEnded")
+    assert {"pid": first, "name": "sh"} in ended["data"]["processes"]
+    assert ended["data"]["count"] == len(ended["data"]["processes"]) >= 2
+    assert f"ended what the process before this one had left running: sh ({first})" in told
+
+
+def test_the_stage_that_is_repeated_comes_to_what_it_comes_to_undisturbed(scene: Scene) -> None:
+    command = (
+        "echo half >> a.txt; echo n > new.txt; echo $$ >> OUT/pids; "
+        "[ -e OUT/go ] || sleep 1000; rm new.txt"
+    )
+    scene.make(PLAIN.replace("sh OUT/work.sh", command))
+    scene.begin_and_kill("--workspace", "in-place")
+    scene.resume()
+    assert (scene.desk.project / "a.txt").read_text() == "half\n"
+    assert not (scene.desk.project / "new.txt").exists()
+
+
+def test_a_run_of_which_nothing_is_left_says_nothing(scene: Scene) -> None:
+    scene.make(PLAIN)
+    [first] = scene.begin_and_kill()
+    scene.end()
+    await_(lambda: not any(scene.alive))
+    # Its child is nobody's by now, and is marked as it was.
+    told = scene.resume()
+    assert f"({first})" not in told
+    root = scene.root
+    assert len(events(root, "LeftRunningEnded")) == 1
+    assert scene.desk.do("evaluate", root.name).returncode in (0, 5)
+    assert len(events(root, "LeftRunningEnded")) == 1
+
+
+def test_cancel_ends_what_a_killed_process_left(scene: Scene) -> None:
+    scene.make(PLAIN)
+    [first] = scene.begin_and_kill()
+    done = scene.desk.do("cancel", "latest")
+    assert f"canceled; ended what it left running: sh ({first})" in done.stdout
+    assert scene.alive == [False]
+    lines = (scene.root / "events.jsonl").read_text().splitlines()
+    kinds = [json.loads(one)["type"] for one in lines]
+    assert kinds.index("LeftRunningEnded") < kinds.index("PipelineFailed")
+
+
+def test_gc_ends_what_a_killed_process_left_and_no_record_is_touched(scene: Scene) -> None:
+    scene.make(PLAIN)
+    [first] = scene.begin_and_kill()
+    before = (scene.root / "events.jsonl").read_bytes()
+    dry = scene.desk.json("gc", "--dry-run")["ended"]
+    assert ({"run_id": scene.root.name, "pid": first, "name": "sh"} in dry, scene.alive) == (
+        True,
+        [True],
+    )
+    told = scene.desk.do("gc").stdout
+    assert f"{scene.root.name}  ended, left running by a killed process: sh ({first})" in told
+    assert (scene.alive, scene.desk.json("gc")["ended"]) == ([False], [])
+    assert (scene.root / "events.jsonl").read_bytes() == before
+
+
+def test_while_somebody_runs_the_run_nothing_is_ended(scene: Scene) -> None:
+    scene.make(PLAIN)
+    process = scene.desk.begin("run", "pipeline.dot", *UNGUARDED)
+    await_(lambda: scene.pids)
+    assert scene.desk.do("resume", "latest").returncode != 0
+    assert scene.desk.json("gc")["ended"] == []
+    assert scene.alive == [True]
+    (scene.out / "go").touch()
+    process.kill()
+    process.wait(10)
+
+
+def test_runs_of_another_state_folder_are_not_for_gc_to_end(scene: Scene, tmp_path: Path) -> None:
+    scene.make(PLAIN)
+    scene.begin_and_kill()
+    (tmp_path / "elsewhere").mkdir()
+    other = GitDesk(tmp_path / "elsewhere")
+    other.make(PLAIN)
+    assert other.json("gc")["ended"] == []
+    assert scene.alive == [True]

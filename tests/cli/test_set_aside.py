@@ -1,0 +1,126 @@
+"""What a resume takes out of a workspace is told, and can be had back."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
+from tests.cli.plain_desk import Desk
+
+pytestmark = pytest.mark.crash
+
+# It comes to its end when it is begun again.
+SLOW = """digraph slow {
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    work [shape=parallelogram, tool_command="echo half > half.txt; touch $HOME/begun
+test -e $HOME/go || sleep 1000; rm half.txt; echo done > done.txt"]
+    start -> work -> exit }
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[GitDesk]:
+    desk = GitDesk(tmp_path)
+    yield desk
+    desk.do("cancel", "latest")
+    desk.end()
+
+
+def killed(desk: Desk, *words: str) -> None:
+    """Run until the stage has begun, and kill the process."""
+    process = desk.begin("run", "pipeline.dot", *UNGUARDED, *words)
+    await_((desk.folder / "begun").exists)
+    process.kill()
+    process.wait(10)
+
+
+def resumed(desk: Desk) -> str:
+    (desk.folder / "go").touch()
+    done = desk.do("resume", "latest", "--no-evaluate")
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def line_of(told: str) -> str:
+    [line] = [one for one in told.splitlines() if "set aside" in one]
+    return line
+
+
+def test_a_persons_file_in_place_is_named_with_the_command_that_brings_it_back(
+    desk: GitDesk,
+) -> None:
+    desk.make(SLOW)
+    killed(desk, "--workspace", "in-place")
+    (desk.project / "person.txt").write_text("person\n")
+    (desk.project / "readme.txt").write_text("changed\n")
+    line = line_of(resumed(desk))
+    assert "3 paths of the project set aside" in line
+    assert "half.txt, person.txt, readme.txt; to get back: git apply " in line
+    [event] = events(desk.runs()[-1], "EditsSetAside")
+    data = event["data"]
+    assert (data["paths"], data["count"]) == (["half.txt", "person.txt", "readme.txt"], 3)
+    assert line.endswith(f"git apply {data['patch']}")
+    assert not (desk.project / "person.txt").exists()
+    assert (desk.project / "readme.txt").read_text() == "hello\n"
+    command = line.partition("to get back: ")[2]
+    subprocess.run(["sh", "-c", command], cwd=desk.project, timeout=30, check=True)
+    assert (desk.project / "person.txt").read_text() == "person\n"
+    assert (desk.project / "readme.txt").read_text() == "changed\n"
+    # It is told where the logs are read, too, and by nothing but a resume.
+    assert "git apply" in desk.do("logs", "latest").stdout
+
+
+def test_half_made_edits_of_an_isolated_run_are_told_shortly(desk: GitDesk) -> None:
+    desk.make(SLOW)
+    killed(desk)
+    line = line_of(resumed(desk))
+    [event] = events(desk.runs()[-1], "EditsSetAside")
+    assert line.endswith(f"1 path set aside, half-made: half.txt ({event['data']['patch']})")
+    assert event["data"]["command"] == ""
+    assert "half" in Path(event["data"]["patch"]).read_text()
+
+
+def test_a_run_that_left_the_files_as_they_were_says_nothing(desk: GitDesk) -> None:
+    desk.make(SLOW.replace("echo half > half.txt;", "").replace("rm half.txt;", ""))
+    killed(desk, "--workspace", "in-place")
+    assert "set aside" not in resumed(desk)
+    assert events(desk.runs()[-1], "EditsSetAside") == []
+
+
+def test_many_paths_are_counted_and_the_first_are_named(desk: GitDesk) -> None:
+    desk.make(SLOW)
+    killed(desk, "--workspace", "in-place")
+    for number in range(60):
+        (desk.project / f"many-{number:02}.txt").write_text("one of many\n")
+    line = line_of(resumed(desk))
+    assert "61 paths of the project set aside" in line
+    assert "half.txt, many-00.txt, many-01.txt, many-02.txt, many-03.txt and 56 more; " in line
+    [event] = events(desk.runs()[-1], "EditsSetAside")
+    assert (len(event["data"]["paths"]), event["data"]["count"]) == (50, 61)
+
+
+class DeskBelow(GitDesk):
+    """A folder of a project, as a project of its own."""
+
+    @property
+    def place(self) -> Path:
+        return self.project / "a folder"
+
+
+def test_in_a_folder_of_a_repository_the_command_brings_it_back_as_well(tmp_path: Path) -> None:
+    desk = DeskBelow(tmp_path)
+    desk.make("", **{"a folder/attractor.toml": "", "a folder/pipeline.dot": SLOW})
+    try:
+        killed(desk, "--workspace", "in-place")
+        (desk.place / "person.txt").write_text("person\n")
+        line = line_of(resumed(desk))
+        assert not (desk.place / "person.txt").exists()
+        command = line.partition("to get back: ")[2]
+        assert command.startswith("git apply '--directory=a folder' '/")
+        subprocess.run(["sh", "-c", command], cwd=desk.place, timeout=30, check=True)
+        assert (desk.place / "person.txt").read_text() == "person\n"
+    finally:
+        desk.do("cancel", "latest")
+        desk.end()

@@ -1,0 +1,240 @@
+"""`status` says what is at work and what it prints, what to do next, and says it again."""
+
+import json
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.plain_desk import PlainDesk
+from tests.cli.plain_desk import desk as desk  # a fixture
+from tests.cli.running import ATTRACTOR
+from tests.cli.terminals import plain, sit
+from tests.cli.test_orders import await_
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+GO = "timeout 60 sh -c 'until [ -e go ]; do sleep 0.05; done'"
+TALKS = f"""digraph talks {{ {ENDS}
+    build [shape=parallelogram, tool_command="echo $MY_TOKEN; echo compiling; {GO}"]
+    start -> build -> exit }}
+"""
+TWO = f"""digraph two {{ {ENDS}
+    build [shape=parallelogram, tool_command="echo compiling; {GO}"]
+    pack  [shape=parallelogram, tool_command="true"]
+    start -> build -> pack -> exit }}
+"""
+GATE = f"""digraph gate {{ {ENDS}
+    ask [shape=hexagon, label="Ship it?"]
+    start -> ask
+    ask -> exit [label="[S] Ship"] }}
+"""
+ROUNDS = f"""digraph rounds {{ {ENDS}
+    make [shape=parallelogram, tool_command="echo made >> made.txt"]
+    test [shape=parallelogram, tool_command="[ $(wc -l < made.txt) -ge 3 ]"]
+    start -> make -> test
+    test -> exit [condition="outcome=success"]
+    test -> make [condition="outcome=fail", loop_restart=true] }}
+"""
+INNER = f"""digraph inner {{ {ENDS}
+    lint [shape=parallelogram, tool_command="echo linting; {GO}"]
+    start -> lint -> exit }}
+"""
+OUTER = f"""digraph outer {{ {ENDS}
+    child [type=pipeline, file="inner.dot"]
+    start -> child -> exit }}
+"""
+
+
+@contextmanager
+def watched(desk: PlainDesk, *words: str) -> Generator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [ATTRACTOR, *words],
+        cwd=desk.place,
+        env=desk.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def until(process: subprocess.Popen[str], words: str) -> list[str]:
+    """Read lines until one holds these words."""
+    assert process.stdout
+    lines: list[str] = []
+    while not lines or words not in lines[-1]:
+        lines.append(process.stdout.readline())
+        assert lines[-1], "".join(lines)
+    return lines
+
+
+def begin(desk: PlainDesk, text: str) -> None:
+    desk.write(text)
+    desk.begin(*desk.to_run())
+    await_(lambda: list(desk.folder.glob("runs/*/run.json")))
+
+
+def test_what_a_command_at_work_prints_is_told(desk: PlainDesk) -> None:
+    begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
+    await_(lambda: "compiling" in desk.do("status").stdout)
+    told = desk.do("status").stdout
+    assert "at work    stage build\nprinted    | about to\n           | compiling\n" in told
+    [one] = json.loads(desk.do("status", "--json").stdout)["at_work"]
+    assert (one["node"], one["last_lines"]) == ("build", ["about to", "compiling"])
+    (desk.folder / "go").touch()
+    await_(lambda: "printed" not in desk.do("status").stdout)
+
+
+def test_what_the_stage_of_a_child_prints_is_told_with_its_name(desk: PlainDesk) -> None:
+    desk.write(INNER, "inner.dot")
+    begin(desk, OUTER)
+    await_(lambda: "linting" in desk.do("status").stdout)
+    told = desk.do("status").stdout
+    assert "printed    [child@1.1] lint:\n           | linting\n" in told
+    (desk.folder / "go").touch()
+
+
+def test_the_log_that_is_followed_has_what_commands_print(desk: PlainDesk) -> None:
+    begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
+    with watched(desk, "logs", "--follow") as following:
+        lines = until(following, "compiling")
+        assert lines[-2:] == [
+            "          build | about to\n",
+            "          build | compiling\n",
+        ]
+        (desk.folder / "go").touch()
+        until(following, "run is evaluating")
+
+
+def test_for_a_program_the_log_has_events_only(desk: PlainDesk) -> None:
+    begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
+    await_(lambda: "compiling" in desk.do("status").stdout)
+    with watched(desk, "logs", "--follow", "--json") as following:
+        (desk.folder / "go").touch()
+        lines = until(following, "evaluating")
+    assert all("type" in json.loads(line) for line in lines)
+
+
+def test_an_answer_that_nobody_went_on_with_is_told(desk: PlainDesk) -> None:
+    desk.write(GATE)
+    desk.run()
+    waiting = desk.do("status").stdout
+    assert "reason     waits for an answer: Ship it?" in waiting
+    desk.do("answer", "latest", "S")
+    told = desk.do("status").stdout
+    [run] = [one.parent.name for one in desk.folder.glob("runs/*/run.json")]
+    assert "answered   ask@1.1: S, by " in told
+    assert f"go on      attractor resume {run}\n" in told
+    assert "waits for an answer" not in told
+    assert "attractor answer" not in told
+    assert "awaiting_human, answered" in desk.do("runs").stdout
+    answered = json.loads(desk.do("status", "--json").stdout)["answered"]
+    assert answered["ask@1.1"]["value"] == "S"
+    desk.do("resume", "latest", "--no-evaluate")
+    assert "answered" not in desk.do("status").stdout
+
+
+def test_orders_to_a_run_that_began_anew_name_the_one_that_goes_on(desk: PlainDesk) -> None:
+    desk.write(ROUNDS)
+    assert desk.run().returncode == 0
+    first, second, third = sorted(one.parent.name for one in desk.folder.glob("runs/*/run.json"))
+    for words, command in (
+        (["cancel", first], "cancel"),
+        (["pause", first], "pause"),
+        (["steer", first, "faster"], "steer"),
+        (["answer", second, "Y"], "answer"),
+    ):
+        refused = desk.do(*words)
+        assert refused.returncode == 4
+        assert f"; run {third} goes on" in refused.stderr
+        assert f"attractor {command} {third}" in refused.stderr
+    assert (
+        f"goes on    as run {second}: attractor status {second}" in desk.do("status", first).stdout
+    )
+
+
+def test_going_on_with_a_paused_run_is_one_line_for_a_program(desk: PlainDesk) -> None:
+    begin(desk, TWO)
+    await_(lambda: "compiling" in desk.do("status").stdout)
+    desk.do("pause", "latest")
+    (desk.folder / "go").touch()
+    [record] = desk.folder.glob("runs/*/run.json")
+    await_(lambda: json.loads(record.read_text())["is_paused"])
+    [line] = desk.do("resume", "latest", "--json").stdout.splitlines()
+    assert json.loads(line)["action"] == "resume"
+
+
+def test_a_watched_run_is_told_of_at_each_change_until_it_is_over(desk: PlainDesk) -> None:
+    begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
+    with (
+        watched(desk, "status", "--watch") as lines,
+        watched(desk, "status", "--watch", "--json") as objects,
+    ):
+        until(lines, "is executing, at work: build")
+        told = [json.loads(one) for one in until(objects, "compiling")]
+        assert told[-1]["at_work"][0]["last_lines"] == ["about to", "compiling"]
+        (desk.folder / "go").touch()
+        assert "success" in until(lines, "is evaluating")[-1]
+        last = json.loads(until(objects, '"outcome": "success"')[-1])
+        assert last["status"] in ("executing", "evaluating")
+        assert (lines.wait(20), objects.wait(20)) == (0, 0)
+
+
+def test_a_parked_run_is_watched_until_somebody_went_on_with_it(desk: PlainDesk) -> None:
+    desk.write(GATE)
+    desk.run()
+    with watched(desk, "status", "--watch") as lines:
+        until(lines, "waits for an answer: Ship it?")
+        desk.do("answer", "latest", "S")
+        until(lines, "answered")
+        desk.do("resume", "latest", "--no-evaluate")
+        until(lines, "is evaluating")
+        assert lines.wait(20) == 0
+
+
+def test_whoever_watches_goes_over_to_the_next_round(desk: PlainDesk) -> None:
+    desk.write(ROUNDS)
+    desk.run()
+    first, second, third = sorted(one.parent.name for one in desk.folder.glob("runs/*/run.json"))
+    told = desk.do("status", first, "--watch", "--json")
+    assert [json.loads(one)["run_id"] for one in told.stdout.splitlines()] == [first, second, third]
+
+
+def test_at_a_terminal_it_is_painted_anew_and_ctrl_c_ends_it(desk: PlainDesk) -> None:
+    begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
+    words = ["env", "TERM=xterm", ATTRACTOR, "status", "--watch"]
+    with sit(words, cwd=desk.folder, environ=desk.environ) as sitting:
+        sitting.until("compiling")
+        assert "\x1b[" in sitting.shown
+        assert "at work    stage build" in plain(sitting.shown)
+        sitting.type("\x03")
+        assert sitting.ends_with() == 130
+        assert sitting.shown.rfind("\x1b[?25h") >= sitting.shown.rfind("\x1b[?25l")
+    (desk.folder / "go").touch()
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"]])
+def test_no_secret_is_told(desk: PlainDesk, words: list[str]) -> None:
+    desk.write(TALKS.replace("$MY_TOKEN", "$(cat secret)"))
+    (desk.folder / "secret").write_text("s3cr3t-of-mine\n")
+    process = subprocess.Popen(
+        [ATTRACTOR, *desk.to_run()],
+        cwd=desk.place,
+        env={**desk.environ, "MY_TOKEN": "s3cr3t-of-mine"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    desk.started.append(process)
+    await_(lambda: list(Path(desk.folder).glob("runs/*/build/tail.txt")))
+    told = desk.do(*words).stdout
+    assert "***" in told
+    assert "s3cr3t" not in told

@@ -1,0 +1,267 @@
+"""A budget that is used up stops the stage at work, and what that used is counted, once (R12)."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode
+from attractor.engine.budgets import Budgets
+from attractor.engine.checkpoint import open_journal
+from attractor.engine.endings import end_run
+from attractor.engine.events import OperatorAction
+from attractor.engine.open_run import OpenRun
+from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
+from attractor.engine.results import RunResult
+from attractor.engine.runner import Runner
+from attractor.engine.seams import Stage, Stopped
+from attractor.engine.status import EXECUTING
+from attractor.language.values import Plain
+from tests.engine.forked import forked
+from tests.engine.graphs import chain, end, graph, line, node, start
+from tests.engine.runs import Work, Workplace
+
+CALL = Usage(30, 10, 0.5)
+ALL = Usage(120, 40, 2.0)
+
+
+@dataclass
+class Turnable:
+    """A clock that stands still until it is turned; naps last as long as they do."""
+
+    time: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time.timestamp()
+
+    async def sleep(self, duration: timedelta) -> None:
+        await asyncio.sleep(0)
+
+    def turn(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@dataclass
+class Calling:
+    """Calls a model so often for each attempt, and says at the end what that used or not."""
+
+    calls: int = 4
+    says: bool = True
+    made: list[str] = field(default_factory=list[str])
+
+    async def __call__(self, stage: Stage) -> Outcome:
+        for _ in range(self.calls):
+            stage.spending.require_left()
+            stage.spending.use(CALL)
+            self.made.append(stage.id)
+        return Outcome(StageStatus.SUCCESS, usage=ALL if self.says else NOTHING_USED)
+
+
+def place_of(root: Path, work: Outcome | Work, **budgets: Plain) -> Workplace:
+    return Workplace(root / "run", line("work", **budgets), {"work": work})
+
+
+def with_budgets(place: Workplace, budgets: Budgets) -> RunResult:
+    async def walk(run: OpenRun) -> RunResult:
+        runner = Runner(
+            place.graph, run, handlers=place.handlers, workspace=place.workspace, budgets=budgets
+        )
+        return await runner.run()
+
+    with place.open() as run:
+        return asyncio.run(walk(run))
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_what_was_told_and_said_again_counts_once(tmp_path: Path, says: bool) -> None:
+    place = place_of(tmp_path, Calling(says=says))
+    assert place.run().usage == ALL
+    [ended] = [one for one in place.events("StageCompleted") if one.node == "work"]
+    assert ended.data["usage"] == {"input_tokens": 120, "output_tokens": 40, "cost_usd": 2.0}
+    assert len(place.events("ModelUsed")) == 4
+    with place.open() as run:
+        assert run.state.used == ALL
+
+
+def test_a_stage_without_a_model_has_no_event_more(tmp_path: Path) -> None:
+    place = place_of(tmp_path, success(), max_tokens=1000)
+    place.run()
+    assert place.events("ModelUsed") == []
+
+
+@pytest.mark.parametrize(
+    ("budgets", "name"), [({"max_tokens": 100}, "max_tokens"), ({"max_cost_usd": 1.2}, "max_cost")]
+)
+def test_a_stage_halts_before_the_call_that_there_is_nothing_left_for(
+    tmp_path: Path, budgets: dict[str, Plain], name: str
+) -> None:
+    place = place_of(tmp_path, calling := Calling(calls=1000), **budgets)
+    result = place.run()
+    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert f"the budget {name}" in result.reason
+    assert len(calling.made) == 3
+    assert result.usage == Usage(90, 30, 1.5)
+    assert place.events("StageFailed", "StageCompleted")[1:] == []
+
+
+def test_people_are_told_as_soon_as_four_fifths_are_used(tmp_path: Path) -> None:
+    place = place_of(tmp_path, Calling(), max_tokens=150)
+    place.run()
+    kinds = [one.type for one in place.events("ModelUsed", "BudgetWarning", "StageCompleted")]
+    assert kinds[1:] == [*["ModelUsed"] * 3, "BudgetWarning", "ModelUsed", "StageCompleted"]
+    [warning] = place.events("BudgetWarning")
+    assert warning.data == {"budget": "max_tokens", "spent": 120, "limit": 150}
+
+
+def test_what_a_stage_that_was_stopped_used_counts_when_it_is_made_again(tmp_path: Path) -> None:
+    place = place_of(tmp_path, calling := Calling(), max_tokens=100)
+    assert place.run().usage == Usage(90, 30, 1.5)
+    result = with_budgets(place, Budgets(tokens=10_000))
+    assert str(result.outcome) == "success"
+    assert result.usage == Usage(90, 30, 1.5) + ALL
+    assert len(calling.made) == 7
+    assert place.json("final.json")["usage"] == {
+        "input_tokens": 210,
+        "output_tokens": 70,
+        "cost_usd": 3.5,
+    }
+
+
+def test_a_budget_that_is_still_too_small_stops_it_at_once(tmp_path: Path) -> None:
+    place = place_of(tmp_path, calling := Calling(), max_tokens=100)
+    place.run()
+    assert "120 of 100" in place.run().reason
+    assert len(calling.made) == 3
+
+
+def test_people_are_told_anew_when_there_is_more(tmp_path: Path) -> None:
+    place = place_of(tmp_path, Calling(), max_tokens=100)
+    place.run()
+    with_budgets(place, Budgets(tokens=300))
+    assert [one.data["limit"] for one in place.events("BudgetWarning")] == [100, 300]
+
+
+def test_of_an_attempt_that_went_wrong_counts_what_it_told(tmp_path: Path) -> None:
+    async def work(stage: Stage) -> Outcome:
+        stage.spending.use(CALL)
+        raise OSError("the wire is cut")
+
+    assert place_of(tmp_path, work).run().usage == Usage(30, 10, 0.5)
+
+
+def test_between_two_attempts_a_used_up_budget_stops_it_too(tmp_path: Path) -> None:
+    busy = Outcome(StageStatus.RETRY, failure_reason="busy", usage=CALL)
+    work = node("work", max_retries=5, retry_policy="none")
+    of = graph([start(), end(), work], chain("start", "work", "exit"), max_tokens=100)
+    place = Workplace(tmp_path / "run", of, {"work": busy})
+    assert "the budget max_tokens is used up: 120 of 100" in place.run().reason
+    assert place.handler.calls[-1] == ("work", 1, 3)
+    with_budgets(place, Budgets(tokens=10_000))
+    # The attempt that was to come is the next one, and none is made twice.
+    assert [attempt for id_, _, attempt in place.handler.calls if id_ == "work"] == [*range(1, 7)]
+
+
+def test_a_run_that_is_canceled_knows_what_its_stage_used(tmp_path: Path) -> None:
+    place = place_of(tmp_path, Calling(), max_tokens=100)
+    place.run()
+    with place.open() as run:
+        run.record(OperatorAction("cancel", "a test", ""), sync=True)
+        end_run(run)
+    assert place.json("final.json")["usage"] == {
+        "input_tokens": 90,
+        "output_tokens": 30,
+        "cost_usd": 1.5,
+    }
+
+
+def test_the_time_of_a_run_stops_the_stage_at_work(tmp_path: Path) -> None:
+    ended: list[str] = []
+
+    async def work(stage: Stage) -> Outcome:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(stage.id)
+        raise AssertionError
+
+    place = place_of(tmp_path, work, max_duration=timedelta(milliseconds=300))
+    result = place.run()
+    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert "the budget max_duration is used up" in result.reason
+    assert ended == ["work@1.1"]
+    assert [one.data["reason"] for one in place.events("RunInterrupted")] == [result.reason]
+
+
+def test_time_in_which_nobody_was_at_work_does_not_count(tmp_path: Path) -> None:
+    clock = Turnable()
+    lives = 0
+
+    async def work(stage: Stage) -> Outcome:
+        nonlocal lives
+        lives += 1
+        clock.turn(2)
+        stage.emit("Sign")
+        clock.turn(1)
+        if lives < 3:
+            raise Stopped("the process ends here") from OSError("gone")
+        return success()
+
+    place = place_of(tmp_path, work)
+    place.clock = clock
+    for _ in range(2):
+        with pytest.raises(OSError, match="gone"):
+            place.run()
+        clock.turn(1000)
+    with place.open() as run:
+        # Whoever died was heard of two seconds after it began, and not any more.
+        assert run.state.seconds(clock.now()) == 4
+    assert str(place.run().outcome) == "success"
+    assert place.json("final.json")["seconds"] == 7
+    assert [one.data["heard"] for one in place.events("RunResumed")] == [
+        one.time.isoformat() for one in place.events("Sign")[:2]
+    ]
+
+
+def test_a_journal_read_from_its_beginning_knows_the_same_time(tmp_path: Path) -> None:
+    clock = Turnable()
+
+    async def work(stage: Stage) -> Outcome:
+        clock.turn(2)
+        stage.emit("Sign")
+        raise Stopped("the process ends here") from OSError("gone")
+
+    place = place_of(tmp_path, work)
+    place.clock = clock
+    for _ in range(2):
+        with pytest.raises(OSError, match="gone"):
+            place.run()
+        clock.turn(1000)
+    (place.root / "checkpoint.json").unlink()
+    found = open_journal(place.root / "events.jsonl", place.root / "checkpoint.json")
+    assert found.at_rest.seconds(clock.now()) == 4
+
+
+def test_a_block_of_branches_rests_when_its_process_does(tmp_path: Path) -> None:
+    clock, lives = Turnable(), 0
+
+    async def work(stage: Stage) -> Outcome:
+        nonlocal lives
+        lives += 1
+        clock.turn(1)
+        if lives == 1:
+            raise Stopped("the process ends here") from OSError("gone")
+        return success()
+
+    of = forked("a", "b", max_duration=timedelta(seconds=10))
+    place = Workplace(tmp_path / "run", of, {"a": work})
+    place.clock = clock
+    with pytest.raises(OSError, match="gone"):
+        place.run()
+    clock.turn(3600)
+    assert str(place.run().outcome) == "success"
+    assert place.events("RunInterrupted") == []

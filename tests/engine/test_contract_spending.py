@@ -1,0 +1,72 @@
+"""What every way to count what a stage uses does alike: in a run's journal, and nowhere."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attractor.engine.budgets import Budgets
+from attractor.engine.emitter import Emitter
+from attractor.engine.errors import StageOver
+from attractor.engine.events import Place
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.seams import UNLIMITED, Exhausted, Spending
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace
+
+CALL = Usage(30, 10, 0.5)
+
+
+def journalled(tmp_path: Path) -> Iterator[Spending]:
+    place = Workplace(tmp_path / "run", line("a"))
+    place.run()
+    with place.open() as run:
+        yield Emitter(run, Place("a", 1, 1))
+
+
+def nowhere(tmp_path: Path) -> Iterator[Spending]:
+    yield UNLIMITED
+
+
+@pytest.fixture(params=[journalled, nowhere], ids=["journal", "nowhere"])
+def spending(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spending]:
+    yield from request.param(tmp_path)
+
+
+@pytest.mark.parametrize("usage", [NOTHING_USED, CALL, Usage(10**12, 10**12, 1e9)])
+def test_without_a_budget_a_stage_may_use_what_it_likes(spending: Spending, usage: Usage) -> None:
+    spending.require_left()
+    for _ in range(3):
+        spending.use(usage)
+        spending.require_left()
+
+
+def told(place: Workplace) -> list[object]:
+    return [one.data["usage"] for one in place.events("ModelUsed")]
+
+
+def test_what_is_used_is_in_the_journal_at_once(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("a"))
+    place.run()
+    signs: list[str] = []
+
+    def heard() -> None:
+        signs.append("heard")
+
+    with place.open() as run:
+        budgets = Budgets(tokens=100)
+        spending = Emitter(run, Place("a", 1, 1), budgets=budgets, heard=heard)
+        spending.use(CALL)
+        assert told(place) == [{"input_tokens": 30, "output_tokens": 10, "cost_usd": 0.5}]
+        assert signs == ["heard"]
+        spending.require_left()
+        spending.close()
+        with pytest.raises(StageOver):
+            spending.use(CALL)
+        assert len(told(place)) == 1
+
+
+def test_a_budget_that_is_used_up_halts_the_stage(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("a"))
+    with place.open() as run, pytest.raises(Exhausted, match="max_tokens"):
+        Emitter(run, Place("a", 1, 1), budgets=Budgets(tokens=0)).require_left()

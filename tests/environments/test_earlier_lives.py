@@ -1,0 +1,214 @@
+"""What a run left running whose process was killed is found and ended; nobody else is."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from attractor.environments.earlier_lives import (
+    end_left_by,
+    end_left_by_now,
+    left_by,
+    runs_that_left,
+)
+from attractor.environments.left_over import can_be_known
+from attractor.environments.marks import MARK, new_mark
+from attractor.environments.process_table import find_process, variable_of
+
+pytestmark = [
+    pytest.mark.skipif(not can_be_known(), reason="no /proc"),
+    pytest.mark.crash,
+]
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE_S = 30.0
+# It runs a command as a stage does, and waits for it until it is killed.
+LIFE = """
+import asyncio, os, sys
+from attractor.environments.local import LocalExecutionEnvironment
+
+async def live(folder, run_id, command):
+    environment = LocalExecutionEnvironment(folder, environ=os.environ, run_id=run_id)
+    await environment.initialize()
+    await environment.exec_command(command, timeout_ms=600_000)
+
+asyncio.run(live(*sys.argv[1:]))
+"""
+HUNT = """
+import json, sys
+from attractor.environments.earlier_lives import end_left_by_now
+print(json.dumps([one.number for one in end_left_by_now(sys.argv[1])]))
+"""
+STAY = "echo $$ >> pids; exec sleep 1000"
+
+
+@dataclass
+class Lives:
+    """Lives of runs, and the processes that they left."""
+
+    folder: Path
+    started: list["subprocess.Popen[bytes]"] = field(
+        default_factory=list["subprocess.Popen[bytes]"]
+    )
+
+    def begin(self, run_id: str, command: str = STAY, *, staying: int = 1) -> None:
+        """Begin a life whose command has so many processes that stay, and see them there."""
+        known = len(self.pids)
+        words = [sys.executable, "-c", LIFE, str(self.folder), run_id, command]
+        self.started.append(subprocess.Popen(words, cwd=ROOT))
+        until = time.monotonic() + PATIENCE_S
+        while len(self.pids) < known + staying:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """Kill the last life."""
+        self.started[-1].kill()
+        self.started[-1].wait(timeout=10)
+
+    @property
+    def pids(self) -> list[int]:
+        file = self.folder / "pids"
+        return [int(one) for one in file.read_text().split()] if file.exists() else []
+
+    @property
+    def alive(self) -> list[bool]:
+        return [find_process(one) is not None for one in self.pids]
+
+    def end(self) -> None:
+        for life in self.started:
+            life.kill()
+            life.wait(timeout=10)
+        for pid in self.pids:
+            # A number that was written down may be somebody else's by now.
+            if find_process(pid) and f"{self.folder}" in f"{Path(f'/proc/{pid}/cwd').readlink()}":
+                os.kill(pid, 9)
+
+
+@pytest.fixture
+def lives(tmp_path: Path) -> Iterator[Lives]:
+    lives = Lives(tmp_path)
+    yield lives
+    lives.end()
+
+
+def test_the_command_of_a_killed_life_is_ended(lives: Lives) -> None:
+    run_id = new_mark()
+    lives.begin(run_id)
+    assert (left_by(run_id), run_id in runs_that_left()) == ([], False)
+    lives.kill()
+    assert run_id in runs_that_left()
+    assert [one.number for one in left_by(run_id)] == lives.pids
+    ended = asyncio.run(end_left_by(run_id))
+    assert [(one.number, one.name) for one in ended] == [(lives.pids[0], "sleep")]
+    assert (lives.alive, left_by(run_id)) == ([False], [])
+    assert asyncio.run(end_left_by(run_id)) == []
+
+
+def test_what_a_living_process_runs_is_left_alone(lives: Lives) -> None:
+    run_id = new_mark()
+    lives.begin(run_id)
+    lives.kill()
+    lives.begin(run_id)
+    assert [one.number for one in end_left_by_now(run_id)] == lives.pids[:1]
+    assert lives.alive == [False, True]
+
+
+def test_another_run_is_left_alone(lives: Lives) -> None:
+    one, other = new_mark(), new_mark()
+    lives.begin(one)
+    lives.kill()
+    lives.begin(other)
+    lives.kill()
+    for nobody in ("", one[:-1], one.rpartition(".")[0]):
+        assert end_left_by_now(nobody) == []
+    assert [process.number for process in end_left_by_now(one)] == lives.pids[:1]
+    assert lives.alive == [False, True]
+    assert [process.number for process in end_left_by_now(other)] == lives.pids[1:]
+
+
+def test_who_has_no_mark_is_known_by_its_session_and_its_parent(lives: Lives) -> None:
+    (lives.folder / "stay").write_text(STAY)
+    command = (
+        "setsid sh -c 'env -i sh stay & sleep 1000' & "
+        "sh -c 'env -i setsid sh stay & wait' & "
+        f"{STAY}"
+    )
+    run_id = new_mark()
+    lives.begin(run_id, command, staying=3)
+    lives.kill()
+    until = time.monotonic() + PATIENCE_S
+    # They are just becoming other programs.
+    while len(bare := [pid for pid in lives.pids if not variable_of(pid, MARK)]) != 2:
+        assert time.monotonic() < until, bare
+    ended = {one.number for one in end_left_by_now(run_id)}
+    assert set(lives.pids) < ended
+    assert lives.alive == [False, False, False]
+
+
+def test_a_shell_does_not_go_on_when_its_command_is_ended(lives: Lives) -> None:
+    run_id = new_mark()
+    going_on = "(sleep 1000; touch went-on); touch went-on"
+    lives.begin(
+        run_id, f"echo $$ >> pids; sh -c 'echo $$ >> pids; {going_on}'; {going_on}", staying=2
+    )
+    lives.kill()
+    asyncio.run(end_left_by(run_id))
+    assert lives.alive == [False, False]
+    assert not (lives.folder / "went-on").exists()
+
+
+def test_who_does_not_end_when_asked_is_killed(lives: Lives) -> None:
+    run_id = new_mark()
+    lives.begin(run_id, 'trap "" TERM; echo $$ >> pids; while :; do sleep 0.05; done')
+    lives.kill()
+    asyncio.run(end_left_by(run_id))
+    assert lives.alive == [False]
+
+
+def test_who_hunts_is_spared_though_a_dead_life_began_it(lives: Lives) -> None:
+    # A command that goes on with its own run: neither it nor who it descends from is to end.
+    run_id = new_mark()
+    (lives.folder / "hunt.py").write_text(HUNT)
+    hunt = f"PYTHONPATH={ROOT} {sys.executable} hunt.py {run_id} > told.tmp; mv told.tmp told"
+    command = (
+        f"(echo $BASHPID >> pids; exec sleep 1000) & echo $$ >> pids; "
+        f"while ! [ -e go ]; do sleep 0.02; done; {hunt}; sleep 1000"
+    )
+    lives.begin(run_id, command, staying=2)
+    lives.kill()
+    (lives.folder / "go").touch()
+    until = time.monotonic() + PATIENCE_S
+    while not (lives.folder / "told").exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    told = json.loads((lives.folder / "told").read_text())
+    [sleeper] = [pid for pid in lives.pids if find_process(pid) is None]
+    assert told == [sleeper]
+    end_left_by_now(run_id)
+    assert lives.alive == [False, False]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could hit another user's")
+def test_what_belongs_to_another_user_is_left_alone(lives: Lives) -> None:
+    run_id = new_mark()
+    lives.begin(run_id)
+    until = time.monotonic() + PATIENCE_S
+    # It is just becoming another program.
+    while not (carried := variable_of(lives.pids[0], MARK)):
+        assert time.monotonic() < until
+    lives.kill()
+    other = subprocess.Popen(["sleep", "1000"], env={MARK: carried[0]}, user=65534)
+    try:
+        assert [one.number for one in end_left_by_now(run_id)] == lives.pids
+        assert find_process(other.pid)
+    finally:
+        other.kill()
+        other.wait(timeout=10)

@@ -1,0 +1,53 @@
+"""A mark says which run a command was begun for, and by which process."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.environments.left_over import can_be_known
+from attractor.environments.marks import Mark, new_mark, read_mark
+
+pytestmark = pytest.mark.skipif(not can_be_known(), reason="no /proc")
+
+SHOW = "from attractor.environments.marks import new_mark; print(new_mark('RUN'))"
+
+
+@given(st.text())
+def test_what_a_mark_was_made_of_is_read_back(run_id: str) -> None:
+    mark = read_mark(new_mark(run_id))
+    assert mark is not None
+    assert (mark.run_id, mark.runner, mark.is_orphaned) == (run_id, os.getpid(), False)
+
+
+def test_no_two_environments_have_the_same_mark() -> None:
+    assert new_mark("RUN") != new_mark("RUN")
+
+
+@given(st.text())
+def test_what_is_no_mark_is_not_taken_for_one(value: str) -> None:
+    mark = read_mark(value)
+    assert mark is None or value.startswith(f"{mark.run_id}.")
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0a1b2c", "RUN", "RUN.12", "RUN.12.x", "RUN.-.x", "RUN.12-.x", "RUN.٣-1.x", "."]
+)
+def test_marks_of_another_form_say_nothing(value: str) -> None:
+    assert read_mark(value) is None
+
+
+def test_a_mark_is_orphaned_when_its_process_is_gone() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", SHOW], capture_output=True, text=True, timeout=30, check=True
+    )
+    mark = read_mark(told.stdout.strip())
+    assert mark is not None
+    assert (mark.run_id, mark.is_orphaned) == ("RUN", True)
+
+
+def test_a_process_with_the_same_number_and_another_start_is_another_one() -> None:
+    assert Mark("RUN", os.getpid(), "1").is_orphaned

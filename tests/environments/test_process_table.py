@@ -1,0 +1,76 @@
+"""What /proc tells of processes is read whole, and nobody else's number is hit."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.environments.left_over import can_be_known
+from attractor.environments.process_table import (
+    Process,
+    family_of,
+    find_process,
+    is_owned,
+    process_numbers,
+    signal_process,
+    variable_of,
+    variable_of_all,
+)
+
+pytestmark = pytest.mark.skipif(not can_be_known(), reason="no /proc")
+
+
+@contextmanager
+def running(*words: str, **variables: str) -> Generator[int]:
+    process = subprocess.Popen(words, env=variables, start_new_session=True)
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+
+
+def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
+    # A name may hold what divides the others.
+    odd = tmp_path / "a) S (b"
+    odd.symlink_to("/bin/sleep")
+    with running(str(odd), "1000", HELLO="a", HELLO2="b") as number:
+        assert number in process_numbers()
+        found = find_process(number)
+        while found and found.name != odd.name:  # it is about to become the program
+            found = find_process(number)
+        assert found
+        assert (found.parent, found.session) == (os.getpid(), number)
+        assert variable_of(number, "HELLO") == ["a"]
+        assert dict(variable_of_all("HELLO"))[number] == ["a"]
+        assert is_owned(number, os.geteuid())
+        assert not is_owned(number, os.geteuid() + 1)
+
+
+def test_the_dead_are_not_found() -> None:
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert find_process(process.pid) is None
+    process.wait(timeout=10)
+    assert find_process(process.pid) is None
+    assert variable_of(process.pid, "PATH") == ()
+
+
+def test_a_number_that_is_somebody_elses_by_now_is_not_hit() -> None:
+    with running("sleep", "1000") as number:
+        found = find_process(number)
+        assert found
+        assert not signal_process(replace(found, started="1"), signal.SIGKILL)
+        assert find_process(number)
+        assert signal_process(found, signal.SIGKILL)
+
+
+def test_a_family_is_who_it_descends_from_and_who_descends_from_it() -> None:
+    pairs = [(2, 1), (3, 2), (4, 3), (5, 2), (6, 4), (7, 1)]
+    living = {number: Process(number, parent, number, "1", "") for number, parent in pairs}
+    assert family_of(3, living) == {3, 2, 1, 4, 6}

@@ -1,0 +1,68 @@
+"""A command of theirs tells people; it is held to a time, and what it lacks is told."""
+
+import asyncio
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.canonical import JsonObject
+from attractor.pipeline.messengers.command import tell
+from attractor.pipeline.notices import Notify
+
+NOTICE: JsonObject = {
+    "run_id": "R",
+    "node": "gate",
+    "question": {"id": "gate@1.1", "text": "Ship\0 it? \u2713", "deadline": ""},
+    "parked": True,
+    "choices": [{"key": "Y", "label": "[Y] Yes"}, {"key": "N", "label": "[N] No"}],
+}
+
+
+def told(folder: Path, command: str, seconds: float = 10.0) -> str:
+    notify = Notify(
+        command=command,
+        folder=folder,
+        time_limit=timedelta(seconds=seconds),
+        variables={"PATH": "/usr/bin:/bin", "MINE": "here"},
+    )
+    return asyncio.run(tell(NOTICE, notify))
+
+
+def test_it_reads_all_as_json_and_what_is_short_as_variables(tmp_path: Path) -> None:
+    command = 'cat > all.json; echo "$MINE|$NOTIFY_QUESTION|$NOTIFY_PARKED" > short'
+    assert told(tmp_path, f'{command}; echo "$NOTIFY_CHOICES" >> short') == ""
+    assert json.loads((tmp_path / "all.json").read_text()) == NOTICE
+    short = (tmp_path / "short").read_text()
+    assert short == "here|Ship it? \u2713|true\nY\t[Y] Yes\nN\t[N] No\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("exit 3", "exit code 3"),
+        ("echo a; echo b >&2; echo c >&2; exit 1", "exit code 1: c"),
+        ("echo said; false", "exit code 1: said"),
+    ],
+)
+def test_another_exit_code_is_a_fault_with_its_last_words(
+    tmp_path: Path, command: str, fault: str
+) -> None:
+    assert told(tmp_path, command) == fault
+
+
+def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert "no-such-program" in told(tmp_path, "no-such-program --now")
+
+
+def test_who_takes_too_long_is_ended_with_all_it_started(tmp_path: Path) -> None:
+    started = time.monotonic()
+    fault = told(tmp_path, "(sleep 60; touch late) & sleep 60", 0.2)
+    assert fault == "it did not end within 200ms"
+    assert time.monotonic() - started < 10
+
+
+def test_who_does_not_read_its_input_is_no_fault(tmp_path: Path) -> None:
+    assert told(tmp_path, "exec <&-; true") == ""

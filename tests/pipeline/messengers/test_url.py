@@ -1,0 +1,115 @@
+"""What is asked is posted to an address, and nothing there keeps a run for long."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from attractor.base.canonical import JsonObject
+from attractor.pipeline.messengers.url import tell
+from attractor.pipeline.notices import Notify
+
+NOTICE: JsonObject = {"run_id": "R", "question": {"text": "Ship it? \u2713"}}
+
+
+@dataclass
+class Chat:
+    """A server that takes what it is sent, and answers as it is told to."""
+
+    code: int = 204
+    waits_for: threading.Event | None = None
+    got: list[tuple[str, str, Any]] = field(default_factory=list[tuple[str, str, Any]])
+    address: str = ""
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    chat = Chat()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            chat.got.append((self.path, self.headers["Content-Type"], json.loads(body)))
+            if chat.waits_for:
+                chat.waits_for.wait(10)
+            self.send_response(chat.code)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            chat.got.append((self.path, "", None))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    chat.address = f"http://127.0.0.1:{server.server_port}/hook"
+    serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+    serving.start()
+    yield chat
+    if chat.waits_for:
+        chat.waits_for.set()
+    server.shutdown()
+    server.server_close()
+    serving.join(10)
+
+
+def told(address: str, seconds: float = 10.0) -> str:
+    notify = Notify(url=address, time_limit=timedelta(seconds=seconds))
+    return asyncio.run(tell(NOTICE, notify))
+
+
+def test_what_is_asked_is_posted_as_json(chat: Chat) -> None:
+    assert told(chat.address) == ""
+    assert chat.got == [("/hook", "application/json", NOTICE)]
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [(500, "HTTP 500 Internal Server Error"), (404, "HTTP 404 Not Found"), (302, "HTTP 302 Found")],
+)
+def test_another_answer_is_a_fault_and_nobody_is_followed_elsewhere(
+    chat: Chat, code: int, fault: str
+) -> None:
+    chat.code = code
+    assert told(chat.address) == fault
+    assert len(chat.got) == 1
+
+
+def test_nobody_there_is_a_fault(unused_address: str) -> None:
+    assert "refused" in told(unused_address)
+
+
+def test_who_does_not_answer_is_waited_for_no_longer_than_the_limit(chat: Chat) -> None:
+    chat.waits_for = threading.Event()
+    started = time.monotonic()
+    assert told(chat.address, 0.2) == "no answer within 200ms"
+    assert time.monotonic() - started < 5
+
+
+def test_the_event_loop_goes_on_meanwhile(chat: Chat) -> None:
+    waits = chat.waits_for = threading.Event()
+
+    async def both() -> str:
+        notify = Notify(url=chat.address, time_limit=timedelta(seconds=10))
+        telling = asyncio.create_task(tell(NOTICE, notify))
+        while not chat.got:
+            await asyncio.sleep(0.01)
+        waits.set()
+        return await telling
+
+    assert asyncio.run(both()) == ""
+
+
+@pytest.fixture
+def unused_address() -> str:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        return f"http://127.0.0.1:{server.server_port}/"

@@ -1,0 +1,91 @@
+"""What every Messenger promises: people get all of a notice, and what went wrong is returned."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from attractor.base.canonical import JsonObject
+from attractor.pipeline.notices import Messenger, Notify, messengers
+
+NOTICE: JsonObject = {"run_id": "R", "node": "gate", "question": {"id": "gate@1.1", "text": "✓?"}}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A messenger, and where what it tells people is found."""
+
+    messenger: Messenger
+    good: Notify
+    bad: Notify
+    silent: Notify
+    told: Path
+
+    def tell(self, notify: Notify) -> str:
+        return asyncio.run(self.messenger(NOTICE, notify))
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/silent":
+                over.wait(10)
+            elif self.path == "/good":
+                (tmp_path / "told").write_bytes(body)
+            self.send_response(500 if self.path == "/bad" else 204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+    serving.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    over.set()
+    server.shutdown()
+    server.server_close()
+    serving.join(10)
+
+
+@pytest.fixture(params=["command", "url"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, address: str) -> Place:
+    told = tmp_path / "told"
+    plain = Notify(folder=tmp_path, variables={"PATH": "/usr/bin:/bin"})
+    ways = {
+        "command": [
+            replace(plain, command=one) for one in ("cat > told", "exit 3", "exec sleep 60")
+        ],
+        "url": [replace(plain, url=f"{address}/{one}") for one in ("good", "bad", "silent")],
+    }
+    good, bad, silent = ways[request.param]
+    return Place(messengers()[request.param], good, bad, silent, told)
+
+
+def test_people_get_the_whole_notice(place: Place) -> None:
+    assert place.tell(place.good) == ""
+    assert json.loads(place.told.read_text("utf-8")) == NOTICE
+
+
+def test_what_went_wrong_is_returned_and_not_raised(place: Place) -> None:
+    assert place.tell(place.bad)
+
+
+def test_nobody_is_waited_for_longer_than_was_said(place: Place) -> None:
+    began = time.monotonic()
+    assert place.tell(replace(place.silent, time_limit=timedelta(seconds=0.2)))
+    assert time.monotonic() - began < 9
+
+
+def test_every_messenger_is_held_to_it() -> None:
+    assert set(messengers()) == {"command", "url"}

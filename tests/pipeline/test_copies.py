@@ -1,0 +1,174 @@
+"""Outside git a run works on a copy of the folder, and its result is one patch."""
+
+import asyncio
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import Refused
+from attractor.cli.results import as_text, look_ahead
+from attractor.engine.errors import NotRunnable
+from attractor.engine.outcome import StageStatus
+from attractor.engine.results import RunResult
+from attractor.engine.status import AWAITING_ANSWER, FAILED
+from attractor.pipeline.forking import Wish, make_fork, plan_fork
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.running import resume, start
+from attractor.pipeline.world import World
+from attractor.workspaces.preparation import Preparation
+from tests.pipeline.projects import make_world
+from tests.workspaces.projects import contents, everything
+
+PIPELINE = r"""
+digraph changes {
+    node [shape=parallelogram, max_retries=0]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    change [tool_command="echo more >> readme.txt; rm old.txt; printf '\\000\\001' > new.bin"]
+    ask [shape=hexagon]
+    last [tool_command="%s"]
+    start -> change -> ask
+    ask -> last [label="Go on"]
+    last -> exit
+}
+"""
+BRANCHES = """
+digraph branches {
+    node [shape=parallelogram]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    fork [shape=component]
+    one [tool_command="echo one > one.txt"]
+    two [tool_command="echo two > two.txt"]
+    meet [shape=tripleoctagon, merge=all]
+    start -> fork
+    fork -> one -> meet
+    fork -> two -> meet
+    meet -> exit
+}
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    project = tmp_path / "plain"
+    project.mkdir()
+    (project / "pipeline.dot").write_text(PIPELINE % "echo last > last.txt")
+    (project / "readme.txt").write_text("hello\n")
+    (project / "old.txt").write_text("old\n")
+    return make_world(project)
+
+
+def go(world: World, interviewer: str = "auto_approve") -> RunResult:
+    file = world.project / "pipeline.dot"
+    plain = RunOptions(file=file, backend="simulate", sandbox="none", interviewer=interviewer)
+    return asyncio.run(start(plain, world))
+
+
+def apply(result: RunResult, folder: Path) -> None:
+    """Take a result over as the last lines of a run say."""
+    command = ["git", "apply", str(result.directory / "result.patch")]
+    subprocess.run(command, cwd=folder, timeout=30, check=True)
+
+
+def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(world: World) -> None:
+    folder = world.project
+    before = contents(folder)
+    result = go(world)
+    assert result.outcome is StageStatus.SUCCESS
+    runs = {name for name in contents(folder) if name.startswith("runs/")}
+    assert {name: one for name, one in contents(folder).items() if name not in runs} == before
+    apply(result, folder)
+    assert (folder / "readme.txt").read_text() == "hello\nmore\n"
+    assert (folder / "new.bin").read_bytes() == b"\0\1"
+    assert (folder / "last.txt").exists()
+    assert not (folder / "old.txt").exists()
+    assert (result.directory / "change" / "diff.patch").exists()
+
+
+def test_the_last_lines_say_how_it_is_looked_at_and_taken_over(world: World) -> None:
+    result = go(world)
+    told = as_text(result, look_ahead(result, world.runs_dir))
+    assert f"git apply --stat {result.directory}/result.patch" in told
+    assert f"git apply {result.directory}/result.patch" in told
+    assert "git merge" not in told
+
+
+def test_a_run_that_waits_or_fails_has_its_patch_too(world: World) -> None:
+    (world.project / "pipeline.dot").write_text(PIPELINE % "echo half > half.txt; exit 1")
+    parked = go(world, interviewer="park")
+    assert parked.standing == AWAITING_ANSWER
+    patch = parked.directory / "result.patch"
+    assert b"new.bin" in patch.read_bytes()
+    failed = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    assert failed.standing == FAILED
+    assert b"half.txt" in patch.read_bytes()
+    told = as_text(failed, look_ahead(failed, world.runs_dir))
+    assert "git apply --stat" in told
+    assert f"git apply {failed.directory}" not in told
+
+
+def test_branches_are_put_together_as_in_git(world: World) -> None:
+    (world.project / "pipeline.dot").write_text(BRANCHES)
+    result = go(world)
+    assert result.outcome is StageStatus.SUCCESS
+    apply(result, world.project)
+    assert (world.project / "one.txt").exists()
+    assert (world.project / "two.txt").exists()
+
+
+def test_a_fork_begins_with_the_files_of_that_visit(world: World) -> None:
+    result = go(world)
+    (world.project / "readme.txt").write_text("changed by its owner\n")
+
+    async def scene() -> RunResult:
+        fork = await plan_fork(Wish(root=result.directory, at="last"), world)
+        return await resume(await make_fork(fork, world), world)
+
+    forked = asyncio.run(scene())
+    assert forked.outcome is StageStatus.SUCCESS
+    assert forked.tree == result.tree
+    assert b"new.bin" in (forked.directory / "result.patch").read_bytes()
+
+
+def test_what_is_ours_in_the_folder_is_no_part_of_the_copy(world: World) -> None:
+    inside = replace(world, state_dir=world.project / "my [state]", runs_dir=world.project / "rec")
+    for _ in range(2):
+        result = go(inside)
+        patch = (result.directory / "result.patch").read_bytes()
+        assert b"state" not in patch
+        assert b"rec/" not in patch
+        kept = everything(inside.state_dir / "workspaces")
+        assert "my [state]" not in kept
+
+
+def test_what_is_carried_has_to_be_ignored_outside_git_too(world: World) -> None:
+    (world.project / ".gitignore").write_text("modules/\n")
+    (world.project / "modules").mkdir()
+    (world.project / "modules" / "x").write_text("x")
+    carrying = replace(world, preparation=Preparation(carry=("modules", "old.txt")))
+    with pytest.raises(NotRunnable, match=r"'old.txt', which git does not ignore"):
+        go(carrying)
+    fit = replace(world, preparation=Preparation(carry=("modules",)))
+    (world.project / "pipeline.dot").write_text(PIPELINE % "cat modules/x")
+    assert go(fit).outcome is StageStatus.SUCCESS
+
+
+def test_a_result_that_was_freed_cannot_be_forked(world: World) -> None:
+    result = go(world)
+    for one in (world.state_dir / "stores").rglob("workspace.json"):
+        one.unlink()
+    with pytest.raises(Refused, match="not kept any more"):
+        asyncio.run(plan_fork(Wish(root=result.directory, at="last"), world))
+
+
+@pytest.mark.parametrize("path", ["scenarios", "runs", "scenarios/s"])
+def test_what_agents_do_not_get_is_not_carried_though_it_is_ignored(
+    world: World, path: str
+) -> None:
+    (world.project / ".gitignore").write_text("scenarios/\nruns/\n")
+    (world.project / path).mkdir(parents=True)
+    with pytest.raises(NotRunnable, match="which agents do not get"):
+        go(replace(world, preparation=Preparation(carry=(path,))))

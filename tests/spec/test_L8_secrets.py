@@ -1,0 +1,297 @@
+"""L8 and the events' last words: no secret reaches a prompt, a log, the checkpoint or any file."""
+
+import asyncio
+import json
+import subprocess
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from attractor.base.errors import ExitCode, Refused, UsageError
+from attractor.engine.errors import NotRunnable
+from attractor.engine.open_run import open_run
+from attractor.engine.results import RunResult
+from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.language.errors import ValidationError
+from attractor.pipeline.operating import Orders
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.running import resume, start
+from attractor.pipeline.withheld import NOTHING_GIVEN, Given
+from attractor.pipeline.world import World
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from tests.agent.twinned import MODELS, says, script, use, uses
+from tests.cli.plain_desk import PlainDesk
+from tests.pipeline.projects import make_project, make_world
+
+KEY, PASSWORD = "sk-SuperSecret/Value+12345", 'päss wörd "quoted" 123'
+TOKEN, OWN = "ghp_0123456789abcdef", "the own secret of this run"
+SECRETS = (KEY, PASSWORD, TOKEN, OWN)
+ENVIRON = {"MY_API_KEY": KEY, "DB_PASSWORD": PASSWORD, "GH_TOKEN": TOKEN}
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+EVERYWHERE = f"""digraph everywhere {{
+    inputs = "plain, own:secret"
+    {ENDS}
+    make  [prompt="Make ${{inputs.plain}} for $goal", tool_hooks.post="cat leak.txt >&2; exit 1"]
+    show  [shape=parallelogram, tool_command="cat leak.txt; cat leak.txt >&2"]
+    write [shape=parallelogram, secrets="own", max_retries=1,
+           tool_command="@write.sh", if_interrupted="repeat"]
+    inner [type=pipeline, file="inner.dot", inputs="word=inputs.plain, own=inputs.own"]
+    ask   [shape=hexagon, label="Ship it?"]
+    start -> make -> show -> write -> inner -> ask
+    ask -> exit [label="[Y] Yes"]
+    ask -> make [label="[N] No"]
+}}
+"""
+# Its first attempt fails: what it left is set aside.
+WRITE = """
+echo "$ATTRACTOR_INPUT_OWN" > own.txt
+cat leak.txt > copy.txt
+test -e "$HOME/again" || { touch "$HOME/again"; exit 3; }
+echo "$ATTRACTOR_INPUT_OWN"
+"""
+INNER = f"""digraph inner {{
+    inputs = "word, own:secret"; outputs = "last_response"
+    {ENDS}
+    think [prompt="Think of ${{inputs.word}}", backend="simulate"]
+    tell  [shape=parallelogram, secrets="own", tool_command="echo $ATTRACTOR_INPUT_OWN"]
+    start -> think -> tell -> exit
+}}
+"""
+LEAK = "\n".join(
+    [KEY, PASSWORD, TOKEN, b64encode(KEY.encode()).decode(), quote(PASSWORD, safe=""), ""]
+)
+SIMPLE = f"""digraph simple {{
+    inputs = "own:secret, plain="
+    {ENDS}
+    push [shape=parallelogram, secrets="own", tool_command="echo got $ATTRACTOR_INPUT_OWN"]
+    else [shape=parallelogram, tool_command="env"]
+    ask  [shape=hexagon, label="Ship it?"]
+    start -> push -> else -> ask
+    ask -> exit [label="[Y] Yes"]
+    ask -> push [label="[N] No"]
+}}
+"""
+
+
+def options(world: World, *, goal: str = "", **inputs: str) -> RunOptions:
+    return RunOptions(
+        file=world.project / "pipeline.dot",
+        goal=goal,
+        inputs=inputs,
+        backend="simulate",
+        workspace=WorkspaceKind.NONE,
+        sandbox="none",
+        interviewer="park",
+    )
+
+
+def simple(folder: Path, text: str = SIMPLE, **environ: str) -> World:
+    return with_variables(make_world(make_project(folder / "project", text)), environ)
+
+
+def with_variables(world: World, more: Mapping[str, str]) -> World:
+    return replace(world, environ={**world.environ, **more})
+
+
+def go(world: World, *, goal: str = "", **inputs: str) -> RunResult:
+    return asyncio.run(start(options(world, goal=goal, **inputs), world))
+
+
+def go_on(root: Path, world: World, given: Given = NOTHING_GIVEN) -> RunResult:
+    return asyncio.run(resume(root, world, interviewer="auto_approve", given=given))
+
+
+def orders(root: Path, world: World) -> Orders:
+    return Orders(
+        root=root,
+        by="somebody",
+        clock=world.clock,
+        randomness=world.randomness,
+        redactor=world.redactor,
+    )
+
+
+def forms_of(secret: str) -> list[str]:
+    written = (json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
+    encoded = b64encode(secret.encode()).decode().rstrip("=")
+    return [secret, *written, encoded, quote(secret, safe="")]
+
+
+def found_in(folder: Path) -> list[str]:
+    """Return the files that hold a secret, in whichever form."""
+    wanted = {form.encode() for one in SECRETS for form in forms_of(one)}
+    files = [one for one in folder.rglob("*") if one.is_file()]
+    assert len(files) > 10
+    return [
+        str(one.relative_to(folder))
+        for one in files
+        if any(form in one.read_bytes() for form in wanted)
+    ]
+
+
+def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
+    files = {"leak.txt": LEAK, "write.sh": WRITE, "inner.dot": INNER}
+    project = make_project(tmp_path / "project", EVERYWHERE, **files)
+    world = replace(with_variables(make_world(project), ENVIRON), draws=True)
+    asked = replace(
+        options(world, goal=f"goal {PASSWORD}", plain=KEY, own=OWN),
+        backend="agent",
+        model=MODELS["openai"],
+        provider="openai",
+        workspace=WorkspaceKind.ISOLATED,
+    )
+    answers = [
+        uses(use("shell", {"command": f"echo {TOKEN}"})),
+        uses(use("report_outcome", {"outcome": "success", "notes": f"used {KEY}"})),
+        says(f"I used {KEY} and {OWN}"),
+    ]
+    with in_background(ProviderTwin(script(*answers))) as twin:
+        at_work = with_variables(world, twin.environ())
+        result = asyncio.run(asyncio.wait_for(start(asked, at_work), 60))
+        root = result.directory
+        assert result.question is not None, result.reason
+        orders(root, world).answer("y", why=f"because {TOKEN}")
+        given = Given(goal=f"goal {PASSWORD}", inputs={"plain": KEY, "own": OWN})
+        assert go_on(root, at_work, given).exit_code is ExitCode.DONE
+    assert "because ***" in next((root / "inbox" / "done").iterdir()).read_text()
+    assert list(root.rglob("left-*.patch")), "what the first attempt left was not set aside"
+    assert (root / "graph.svg").exists()
+    assert list(root.glob("children/*/manifest.json"))
+    assert found_in(root) == []
+
+
+def test_L8_words_that_hold_a_secret_are_not_handed_on(tmp_path: Path) -> None:
+    world = simple(tmp_path, **ENVIRON)
+    root = go(world, own=OWN).directory
+    with open_run(root, clock=world.clock), pytest.raises(Refused, match="value of a secret"):
+        orders(root, world).steer(f"Log in with {TOKEN}")
+    assert list((root / "inbox").glob("*.json")) == []
+
+
+def test_L8_a_secret_input_reaches_the_command_that_asks_for_it_alone(tmp_path: Path) -> None:
+    world = simple(tmp_path, ATTRACTOR_INPUT_OTHER="another value", PG="the own secret of this run")
+    result = go(world, own=OWN)
+    assert (result.directory / "push" / "stdout.txt").read_text() == "got ***\n"
+    others = (result.directory / "else" / "stdout.txt").read_text()
+    assert "PATH=" in others
+    assert "ATTRACTOR_INPUT" not in others
+    assert "PG=" not in others
+
+
+def test_L8_a_secret_is_given_by_its_variable(tmp_path: Path) -> None:
+    world = simple(tmp_path, ATTRACTOR_INPUT_OWN=OWN)
+    result = go(world)
+    assert (result.directory / "push" / "stdout.txt").read_text() == "got ***\n"
+    manifest = read_manifest(RunDirectory(result.directory))
+    assert manifest.options["inputs"] == {"own": "***"}
+    assert go_on(result.directory, world).exit_code is ExitCode.DONE
+
+
+def test_L8_a_secret_in_a_prompt_is_an_error(tmp_path: Path) -> None:
+    text = SIMPLE.replace("ask  [", 'say [prompt="Use ${inputs.own}"]; else -> say -> ask; ask [')
+    with pytest.raises(ValidationError, match="is a secret, which no prompt may hold"):
+        go(simple(tmp_path, text), own=OWN)
+
+
+def test_L8_an_agent_cannot_ask_for_a_secret(tmp_path: Path) -> None:
+    text = SIMPLE.replace("ask  [", 'say [prompt="Push", secrets="own"]; else -> say -> ask; ask [')
+    with pytest.raises(ValidationError, match="its type is codergen"):
+        go(simple(tmp_path, text), own=OWN)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        ({}, "the secret input own is missing"),
+        ({"own": "short"}, "is shorter than 8 characters"),
+        ({"own": "  short  "}, "is shorter than 8 characters"),
+        ({"own": "a\0bcdefghij"}, "holds a NUL byte"),
+    ],
+)
+def test_L8_a_secret_that_cannot_be_kept_is_refused_with_all_else_that_lacks(
+    tmp_path: Path, inputs: dict[str, str], told: str
+) -> None:
+    needs = 'inputs = "own:secret, plain="; requires="no-such-program-of-ours"'
+    world = simple(tmp_path, SIMPLE.replace('inputs = "own:secret, plain="', needs))
+    with pytest.raises(NotRunnable, match=told) as refused:
+        go(world, **inputs)
+    assert "no-such-program-of-ours" in str(refused.value)
+    assert not world.runs_dir.exists()
+
+
+def test_L8_what_is_not_kept_is_given_again(tmp_path: Path) -> None:
+    world = simple(tmp_path, MY_API_KEY=KEY)
+    root = go(world, goal=f"Use {KEY}", own=OWN, plain=f"with {KEY}").directory
+    with pytest.raises(NotRunnable) as refused:
+        go_on(root, world)
+    for told in ("the goal that was given", "the input own", "the input plain", "@env:NAME"):
+        assert told in str(refused.value)
+    # On another machine nothing says that it is a secret.
+    elsewhere = replace(world, environ={"PATH": world.environ["PATH"], "HOME": str(tmp_path)})
+    given = Given(goal=f"Use {KEY}", inputs={"own": OWN, "plain": f"with {KEY}"})
+    assert go_on(root, elsewhere, given).exit_code is ExitCode.DONE
+    assert found_in(root) == []
+
+
+def test_L8_a_run_that_goes_on_is_given_nothing_else(tmp_path: Path) -> None:
+    world = simple(tmp_path)
+    root = go(world, own=OWN, plain="open").directory
+    with pytest.raises(UsageError, match="not to be given the input 'plain'"):
+        go_on(root, world, Given(inputs={"own": OWN, "plain": "another"}))
+
+
+@pytest.mark.parametrize("name", ["pipeline.dot", "prompt.md"])
+def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str) -> None:
+    text = SIMPLE.replace("ask  [", 'say [prompt="@prompt.md"]; else -> say -> ask; ask [')
+    world = simple(tmp_path, text, MY_API_KEY=KEY)
+    (world.project / "prompt.md").write_text("Say it")
+    file = world.project / name
+    file.write_text(f"{file.read_text()}\n// {KEY}\n")
+    with pytest.raises(NotRunnable, match=r"holds the value of the variable MY_API_KEY") as refused:
+        go(world, own=OWN)
+    assert name in str(refused.value)
+    assert "env -u MY_API_KEY" in refused.value.hint
+    assert not world.runs_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("child", "given", "told"),
+    [
+        ("own:secret", "own=context.x", "can only be a secret input of this pipeline"),
+        ("own:secret", "own=a-literal-secret", "can only be a secret input of this pipeline"),
+        ("own:secret", "own=inputs.plain", "can only be a secret input of this pipeline"),
+        ("open", "open=inputs.own", "is no secret there"),
+    ],
+)
+def test_L8_a_secret_is_passed_on_as_a_secret_alone(
+    tmp_path: Path, child: str, given: str, told: str
+) -> None:
+    text = SIMPLE.replace(
+        "ask  [", f'sub [type=pipeline, file="c.dot", inputs="{given}"]; else -> sub -> ask; ask ['
+    )
+    world = simple(tmp_path, text)
+    inner = f'digraph c {{ inputs="{child}"; {ENDS}; a [prompt="x"]; start -> a -> exit }}'
+    (world.project / "c.dot").write_text(inner)
+    with pytest.raises(NotRunnable, match=told):
+        go(world, own=OWN)
+
+
+def test_L8_a_secret_need_not_stand_on_a_command_line(tmp_path: Path) -> None:
+    desk = PlainDesk(tmp_path)
+    desk.write(SIMPLE)
+    (tmp_path / "secret.txt").write_text(f"{OWN}\n")
+    ended: subprocess.CompletedProcess[str] = desk.do(
+        *("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none"),
+        *("--workspace", "none", "--no-evaluate", "--input", "own=@file:secret.txt"),
+    )
+    assert ended.returncode == 3, ended.stderr
+    refused = desk.do("resume", "latest", "--interviewer", "auto_approve")
+    assert refused.returncode == 2
+    assert "the input own holds a secret, and is not kept" in refused.stderr
+    again = ("--input", "own=@file:secret.txt", "--interviewer", "auto_approve", "--no-evaluate")
+    assert desk.do("resume", "latest", *again).returncode == 0

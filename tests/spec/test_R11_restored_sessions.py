@@ -1,0 +1,127 @@
+"""Ruling R11: on resume a conversation is lost, or taken up from the disk where that is wanted."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.twins.answer import Answer
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import Rule, Script, When
+from tests.agent.twinned import MODELS, WIRES, says, use, uses
+from tests.cli.git_desk import await_
+from tests.cli.plain_desk import PlainDesk
+
+# The tool waits for a file: between the two stages the process is killed.
+PIPELINE = """digraph thread {
+    default_fidelity = full
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    plan  [prompt="Plan the bridge", thread_id=bridge]
+    hold  [shape=parallelogram, tool_command="touch held; until test -f go; do sleep 0.05; done"]
+    build [prompt="Build the bridge", thread_id=bridge]
+    start -> plan -> hold -> build -> exit
+}"""
+LOOKS = uses(use("shell", {"command": "echo oak-and-iron"}), text="I look what there is.")
+REPORTS = uses(use("report_outcome", {"outcome": "success", "notes": "planned"}))
+DONE = uses(use("report_outcome", {"outcome": "success", "notes": "built"}))
+RULES = (
+    Rule(
+        when=When(last_user="Build the bridge", tool_result="accepted"), answer=says("It stands.")
+    ),
+    Rule(when=When(last_user="Build the bridge"), answer=DONE),
+    Rule(
+        when=When(last_user="Plan the bridge", step=0),
+        answer=Answer(thinking="Oak?", text=LOOKS.text, tool_calls=LOOKS.tool_calls),
+    ),
+    Rule(when=When(last_user="Plan the bridge", step=1), answer=REPORTS),
+    Rule(when=When(last_user="Plan the bridge", step=2), answer=says("Three arches.")),
+)
+
+
+class TwinDesk(PlainDesk):
+    """A folder whose pipelines talk to a twin over HTTP."""
+
+    twin: ProviderTwin
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {**super().environ, **self.twin.environ()}
+
+    def asked(self, words: str) -> str:
+        """Return the first request in which these words were said."""
+        bodies = [json.dumps(one.body) for one in self.twin.requests]
+        return next(body for body in bodies if words in body)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[TwinDesk]:
+    with in_background(ProviderTwin(Script(rules=RULES))) as twin:
+        desk = TwinDesk(tmp_path)
+        desk.twin = twin
+        yield desk
+        desk.end()
+
+
+def killed_between(desk: TwinDesk, wire: str) -> None:
+    """Run the pipeline, and kill its process between the two stages of its thread."""
+    desk.write(PIPELINE)
+    words = ("--sandbox", "none", "--workspace", "none", "--no-evaluate")
+    process = desk.begin("run", "pipeline.dot", "--model", MODELS[wire], "--provider", wire, *words)
+    await_(lambda: (desk.folder / "held").exists())
+    process.kill()
+    process.wait(10)
+    (desk.folder / "go").touch()
+
+
+def went_on(desk: TwinDesk, *words: str) -> Sequence[dict[str, Any]]:
+    """Resume the run to its end, and return what it says of its threads."""
+    done = desk.do("resume", "latest", "--no-evaluate", *words)
+    assert "success" in done.stderr + done.stdout, done.stderr
+    return desk.events("FidelityDegraded", "ThreadRestored", "ThreadContinued")
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("wire", WIRES)
+def test_R11_without_the_option_the_next_stage_is_told_a_summary(desk: TwinDesk, wire: str) -> None:
+    killed_between(desk, wire)
+    [event] = went_on(desk)
+    assert (event["type"], event["node"]) == ("FidelityDegraded", "build")
+    asked = desk.asked("Build the bridge")
+    assert "# What went before" in asked
+    assert "- plan (success)" in asked
+    assert "I look what there is." not in asked
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("wire", WIRES)
+def test_R11_with_the_option_the_next_stage_has_the_conversation(desk: TwinDesk, wire: str) -> None:
+    killed_between(desk, wire)
+    [event] = went_on(desk, "--restore-sessions")
+    assert (event["type"], event["node"]) == ("ThreadRestored", "build")
+    assert event["data"] == {"thread": "bridge", "stages": 1, "last": "plan@1.1"}
+    asked = desk.asked("Build the bridge")
+    said = ["Plan the bridge", "I look what there is.", "oak-and-iron", "Three arches."]
+    assert [words for words in said if words not in asked] == []
+    assert "Stages so far" not in asked
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("damage", ["missing", "torn", "changed"])
+def test_R11_what_cannot_be_restored_is_told_and_becomes_a_summary(
+    desk: TwinDesk, damage: str
+) -> None:
+    killed_between(desk, "openai")
+    [kept] = desk.folder.glob("runs/*/plan/conversation.jsonl")
+    lines = kept.read_bytes().splitlines(keepends=True)
+    if damage == "missing":
+        kept.unlink()
+    else:
+        kept.write_bytes(b"".join(lines)[:-9] if damage == "torn" else b"".join(lines[1:]))
+    [event] = went_on(desk, "--restore-sessions")
+    assert (event["type"], event["node"]) == ("FidelityDegraded", "build")
+    assert "cannot be taken up again" in event["data"]["reason"]
+    assert "conversation.jsonl" in event["data"]["reason"]
+    assert "- plan (success)" in desk.asked("Build the bridge")

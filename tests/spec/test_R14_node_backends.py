@@ -1,0 +1,71 @@
+"""Ruling R14: each node may name the backend that does it, and what is not there is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.engine.errors import NotRunnable
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import Rule, Script, When
+from tests.agent.twinned import MODELS, says, use, uses
+from tests.spec.runs import Saying, between, environ_for, events, run
+
+TWO = between(
+    'one [prompt="Do one", backend=simulate]',
+    'two [prompt="Do two"]',
+    "start -> one -> two -> exit",
+)
+REPORT = uses(use("report_outcome", {"outcome": "success", "notes": "done"}))
+RULES = (Rule(when=When(step=0), answer=REPORT), Rule(when=When(step=1), answer=says("Well.")))
+
+
+def test_R14_a_node_is_done_by_the_backend_that_it_names(tmp_path: Path) -> None:
+    with in_background(ProviderTwin(Script(rules=RULES))) as twin:
+        environ = {**environ_for(tmp_path), **twin.environ()}
+        result = run(tmp_path, TWO, backend="agent", model=MODELS["openai"], environ=environ)
+        assert len(twin.requests) == 2
+    assert "[Simulated]" in (result.directory / "one" / "response.md").read_text()
+    assert (result.directory / "two" / "response.md").read_text() == "Well."
+
+
+def test_R14_only_what_the_agent_does_needs_a_model(tmp_path: Path) -> None:
+    both = TWO.replace('"Do two"', '"Do two", backend=simulate')
+    assert run(tmp_path, both, backend="agent").completed == ("start", "one", "two")
+    with pytest.raises(NotRunnable, match="node two: llm_model") as refused:
+        run(tmp_path, TWO, backend="agent")
+    assert "node one" not in str(refused.value)
+
+
+def test_R14_a_run_that_is_simulated_is_so_throughout(tmp_path: Path) -> None:
+    asks = TWO.replace("backend=simulate", "backend=agent, agent=coder")
+    assert run(tmp_path, asks, backend="simulate").completed == ("start", "one", "two")
+
+
+def test_R14_a_node_may_be_done_by_another_backend_than_the_one_handed_in(tmp_path: Path) -> None:
+    backend = Saying()
+    result = run(tmp_path, TWO, backend=backend)
+    assert (backend.calls, result.completed) == (["two"], ("start", "one", "two"))
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("backend=simulat", "node one: backend=simulat: unknown backend 'simulat'"),
+        ("agent=coder", "node one: agent=coder: agents cannot be chosen by name yet"),
+    ],
+)
+def test_R14_what_no_run_can_do_is_refused(tmp_path: Path, named: str, words: str) -> None:
+    text = TWO.replace("backend=simulate", named).replace('"Do two"', '"Do two", backend=simulate')
+    with pytest.raises(NotRunnable, match=words):
+        run(tmp_path, text, backend="agent", model=MODELS["openai"])
+
+
+def test_R14_a_thread_over_two_backends_is_told_what_was(tmp_path: Path) -> None:
+    text = TWO.replace("start [", "default_fidelity=full; thread_id=main; start [")
+    with in_background(ProviderTwin(Script(rules=RULES))) as twin:
+        environ = {**environ_for(tmp_path), **twin.environ()}
+        result = run(tmp_path, text, backend="agent", model=MODELS["openai"], environ=environ)
+        asked = str(twin.requests[0].body)
+    assert "- one (success)" in asked
+    [warned] = events(result, "WARNING")
+    assert "another backend" in str(warned.data["message"])

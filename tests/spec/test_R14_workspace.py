@@ -1,0 +1,54 @@
+"""Ruling R14: what stands in the way of a run's workspace is found before anything is made."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from attractor.engine.errors import NotRunnable
+from attractor.pipeline.options import WorkspaceKind
+from attractor.pipeline.running import start
+from attractor.workspaces import copied
+from tests.pipeline.projects import make_project, make_world
+from tests.pipeline.test_booting import BRANCHES, IGNORED, go, options, prepared_world
+
+
+def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
+    world = prepared_world(
+        project,
+        carry=("modules", "readme.txt", "scenarios", "../out"),
+        setup="true",
+        setup_files=("lokc",),
+    )
+    with pytest.raises(NotRunnable) as refused:
+        go(world)
+    told = str(refused.value)
+    assert "'modules', and there is no such file or folder" in told
+    assert "'readme.txt', which git does not ignore" in told
+    assert "'scenarios', which agents do not get" in told
+    assert "'../out', which is no plain path" in told
+    assert "'lokc', and no file of the last commit" in told
+    assert not (project / "runs").exists()
+    plain = options(world, WorkspaceKind.NONE)
+    assert asyncio.run(start(plain, world)).run_id
+
+
+def test_R14_a_folder_that_is_too_large_is_told_with_what_else_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copied, "MOST_FILES", 2)
+    project = tmp_path / "plain"
+    project.mkdir()
+    for name in ("one", "two"):
+        (project / name).write_text(name)
+    requires = 'requires="no-such-program-anywhere"'
+    (project / "pipeline.dot").write_text(
+        BRANCHES.replace("digraph branches {", f"digraph branches {{ {requires}")
+    )
+    with pytest.raises(NotRunnable) as refused:
+        go(make_world(project))
+    assert "more than 2 files" in str(refused.value)
+    assert "no-such-program-anywhere" in str(refused.value)
+    assert not (project / "runs").exists()
+    assert not (tmp_path / "state").exists()
