@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attractor.base.errors import InvalidDuration, InvalidPart, UnknownName
 from attractor.engine.errors import NotRunnable
-from attractor.engine.retry import retry_policy
+from attractor.engine.retry import require_policy
 from attractor.engine.run_directory import RESERVED_NAMES
 from attractor.engine.seams import Handler
 from attractor.engine.secrets import Redactor
@@ -34,8 +34,9 @@ def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagn
     """Yield each reason why a graph cannot be run."""
     if len(graph.starts) != 1:
         yield error(f"it has {len(graph.starts)} start nodes, not one", graph.span)
+    exits = {node.id for node in graph.exits}
     for node in graph.nodes.values():
-        yield from _faults_of(node, graph, handlers)
+        yield from _faults_of(node, graph, None if node.id in exits else handlers)
     for edge in graph.edges:
         if lost := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
             yield error(f"an edge names the node {lost[0]!r}, which is not there", edge.span)
@@ -64,13 +65,16 @@ def _secrets(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
         yield error("a node id or an edge label holds the value of a secret of the environment")
 
 
-def _faults_of(node: Node, graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagnostic]:
+def _faults_of(
+    node: Node, graph: Graph, handlers: Mapping[str, Handler] | None
+) -> Iterator[Diagnostic]:
+    """Yield what is wrong with a node; an exit needs no handler."""
     if folder_name(node.id) in RESERVED_NAMES:
         yield error(f"the node id {node.id!r} is reserved", node.span, fix="choose another id")
     try:
-        retry_policy(node, graph)
+        require_policy(node, graph)
         node.attributes.duration("timeout")
-        if node not in graph.exits:
+        if handlers is not None:
             resolve_handler(node, handlers)
     except (UnknownName, InvalidDuration, InvalidPart) as fault:
         yield error(f"node {node.id}: {fault}", node.span, fix=fault.hint)

@@ -34,9 +34,7 @@ PRESETS: Mapping[str, RetryPolicy] = {
 
 def retry_policy(node: Node, graph: Graph) -> RetryPolicy:
     """Return a node's policy: `max_retries` says how often, `retry_policy` how long to wait."""
-    name = node.attributes.text("retry_policy") or graph.attributes.text("retry_policy")
-    if name and name not in PRESETS:
-        raise UnknownName("retry policy", name, PRESETS)
+    name = require_policy(node, graph)
     own = node.attributes.number("max_retries")
     preset = PRESETS[name or "standard"]
     return RetryPolicy(
@@ -44,6 +42,14 @@ def retry_policy(node: Node, graph: Graph) -> RetryPolicy:
         backoff=preset.backoff,
         max_attempts_after_verdict=1 + max(0, own or 0),
     )
+
+
+def require_policy(node: Node, graph: Graph) -> str:
+    """Return the name of a node's policy, if it or the graph names one; it must be a known one."""
+    name = node.attributes.text("retry_policy") or graph.attributes.text("retry_policy")
+    if name and name not in PRESETS:
+        raise UnknownName("retry policy", name, PRESETS)
+    return name
 
 
 def may_retry(policy: RetryPolicy, outcome: Outcome, attempt: int) -> bool:
