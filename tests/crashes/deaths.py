@@ -28,7 +28,7 @@ MOMENTS = (
 )
 """When a process may die; `any` is any of what follows, and what has no name of its own."""
 
-PATIENCE = 600
+PATIENCE = 400
 """After so many other moments any one will do: what is wished for does not come any more."""
 PROGRAM_AT_WORK_S = 0.01
 STEP = b'"CheckpointSaved"'

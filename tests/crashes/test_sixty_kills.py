@@ -147,7 +147,8 @@ def kill_again_and_again(place: Place, dice: random.Random, steps: int) -> list[
     """Kill one run so often, all along its way; return what of, and after how many events."""
     ends: list[tuple[str, int]] = []
     for index, moment in enumerate(moments(dice, KILLS)):
-        goal = int((index + dice.random()) / KILLS * (steps - 10))
+        # Behind the last goal there is enough left to die of, whatever the moment is.
+        goal = int((index + dice.random()) / KILLS * (steps - 40))
         death = kill(place, dice, moment, max(0, goal - steps_in(place.journal)))
         ends.append((death, len(place.events())))
     return ends
