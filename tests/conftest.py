@@ -4,14 +4,22 @@ import gc
 
 from hypothesis import settings
 
+from tests.counts import count
+
 pytest_plugins = ["tests.packages"]
 
 # How long one example takes says nothing on a busy machine.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, max_examples=count(ci=40, full=100))
 settings.load_profile("patient")
 
 
+def pytest_configure() -> None:
+    """Keep the garbage collector from going over thousands of tests while they are gathered."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from going over twelve thousand tests again and again."""
+    """Let it begin, but not with what stays to the end: going over that is most of its work."""
     gc.collect()
     gc.freeze()
+    gc.enable()

@@ -19,6 +19,7 @@ PROGRAM = str(Path(sys.executable).parent / "attractor")
 _ROOT = Path(__file__).parent.parent
 _UMASK = 0o022
 _HELD_BY_A_PIPE = 65536
+_FOR_PYTHON = ("PYTHON", "LC_", "COVERAGE", "TZ")
 
 
 @dataclass
@@ -169,10 +170,15 @@ def run_prepared(
         return subprocess.CompletedProcess([PROGRAM, *words], code, _text(out), _text(err))
 
 
+def plain(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables without those that python itself asks for before it begins."""
+    others = {name: one for name, one in variables.items() if not name.startswith(_FOR_PYTHON)}
+    return others | {"LANG": "C.UTF-8"}
+
+
 def is_plain(variables: Mapping[str, str]) -> bool:
     """Tell whether nothing is said that python itself asks for before it begins."""
-    said = [one for one in variables if one.startswith(("PYTHON", "LC_", "COVERAGE", "TZ"))]
-    return variables.get("LANG") == "C.UTF-8" and not said
+    return plain(variables) == variables
 
 
 def _begin_afresh(

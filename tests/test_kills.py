@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from attractor.twins.provider_twin import ProviderTwin, in_background
 from attractor.twins.script import load_script
 from examples.demo import PIPELINE, TODO, Stage, make_environ, make_project, prepare
 from tests.counts import count
+from tests.prepared import begin_prepared, plain
 
 MOST_RESUMES = 10
 
@@ -41,7 +41,8 @@ def stages(tmp_path: Path) -> Iterator[Iterator[Stage]]:
     with in_background(ProviderTwin(load_script(TODO / "twins" / "wish.toml"))) as twin:
 
         def stage_in(folder: Path) -> Stage:
-            return Stage(folder, make_environ(folder, twin.environ()))
+            environ = make_environ(folder, twin.environ())
+            return Stage(folder, plain(environ))
 
         first = stage_in(tmp_path / "0")
         first.folder.mkdir()
@@ -57,14 +58,7 @@ def stages(tmp_path: Path) -> Iterator[Iterator[Stage]]:
 
 def attractor(stage: Stage, *words: str, killed_after: float | None = None) -> int:
     """Run a command quietly; kill it when its time is up, and return its exit code."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "attractor", *words],
-        cwd=stage.project,
-        env=stage.environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = begin_prepared(words, folder=stage.project, variables=stage.environ)
     try:
         return process.wait(timeout=killed_after or 120)
     except subprocess.TimeoutExpired:
@@ -115,6 +109,6 @@ def test_a_run_that_was_killed_ends_as_if_nothing_had_happened(stages: Iterator[
     assert sum(undisturbed.verdicts.values()) == undisturbed.report["played"] == 6
     moments = random.Random(os.environ.get("SEED", "kills"))
     for number in range(count(ci=3, full=20)):
-        moment = moments.uniform(0.3, whole)
+        moment = moments.uniform(0.05, whole)
         ended = end_of(first_run(next(stages), killed_after=moment))
         assert ended == undisturbed, f"kill {number} after {moment:.2f} s"

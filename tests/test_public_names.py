@@ -3,61 +3,60 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 
 import attractor
 
-
-def all_modules() -> Iterator[ModuleType]:
-    yield attractor
-    for found in pkgutil.walk_packages(attractor.__path__, "attractor."):
-        if not found.name.endswith("__main__"):
-            yield importlib.import_module(found.name)
+_PARTS = [one.name for one in pkgutil.iter_modules(attractor.__path__, "attractor.")]
+ROOMS = ["attractor", *_PARTS]
 
 
-MODULES = list(all_modules())
+def modules_of(room: str) -> list[ModuleType]:
+    if room == "attractor":
+        return [attractor]
+    found = pkgutil.walk_packages(attractor.__path__, "attractor.")
+    names = [one.name for one in found if f"{one.name}.".startswith(f"{room}.")]
+    return [importlib.import_module(one) for one in names if not one.endswith("__main__")]
 
 
 def names_offered(module: ModuleType) -> list[str]:
     return list(getattr(module, "__all__", []))
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_the_offered_names_are_there_sorted_and_documented(module: ModuleType) -> None:
-    names = names_offered(module)
-    assert names == sorted(set(names))
-    undocumented = [
-        name
-        for name in names
-        if callable(getattr(module, name)) and not inspect.getdoc(getattr(module, name))
-    ]
-    assert undocumented == []
+def undocumented(module: ModuleType) -> list[str]:
+    offered = {name: getattr(module, name) for name in names_offered(module)}
+    return [name for name, one in offered.items() if callable(one) and not inspect.getdoc(one)]
 
 
-@pytest.mark.parametrize(
-    "module",
-    [one for one in MODULES if hasattr(one, "__path__")],
-    ids=lambda module: module.__name__,
-)
-def test_a_package_defines_no_public_name_that_it_does_not_offer(module: ModuleType) -> None:
-    defined = {
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_")
-        and name != "TYPE_CHECKING"
-        and not isinstance(value, ModuleType)
-    }
-    assert defined <= set(names_offered(module))
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_offered_names_are_there_sorted_and_documented(room: str) -> None:
+    for module in modules_of(room):
+        names = names_offered(module)
+        assert names == sorted(set(names)), module.__name__
+        assert undocumented(module) == [], module.__name__
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_every_module_says_in_one_sentence_what_it_is(module: ModuleType) -> None:
-    first = (inspect.getdoc(module) or "").splitlines()[0]
-    assert first[0].isupper() or not first[0].isalpha() or first.split()[0].islower()
-    assert len(first) > 10
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_package_defines_no_public_name_that_it_does_not_offer(room: str) -> None:
+    for module in [one for one in modules_of(room) if hasattr(one, "__path__")]:
+        defined = {
+            name
+            for name, value in vars(module).items()
+            if not name.startswith("_")
+            and name != "TYPE_CHECKING"
+            and not isinstance(value, ModuleType)
+        }
+        assert defined <= set(names_offered(module)), module.__name__
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_module_says_in_one_sentence_what_it_is(room: str) -> None:
+    for module in modules_of(room):
+        first = (inspect.getdoc(module) or "").partition("\n")[0]
+        assert first[:1].isupper() or not first[:1].isalpha() or first.split()[0].islower()
+        assert len(first) > 10, module.__name__
 
 
 def test_the_public_door_offers_the_version() -> None:

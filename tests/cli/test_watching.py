@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.prepared import begin_prepared
 GOOD = "digraph G { start; a [prompt=x]; exit; start -> a -> exit }"
 BAD = "digraph G { start -- exit }"
 PATIENCE = 30.0
+_TO_LISTEN_S = 0.1
 
 
 class Watching:
@@ -40,6 +42,8 @@ class Watching:
         lines: list[str] = []
         while not lines or not lines[-1].endswith(f"{end}\n"):
             lines.append(self._lines.get(timeout=PATIENCE))
+        # Until it listens again: what changes before that is seen only when it looks by itself.
+        time.sleep(_TO_LISTEN_S)
         return "".join(lines)
 
     def stop(self, number: signal.Signals) -> tuple[int, str]:

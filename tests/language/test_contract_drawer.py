@@ -55,10 +55,10 @@ def test_each_drawing_is_an_svg_of_its_own_dot(drawer: Drawer) -> None:
     assert again == gate
 
 
-@pytest.mark.parametrize("broken", ["no dot", "digraph {", "digraph { a -> }", "{}"])
-def test_what_is_no_dot_is_refused_and_the_next_is_drawn(drawer: Drawer, broken: str) -> None:
-    with pytest.raises(DrawingFailed):
-        draw(drawer, broken)
+def test_what_is_no_dot_is_refused_and_the_next_is_drawn(drawer: Drawer) -> None:
+    for broken in ("no dot", "digraph {", "digraph { a -> }", "{}"):
+        with pytest.raises(DrawingFailed):
+            draw(drawer, broken)
     [svg] = draw(drawer, "digraph { fine [id=fine] }")
     assert "fine" in ids(svg)
 
