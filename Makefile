@@ -6,7 +6,9 @@ BIN := .venv/bin
 READY := .venv/ready
 # An environment that was moved with its clone does not work any more.
 MOVED := $(shell [ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" ] || echo moved)
-PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+# Half more workers than cores: tests that wait for a process or a moment leave room for others.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) \* 3 / 2)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 

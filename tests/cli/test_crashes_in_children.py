@@ -58,7 +58,7 @@ def test_a_kill_repeats_at_most_the_stage_in_flight_of_a_child(desk: GitDesk) ->
     root = begun(desk)
     killed = 0
     for _ in range(count(ci=5, full=40)):
-        killed += kill_at(desk, process, dice.uniform(0.1, 0.9))
+        killed += kill_at(desk, process, dice.uniform(0.05, 0.6))
         now = attempts(root)
         # The stages that were at work: one in each of the runs that stand one in the other.
         again = [one for one in now if before and one in before and now[one] > before[one]]
@@ -82,7 +82,7 @@ def test_kills_do_not_change_what_children_in_branches_come_to(desk: GitDesk) ->
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     root = begun(desk)
     for _ in range(count(ci=3, full=30)):
-        kill_at(desk, process, dice.uniform(0.2, 0.8))
+        kill_at(desk, process, dice.uniform(0.05, 0.5))
         process = desk.begin("resume", root.name, "--no-evaluate")
     assert process.wait(60) in (0, 4)
     assert desk.json("status", root.name)["outcome"] == "success"
@@ -111,7 +111,7 @@ def test_kills_undo_nothing_where_children_work_in_one_folder(desk: GitDesk) -> 
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     root = begun(desk)
     for _ in range(count(ci=3, full=20)):
-        kill_at(desk, process, dice.uniform(0.2, 0.7))
+        kill_at(desk, process, dice.uniform(0.05, 0.4))
         process = desk.begin("resume", root.name, "--no-evaluate")
     assert process.wait(60) in (0, 4)
     assert desk.json("status", root.name)["outcome"] == "success"
