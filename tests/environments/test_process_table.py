@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -42,7 +43,10 @@ def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
     with running(str(odd), "1000", HELLO="a", HELLO2="b") as number:
         assert number in process_numbers()
         found = find_process(number)
-        while found and found.name != odd.name:  # it is about to become the program
+        until = time.monotonic() + 10
+        # It is about to become the program: first it has the name, then the variables.
+        while found and (found.name != odd.name or not variable_of(number, "HELLO")):
+            assert time.monotonic() < until
             found = find_process(number)
         assert found
         assert (found.parent, found.session) == (os.getpid(), number)
