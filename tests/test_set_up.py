@@ -78,6 +78,7 @@ def test_several_targets_at_once_set_up_once_and_before_anything_else(checkout: 
     lines = checkout.notes.read_text().splitlines()
     last_of_set_up = next(at for at, line in enumerate(lines) if "-m pip install" in line)
     assert all("-m pytest" not in line for line in lines[:last_of_set_up])
+    assert "compileall -q attractor" in lines[last_of_set_up + 1]
     assert sum("-m pytest" in line for line in lines) == 2
     assert checkout.set_ups() == 1
 
