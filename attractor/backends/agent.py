@@ -1,31 +1,27 @@
 """Lets our own agent do the stage, with tools, until it reports how the stage ended."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from attractor.agent.events import EventKind, SessionEvent
 from attractor.agent.loop import Ending, Stop
-from attractor.agent.prompts import read_prompt
-from attractor.agent.provider_profile import create_profile, profile_parts
+from attractor.agent.provider_profile import profile_parts
 from attractor.agent.session import Session, SessionState
-from attractor.agent.turns import AssistantTurn, Turn, UserTurn, convert_history_to_messages
+from attractor.agent.turns import AssistantTurn, UserTurn, convert_history_to_messages
 from attractor.backends.agent_conversations import Keeping, rebuild
 from attractor.backends.agent_parts import AgentParts, choose_model
-from attractor.backends.agent_record import Record
-from attractor.backends.agent_reporting import Reporting
 from attractor.backends.agent_threads import as_texts, keep, put_lost_before, recall
+from attractor.backends.agent_work import Work, open_work, used
 from attractor.backends.model_choice import ModelChoice
 from attractor.backends.parts import BackendParts
-from attractor.backends.tool_hooks import hooks_of
+from attractor.backends.status_file import status_file_in
 from attractor.base.errors import UsageError
 from attractor.engine.events import OUTCOME_ASSUMED
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.kept_conversations import ReadKept
-from attractor.engine.outcome import FailureClass, Outcome, Usage, failure, success
+from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Exhausted, Said, Stage
 from attractor.llm.errors import SDKError
 from attractor.llm.request import Request
-from attractor.llm.response import Usage as Used
 from attractor.llm.retrying import retry
 
 _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)
@@ -41,16 +37,17 @@ class Agent:
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         """Do the work a prompt asks for, and return what was reported with what it cost."""
         parts = self._agent_parts()
-        work = _open(stage, parts)
-        self._at_work[stage.id] = work.session
-        try:
-            outcome = await _do(work, put_lost_before(stage, prompt))
-        finally:
-            self._at_work.pop(stage.id, None)
-            work.keeping.end()
-            keep(stage, choose_model(stage, parts), work.session.history)
-            work.session.close()
-        return replace(outcome, usage=_used(work.session.usage))
+        async with status_file_in(stage.workspace.environment) as file:
+            work = open_work(stage, parts, file)
+            self._at_work[stage.id] = work.session
+            try:
+                outcome = await _do(work, put_lost_before(stage, prompt))
+            finally:
+                self._at_work.pop(stage.id, None)
+                work.keeping.end()
+                keep(stage, choose_model(stage, parts), work.session.history)
+                work.session.close()
+        return replace(outcome, usage=used(work.session.usage))
 
     async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
         """Answer a prompt with one call to the model of the stage, without tools."""
@@ -74,13 +71,13 @@ class Agent:
             )
         except SDKError as error:
             return _model_failed(error)
-        stage.spending.use(_used(response.usage))
+        stage.spending.use(used(response.usage))
         answered = AssistantTurn.from_response(response, parts.clock.now())
         keeping.take(asked)
         keeping.take(answered)
         keeping.end()
         keep(stage, choice, [*before, asked, answered])
-        return Said(response.text, _used(response.usage))
+        return Said(response.text, used(response.usage))
 
     async def steer(self, stage_id: str, text: str) -> bool:
         """Hand words to the session of a stage; tell whether one is at work."""
@@ -104,65 +101,16 @@ class Agent:
         return parts
 
 
-@dataclass(frozen=True)
-class _Work:
-    stage: Stage
-    session: Session
-    reporting: Reporting
-    keeping: Keeping
-    reminder: str
-
-
-def _open(stage: Stage, parts: AgentParts) -> _Work:
-    choice = choose_model(stage, parts)
-    folders = parts.prompt_folders
-    profile = create_profile(choice.provider, model=choice.model, prompt_folders=folders)
-    reporting = Reporting(stage)
-    profile.tool_registry.register(reporting.tool())
-    record = Record(stage, reporting)
-    history = recall(stage, choice, window=profile.traits.context_window_size)
-    keeping = Keeping(stage, choice, history)
-
-    def on_event(event: SessionEvent) -> None:
-        if event.kind is EventKind.ASSISTANT_TEXT_START:
-            stage.spending.require_left()
-        record.take(event)
-        if reporting.is_spoilt and event.kind is EventKind.TOOL_CALL_END:
-            session.abort()
-
-    def on_turn(turn: Turn) -> None:
-        keeping.take(turn)
-        if isinstance(turn, AssistantTurn):
-            stage.spending.use(_used(turn.usage))
-
-    session = Session(
-        profile,
-        stage.workspace.environment,
-        client=parts.client,
-        clock=parts.clock,
-        config=replace(parts.config, reasoning_effort=choice.reasoning_effort),
-        instructions=read_prompt("report_outcome", folders=folders),
-        hooks=hooks_of(stage),
-        on_event=on_event,
-        on_turn=on_turn,
-        id=stage.id,
-        history=history,
-    )
-    return _Work(
-        stage, session, reporting, keeping, read_prompt("report_reminder", folders=folders)
-    )
-
-
-async def _do(work: _Work, prompt: str) -> Outcome:
+async def _do(work: Work, prompt: str) -> Outcome:
     try:
         ending = await _converse(work, prompt)
     except SDKError as error:
         # A report that was taken stands, whatever became of the words after it.
-        return work.reporting.outcome or _model_failed(error)
+        return await work.reporting.reported() or _model_failed(error)
     except Exhausted:
-        if work.reporting.outcome is None:
+        if (outcome := await work.reporting.reported()) is None:
             raise
-        return work.reporting.outcome
+        return outcome
     work.stage.files.write("response.md", ending.text)
     outcome = work.reporting.outcome
     if outcome is None:
@@ -171,20 +119,21 @@ async def _do(work: _Work, prompt: str) -> Outcome:
     return replace(outcome, context_updates=updates)
 
 
-async def _converse(work: _Work, prompt: str) -> Ending:
-    """Let the agent work, and ask once for a report that did not come (ruling R4)."""
+async def _converse(work: Work, prompt: str) -> Ending:
+    """Let the agent work, and ask once for a report that did not come, or was no good (R4, R8)."""
     ending = await work.session.submit(prompt)
-    if work.reporting.outcome or work.session.state is SessionState.CLOSED:
+    if await work.reporting.reported() or work.session.state is SessionState.CLOSED:
         return ending
     if ending.stop is Stop.TURN_LIMIT:
         return ending
-    reminded = await work.session.submit(work.reminder)
+    reminded = await work.session.submit(work.reminder())
+    await work.reporting.reported()
     return replace(ending, text=ending.text or reminded.text)
 
 
-def _without_report(work: _Work, ending: Ending) -> Outcome:
+def _without_report(work: Work, ending: Ending) -> Outcome:
     stage = work.stage
-    if work.reporting.is_spoilt:
+    if work.reporting.refusals:
         return failure(f"invalid report: {work.reporting.refusals[-1]}")
     if ending.stop in _LIMITS:
         return failure(f"stopped by the {ending.stop.value} before it reported")
@@ -197,10 +146,6 @@ def _without_report(work: _Work, ending: Ending) -> Outcome:
 
 def _window(choice: ModelChoice) -> int:
     return profile_parts()[choice.provider].context_window_size
-
-
-def _used(usage: Used) -> Usage:
-    return Usage(usage.input_tokens, usage.output_tokens)
 
 
 def _model_failed(error: SDKError) -> Outcome:

@@ -1,13 +1,16 @@
-"""How an agent reports its stage: the tool `report_outcome`, and what was reported with it."""
+"""How an agent reports its stage: by the tool `report_outcome`, or in a file (ruling R8)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from attractor.agent.argument_checking import find_faults
 from attractor.agent.tool import RegisteredTool, define
+from attractor.backends.status_file import StatusFile
 from attractor.base.canonical import Json, JsonObject
+from attractor.engine.errors import InvalidReport
 from attractor.engine.events import REPORT_REFUSED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.engine.reports import check_report
+from attractor.engine.reports import check_report, parse_report
 from attractor.engine.seams import Stage
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.tools import ToolDefinition
@@ -20,8 +23,9 @@ _NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
 class Reporting:
     """What the agent of one stage has reported so far."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, file: StatusFile | None = None) -> None:
         self._stage = stage
+        self._file = file
         self.outcome: Outcome | None = None
         self.refusals: list[str] = []
 
@@ -39,9 +43,32 @@ class Reporting:
         self.refusals.append(reason)
         self._stage.emit(REPORT_REFUSED, reason=reason)
 
+    async def reported(self) -> Outcome | None:
+        """Return what was reported, by the tool or else in the file; a refused file is noted."""
+        if self.outcome is None and self._file is not None:
+            try:
+                written = await self._file.take()
+                if written is not None:
+                    self.outcome = self._judge(parse_report(written))
+            except InvalidReport as error:
+                self.refuse(f"{error.message}\n{error.hint}" if error.hint else error.message)
+        return self.outcome
+
     async def _execute(self, arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-        self.outcome = _with_reason(check_report(arguments), self._stage.node.id)
+        self.outcome = self._judge(check_report(arguments))
         return "Recorded. End now with a short message that says what you did."
+
+    def _judge(self, outcome: Outcome) -> Outcome:
+        """Return a report as an outcome, if it names ways that the node has."""
+        named: dict[str, Json] = {
+            "preferred_label": outcome.preferred_label,
+            "suggested_next_ids": list(outcome.suggested_next_ids),
+        }
+        told = {name: value for name, value in named.items() if value}
+        ways: dict[str, Json] = {**_ways(self._stage)}
+        if faults := find_faults(told, {"type": "object", "properties": ways}):
+            raise InvalidReport("; ".join(faults))
+        return _with_reason(outcome, self._stage.node.id)
 
 
 def _with_reason(outcome: Outcome, node: str) -> Outcome:
@@ -75,11 +102,11 @@ def _definition(stage: Stage) -> ToolDefinition:
     return define(REPORT_OUTCOME, words, properties, required=["outcome"])
 
 
-def _ways(stage: Stage) -> dict[str, JsonObject]:
+def _ways(stage: Stage) -> dict[str, dict[str, Json]]:
     """Offer the ways out of the node, where there are any to choose from."""
     labels = _distinct(stage.labels)
     targets = _distinct([edge.target for edge in stage.graph.outgoing(stage.node.id)])
-    ways: dict[str, JsonObject] = {}
+    ways: dict[str, dict[str, Json]] = {}
     if labels:
         ways["preferred_label"] = {
             "type": "string",

@@ -6,8 +6,8 @@ from pathlib import Path
 from attractor.base.canonical import Json
 from attractor.cli.standing import Standing, standing_of
 from attractor.engine.fence import is_held
+from attractor.engine.output_tail import TAIL
 from attractor.engine.run_directory import RunDirectory
-from attractor.handlers.output_tail import TAIL
 from attractor.pipeline.runs import UNKNOWN
 
 OFTEN_S = 0.5

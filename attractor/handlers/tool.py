@@ -8,9 +8,9 @@ from attractor.base.durations import describe_duration
 from attractor.base.processes import ExecResult
 from attractor.engine.excerpts import keep_ends, shorten
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.output_tail import tail_in
 from attractor.engine.seams import Parts, Stage
 from attractor.environments.command_faults import missing_command
-from attractor.handlers.output_tail import tail_in
 from attractor.language.graph import Node
 from attractor.language.secret_inputs import asked_secrets, variable_of
 

@@ -9,9 +9,9 @@ from attractor.engine.attempt_folders import history_folder
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.flights import InFlight
 from attractor.engine.foreign_files import read_foreign
+from attractor.engine.output_tail import TAIL
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.seams import stage_id
-from attractor.handlers.output_tail import TAIL
 from attractor.pipeline.child_directories import child_directory, newest_round
 
 

@@ -185,6 +185,64 @@ def test_the_last_report_counts(tmp_path: Path) -> None:
     assert work.run().status is StageStatus.FAIL
 
 
+def writes(report: str) -> Message:
+    command = f"printf '%s' '{report}' > \"$ATTRACTOR_STATUS_FILE\""
+    return call("shell", command=command)
+
+
+def test_a_report_in_the_file_is_the_outcome(tmp_path: Path) -> None:
+    report = '{"outcome": "fail", "notes": "Two tests fail", "preferred_label": "[F] Fix"}'
+    work = Work(tmp_path, writes(report), said("Bad."))
+    outcome = work.run()
+    assert (outcome.status, outcome.failure_reason) == (StageStatus.FAIL, "Two tests fail")
+    assert outcome.preferred_label == "[F] Fix"
+    assert "ATTRACTOR_STATUS_FILE" in work.request().messages[0].text
+
+
+def test_a_call_of_the_tool_counts_before_the_file(tmp_path: Path) -> None:
+    work = Work(tmp_path, writes('{"outcome": "fail"}'), reports(outcome="success"), said("ok"))
+    assert work.run().status is StageStatus.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        ('{"outcome": "done"}', "'outcome' cannot be 'done'"),
+        ("I am done", "the report is"),
+        ('{"outcome": "success", "preferred_label": "Ship"}', "preferred_label must be one of"),
+        (
+            '{"outcome": "success", "context_updates": {"human.gate.selected": "A"}}',
+            "a report may not set human.gate.selected",
+        ),
+    ],
+)
+def test_an_invalid_report_in_the_file_goes_back_once(
+    tmp_path: Path, report: str, told: str
+) -> None:
+    good = writes('{"outcome": "success"}')
+    mended = Work(tmp_path, writes(report), said("Done."), good, said("Now."))
+    assert mended.run().status is StageStatus.SUCCESS
+    assert told in mended.request(2).messages[-1].text
+    assert mended.play.events.kinds.count("ReportRefused") == 1
+
+    spoilt = Work(tmp_path, writes(report), said("Done."), writes(report), said("Still."))
+    outcome = spoilt.run()
+    assert outcome.failure_reason.startswith("invalid report: ")
+    assert told in outcome.failure_reason
+
+
+def test_a_report_that_was_refused_and_never_mended_is_no_success(tmp_path: Path) -> None:
+    work = Work(tmp_path, reports(outcome="done"), said("Done."), said("Really."))
+    outcome = work.run()
+    assert outcome.status is StageStatus.FAIL
+    assert "outcome must be one of" in outcome.failure_reason
+
+
+def test_a_report_in_the_file_stands_when_the_last_words_fail(tmp_path: Path) -> None:
+    work = Work(tmp_path, writes('{"outcome": "success"}'), ServerError("x", provider="openai"))
+    assert work.run().status is StageStatus.SUCCESS
+
+
 def test_an_agent_that_does_not_report_is_asked_once(tmp_path: Path) -> None:
     work = Work(tmp_path, said("I did it."), reports(outcome="success", notes="done"), said("ok"))
     outcome = work.run()

@@ -45,6 +45,14 @@ def test_R8_a_report_through_the_tool_is_the_outcome(tmp_path: Path, wire: str) 
     assert play.files.texts["response.md"] == "A typo."
 
 
+def test_R8_a_report_in_the_named_file_is_the_outcome(tmp_path: Path, wire: str) -> None:
+    command = """echo '{"outcome": "success", "preferred_label": "No"}' > $ATTRACTOR_STATUS_FILE"""
+    play, outcome = do(tmp_path, wire, uses(use("shell", {"command": command})), says("Ok."))
+    assert (outcome.status, outcome.preferred_label) == (StageStatus.SUCCESS, "No")
+    assert "OutcomeAssumed" not in play.events.kinds
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_R8_a_forged_approval_is_refused_with_an_event_and_goes_back(
     tmp_path: Path, wire: str
 ) -> None:

@@ -14,8 +14,8 @@ from rich.console import Console
 from attractor.base.events import Event
 from attractor.cli.live.display import LiveDisplay
 from attractor.engine.manifest import Manifest, manifest_to_record
+from attractor.engine.output_tail import TAIL
 from attractor.engine.seams import Base
-from attractor.handlers.output_tail import TAIL
 from tests.cli.live.happenings import BEGAN, RUN, Happenings
 from tests.cli.live.screen import Screen
 

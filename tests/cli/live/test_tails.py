@@ -6,8 +6,8 @@ from pathlib import Path
 from attractor.cli.live.tails import Tails
 from attractor.cli.live.view import StageRow
 from attractor.engine.manifest import Manifest, manifest_to_record
+from attractor.engine.output_tail import TAIL
 from attractor.engine.seams import Base
-from attractor.handlers.output_tail import TAIL
 from tests.cli.live.happenings import BEGAN, CHILD, RUN, Happenings
 
 

@@ -1,0 +1,92 @@
+"""The work of our own agent at one stage: its session, with all that belongs to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from attractor.agent.events import EventKind, SessionEvent
+from attractor.agent.prompts import read_prompt
+from attractor.agent.provider_profile import create_profile
+from attractor.agent.session import Session
+from attractor.agent.turns import AssistantTurn, Turn
+from attractor.backends.agent_conversations import Keeping
+from attractor.backends.agent_parts import AgentParts, choose_model
+from attractor.backends.agent_place import AgentPlace
+from attractor.backends.agent_record import Record
+from attractor.backends.agent_reporting import Reporting
+from attractor.backends.agent_threads import recall
+from attractor.backends.status_file import VARIABLE, StatusFile
+from attractor.backends.tool_hooks import hooks_of
+from attractor.engine.outcome import Usage
+from attractor.engine.seams import Stage
+from attractor.llm.response import Usage as Used
+
+
+@dataclass(frozen=True)
+class Work:
+    """A stage, the session that does it, and what came of it so far."""
+
+    stage: Stage
+    session: Session
+    reporting: Reporting
+    keeping: Keeping
+    folders: Sequence[Path]
+
+    def reminder(self) -> str:
+        """Return what an agent is told that has not reported, or whose report was refused."""
+        refused = self.reporting.refusals[-1:]
+        told = [f"Your report was refused: {words}" for words in refused]
+        return "\n".join([*told, read_prompt("report_reminder", folders=self.folders)])
+
+
+def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None) -> Work:
+    """Open a session for a stage, with all that it may do and all that is kept of it."""
+    choice = choose_model(stage, parts)
+    folders = parts.prompt_folders
+    profile = create_profile(choice.provider, model=choice.model, prompt_folders=folders)
+    reporting = Reporting(stage, file)
+    profile.tool_registry.register(reporting.tool())
+    record = Record(stage, reporting)
+    history = recall(stage, choice, window=profile.traits.context_window_size)
+    keeping = Keeping(stage, choice, history)
+
+    def on_event(event: SessionEvent) -> None:
+        if event.kind is EventKind.ASSISTANT_TEXT_START:
+            stage.spending.require_left()
+        record.take(event)
+        if reporting.is_spoilt and event.kind is EventKind.TOOL_CALL_END:
+            session.abort()
+
+    def on_turn(turn: Turn) -> None:
+        keeping.take(turn)
+        if isinstance(turn, AssistantTurn):
+            stage.spending.use(used(turn.usage))
+
+    session = Session(
+        profile,
+        AgentPlace(stage.workspace.environment, _variables(file), stage.files),
+        client=parts.client,
+        clock=parts.clock,
+        config=replace(parts.config, reasoning_effort=choice.reasoning_effort),
+        instructions=_how_to_report(file, folders),
+        hooks=hooks_of(stage),
+        on_event=on_event,
+        on_turn=on_turn,
+        id=stage.id,
+        history=history,
+    )
+    return Work(stage, session, reporting, keeping, folders)
+
+
+def used(usage: Used) -> Usage:
+    """Return what a call used, as the engine counts it."""
+    return Usage(usage.input_tokens, usage.output_tokens)
+
+
+def _variables(file: StatusFile | None) -> dict[str, str]:
+    return {VARIABLE: file.path} if file else {}
+
+
+def _how_to_report(file: StatusFile | None, folders: Sequence[Path]) -> str:
+    names = ["report_outcome", *(["report_file"] if file else [])]
+    return "\n\n".join(read_prompt(name, folders=folders) for name in names)
