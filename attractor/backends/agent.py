@@ -3,14 +3,12 @@
 from dataclasses import replace
 
 from attractor.agent.loop import Ending, Stop
-from attractor.agent.provider_profile import profile_parts
 from attractor.agent.session import Session, SessionState
-from attractor.agent.turns import AssistantTurn, UserTurn, convert_history_to_messages
-from attractor.backends.agent_conversations import Keeping, rebuild
+from attractor.backends.agent_answer import answer_once
+from attractor.backends.agent_conversations import rebuild
 from attractor.backends.agent_parts import AgentParts, choose_model
-from attractor.backends.agent_threads import as_texts, keep, put_lost_before, recall
-from attractor.backends.agent_work import Work, open_work, used
-from attractor.backends.model_choice import ModelChoice
+from attractor.backends.agent_threads import keep, put_lost_before
+from attractor.backends.agent_work import Work, model_failed, open_work, used
 from attractor.backends.parts import BackendParts
 from attractor.backends.status_file import status_file_in
 from attractor.base.errors import UsageError
@@ -21,8 +19,6 @@ from attractor.engine.kept_conversations import ReadKept
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Exhausted, Said, Stage
 from attractor.llm.errors import SDKError
-from attractor.llm.request import Request
-from attractor.llm.retrying import retry
 
 _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)
 
@@ -51,33 +47,7 @@ class Agent:
 
     async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
         """Answer a prompt with one call to the model of the stage, without tools."""
-        parts = self._agent_parts()
-        choice = choose_model(stage, parts)
-        # Words alone: a model that is given no tools takes no calls back.
-        before = recall(stage, choice, window=_window(choice)) if stage.carried.thread else ()
-        keeping = Keeping(stage, choice, before)
-        asked = UserTurn(put_lost_before(stage, prompt), parts.clock.now())
-        request = Request(
-            model=choice.model,
-            messages=convert_history_to_messages([*as_texts(before), asked]),
-            provider=choice.provider,
-            reasoning_effort=choice.reasoning_effort,
-        )
-        policy = parts.config.retry_policy
-        stage.spending.require_left()
-        try:
-            response = await retry(
-                lambda: parts.client.complete(request), policy=policy, clock=parts.clock
-            )
-        except SDKError as error:
-            return _model_failed(error)
-        stage.spending.use(used(response.usage))
-        answered = AssistantTurn.from_response(response, parts.clock.now())
-        keeping.take(asked)
-        keeping.take(answered)
-        keeping.end()
-        keep(stage, choice, [*before, asked, answered])
-        return Said(response.text, used(response.usage))
+        return await answer_once(stage, prompt, self._agent_parts())
 
     async def steer(self, stage_id: str, text: str) -> bool:
         """Hand words to the session of a stage; tell whether one is at work."""
@@ -106,7 +76,7 @@ async def _do(work: Work, prompt: str) -> Outcome:
         ending = await _converse(work, prompt)
     except SDKError as error:
         # A report that was taken stands, whatever became of the words after it.
-        return await work.reporting.reported() or _model_failed(error)
+        return await work.reporting.reported() or model_failed(error)
     except Exhausted:
         if (outcome := await work.reporting.reported()) is None:
             raise
@@ -142,15 +112,6 @@ def _without_report(work: Work, ending: Ending) -> Outcome:
     stage.emit(OUTCOME_ASSUMED, reason="the agent ended without reporting", outcome="success")
     updates = response_updates(stage.node.id, ending.text)
     return success(f"Stage completed: {stage.node.id}", **updates)
-
-
-def _window(choice: ModelChoice) -> int:
-    return profile_parts()[choice.provider].context_window_size
-
-
-def _model_failed(error: SDKError) -> Outcome:
-    kind = FailureClass.RETRYABLE if error.retryable else FailureClass.TERMINAL
-    return failure(f"{type(error).__name__}: {error.message}", kind)
 
 
 part = Agent

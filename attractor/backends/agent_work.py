@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.agent.events import EventKind, SessionEvent
 from attractor.agent.prompts import read_prompt
-from attractor.agent.provider_profile import create_profile
+from attractor.agent.provider_profile import create_profile, profile_parts
 from attractor.agent.session import Session
 from attractor.agent.turns import AssistantTurn, Turn
 from attractor.backends.agent_conversations import Keeping
@@ -15,10 +15,12 @@ from attractor.backends.agent_place import AgentPlace
 from attractor.backends.agent_record import Record
 from attractor.backends.agent_reporting import Reporting
 from attractor.backends.agent_threads import recall
+from attractor.backends.model_choice import ModelChoice
 from attractor.backends.status_file import VARIABLE, StatusFile
 from attractor.backends.tool_hooks import hooks_of
-from attractor.engine.outcome import Usage
+from attractor.engine.outcome import FailureClass, Outcome, Usage, failure
 from attractor.engine.seams import Stage
+from attractor.llm.errors import SDKError
 from attractor.llm.response import Usage as Used
 
 
@@ -81,6 +83,17 @@ def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None) -> Work:
 def used(usage: Used) -> Usage:
     """Return what a call used, as the engine counts it."""
     return Usage(usage.input_tokens, usage.output_tokens)
+
+
+def window(choice: ModelChoice) -> int:
+    """Return how many tokens the model of a choice takes."""
+    return profile_parts()[choice.provider].context_window_size
+
+
+def model_failed(error: SDKError) -> Outcome:
+    """Return the outcome of a stage whose model could not be asked."""
+    kind = FailureClass.RETRYABLE if error.retryable else FailureClass.TERMINAL
+    return failure(f"{type(error).__name__}: {error.message}", kind)
 
 
 def _variables(file: StatusFile | None) -> dict[str, str]:

@@ -34,7 +34,8 @@ class Seen(NamedTuple):
             and self.size == told.st_size
             and self.inode == told.st_ino
             and self.mode == told.st_mode
-            and max(self.changed_ns, self.modified_ns) + RACY_NS < self.checked_ns
+            and self.changed_ns + RACY_NS < self.checked_ns
+            and self.modified_ns + RACY_NS < self.checked_ns
         )
 
 

@@ -439,8 +439,9 @@ def test_an_answer_is_one_call_without_tools(tmp_path: Path) -> None:
     assert not request.tools
     asked = (request.provider, request.model, request.reasoning_effort)
     assert asked == ("openai", "gpt-5.2", "low")
-    # Nothing is at work that would take words, or leaves a transcript.
-    assert (work.play.files.texts, work.play.events.all) == ({}, [])
+    kinds = ["ASSISTANT_TEXT_START", "ASSISTANT_TEXT_END"]
+    assert work.play.events.kinds == ["SESSION_START", "USER_INPUT", *kinds, "SESSION_END"]
+    assert [line["kind"] for line in work.transcript] == work.play.events.kinds
 
 
 @pytest.mark.parametrize(
@@ -465,6 +466,8 @@ def test_an_answer_is_asked_for_again_as_often_as_a_session_would(tmp_path: Path
     work.parts = replace(work.parts, config=twice)
     assert answer(work) == Said("yes", Usage(100, 10))
     assert len(work.provider.requests) == 2
+    [told] = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
+    assert "try 1 failed (down)" in str(told)
 
 
 def test_without_a_client_or_a_model_nothing_is_answered(tmp_path: Path) -> None:
