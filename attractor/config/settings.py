@@ -55,6 +55,10 @@ class WorkspaceSettings(Section):
         default=(),
         description="Paths that git ignores and a workspace gets copies of, such as `.venv`.",
     )
+    carry_read_only: tuple[str, ...] = Field(
+        default=(),
+        description="Paths that git ignores and a sandbox shows read-only, such as `node_modules`.",
+    )
 
 
 class TracingSettings(Section):

@@ -2,7 +2,7 @@
 
 The system is there read-only, the workspace writable, `/tmp` and the home are fresh; nothing else
 is. So the operator's folders are absent without being named. One that lies in the system, or in a
-folder that may be read, is covered.
+folder that may be read or is shown in the workspace, is covered.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.errors import UsageError
+from attractor.environments.shown import Shown
 
 WORKSPACE = "/workspace"
 HOME = "/tmp/home"
@@ -79,9 +80,15 @@ class _Bind:
         return [self.option, *source, str(self.target)]
 
 
-def options(walls: Walls, folder: Path, data: Mapping[str, int]) -> list[str]:
-    """Return bubblewrap's options for a workspace; data are descriptors by their place inside."""
-    binds = [*_binds(walls), _Bind(folder.resolve(), Path(WORKSPACE), "--bind")]
+def options(
+    walls: Walls, folder: Path, data: Mapping[str, int], shown: Iterable[Shown] = ()
+) -> list[str]:
+    """Return bubblewrap's options for a workspace and what is shown in it, over what stands in.
+
+    Data are descriptors by their place inside.
+    """
+    workspace = _Bind(folder.resolve(), Path(WORKSPACE), "--bind")
+    binds = [*_binds(walls), workspace, *map(_shown, shown)]
     covers = list(_covers(binds, [path.resolve() for path in walls.hide], folder))
     return [
         *_NAMESPACES,
@@ -102,6 +109,10 @@ def _binds(walls: Walls) -> Iterator[_Bind]:
     for path in [*roots, *walls.read, *walls.python.needs]:
         if path.exists() and not (path.is_symlink() and path.parent == Path("/")):
             yield _Bind(path.resolve(), path.absolute(), "--ro-bind")
+
+
+def _shown(one: Shown) -> _Bind:
+    return _Bind(one.source.resolve(), Path(WORKSPACE, one.path), "--ro-bind")
 
 
 def _proc() -> Iterator[_Bind]:
@@ -128,12 +139,22 @@ def _covers(binds: Iterable[_Bind], hidden: Sequence[Path], folder: Path) -> Ite
             if not path.is_relative_to(bind.source) or not path.exists():
                 continue
             if bind.target != Path(WORKSPACE):
+                _require_coverable(path, bind)
                 yield _cover(path, bind.target / path.relative_to(bind.source))
             elif path != bind.source:
                 raise UsageError(
                     f"{path} cannot be hidden: it lies in the workspace {folder}",
                     hint="work on a copy that does not hold it",
                 )
+
+
+def _require_coverable(path: Path, bind: _Bind) -> None:
+    """Refuse what others at work in the folder could uncover: they can swap a folder above it."""
+    if bind.target.is_relative_to(WORKSPACE) and bind.target.parent != Path(WORKSPACE):
+        raise UsageError(
+            f"{path} cannot be hidden: it lies in {bind.source}, which shows in the workspace",
+            hint="take that folder out of carry_read_only",
+        )
 
 
 def _cover(path: Path, target: Path) -> _Bind:

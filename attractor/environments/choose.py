@@ -15,6 +15,7 @@ from attractor.environments.left_over import can_be_known
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.promises import prove
 from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.shown import Shown
 from attractor.environments.variables import sandboxed
 
 KINDS = ("auto", "bubblewrap", "none")
@@ -28,14 +29,22 @@ _LACKS: Mapping[str, str] = {
 }
 
 
+MakeShowing = Callable[[Path, Sequence[Shown]], ExecutionEnvironment]
+"""Makes an environment that works on a folder, and shows more in it, read-only."""
+
+
 @dataclass(frozen=True)
 class Choice:
-    """Where tools run, what that was proved to guard, and a sentence that tells a person."""
+    """Where tools run, what that was proved to guard, and a sentence that tells a person.
+
+    Without a sandbox nothing can be shown in a folder that does not lie there.
+    """
 
     kind: str
     promises: Promises
     sentence: str
     make: Callable[[Path], ExecutionEnvironment]
+    make_showing: MakeShowing | None = None
 
 
 async def choose_environment(
@@ -112,10 +121,10 @@ async def _bubblewrap(
         scratch=scratch,
     )
 
-    def make(folder: Path) -> ExecutionEnvironment:
-        return SandboxedExecutionEnvironment(folder, walls, promises=promises)
+    def make(folder: Path, shown: Sequence[Shown] = ()) -> ExecutionEnvironment:
+        return SandboxedExecutionEnvironment(folder, walls, promises=promises, shown=shown)
 
-    return Choice("bubblewrap", promises, _sentence(promises), make)
+    return Choice("bubblewrap", promises, _sentence(promises), make, make)
 
 
 def _unguarded(environ: Mapping[str, str], why: str, run_id: str) -> Choice:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from attractor.base.atomic_files import write_fully
 from attractor.base.errors import UsageError
-from attractor.environments.confined import Confined, Place
+from attractor.environments.confined import Confined, Place, identity_of
 from attractor.environments.environment import DirEntry
 from attractor.environments.errors import FileMissing, FileUnusable, NotText
 from attractor.environments.patterns import matches
@@ -60,7 +60,7 @@ def write_text(confined: Confined, path: str, content: str) -> None:
 
 def delete(confined: Confined, path: str) -> None:
     """Remove a file; of a link, the link and not where it leads."""
-    with confined.located("delete", path, follow=False) as place:
+    with confined.located("delete", path, follow=False, change=True) as place:
         if stat.S_ISDIR(_status(place).st_mode):
             raise FileUnusable(f"{path} is a folder", hint="remove folders with a command")
         os.unlink(place.name, dir_fd=place.folder)
@@ -99,7 +99,7 @@ def list_directory(confined: Confined, path: str, *, depth: int) -> Sequence[Dir
     if depth < 1:
         raise UsageError(f"a folder cannot be listed {depth} deep", hint="1 is the folder alone")
     with confined.opened("list", path) as folder:
-        found = [_entry(one) for one in _walk(folder, min(depth, _DEEPEST), path)]
+        found = [_entry(one) for one in _walk(confined, folder, min(depth, _DEEPEST), path)]
     return sorted(found, key=lambda entry: entry.name)
 
 
@@ -112,7 +112,7 @@ def glob(confined: Confined, pattern: str, path: str) -> Sequence[str]:
     with confined.opened("search", path) as folder:
         found = [
             (-one.status.st_mtime_ns, before + printable(one.path))
-            for one in _walk(folder, _DEEPEST, path, skip=".git")
+            for one in _walk(confined, folder, _DEEPEST, path, skip=".git")
             if stat.S_ISREG(one.status.st_mode) and matches(pattern, one.path)
         ]
     return [name for _, name in sorted(found)]
@@ -124,9 +124,11 @@ class _Found:
     status: os.stat_result
 
 
-def _walk(folder: int, depth: int, path: str, *, skip: str = "") -> Iterator[_Found]:
+def _walk(
+    confined: Confined, folder: int, depth: int, path: str, *, skip: str = ""
+) -> Iterator[_Found]:
     """Yield all that is below, and follow no link."""
-    with closing(_below(folder, depth, "", skip)) as below:
+    with closing(_below(confined, folder, depth, "", skip)) as below:
         for count, found in enumerate(below):
             if count >= MOST_NAMES:
                 raise FileUnusable(
@@ -136,17 +138,24 @@ def _walk(folder: int, depth: int, path: str, *, skip: str = "") -> Iterator[_Fo
             yield found
 
 
-def _below(folder: int, depth: int, before: str, skip: str) -> Generator[_Found]:
+def _below(
+    confined: Confined, folder: int, depth: int, before: str, skip: str
+) -> Generator[_Found]:
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.name != skip]
     for name in names:
         # What is gone or changed meanwhile is left out, and what is closed to us.
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            place = confined.source_at(Place(folder, name))
+            status = _status(place)
             yield _Found(before + name, status)
-            if depth > 1 and stat.S_ISDIR(status.st_mode):
-                with _opened(Place(folder, name), _FOLDER) as inner:
-                    yield from _below(inner, depth - 1, f"{before}{name}/", skip)
+            if depth > 1 and stat.S_ISDIR(status.st_mode) and not _is_hidden(confined, status):
+                with _opened(place, _FOLDER) as inner:
+                    yield from _below(confined, inner, depth - 1, f"{before}{name}/", skip)
+
+
+def _is_hidden(confined: Confined, status: os.stat_result) -> bool:
+    return identity_of(status) in confined.hidden
 
 
 def _entry(found: _Found) -> DirEntry:

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from attractor.base.errors import MachineryError, UsageError
 from attractor.environments.bubblewrap import ACCOUNTS, Walls, options
 from attractor.environments.errors import SandboxLost, SandboxNotStarted
 from attractor.environments.failed_start import failed_start
+from attractor.environments.shown import Shown
 
 GRACE_S = 2.0
 
@@ -84,10 +85,10 @@ class Sandbox:
         self._loop.add_reader(self._control.fileno(), self._receive)
 
     @classmethod
-    async def start(cls, walls: Walls, folder: Path) -> "Sandbox":
-        """Make a sandbox around a workspace; it is ready when this returns."""
+    async def start(cls, walls: Walls, folder: Path, shown: Collection[Shown] = ()) -> "Sandbox":
+        """Make a sandbox around a workspace and what shows in it; it is ready when this returns."""
         with _file() as said:
-            sandbox = cls(_spawn(walls, folder, said))
+            sandbox = cls(_spawn(walls, folder, shown, said))
             try:
                 async with asyncio.timeout(_START_S):
                     await sandbox._answer_to(_HELLO)
@@ -248,7 +249,7 @@ async def _gone(pidfd: int, *, within: float) -> None:
         loop.remove_reader(pidfd)
 
 
-def _spawn(walls: Walls, folder: Path, said: IO[bytes]) -> _Started:
+def _spawn(walls: Walls, folder: Path, shown: Collection[Shown], said: IO[bytes]) -> _Started:
     """Start bubblewrap with a supervisor; what it says about failure goes into a file."""
     with ExitStack() as opened, ExitStack() as failing:
         try:
@@ -259,7 +260,7 @@ def _spawn(walls: Walls, folder: Path, said: IO[bytes]) -> _Started:
                 place: opened.enter_context(_file(text.encode())).fileno()
                 for place, text in {**ACCOUNTS, _INSIDE: _SUPERVISOR.read_text("utf-8")}.items()
             }
-            words = options(walls, folder, data)
+            words = options(walls, folder, data, shown)
             # Options on the command line could be read inside: the first process keeps it.
             given = opened.enter_context(_file(b"".join(os.fsencode(w) + b"\0" for w in words)))
             control = str(theirs.fileno())

@@ -1,15 +1,17 @@
 """Tools in a sandbox of their own: bubblewrap, one for each stage, with a supervisor inside.
 
 The workspace is `/workspace` and the only thing of the operator's that can be written, or seen. The
-file tools work on the same folder from outside, confined to it. Linux only.
+file tools work on the same folder from outside, confined to it. What is shown in it from elsewhere
+is bound read-only: nothing is copied, and both see the same. Linux only.
 """
 
 import asyncio
 import platform
 import shutil
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -19,7 +21,7 @@ from attractor.base.process_pipes import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.environments import files
 from attractor.environments.bubblewrap import WORKSPACE, Walls
-from attractor.environments.confined import Confined
+from attractor.environments.confined import Confined, Identity, identity_of
 from attractor.environments.environment import Promises, Service
 from attractor.environments.file_tools import FileTools
 from attractor.environments.forwarding import (
@@ -35,6 +37,7 @@ from attractor.environments.sandbox import Ended, Job, Sandbox
 from attractor.environments.sandboxed_service import watch_service
 from attractor.environments.searching import TIME_LIMIT_MS, Searcher
 from attractor.environments.services import Backlog
+from attractor.environments.shown import Shown, make_stand_ins
 
 SHELL = "/bin/bash"
 
@@ -49,12 +52,14 @@ class SandboxedExecutionEnvironment(FileTools):
         *,
         promises: Promises | None = None,
         keep: OutputLimit | None = None,
+        shown: Sequence[Shown] = (),
     ) -> None:
         self._folder = Path(folder).resolve()
         ripgrep = shutil.which("rg", path=walls.variables.get("PATH", ""))
         searcher = Searcher(walls.python.program, ripgrep)
         super().__init__(Confined(self._folder, (WORKSPACE,)), searcher, self._search)
         self._walls = walls
+        self._shown = shown
         self._promises = promises or Promises()
         self._keep = keep or OutputLimit()
         self._running: Sandbox | None = None
@@ -63,7 +68,14 @@ class SandboxedExecutionEnvironment(FileTools):
         """Start the sandbox, if it does not run."""
         files.require_folder(self._confined, ".")
         if self._running is None:
-            self._running = await Sandbox.start(self._walls, self._folder)
+            # What stands in was perhaps removed by now, or replaced by something else.
+            stand_ins = make_stand_ins(self._folder, self._shown)
+            self._running = await Sandbox.start(self._walls, self._folder, [*stand_ins])
+            self._confined = replace(
+                self._confined,
+                shown={identity: one.source for one, identity in stand_ins.items()},
+                hidden=_hidden_in([*stand_ins], self._walls.hide),
+            )
 
     async def cleanup(self) -> None:
         """End everything inside, whoever started it, and see it gone."""
@@ -199,6 +211,17 @@ class SandboxedExecutionEnvironment(FileTools):
 
     async def _search(self, command: str) -> ExecResult:
         return await self.exec_command(command, timeout_ms=TIME_LIMIT_MS)
+
+
+def _hidden_in(shown: Sequence[Shown], hide: Sequence[Path]) -> Set[Identity]:
+    """Return what commands do not see of that which is shown, so that the file tools do not."""
+    sources = [one.source.resolve() for one in shown]
+    hidden = {path.resolve() for path in hide if path.exists()}
+    return {
+        identity_of(path.stat())
+        for path in hidden
+        if any(path.is_relative_to(source) for source in sources)
+    }
 
 
 def _result(

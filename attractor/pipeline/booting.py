@@ -1,5 +1,6 @@
 """Makes a workspace fit before the first stage, and tells in the journal what was done for that."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attractor.base.atomic_files import write_whole
@@ -12,6 +13,7 @@ from attractor.engine.seams import Workspace
 from attractor.engine.status import QUEUED
 from attractor.environments.choose import Choice
 from attractor.pipeline.options import RunOptions
+from attractor.pipeline.read_only import preparation_of
 from attractor.pipeline.world import World
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.preparation import NO_PREPARATION, Prepared, SetupRun, SetupWas
@@ -40,10 +42,11 @@ async def boot(
     if world.preparation == NO_PREPARATION:
         return
     began = run.clock.monotonic()
-    prepared = await workspace.prepare(world.preparation, project=world.project, on_setup=log.setup)
+    wanted = preparation_of(place, world)
+    prepared = await workspace.prepare(wanted, project=world.project, on_setup=log.setup)
     seconds = round(run.clock.monotonic() - began, 3)
-    if is_first and (prepared.carried or prepared.lacking):
-        log.step("carry", {"carried": [*prepared.carried], "lacking": [*prepared.lacking]})
+    if is_first and (prepared.carried or prepared.read_only or prepared.lacking):
+        log.step("carry", _brought(prepared, world))
     if prepared.setup is SetupWas.KEPT:
         log.step(
             "setup",
@@ -58,9 +61,30 @@ def _has_booted(run: OpenRun) -> bool:
     return any(word in line.content for line in read_lines(run.directory.events))
 
 
+def _brought(prepared: Prepared, world: World) -> dict[str, Json]:
+    return {
+        "carried": [*prepared.carried],
+        "read_only": [*prepared.read_only],
+        "copied_instead": [*_copied_instead(prepared, world)],
+        "lacking": [*prepared.lacking],
+    }
+
+
+def _copied_instead(prepared: Prepared, world: World) -> Sequence[str]:
+    """Return what was to be read-only and was copied, for nothing can be shown here."""
+    return [path for path in world.preparation.shown_paths if path in prepared.carried]
+
+
 def _tell(prepared: Prepared, world: World) -> None:
+    shown = world.preparation.shown_paths
     for path in prepared.lacking:
-        world.tell(f"workspace.carry: there is no {path} in the project.")
+        name = "carry_read_only" if path in shown else "carry"
+        world.tell(f"workspace.{name}: there is no {path} in the project.")
+    if copied := _copied_instead(prepared, world):
+        world.tell(
+            "workspace.carry_read_only: without a sandbox nothing can be brought along read-only; "
+            f"copied instead, and writable: {', '.join(copied)}."
+        )
     if prepared.setup is SetupWas.RUN:
         world.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
     if prepared.undone:

@@ -9,6 +9,7 @@ from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.seams import Workspace
 from attractor.environments.choose import Choice
 from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.read_only import environments_of
 from attractor.pipeline.stage_commits import EMAIL, NAME
 from attractor.pipeline.world import World
 from attractor.workspaces.commits import Author
@@ -58,7 +59,7 @@ async def make_tree(
             state=world.state_dir,
             run_id=run_id,
             search_path=world.search_path,
-            environment=place.make,
+            environment=environments_of(place, world),
             on_snapshot=on_snapshot,
         )
     if options.workspace is WorkspaceKind.COPY:
@@ -69,7 +70,7 @@ async def make_tree(
             run_id=run_id,
             search_path=world.search_path,
             author=Author(NAME, EMAIL, world.clock.now()),
-            environment=place.make,
+            environment=environments_of(place, world),
             on_snapshot=on_snapshot,
             kept_out=kept_out(world),
             tell=world.tell,
@@ -83,7 +84,7 @@ async def make_tree(
         run_id=run_id,
         commit=HEAD,
         author=Author(NAME, EMAIL, world.clock.now()),
-        environment=place.make,
+        environment=environments_of(place, world),
         on_snapshot=on_snapshot,
         uncommitted=taken_along,
         tell=world.tell,
@@ -133,7 +134,7 @@ async def open_tree(
         state=world.state_dir,
         run_id=run_id,
         search_path=world.search_path,
-        environment=place.make,
+        environment=environments_of(place, world),
         on_snapshot=on_snapshot,
         borrow_from=await objects_of(options, world),
     )

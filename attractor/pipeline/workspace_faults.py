@@ -9,7 +9,7 @@ from attractor.language.diagnostics import Diagnostic, error
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.trees import HEAD, kept_out
 from attractor.pipeline.world import World
-from attractor.workspaces.carrying import trouble_with
+from attractor.workspaces.carrying import is_showable, trouble_with, trouble_with_shown
 from attractor.workspaces.commit_rules import look_into
 from attractor.workspaces.copied import measure
 from attractor.workspaces.errors import FolderTooLarge, NotARepository, UnknownCommit
@@ -32,7 +32,8 @@ async def find_workspace_faults(options: RunOptions, world: World) -> Sequence[D
             return [error(fault.message, fix=fault.hint)]
         kept = kept_of({}, (*LEFT_OUT, *ours))
         return list(_carry_faults(world, replace(rules, kept=kept)))
-    if options.workspace is not WorkspaceKind.ISOLATED or not (wanted.carry or wanted.setup_files):
+    is_any = wanted.carry or wanted.carry_read_only or wanted.setup_files
+    if options.workspace is not WorkspaceKind.ISOLATED or not is_any:
         return []
     try:
         repository = await open_repository(world.project, search_path=world.search_path)
@@ -48,19 +49,50 @@ def _carry_faults(world: World, rules: Rules) -> Iterator[Diagnostic]:
     for path in world.preparation.carry:
         told = f"carry in {_TABLE} names {path!r}"
         plain = str(PurePosixPath(path))
-        if trouble := trouble_with(plain, rules):
-            yield error(f"{told}, {trouble}", fix=_remedy(trouble))
+        if trouble := trouble_with(plain, rules) or _trouble_with_records(plain, world):
+            yield error(f"{told}, {trouble}", fix=_remedy(trouble, "carry"))
         elif not os.path.lexists(world.project / plain):
             yield error(
                 f"{told}, and there is no such file or folder in {world.project}",
                 fix="make it there first, or take it out of carry",
             )
+    yield from _read_only_faults(world, rules)
 
 
-def _remedy(trouble: str) -> str:
+def _read_only_faults(world: World, rules: Rules) -> Iterator[Diagnostic]:
+    wanted, project = world.preparation, world.project
+    for at, path in enumerate(wanted.shown_paths):
+        told = f"carry_read_only in {_TABLE} names {wanted.carry_read_only[at]!r}"
+        others = [*wanted.copied_paths, *wanted.shown_paths[:at]]
+        trouble = trouble_with_shown(path, rules, folder=project, others=others)
+        # A sandbox covers what lies in a folder at the top: see `bubblewrap.py`.
+        trouble = trouble or _trouble_with_records(path, world, is_covered="/" not in path)
+        if trouble:
+            yield error(f"{told}, {trouble}", fix=_remedy(trouble, "carry_read_only"))
+        elif not is_showable(project, path):
+            yield error(
+                f"{told}, and there is no such file or folder in {project}, but perhaps a link",
+                fix="put the file or folder itself there first, or take it out of carry_read_only",
+            )
+
+
+def _trouble_with_records(path: str, world: World, *, is_covered: bool = False) -> str:
+    """Say whether our records would come along: sealed suites, keys, other runs."""
+    source = (world.project / path).resolve()
+    for ours in (world.runs_dir.resolve(), world.state_dir.resolve()):
+        if source.is_relative_to(ours):
+            return "which agents do not get"
+        if ours.is_relative_to(source) and not is_covered:
+            return f"where {ours} lies, which agents do not get"
+    return ""
+
+
+def _remedy(trouble: str, name: str) -> str:
     if "git does not ignore" in trouble:
         return "name it in a .gitignore and commit that; what git keeps is in the workspace anyway"
-    return "take it out of carry"
+    if "twice" in trouble:
+        return "name it in one of carry (copied) and carry_read_only, once"
+    return f"take it out of {name}"
 
 
 def _setup_faults(world: World, files: Set[bytes]) -> Iterator[Diagnostic]:

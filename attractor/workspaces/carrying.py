@@ -1,6 +1,7 @@
 """Copies what git ignores, such as `.venv` or `node_modules`, from one folder to another.
 
-An agent may have had its hands in either: no link is followed, and nothing is written over.
+An agent may have had its hands in either: no link is followed, and nothing is written over. Says
+also what may be brought along at all, as a copy or read-only.
 """
 
 import errno
@@ -42,6 +43,16 @@ def is_there(folder: Path, path: str) -> bool:
     return False
 
 
+def is_showable(folder: Path, path: str) -> bool:
+    """Say whether a file or folder stands at a plain path, and no link is on the way."""
+    if not _is_plain(path):
+        return False
+    with suppress(OSError), _opened(folder) as at, _within(at, os.fsencode(path)) as above:
+        found = os.stat(PurePosixPath(path).name, dir_fd=above, follow_symlinks=False)
+        return stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
+    return False
+
+
 def require_carriable(paths: Sequence[str], rules: Rules) -> None:
     """Refuse paths that lead elsewhere, that agents do not get, or that git does not ignore."""
     for path in paths:
@@ -49,10 +60,39 @@ def require_carriable(paths: Sequence[str], rules: Rules) -> None:
             raise UsageError(f"carry names {path!r}, {trouble}")
 
 
+def require_showable(
+    paths: Sequence[str], rules: Rules, *, folder: Path, carried: Sequence[str]
+) -> None:
+    """Refuse paths that cannot be shown read-only, besides those that must not be carried."""
+    for at, path in enumerate(paths):
+        others = [*carried, *paths[:at]]
+        if trouble := trouble_with_shown(path, rules, folder=folder, others=others):
+            raise UsageError(f"carry_read_only names {path!r}, {trouble}")
+
+
+def trouble_with_shown(path: str, rules: Rules, *, folder: Path, others: Sequence[str]) -> str:
+    """Say why a path of a folder must not be shown read-only; nothing when it may be.
+
+    The others are brought along too, and each file must come in one way only.
+    """
+    if trouble := trouble_with(path, rules):
+        return trouble
+    if path in others:
+        return "which is named twice: a path is either copied or read-only"
+    for other in map(PurePosixPath, others):
+        if other.is_relative_to(path) or PurePosixPath(path).is_relative_to(other):
+            return f"which is brought along twice: {str(other)!r} is named as well"
+    name = os.fsencode(path)
+    if name in rules.folders or name in rules.files:
+        return "where git keeps files: nobody could change them"
+    if _is_file(folder, path) and not rules.ignores.hides(name):
+        return "which is a file, and git ignores only a folder of that name"
+    return ""
+
+
 def trouble_with(path: str, rules: Rules) -> str:
     """Say why a path must not be carried; nothing when it may be."""
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or str(PurePosixPath(path)) != path:
+    if not _is_plain(path):
         return "which is no plain path below the project's folder"
     name = os.fsencode(path)
     kept = rules.kept
@@ -62,6 +102,16 @@ def trouble_with(path: str, rules: Rules) -> str:
     # As a folder too: `build/` in a `.gitignore` says nothing of a file.
     is_ignored = rules.ignores.hides(name) or rules.ignores.ignores(name, is_folder=True)
     return "" if is_ignored else "which git does not ignore: it would become part of the work"
+
+
+def _is_plain(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    is_below = bool(parts) and not path.startswith("/") and ".." not in parts
+    return is_below and str(PurePosixPath(path)) == path
+
+
+def _is_file(folder: Path, path: str) -> bool:
+    return is_showable(folder, path) and (folder / path).is_file()
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """What makes a workspace fit to work in besides its tree: what is carried there, and a setup."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import PurePosixPath
 
 from attractor.base.canonical import Json, JsonObject, canonical_json, content_hash
 from attractor.base.errors import UsageError
@@ -22,13 +23,33 @@ class Preparation:
 
     `setup` is a shell command. `setup_files` name, in the words of a `.gitignore`, the files that
     it goes by: as long as they are the same it need not be run again. `carry` names paths that git
-    ignores.
+    ignores, and so does `carry_read_only`: these are not copied, but shown where tools run.
     """
 
     setup: str = ""
     setup_files: tuple[str, ...] = ()
     carry: tuple[str, ...] = ()
+    carry_read_only: tuple[str, ...] = ()
     setup_timeout: timedelta = _TIME_LIMIT
+
+    @property
+    def copying(self) -> "Preparation":
+        """The same where nothing can be shown: what is read-only elsewhere is copied."""
+        return replace(self, carry=(*self.carry, *self.carry_read_only), carry_read_only=())
+
+    @property
+    def copied_paths(self) -> tuple[str, ...]:
+        """What is carried, without slashes at the end."""
+        return _plain(self.carry)
+
+    @property
+    def shown_paths(self) -> tuple[str, ...]:
+        """What is shown read-only, without slashes at the end."""
+        return _plain(self.carry_read_only)
+
+
+def _plain(paths: Sequence[str]) -> tuple[str, ...]:
+    return tuple(str(PurePosixPath(path)) for path in paths)
 
 
 NO_PREPARATION = Preparation()
@@ -68,12 +89,13 @@ class Prepared:
     """What was done to make a workspace fit; what was carried and what a setup made lies there.
 
     A setup that was `kept` was run for another workspace, and one that was `done` for this one
-    before. `lacking` was to be carried and is not in the project. `undone` are files of the tree
-    that the setup changed: they are as before.
+    before. What is `read_only` shows there. `lacking` was to be brought along and is not in the
+    project. `undone` are files of the tree that the setup changed: they are as before.
     """
 
     carried: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
     setup: SetupWas = SetupWas.NONE
     made: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()

@@ -1,13 +1,22 @@
-"""Makes a folder fit to work in: what is carried there first, then the setup."""
+"""Makes a folder fit to work in: what is carried there first, then the setup.
+
+What is shown there read-only is for its environment; here it only must not be copied or kept.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from attractor.engine.seams import TreeId
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.workspaces.carrying import carry, is_there, require_carriable
+from attractor.workspaces.carrying import (
+    carry,
+    is_showable,
+    is_there,
+    require_carriable,
+    require_showable,
+)
 from attractor.workspaces.in_thread import in_thread
 from attractor.workspaces.index import Index
 from attractor.workspaces.path_mentions import mention_path
@@ -65,16 +74,19 @@ async def make_fit(site: Site, wanted: Preparation, source: Source, *, base: Tre
 
     The setup is told apart by files of the base.
     """
-    paths = [str(PurePosixPath(path)) for path in wanted.carry]
+    paths, shown = wanted.copied_paths, wanted.shown_paths
     require_carriable(paths, site.rules)
+    require_showable(shown, site.rules, folder=source.folder, carried=paths)
     before = site.index.readiness()
     key = await setup_key(site.store, base, wanted, place=_place(site))
-    carried, lacking = await _carry(site, paths, source, before)
+    carried, lacking = await _carry(site, wanted, source, before)
+    absent = tuple(path for path in shown if not is_showable(source.folder, path))
     prepared = await _set_up(site, wanted, key, source, before)
     site.index.keep_readiness(Readiness(key, carried, prepared.made))
     return Prepared(
         carried,
-        lacking,
+        (*lacking, *absent),
+        tuple(path for path in shown if path not in absent),
         prepared.setup,
         prepared.made,
         prepared.undone,
@@ -93,12 +105,14 @@ def _place(site: Site) -> dict[str, str]:
 
 
 async def _carry(
-    site: Site, paths: Sequence[str], source: Source, before: Readiness | None
+    site: Site, wanted: Preparation, source: Source, before: Readiness | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Carry what was not carried before; return what was carried by now, and what is not there."""
-    known = before.carried if before else ()
+    paths, shown = wanted.copied_paths, wanted.shown_paths
+    known = tuple(path for path in before.carried if path not in shown) if before else ()
     inherited = source.readiness.carried if source.readiness else ()
-    new = [path for path in dict.fromkeys([*paths, *inherited]) if path not in known]
+    wished = [path for path in dict.fromkeys([*paths, *inherited]) if path not in shown]
+    new = [path for path in wished if path not in known]
     found = await in_thread(partial(carry, source.folder, new, site.folder)) if new else ()
     lacking = tuple(path for path in paths if path not in found and path not in known)
     return (*known, *found), lacking
@@ -143,8 +157,10 @@ async def _run(site: Site, wanted: Preparation, key: str) -> Prepared:
     changes = await site.store.changes(site.tree, after.tree)
     if after.tree != before.tree:
         await site.restore(before.tree)
-    made = tuple(sorted(set(after.ignored) - set(before.ignored)))
-    if site.setups and _may_be_kept(site, before):
+    shown = wanted.shown_paths
+    made = tuple(sorted({*after.ignored}.difference(before.ignored, shown)))
+    # What the setup found in what is shown is no part of the key.
+    if site.setups and not shown and _may_be_kept(site, before):
         await in_thread(partial(site.setups.keep, Readiness(key, (), made), site.folder))
     return Prepared(
         setup=SetupWas.RUN,

@@ -6,6 +6,7 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.environments.bubblewrap import Interpreter, Walls, options
+from attractor.environments.shown import Shown
 
 
 def walls(read: list[Path] | None = None, hide: list[Path] | None = None) -> Walls:
@@ -62,3 +63,27 @@ def test_a_hidden_folder_in_the_workspace_is_refused(workspace: Path) -> None:
     with pytest.raises(UsageError, match="lies in the workspace"):
         options(walls(hide=[workspace / "state"]), workspace, {})
     options(walls(hide=[workspace, workspace.parent]), workspace, {})
+
+
+def test_what_is_shown_lies_over_the_workspace_read_only_and_what_is_hidden_over_that(
+    tmp_path: Path, workspace: Path
+) -> None:
+    project = tmp_path / "project"
+    (project / "modules/state").mkdir(parents=True)
+    hidden = [project / "modules/state", project]
+    told = options(walls(hide=hidden), workspace, {}, [Shown(project, "modules")])
+    bound = place(told, "--bind", str(workspace), "/workspace")
+    shown = place(told, "--ro-bind", str(project / "modules"), "/workspace/modules")
+    assert bound < shown < place(told, "--tmpfs", "/workspace/modules/state")
+    place(told, "--remount-ro", "/workspace/modules/state")
+
+
+def test_what_others_in_the_workspace_could_uncover_is_refused(
+    tmp_path: Path, workspace: Path
+) -> None:
+    project = tmp_path / "project"
+    (project / "app/modules/state").mkdir(parents=True)
+    told = walls(hide=[project / "app/modules/state"])
+    with pytest.raises(UsageError, match="cannot be hidden") as refused:
+        options(told, workspace, {}, [Shown(project, "app/modules")])
+    assert "carry_read_only" in refused.value.hint

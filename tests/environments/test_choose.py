@@ -21,6 +21,7 @@ from attractor.environments.errors import LessGuarded, NotSupported, SandboxNotS
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox import Sandbox
 from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.shown import Shown
 from tests.environments.places import FAR_MS, make_walls, use
 
 
@@ -52,11 +53,18 @@ def test_a_sandbox_is_taken_when_it_can_be_had(kind: str, tmp_path: Path, worksp
     assert environment.promises() == choice.promises
     result = use(environment, lambda env: env.exec_command("pwd", timeout_ms=FAR_MS))
     assert result.stdout == "/workspace\n"
+    (tmp_path / "project/modules").mkdir(parents=True)
+    (tmp_path / "project/modules/one").touch()
+    assert choice.make_showing
+    shows = choice.make_showing(workspace, [Shown(tmp_path / "project", "modules")])
+    result = use(shows, lambda env: env.exec_command("ls modules", timeout_ms=FAR_MS))
+    assert result.stdout == "one\n"
 
 
 def test_without_bubblewrap_tools_run_unguarded_and_that_is_said(tmp_path: Path) -> None:
     choice = choose("auto", tmp_path, path="/nowhere")
     assert choice.kind == "none"
+    assert choice.make_showing is None
     assert choice.sentence == (
         "Tools run unguarded, with your rights on this machine: no bwrap on PATH. "
         "What they leave running is ended, but for who hides from us or runs elsewhere."

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from attractor.environments import files
-from attractor.environments.confined import Confined
+from attractor.environments.confined import Confined, Identity, identity_of
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.errors import FileMissing, FileUnusable, NotText, PathOutside
 from tests.counts import count
@@ -250,3 +250,66 @@ def test_a_folder_replaced_by_a_link_after_the_look_is_not_entered(
     monkeypatch.setattr(os, "stat", look_then_swap)
     found = files.list_directory(inside, ".", depth=5)
     assert [entry.name for entry in found] == ["folder"]
+
+
+def showing(workspace: Path, project: Path, *names: str, hidden: str = "") -> Confined:
+    """Show files or folders of a project in a workspace, where something stands in for each."""
+    known = {identity_of((workspace / name).lstat()): project / name for name in names}
+    closed = {identity_of((project / hidden).lstat())} if hidden else set[Identity]()
+    return Confined(workspace, ("/workspace",), known, closed)
+
+
+def test_what_is_shown_is_read_from_where_it_lies_and_nothing_is_made_there(
+    workspace: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    (workspace / "modules").mkdir()
+    (workspace / "file").touch()
+    (project / "modules/key").mkdir(parents=True)
+    (project / "modules/key/secret").touch()
+    for name in ("modules/one", "file"):
+        (project / name).write_text(name)
+    inside = showing(workspace, project, "modules", "file", hidden="modules/key")
+    assert read(inside, "modules/one") == "modules/one"
+    assert read(inside, "file") == "file"
+    names = [entry.name for entry in files.list_directory(inside, ".", depth=3)]
+    assert names == ["file", "modules", "modules/key", "modules/one"]
+    with pytest.raises(FileUnusable, match="hidden here"):
+        read(inside, "modules/key/secret")
+    for path in ("modules/one", "modules/new/deep", "file", "modules/key/secret"):
+        with pytest.raises(FileUnusable) as refused:
+            files.write_text(inside, path, "changed")
+        assert str(project) not in refused.value.message
+    for path in ("modules/one", "file", "modules"):
+        with pytest.raises(FileUnusable, match="read-only"):
+            files.delete(inside, path)
+    assert sorted(one.name for one in (project / "modules").iterdir()) == ["key", "one"]
+    assert list((workspace / "modules").iterdir()) == []
+
+
+def test_while_a_folder_is_swapped_for_what_is_shown_nothing_is_written_there(
+    workspace: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    (workspace / "modules").mkdir()
+    (workspace / "other").mkdir()
+    (project / "modules").mkdir(parents=True)
+    inside = showing(workspace, project, "modules")
+    stopped = threading.Event()
+
+    def swap() -> None:
+        while not stopped.is_set():
+            for old, new in (("modules", "x"), ("other", "modules"), ("x", "other")):
+                with suppress(OSError):  # the writer made a folder of that name meanwhile
+                    (workspace / old).rename(workspace / new)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    try:
+        for number in range(count(ci=200, full=3000)):
+            with suppress(FileUnusable):
+                files.write_text(inside, f"modules/new{number}/file", "ours")
+    finally:
+        stopped.set()
+        swapping.join()
+    assert list((project / "modules").iterdir()) == []

@@ -18,6 +18,7 @@ def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Pat
     world = prepared_world(
         project,
         carry=("modules", "readme.txt", "scenarios", "../out"),
+        carry_read_only=("modules", "deps", "pipeline.dot"),
         setup="true",
         setup_files=("lokc",),
     )
@@ -28,6 +29,9 @@ def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Pat
     assert "'readme.txt', which git does not ignore" in told
     assert "'scenarios', which agents do not get" in told
     assert "'../out', which is no plain path" in told
+    assert "'modules', which is named twice" in told
+    assert "'deps', and there is no such file or folder" in told
+    assert "'pipeline.dot', which git does not ignore" in told
     assert "'lokc', and no file of the last commit" in told
     assert not (project / "runs").exists()
     plain = options(world, WorkspaceKind.NONE)

@@ -25,6 +25,7 @@ from tests.workspaces.projects import (
     contents,
     environment,
     everything,
+    git,
     write,
 )
 
@@ -172,6 +173,80 @@ def test_what_is_carried_goes_through_no_link_and_over_nothing(app: Project) -> 
 
     asyncio.run(scene())
     assert contents(outside) == {"kept": b"mine"}
+
+
+def test_what_is_shown_read_only_is_not_copied_and_not_handed_on(app: Project) -> None:
+    wanted = Preparation(carry=("other",), carry_read_only=("modules/", ".venv", "lost"))
+
+    async def scene() -> None:
+        workspace = await made(app)
+        prepared = await workspace.prepare(wanted, project=app.folder)
+        assert (prepared.carried, prepared.read_only) == (("other",), ("modules", ".venv"))
+        assert prepared.lacking == ("lost",)
+        assert not (workspace.folder / "modules").exists()
+        fork = await workspace.fork("a", workspace.base.candidate)
+        assert (fork.folder / "other").exists()
+        assert not (fork.folder / "modules").exists()
+
+    asyncio.run(scene())
+
+
+def test_what_was_copied_while_nothing_could_be_shown_is_not_handed_on_any_more(
+    app: Project,
+) -> None:
+    wanted = Preparation(carry_read_only=("modules", ".venv"))
+
+    async def scene() -> None:
+        workspace = await made(app)
+        copied = await workspace.prepare(wanted.copying, project=app.folder)
+        assert (copied.carried, copied.read_only) == (("modules", ".venv"), ())
+        again = await opened(app)
+        shown = await again.prepare(wanted, project=app.folder)
+        assert (shown.carried, shown.read_only) == ((), ("modules", ".venv"))
+        fork = await again.fork("a", again.base.candidate)
+        assert not (fork.folder / "modules").exists()
+        assert (again.folder / "modules/a/index.js").exists()
+
+    asyncio.run(scene())
+
+
+def test_a_setup_beside_what_is_shown_is_not_kept_for_other_runs(app: Project) -> None:
+    # What stands in for it is made when the commands begin.
+    setup = "mkdir -p modules && mkdir made.log"
+    wanted = Preparation(setup=setup, setup_files=("/lock",), carry_read_only=("modules",))
+
+    async def scene(run_id: str) -> Prepared:
+        return await (await made(app, run_id=run_id)).prepare(wanted, project=app.folder)
+
+    for run_id in ("one", "two"):
+        prepared = asyncio.run(scene(run_id))
+        assert (prepared.setup, prepared.made) == (SetupWas.RUN, ("made.log",))
+    assert not (app.state / "setups").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("../elsewhere", "no plain path"),
+        ("docs", "git does not ignore"),
+        ("scenarios", "agents do not get"),
+        ("modules", "named twice"),
+        ("modules/a", "brought along twice: 'modules'"),
+        ("lost", "where git keeps files"),
+        ("lost/kept", "where git keeps files"),
+        (".venv", "which is a file, and git ignores only a folder"),
+    ],
+)
+def test_what_must_not_be_shown_is_refused(app: Project, path: str, words: str) -> None:
+    write(app.folder, {"lost/kept": "in git, though ignored"})
+    git(app.folder, "add", "--force", "lost/kept")
+    git(app.folder, "commit", "-q", "-m", "kept")
+    workspace = asyncio.run(made(app))
+    shutil.rmtree(app.folder / ".venv")
+    write(app.folder, {".venv": "a file"})
+    wanted = Preparation(carry=("modules",), carry_read_only=(path,))
+    with pytest.raises(UsageError, match=words):
+        asyncio.run(workspace.prepare(wanted, project=app.folder))
 
 
 @pytest.mark.parametrize(

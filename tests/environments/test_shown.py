@@ -1,0 +1,274 @@
+"""What is shown in a workspace from elsewhere can be read by all ways, and changed by none."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.environments.environment import DirEntry, ExecutionEnvironment, GrepOptions
+from attractor.environments.errors import FileUnusable, PathOutside, SandboxNotStarted
+from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.shown import Shown, make_stand_ins
+from tests.environments.places import FAR_MS, make_walls, run, use
+from tests.workspaces.projects import everything, write
+
+MODULES = "node_modules"
+DEEP = "packages/app/deps"
+FILE = ".env.local"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A person's project with things that git ignores."""
+    folder = tmp_path / "project"
+    write(
+        folder,
+        {
+            f"{MODULES}/one/index.js": "needle\n",
+            f"{DEEP}/two.js": "needle\n",
+            FILE: "needle=1\n",
+            "secret": "needle of the project\n",
+        },
+    )
+    (folder / MODULES / "inner").symlink_to("one")
+    (folder / MODULES / "beside").symlink_to("../packages")
+    (folder / MODULES / "out").symlink_to(folder / "secret")
+    (folder / MODULES / "up").symlink_to("../../project/secret")
+    return folder
+
+
+def shown(project: Path, *paths: str) -> list[Shown]:
+    return [Shown(project, path) for path in paths or (MODULES, DEEP, FILE)]
+
+
+def sandboxed(
+    workspace: Path, what: Sequence[Shown], hide: Sequence[Path] = ()
+) -> SandboxedExecutionEnvironment:
+    return SandboxedExecutionEnvironment(workspace, make_walls(hide=hide), shown=what)
+
+
+@pytest.fixture
+def environment(
+    workspace: Path, project: Path, sandbox_allowed: None
+) -> SandboxedExecutionEnvironment:
+    return sandboxed(workspace, shown(project), [project])
+
+
+def test_file_tools_see_what_commands_see(
+    environment: SandboxedExecutionEnvironment, workspace: Path, project: Path
+) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        told = await env.exec_command(
+            f"cat {MODULES}/one/index.js {DEEP}/two.js {FILE}", timeout_ms=FAR_MS
+        )
+        assert told.stdout == "needle\nneedle\nneedle=1\n"
+        for path in (f"{MODULES}/one/index.js", f"{MODULES}/inner/index.js", f"{DEEP}/two.js"):
+            assert await env.read_file(path) == "needle\n"
+        assert await env.read_file(f"/workspace/{FILE}") == "needle=1\n"
+        listed = await env.list_directory(MODULES, depth=2)
+        assert DirEntry("one", True, None) in listed
+        assert DirEntry("one/index.js", False, 7) in listed
+        top = await env.list_directory(".", depth=3)
+        assert DirEntry(f"{MODULES}/one/index.js", False, 7) in top
+        assert DirEntry(FILE, False, 9) in top
+        assert {*await env.glob("**/*.js")} == {f"{MODULES}/one/index.js", f"{DEEP}/two.js"}
+        assert await env.glob("*.js", f"{MODULES}/one") == [f"{MODULES}/one/index.js"]
+        assert await env.grep("needle", ".", GrepOptions(glob="*.js")) == (
+            f"{MODULES}/one/index.js:1:needle\n{DEEP}/two.js:1:needle\n"
+        )
+        assert f"{MODULES}/one" in await env.grep("needle", MODULES, GrepOptions())
+        assert await env.file_exists(f"{MODULES}/inner/index.js")
+        assert not await env.file_exists(f"{MODULES}/three")
+
+    use(environment, work)
+    # Nothing was copied: there are an empty folder and an empty file.
+    assert list((workspace / MODULES).iterdir()) == []
+    assert list((workspace / DEEP).iterdir()) == []
+    assert (workspace / FILE).read_bytes() == b""
+
+
+def test_links_in_it_stay_within_the_workspace(
+    environment: SandboxedExecutionEnvironment, workspace: Path
+) -> None:
+    async def work(env: ExecutionEnvironment) -> None:
+        # It leads to the workspace's own folder, and what is written there is the workspace's.
+        await env.write_file(f"{MODULES}/beside/new", "ours")
+        assert (workspace / "packages/new").read_text() == "ours"
+        assert await env.read_file(f"{MODULES}/beside/app/deps/two.js") == "needle\n"
+        for link in ("out", "up"):
+            with pytest.raises(PathOutside):
+                await env.read_file(f"{MODULES}/{link}")
+            told = await env.exec_command(f"cat {MODULES}/{link}", timeout_ms=FAR_MS)
+            assert told.exit_code != 0
+
+    use(environment, work)
+
+
+def test_no_file_tool_changes_anything_in_it(
+    environment: SandboxedExecutionEnvironment, workspace: Path, project: Path
+) -> None:
+    before = everything(project)
+
+    async def work(env: ExecutionEnvironment) -> None:
+        (workspace / "way").symlink_to(MODULES)
+        (workspace / "file").symlink_to(FILE)
+        for path in (
+            *(f"{MODULES}/one/index.js", f"{MODULES}/new", f"{MODULES}/new/folder/x", FILE),
+            *(f"{MODULES}/inner/new", "way/new", "file", f"{DEEP}/two.js", MODULES),
+        ):
+            with pytest.raises(FileUnusable, match=f"cannot write {path}: it is brought") as told:
+                await env.write_file(path, "changed")
+            assert "elsewhere" in told.value.hint
+        for path in (f"{MODULES}/one/index.js", f"{MODULES}/inner", FILE, MODULES, "way/out"):
+            with pytest.raises(FileUnusable, match="cannot delete .* brought along read-only"):
+                await env.delete_file(path)
+
+    use(environment, work)
+    assert everything(project) == before
+    assert list((workspace / MODULES).iterdir()) == []
+
+
+def test_no_command_changes_anything_in_it(
+    environment: SandboxedExecutionEnvironment, workspace: Path, project: Path
+) -> None:
+    before = everything(project)
+    under = "unshare --user --map-root-user --mount sh -c"
+    results = run(
+        environment,
+        f"echo x >{MODULES}/one/index.js",
+        f"touch {MODULES}/new",
+        f"rm -rf {MODULES}/one",
+        f"rm -rf {MODULES}",
+        f"rm -f {FILE}",
+        f"mv {MODULES} away",
+        f"ln -sfn /tmp {MODULES}; test -L {MODULES}",
+        f"chmod 777 {MODULES}",
+        f"ln {FILE} twin",
+        f"mount -o remount,rw,bind /workspace/{MODULES}",
+        f"umount /workspace/{MODULES}",
+        f"{under} 'mount -o remount,rw,bind /workspace/{MODULES} && touch {MODULES}/new'",
+        f"{under} 'umount /workspace/{MODULES}'",
+        f"{under} 'mount --bind /workspace/{MODULES} /tmp && touch /tmp/new'",
+    )
+    assert [at for at, result in enumerate(results) if result.exit_code == 0] == []
+    assert everything(project) == before
+    assert list((workspace / MODULES).iterdir()) == []
+
+
+@pytest.mark.parametrize("plant", ["link", "dangling", "into the project", "file"])
+def test_what_an_agent_planted_in_its_place_leads_nowhere(
+    workspace: Path, project: Path, tmp_path: Path, plant: str, sandbox_allowed: None
+) -> None:
+    before = everything(project)
+    outside = tmp_path / "outside"
+    write(outside, {"kept": "mine\n"})
+    targets = {"link": outside, "dangling": tmp_path / "made", "into the project": project}
+    for path in (MODULES, DEEP, FILE):
+        (workspace / path).parent.mkdir(parents=True, exist_ok=True)
+        if plant == "file":
+            (workspace / path).write_text("planted")
+            os.link(workspace / path, workspace / f"{path}.twin")
+        else:
+            (workspace / path).symlink_to(targets[plant])
+
+    async def work(env: ExecutionEnvironment) -> None:
+        told = await env.exec_command(f"cat {MODULES}/one/index.js {FILE}", timeout_ms=FAR_MS)
+        assert told.stdout == "needle\nneedle=1\n"
+        assert await env.read_file(f"{DEEP}/two.js") == "needle\n"
+        if plant == "file":
+            assert await env.read_file(f"{FILE}.twin") == "planted"
+
+    use(sandboxed(workspace, shown(project)), work)
+    assert everything(project) == before
+    assert (outside / "kept").read_text() == "mine\n"
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("plant", ["link", "file"])
+def test_a_folder_above_its_place_that_became_something_else_is_the_agents_work(
+    workspace: Path, project: Path, tmp_path: Path, plant: str
+) -> None:
+    (tmp_path / "outside/app/deps").mkdir(parents=True)
+    if plant == "link":
+        (workspace / "packages").symlink_to(tmp_path / "outside")
+    else:
+        (workspace / "packages").write_text("work")
+    made = make_stand_ins(workspace, shown(project))
+    assert [one.path for one in made] == [MODULES, FILE]
+    assert (workspace / "packages").is_symlink() == (plant == "link")
+    assert list((tmp_path / "outside/app/deps").iterdir()) == []
+
+
+def test_it_follows_the_folder_that_an_agent_moves_it_with(
+    environment: SandboxedExecutionEnvironment, workspace: Path, project: Path
+) -> None:
+    before = everything(project)
+    swap = (
+        f"mv packages old && mkdir -p {DEEP} && echo mine >{DEEP}/two.js && cat old/app/deps/two.js"
+    )
+
+    async def work(env: ExecutionEnvironment) -> None:
+        told = await env.exec_command(swap, timeout_ms=FAR_MS)
+        assert told.stdout == "needle\n"
+        assert await env.read_file("old/app/deps/two.js") == "needle\n"
+        assert await env.read_file(f"{DEEP}/two.js") == "mine\n"
+        await env.write_file(f"{DEEP}/two.js", "ours\n")
+        with pytest.raises(FileUnusable, match="read-only"):
+            await env.write_file("old/app/deps/two.js", "changed")
+
+    use(environment, work)
+    assert everything(project) == before
+    (told,) = run(environment, f"cat {DEEP}/two.js")
+    assert told.stdout == "needle\n"
+
+
+def test_what_is_hidden_stays_hidden_in_it(
+    workspace: Path, project: Path, sandbox_allowed: None
+) -> None:
+    state, key = project / MODULES / "state", project / MODULES / "key"
+    write(project, {f"{MODULES}/state/ledger": "hidden\n", f"{MODULES}/key": "hidden\n"})
+
+    async def work(env: ExecutionEnvironment) -> None:
+        told = await env.exec_command(
+            f"find {MODULES}/state; cat {MODULES}/state/ledger {MODULES}/key", timeout_ms=FAR_MS
+        )
+        assert told.stdout == f"{MODULES}/state\n"
+        for path in ("state/ledger", "key"):
+            with pytest.raises(FileUnusable):
+                await env.read_file(f"{MODULES}/{path}")
+        with pytest.raises(FileUnusable):
+            await env.list_directory(f"{MODULES}/state")
+        found = await env.grep("needle|hidden", MODULES, GrepOptions())
+        assert found == f"{MODULES}/one/index.js:1:needle\n"
+        names = [one.name for one in await env.list_directory(".", depth=9)]
+        assert f"{MODULES}/one/index.js" in names
+        assert f"{MODULES}/state/ledger" not in names
+        assert f"{MODULES}/state/ledger" not in await env.glob("**/*")
+
+    use(sandboxed(workspace, shown(project, MODULES), [state, key]), work)
+    nested = sandboxed(workspace, shown(project, DEEP), [project / DEEP / "two.js"])
+    with pytest.raises(UsageError, match="cannot be hidden"):
+        run(nested, "true")
+
+
+def test_a_source_that_is_gone_is_told_and_nothing_starts(
+    environment: SandboxedExecutionEnvironment, project: Path
+) -> None:
+    (project / FILE).unlink()
+    (project / FILE).symlink_to("secret")
+    with pytest.raises(
+        SandboxNotStarted, match=r"\.env\.local of the project .* not there"
+    ) as told:
+        run(environment, "true")
+    assert "carry_read_only" in told.value.hint
+
+
+def test_a_folder_with_what_lay_there_before_is_covered_and_comes_back(
+    environment: SandboxedExecutionEnvironment, workspace: Path
+) -> None:
+    write(workspace, {f"{MODULES}/copy": "before\n"})
+    (told,) = run(environment, f"ls {MODULES}")
+    assert "copy" not in told.stdout
+    assert (workspace / MODULES / "copy").read_text() == "before\n"

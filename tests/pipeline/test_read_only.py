@@ -1,0 +1,252 @@
+"""What a project brings along read-only shows wherever a run's tools run, and is never changed."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.config.load import load_configuration
+from attractor.engine.errors import NotRunnable
+from attractor.engine.outcome import StageStatus
+from attractor.engine.results import RunResult
+from attractor.engine.status import AWAITING_ANSWER
+from attractor.pipeline.forking import Wish, make_fork, plan_fork
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.running import resume, start
+from attractor.pipeline.world import World
+from attractor.pipeline.world_making import make_world as make_configured_world
+from attractor.workspaces.preparation import Preparation
+from tests.environments.places import why_no_sandbox
+from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.test_booting import boot_steps
+from tests.workspaces.projects import contents
+
+SHOWN = ("modules/", "packages/app/deps", ".env.local")
+READ = "cat modules/one packages/app/deps/two .env.local && ! touch modules/x && ! rm .env.local"
+ATTACK = "mv packages old; rm -rf modules; ln -s /tmp packages; test -d modules/"
+PIPELINE = f"""
+digraph shows {{
+    node [shape=parallelogram, max_retries=0]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    first [tool_command="{READ} && cat made/by_setup && echo first > first.txt"]
+    fork [shape=component]
+    one [tool_command="{READ} && cat made/by_setup && echo one > one.txt"]
+    two [type="pipeline", file="child.dot"]
+    meet [shape=tripleoctagon, merge=all]
+    attack [tool_command="{ATTACK}"]
+    ask [shape=hexagon]
+    last [tool_command="cat modules/one .env.local && test ! -e old/x && echo last > last.txt"]
+    start -> first -> fork
+    fork -> one -> meet
+    fork -> two -> meet
+    meet -> attack -> ask
+    ask -> last [label="Go on"]
+    last -> exit
+}}
+"""
+CHILD = f"""
+digraph child {{
+    node [shape=parallelogram, max_retries=0]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    inner [tool_command="{READ} && echo two > two.txt"]
+    start -> inner -> exit
+}}
+"""
+IGNORED = "modules/\nmade/\ndeps\n.env.local\nlinked\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A project whose dependencies are to be shown."""
+    files = {".gitignore": IGNORED, "child.dot": CHILD, "packages/app/main.py": "main\n"}
+    project = make_project(tmp_path / "project", PIPELINE, **files)
+    (project / "modules").mkdir()
+    (project / "modules/one").write_text("one\n")
+    (project / "packages/app/deps").mkdir()
+    (project / "packages/app/deps/two").write_text("two\n")
+    (project / ".env.local").write_text("A=1\n")
+    return make_world(project)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> None:
+    """Skip where no sandbox can be had."""
+    (tmp_path / "trial").mkdir()
+    if why := why_no_sandbox(tmp_path / "trial"):
+        pytest.skip(f"no sandbox here: {why}")
+
+
+def showing(world: World, *paths: str, setup: str = "", carry: tuple[str, ...] = ()) -> World:
+    shown = paths or SHOWN
+    wanted = Preparation(carry_read_only=shown, setup=setup, carry=carry)
+    return replace(world, preparation=wanted)
+
+
+def go(
+    world: World, sandbox: str = "bubblewrap", kind: WorkspaceKind = WorkspaceKind.ISOLATED
+) -> RunResult:
+    options = RunOptions(
+        file=world.project / "pipeline.dot",
+        backend="simulate",
+        sandbox=sandbox,
+        interviewer="park",
+        workspace=kind,
+    )
+    return asyncio.run(start(options, world))
+
+
+def kept(project: Path) -> dict[str, bytes]:
+    """Return the files of the project, without the records of runs."""
+    return {name: one for name, one in contents(project).items() if not name.startswith("runs/")}
+
+
+def workspaces(world: World) -> list[Path]:
+    return list((world.state_dir / "workspaces").resolve().iterdir())
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_it_shows_in_setups_branches_children_and_after_a_resume_or_fork(world: World) -> None:
+    told: list[str] = []
+    setup = "mkdir made && cat modules/one >made/by_setup && ! touch modules/x"
+    world = replace(showing(world, setup=setup), tell=told.append)
+    before = kept(world.project)
+    parked = go(world)
+    assert parked.standing == AWAITING_ANSWER
+    (carry,) = [one for one in boot_steps(parked.directory) if one["step"] == "carry"]
+    assert carry["read_only"] == ["modules", "packages/app/deps", ".env.local"]
+    assert (carry["carried"], carry["copied_instead"], carry["lacking"]) == ([], [], [])
+    # Nothing was copied into any workspace, nor kept for another run.
+    found = workspaces(world)
+    assert found
+    assert [one for folder in found for one in folder.glob("**/modules/*")] == []
+    assert not (world.state_dir / "setups").exists()
+    # Somebody plants a link where it shows, while nobody is at work.
+    standing_in = [folder / "modules" for folder in found if (folder / "modules").is_dir()]
+    assert standing_in
+    for place in standing_in:
+        place.rmdir()
+        place.symlink_to(world.project)
+    done = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    assert done.outcome is StageStatus.SUCCESS
+
+    async def forked() -> RunResult:
+        fork = await plan_fork(Wish(root=parked.directory, at="first"), world)
+        return await resume(await make_fork(fork, world), world, interviewer="auto_approve")
+
+    assert asyncio.run(forked()).outcome is StageStatus.SUCCESS
+    assert kept(world.project) == before
+    names = git(world.project, "ls-tree", "-r", "--name-only", f"attractor/run/{done.run_id}")
+    assert "last.txt" in names
+    assert "modules" not in names
+    assert "deps" not in names
+    assert [one for one in told if "carry" in one] == []
+
+
+def test_without_a_sandbox_it_is_copied_and_that_is_told(world: World) -> None:
+    told: list[str] = []
+    world = replace(showing(world), tell=told.append)
+    text = "cat modules/one .env.local && echo changed > modules/one"
+    (world.project / "pipeline.dot").write_text(
+        CHILD.replace(READ, text).replace("digraph child", "digraph plain")
+    )
+    result = go(world, sandbox="none")
+    assert result.outcome is StageStatus.SUCCESS
+    (carry,) = [one for one in boot_steps(result.directory) if one["step"] == "carry"]
+    assert carry["carried"] == carry["copied_instead"] == [one.strip("/") for one in SHOWN]
+    assert carry["read_only"] == []
+    (line,) = [one for one in told if "carry_read_only" in one]
+    assert "without a sandbox" in line
+    assert "modules, packages/app/deps, .env.local" in line
+    assert (world.project / "modules/one").read_text() == "one\n"
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("isolation", ["", ', isolation="shared"'])
+def test_in_place_the_folder_has_it_anyway_and_branches_see_it(
+    world: World, isolation: str
+) -> None:
+    checks = "cat modules/one" if isolation else "cat modules/one && ! touch modules/x"
+    text = f"""
+    digraph branches {{
+        node [shape=parallelogram, max_retries=0]
+        start [shape=Mdiamond]
+        exit [shape=Msquare]
+        own [tool_command="touch modules/own"]
+        fork [shape=component{isolation}]
+        one [tool_command="{checks}"]
+        two [tool_command="{checks}"]
+        meet [shape=tripleoctagon]
+        start -> own -> fork
+        fork -> one -> meet
+        fork -> two -> meet
+        meet -> exit
+    }}
+    """
+    (world.project / "pipeline.dot").write_text(text)
+    result = go(showing(world), kind=WorkspaceKind.IN_PLACE)
+    assert result.outcome is StageStatus.SUCCESS
+    assert sorted(one.name for one in (world.project / "modules").iterdir()) == ["one", "own"]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_records_that_lie_in_it_are_covered(world: World) -> None:
+    state = world.project / "modules/state"
+    (world.project / "pipeline.dot").write_text(
+        CHILD.replace(READ, "ls -A modules/state > /tmp/x && test ! -s /tmp/x && cat modules/one")
+    )
+    assert go(replace(showing(world), state_dir=state)).outcome is StageStatus.SUCCESS
+    assert any(state.iterdir())
+
+
+def test_all_that_is_wrong_with_it_is_found_before_a_run_exists(world: World) -> None:
+    project = world.project
+    (project / "linked").symlink_to("modules")
+    (project / "made").write_text("a file")
+    paths = (
+        *("modules", "modules", "packages/app/deps/two", "../out", "readme.txt", "scenarios"),
+        *("linked", "made", "packages/app/deps"),
+    )
+    records = replace(
+        showing(world, *paths, carry=(".env.local", "modules")), state_dir=project / "made/state"
+    )
+    with pytest.raises(NotRunnable) as refused:
+        go(records)
+    told = str(refused.value)
+    for words in (
+        "'modules', which is named twice",
+        "'../out', which is no plain path",
+        "'readme.txt', which git does not ignore",
+        "'scenarios', which agents do not get",
+        "'linked', and there is no such file or folder",
+        "'made', which is a file, and git ignores only a folder",
+        "'packages/app/deps', which is brought along twice: 'packages/app/deps/two'",
+        "name it in one of carry (copied) and carry_read_only, once",
+    ):
+        assert words in told
+    assert not (project / "runs").exists()
+
+
+@pytest.mark.parametrize("where", ["packages/app/deps", "packages/app/deps/below"])
+def test_records_that_could_be_uncovered_are_refused(world: World, where: str) -> None:
+    held = replace(showing(world, "packages/app/deps"), state_dir=world.project / where)
+    with pytest.raises(NotRunnable, match="agents do not get"):
+        go(held)
+    copied = replace(world, preparation=Preparation(carry=("packages/app/deps",)))
+    with pytest.raises(NotRunnable, match="agents do not get"):
+        go(replace(copied, state_dir=held.state_dir))
+
+
+def test_a_project_says_it_in_its_settings(world: World, tmp_path: Path) -> None:
+    text = '[workspace]\ncarry = ["made"]\ncarry_read_only = ["modules/", "deps"]\n'
+    (world.project / "attractor.toml").write_text(text)
+    configuration = load_configuration(
+        start=world.project, cwd=world.project, environ={}, user_file=tmp_path / "none.toml"
+    )
+    made = make_configured_world(
+        configuration, environ=world.environ, input=world.input, output=world.output
+    )
+    assert made.preparation.copied_paths == ("made",)
+    assert made.preparation.shown_paths == ("modules", "deps")
