@@ -17,8 +17,9 @@ AttractorError                1  the work itself failed
     └── ChainBroken           6  a line of a hash chain is not what was written
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from types import MappingProxyType
 
 from attractor.base.suggestions import suggest
 
@@ -50,6 +51,8 @@ class AttractorError(Exception):
 
     exit_code: ExitCode = ExitCode.FAILED
     hint: str = ""
+    details: Mapping[str, object] = MappingProxyType({})
+    """What a program is told besides: each a value of JSON."""
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         self.message = message or first_sentence(type(self))

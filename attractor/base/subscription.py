@@ -37,22 +37,29 @@ class Subscription(Generic[T]):
         with self._changed:
             if not self._ending:
                 self._buffer.put(item)
-                self._changed.notify()
+                self._changed.notify_all()
             # While its thread lives it can raise still, and that is to be reported.
             return not self._ending or self._thread.is_alive()
+
+    def catch_up(self, seconds: float) -> None:
+        """Wait so long at most until all is delivered that was put here by now."""
+        if self._thread is threading.current_thread():
+            return
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._buffer or self._in_hand), seconds)
 
     def end(self) -> None:
         """Take no more; what is buffered is still delivered."""
         with self._changed:
             self._ending = True
-            self._changed.notify()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Stop calling back; what is buffered is dropped."""
         with self._changed:
             self._ending = True
             self._buffer.clear()
-            self._changed.notify()
+            self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
         """Wait until all is delivered; what is not by then never will be."""
@@ -84,6 +91,7 @@ class Subscription(Generic[T]):
         while True:
             with self._changed:
                 self._in_hand = 0
+                self._changed.notify_all()
                 self._changed.wait_for(lambda: self._buffer or self._ending)
                 if not self._buffer:
                     return
@@ -96,3 +104,4 @@ class Subscription(Generic[T]):
             self._ending = True
             self._lacks += self._in_hand + self._buffer.clear()
             self._in_hand = 0
+            self._changed.notify_all()

@@ -108,7 +108,7 @@ def fork_and_walk(
     runs_dir = invocation.configuration.settings.runs_dir
     wish = asked.wish(invocation, ends_other=ending is not None)
     watcher = Watcher(invocation, wish.new_root, as_json=asked.as_json)
-    world = world_of(invocation, watch=watcher, output=watcher.output)
+    world = world_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
     work = _work(invocation, wish, world, evaluate=not asked.no_evaluate, ending=ending)
     result = walk(work, watcher)
     manifest = read_manifest(RunDirectory(result.directory))
@@ -132,6 +132,8 @@ async def _work(
     if ending:
         orders = orders_to(invocation, ending.reference)
         why = f"rewound to {fork.point}" + (f": {ending.why}" if ending.why else "")
-        await end_other(orders, world.clock, why=why)
+        receipt = await end_other(orders, world.clock, why=why)
+        if receipt and receipt.is_taken:
+            show(f"run {receipt.run_id}: {receipt.words}", err=True)
     root = await make_fork(fork, world)
     return await go_on(root, world, given=wish.given, evaluate=evaluate)

@@ -1,7 +1,9 @@
 """Who looks on while a command walks a run: a person at a terminal, a log file, a program."""
 
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -32,14 +34,35 @@ class Onlooker(Protocol):
 
 
 class Lines:
-    """Prints a line for each thing worth a line."""
+    """Prints a line for each thing worth a line; what comes while it is held is printed then."""
+
+    def __init__(self) -> None:
+        self._turn = threading.RLock()
+        self._held: list[Event] | None = None
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Print nothing meanwhile: somebody is asked where the lines go."""
+        with self._turn:
+            self._held = []
+        try:
+            yield
+        finally:
+            with self._turn:
+                events, self._held = self._held, None
+                for event in events or ():
+                    print_event(event)
 
     def begin(self, root: Path | None) -> None:
         """Nothing is to be done."""
 
     def __call__(self, event: Event) -> None:
         """Print the line of an event, if it has one."""
-        print_event(event)
+        with self._turn:
+            if self._held is None:
+                print_event(event)
+            else:
+                self._held.append(event)
 
     def end(self) -> None:
         """Nothing is left."""

@@ -10,7 +10,13 @@ from attractor.cli.output import show, show_json
 from attractor.engine.results import RunResult
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.seams import Question
-from attractor.engine.status import AWAITING_ANSWER, AWAITING_DECISION, EVALUATING, EXECUTING
+from attractor.engine.status import (
+    AWAITING_ANSWER,
+    AWAITING_DECISION,
+    CANCELED,
+    EVALUATING,
+    EXECUTING,
+)
 from attractor.pipeline.giving_back import given_back
 from attractor.pipeline.runs import gate_said, reference_of
 
@@ -81,12 +87,11 @@ def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
 
 def as_text(result: RunResult, outlook: Outlook) -> str:
     """Return a run's result for a person."""
-    ended = result.outcome.value if result.outcome else "not ended"
-    reason = f": {result.reason}" if result.reason else ""
-    lines = [f"run {result.run_id}: {ended}{reason}", f"  it is {result.standing}"]
+    lines = [f"run {result.run_id}: {_ended(result)}", f"  it is {result.standing}"]
     if result.standing == AWAITING_ANSWER and result.question:
         lines.append(f"  it asks: {_asked(result.question)}")
-    return "\n".join([*lines, *(f"  {_line(step)}" for step in next_steps(result, outlook))])
+    kept = f"  kept in: {result.directory}"
+    return "\n".join([*lines, kept, *(f"  {_line(step)}" for step in next_steps(result, outlook))])
 
 
 def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
@@ -124,6 +129,14 @@ def _of_files(outlook: Outlook) -> tuple[Sequence[Step], Sequence[Step]]:
     else:
         return [], []
     return [look], [] if outlook.is_wanting else [take_over]
+
+
+def _ended(result: RunResult) -> str:
+    """Say what a run came to, and why; what was canceled says so itself."""
+    ended = result.outcome.value if result.outcome else "not ended"
+    if not result.outcome and result.standing == CANCELED:
+        return result.reason or "canceled"
+    return f"{ended}: {result.reason}" if result.reason else ended
 
 
 def _line(step: Step) -> str:

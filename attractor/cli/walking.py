@@ -3,8 +3,9 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Coroutine
-from contextlib import ExitStack
+from collections.abc import Coroutine, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +13,7 @@ from typing import Any, Self
 from attractor.base.errors import AttractorError, ExitCode, MachineryError
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
-from attractor.cli.onlookers import onlookers_of
+from attractor.cli.onlookers import Lines, onlookers_of
 from attractor.engine.events import RunRestarting
 from attractor.engine.results import RunResult
 from attractor.engine.status import AWAITING_ANSWER
@@ -28,6 +29,26 @@ class Interrupted(AttractorError):
     """Somebody told us to end."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+@dataclass(frozen=True)
+class Left:
+    """A run that was let go of: where it is kept, and what goes on with it, if anything does."""
+
+    run_id: str
+    directory: Path
+    next: str = ""
+
+    @property
+    def hint(self) -> str:
+        """Return it for a person."""
+        go_on = f"go on with: {self.next}" if self.next else ""
+        return "; ".join(filter(None, [f"it is kept in {self.directory}", go_on]))
+
+    def to_record(self) -> dict[str, object]:
+        """Return it for a program, in the words of a result."""
+        next_ = [self.next] if self.next else []
+        return {"run_id": self.run_id, "directory": str(self.directory), "next": next_}
 
 
 class Watcher:
@@ -69,20 +90,29 @@ class Watcher:
         for one in self._onlookers:
             one(event)
 
-    def way_on(self) -> str:
-        """Return what goes on with the run; nothing when nothing of it is left to do."""
+    @contextmanager
+    def quiet(self) -> Generator[None]:
+        """Have nothing printed while somebody is asked; it is told afterwards."""
+        with ExitStack() as stack:
+            for one in self._onlookers:
+                if isinstance(one, Lines):
+                    stack.enter_context(one.held())
+            yield
+
+    def left(self) -> Left | None:
+        """Return where the run was left; nothing when there is none yet."""
         # The next round counts from when it is there.
         is_there = self._next is not None and (self._next / "manifest.json").is_file()
         root = self._next if is_there else self._root
         if root is None:
-            return ""
+            return None
         try:
             summary = summarize(root)
             reference = reference_of(root, self._runs_dir)
         except AttractorError:
-            return ""
+            return None
         is_through = not summary.is_stopped and summary.phase != AWAITING_ANSWER.phase
-        return "" if is_through else f"go on with: attractor resume {reference}"
+        return Left(summary.run_id, root, "" if is_through else f"attractor resume {reference}")
 
 
 def walk(work: Coroutine[Any, Any, RunResult], watcher: Watcher) -> RunResult:
@@ -91,10 +121,18 @@ def walk(work: Coroutine[Any, Any, RunResult], watcher: Watcher) -> RunResult:
         with watcher:
             return asyncio.run(_interruptible(work))
     except (asyncio.CancelledError, KeyboardInterrupt) as cause:
-        raise Interrupted("interrupted", hint=watcher.way_on()) from cause
+        raise _told(Interrupted("interrupted"), watcher.left()) from cause
     except MachineryError as error:
-        error.hint = "; ".join(filter(None, [error.hint, watcher.way_on()]))
+        _told(error, watcher.left())
         raise
+
+
+def _told(error: AttractorError, left: Left | None) -> AttractorError:
+    """Add to an error where the run was left that it ended."""
+    if left:
+        error.hint = "; ".join(filter(None, [error.hint, left.hint]))
+        error.details = left.to_record()
+    return error
 
 
 async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:

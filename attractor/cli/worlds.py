@@ -1,6 +1,8 @@
 """Makes the world a run sees of what this call was given."""
 
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
 from attractor.cli.invocation import Invocation
@@ -10,11 +12,16 @@ from attractor.pipeline.world_making import make_world
 
 
 def world_of(
-    invocation: Invocation, *, watch: Watch = unwatched, output: TextIO | None = None
+    invocation: Invocation,
+    *,
+    watch: Watch = unwatched,
+    output: TextIO | None = None,
+    quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> World:
     """Return the world as this call sees it; what it is told goes to standard error.
 
-    People are asked on the output, which is standard error as well unless said.
+    People are asked on the output, which is standard error as well unless said; then it is quiet
+    there.
     """
     return make_world(
         invocation.configuration,
@@ -22,5 +29,6 @@ def world_of(
         input=sys.stdin,
         output=output or sys.stderr,
         watch=watch,
+        quiet=quiet,
         tell=lambda sentence: show(sentence, err=True),
     )

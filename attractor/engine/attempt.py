@@ -88,8 +88,14 @@ class Attempt:
             self.run.record(carrying.degraded, place=self._place)
         stall = Stall(stall_limit(self.node, self.line.graph))
         files = FolderFiles(folder, self.run.redactor, heard=stall.sign)
-        budgets = self.line.journey.budgets
-        emitter = Emitter(self.run, self._place, budgets=budgets, heard=stall.sign)
+        journey = self.line.journey
+        emitter = Emitter(
+            self.run,
+            self._place,
+            budgets=journey.budgets,
+            require_above=journey.require_above,
+            heard=stall.sign,
+        )
         stage = self._stage(files, emitter, carrying)
         started, began = self.run.clock.now(), self.run.clock.monotonic()
         try:

@@ -82,7 +82,7 @@ class Attempts:
         name = shorten(node.label, LONGEST_RESPONSE)
         retrying = StageRetrying(name, index, number, delay.total_seconds())
         run.record(retrying, place=self.line.place(Place(node.id, visit, number - 1)))
-        self.line.journey.budgets.require_left(run)
+        self.line.journey.require_left()
         await run.clock.sleep(delay)
 
     async def _snapshot(self, node: Node, visit: int) -> TreeId:

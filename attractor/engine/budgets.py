@@ -9,6 +9,7 @@ from attractor.base.canonical import Json
 from attractor.engine.events import BudgetWarning
 from attractor.engine.fields import Fields
 from attractor.engine.open_run import OpenRun
+from attractor.engine.outcome import Usage
 from attractor.engine.seams import Exhausted
 from attractor.language.graph import Graph
 
@@ -54,9 +55,12 @@ class Budgets:
             None if self.duration is None else self.duration - spent,
         )
 
-    def require_left(self, run: OpenRun) -> None:
-        """Tell of a budget that is nearly used up, once; halt the walk when one is."""
-        for use in self._uses(run):
+    def require_left(self, run: OpenRun, used: Usage | None = None) -> None:
+        """Tell of a budget that is nearly used up, once; halt the walk when one is.
+
+        What is used counts as it stands in the run, unless more is known of it.
+        """
+        for use in self._uses(run, used):
             if use.spent >= use.limit:
                 raise Exhausted(f"the budget {use.name} is used up: {use}")
             _tell(run, use)
@@ -66,10 +70,10 @@ class Budgets:
         for use in self._uses(run):
             _tell(run, use)
 
-    def _uses(self, run: OpenRun) -> Iterator["_Use"]:
+    def _uses(self, run: OpenRun, used: Usage | None = None) -> Iterator["_Use"]:
         if self == NO_BUDGETS:
             return
-        used = run.state.used
+        used = used or run.state.used
         if self.cost_usd is not None:
             yield _Use("max_cost_usd", round(used.cost_usd, 6), self.cost_usd)
         if self.tokens is not None:

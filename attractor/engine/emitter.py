@@ -31,10 +31,12 @@ class Emitter:
         place: Place,
         *,
         budgets: Budgets = NO_BUDGETS,
+        require_above: Callable[[], None] = lambda: None,
         heard: Callable[[], None] = lambda: None,
     ) -> None:
         self._heard = heard
         self._budgets = budgets
+        self._require_above = require_above
         self._run = run
         self._place = place
         self._is_over = False
@@ -53,8 +55,9 @@ class Emitter:
         self._heard()
 
     def require_left(self) -> None:
-        """Halt where a budget of the run is used up."""
+        """Halt where a budget of the run is used up, or of one that it is part of."""
         self._budgets.require_left(self._run)
+        self._require_above()
 
     def use(self, usage: Usage) -> None:
         """Count what a call to a model used, and tell of a budget that is nearly used up."""

@@ -76,8 +76,8 @@ class GraphChanged(Refused):
     """The pipeline is not the one the run began with."""
 
     hint = (
-        "go on with it as it is now: attractor resume RUN --accept-graph; go back to where it "
-        "differs: attractor rewind RUN NODE@VISIT --graph FILE; or put it back as it was"
+        "go on with it as it is now, with attractor resume and --accept-graph; go back to where it "
+        "differs, with attractor rewind and --graph; or put it back as it was"
     )
 
 
@@ -96,13 +96,13 @@ class FenceLost(Refused):
 class NobodyAtWork(Refused):
     """Nobody runs the run that an order is for."""
 
-    hint = "go on with it first: attractor resume RUN"
+    hint = "go on with it first, with attractor resume"
 
 
 class NothingAsked(Refused):
     """The run asks nothing that could be answered."""
 
-    hint = "see where it stands: attractor status RUN"
+    hint = "see where it stands with attractor status"
 
 
 class RecordBroken(Broken):

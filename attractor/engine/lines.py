@@ -27,6 +27,7 @@ class Journey:
 
     Without `children`, no pipeline can be run as part of it. The interviewer is asked what becomes
     of a stage that was interrupted. Conversations that were lost are taken up from what is `kept`.
+    `require_above` halts a walk when the runs that this one is part of have used up a budget.
     """
 
     run: OpenRun
@@ -38,6 +39,7 @@ class Journey:
     budgets: Budgets = NO_BUDGETS
     interviewer: Interviewer = NOBODY
     kept: KeptConversations | None = None
+    require_above: Callable[[], None] = lambda: None
 
     threads: Threads = field(default_factory=Threads)
 
@@ -50,6 +52,11 @@ class Journey:
     def branch_bounds(self) -> BranchBounds:
         """Where the branches of each node lead."""
         return BranchBounds(self.graph, self.forks)
+
+    def require_left(self) -> None:
+        """Halt the walk where a budget of the run is used up, or of one that it is part of."""
+        self.budgets.require_left(self.run)
+        self.require_above()
 
     def has_child(self, flight: InFlight | None) -> bool:
         """Tell whether a stage in flight began a child, with which it goes on."""

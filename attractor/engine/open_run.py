@@ -39,6 +39,7 @@ from attractor.engine.events import (
 from attractor.engine.fence import Fence, FileFence
 from attractor.engine.folding import fold, fold_step
 from attractor.engine.inbox import Action, Inbox, Order, Received
+from attractor.engine.lost_endings import end_told_by_journal, has_lost_its_end
 from attractor.engine.manifest import Manifest
 from attractor.engine.progress import Progress, Step
 from attractor.engine.progress_records import step_to_record
@@ -160,9 +161,15 @@ class OpenRun:
         write_document(self.directory.run, run_record(self.manifest, self._state, self.clock.now()))
 
     def mend(self) -> None:
-        """Write run.json anew when it is not what the journal says: its writer was killed."""
+        """Write run.json anew when it is not what the journal says, and final.json if it is lost.
+
+        Whoever was to write the former was killed.
+        """
         if not self.events.head.seq:
             return
+        if self._state.is_ended and has_lost_its_end(self.directory):
+            final = end_told_by_journal(self.directory, self.manifest)
+            write_document(self.directory.final, self.redactor.members(final))
         record = run_record(self.manifest, self._state, self.clock.now())
         try:
             written = read_document(self.directory.run).all()

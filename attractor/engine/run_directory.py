@@ -151,7 +151,7 @@ def write_manifest(
 def read_manifest(directory: RunDirectory) -> Manifest:
     """Read what a run was made from, when this version knows its format."""
     if directory.root.is_dir() and not directory.manifest.exists():
-        hint = "bring it back from a copy: nothing else says all that the run was made from"
+        hint = "bring it back from a copy, or start a new run: nothing else says what it was"
         raise Broken(f"{directory.manifest} is missing", hint=hint)
     fields = read_document(directory.manifest)
     format_ = fields.number("format")

@@ -77,4 +77,4 @@ def _picture(directory: RunDirectory) -> "Picture":
 class TooLarge(AttractorError):
     """The run is too large to be drawn besides."""
 
-    hint = "draw it when you want to see it: attractor render RUN"
+    hint = "draw it when you want to see it, with attractor render"

@@ -5,7 +5,7 @@ stands, and the stage that was at work is the only one to be repeated.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from attractor.base.canonical import Json
@@ -75,6 +75,7 @@ class Runner:
         budgets: Budgets = NO_BUDGETS,
         interviewer: Interviewer = NOBODY,
         kept: KeptConversations | None = None,
+        require_above: Callable[[], None] = lambda: None,
         is_shared: bool = False,
     ) -> None:
         self._graph = graph
@@ -94,6 +95,7 @@ class Runner:
             budgets.over(read_budgets(graph)),
             interviewer,
             kept,
+            require_above,
         )
         self._line = Line(journey, workspace, is_shared=is_shared)
         self._watch = Watch(run, steer, journey.budgets)

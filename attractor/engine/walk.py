@@ -50,7 +50,7 @@ class Walk:
             run.write_run()
         if run.state.canceled:
             raise Stopped(run.state.canceled)
-        self.line.journey.budgets.require_left(run)
+        self.line.journey.require_left()
 
     async def _step(self, node: Node) -> None:
         try:

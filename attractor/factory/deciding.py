@@ -14,6 +14,7 @@ from attractor.factory.gate import GateReport, gate
 from attractor.factory.ledger import Entry
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.accepted_graphs import find_accepted
+from attractor.pipeline.references import reference_to
 
 SHORTEST_RATIONALE = 10
 
@@ -43,9 +44,10 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
         raise RationaleTooShort()
     _settle(run, evaluator)
     if run.state.standing != AWAITING_DECISION:
+        name = reference_to(run.directory.root)
         raise NotDecidable(
             f"{run.manifest.run_id} is {run.state.standing}, not waiting for a decision",
-            hint="a run is decided on after its evaluation: attractor evaluate RUN",
+            hint=f"a run is decided on after its evaluation: attractor evaluate {name}",
         )
     report = gate(judged)
     if decision.verdict is Verdict.APPROVED and not report.go:

@@ -59,6 +59,7 @@ async def resume_pipeline(run: str | Path, **wishes: Unpack[ResumeWishes]) -> Ru
             world,
             interviewer=wanted.named("interviewer", ""),
             budgets=wanted.budgets,
+            restores_sessions=wishes.get("restore_sessions", False),
             given=wanted.given,
             accepts_graph=A_PROGRAM if wishes.get("accept_graph") else "",
             evaluate=wishes.get("evaluate", True),

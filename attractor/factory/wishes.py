@@ -61,9 +61,14 @@ class AnyWishes(TypedDict, total=False):
 
 
 class ResumeWishes(AnyWishes, total=False):
-    """What a run may be given that goes on: with `accept_graph` its pipeline may have changed."""
+    """What a run may be given that goes on: with `accept_graph` its pipeline may have changed.
+
+    With `restore_sessions` conversations of full fidelity are taken up from the disk, instead of a
+    summary.
+    """
 
     accept_graph: bool
+    restore_sessions: bool
 
 
 class RunWishes(AnyWishes, total=False):

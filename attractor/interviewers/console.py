@@ -29,12 +29,13 @@ class Console:
         self._is_terminal = parts.input.isatty()
         self._lines = Lines(parts.input)
         self._output = parts.output
+        self._alone = parts.alone
         self._turn = asyncio.Lock()
         self._prompt = ""
 
     async def ask(self, question: Question) -> Answer:
         """Ask, one question after the other, and take a line for the answer."""
-        async with self._turn:
+        async with self._turn, self._alone():
             answer = await self._put(question)
         if answer is None and self._is_terminal and not self._input.isatty():
             # Somebody closed the terminal, which is no answer: the question waits for the next one.

@@ -1,6 +1,7 @@
 """What every interviewer is built from."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -18,6 +19,7 @@ class InterviewerParts:
 
     `taken` is how many of those answers an earlier life of the run took. In `file` answers are
     recorded, or there they are read again; `inner` is whom another interviewer has ask.
+    Who asks at the terminal is `alone` there as long as it takes.
     """
 
     input: TextIO
@@ -28,3 +30,4 @@ class InterviewerParts:
     inner: Interviewer | None = None
     file: Path | None = None
     redactor: Redactor = field(default_factory=Redactor)
+    alone: Callable[[], AbstractAsyncContextManager[None]] = nullcontext

@@ -16,7 +16,7 @@ NAME = "replay"
 class NotRecorded(Refused):
     """The recording has no answer to what is asked."""
 
-    hint = "have somebody else answer: attractor resume RUN --interviewer park"
+    hint = "have somebody else answer: resume the run with --interviewer park"
 
 
 class Replay:

@@ -18,10 +18,9 @@ from attractor.language.parsing import parse
 from attractor.pipeline.accepted_graphs import GRAPH_ACCEPTED, keep_graph, put_in_place
 from attractor.pipeline.knowing import known_in
 from attractor.pipeline.options import RunOptions
+from attractor.pipeline.references import reference_to
 from attractor.pipeline.source import PipelineSource, hash_now, open_pipeline
 from attractor.pipeline.world import World
-
-_ELSEWHERE = "go back to where it differs: attractor rewind RUN NODE@VISIT --graph FILE"
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,16 @@ def plan_acceptance(
             world.tell("The pipeline is the one that the run has: there is nothing to accept.")
         return None
     if not by:
-        raise GraphChanged(f"the pipeline of {run.manifest.run_id} was changed since it began")
+        raise GraphChanged(
+            f"the pipeline of {run.manifest.run_id} was changed since it began",
+            hint=f"go on with it as it is now: attractor resume {_name(run)} --accept-graph; "
+            f"{_elsewhere(run)}; or put it back as it was",
+        )
     after = _opened(run, options, world)
     if lost := list(_lost(run.state, before.graph, after.graph)):
         raise GraphChanged(
             f"run {run.manifest.run_id} cannot go on with {file} as it is now: {'; '.join(lost)}",
-            hint=f"put that back, or {_ELSEWHERE}",
+            hint=f"put that back, or {_elsewhere(run)}",
         )
     return Acceptance(before, after, _difference(before, after), by)
 
@@ -77,6 +80,15 @@ def accept_graph(run: OpenRun, acceptance: Acceptance, world: World) -> None:
     }
     run.emit(GRAPH_ACCEPTED, told, sync=True)
     put_in_place(run.directory, pipeline)
+
+
+def _elsewhere(run: OpenRun) -> str:
+    rewind = f"attractor rewind {_name(run)} NODE@VISIT --graph FILE"
+    return f"go back to where it differs: {rewind}"
+
+
+def _name(run: OpenRun) -> str:
+    return reference_to(run.directory.root)
 
 
 def _difference(before: PipelineSource, after: PipelineSource) -> str:

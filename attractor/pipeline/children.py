@@ -8,7 +8,6 @@ from functools import partial
 
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
-from attractor.base.reader_buffer import Missed
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.child_runs import Child
 from attractor.engine.endings import end_run
@@ -16,6 +15,7 @@ from attractor.engine.events import OperatorAction
 from attractor.engine.inbox import Action
 from attractor.engine.kept_conversations import KeptConversations
 from attractor.engine.open_run import OpenRun, open_run
+from attractor.engine.outcome import Usage
 from attractor.engine.questions import ChildQuestions, Questions
 from attractor.engine.results import RunResult, result_of
 from attractor.engine.run_directory import RunDirectory
@@ -54,6 +54,7 @@ class Children:
     restores_sessions: bool = False
     above: "Children | None" = None
     at_work: dict[str, RunningChild] = field(default_factory=dict[str, RunningChild])
+    below: dict[str, "Children"] = field(default_factory=dict[str, "Children"])
 
     def has(self, name: str) -> bool:
         """Tell whether a child of that name began."""
@@ -67,6 +68,7 @@ class Children:
                 running = await self._begin(child, workspace, stack)
             self.at_work[child.name] = running
             stack.callback(self.at_work.pop, child.name)
+            stack.callback(self.below.pop, child.name, None)
             asking = withdrawing(self.questions, self.parent, child.name, lambda: running.run)
             await stack.enter_async_context(asking)
             yield running
@@ -75,6 +77,18 @@ class Children:
         """Hand words to a stage at work: to its child, or to whoever does it."""
         running = self.at_work.get(stage_id)
         return await (running.steer(text) if running else self.crew.steer(stage_id, text))
+
+    @property
+    def used(self) -> Usage:
+        """What the run used so far, with its children at work."""
+        return sum((one.used for one in self.below.values()), self.parent.state.used)
+
+    def require_above(self) -> None:
+        """Halt where a run that this one is part of has used up a budget, with all its parts."""
+        above = self.above
+        while above is not None:
+            above.budgets.require_left(above.parent, above.used)
+            above = above.above
 
     async def _begin(
         self, child: Child, workspace: Workspace, stack: AsyncExitStack
@@ -138,12 +152,12 @@ class Children:
     ) -> "Children":
         """Return what runs the children of a child, and does its stages."""
         world = replace(self.world, watch=partial(_pass_on, self.world.watch, child.name))
-        run.events.subscribe(partial(_hear, world.watch))
+        world.news.hand_on(run.events, world.watch)
         questions = ChildQuestions(self.questions, child.name, run)
         crew = await build_crew(
             pipeline, options, world, stack, questions=questions, interviewer=self.crew.interviewer
         )
-        return Children(
+        children = Children(
             parent=run,
             options=options,
             world=world,
@@ -153,6 +167,8 @@ class Children:
             restores_sessions=self.restores_sessions,
             above=self,
         )
+        self.below[child.name] = children
+        return children
 
     def _require_room(self) -> None:
         if self._depth >= DEEPEST:
@@ -213,6 +229,7 @@ async def _work(
         budgets=children.budgets,
         interviewer=children.crew.asking,
         kept=KeptConversations(run.directory, rebuild) if children.restores_sessions else None,
+        require_above=children.require_above,
         is_shared=is_shared,
     )
     return await runner.run()
@@ -221,8 +238,3 @@ async def _work(
 def _pass_on(watch: Watch, name: str, event: Event) -> None:
     """Let whoever watches the parent see its child, under the child's name."""
     watch(replace(event, branch=f"{name}/{event.branch}" if event.branch else name))
-
-
-def _hear(watch: Watch, event: Event | Missed) -> None:
-    if isinstance(event, Event):
-        watch(event)

@@ -29,6 +29,7 @@ from attractor.pipeline.child_directories import whole_of
 from attractor.pipeline.fork_points import ForkPoint, find_fork_point
 from attractor.pipeline.forked_trees import make_forked_tree, require_trees
 from attractor.pipeline.knowing import known_in
+from attractor.pipeline.left_running import end_left_running_of
 from attractor.pipeline.linked_runs import begin_journal, share_artifacts
 from attractor.pipeline.needs_inside import require_inside
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
@@ -136,6 +137,7 @@ async def make_fork(fork: Fork, world: World) -> Path:
     old = fork.run.manifest
     if fork.options.workspace is WorkspaceKind.NONE:
         world.tell(f"Run {old.run_id} kept no trees: the files stay as they are now.")
+        await end_left_running_of(fork.wish.root, world)
     tree = fork.point.progress.tree
     base = await make_forked_tree(fork.options, world, run_id, old.run_id, tree)
     root = fork.wish.new_root or in_runs_folder(run_id, world)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from attractor.base.canonical import Json
 from attractor.engine.manifest import Manifest
-from attractor.engine.open_run import OpenRun
+from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.run_directory import CHILDREN, RunDirectory, read_manifest
 from attractor.environments.earlier_lives import end_left_by, end_left_by_now
 from attractor.environments.process_table import Process
 from attractor.language.wording import visible
+from attractor.pipeline.world import World
 
 LEFT_RUNNING_ENDED = "LeftRunningEnded"
 """The kind emitted when processes that an earlier life of the run left running were ended."""
@@ -24,10 +25,11 @@ _KEEPS_ALL = "bubblewrap"
 """The place of work in which everything ends with the process that runs the run."""
 
 
-async def end_left_running(run: OpenRun) -> None:
+async def end_left_running(run: OpenRun) -> Sequence[Process]:
     """End what an earlier life of a run left running, before anything of it is made again."""
-    if _may_leave(run.manifest):
-        _tell(run, await end_left_by(_marked_as(run.directory.root)))
+    ended = await end_left_by(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
+    _tell(run, ended)
+    return ended
 
 
 def end_left_running_now(run: OpenRun) -> Sequence[Process]:
@@ -35,6 +37,15 @@ def end_left_running_now(run: OpenRun) -> Sequence[Process]:
     ended = end_left_by_now(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
     _tell(run, ended)
     return ended
+
+
+async def end_left_running_of(root: Path, world: World) -> None:
+    """End what another run left running that was killed: it is at work in the same folder."""
+    with open_run(root, clock=world.clock, redactor=world.redactor) as other:
+        ended = await end_left_running(other)
+    if ended:
+        told = f"Ended what {other.manifest.run_id} had left running: {name_processes(ended)}."
+        world.tell(told)
 
 
 def name_processes(processes: Sequence[Process]) -> str:

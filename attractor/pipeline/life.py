@@ -5,8 +5,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.base.events import Event
-from attractor.base.reader_buffer import Missed
 from attractor.engine.budgets import read_budgets, tell_budgets
 from attractor.engine.kept_conversations import KeptConversations
 from attractor.engine.open_run import OpenRun, open_run
@@ -147,10 +145,5 @@ class Life:
 def open_watched(root: Path, world: World) -> OpenRun:
     """Take a run, and hand on what happens in it."""
     run = open_run(root, clock=world.clock, redactor=world.redactor)
-    run.events.subscribe(lambda event: _pass_on(event, world))
+    world.news.hand_on(run.events, world.watch)
     return run
-
-
-def _pass_on(event: Event | Missed, world: World) -> None:
-    if isinstance(event, Event):
-        world.watch(event)

@@ -64,6 +64,7 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
     try:
         if is_held(directory.lock):
             return Need(True, "a process is at work on it", directory.root)
+        read_manifest(directory)
         found = open_journal(directory.events, directory.checkpoint)
     except AttractorError as trouble:
         return Need(True, f"its records cannot be believed: {trouble}", directory.root)
@@ -101,7 +102,11 @@ def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
     else:
         told = f"its project is not where it was ({where.places[0]}): --missing-projects frees it"
         return Need(True, told)
-    return _by_age(why, age, max(rules.older_than, BEING_MADE))
+    if age < BEING_MADE:
+        # No other age that is asked for frees it.
+        young = describe_duration(BEING_MADE)
+        return Need(True, f"{why}, but it is younger than {young}: it may be just being made")
+    return _by_age(why, age, rules.older_than)
 
 
 def _is_there(runs_dir: Path) -> bool:
@@ -121,6 +126,9 @@ def _find(run_id: str, places: Sequence[Path]) -> RunDirectory | None:
         directory = RunDirectory(place)
         try:
             if directory.manifest.exists() and read_manifest(directory).run_id == run_id:
+                return directory
+            if directory.run.exists() and not directory.manifest.exists():
+                # It lost its manifest, and nothing else of it.
                 return directory
         except (AttractorError, OSError):
             # Something of a run is there: whoever cannot read it has no say over it.

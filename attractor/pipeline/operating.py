@@ -20,8 +20,7 @@ from attractor.engine.run_state import RunState
 from attractor.engine.seams import Answer, Question
 from attractor.engine.secrets import Redactor
 from attractor.pipeline.left_running import end_left_running_now, name_processes
-
-_GO_ON = "go on with it: attractor resume RUN"
+from attractor.pipeline.references import reference_to
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Orders:
     def questions(self, named: str = "") -> tuple[Question, ...]:
         """Return what the run asks people: all of it, or what goes by an id or a node."""
         asked = tuple(self._state().questions)
-        return _named(asked, named) if named else asked
+        return _named(asked, named, where=self._where) if named else asked
 
     def answered(self) -> Mapping[str, Answer]:
         """Return the answers that are recorded and that nobody has gone on with yet."""
@@ -63,9 +62,9 @@ class Orders:
         if state.restarted_as and not state.asked:
             told = f"the run asks nothing{self._and_so(state)}"
             raise NothingAsked(told, hint=self._instead(state, "answer"))
-        asked = _pick(_open(state, question), question)
+        asked = _pick(self._open(state, question), question, where=self._where)
         if is_late(asked, self.clock.now()):
-            raise Refused(f"the time of {asked.id} was up at {asked.deadline}", hint=_GO_ON)
+            raise Refused(f"the time of {asked.id} was up at {asked.deadline}", hint=self._go_on)
         said = require_answer(choice, asked).value
         order = Order(Action.ANSWER, self.by, why, asked.id, said)
         return self._give(order, taken=f"answered {asked.stage}: {said}")
@@ -109,10 +108,32 @@ class Orders:
         if is_held(RunDirectory(self.root).lock):
             return
         state = self._state()
+        first = f"go on with it first: attractor resume {reference_to(self.root)}"
         raise NobodyAtWork(
             f"nobody is at work on the run, so it cannot be {what}{self._and_so(state)}",
-            hint=self._instead(state, command, words),
+            hint=self._instead(state, command, words)
+            or (self._where if state.standing.is_final else first),
         )
+
+    def _open(self, state: RunState, named: str) -> tuple[Question, ...]:
+        """Return what is asked; refuse where all that could be meant was answered already."""
+        asked = tuple(state.questions)
+        done = [one for one in state.asked if one.id in state.answers]
+        meant = [one for one in done if named in ("", one.id, one.stage)]
+        if meant and not any(named in ("", one.id, one.stage) for one in asked):
+            answer = state.answers[meant[0].id]
+            who = answer.by or "somebody"
+            told = f"{who} answered {meant[0].id} already: {answer.value or answer.kind}"
+            raise Refused(told, hint=self._go_on)
+        return asked
+
+    @property
+    def _go_on(self) -> str:
+        return f"go on with it: attractor resume {reference_to(self.root)}"
+
+    @property
+    def _where(self) -> str:
+        return f"see where it stands: attractor status {reference_to(self.root)}"
 
     def _and_so(self, state: RunState) -> str:
         return f"; run {last_round(self.root, state)} goes on" if state.restarted_as else ""
@@ -135,7 +156,7 @@ class Orders:
             return self._receipt(order, is_taken=False, words=words)
         try:
             with open_run(self.root, clock=self.clock, redactor=self.redactor) as run:
-                _take(run, f"{name}.json")
+                _take(run, f"{name}.json", where=self._where)
                 taken += then(run) if then else ""
                 run.write_run()
         except LockHeld:
@@ -178,43 +199,30 @@ def _end(run: OpenRun) -> str:
     return f"; ended what it left running: {name_processes(ended)}" if ended else ""
 
 
-def _take(run: OpenRun, name: str) -> None:
+def _take(run: OpenRun, name: str, *, where: str) -> None:
     """Take what lies in the inbox, and say so when the order of a name was refused."""
     refused = [one for one in run.take_orders() if one.order == name and not one.is_accepted]
     if refused:
-        raise Refused(refused[0].why, hint="see where it stands: attractor status RUN")
+        raise Refused(refused[0].why, hint=where)
 
 
-def _pick(questions: tuple[Question, ...], named: str) -> Question:
+def _pick(questions: tuple[Question, ...], named: str, *, where: str) -> Question:
     """Return the question that is meant: by its id or its node, or the only one."""
     if not questions:
-        raise NothingAsked("the run asks nothing")
-    found = _named(questions, named)
+        raise NothingAsked("the run asks nothing", hint=where)
+    found = _named(questions, named, where=where)
     if len(found) == 1:
         return found[0]
     ids = " or ".join(one.id for one in found)
     raise UsageError(f"the run asks {len(found)} questions", hint=f"name one: --question {ids}")
 
 
-def _named(questions: tuple[Question, ...], named: str) -> tuple[Question, ...]:
+def _named(questions: tuple[Question, ...], named: str, *, where: str) -> tuple[Question, ...]:
     """Return the questions that go by an id or a node; an id that is whole comes before those."""
     exact = tuple(one for one in questions if one.id == named)
     found = exact or tuple(one for one in questions if named in ("", one.stage))
     if not found:
         ids = ", ".join(one.id for one in questions)
-        hint = f"it asks: {ids}" if ids else ""
+        hint = f"it asks: {ids}" if ids else where
         raise NothingAsked(f"the run asks nothing by the name {named!r}", hint=hint)
     return found
-
-
-def _open(state: RunState, named: str) -> tuple[Question, ...]:
-    """Return what is asked; refuse where all that could be meant was answered already."""
-    asked = tuple(state.questions)
-    done = [one for one in state.asked if one.id in state.answers]
-    meant = [one for one in done if named in ("", one.id, one.stage)]
-    if meant and not any(named in ("", one.id, one.stage) for one in asked):
-        answer = state.answers[meant[0].id]
-        who = answer.by or "somebody"
-        told = f"{who} answered {meant[0].id} already: {answer.value or answer.kind}"
-        raise Refused(told, hint=_GO_ON)
-    return asked

@@ -1,6 +1,8 @@
 """Chooses who asks people, and says beforehand what keeps them from that."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
 from io import StringIO
 
 from attractor.base.errors import AttractorError
@@ -29,8 +31,17 @@ def choose_interviewer(options: RunOptions, world: World, run: OpenRun) -> Inter
         taken=run.state.given.get(QUEUE, 0),
         file=run.directory.root / RECORDING_FILE,
         redactor=run.redactor,
+        alone=partial(_alone, world),
     )
     return build_interviewer(options.interviewer, parts)
+
+
+@asynccontextmanager
+async def _alone(world: World) -> AsyncGenerator[None]:
+    """Let a question stand behind what happened before it, and nobody write into it."""
+    await world.news.heard()
+    with world.quiet():
+        yield
 
 
 def find_interviewer_faults(options: RunOptions, brought: Brought) -> Iterator[Diagnostic]:

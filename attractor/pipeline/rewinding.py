@@ -7,17 +7,17 @@ from attractor.base.errors import Refused
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory
-from attractor.pipeline.operating import Orders
+from attractor.pipeline.operating import Orders, Receipt
 
 PATIENCE_S = 60.0
 _POLL = timedelta(milliseconds=100)
 
 
-async def end_other(orders: Orders, clock: Clock, *, why: str) -> bool:
-    """End a run for good and wait until nobody is at work on it; False when it had ended before."""
+async def end_other(orders: Orders, clock: Clock, *, why: str) -> Receipt | None:
+    """End a run for good and wait until nobody is at work on it; None when it had ended before."""
     if _has_ended(orders):
-        return False
-    orders.cancel(why)
+        return None
+    receipt = orders.cancel(why)
     until = clock.monotonic() + PATIENCE_S
     while is_held(RunDirectory(orders.root).lock):
         if clock.monotonic() > until:
@@ -28,8 +28,8 @@ async def end_other(orders: Orders, clock: Clock, *, why: str) -> bool:
         await clock.sleep(_POLL)
     if not _has_ended(orders):
         # Its runner let go of it without a look into the inbox.
-        orders.cancel(why)
-    return True
+        receipt = orders.cancel(why)
+    return receipt
 
 
 def _has_ended(orders: Orders) -> bool:

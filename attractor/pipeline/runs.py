@@ -14,6 +14,7 @@ from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.documents import read_document
+from attractor.engine.excerpts import shorten
 from attractor.engine.fence import is_held
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import NOTHING_USED, Usage
@@ -26,6 +27,7 @@ from attractor.pipeline.used import used_by
 
 LATEST = "latest"
 SHOWN = 5
+LONGEST_TOLD = 100
 UNKNOWN = "unknown"
 """The status of a run whose journal can't be believed: run.json alone proves nothing."""
 
@@ -130,7 +132,7 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
 
 def find_run(reference: str, runs_dir: Path) -> Path:
     """Return the directory of a run: by its id, a beginning of it, its directory, or `latest`."""
-    if (Path(reference) / "manifest.json").is_file():
+    if _is_run(RunDirectory(Path(reference))):
         return Path(reference).absolute()
     folders = _folders(runs_dir)
     if not folders:
@@ -145,6 +147,13 @@ def find_run(reference: str, runs_dir: Path) -> Path:
     if not begins:
         raise _unknown(reference, [one.name for one in folders])
     return begins[0]
+
+
+def _is_run(directory: RunDirectory) -> bool:
+    try:
+        return directory.manifest.is_file() or directory.run.is_file()
+    except OSError:  # such as a name that is too long for a file
+        return False
 
 
 def reference_of(root: Path, runs_dir: Path) -> str:
@@ -167,7 +176,8 @@ def _unknown(reference: str, names: list[str]) -> UnknownName:
     """Name the few runs that are most like what was typed: there may be thousands."""
     typed = reference.upper()
     nearest = sorted(names, key=lambda name: -len(os.path.commonprefix([typed, name])))
-    error = UnknownName("run", reference, [LATEST, *nearest[:SHOWN]])
+    told = shorten(reference, LONGEST_TOLD)
+    error = UnknownName("run", told, [LATEST, *nearest[:SHOWN]])
     if len(names) > SHOWN:
         error.hint += f"; {len(names) - SHOWN} more: attractor runs"
     return error

@@ -1,6 +1,7 @@
 """The outside world as one run sees it: read once by the command line, and handed down."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +13,10 @@ from attractor.engine.secrets import Redactor
 from attractor.language.secret_inputs import is_of_input
 from attractor.language.severities import Level, Levels
 from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
+from attractor.pipeline.news import News, Watch
 from attractor.pipeline.notices import NO_NOTIFY, Notify
 from attractor.workspaces.place import SHARED
 from attractor.workspaces.preparation import NO_PREPARATION, Preparation
-
-Watch = Callable[[Event], None]
 
 
 def unwatched(event: Event) -> None:
@@ -32,6 +32,7 @@ class World:
     """Where a run finds its project, its variables, the time, and people.
 
     In `workspaces_dir` lies the folder of the workspaces, whose path tools in a sandbox can see.
+    While somebody is asked at the terminal it is `quiet`: nobody else writes there.
     `secrets` are values besides those of variables with telling names: what a run was given.
     """
 
@@ -51,6 +52,8 @@ class World:
     brought: Brought = NOTHING_BROUGHT
     draws: bool = True
     watch: Watch = unwatched
+    news: News = field(default_factory=News)
+    quiet: Callable[[], AbstractContextManager[None]] = nullcontext
     tell: Callable[[str], None] = untold
     secrets: tuple[str, ...] = ()
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
@@ -9,7 +10,6 @@ from typing import TextIO
 from attractor import __version__
 from attractor.base.clock import SystemClock
 from attractor.config.configuration import Configuration
-from attractor.config.keys import variable_name
 from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
 from attractor.environments.variables import inherited
 from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
@@ -27,6 +27,7 @@ def make_world(
     output: TextIO,
     watch: Watch = unwatched,
     tell: Callable[[str], None] = untold,
+    quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
     brought: Brought = NOTHING_BROUGHT,
 ) -> World:
     """Return the world of a project; its time and its randomness are the machine's."""
@@ -47,6 +48,7 @@ def make_world(
         notify=_notify(settings.notify, environ, folder=configuration.root),
         watch=watch,
         tell=tell,
+        quiet=quiet,
         brought=brought,
     )
 
@@ -56,18 +58,17 @@ def _preparation(settings: WorkspaceSettings) -> Preparation:
         setup=settings.setup,
         setup_files=settings.setup_files,
         carry=settings.carry,
+        carry_read_only=settings.carry_read_only,
         setup_timeout=timedelta(minutes=settings.setup_minutes),
     )
 
 
 def _notify(settings: NotifySettings, environ: Mapping[str, str], *, folder: Path) -> Notify:
-    variables = inherited(environ)
-    variables.pop(variable_name(("notify", "url")), None)
     return Notify(
         command=settings.command,
         url=settings.url.get_secret_value(),
         after=timedelta(seconds=settings.after_seconds),
         time_limit=timedelta(seconds=settings.timeout_seconds),
         folder=folder,
-        variables=variables,
+        variables=inherited(environ),
     )

@@ -22,6 +22,27 @@ def test_a_callback_gets_every_item_in_order_before_close_returns():
     assert got == list(range(1000))
 
 
+def test_whoever_waits_for_a_callback_goes_on_when_it_has_all_so_far():
+    broadcast, got = Broadcast[int](), list[Item]()
+    subscription = broadcast.subscribe(got.append)
+    publish_all(broadcast, range(100))
+    subscription.catch_up(LONG.total_seconds())
+    assert got == list(range(100))
+    broadcast.close(LONG)
+    subscription.catch_up(LONG.total_seconds())
+
+
+def test_a_callback_that_does_not_go_on_is_waited_for_no_longer_than_said():
+    broadcast, blocked = Broadcast[int](), Blocked()
+    subscription = broadcast.subscribe(blocked)
+    broadcast.publish(0)
+    assert blocked.entered.wait(30)
+    subscription.catch_up(AT_ONCE.total_seconds())
+    assert blocked.got == []
+    blocked.let_go.set()
+    broadcast.close(LONG)
+
+
 def test_who_subscribes_late_gets_what_comes_from_then_on():
     broadcast, got = Broadcast[int](), list[Item]()
     broadcast.publish(1)

@@ -235,6 +235,27 @@ def test_what_a_pipeline_requires_is_looked_at_with_the_machine(tmp_path: Path) 
     assert SECRET not in result.stdout
 
 
+def test_the_secrets_of_a_pipeline_are_listed_and_never_told(tmp_path: Path) -> None:
+    (tmp_path / "publish.dot").write_text(
+        'digraph x { inputs="token:secret, key:secret, pin:secret, branch=main"; '
+        "start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
+    )
+    bare = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    given = {"ATTRACTOR_INPUT_TOKEN": SECRET, "ATTRACTOR_INPUT_PIN": "s3cr"}
+    result = attractor("doctor", "publish.dot", "--json", folder=tmp_path, variables=bare | given)
+    told = {name: one for name, one in findings(result).items() if name.startswith("secret input")}
+    assert {name: one["standing"] for name, one in told.items()} == {
+        "secret input: token": "ok",
+        "secret input: key": "missing",
+        "secret input: pin": "problem",
+    }
+    assert told["secret input: token"]["found"] == "given by ATTRACTOR_INPUT_TOKEN"
+    assert "set the variable ATTRACTOR_INPUT_KEY" in told["secret input: key"]["remedy"]
+    assert "shorter than" in told["secret input: pin"]["found"]
+    assert SECRET not in result.stdout
+    assert "s3cr" not in result.stdout
+
+
 def test_a_pipeline_that_cannot_be_read_is_told_before_the_machine(tmp_path: Path) -> None:
     (tmp_path / "broken.dot").write_text("digraph {")
     bare = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}

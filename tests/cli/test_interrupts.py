@@ -129,7 +129,9 @@ def test_a_run_that_is_told_to_end_leaves_nothing_and_can_be_resumed(
         process.wait(10)
     assert (process.returncode, out) == (130, "")
     run_id = str(live["run_id"])
-    assert err.splitlines()[-1] == (f"error: interrupted (go on with: attractor resume {run_id})")
+    kept = f"it is kept in {project / 'runs' / run_id}"
+    go_on = f"go on with: attractor resume {run_id}"
+    assert err.splitlines()[-1] == f"error: interrupted ({kept}; {go_on})"
     assert "Traceback" not in err
     await_(lambda: not sleepers())
     dead = status_of(project, environ)

@@ -166,6 +166,22 @@ def test_cancel_ends_what_a_killed_process_left(scene: Scene) -> None:
     assert kinds.index("LeftRunningEnded") < kinds.index("PipelineFailed")
 
 
+@pytest.mark.parametrize("command", ["fork", "rewind"])
+def test_who_goes_back_in_a_run_ends_what_is_at_work_in_the_same_folder(
+    scene: Scene, command: str
+) -> None:
+    scene.make(PLAIN)
+    [first] = scene.begin_and_kill("--workspace", "none")
+    old = scene.root
+    (scene.out / "go").touch()
+    done = scene.desk.do(command, "latest", "work", "--no-evaluate")
+    assert done.returncode == 0, done.stderr
+    assert (scene.met, scene.alive) == (False, [False, False])
+    [ended] = events(old, "LeftRunningEnded")
+    assert {"pid": first, "name": "sh"} in ended["data"]["processes"]
+    assert f"sh ({first})" in done.stderr
+
+
 def test_gc_ends_what_a_killed_process_left_and_no_record_is_touched(scene: Scene) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.running import ATTRACTOR
 from tests.cli.terminals import Sitting, sit
@@ -52,6 +53,16 @@ BRANCHES = f"""digraph branches {{ {ENDS}
     fan -> left;  left -> l  [label="[Y] Yes"]; left -> join  [label="[N] No"];  l -> join
     fan -> right; right -> r [label="[Y] Yes"]; right -> join [label="[N] No"]; r -> join
     join -> exit }}
+"""
+BESIDE = f"""digraph beside {{ {ENDS}
+    fan   [shape=component]
+    left  [shape=hexagon, label="Left?"]
+    right [shape=parallelogram,
+           tool_command="until test -f go; do sleep 0.05; done; echo r >> done.txt"]
+    join  [shape=tripleoctagon]
+    start -> fan
+    fan -> left;  left -> join [label="[Y] Yes"]; left -> join [label="[N] No"]
+    fan -> right -> join -> exit }}
 """
 PARENT = f"""digraph parent {{ {ENDS}
     inner [type="pipeline", file="inner.dot"]
@@ -319,6 +330,23 @@ def test_the_questions_of_branches_are_answered_at_the_console_and_elsewhere(des
         assert sitting.ends_with() == 0, sitting.shown
         assert "Right?" not in sitting.shown
     assert desk.done == ["r"]
+
+
+def test_a_question_stands_behind_what_went_before_it_and_nothing_is_told_into_it(
+    desk: Desk,
+) -> None:
+    desk.write(BESIDE)
+    with desk.sit_at_run() as sitting:
+        shown = sitting.until("Left?", "Select: ")
+        assert shown.index("left: begins") < shown.index("[?] Left?")
+        assert shown.endswith("Select: ")
+        (desk.folder / "go").touch()
+        await_(lambda: desk.done == ["r"] and desk.events("ParallelBranchCompleted"))
+        sitting.type("n\n")
+        assert sitting.ends_with() == 0, sitting.shown
+    answered = sitting.shown.partition("Select: ")[2]
+    assert answered.startswith("n\n")
+    assert "right: success" in answered
 
 
 def test_what_the_branches_of_a_child_ask_is_asked_at_its_parent(desk: Desk) -> None:

@@ -120,6 +120,29 @@ def test_the_next_steps_are_those_that_can_be_taken(
     assert all(command in text for command in commands)
 
 
+@pytest.mark.parametrize(
+    ("standing", "outcome", "reason", "told"),
+    [
+        (EVALUATING, StageStatus.SUCCESS, "completed", "success: completed"),
+        (FAILED, StageStatus.FAIL, "broken", "fail: broken"),
+        (AWAITING_ANSWER, None, "waits for an answer", "not ended: waits for an answer"),
+        (EXECUTING, None, "the budget max_tokens is used up", "not ended: the budget max_tokens"),
+        (CANCELED, None, "canceled by ada: enough", "canceled by ada: enough"),
+    ],
+)
+def test_however_a_run_ends_its_last_lines_say_what_why_where_and_what_next(
+    standing: Standing, outcome: StageStatus | None, reason: str, told: str
+) -> None:
+    ended = replace(result(standing), outcome=outcome, reason=reason)
+    first, *rest = as_text(ended, Outlook(ID)).splitlines()
+    assert first.startswith(f"run {ID}: {told}")
+    assert f"  kept in: /runs/{ID}" in rest
+    assert f"attractor {'evaluate' if standing == EVALUATING else ''}" in rest[-1]
+    record = as_record(ended, Outlook(ID))
+    assert (record["directory"], record["reason"]) == (f"/runs/{ID}", reason)
+    assert record["next"]
+
+
 def test_a_result_for_people_is_this(snapshot: object) -> None:
     told = [
         as_text(result(AWAITING_DECISION), Outlook(ID, BRANCH, gate=False)),

@@ -26,7 +26,7 @@ from tests.pipeline.projects import git, make_project
 ROOT = Path(__file__).parent.parent.parent
 KILLS = count(ci=6, full=60)
 FROM_OUTSIDE = "from outside"
-LONGEST_LIFE_S = 120.0
+LONGEST_LIFE_S = 300.0
 Stage = tuple[str, str, int]
 
 

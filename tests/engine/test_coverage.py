@@ -199,9 +199,9 @@ def test_a_large_pipeline_takes_seconds() -> None:
         f"w{size // 2} -> exit }}",
     ]
     of = parse("\n".join(text))
-    began = time.perf_counter()
+    began = time.process_time()
     found = cover(of)
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
     assert (found.unreachable_nodes, found.untried) == ((), ())
 
 

@@ -1,7 +1,12 @@
 """Which variables a command gets."""
 
-import pytest
+from typing import get_args
 
+import pytest
+from pydantic import SecretStr
+
+from attractor.config.keys import variable_name
+from attractor.config.settings import Section, Settings
 from attractor.environments.variables import Inherit, inherited, sandboxed
 
 OPERATOR = {
@@ -25,6 +30,24 @@ OPERATOR = {
 )
 def test_keys_are_left_out_whatever_their_case(name: str) -> None:
     assert inherited({name: "x", "A": "b"}) == {"A": "b"}
+
+
+def test_our_own_settings_that_are_secret_are_left_out_and_the_others_stay() -> None:
+    def is_secret(annotation: object) -> bool:
+        return annotation is SecretStr or SecretStr in get_args(annotation)
+
+    of_sections = {
+        variable_name((section, key)): is_secret(field.annotation)
+        for section, one in Settings.model_fields.items()
+        if isinstance(one.annotation, type) and issubclass(one.annotation, Section)
+        for key, field in one.annotation.model_fields.items()
+    }
+    got = inherited(dict.fromkeys([*of_sections, "ATTRACTOR_STATE_DIR"], "https://host/key"))
+    assert "ATTRACTOR_NOTIFY__URL" in of_sections
+    assert not any(is_kept and of_sections.get(name) for name, is_kept in got.items())
+    # Its command may have the key of a service in it.
+    assert "ATTRACTOR_NOTIFY__COMMAND" not in got
+    assert {"ATTRACTOR_STATE_DIR", "ATTRACTOR_OUTPUT__COLOR"} <= set(got)
 
 
 def test_names_that_only_look_alike_stay() -> None:

@@ -154,7 +154,7 @@ def test_a_key_stands_where_it_is_a_whole_word_outside_of_quotes() -> None:
 
 def test_places_of_many_keys_are_found_in_one_go() -> None:
     text = " && ".join(f"context.a{one}=b" for one in range(100_000))
-    started = time.perf_counter()
+    started = time.process_time()
     places = key_places(text)
     assert all(text.startswith(f"context.a{one}=", places[f"context.a{one}"]) for one in range(9))
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20

@@ -103,10 +103,10 @@ def test_a_condition_of_many_clauses_takes_no_longer_than_it_is_worth(
     condition = " && ".join(clause.format(one) for one in range(count))
     text = f"""digraph G {{ start [shape=Mdiamond]; exit [shape=Msquare]; w [prompt=x]
         start -> w -> exit; w -> exit [condition="{condition}"] }}"""
-    started = time.perf_counter()
+    started = time.process_time()
     assert prepare(text).is_sound
     # Compared clause by clause with each other, these took a minute and more.
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_the_edges_of_a_chain_share_what_is_said_of_their_condition() -> None:

@@ -147,12 +147,12 @@ def test_an_empty_value_is_a_value() -> None:
 
 
 def test_many_declarations_take_no_longer_than_they_are_worth() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert (
         len(read_inputs(" " * 1_000_000 + ", ".join(f"a{one}" for one in range(50_000))).inputs)
         == 50_000
     )
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_a_mistake_knows_the_name_whose_declaration_it_keeps_from_counting() -> None:

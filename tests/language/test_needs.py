@@ -113,9 +113,9 @@ def test_any_text_is_read_and_every_place_lies_in_it(text: str) -> None:
 
 
 def test_a_long_list_takes_no_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     read_needs("x" * 200_000 + "," + " " * 200_000 + ",a>" + ">" * 200_000)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_graph_says_what_it_needs() -> None:

@@ -122,10 +122,10 @@ def test_a_node_has_the_classes_of_the_innermost_labels_around_it() -> None:
 
 
 def test_deep_nesting_of_labels_takes_no_longer_than_it_is_worth() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     graph = parse(nested(10_000))
     # With the classes of every label around a node it took a minute.
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
     assert len(graph.nodes["n9999"].classes) == MOST_CLASSES_AROUND
 
 
@@ -146,8 +146,8 @@ def test_a_label_that_is_not_seen_any_more_is_told_where_the_stylesheet_chooses_
 
 def test_a_node_declared_in_many_subgraphs_stands_in_each() -> None:
     many = "".join(f"subgraph {{ label=L{one}; a }} " for one in range(40_000))
-    started = time.perf_counter()
+    started = time.process_time()
     graph = parse(f"digraph G {{ {many} }}")
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
     assert all(one.nodes == ("a",) for one in graph.subgraphs)
     assert len(graph.nodes["a"].classes) == 40_000

@@ -297,9 +297,9 @@ def test_behind_a_broken_rule_the_next_ones_are_read(text: str, places: list[str
 
 def test_what_is_nothing_but_mistakes_is_given_up_in_the_end() -> None:
     assert len(read_stylesheet("* { llm_model = a } " * 900).mistakes) == 900
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(read_stylesheet('"} \\' * 100_000).mistakes) == 1000
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_mistakes_stand_at_their_places_in_the_file_behind_escapes_too() -> None:

@@ -104,7 +104,8 @@ def test_a_change_that_nobody_accepts_is_refused_and_the_way_on_is_named(world: 
     change(world)
     with pytest.raises(GraphChanged) as refused:
         go_on(root, world)
-    assert "attractor resume RUN --accept-graph" in refused.value.hint
+    assert f"attractor resume {root.name} --accept-graph; " in refused.value.hint
+    assert f"attractor rewind {root.name} NODE@VISIT --graph FILE" in refused.value.hint
     assert find_accepted(RunDirectory(root)) is None
 
 

@@ -19,7 +19,7 @@ from attractor.engine.status import (
     REJECTED,
     Standing,
 )
-from attractor.pipeline.needed import Need, Rules, Whereabouts, need_of
+from attractor.pipeline.needed import YET, Need, Rules, Whereabouts, need_of
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace, manifest
 
@@ -98,6 +98,14 @@ def test_a_run_whose_records_cannot_be_believed_is_left_alone(tmp_path: Path) ->
     assert "cannot be believed" in need(place).why
 
 
+def test_a_run_that_lost_its_manifest_alone_is_not_taken_for_gone(tmp_path: Path) -> None:
+    place = at(tmp_path, FAILED)
+    (place.root / "manifest.json").unlink()
+    found = need(place)
+    assert found.is_needed
+    assert "manifest.json is missing" in found.why
+
+
 def lost(places: list[Path], rules: Rules, *, is_known: bool = True) -> Need:
     run_id = new_run_id(NOW, lambda count: bytes(count))
     return need_of(run_id, Whereabouts(places, is_known), rules)
@@ -126,6 +134,11 @@ def test_a_run_that_may_be_just_being_made_is_left_alone(tmp_path: Path) -> None
     assert lost([here], AT_ONCE, is_known=False).is_needed
     hour = Rules(NOW + timedelta(hours=1, seconds=1), timedelta())
     assert lost([here], hour, is_known=False).why == "no run began with it"
+    # Whoever is told of an age to ask for is to be helped by that.
+    for rules in (AT_ONCE, Rules(NOW, timedelta(days=7))):
+        assert not lost([here], rules, is_known=False).why.endswith(YET)
+    day = Rules(NOW + timedelta(hours=2), timedelta(days=1))
+    assert lost([here], day, is_known=False).why == "no run began with it, but not for 1d yet"
     assert not lost([here], hour, is_known=False).is_needed
 
 

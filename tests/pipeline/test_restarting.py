@@ -12,7 +12,7 @@ import pytest
 
 from attractor.base.errors import FileTrouble, LockHeld
 from attractor.cli.invocation import Invocation
-from attractor.cli.walking import Watcher
+from attractor.cli.walking import Left, Watcher
 from attractor.engine.open_run import open_run
 from attractor.engine.outcome import StageStatus
 from attractor.engine.status import EVALUATING
@@ -152,6 +152,6 @@ def test_who_is_interrupted_between_two_rounds_is_told_how_to_go_on(
     watcher = Watcher(Invocation(environ=world.environ))
     for event in read_events(first):
         watcher(event)
-    assert watcher.way_on() == f"go on with: attractor resume {second.name}"
+    assert watcher.left() == Left(second.name, second, f"attractor resume {second.name}")
     (second / "manifest.json").unlink()
-    assert watcher.way_on() == f"go on with: attractor resume {first.name}"
+    assert watcher.left() == Left(first.name, first, f"attractor resume {first.name}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ExitCode, LockHeld, UnknownName, UsageError
+from attractor.base.errors import Broken, ExitCode, LockHeld, UnknownName, UsageError
 from attractor.engine.events import PipelineStarted, Place, StageStarted
 from attractor.engine.open_run import open_run
 from attractor.engine.progress import Progress
@@ -49,6 +49,44 @@ def test_a_name_for_several_or_no_runs_is_told(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="there is no run in .*nowhere") as caught:
             find_run(reference, tmp_path / "nowhere")
         assert caught.value.hint == "start one: attractor run FILE"
+
+
+def test_a_run_that_lost_its_manifest_is_told_of_with_the_remedy_and_hides_no_other(
+    tmp_path: Path,
+) -> None:
+    for name in ("R1", "R2"):
+        workplace(tmp_path / name).run()
+    (tmp_path / "R2" / "manifest.json").unlink()
+    lost, whole = list_runs(tmp_path)
+    assert (lost.run_id, lost.status, lost.trouble_code) == ("R2", "unknown", ExitCode.BROKEN)
+    assert "manifest.json is missing (bring it back from a copy, or start" in lost.trouble
+    assert (whole.directory.name, whole.outcome) == ("R1", "success")
+    assert find_run("latest", tmp_path).name == "R1"
+    # By its id and by its directory it is found, so that what is wrong with it can be told.
+    for reference in ("R2", str(tmp_path / "R2")):
+        with pytest.raises(Broken, match=r"manifest\.json is missing"):
+            summarize(find_run(reference, tmp_path))
+
+
+def test_where_an_end_was_lost_the_journal_tells_it_and_who_takes_the_run_writes_it_anew(
+    tmp_path: Path,
+) -> None:
+    place = workplace(tmp_path / "run")
+    place.run()
+    before = summarize(place.root)
+    final = place.root / "final.json"
+    final.unlink()
+    assert summarize(place.root) == before
+    assert (before.outcome, final.exists()) == ("success", False)
+    with place.open():
+        assert place.json("final.json")["outcome"] == "success"
+
+
+def test_a_name_that_no_file_can_have_is_no_runs(tmp_path: Path) -> None:
+    workplace(tmp_path / "R1")
+    with pytest.raises(UnknownName) as caught:
+        find_run("x" * 5000, tmp_path)
+    assert len(caught.value.message) < 200
 
 
 def test_a_summary_says_where_the_run_stands(tmp_path: Path) -> None:

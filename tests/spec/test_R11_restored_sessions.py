@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from attractor import resume_pipeline_sync
 from attractor.twins.answer import Answer
 from attractor.twins.provider_twin import ProviderTwin, in_background
 from attractor.twins.script import Rule, Script, When
@@ -106,6 +107,21 @@ def test_R11_with_the_option_the_next_stage_has_the_conversation(desk: TwinDesk,
     said = ["Plan the bridge", "I look what there is.", "oak-and-iron", "Three arches."]
     assert [words for words in said if words not in asked] == []
     assert "Stages so far" not in asked
+
+
+@pytest.mark.crash
+def test_R11_a_program_may_wish_it_as_well(desk: TwinDesk) -> None:
+    killed_between(desk, "openai")
+    resume_pipeline_sync(
+        "latest",
+        restore_sessions=True,
+        evaluate=False,
+        project=desk.folder,
+        environ=desk.environ,
+    )
+    [event] = desk.events("FidelityDegraded", "ThreadRestored", "ThreadContinued")
+    assert (event["type"], event["node"]) == ("ThreadRestored", "build")
+    assert "Three arches." in desk.asked("Build the bridge")
 
 
 @pytest.mark.crash

@@ -109,6 +109,27 @@ def test_R12_an_agent_is_stopped_between_two_calls_of_its_model(tmp_path: Path, 
     assert kinds == ["TOOL_CALL_START", "TOOL_CALL_END"] * 10
 
 
+def test_R12_pipelines_at_work_together_share_the_budget_of_their_run(tmp_path: Path) -> None:
+    inner = between('work [prompt="Do it"]', "start -> work -> exit")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/inner.dot").write_text(inner)
+    names = "abc"
+    nodes = "; ".join(f'{one} [type="pipeline", file="inner.dot"]' for one in names)
+    ways = "; ".join(f"fork -> {one} -> meet" for one in names)
+    text = between(
+        f"fork [shape=component]; meet [shape=tripleoctagon]; {nodes}",
+        f"start -> fork; {ways}; meet -> exit",
+    )
+    with modelled(tmp_path, FOR_EVER) as (twin, wishes):
+        result = run(tmp_path, text, model=MODELS["openai"], max_tokens=9_500, **wishes)
+        # Each may have one call under way when the last token is used.
+        assert 10 <= len(twin.requests) <= 12
+    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert "the budget max_tokens is used up" in result.reason
+    [warning] = events(result, "BudgetWarning")
+    assert warning.data["limit"] == 9_500
+
+
 def test_R12_what_a_stopped_stage_used_counts_once_and_for_good(tmp_path: Path) -> None:
     reports = Answer(tool_calls=(use("report_outcome", {"outcome": "success"}),), usage=CALL)
     rules = (

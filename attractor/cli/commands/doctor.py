@@ -29,8 +29,9 @@ def doctor(invocation: Invocation, pipelines: tuple[Path, ...], as_json: bool) -
 
     It tries what it can (a sandbox is made, a folder is written to) and changes nothing. Whether a
     provider's key is set is said, never the key. Of each PIPELINE that is named it is also said
-    whether what that requires is there. The effective settings are listed with the place each one
-    comes from. Ends with 1 when something is missing without which nothing works.
+    whether what that requires is there, and which secrets are given by variables. The effective
+    settings are listed with the place each one comes from. Ends with 1 when something is missing
+    without which nothing works.
     """
     configuration = invocation.configuration
     machine = Machine(invocation.environ, invocation.folder, configuration)

@@ -68,7 +68,7 @@ def resume(
     if orders.is_paused():
         return show_receipt(orders.resume(), as_json=as_json, is_line=True)
     watcher = Watcher(invocation, root, as_json=as_json)
-    world = world_of(invocation, watch=watcher, output=watcher.output)
+    world = world_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
     work = go_on(
         root,
         world,

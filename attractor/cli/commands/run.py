@@ -127,7 +127,7 @@ def run(
     runs_dir = invocation.configuration.settings.runs_dir
     root = run_dir.absolute() if run_dir else None
     watcher = Watcher(invocation, root, as_json=as_json)
-    world = world_of(invocation, watch=watcher, output=watcher.output)
+    world = world_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
     result = walk(launch(options, world, root=root, evaluate=not no_evaluate), watcher)
     return show_end(result, runs_dir, as_json=as_json)
 

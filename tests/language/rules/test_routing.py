@@ -172,9 +172,9 @@ def test_many_conditionals_in_a_row_take_linear_time() -> None:
         f"digraph G {{ b; node [shape=diamond]; {row} -> b; node [shape=box]; {stages} }}"
     )
     rule = rule_registry()["failure_falls_through"]
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(list(rule.apply(graph, Vocabulary()))) == 20_000
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(

@@ -154,10 +154,10 @@ def test_an_input_whose_declaration_is_wrong_is_not_told_to_be_undeclared() -> N
 
 
 def test_many_unknown_inputs_take_no_longer_than_they_are_worth() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     _, found, _ = applied(" ".join(f"${{inputs.x{one}}}" for one in range(100_000)))
     # With the text before each read again it took most of a minute.
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
     assert len(found) == 100_000
 
 

@@ -1,0 +1,35 @@
+"""Hands the events of a run and its children to who watches, and knows when all of it was heard."""
+
+import asyncio
+from collections.abc import Callable
+
+from attractor.base.events import Event
+from attractor.base.reader_buffer import Missed
+from attractor.base.subscription import Subscription
+from attractor.engine.event_log import EventLog
+
+Watch = Callable[[Event], None]
+
+PATIENCE_S = 1.0
+"""How long at most a question waits for those who watch."""
+
+
+class News:
+    """Who watches hears of everything a moment later, on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._subscriptions: list[Subscription[Event]] = []
+
+    def hand_on(self, events: EventLog, watch: Watch) -> None:
+        """Have somebody hear of each event from now on."""
+
+        def hear(event: Event | Missed) -> None:
+            if isinstance(event, Event):
+                watch(event)
+
+        self._subscriptions.append(events.subscribe(hear))
+
+    async def heard(self) -> None:
+        """Wait until everything that happened by now was heard of."""
+        for one in tuple(self._subscriptions):
+            await asyncio.to_thread(one.catch_up, PATIENCE_S)
