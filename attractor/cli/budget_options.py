@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from attractor.base.durations import parse_duration
+from attractor.base.errors import UsageError
 from attractor.engine.budgets import Budgets
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,4 +41,6 @@ def budget_options(function: F) -> F:
 def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration: str) -> Budgets:
     """Return the budgets that were given."""
     duration = parse_duration(max_duration) if max_duration else None
+    if duration is not None and not duration:
+        raise UsageError("--max-duration 0 leaves no time at all", hint="write one such as 2h")
     return Budgets(max_cost_usd, max_tokens, duration)

@@ -13,7 +13,7 @@ import click
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation
-from attractor.cli.output import flush, give_up_if_dead, show, show_json
+from attractor.cli.output import OutputLost, flush, give_up_if_dead, show, show_json
 from attractor.cli.root import PROGRAM, build_root
 
 COMPLETION_VARIABLE = "_ATTRACTOR_COMPLETE"
@@ -80,7 +80,7 @@ def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
             show(error.format_message(), err=True)
         else:
             show(failure.line(), err=True)
-    with suppress(OSError):
+    with suppress(OSError, OutputLost):
         if "--json" in _options(arguments):
             show_json(failure.record(), is_line=True)
     return failure.exit_code

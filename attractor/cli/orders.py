@@ -1,5 +1,8 @@
 """Gives orders to runs on behalf of a command, and shows what became of them."""
 
+from collections.abc import Sequence
+
+from attractor.base.canonical import Json
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.operators import operator_name
@@ -24,16 +27,27 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
 def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> ExitCode:
     """Show what became of an order; for a program that reads lines, as one."""
     if as_json:
-        show_json(
-            {
-                "run_id": receipt.run_id,
-                "action": receipt.action,
-                "taken": receipt.is_taken,
-                "question": receipt.question,
-                "value": receipt.value,
-            },
-            is_line=is_line,
-        )
+        show_json(_record(receipt), is_line=is_line)
     else:
         show(f"run {receipt.run_id}: {receipt.words}")
     return ExitCode.DONE
+
+
+def show_receipts(receipts: Sequence[Receipt], *, as_json: bool) -> ExitCode:
+    """Show what became of several answers, a line each."""
+    if as_json:
+        show_json([_record(one) for one in receipts])
+        return ExitCode.DONE
+    for one in receipts:
+        show(f"run {one.run_id}: {one.words} {one.question}: {one.value}")
+    return ExitCode.DONE
+
+
+def _record(receipt: Receipt) -> dict[str, Json]:
+    return {
+        "run_id": receipt.run_id,
+        "action": receipt.action,
+        "taken": receipt.is_taken,
+        "question": receipt.question,
+        "value": receipt.value,
+    }

@@ -8,6 +8,18 @@ from typing import TextIO
 
 import click
 
+from attractor.base.errors import AttractorError, ExitCode
+
+
+class OutputLost(AttractorError):
+    """What a command has to say cannot be written."""
+
+    exit_code = ExitCode.UNFINISHED
+    hint = "the command did its work; send its output elsewhere, and ask for it once more"
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(f"standard output cannot be written: {cause.strerror or cause}")
+
 
 class Color(StrEnum):
     """When to colour what is written."""
@@ -23,6 +35,10 @@ def show(text: str, *, err: bool = False, color: bool | None = None) -> None:
         click.echo(text, err=err, color=color)
     except BrokenPipeError:
         close_quietly(sys.stderr if err else sys.stdout)
+    except OSError as cause:
+        if not err:
+            raise OutputLost(cause) from cause
+        close_quietly(sys.stderr)
 
 
 def show_json(value: object, *, is_line: bool = False) -> None:
@@ -37,15 +53,21 @@ def show_json(value: object, *, is_line: bool = False) -> None:
 
 def flush(stream: TextIO | None) -> None:
     """Write out what is waiting; a stream that was never open has nothing to write."""
-    if stream is not None and not stream.closed:
+    if stream is None or stream.closed:
+        return
+    try:
         stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as cause:
+        raise OutputLost(cause) from cause
 
 
 def give_up_if_dead(stream: TextIO | None) -> None:
     """Send what can't be written nowhere, so that ending does not fail for it once more."""
     try:
         flush(stream)
-    except OSError:
+    except (OSError, OutputLost):
         close_quietly(stream)
 
 

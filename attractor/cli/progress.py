@@ -5,7 +5,12 @@ from collections.abc import Callable, Mapping
 from attractor.base.canonical import Json
 from attractor.base.events import Event
 from attractor.cli.output import show
+from attractor.engine.asked_within import where_in
+from attractor.engine.excerpts import shorten
 from attractor.language.wording import visible
+
+LONGEST_WORDS = 200
+"""How much of somebody's words a line tells."""
 
 MOST_NAMED = 5
 """How many names of a list a line tells; the journal has more."""
@@ -62,10 +67,24 @@ def _ordered(event: Event) -> str:
     """Say what somebody ordered, and what became of it."""
     data = event.data
     who = f" by {data.get('by')}" if data.get("by") else ""
-    about = f" {data.get('question')}: {data.get('value')}" if data.get("question") else ""
     why = f": {data.get('why')}" if data.get("why") else ""
-    what = f"{data.get('action') or 'an order'}{about}{who}"
+    what = f"{data.get('action') or 'an order'}{_about(data)}{who}"
     return f"{what}{why}" if data.get("is_accepted") else f"{what} was not taken{why}"
+
+
+def _about(data: Mapping[str, Json]) -> str:
+    """Say what an order is about: whose words go to which node, or which answer is whose."""
+    said, to = str(data.get("value") or ""), data.get("question")
+    if data.get("action") == "steer":
+        words = f'"{shorten(said, LONGEST_WORDS)}"' if said else ""
+        return f" {to}: {words}" if to else f" {words}".rstrip()
+    return f" {to}: {said}" if to else ""
+
+
+def _parked(event: Event) -> str:
+    """Say which node waits, and for which item."""
+    where = "; ".join(where_in(event.data.get("question")))
+    return f"{event.node}: waits for an answer{f' ({where})' if where else ''}"
 
 
 def _trial(event: Event) -> str:
@@ -103,6 +122,11 @@ def _ended(event: Event) -> str:
     data = event.data
     told = "ended what the process before this one had left running"
     return _named(told, data.get("processes"), data.get("count"))
+
+
+def _patched(event: Event) -> str:
+    lack = ", but for the values of secrets" if event.data.get("redacted") else ""
+    return f"all that was changed is in {event.data.get('path', '')}{lack}"
 
 
 def _set_aside(event: Event) -> str:
@@ -156,7 +180,7 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "StageRetrying": lambda event: f"{event.node}: is tried again",
     "ParallelBranchStarted": lambda event: "the branch begins",
     "ParallelBranchCompleted": lambda event: f"the branch ends: {event.data.get('outcome', '')}",
-    "StageParked": lambda event: f"{event.node}: waits for an answer",
+    "StageParked": _parked,
     "OperatorAction": _ordered,
     "NotificationCompleted": lambda event: f"{event.node}: people were told{_way(event)}",
     "NotificationFailed": _not_told,
@@ -170,7 +194,7 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "RunResumed": lambda event: f"resumed at {event.data.get('next_node', '')}",
     "RunStatusChanged": _status,
     "BootStep": _booted,
-    "RunPatchWritten": lambda event: f"all that was changed is in {event.data.get('path', '')}",
+    "RunPatchWritten": _patched,
     "RunBranchWritten": lambda event: f"the stages are commits on {event.data.get('ref', '')}",
     "BudgetWarning": _budget,
     "TornLineDropped": _torn,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from attractor.base.canonical import Json
+from attractor.engine.asked_within import branch_of, in_order, where_asked
 from attractor.engine.excerpts import shorten
 from attractor.engine.options import choices_of
 from attractor.engine.question_records import question_to_record
@@ -24,7 +25,7 @@ def asked_text(
     told = [f"{_line(id_)}: {_met(answer)}" for id_, answer in answered.items()]
     if told and not questions:
         told.append(f"go on with: attractor resume {reference}")
-    parts = [_text(one, reference, named=several) for one in questions]
+    parts = [_text(one, reference, named=several) for one in in_order(questions)]
     return "\n\n".join([*parts, *(["\n".join(told)] if told else [])]) or NOTHING
 
 
@@ -33,6 +34,7 @@ def asked_records(questions: Sequence[Question], reference: str) -> list[dict[st
     return [
         {
             **question_to_record(one),
+            "branch": branch_of(one),
             "choices": [
                 {
                     "key": option.key,
@@ -42,13 +44,28 @@ def asked_records(questions: Sequence[Question], reference: str) -> list[dict[st
                 for option in choices_of(one)
             ],
         }
-        for one in questions
+        for one in in_order(questions)
+    ]
+
+
+def next_commands(questions: Sequence[Question], reference: str) -> list[tuple[str, str]]:
+    """Return the commands to answer what is asked, each with a remark.
+
+    Of several questions one is named, and then the command that lists all.
+    """
+    if len(questions) <= 1:
+        return [(answer_command(reference, "CHOICE"), "")]
+    first = in_order(questions)[0]
+    return [
+        (answer_command(reference, "CHOICE", question=first.id), f"one of {len(questions)}"),
+        (f"attractor answer {reference}", "lists all, with the command for each"),
     ]
 
 
 def _text(question: Question, reference: str, *, named: bool) -> str:
     choices = choices_of(question)
     lines = [f"{_line(question.id)}: {_line(question.text)}{_time(question)}"]
+    lines += [f"  ({_line(one)})" for one in where_asked(question)]
     shown = [shown_option(one) for one in choices]
     width = max(map(len, shown), default=0)
     for option, words in zip(choices, shown, strict=True):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from attractor.base.errors import ExitCode
 from attractor.cli.output import show, show_json
+from attractor.cli.questions import next_commands
+from attractor.engine.asked_within import MOST_TOLD, asked_where, in_order
 from attractor.engine.results import RunResult
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.seams import Question
@@ -17,8 +19,10 @@ from attractor.engine.status import (
     EVALUATING,
     EXECUTING,
 )
-from attractor.pipeline.giving_back import given_back
+from attractor.language.wording import visible
+from attractor.pipeline.giving_back import GivenPatch, given_back
 from attractor.pipeline.runs import gate_said, reference_of
+from attractor.pipeline.used_up import more_of_it
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,14 @@ class Step:
 class Outlook:
     """What decides on the next steps besides the result: the run's name, its branch, the gate.
 
-    Outside git a run has no branch, but a patch that its result was written to.
+    Outside git a run has no branch, but a patch that its result was written to; where secrets are
+    replaced in it, that is for reading, and the files are taken over from where they are.
     What a suite found wanting `is_wanting`: nobody is told to take it over by hand.
     """
 
     reference: str
     branch: str = ""
-    patch: str = ""
+    patch: GivenPatch | None = None
     gate: bool | None = None
     is_wanting: bool = False
 
@@ -63,7 +68,7 @@ def look_ahead(result: RunResult, runs_dir: Path) -> Outlook:
     return Outlook(
         reference_of(result.directory, runs_dir),
         given.branch,
-        shlex.quote(str(given.patch)) if given.patch else "",
+        given.patch,
         gate,
         is_wanting=has_suite and gate is False,
     )
@@ -81,6 +86,7 @@ def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
         "completed": list(result.completed),
         "tree": result.tree,
         "exit_code": int(result.exit_code),
+        "result_patch": outlook.patch.to_record() if outlook.patch else None,
         "next": [step.command for step in next_steps(result, outlook)],
     }
 
@@ -88,8 +94,11 @@ def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
 def as_text(result: RunResult, outlook: Outlook) -> str:
     """Return a run's result for a person."""
     lines = [f"run {result.run_id}: {_ended(result)}", f"  it is {result.standing}"]
-    if result.standing == AWAITING_ANSWER and result.question:
-        lines.append(f"  it asks: {_asked(result.question)}")
+    if result.standing == AWAITING_ANSWER:
+        asked = in_order(result.questions or filter(None, [result.question]))
+        lines += [f"  it asks: {_asked(one)}" for one in asked[:MOST_TOLD]]
+        more = len(asked) - MOST_TOLD
+        lines += [f"  it asks: {more} more"] if more > 0 else []
     kept = f"  kept in: {result.directory}"
     return "\n".join([*lines, kept, *(f"  {_line(step)}" for step in next_steps(result, outlook))])
 
@@ -99,12 +108,17 @@ def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
     run = outlook.reference
     look, take_over = _of_files(outlook)
     if result.standing == AWAITING_ANSWER:
-        answer = Step("answer", f"attractor answer {run} CHOICE")
+        answers = [
+            Step("answer" if at == 0 else "others", command, remark)
+            for at, (command, remark) in enumerate(next_commands(result.questions, run))
+        ]
         at_terminal = Step("go on", f"attractor resume {run}", "at a terminal it asks there")
-        return [*look, answer, at_terminal]
+        return [*look, *answers, at_terminal]
     logs = Step("look", f"attractor logs {run}")
     if result.standing == EXECUTING:
-        return [*look, Step("go on", f"attractor resume {run}"), logs]
+        more = " ".join(["", *more_of_it(result.reason)])
+        remark = "with more of the budget" if more else ""
+        return [*look, Step("go on", f"attractor resume {run}{more}", remark), logs]
     if result.standing == EVALUATING:
         return [*look, *take_over, Step("judge", f"attractor evaluate {run}")]
     if result.standing == AWAITING_DECISION and outlook.gate is False:
@@ -124,11 +138,19 @@ def _of_files(outlook: Outlook) -> tuple[Sequence[Step], Sequence[Step]]:
         look = Step("look", f"git diff HEAD...{outlook.branch}")
         take_over = Step("merge", f"git merge {outlook.branch}")
     elif outlook.patch:
-        look = Step("look", f"git apply --stat {outlook.patch}")
-        take_over = Step("apply", f"git apply {outlook.patch}", "in the project's folder")
+        look = _look_at(outlook.patch)
+        take_over = Step("apply", outlook.patch.applying, "in the project's folder")
     else:
         return [], []
     return [look], [] if outlook.is_wanting else [take_over]
+
+
+def _look_at(patch: GivenPatch) -> Step:
+    place = shlex.quote(str(patch.place))
+    if not patch.is_redacted:
+        return Step("look", f"git apply --stat {place}")
+    told = "values of secrets are *** in it, and it cannot be applied; the files themselves are in"
+    return Step("look", f"cat {place}", f"{told} {patch.folder}, until gc")
 
 
 def _ended(result: RunResult) -> str:
@@ -146,4 +168,4 @@ def _line(step: Step) -> str:
 
 def _asked(question: Question) -> str:
     options = ", ".join(f"{one.key} ({one.label})" for one in question.options)
-    return f"{question.text} [{options}]"
+    return visible(f"{asked_where(question)} [{options}]")

@@ -9,15 +9,21 @@ from attractor.base.canonical import Json
 from attractor.base.errors import AttractorError
 from attractor.cli.amounts import cost_of
 from attractor.cli.live.last_lines import shown_lines
+from attractor.cli.questions import next_commands
+from attractor.engine.asked_within import natural, waits_for
 from attractor.engine.excerpts import shorten
 from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.seams import Answer
 from attractor.engine.status import AWAITING_ANSWER, RunStatus
 from attractor.language.wording import visible
 from attractor.pipeline.at_work import StageAtWork, printed_last, stages_at_work
+from attractor.pipeline.giving_back import GivenPatch, given_patch
 from attractor.pipeline.runs import RunSummary, reference_of, summarize
+from attractor.pipeline.used_up import more_of_it
 
 LONGEST_ANSWER = 200
+MOST_ANSWERED = 5
+"""How many answers are told that nobody has gone on with yet; `attractor answer` lists all."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,13 @@ class Standing:
     summary: RunSummary
     reference: str
     at_work: Sequence[tuple[StageAtWork, tuple[str, ...]]] = ()
+    patch: GivenPatch | None = None
 
     def to_record(self) -> dict[str, Json]:
         """Return it for a program."""
         return {
             **self.summary.to_record(),
+            "result_patch": self.patch.to_record() if self.patch else None,
             "at_work": [
                 {
                     "run_id": one.run_id,
@@ -49,7 +57,7 @@ class Standing:
 def standing_of(root: Path, runs_dir: Path) -> Standing:
     """Read where a run stands."""
     summary = summarize(root)
-    return Standing(summary, reference_of(root, runs_dir), _printing(root))
+    return Standing(summary, reference_of(root, runs_dir), _printing(root), given_patch(root))
 
 
 def _printing(root: Path) -> Sequence[tuple[StageAtWork, tuple[str, ...]]]:
@@ -75,11 +83,12 @@ def as_text(standing: Standing) -> str:
         ("restart", f"{one.restart} of run {one.parent}" if one.restart else ""),
         ("goes on", _goes_on(one)),
         ("outcome", one.outcome),
-        ("reason", "" if one.is_answered else one.reason),
+        ("reason", _reason(one)),
         *_answer(one, reference),
         ("used", cost_of(one.usage) if one.usage != NOTHING_USED else ""),
         ("next", "" if one.stage == one.next_node else one.next_node),
         ("directory", str(one.directory)),
+        *_result(standing.patch),
         ("trouble", one.trouble),
     ]
     return "\n".join(f"{name:<10} {value}" for name, value in rows if value)
@@ -90,13 +99,26 @@ def in_a_line(one: RunSummary, now: datetime) -> str:
     words = [
         f"run {one.run_id} is {_status(one)}",
         f"at work: {one.stage}" if one.is_live and one.stage else "",
-        "answered" if one.is_answered else "",
+        "answered" if _waits_no_more(one) else "",
         "nobody is at work on it" if one.is_stopped else "",
         one.outcome,
-        "" if one.is_answered else one.reason,
+        _reason(one),
     ]
     time = now.astimezone().strftime("%H:%M:%S")
     return visible(f"{time}  {', '.join(filter(None, words))}")
+
+
+def _reason(one: RunSummary) -> str:
+    """Say why a run stands where it stands; what was answered meanwhile is not waited for."""
+    if _waits_no_more(one):
+        return ""
+    is_asking = one.phase == AWAITING_ANSWER.phase and bool(one.questions)
+    return visible(waits_for(one.questions)) if is_asking else one.reason
+
+
+def _waits_no_more(one: RunSummary) -> bool:
+    """Tell whether all was answered: the run is to be gone on with, or just about to go on."""
+    return one.phase == AWAITING_ANSWER.phase and bool(one.answers) and not one.questions
 
 
 def _status(one: RunSummary) -> str:
@@ -119,9 +141,11 @@ def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     where = "before its evaluation was through" if is_judged else f"in {stage}"
     when = f" at {_time(one.written)}" if one.written else ""
     command = "evaluate" if is_judged else "resume"
+    more = "" if is_judged else " ".join(["", *more_of_it(one.why_stopped)])
     return [
         ("stopped", f"{where}{when}; nobody is at work on it"),
-        ("go on", f"attractor {command} {reference}"),
+        ("why", "" if is_judged else one.why_stopped),
+        ("go on", f"attractor {command} {reference}{more}"),
     ]
 
 
@@ -136,6 +160,16 @@ def _printed(standing: Standing) -> list[tuple[str, str]]:
     return [("" if at else "printed", row) for at, row in enumerate(rows)]
 
 
+def _result(patch: GivenPatch | None) -> list[tuple[str, str]]:
+    """Say where the result is, and that one without secrets cannot be applied."""
+    if patch is None:
+        return []
+    told = (
+        f"   (values of secrets are *** in it, and it cannot be applied; its files: {patch.folder})"
+    )
+    return [("result", f"{patch.place}{told if patch.is_redacted else ''}")]
+
+
 def _goes_on(one: RunSummary) -> str:
     new = one.restarted_as
     return f"as run {new}: attractor status {new}" if new else ""
@@ -146,17 +180,22 @@ def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     if one.phase != AWAITING_ANSWER.phase:
         return []
     go_on = f"attractor resume {reference}"
-    if one.is_answered:
-        return [*_answered(one.answers), ("go on", go_on)]
+    if _waits_no_more(one):
+        return [*_answered(one.answers), ("go on", "" if one.is_live else go_on)]
+    commands = next_commands(one.questions, reference)
+    told = [f"{command}   ({remark})" if remark else command for command, remark in commands]
     return [
         *_answered(one.answers),
-        ("answer", f"attractor answer {reference} CHOICE"),
+        *zip(("answer", "others"), told, strict=False),
         ("go on", f"{go_on}   (at a terminal it asks there)"),
     ]
 
 
 def _answered(answers: Mapping[str, Answer]) -> list[tuple[str, str]]:
-    return [("answered", f"{visible(id_)}: {_said(one)}") for id_, one in answers.items()]
+    ids = sorted(answers, key=natural)
+    told = [f"{visible(id_)}: {_said(answers[id_])}" for id_ in ids[:MOST_ANSWERED]]
+    told += [f"{len(ids) - MOST_ANSWERED} more"] if len(ids) > MOST_ANSWERED else []
+    return [("answered", one) for one in told]
 
 
 def _said(answer: Answer) -> str:

@@ -93,7 +93,7 @@ class Attempt:
             self.run,
             self._place,
             budgets=journey.budgets,
-            require_above=journey.require_above,
+            above=journey.above,
             heard=stall.sign,
         )
         stage = self._stage(files, emitter, carrying)

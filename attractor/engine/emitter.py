@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from attractor.base.canonical import Json
 from attractor.base.errors import MachineryError
+from attractor.engine.above import ALONE, Above
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import StageOver
 from attractor.engine.events import ModelUsed, Place, kind_of
@@ -31,12 +32,12 @@ class Emitter:
         place: Place,
         *,
         budgets: Budgets = NO_BUDGETS,
-        require_above: Callable[[], None] = lambda: None,
+        above: Above = ALONE,
         heard: Callable[[], None] = lambda: None,
     ) -> None:
         self._heard = heard
         self._budgets = budgets
-        self._require_above = require_above
+        self._above = above
         self._run = run
         self._place = place
         self._is_over = False
@@ -57,7 +58,7 @@ class Emitter:
     def require_left(self) -> None:
         """Halt where a budget of the run is used up, or of one that it is part of."""
         self._budgets.require_left(self._run)
-        self._require_above()
+        self._above.require_left()
 
     def use(self, usage: Usage) -> None:
         """Count what a call to a model used, and tell of a budget that is nearly used up."""

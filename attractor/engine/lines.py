@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from attractor.engine.above import ALONE, Above
 from attractor.engine.absent import NOBODY
 from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.budgets import NO_BUDGETS, Budgets
@@ -27,7 +28,7 @@ class Journey:
 
     Without `children`, no pipeline can be run as part of it. The interviewer is asked what becomes
     of a stage that was interrupted. Conversations that were lost are taken up from what is `kept`.
-    `require_above` halts a walk when the runs that this one is part of have used up a budget.
+    What is `above` are the runs that this one is part of.
     """
 
     run: OpenRun
@@ -39,7 +40,7 @@ class Journey:
     budgets: Budgets = NO_BUDGETS
     interviewer: Interviewer = NOBODY
     kept: KeptConversations | None = None
-    require_above: Callable[[], None] = lambda: None
+    above: Above = ALONE
 
     threads: Threads = field(default_factory=Threads)
 
@@ -56,7 +57,12 @@ class Journey:
     def require_left(self) -> None:
         """Halt the walk where a budget of the run is used up, or of one that it is part of."""
         self.budgets.require_left(self.run)
-        self.require_above()
+        self.above.require_left()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether no stage is to begin until somebody says so."""
+        return self.run.state.is_paused or self.above.is_paused()
 
     def has_child(self, flight: InFlight | None) -> bool:
         """Tell whether a stage in flight began a child, with which it goes on."""

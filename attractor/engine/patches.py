@@ -1,4 +1,7 @@
-"""Makes what changed between two trees a patch of bounded size that `git apply` takes."""
+"""Makes what changed between two trees a patch of bounded size that `git apply` takes.
+
+Where a secret had to be replaced it is for reading alone: it would apply with other words in it.
+"""
 
 import asyncio
 import codecs
@@ -19,6 +22,8 @@ MOST_NAMED = 50
 _FILE = re.compile(rb"^diff --git ", re.MULTILINE)
 _NO_CONTENT = re.compile(rb"^Binary files .* differ$", re.MULTILINE)
 _HUNK = b"\n@@ "
+QUOTE = b"| "
+"""What stands before each line of a patch that is to be read, not applied."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,29 @@ async def make_patch(
     return Patch(b"".join(kept), tuple(path for path in changed if path not in names))
 
 
-def written(patch: Patch, redactor: Redactor) -> bytes:
+@dataclass(frozen=True)
+class Written:
+    """A patch as it is kept; one that is redacted can be read, and cannot be applied."""
+
+    content: bytes
+    is_redacted: bool = False
+
+
+def written(patch: Patch, redactor: Redactor) -> Written:
     """Return a patch as it is kept: without secrets, and with what is left out said before it."""
     clean = _without_secrets(patch.content, redactor)
+    is_redacted = clean != patch.content
     lines = list(_remarks(patch.left_out))
-    if clean != patch.content:
-        lines.append(f"What was a secret is {PLACEHOLDER} here, so this may not apply.")
+    if is_redacted:
+        lines.append(f"What was a secret is {PLACEHOLDER} here: this is to be read, not applied.")
+        clean = _quoted(clean)
     head = redactor.text("".join(f"{one}\n" for one in lines)).encode()
-    return head + (b"\n" if head else b"") + clean
+    return Written(head + (b"\n" if head else b"") + clean, is_redacted)
+
+
+def _quoted(patch: bytes) -> bytes:
+    """Return a patch in which no program finds one: nothing may write a placeholder into a file."""
+    return QUOTE + patch.removesuffix(b"\n").replace(b"\n", b"\n" + QUOTE) + b"\n"
 
 
 async def _diff(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from attractor.base.canonical import Json
 from attractor.engine.fields import Fields
-from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind, Within
 
 
 def question_to_record(question: Question) -> dict[str, Json]:
@@ -21,6 +21,7 @@ def question_to_record(question: Question) -> dict[str, Json]:
                 "default": question.default,
                 "timeout_seconds": question.timeout_seconds,
                 "metadata": dict(question.metadata),
+                "within": [_within_to_record(one) for one in question.within],
             }
         ),
     }
@@ -38,7 +39,15 @@ def question_from_record(fields: Fields) -> Question:
         default=_text(fields, "default"),
         timeout_seconds=(fields.real("timeout_seconds") if fields.has("timeout_seconds") else None),
         metadata=fields.members("metadata") if fields.has("metadata") else {},
+        within=within_from_record(fields),
     )
+
+
+def within_from_record(fields: Fields) -> tuple[Within, ...]:
+    """Read back in which branches a question is asked; an older record does not say."""
+    if not fields.has("within"):
+        return ()
+    return tuple(_within_from_record(one) for one in fields.inners("within"))
 
 
 def answer_to_record(answer: Answer) -> dict[str, Json]:
@@ -71,11 +80,28 @@ def answer_from_record(fields: Fields) -> Answer:
 
 
 def _said(members: Mapping[str, Json]) -> dict[str, Json]:
-    return {name: one for name, one in members.items() if one is not None and one not in ("", {})}
+    return {
+        name: one for name, one in members.items() if one is not None and one not in ("", {}, [])
+    }
 
 
 def _text(fields: Fields, name: str) -> str:
     return fields.text(name) if fields.has(name) else ""
+
+
+def _within_to_record(within: Within) -> dict[str, Json]:
+    record: dict[str, Json] = {"branch": within.key, "name": within.name, "node": within.node}
+    if not within.index:
+        return record
+    return {**record, "index": within.index, "count": within.count, "item": within.item}
+
+
+def _within_from_record(fields: Fields) -> Within:
+    key, name, node = fields.text("branch"), fields.text("name"), fields.text("node")
+    if not fields.has("index"):
+        return Within(key, name, node)
+    item = fields.all().get("item")
+    return Within(key, name, node, item, fields.number("index"), fields.number("count"))
 
 
 def _option_to_record(option: Option) -> dict[str, Json]:

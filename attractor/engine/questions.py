@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
+from attractor.engine.asked_within import way_to
 from attractor.engine.events import NO_PLACE, Place, QuestionAsked, QuestionSettled
+from attractor.engine.large_values import reader
 from attractor.engine.open_run import OpenRun
 from attractor.engine.question_records import answer_to_record, question_to_record
-from attractor.engine.questions_asked import OF_CHILD, find_asker, is_of_child
+from attractor.engine.questions_asked import find_asker, is_of_child, of_child
 from attractor.engine.seams import Answer, Question
 
 
@@ -58,8 +60,15 @@ class RunQuestions:
     run: OpenRun
 
     def named(self, question: Question) -> Question:
-        """Return the question as it is."""
-        return question
+        """Return a question with the branches of the run that it is asked in."""
+        found = find_asker(self.run.state.strands, question.id)
+        if found is None:
+            return question
+        strands, (key, _) = self.run.state.strands, found
+        redactor = self.run.redactor
+        own = way_to(strands, key, reader(self.run.blobs), redactor.json)
+        inner = question.within if is_of_child(strands[key], question.id) else ()
+        return replace(question, within=(*own, *inner))
 
     def answer_to(self, question: Question) -> Answer | None:
         """Return the answer that somebody gave in an earlier life of the run, or from outside."""
@@ -67,7 +76,8 @@ class RunQuestions:
 
     def ask(self, question: Question) -> Question:
         """Write into the journal what is asked, and until when."""
-        asked = replace(question, deadline=question.deadline or self._deadline(question))
+        deadline = question.deadline or self._deadline(question)
+        asked = self.named(replace(question, deadline=deadline))
         place = self._place(question.id)
         if place is None:
             return asked
@@ -113,7 +123,7 @@ class ChildQuestions:
 
     def named(self, question: Question) -> Question:
         """Return a question as it goes by at the top."""
-        return self.above.named(self._above(question))
+        return self.above.named(self._above(self._own.named(question)))
 
     def answer_to(self, question: Question) -> Answer | None:
         """Return the answer that was left with the child, or with one it is part of."""
@@ -137,4 +147,4 @@ class ChildQuestions:
         return RunQuestions(self.run)
 
     def _above(self, question: Question) -> Question:
-        return replace(question, id=f"{self.name}{OF_CHILD}{question.id}")
+        return of_child(self.name, question)

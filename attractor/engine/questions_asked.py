@@ -29,6 +29,13 @@ def drop_question(strand: Strand, id_: str) -> Strand:
     return replace(strand, questions=tuple(one for one in strand.questions if one.id != id_))
 
 
+def of_child(name: str, question: Question) -> Question:
+    """Return a question of a child by the name that it has at the parent."""
+    prefix = f"{name}{OF_CHILD}"
+    within = tuple(replace(one, key=prefix + one.key) for one in question.within)
+    return replace(question, id=prefix + question.id, within=within)
+
+
 def is_of_child(strand: Strand, id_: str) -> bool:
     """Tell whether a question is asked by the child of the attempt at work."""
     flight = strand.in_flight

@@ -1,7 +1,7 @@
 """How a run rests or ended: what `Runner.run` returns, and what final.json says."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ class RunResult:
     tree: TreeId = ""
     usage: Usage = NOTHING_USED
     question: Question | None = None
+    questions: Sequence[Question] = ()
     context: Mapping[str, Json] = field(default_factory=dict[str, Json])
     is_restarting: bool = False
 
@@ -61,6 +62,7 @@ def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
         tree=progress.tree if progress else "",
         usage=state.used,
         question=state.question,
+        questions=tuple(state.questions),
         context=WholeValues(progress.context, Blobs(root)) if progress else {},
     )
 

@@ -5,11 +5,13 @@ stands, and the stage that was at work is the only one to be repeated.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from attractor.base.canonical import Json
+from attractor.engine.above import ALONE, Above
 from attractor.engine.absent import NOBODY
+from attractor.engine.asked_within import waits_for
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.child_runs import ChildRuns
 from attractor.engine.endings import end_run, let_go, stop
@@ -75,7 +77,7 @@ class Runner:
         budgets: Budgets = NO_BUDGETS,
         interviewer: Interviewer = NOBODY,
         kept: KeptConversations | None = None,
-        require_above: Callable[[], None] = lambda: None,
+        above: Above = ALONE,
         is_shared: bool = False,
     ) -> None:
         self._graph = graph
@@ -95,7 +97,7 @@ class Runner:
             budgets.over(read_budgets(graph)),
             interviewer,
             kept,
-            require_above,
+            above,
         )
         self._line = Line(journey, workspace, is_shared=is_shared)
         self._watch = Watch(run, steer, journey.budgets)
@@ -197,8 +199,7 @@ class Runner:
         """Leave what people are asked in the journal, and hold no process."""
         run = self._run
         run.save()
-        asked = "; ".join(one.text for one in run.state.questions)
-        run.change_status(AWAITING_ANSWER, f"waits for an answer: {asked}")
+        run.change_status(AWAITING_ANSWER, waits_for(run.state.questions))
         return self._result()
 
     def _result(self) -> RunResult:

@@ -300,11 +300,28 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Within:
+    """A branch that something is asked in; where one is walked for each item, which item it is.
+
+    The key is what events call it, the name what it goes by at the node that it leaves; items count
+    from 1.
+    """
+
+    key: str
+    name: str
+    node: str = ""
+    item: Json = None
+    index: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True)
 class Question:
     """What a person is asked; the id names node, visit and attempt (attractor-spec 6.2).
 
     A stage that asks more than one adds to its id: `gate@1.1#name`. The default is what is said
-    when time runs out, or by Enter. `targets` in the metadata are other words for the options.
+    when time runs out, or by Enter. `targets` in the metadata are other words for the options. The
+    run itself says `within` which branches it is asked, from the outermost on.
     """
 
     id: str
@@ -316,6 +333,7 @@ class Question:
     default: str = ""
     timeout_seconds: float | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    within: Sequence[Within] = ()
 
 
 class AnswerKind(StrEnum):

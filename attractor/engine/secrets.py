@@ -19,23 +19,32 @@ _NAME = re.compile(r".*_(?:KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
 
 
 class Redactor:
-    """Replaces every secret in texts and JSON values, and half characters, which no file takes."""
+    """Replaces every secret in texts and JSON values, and half characters, which no file takes.
 
-    def __init__(self, secrets: Collection[str] = ()) -> None:
-        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
+    `words` stay as they are, for records are made of them.
+    """
+
+    def __init__(self, secrets: Collection[str] = (), *, words: Collection[str] = ()) -> None:
+        texts = {text for secret in secrets for text in texts_of(secret)}.difference(words)
+        forms = {form for text in texts for form in _forms(text) if len(form) >= SHORTEST}
         # The longest first: a secret may begin with another one.
-        words = sorted(forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, words))) if words else None
-        written = [json.dumps(word, ensure_ascii=False)[1:-1] for word in words]
-        self._written = re.compile("|".join(map(re.escape, written))) if words else None
+        sought = sorted(forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, sought))) if sought else None
+        written = [json.dumps(form, ensure_ascii=False)[1:-1] for form in sought]
+        self._written = re.compile("|".join(map(re.escape, written))) if sought else None
 
     @classmethod
     def of_environment(
-        cls, environ: Mapping[str, str], *, names: Collection[str] = (), more: Collection[str] = ()
+        cls,
+        environ: Mapping[str, str],
+        *,
+        names: Collection[str] = (),
+        more: Collection[str] = (),
+        words: Collection[str] = (),
     ) -> "Redactor":
         """Make one from environment variables with telling names, further names and values."""
         named = [value for name, value in environ.items() if is_telling(name) or name in names]
-        return cls([*named, *more])
+        return cls([*named, *more], words=words)
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
@@ -81,17 +90,19 @@ def is_telling(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def _forms(secret: str) -> Iterator[str]:
-    """Yield a secret in every form it is looked for; of several lines, each line too."""
-    if len(secret) < SHORTEST:
-        return
-    for text in {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}:
-        if len(text) >= SHORTEST:
-            yield text
-            yield json.dumps(text, ensure_ascii=False)[1:-1]
-            yield json.dumps(text)[1:-1]
-            yield from _url_forms(text)
-            yield from _base64_forms(text.encode("utf-8", "surrogateescape"))
+def texts_of(secret: str) -> frozenset[str]:
+    """Return the texts that a secret is looked for as: of several lines, each line too."""
+    texts = {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}
+    return frozenset(text for text in texts if len(text) >= SHORTEST)
+
+
+def _forms(text: str) -> Iterator[str]:
+    """Yield every form of a text."""
+    yield text
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield json.dumps(text)[1:-1]
+    yield from _url_forms(text)
+    yield from _base64_forms(text.encode("utf-8", "surrogateescape"))
 
 
 def _url_forms(text: str) -> Iterator[str]:

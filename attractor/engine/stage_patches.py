@@ -36,7 +36,7 @@ async def leave_patch(line: Line, place: Place, until: TreeId) -> None:
         paths: list[Json] = list(patch.left_out[:MOST_NAMED])
         told: dict[str, Json] = {"why": "too long", "paths": paths, "count": len(patch.left_out)}
         line.run.emit(PATCH_LEFT_OUT, told, place=place)
-    if content := written(patch, line.run.redactor):
+    if content := written(patch, line.run.redactor).content:
         _write(line, place, content)
 
 

@@ -1,7 +1,7 @@
 """Where each walk of a run is: that from the start, and those of its branches while they last."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from attractor.base.canonical import Json
@@ -28,7 +28,7 @@ class Strand:
 
     A branch has a name, the walk that it left as its parent, and maybe that one's workspace; it is
     over when its end was told, or when it was given up. `saved` is the number of its last step's
-    event.
+    event, `given` what its context had at its beginning besides that of its parent.
     """
 
     progress: Progress
@@ -40,6 +40,7 @@ class Strand:
     is_over: bool = False
     is_given_up: bool = False
     saved: int = 0
+    given: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
 
 Strands = Mapping[str, Strand]
@@ -49,7 +50,9 @@ Strands = Mapping[str, Strand]
 def leave(strands: Strands, parent: str, branch: Branch, *, workspace: str) -> Strand:
     """Return a branch that leaves one of the walks."""
     progress = fork_off(strands[parent].progress, branch)
-    return Strand(progress, name=branch.name, parent=parent, workspace=workspace)
+    return Strand(
+        progress, name=branch.name, parent=parent, workspace=workspace, given=branch.updates
+    )
 
 
 def end_branch(strands: Strands, key: str, *, is_given_up: bool) -> Strands:
@@ -158,6 +161,7 @@ def strand_to_record(strand: Strand) -> dict[str, Json]:
         "is_over": strand.is_over,
         "is_given_up": strand.is_given_up,
         "saved": strand.saved,
+        **({"given": dict(strand.given)} if strand.given else {}),
     }
 
 
@@ -186,6 +190,7 @@ def strand_from_record(fields: Fields, progress: Progress) -> Strand:
         fields.flag("is_over"),
         fields.flag("is_given_up"),
         fields.number("saved"),
+        fields.members("given") if fields.has("given") else {},
     )
 
 

@@ -12,6 +12,7 @@ from attractor.engine.lines import Line
 from attractor.engine.moves import NO_BOUNDS, Bounds, Decision, choose_move
 from attractor.engine.progress import Step, Visit
 from attractor.engine.question_records import question_to_record
+from attractor.engine.questions import RunQuestions
 from attractor.engine.routing import Route
 from attractor.engine.seams import Parked, Question, Stopped, Waiting, stage_id
 from attractor.engine.strands import gather
@@ -29,28 +30,37 @@ class Walk:
     async def go(self) -> None:
         """Walk to the end; when the run is canceled, or a question is not answered, halt.
 
-        A walk that goes on as another run ends here, but not while it is paused (ruling R7).
+        A walk that ends, or goes on as another run (ruling R7), does not while the run is paused.
         """
         while self.line.progress.end is None:
             await self._wait_for_leave()
             if self.line.progress.is_restarting:
                 return
             await self._step(self.line.graph.nodes[self.line.progress.next_node])
+        await self._wait_while_paused()
 
     async def _wait_for_leave(self) -> None:
-        """Heed what people ordered; wait while the run is paused."""
+        """Heed what people ordered, and halt where nothing is left to use."""
+        await self._wait_while_paused()
         run = self.line.run
-        run.take_orders()
-        if run.state.is_paused and not run.state.canceled:
-            run.save()
-            run.write_run()
-            while run.state.is_paused and not run.state.canceled:
-                await run.clock.sleep(POLL)
-                run.take_orders()
-            run.write_run()
         if run.state.canceled:
             raise Stopped(run.state.canceled)
         self.line.journey.require_left()
+
+    async def _wait_while_paused(self) -> None:
+        """Take orders; wait while the run is paused, or one that it is part of."""
+        run, journey = self.line.run, self.line.journey
+        run.take_orders()
+        if not journey.is_paused or run.state.canceled:
+            return
+        run.save()
+        run.write_run()
+        while journey.is_paused and not run.state.canceled:
+            await run.clock.sleep(POLL)
+            run.take_orders()
+        run.write_run()
+        if run.state.canceled:
+            raise Stopped(run.state.canceled)
 
     async def _step(self, node: Node) -> None:
         try:
@@ -77,7 +87,8 @@ class Walk:
         # What a child asks has the time that the child gives it.
         is_own = flight and question.id == stage_id(flight.node, flight.visit, flight.attempt)
         deadline = question.deadline or (self._deadline(place.node) if is_own else "")
-        asked = replace(question, deadline=deadline)
+        # Whoever parks for a child does not know in which branch of ours that is.
+        asked = RunQuestions(self.line.run).named(replace(question, deadline=deadline))
         parked = StageParked(question_to_record(asked))
         self.line.run.record(parked, place=self.line.place(place))
 

@@ -1,7 +1,7 @@
 """Heeds what people order while stages are at work: a run that is canceled ends at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -68,8 +68,14 @@ class Watch:
             return
         flights = [one for one in self._flights() if order.question in ("", one.node)]
         took = [one for one in flights if await self.steer(_id_of(one), order.value)]
-        refusal = "" if took else "refused: nobody at work takes words"
-        self.run.settle(received, refusal)
+        self.run.settle(received, "" if took else self._refusal(order.question, flights))
+
+    def _refusal(self, node: str, asked: Sequence[InFlight]) -> str:
+        """Say why nobody took the words: those who were asked cannot, or there were none."""
+        if asked:
+            return "refused: nobody at work takes words"
+        others = ", ".join(dict.fromkeys(one.node for one in self._flights()))
+        return f"refused: {node or 'no stage'} is not at work" + (others and f"; at work: {others}")
 
     def _flights(self) -> list[InFlight]:
         strands = self.run.state.strands.values()

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from attractor.engine.asked_within import where_asked
 from attractor.engine.excerpts import keep_ends, shorten
 from attractor.engine.labels import accelerator, normalize_label
 from attractor.engine.options import find_option
@@ -14,9 +15,10 @@ _YES_NO = {"yes": "[Y/n]: ", "no": "[y/N]: ", "": "[Y/N]: "}
 
 
 def shown_question(question: Question) -> str:
-    """Return a question as the terminal shows it: its text, then a line a choice with its key."""
+    """Return a question as the terminal shows it: its text, what it is about, and the choices."""
     text = "\n".join(map(visible, keep_ends(question.text).splitlines()))
-    lines = [f"[?] {text}", *(f"  {shown_option(one)}" for one in question.options)]
+    where = [f"  ({shown_line(one)})" for one in where_asked(question)]
+    lines = [f"[?] {text}", *where, *(f"  {shown_option(one)}" for one in question.options)]
     return "\n".join([*lines, *_time(question)]) + "\n"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.base.canonical import canonical_json
 from attractor.base.errors import Refused, UsageError
 from attractor.engine.answers import ask_each
 from attractor.engine.seams import Answer, Question, Stopped
@@ -57,6 +58,8 @@ def _difference(asked: Question, known: Question) -> str:
         ("text", asked.text, known.text),
         ("kind", asked.kind.value, known.kind.value),
         ("choices", _choices(asked), _choices(known)),
+        # An older recording does not know of items.
+        ("item", _items(asked), _items(known) or _items(asked)),
     ):
         if now != then:
             return f"its {what} was {then!r}, and is {now!r}"
@@ -65,6 +68,10 @@ def _difference(asked: Question, known: Question) -> str:
 
 def _choices(question: Question) -> str:
     return ", ".join(f"{one.key} ({one.label})" for one in question.options)
+
+
+def _items(question: Question) -> str:
+    return ", ".join(canonical_json(one.item) for one in question.within if one.index)
 
 
 part = Replay

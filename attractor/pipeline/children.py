@@ -83,12 +83,17 @@ class Children:
         """What the run used so far, with its children at work."""
         return sum((one.used for one in self.below.values()), self.parent.state.used)
 
-    def require_above(self) -> None:
+    def require_left(self) -> None:
         """Halt where a run that this one is part of has used up a budget, with all its parts."""
         above = self.above
         while above is not None:
             above.budgets.require_left(above.parent, above.used)
             above = above.above
+
+    def is_paused(self) -> bool:
+        """Tell whether a run that this one is part of is paused."""
+        above = self.above
+        return above is not None and (above.parent.state.is_paused or above.is_paused())
 
     async def _begin(
         self, child: Child, workspace: Workspace, stack: AsyncExitStack
@@ -229,7 +234,7 @@ async def _work(
         budgets=children.budgets,
         interviewer=children.crew.asking,
         kept=KeptConversations(run.directory, rebuild) if children.restores_sessions else None,
-        require_above=children.require_above,
+        above=children,
         is_shared=is_shared,
     )
     return await runner.run()

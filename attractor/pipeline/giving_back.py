@@ -3,12 +3,13 @@
 So it is whenever the process lets go of a run: when it ended, well or not, and when it rests.
 """
 
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from attractor.base.atomic_files import write_whole
-from attractor.base.canonical import parse_json
+from attractor.base.canonical import Json, parse_json
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
@@ -40,11 +41,44 @@ _KINDS = (BRANCH_WRITTEN.encode(), PATCH_WRITTEN.encode())
 
 
 @dataclass(frozen=True)
+class GivenPatch:
+    """A patch with all that a run changed, and where the files themselves are until they are freed.
+
+    What is redacted cannot be applied: `git` makes the whole patch of the trees in the store.
+    """
+
+    place: Path
+    is_redacted: bool = False
+    folder: str = ""
+    store: str = ""
+    since: str = ""
+    tree: str = ""
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {
+            "path": str(self.place),
+            "redacted": self.is_redacted,
+            "folder": self.folder,
+            "apply": self.applying,
+        }
+
+    @property
+    def applying(self) -> str:
+        """The command that takes over what the run changed, in the project's folder."""
+        if not self.is_redacted:
+            return f"git apply {shlex.quote(str(self.place))}"
+        store = shlex.quote(self.store)
+        whole = f"git --git-dir {store} diff-tree -r -p --binary {self.since} {self.tree}"
+        return f"{whole} | git apply"
+
+
+@dataclass(frozen=True)
 class GivenBack:
-    """What a run gave its project last: the name of a branch, or the place of a patch."""
+    """What a run gave its project last: the name of a branch, or a patch."""
 
     branch: str = ""
-    patch: Path | None = None
+    patch: GivenPatch | None = None
 
 
 def given_back(directory: RunDirectory) -> GivenBack:
@@ -57,8 +91,25 @@ def given_back(directory: RunDirectory) -> GivenBack:
             if event and event.type == BRANCH_WRITTEN:
                 found = GivenBack(branch=str(event.data["ref"]).removeprefix("refs/heads/"))
             elif event and event.type == PATCH_WRITTEN:
-                found = GivenBack(patch=directory.root / RESULT)
+                found = GivenBack(patch=_patch_of(event, directory))
     return found
+
+
+def given_patch(root: Path) -> GivenPatch | None:
+    """Return the patch that a run's result was written to; most runs have none."""
+    directory = RunDirectory(root)
+    return given_back(directory).patch if (root / RESULT).exists() else None
+
+
+def _patch_of(event: Event, directory: RunDirectory) -> GivenPatch:
+    """Read where a patch is; of one that is not redacted no more is needed."""
+    place = directory.root / RESULT
+    if not event.data.get("redacted"):
+        return GivenPatch(place)
+    folder, store, since, tree = (
+        str(event.data[name]) for name in ("folder", "store", "since", "tree")
+    )
+    return GivenPatch(place, True, folder, store, since, tree)
 
 
 async def give_back(
@@ -113,5 +164,13 @@ async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, world:
     if not content and not place.exists():
         return
     clean = await in_thread(partial(written, Patch(content), run.redactor))
-    await in_thread(partial(write_whole, place, clean))
-    run.emit(PATCH_WRITTEN, {"path": RESULT, "tree": until}, sync=True)
+    await in_thread(partial(write_whole, place, clean.content))
+    told: dict[str, Json] = {
+        "path": RESULT,
+        "since": since,
+        "tree": until,
+        "redacted": clean.is_redacted,
+        "folder": str(workspace.folder),
+        "store": str(workspace.store.folder),
+    }
+    run.emit(PATCH_WRITTEN, told, sync=True)

@@ -12,7 +12,7 @@ from attractor.engine.open_run import OpenRun
 from attractor.engine.results import result_of
 from attractor.engine.run_directory import CHILDREN
 from attractor.engine.status import QUEUED
-from attractor.environments.choose import require_promised
+from attractor.environments.choose import Choice, require_promised
 from attractor.pipeline.accepted_graphs import put_in_place
 from attractor.pipeline.accepting import accept_graph, plan_acceptance
 from attractor.pipeline.child_directories import whole_of
@@ -33,6 +33,7 @@ from attractor.pipeline.restarting import (
 )
 from attractor.pipeline.set_aside import tell_set_aside
 from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.told_secrets import tell_unkept
 from attractor.pipeline.trees import leave_out_secrets, open_tree
 from attractor.pipeline.withheld import (
     NOTHING_GIVEN,
@@ -89,7 +90,7 @@ async def go_on(root: Path, world: World, *, asked: Asked, is_restart: bool = Fa
         place = await choose_place(options, world, run_id=manifest.run_id)
         require_promised(manifest.promises, place)
         await require_inside(needs, place, world, what=pipeline.graph.name)
-        world.tell(place.sentence)
+        _tell_terms(place, world, is_restart=is_restart)
         # Before the tree is looked at: nobody else is to change it from here on.
         await end_left_running(run)
         left_out = LeftOut(run, ours=ours_in(options))
@@ -125,6 +126,13 @@ def _read(run: OpenRun, options: RunOptions, world: World) -> PipelineSource:
     if run.directory.graph.read_bytes() != pipeline.text.encode():
         put_in_place(run.directory, pipeline)
     return pipeline
+
+
+def _tell_terms(place: Choice, world: World, *, is_restart: bool) -> None:
+    """Say where tools run and, once for all rounds, what is not kept secret."""
+    if not is_restart:
+        tell_unkept(world)
+    world.tell(place.sentence)
 
 
 def _require_not_over(run: OpenRun) -> None:

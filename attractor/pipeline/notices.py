@@ -9,6 +9,7 @@ from typing import Protocol
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.base.registry import Registry
+from attractor.engine.asked_within import branch_of, where_asked
 from attractor.engine.options import choices_of
 from attractor.engine.question_records import question_to_record
 from attractor.engine.seams import Question
@@ -76,7 +77,8 @@ class Notice:
             "pipeline": self.pipeline,
             "directory": str(self.directory),
             "node": self.question.stage,
-            "branch": self.branch,
+            "branch": branch_of(self.question) or self.branch,
+            "where": "; ".join(where_asked(self.question)),
             "question": asked,
             "parked": self.is_parked,
             "choices": [

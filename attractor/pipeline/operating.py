@@ -1,25 +1,28 @@
 """Gives orders to a run from outside: to whoever runs it, or, when nobody does, at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attractor.base.clock import Clock
-from attractor.base.errors import LockHeld, Refused, UsageError
+from attractor.base.errors import LockHeld, Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
+from attractor.engine.asked_within import in_order
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.endings import end_run
 from attractor.engine.errors import NobodyAtWork, NothingAsked
 from attractor.engine.fence import is_held
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.open_run import OpenRun, open_run
-from attractor.engine.options import require_answer
-from attractor.engine.refusals import is_late
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.run_state import RunState
 from attractor.engine.seams import Answer, Question
 from attractor.engine.secrets import Redactor
+from attractor.pipeline.last_rounds import last_round
 from attractor.pipeline.left_running import end_left_running_now, name_processes
+from attractor.pipeline.open_questions import named, pick, pick_all, read_choice, read_choices
+from attractor.pipeline.order_verdicts import await_verdict
+from attractor.pipeline.reading import read_again
 from attractor.pipeline.references import reference_to
 
 
@@ -45,10 +48,10 @@ class Orders:
     randomness: Callable[[int], bytes]
     redactor: Redactor
 
-    def questions(self, named: str = "") -> tuple[Question, ...]:
+    def questions(self, question: str = "") -> tuple[Question, ...]:
         """Return what the run asks people: all of it, or what goes by an id or a node."""
         asked = tuple(self._state().questions)
-        return _named(asked, named, where=self._where) if named else asked
+        return named(asked, question, where=self._where) if question else asked
 
     def answered(self) -> Mapping[str, Answer]:
         """Return the answers that are recorded and that nobody has gone on with yet."""
@@ -58,16 +61,27 @@ class Orders:
 
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
         """Answer what is asked; what matches none of the choices is refused and changes nothing."""
-        state = self._state()
-        if state.restarted_as and not state.asked:
-            told = f"the run asks nothing{self._and_so(state)}"
-            raise NothingAsked(told, hint=self._instead(state, "answer"))
-        asked = _pick(self._open(state, question), question, where=self._where)
-        if is_late(asked, self.clock.now()):
-            raise Refused(f"the time of {asked.id} was up at {asked.deadline}", hint=self._go_on)
-        said = require_answer(choice, asked).value
+        asked = pick(
+            self._asked(question), question, where=self._where, listing=self._command("answer")
+        )
+        said = read_choice(choice, asked, self.clock.now(), go_on=self._go_on)
         order = Order(Action.ANSWER, self.by, why, asked.id, said)
         return self._give(order, taken=f"answered {asked.stage}: {said}")
+
+    def answer_all(self, choice: str, *, question: str = "", why: str = "") -> Sequence[Receipt]:
+        """Answer all that is asked, or all that a node asks, in the same words.
+
+        When one of them cannot be answered so, it is refused and changes nothing.
+        """
+        asked = in_order(pick_all(self._asked(question), question, where=self._where))
+        listing = self._command("answer")
+        now = self.clock.now()
+        said = read_choices(choice, asked, now, go_on=self._go_on, listing=listing)
+        orders = [
+            Order(Action.ANSWER, self.by, why, one.id, value)
+            for one, value in zip(asked, said, strict=True)
+        ]
+        return self._give_all(orders, taken="answered")
 
     def cancel(self, why: str = "") -> Receipt:
         """End a run for good, whoever runs it."""
@@ -93,12 +107,25 @@ class Orders:
         return self._give(Order(Action.RESUME, self.by, why), taken="resumed")
 
     def steer(self, text: str, *, node: str = "", why: str = "") -> Receipt:
-        """Hand words to what is at work, or to the stage of one node."""
+        """Hand words to what is at work, or to the stage of one node, and hear if they were taken.
+
+        Whoever runs the run says so at once, unless something keeps it from that.
+        """
         if not text.strip():
             raise UsageError("there are no words to hand on", hint="give them after the run")
         self._require_runner("steered", "steer", " TEXT")
-        order = Order(Action.STEER, self.by, why, question=node, value=text)
-        return self._give(order, taken="steered")
+        self._require_node(node)
+        order = self._without_secrets(Order(Action.STEER, self.by, why, question=node, value=text))
+        directory = RunDirectory(self.root)
+        file = leave_order(directory.inbox, order, name=self._new_name())
+        verdict = await_verdict(directory, file.name)
+        if verdict is None:
+            words = f"left for whoever runs it, who was silent so far: {self._command('logs')}"
+            return self._receipt(order, is_taken=False, words=words)
+        if not verdict.is_taken:
+            refusal = verdict.why.removeprefix(f"{order.why}; ")
+            raise Refused(f"the words were {refusal}", hint=self._where)
+        return self._receipt(order, is_taken=True, words="the words were taken")
 
     def _state(self) -> RunState:
         directory = RunDirectory(self.root)
@@ -108,19 +135,31 @@ class Orders:
         if is_held(RunDirectory(self.root).lock):
             return
         state = self._state()
-        first = f"go on with it first: attractor resume {reference_to(self.root)}"
+        first = f"go on with it first: {self._command('resume')}"
         raise NobodyAtWork(
             f"nobody is at work on the run, so it cannot be {what}{self._and_so(state)}",
             hint=self._instead(state, command, words)
             or (self._where if state.standing.is_final else first),
         )
 
-    def _open(self, state: RunState, named: str) -> tuple[Question, ...]:
+    def _require_node(self, node: str) -> None:
+        if not node:
+            return
+        directory = RunDirectory(self.root)
+        pipeline = read_again(directory, read_manifest(directory), goal="", inputs=None)
+        if node not in pipeline.graph.nodes:
+            raise UnknownName("node", node, pipeline.graph.nodes)
+
+    def _asked(self, name: str) -> tuple[Question, ...]:
         """Return what is asked; refuse where all that could be meant was answered already."""
+        state = self._state()
+        if state.restarted_as and not state.asked:
+            told = f"the run asks nothing{self._and_so(state)}"
+            raise NothingAsked(told, hint=self._instead(state, "answer"))
         asked = tuple(state.questions)
         done = [one for one in state.asked if one.id in state.answers]
-        meant = [one for one in done if named in ("", one.id, one.stage)]
-        if meant and not any(named in ("", one.id, one.stage) for one in asked):
+        meant = [one for one in done if name in ("", one.id, one.stage)]
+        if meant and not any(name in ("", one.id, one.stage) for one in asked):
             answer = state.answers[meant[0].id]
             who = answer.by or "somebody"
             told = f"{who} answered {meant[0].id} already: {answer.value or answer.kind}"
@@ -129,11 +168,14 @@ class Orders:
 
     @property
     def _go_on(self) -> str:
-        return f"go on with it: attractor resume {reference_to(self.root)}"
+        return f"go on with it: {self._command('resume')}"
 
     @property
     def _where(self) -> str:
-        return f"see where it stands: attractor status {reference_to(self.root)}"
+        return f"see where it stands: {self._command('status')}"
+
+    def _command(self, name: str) -> str:
+        return f"attractor {name} {reference_to(self.root)}"
 
     def _and_so(self, state: RunState) -> str:
         return f"; run {last_round(self.root, state)} goes on" if state.restarted_as else ""
@@ -147,21 +189,35 @@ class Orders:
         self, order: Order, *, taken: str, then: Callable[[OpenRun], str] | None = None
     ) -> Receipt:
         """Leave an order; when nobody runs the run, take it from the inbox ourselves."""
-        order = self._without_secrets(order)
+        [receipt] = self._give_all([order], taken=taken, then=then)
+        return receipt
+
+    def _give_all(
+        self, orders: Sequence[Order], *, taken: str, then: Callable[[OpenRun], str] | None = None
+    ) -> Sequence[Receipt]:
+        """Leave orders; when nobody runs the run, take them from the inbox ourselves."""
+        orders = [self._without_secrets(one) for one in orders]
         directory = RunDirectory(self.root)
-        name = new_run_id(self.clock.now(), self.randomness)
-        leave_order(directory.inbox, order, name=name)
-        if is_held(directory.lock):
-            words = "left for whoever runs it"
-            return self._receipt(order, is_taken=False, words=words)
-        try:
-            with open_run(self.root, clock=self.clock, redactor=self.redactor) as run:
-                _take(run, f"{name}.json", where=self._where)
-                taken += then(run) if then else ""
-                run.write_run()
-        except LockHeld:
-            return self._receipt(order, is_taken=False, words="left for whoever runs it now")
-        return self._receipt(order, is_taken=True, words=taken)
+        # The names of one moment are in no order of their own.
+        names = sorted(self._new_name() for _ in orders)
+        files = [
+            leave_order(directory.inbox, one, name=name).name
+            for name, one in zip(names, orders, strict=True)
+        ]
+        is_taken, words = False, "left for whoever runs it"
+        if not is_held(directory.lock):
+            try:
+                with open_run(self.root, clock=self.clock, redactor=self.redactor) as run:
+                    _take(run, files, where=self._where)
+                    words = taken + (then(run) if then else "")
+                    run.write_run()
+                is_taken = True
+            except LockHeld:
+                words = "left for whoever runs it now"
+        return [self._receipt(one, is_taken=is_taken, words=words) for one in orders]
+
+    def _new_name(self) -> str:
+        return new_run_id(self.clock.now(), self.randomness)
 
     def _without_secrets(self, order: Order) -> Order:
         """Return an order as it may lie in the inbox; what would mean something else is refused."""
@@ -178,20 +234,6 @@ class Orders:
         )
 
 
-def last_round(root: Path, state: RunState) -> str:
-    """Return the id of the run that goes on in place of one, however often it began anew."""
-    found = state.restarted_as
-    while found:
-        directory = RunDirectory(root.parent / found)
-        if not directory.manifest.is_file():
-            break
-        after = open_journal(directory.events, directory.checkpoint).state.restarted_as
-        if not after:
-            break
-        root, found = directory.root, after
-    return found
-
-
 def _end(run: OpenRun) -> str:
     """End a run with what its last process, which was killed, left running; tell of the latter."""
     ended = end_left_running_now(run)
@@ -199,30 +241,8 @@ def _end(run: OpenRun) -> str:
     return f"; ended what it left running: {name_processes(ended)}" if ended else ""
 
 
-def _take(run: OpenRun, name: str, *, where: str) -> None:
+def _take(run: OpenRun, names: Collection[str], *, where: str) -> None:
     """Take what lies in the inbox, and say so when the order of a name was refused."""
-    refused = [one for one in run.take_orders() if one.order == name and not one.is_accepted]
+    refused = [one for one in run.take_orders() if one.order in names and not one.is_accepted]
     if refused:
         raise Refused(refused[0].why, hint=where)
-
-
-def _pick(questions: tuple[Question, ...], named: str, *, where: str) -> Question:
-    """Return the question that is meant: by its id or its node, or the only one."""
-    if not questions:
-        raise NothingAsked("the run asks nothing", hint=where)
-    found = _named(questions, named, where=where)
-    if len(found) == 1:
-        return found[0]
-    ids = " or ".join(one.id for one in found)
-    raise UsageError(f"the run asks {len(found)} questions", hint=f"name one: --question {ids}")
-
-
-def _named(questions: tuple[Question, ...], named: str, *, where: str) -> tuple[Question, ...]:
-    """Return the questions that go by an id or a node; an id that is whole comes before those."""
-    exact = tuple(one for one in questions if one.id == named)
-    found = exact or tuple(one for one in questions if named in ("", one.stage))
-    if not found:
-        ids = ", ".join(one.id for one in questions)
-        hint = f"it asks: {ids}" if ids else where
-        raise NothingAsked(f"the run asks nothing by the name {named!r}", hint=hint)
-    return found

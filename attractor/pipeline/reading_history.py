@@ -97,7 +97,7 @@ def _interrupted(reading: _Reading, event: Event, data: Fields) -> None:
 
 
 def _resumed(reading: _Reading, event: Event, data: Fields) -> None:
-    words = "its stage was cut off and is made again" if data.flag("interrupted") else ""
+    words = "its stage was cut off and is to be made again" if data.flag("interrupted") else ""
     reading.note(event, "; ".join(filter(None, [f"went on at {data.text('next_node')}", words])))
     if reading.parked is not None:
         reading.history.waited += max(0.0, (event.time - reading.parked).total_seconds())

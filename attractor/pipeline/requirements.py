@@ -1,5 +1,6 @@
 """Finds all that a run lacks before anything of it is made (ruling R14)."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import cast
@@ -36,8 +37,10 @@ from attractor.pipeline.node_backends import (
     find_backend_faults,
 )
 from attractor.pipeline.options import RunOptions
+from attractor.pipeline.own_words import is_ours
 from attractor.pipeline.people import find_interviewer_faults
 from attractor.pipeline.source import Known
+from attractor.pipeline.told_secrets import variables_in
 from attractor.pipeline.withheld import find_withheld, ways_to_give
 
 ASKS_A_BACKEND = "codergen"
@@ -64,7 +67,8 @@ async def require_runnable(
     missing = [*more, *brought.lacking(options.handed_in)]
     missing += _option_faults(graph, options, brought)
     missing += _secret_faults(graph, options)
-    missing += _told_options(options, known.redactor if known else Redactor())
+    redactor = known.redactor if known else Redactor()
+    missing += _told_options(options, redactor, environ)
     missing += chain.from_iterable(map(find_long_commands, graphs))
     missing += children.faults
     for one in children.graphs:
@@ -77,7 +81,7 @@ async def require_runnable(
     missing += await find_model_faults(by_agent, defaults, environ)
     required = required_by(graphs)
     missing += faults_among(await _look_here(required, options, environ))
-    preflight(graph, handlers, Redactor.of_environment(environ), missing=missing)
+    preflight(graph, handlers, redactor, missing=missing)
     return required
 
 
@@ -113,16 +117,26 @@ def _secret_faults(graph: Graph, options: RunOptions) -> Iterator[Diagnostic]:
             yield error(told, span, fix=ways_to_give(one.name))
         elif fault := fault_of_secret(value):
             yield error(f"the secret input {one.name} {fault}", span, fix="give a longer one")
+        elif is_ours(value):
+            told = (
+                f"the secret input {one.name} has a value that Attractor's own records are full of"
+            )
+            yield error(f"{told}: it cannot be kept out of them", span, fix="give another one")
 
 
-def _told_options(options: RunOptions, redactor: Redactor) -> Iterator[Diagnostic]:
+def _told_options(
+    options: RunOptions, redactor: Redactor, environ: Mapping[str, str]
+) -> Iterator[Diagnostic]:
     """Yield what of the options holds a secret and could not be given again."""
     for name, value in options.to_record().items():
         if name not in _GIVEN_AGAIN and redactor.json(value) != value:
             word = "the path of the pipeline" if name == "file" else f"--{name.rstrip('s')}"
+            variables = variables_in(json.dumps(value, ensure_ascii=False), redactor, environ)
+            of = f"of the variable {variables[0]}" if variables else "of a secret"
+            unset = f", or start attractor without it: env -u {variables[0]}" if variables else ""
             yield error(
-                f"{word} holds the value of a secret, which no run directory keeps",
-                fix="take it out, or start attractor without the variable that has it",
+                f"{word} holds the value {of}, which no run directory keeps",
+                fix=f"take it out{unset}",
             )
 
 

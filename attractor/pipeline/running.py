@@ -25,6 +25,7 @@ from attractor.pipeline.restarting import (
 )
 from attractor.pipeline.runs_folder import in_runs_folder
 from attractor.pipeline.source import PipelineSource, open_pipeline
+from attractor.pipeline.told_secrets import tell_unkept
 from attractor.pipeline.trees import leave_out_secrets, make_tree, place_of_work
 from attractor.pipeline.withheld import (
     NOTHING_GIVEN,
@@ -54,6 +55,7 @@ async def start(
     run_id = new_run_id(world.clock.now(), world.randomness)
     place = await choose_place(options, world, run_id=run_id)
     await require_inside(needs, place, world, what=pipeline.graph.name)
+    tell_unkept(world)
     world.tell(place.sentence)
     # What was found once is asked for by name when the run goes on.
     options = replace(options, sandbox=place.kind)

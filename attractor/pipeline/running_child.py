@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.errors import AttractorError, UsageError
@@ -16,6 +16,7 @@ from attractor.engine.large_values import WholeValues
 from attractor.engine.open_run import OpenRun
 from attractor.engine.outcome import StageStatus
 from attractor.engine.progress import Progress
+from attractor.engine.questions_asked import of_child
 from attractor.engine.results import RunResult
 from attractor.engine.run_state import RunState
 from attractor.engine.seams import Exhausted, Parked, Stopped, stage_id
@@ -75,7 +76,7 @@ class RunningChild:
         with stopping():
             result = self.walking.result()
         if result.standing == AWAITING_ANSWER and result.question:
-            raise Parked(replace(result.question, id=f"{self.name}/{result.question.id}"))
+            raise Parked(of_child(self.name, result.question))
         if result.standing == EXECUTING:
             raise Exhausted(f"{self.name}: {result.reason}")
         progress = self.run.state.progress

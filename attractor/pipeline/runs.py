@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.question_records import answer_to_record, question_to_record
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.run_state import RunState, outcome_of
-from attractor.engine.seams import Answer
+from attractor.engine.seams import Answer, Question
 from attractor.engine.status import AWAITING_ANSWER, QUEUED, TRANSITIONS, RunStatus
 from attractor.pipeline.used import used_by
 
@@ -53,7 +53,7 @@ class RunSummary:
     outcome: str = ""
     reason: str = ""
     next_node: str = ""
-    question: Json = None
+    questions: Sequence[Question] = ()
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
     workspace: str = ""
     parent: str = ""
@@ -61,6 +61,7 @@ class RunSummary:
     restarted_as: str = ""
     is_live: bool = False
     is_paused: bool = False
+    why_stopped: str = ""
     stage: str = ""
     written: datetime | None = None
     usage: Usage = NOTHING_USED
@@ -77,7 +78,7 @@ class RunSummary:
     def is_answered(self) -> bool:
         """Whether a run that waited for answers has all of them, and only has to be resumed."""
         is_parked = not self.is_live and self.phase == AWAITING_ANSWER.phase
-        return is_parked and bool(self.answers) and self.question is None
+        return is_parked and bool(self.answers) and not self.questions
 
     @property
     def is_stopped(self) -> bool:
@@ -88,7 +89,8 @@ class RunSummary:
         """Return it for a program.
 
         `live`: a process holds the run now. `stopped`: none does, and the run is not through with
-        what its status says: `resume` goes on with it. `paused`: no stage begins until somebody
+        what its status says: `resume` goes on with it; `why_stopped`, if its last process said so.
+        `paused`: no stage begins until somebody
         resumes it. `stage`: the node at work, or at work when it stopped. `written`: when something
         was last written of the run. `answered`: the answers that nobody has gone on with yet, by
         question. `parent`: the run that it goes on from; `restart`: how many rounds went before it,
@@ -106,13 +108,15 @@ class RunSummary:
             "phase": self.phase,
             "live": self.is_live,
             "stopped": self.is_stopped,
+            "why_stopped": self.why_stopped if self.is_stopped else "",
             "paused": self.is_paused,
             "stage": self.stage,
             "written": self.written.isoformat() if self.written else "",
             "outcome": self.outcome,
             "reason": self.reason,
             "next_node": self.next_node,
-            "question": self.question,
+            "question": question_to_record(self.questions[0]) if self.questions else None,
+            "questions": [question_to_record(one) for one in self.questions],
             "answered": {id_: answer_to_record(one) for id_, one in self.answers.items()},
             "parent": self.parent,
             "restart": self.restart,
@@ -240,8 +244,9 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
         phase=state.standing.phase.value,
         outcome=outcome.value if outcome else "",
         reason=state.reason,
+        why_stopped=state.stopped,
         next_node=state.progress.next_node if state.progress else "",
-        question=question_to_record(state.question) if state.question else None,
+        questions=tuple(state.questions),
         answers={one.id: state.answers[one.id] for one in state.asked if one.id in state.answers},
         stage=state.in_flight.node if state.in_flight else "",
         is_paused=state.is_paused and not state.standing.is_final,

@@ -1,7 +1,6 @@
 """Tells in the journal what a run that goes on sets aside of its workspace (the crash rule)."""
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from attractor.engine.excerpts import shorten
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Workspace
 from attractor.pipeline.options import WorkspaceKind
-from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.dimension import Dimension, SetAside
 
 EDITS_SET_ASIDE = "EditsSetAside"
 """The kind emitted when what lies in a workspace makes room for what the journal has."""
@@ -36,24 +35,29 @@ class _SetAside:
     run: OpenRun
     own: Path | None
 
-    def hear(self, paths: Sequence[str], patch: Path) -> None:
+    def hear(self, aside: SetAside) -> None:
         """Write down which paths, and where what they held is from now on."""
-        if patch.parent.parent.name != _INCIDENTS:
+        if aside.patch.parent.parent.name != _INCIDENTS:
             return
+        paths = sorted(aside.paths)[:MOST_NAMED]
         self.run.emit(
             EDITS_SET_ASIDE,
             {
-                "paths": [shorten(path, LONGEST_NAME) for path in sorted(paths)[:MOST_NAMED]],
-                "count": len(paths),
-                "patch": str(patch),
-                "command": _way_back(self.own, patch) if self.own else "",
+                "paths": [shorten(path, LONGEST_NAME) for path in paths],
+                "count": len(aside.paths),
+                "patch": str(aside.patch),
+                "command": _way_back(self.own, aside) if self.own else "",
             },
             sync=True,
         )
 
 
-def _way_back(folder: Path, patch: Path) -> str:
+def _way_back(folder: Path, aside: SetAside) -> str:
     """Return what is to be typed in a folder: git counts paths from the root of its repository."""
     around = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
     below = [] if around == folder else [f"--directory={folder.relative_to(around)}"]
-    return shlex.join(["git", "apply", *below, str(patch)])
+    apply = ["git", "apply", *below]
+    if aside.can_be_applied:
+        return shlex.join([*apply, str(aside.patch)])
+    store = ["git", "--git-dir", str(aside.store), "diff-tree", "-r", "-p", "--binary"]
+    return f"{shlex.join([*store, aside.since, aside.until])} | {shlex.join(apply)}"

@@ -1,18 +1,15 @@
 """Says where a run stands and why: at work, stopped, waiting, judged, canceled, failed or done."""
 
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attractor.base.errors import AttractorError
+from attractor.engine.asked_within import asked_where
 from attractor.engine.documents import read_document
 from attractor.engine.status import AWAITING_ANSWER, RunStatus
 from attractor.engine.strands import cut_off
 from attractor.pipeline.case import Case, Finding, Remedy
 from attractor.pipeline.failures import LOOK_NEXT, explain_failure
-
-_BUDGET = re.compile(r"the budget (?P<name>\w+) is used up: (?P<spent>\S+) of \S+")
-_MORE = 2
+from attractor.pipeline.used_up import more_of_it
 
 
 def explain(case: Case) -> Finding:
@@ -48,7 +45,7 @@ def _asks(case: Case) -> Finding:
     remedies: list[Remedy] = []
     for one in case.state.questions:
         until = f" until {one.deadline}" if one.deadline else ""
-        causes.append(f"{one.id} asks{until}: {one.text}")
+        causes.append(f"{one.id} asks{until}: {asked_where(one)}")
         for option in one.options:
             words = ["--question", one.id] if len(case.state.questions) > 1 else []
             command = case.command("answer", option.key, *words)
@@ -59,8 +56,8 @@ def _asks(case: Case) -> Finding:
 
 def _stopped(case: Case) -> Finding:
     reason = case.state.stopped
-    if used := _BUDGET.search(reason):
-        return _out_of_budget(case, used["name"], float(used["spent"]))
+    if more := more_of_it(reason):
+        return _out_of_budget(case, more)
     cut = _cut(case)
     go_on = (Remedy("go on where it was", case.command("resume")),)
     if reason:
@@ -76,17 +73,11 @@ def _cut(case: Case) -> tuple[str, ...]:
     )
 
 
-def _out_of_budget(case: Case, name: str, spent: float) -> Finding:
-    more = {
-        "max_cost_usd": ("--max-cost-usd", f"{_MORE * spent:.2f}"),
-        "max_tokens": ("--max-tokens", str(math.ceil(_MORE * spent))),
-        "max_duration": ("--max-duration", f"{math.ceil(_MORE * spent)}s"),
-    }
-    words = more.get(name, ())
+def _out_of_budget(case: Case, more: Sequence[str]) -> Finding:
     return Finding(
         f"it stopped, for {case.state.stopped}",
         _cut(case) or (f"It stands before {case.progress.next_node}; nothing is lost.",),
-        (Remedy("go on with more of it", case.command("resume", *words)),),
+        (Remedy("go on with more of it", case.command("resume", *more)),),
     )
 
 

@@ -63,7 +63,7 @@ async def make_tree(
             on_snapshot=on_snapshot,
         )
     if options.workspace is WorkspaceKind.COPY:
-        world.tell("The run works on a copy of the project's files as they are now.")
+        world.tell(f"The run works on a copy of {world.project} as it is now.")
         return await make_copied(
             world.project,
             state=world.state_dir,

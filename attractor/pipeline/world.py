@@ -1,6 +1,6 @@
 """The outside world as one run sees it: read once by the command line, and handed down."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,12 +9,13 @@ from typing import TextIO
 
 from attractor.base.clock import Clock
 from attractor.base.events import Event
-from attractor.engine.secrets import Redactor
+from attractor.engine.secrets import Redactor, is_telling
 from attractor.language.secret_inputs import is_of_input
 from attractor.language.severities import Level, Levels
 from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
 from attractor.pipeline.news import News, Watch
 from attractor.pipeline.notices import NO_NOTIFY, Notify
+from attractor.pipeline.own_words import ours_among
 from attractor.workspaces.place import SHARED
 from attractor.workspaces.preparation import NO_PREPARATION, Preparation
 
@@ -64,8 +65,14 @@ class World:
     @cached_property
     def redactor(self) -> Redactor:
         """What keeps secrets out of all that is written."""
-        names = [name for name in self.environ if is_of_input(name)]
-        return Redactor.of_environment(self.environ, names=names, more=self.secrets)
+        names = self.secret_variables
+        words = ours_among([*(self.environ[name] for name in names), *self.secrets])
+        return Redactor.of_environment(self.environ, names=names, more=self.secrets, words=words)
+
+    @property
+    def secret_variables(self) -> Sequence[str]:
+        """The variables whose values are secret: by a telling name, or as those of inputs."""
+        return [name for name in self.environ if is_telling(name) or is_of_input(name)]
 
     @cached_property
     def variables_of_tools(self) -> Mapping[str, str]:

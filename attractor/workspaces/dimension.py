@@ -39,14 +39,31 @@ MakeEnvironment = Callable[[Path], ExecutionEnvironment]
 OnSnapshot = Callable[[str, Snapshot], None]
 """Is told of each snapshot: its subject, and what it holds and leaves out."""
 
-OnSetAside = Callable[[Sequence[str], Path], None]
-"""Is told of what is about to leave a folder: the paths, and the patch that has it all."""
+
+@dataclass(frozen=True)
+class SetAside:
+    """What is about to leave a folder: the paths, and the patch that has it all, for reading.
+
+    The patch can be applied unless secrets had to be replaced in it. What leads from one tree to
+    the other has them still.
+    """
+
+    paths: Sequence[str]
+    patch: Path
+    can_be_applied: bool
+    store: Path
+    since: TreeId
+    until: TreeId
+
+
+OnSetAside = Callable[[SetAside], None]
+"""Is told of what is about to leave a folder."""
 
 PREPARED = "prepared"
 """The subject of the snapshot before the first stage."""
 
 
-def unnoticed(paths: Sequence[str], patch: Path) -> None:
+def unnoticed(aside: SetAside) -> None:
     """Take no notice of what is set aside."""
 
 
@@ -122,9 +139,10 @@ class Dimension:
                 make_folder(set_aside)
                 clean = partial(clean_line, redactor=self._ground.redactor)
                 patch = set_aside / f"left-{left[:12]}.patch"
-                await self.store.write_patch(tree, left, patch, clean=clean)
+                is_clean = await self.store.write_patch(tree, left, patch, clean=clean)
                 paths = [text_of(change.path) for change in changes]
-                self._ground.on_set_aside(paths, patch)
+                aside = SetAside(paths, patch, is_clean, self.store.folder, tree, left)
+                self._ground.on_set_aside(aside)
             if changes:
                 await self._apply(changes)
 

@@ -83,13 +83,13 @@ async def _move_on(repository: Repository, store: Store, ref: str, base: str, co
     if before and not await repository.is_between(base, before, commit):
         raise BranchMoved(
             f"{ref} stands at {before[:12]} already, which is no stage of the run",
-            hint="rename or delete it, then try again",
+            hint=f"rename or delete it, then go on with: {_resume(ref)}",
         )
     if before and (found := await checkouts_of(repository, ref, store)):
         raise CheckoutInTheWay(
             f"{found[0].folder} has {ref.removeprefix('refs/heads/')} checked out, and it is to "
             "be moved on",
-            hint="switch to another branch there, then try again",
+            hint=f"switch to another branch there, then go on with: {_resume(ref)}",
         )
     await repository.move_ref(ref, before, commit)
 
@@ -101,3 +101,7 @@ def _message(stage: StageTree, run_id: str) -> str:
 
 def _first_line(subject: str) -> str:
     return (subject.strip().splitlines() or ["A stage"])[0]
+
+
+def _resume(ref: str) -> str:
+    return f"attractor resume {ref.removeprefix(_BRANCHES)}"

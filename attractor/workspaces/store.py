@@ -10,6 +10,7 @@ from typing import BinaryIO, TypeVar
 
 from attractor.base.atomic_files import file_trouble, write_whole
 from attractor.base.private_folders import close_all_below, make_private_folder
+from attractor.engine.patches import QUOTE
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git import Git
 from attractor.workspaces.in_thread import in_thread
@@ -78,15 +79,16 @@ class Store:
 
     async def write_patch(
         self, since: str, until: str, patch: Path, *, clean: Callable[[bytes], bytes]
-    ) -> None:
+    ) -> bool:
         """Write what leads from one tree to another, in the form that `git apply` takes.
 
-        Each line is cleaned before it comes to its place; what had to be may not apply.
+        Each line is cleaned before it comes to its place. Where one had to be, all of them are made
+        such that the patch can be read and not be applied; returns whether it can be.
         """
         arguments = ("diff-tree", *_EXACT, "-p", "--binary", "--full-index", since, until)
         with self._scratch() as output:
             await self.git.run_to(output, *arguments)
-            await in_thread(partial(_copy_lines, output, patch, clean))
+            return await in_thread(partial(_copy_lines, output, patch, clean))
 
     async def patch(self, since: str, until: str, *, most: int) -> str:
         """Return what leads from one tree to another, for people; so many bytes of it at most."""
@@ -142,12 +144,16 @@ class Store:
             yield folder / "output"
 
 
-def _copy_lines(source: Path, to: Path, clean: Callable[[bytes], bytes]) -> None:
+def _copy_lines(source: Path, to: Path, clean: Callable[[bytes], bytes]) -> bool:
+    """Copy a patch line by line; return whether every line is what it was."""
     try:
-        with source.open("rb") as lines, to.open("wb") as cleaned:
-            cleaned.writelines(map(clean, lines))
+        with source.open("rb") as lines:
+            is_clean = all(clean(line) == line for line in lines)
+        with source.open("rb") as lines, to.open("wb") as copied:
+            copied.writelines(lines if is_clean else (QUOTE + clean(line) for line in lines))
     except OSError as cause:
         raise file_trouble("write", to, cause) from cause
+    return is_clean
 
 
 def _split(listed: bytes) -> list[bytes]:

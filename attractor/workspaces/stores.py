@@ -46,7 +46,10 @@ def open_store(
     place = _place(state, run_id)
     record = read_record(place)
     if record is None:
-        raise RecordBroken(f"run {run_id} has no workspace in {state}")
+        raise RecordBroken(
+            f"run {run_id} has no workspace in {state}",
+            hint="set state_dir to what it was when the run began, or start a new run",
+        )
     store = Store(place, object_format=record.object_format, search_path=search_path)
     if borrow_from is not None and record.base.commit:
         try:

@@ -114,6 +114,11 @@ def test_a_command_is_ended_when_the_time_is_up(desk: TwinDesk) -> None:
     [pid] = desk.folder.glob("**/pid")
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
+    # Without more of it the next life would stop at once.
+    for told in (stopped.stdout, desk.do("status").stdout):
+        assert re.search(
+            r"^ *go on:? +attractor resume \S+ --max-duration \d+s", told, re.MULTILINE
+        )
     told = desk.do("diagnose").stdout
     assert "it stopped, for the budget max_duration is used up" in told
     assert "work@1 was at work; it is made again" in told
@@ -134,6 +139,12 @@ BRANCHES = """digraph three {
     b -> j [label="Yes"]
     j -> exit
 }"""
+
+
+def test_no_time_at_all_is_refused(desk: TwinDesk) -> None:
+    refused = desk.run("--max-duration", "0s")
+    assert refused.returncode == 2
+    assert "leaves no time at all" in refused.stderr
 
 
 def test_nothing_was_cut_off_where_no_stage_was_at_work(desk: TwinDesk) -> None:

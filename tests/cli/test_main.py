@@ -219,6 +219,9 @@ def test_a_full_disk_behind_the_output_is_told_once(words: list[str], unbuffered
         )
     assert result.returncode == (2 if words[0] == "doctr" else 3)
     assert result.stderr.startswith("error: ")
+    assert ("standard output cannot be written: No space" in result.stderr) == (
+        words[0] == "doctor"
+    )
     assert len(result.stderr.splitlines()) == 1
 
 

@@ -28,6 +28,18 @@ STEPS = f"""digraph steps {{ {ENDS}
     two [shape=parallelogram, tool_command="touch two"]
     start -> one -> two -> exit }}
 """
+ITEMS = f"""digraph items {{ {ENDS}
+    list [shape=parallelogram, tool_command="seq -f i%g 12"]
+    each [type="for_each", items="context.tool.output"]
+    g    [shape=hexagon, label="Approve?"]
+    yes  [shape=parallelogram, tool_command="true"]
+    no   [shape=parallelogram, tool_command="true"]
+    join [shape=tripleoctagon]
+    start -> list -> each -> g
+    g -> yes [label="[A] Approve"]
+    g -> no  [label="[R] Reject"]
+    yes -> join; no -> join; join -> exit }}
+"""
 LONG = f"""digraph long {{ {ENDS}
     fork [shape=component]
     a [shape=parallelogram, tool_command="echo $$ > a.pid; sleep 300"]
@@ -183,14 +195,68 @@ def test_words_that_nobody_takes_are_told_as_refused(desk: PlainDesk) -> None:
     desk.write(STEPS)
     process = desk.begin(*desk.to_run())
     await_((desk.folder / "one").exists)
-    steered = desk.do("steer", "latest", "Hurry", "up", "--json")
-    assert json.loads(steered.stdout)["taken"] is False
-    await_(lambda: desk.events("OperatorAction"))
+    steered = desk.do("steer", "latest", "Hurry", "up", "--why", "late", "--json")
+    assert steered.returncode == 4
+    refused = json.loads(steered.stdout)["error"]
+    assert refused["message"] == "the words were refused: nobody at work takes words"
     [action] = desk.events("OperatorAction")
     assert (action["data"]["value"], action["data"]["is_accepted"]) == ("Hurry up", False)
     assert "nobody at work takes words" in action["data"]["why"]
+    idle = desk.do("steer", "latest", "--node", "two", "Hurry")
+    assert (idle.returncode, "two is not at work; at work: one" in idle.stderr) == (4, True)
+    assert 'steer two: "Hurry" by ' in desk.do("logs").stdout
     (desk.folder / "go").touch()
     assert process.wait(30) == 0
+
+
+def test_words_for_a_node_that_does_not_exist_are_not_even_left(desk: PlainDesk) -> None:
+    desk.write(STEPS)
+    process = desk.begin(*desk.to_run())
+    await_((desk.folder / "one").exists)
+    refused = desk.do("steer", "latest", "--node", "onr", "Hurry")
+    assert (refused.returncode, "did you mean one?" in refused.stderr) == (2, True)
+    assert desk.events("OperatorAction") == []
+    (desk.folder / "go").touch()
+    assert process.wait(30) == 0
+
+
+def test_each_item_has_a_gate_that_says_which_it_is(desk: PlainDesk) -> None:
+    desk.write(ITEMS)
+    parked = desk.run("--interviewer", "park")
+    assert "it asks: Approve? (item 2 of 12 of each: i2)" in parked.stdout
+    assert "it asks: 9 more" in parked.stdout
+    listed = json.loads(desk.do("answer", "latest", "--json").stdout)
+    assert [one["within"][0]["item"] for one in listed] == [f"i{at}" for at in range(1, 13)]
+    assert listed[1]["branch"] == "each@1.1/02"
+    assert listed[1]["within"][0]["index"] == 2
+    assert "Approve?\n  (item 2 of 12 of each: i2)\n" in desk.do("answer", "latest").stdout
+    told = desk.do("status").stdout
+    assert "waits for 12 answers: Approve? (item 1 of 12 of each: i1); " in told
+    assert "; 9 more\n" in told
+    command = told.partition("answer     ")[2].partition("   (one of 12)")[0]
+    assert command.endswith(" --question g@1.1 CHOICE")
+    assert desk.do(*command.replace("CHOICE", "A").split()[1:]).returncode == 0
+    refused = desk.do("answer", "latest", "A")
+    assert refused.returncode == 2
+    assert "--question g@2.1 or g@3.1 or g@4.1 (8 more); all of them" in refused.stderr
+
+
+def test_all_questions_are_answered_at_once_or_none(desk: PlainDesk) -> None:
+    desk.write(ITEMS)
+    desk.run("--interviewer", "park")
+    refused = desk.do("answer", "latest", "Z", "--all")
+    assert (refused.returncode, "12 of 12 questions" in refused.stderr) == (2, True)
+    assert desk.do("answer", "latest", "--all").returncode == 2
+    assert desk.events("OperatorAction") == []
+    done = desk.do("answer", "latest", "r", "--all", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {(one["taken"], one["value"]) for one in json.loads(done.stdout)} == {(True, "R")}
+    actions = [one["data"] for one in desk.events("OperatorAction")]
+    assert [one["question"] for one in actions] == [f"g@{at}.1" for at in range(1, 13)]
+    told = desk.do("status").stdout
+    assert "waits for" not in told
+    assert "answered   7 more\n" in told
+    assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
 
 
 def test_a_budget_stops_a_run_that_can_be_resumed(desk: PlainDesk) -> None:

@@ -51,6 +51,14 @@ def test_a_setup_is_a_line() -> None:
             {"action": "steer", "by": "", "why": "refused: nobody at work takes words"},
             "steer was not taken: refused: nobody at work takes words",
         ),
+        (
+            {"action": "steer", "by": "alex", "question": "nope", "value": "hey"},
+            'steer nope: "hey" by alex was not taken',
+        ),
+        (
+            {"action": "steer", "by": "alex", "value": "hey", "why": "late", "is_accepted": True},
+            'steer "hey" by alex: late',
+        ),
     ],
 )
 def test_what_somebody_ordered_and_what_became_of_it_is_a_line(
@@ -61,5 +69,7 @@ def test_what_somebody_ordered_and_what_became_of_it_is_a_line(
 
 
 def test_where_the_result_is_stands_in_a_line() -> None:
+    told = Happenings().tell("RunPatchWritten", path="result.patch", tree="t", redacted=True)
+    assert describe_event(told).endswith("in result.patch, but for the values of secrets")
     line = describe_event(Happenings().tell("RunPatchWritten", path="result.patch", tree="t"))
     assert line[10:] == "all that was changed is in result.patch"

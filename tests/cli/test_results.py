@@ -20,6 +20,7 @@ from attractor.engine.status import (
     FAILED,
     Standing,
 )
+from attractor.pipeline.giving_back import GivenPatch
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import start
 from tests.pipeline.projects import make_project, make_world
@@ -96,15 +97,24 @@ def result(standing: Standing, outcome: StageStatus = StageStatus.SUCCESS) -> Ru
         (CANCELED, Outlook(ID, BRANCH), [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"]),
         (
             FAILED,
-            Outlook(ID, patch="/r/result.patch"),
+            Outlook(ID, patch=GivenPatch(Path("/r/result.patch"))),
             ["git apply --stat /r/result.patch", f"attractor logs {ID}"],
         ),
         (
             EVALUATING,
-            Outlook(ID, patch="/r/result.patch"),
+            Outlook(ID, patch=GivenPatch(Path("/r/result.patch"))),
             [
                 "git apply --stat /r/result.patch",
                 "git apply /r/result.patch",
+                f"attractor evaluate {ID}",
+            ],
+        ),
+        (
+            EVALUATING,
+            Outlook(ID, patch=GivenPatch(Path("/r/p"), True, "/w", "/my store", "1a", "2b")),
+            [
+                "cat /r/p",
+                "git --git-dir '/my store' diff-tree -r -p --binary 1a 2b | git apply",
                 f"attractor evaluate {ID}",
             ],
         ),

@@ -1,7 +1,7 @@
 """What a resume takes out of a workspace is told, and can be had back."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,29 @@ def test_a_persons_file_in_place_is_named_with_the_command_that_brings_it_back(
     assert (desk.project / "readme.txt").read_text() == "changed\n"
     # It is told where the logs are read, too, and by nothing but a resume.
     assert "git apply" in desk.do("logs", "latest").stdout
+
+
+class SecretDesk(GitDesk):
+    """A desk where a variable holds a secret."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return {**super().environ, "MY_TOKEN": "s3cret-s3cret"}
+
+
+def test_a_persons_file_that_holds_a_secret_comes_back_as_it_was(tmp_path: Path) -> None:
+    desk = SecretDesk(tmp_path)
+    desk.make(SLOW)
+    killed(desk, "--workspace", "in-place")
+    (desk.project / "person.txt").write_text("token = s3cret-s3cret\n")
+    command = line_of(resumed(desk)).partition("to get back: ")[2]
+    [patch] = desk.runs()[-1].glob("incidents/*/*.patch")
+    assert "| +token = ***" in patch.read_text()
+    # It can be read, and nobody can write the placeholder into a file with it.
+    applied = subprocess.run(["git", "apply", patch], cwd=desk.project, check=False, timeout=30)
+    assert applied.returncode != 0
+    subprocess.run(["sh", "-c", command], cwd=desk.project, timeout=30, check=True)
+    assert (desk.project / "person.txt").read_text() == "token = s3cret-s3cret\n"
 
 
 def test_half_made_edits_of_an_isolated_run_are_told_shortly(desk: GitDesk) -> None:

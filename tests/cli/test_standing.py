@@ -2,12 +2,18 @@
 
 import json
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from attractor.cli.standing import Standing, as_text, in_a_line
 from attractor.engine.results import RunResult
+from attractor.engine.seams import Answer, AnswerKind, Question, QuestionKind
 from attractor.factory.deciding import Verdict
+from attractor.pipeline.runs import RunSummary
 from tests.cli.running import attractor
 from tests.factory.flows import REASON, Flow, make_flow
 from tests.factory.test_tampering import change_early_line
@@ -146,3 +152,42 @@ def test_the_status_of_a_parked_run_says_how_to_answer(tmp_path: Path) -> None:
     told = attractor("status", folder=project, variables=state)
     assert told.returncode == 0
     assert f"\nreason     waits for an answer: Go on?\nanswer     {command}\n" in told.stdout
+
+
+def asking(**changes: Any) -> RunSummary:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    question = Question("gate@1.1", "Go?", QuestionKind.FREEFORM, (), "gate")
+    summary = RunSummary(
+        "01AB",
+        Path("/runs/01AB"),
+        "asking",
+        "",
+        now,
+        status="awaiting_human",
+        phase="stage",
+        reason="waits for an answer: Go?",
+        stage="gate",
+        is_live=True,
+        questions=(question,),
+    )
+    return replace(summary, **changes)
+
+
+def test_who_goes_on_with_an_answered_run_waits_for_nothing() -> None:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    assert in_a_line(asking(), now).endswith("at work: gate, waits for an answer: Go?")
+    given = {"gate@1.1": Answer(AnswerKind.GIVEN, "Y", "ann")}
+    answered = asking(questions=(), answers=given)
+    assert in_a_line(answered, now).endswith("at work: gate, answered")
+    told = as_text(Standing(answered, "01AB"))
+    assert "waits for" not in told
+    assert "attractor answer" not in told
+
+
+def test_of_several_questions_the_command_names_one_and_another_lists_all() -> None:
+    [one] = asking().questions
+    several = asking(questions=(replace(one, id="gate@10.1"), replace(one, id="gate@2.1")))
+    told = as_text(Standing(several, "01AB"))
+    assert "\nanswer     attractor answer 01AB --question gate@2.1 CHOICE   (one of 2)\n" in told
+    assert "\nothers     attractor answer 01AB   (lists all" in told
+    assert "reason     waits for 2 answers: Go?; Go?\n" in told

@@ -13,7 +13,14 @@ from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
 from attractor.engine.refusals import is_late
 from attractor.engine.seams import Parked, Question, QuestionKind, Stage
-from attractor.engine.status import AWAITING_ANSWER, CANCELED, EVALUATING, EXECUTING, FAILED
+from attractor.engine.status import (
+    AWAITING_ANSWER,
+    CANCELED,
+    EVALUATING,
+    EXECUTING,
+    FAILED,
+    Standing,
+)
 from attractor.engine.strands import MAIN
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Workplace, run_graph
@@ -211,11 +218,33 @@ def test_a_run_is_canceled_before_its_start(tmp_path: Path) -> None:
     assert place.handler.nodes == []
 
 
-def test_a_paused_run_waits_and_goes_on(tmp_path: Path) -> None:
-    async def pause(stage: Stage) -> Outcome:
-        leave_order(stage.logs_root / "inbox", Order(Action.PAUSE, "ann"), name="A1")
-        return success()
+async def pause(stage: Stage) -> Outcome:
+    leave_order(stage.logs_root / "inbox", Order(Action.PAUSE, "ann"), name="A1")
+    return success()
 
+
+@pytest.mark.parametrize(
+    ("order", "standing"), [(Action.RESUME, EVALUATING), (Action.CANCEL, CANCELED)]
+)
+def test_a_run_that_is_paused_in_its_last_stage_waits_before_its_end(
+    tmp_path: Path, order: Action, standing: Standing
+) -> None:
+    place, clock = Workplace(tmp_path / "run", line("a"), {"a": pause}), TurnableClock()
+    place.clock = clock
+
+    async def walk() -> None:
+        task = asyncio.create_task(place.walk())
+        await clock.until_asleep()
+        assert place.json("run.json")["is_paused"] is True
+        assert place.events("PipelineCompleted") == []
+        leave_order(place.root / "inbox", Order(order, "bob"), name="A2")
+        await clock.turn(timedelta(seconds=1))
+        assert (await task).standing == standing
+
+    asyncio.run(walk())
+
+
+def test_a_paused_run_waits_and_goes_on(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a", "b"), {"a": pause})
     clock = TurnableClock()
     place.clock = clock

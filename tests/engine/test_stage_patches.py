@@ -1,6 +1,7 @@
 """Every stage that changed files leaves a patch of them, which git takes."""
 
 import asyncio
+import subprocess
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -135,6 +136,9 @@ def test_a_secret_is_no_part_of_a_patch_and_that_is_said(tmp_path: Path) -> None
     assert b"+token=***" in patch
     assert b"\xff ***" in patch
     assert patch.startswith(b"What was a secret is *** here")
+    applied = subprocess.run(["git", "apply"], input=patch, cwd=tmp_path, check=False)
+    assert applied.returncode != 0
+    assert not (tmp_path / "env").exists()
 
 
 async def changed_by(below: Path, files: Files, *, most: int) -> tuple[Dimension, TreeId, Patch]:
@@ -157,7 +161,7 @@ BIG: Files = {
 def test_a_patch_that_is_too_long_has_whole_files_and_names_the_others(tmp_path: Path) -> None:
     workspace, _, patch = asyncio.run(changed_by(tmp_path, BIG, most=2000))
     assert patch.left_out == ("blob", "long", "z")
-    content = written(patch, Redactor())
+    content = written(patch, Redactor()).content
     assert content.startswith(b"Left out, for the patch would be too long: 3 changed file(s).\n")
     assert len(patch.content) <= 2000
     copy = tmp_path / "copy"
@@ -188,7 +192,7 @@ def os_random() -> bytes:
 
 def test_many_names_are_counted() -> None:
     names = tuple(f"file{number}" for number in range(60))
-    told = written(Patch(b"", names), Redactor()).decode()
+    told = written(Patch(b"", names), Redactor()).content.decode()
     assert "60 changed file(s)" in told
     assert "and 10 more" in told
     assert "file59" not in told

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.engine.seams import Option, QuestionKind
+from attractor.engine.seams import Option, QuestionKind, Within
 from attractor.interviewers.prompts import shown_line, shown_question
 from tests.interviewers.questions import GATE, question
 
@@ -22,6 +22,14 @@ from tests.interviewers.questions import GATE, question
 def test_a_key_is_shown_once(option: Option, line: str) -> None:
     shown = shown_question(question(QuestionKind.MULTIPLE_CHOICE, option))
     assert shown == f"[?] Deploy?\n  {line}\n"
+
+
+def test_who_is_asked_sees_for_which_item() -> None:
+    item = Within("each@1.1/2", "2", "each", "be\x1bta", 2, 3)
+    shown = shown_question(replace(GATE, within=(item, Within("k", "a", "fan"))))
+    assert shown.startswith("[?] Deploy?\n  (item 2 of 3 of each: be")
+    assert "\n  (branch a of fan)\n  [" in shown
+    assert "\x1b" not in shown
 
 
 def test_no_terminal_obeys_what_a_question_says() -> None:

@@ -8,7 +8,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from attractor.base.errors import ExitCode, FileTrouble, Refused, UsageError
-from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind, Stopped
+from attractor.engine.seams import (
+    Answer,
+    AnswerKind,
+    Option,
+    Question,
+    QuestionKind,
+    Stopped,
+    Within,
+)
 from attractor.interviewers.recording import Recording
 from attractor.interviewers.replay import Replay
 from tests.handlers.stages import Person
@@ -68,6 +76,18 @@ def test_what_was_never_asked_so_stops_the_run_as_it_is(
 def test_when_it_is_asked_does_not_matter(tmp_path: Path, change: dict[str, str]) -> None:
     replay = record(tmp_path / "a", (GATE, given("Y")))
     assert ask(replay, replace(GATE, **change)).value == "Y"
+
+
+def test_an_answer_for_one_item_is_not_given_for_another(tmp_path: Path) -> None:
+    def about(item: str) -> Question:
+        return replace(GATE, within=(Within("each@1.1/1", "1", "each", item, 1, 1),))
+
+    replay = record(tmp_path / "a", (about("alpha"), given("Y", "ann")))
+    assert ask(replay, about("alpha")).value == "Y"
+    with pytest.raises(Stopped, match="its item was"):
+        ask(replay, about("beta"))
+    older = record(tmp_path / "b", (GATE, given("Y", "ann")))
+    assert ask(older, about("beta")).value == "Y"
 
 
 def test_a_recording_has_to_be_there(tmp_path: Path) -> None:

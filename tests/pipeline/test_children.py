@@ -287,6 +287,28 @@ def test_words_to_a_child_lie_in_the_folder_of_its_stage_and_reach_whoever_is_at
         run(scene(parent))
 
 
+def test_no_stage_of_a_child_begins_while_its_parent_is_paused(tmp_path: Path) -> None:
+    nap = tool("echo done >> done.txt; while ! [ -e go ]; do sleep 0.02; done")
+    more = 'more [shape=parallelogram, tool_command="echo more >> done.txt"]; start ->'
+    text = nap.replace("-> exit", "-> more -> exit").replace("start ->", more)
+
+    async def scene(parent: Family) -> None:
+        parent.write("two.dot", text)
+        async with parent.children.start(Child(NAME, "two.dot"), parent.workspace) as child:
+            await until(lambda: parent.lines() == ["done"])
+            parent.run.record(OperatorAction(Action.PAUSE.value, "ann", ""))
+            parent.write("go", "")
+            await until(lambda: child.telemetry().node == "more")
+            await asyncio.sleep(0.3)
+            assert parent.lines() == ["done"]
+            parent.run.record(OperatorAction(Action.RESUME.value, "ann", ""))
+            assert (await child.wait()).status is StageStatus.SUCCESS
+        assert parent.lines() == ["done", "more"]
+
+    with family(tmp_path) as parent:
+        run(scene(parent))
+
+
 def test_children_of_a_run_that_is_canceled_are_canceled_too(tmp_path: Path) -> None:
     async def scene(parent: Family) -> None:
         parent.write("outer.dot", outer("slow.dot"))

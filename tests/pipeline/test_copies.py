@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Refused
-from attractor.cli.results import as_text, look_ahead
+from attractor.cli.results import as_record, as_text, look_ahead
+from attractor.cli.standing import as_text as standing_text
+from attractor.cli.standing import standing_of
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.results import RunResult
@@ -94,6 +96,36 @@ def test_the_last_lines_say_how_it_is_looked_at_and_taken_over(world: World) -> 
     assert f"git apply --stat {result.directory}/result.patch" in told
     assert f"git apply {result.directory}/result.patch" in told
     assert "git merge" not in told
+
+
+def test_a_result_with_a_secret_is_taken_over_from_where_its_files_are(world: World) -> None:
+    (world.project / "conf.ini").write_text("user=hush-hush-hush\nport=1\n")
+    change = "sed -i s/port=1/port=2/ conf.ini; head -1 conf.ini > new.txt"
+    (world.project / "pipeline.dot").write_text(PIPELINE % change)
+    result = go(replace(world, environ={**world.environ, "DB_PASSWORD": "hush-hush-hush"}))
+    patch = result.directory / "result.patch"
+    assert b"hush" not in patch.read_bytes()
+    assert b"| +port=2" in patch.read_bytes()
+    before = contents(world.project)
+    assert subprocess.run(["git", "apply", patch], cwd=world.project, check=False).returncode != 0
+    assert contents(world.project) == before
+    outlook = look_ahead(result, world.runs_dir)
+    told = as_text(result, outlook)
+    assert f"git apply {patch}" not in told
+    assert "values of secrets are ***" in told
+    assert outlook.patch
+    assert "hush-hush-hush\n" in (Path(outlook.patch.folder) / "conf.ini").read_text()
+    standing = standing_of(result.directory, world.runs_dir)
+    for record in (as_record(result, outlook), standing.to_record()):
+        assert record["result_patch"] == outlook.patch.to_record()
+    assert f"it cannot be applied; its files: {outlook.patch.folder}" in standing_text(standing)
+    command = outlook.patch.applying
+    assert command in told
+    subprocess.run(command, shell=True, cwd=world.project, timeout=30, check=True)
+    assert (world.project / "conf.ini").read_text() == "user=hush-hush-hush\nport=2\n"
+    assert (world.project / "new.txt").read_text() == "user=hush-hush-hush\n"
+    assert (world.project / "new.bin").read_bytes() == b"\0\1"
+    assert not (world.project / "old.txt").exists()
 
 
 def test_a_run_that_waits_or_fails_has_its_patch_too(world: World) -> None:

@@ -1,14 +1,19 @@
-"""Who gives an order that cannot be followed is told what to type, with the run's own name."""
+"""Who gives an order is told what became of it; when it cannot be followed, what to type."""
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
 from attractor.base.clock import SystemClock
+from attractor.base.errors import Refused
 from attractor.engine.errors import NobodyAtWork, NothingAsked
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.runner import Runner
+from attractor.engine.seams import Stage
 from attractor.engine.secrets import Redactor
-from attractor.pipeline.operating import Orders
+from attractor.pipeline.operating import Orders, Receipt
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace
 
@@ -30,3 +35,53 @@ def test_a_run_that_asks_nothing_is_to_be_looked_at(tmp_path: Path) -> None:
         with pytest.raises(NothingAsked) as caught:
             orders_to(root).answer("Y", question=question)
         assert caught.value.hint == f"see where it stands: attractor status '{root}'"
+
+
+class Steered(Workplace):
+    """A run whose only stage is at work until somebody said something to it."""
+
+    def __init__(self, root: Path, *, takes_words: bool) -> None:
+        super().__init__(root, line("a"), {"a": self.work})
+        self.takes_words = takes_words
+        self.heard: list[tuple[str, str]] = []
+        self.told: Receipt | Refused | None = None
+
+    async def work(self, stage: Stage) -> Outcome:
+        try:
+            self.told = await asyncio.to_thread(orders_to(self.root).steer, "be quick", why="late")
+        except Refused as refused:
+            self.told = refused
+        return success()
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        self.heard.append((stage_id, text))
+        return self.takes_words
+
+    def live(self) -> None:
+        async def walk() -> None:
+            with self.open() as run:
+                runner = Runner(
+                    self.graph,
+                    run,
+                    handlers=self.handlers,
+                    workspace=self.workspace,
+                    steer=self.steer,
+                )
+                await runner.run()
+
+        asyncio.run(walk())
+
+
+def test_who_steers_hears_that_the_words_were_taken(tmp_path: Path) -> None:
+    place = Steered(tmp_path / RUN_ID, takes_words=True)
+    place.live()
+    assert place.heard == [("a@1.1", "be quick")]
+    assert isinstance(place.told, Receipt)
+    assert (place.told.is_taken, place.told.words) == (True, "the words were taken")
+
+
+def test_who_steers_hears_that_nobody_took_the_words_and_why(tmp_path: Path) -> None:
+    place = Steered(tmp_path / RUN_ID, takes_words=False)
+    place.live()
+    assert isinstance(place.told, Refused)
+    assert place.told.message == "the words were refused: nobody at work takes words"

@@ -129,3 +129,24 @@ def test_R5_an_answer_of_the_hook_itself_is_taken(tmp_path: Path) -> None:
     [action] = events(parked, "OperatorAction")
     assert (action.data["by"], action.data["is_accepted"]) == ("hook", True)
     assert resume(tmp_path, environ=environ_for(tmp_path)).standing == AWAITING_DECISION
+
+
+def test_R5_people_are_told_for_which_item_a_gate_asks(tmp_path: Path) -> None:
+    set_up(tmp_path, KEEPS)
+    each = between(
+        'list [shape=parallelogram, tool_command="echo alpha; echo beta"]',
+        'each [type="for_each", items="context.tool.output"]',
+        'gate [shape=hexagon, label="Ship it?"]',
+        "join [shape=tripleoctagon]",
+        "start -> list -> each -> gate",
+        'gate -> join [label="[Y] Yes"]',
+        "join -> exit",
+    )
+    parked = run(tmp_path, each, interviewer="park")
+    assert parked.standing == AWAITING_ANSWER
+    found = {one["where"]: one for one in told(tmp_path)}
+    assert sorted(found) == ["item 1 of 2 of each: alpha", "item 2 of 2 of each: beta"]
+    beta = found["item 2 of 2 of each: beta"]
+    assert beta["branch"] == "each@1.1/2"
+    assert beta["question"]["within"][0]["item"] == "beta"
+    assert "NOTIFY_WHERE=item " in (project_in(tmp_path) / "told.env").read_text()

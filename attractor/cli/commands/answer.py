@@ -2,10 +2,10 @@
 
 import click
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
-from attractor.cli.orders import orders_to, show_receipt
+from attractor.cli.orders import orders_to, show_receipt, show_receipts
 from attractor.cli.output import show, show_json
 from attractor.cli.questions import asked_records, asked_text
 from attractor.pipeline.runs import reference_of
@@ -15,6 +15,7 @@ from attractor.pipeline.runs import reference_of
 @click.argument("reference", metavar="RUN")
 @click.argument("choice", required=False)
 @click.option("--question", default="", help="Which one, by its id or its node, of several.")
+@click.option("--all", "is_for_all", is_flag=True, help="Answer all questions, in the same words.")
 @click.option("--why", default="", help="Why, for the record.")
 @json_option
 @click.pass_obj
@@ -23,6 +24,7 @@ def answer(
     reference: str,
     choice: str | None,
     question: str,
+    is_for_all: bool,
     why: str,
     as_json: bool,
 ) -> ExitCode:
@@ -31,14 +33,21 @@ def answer(
     RUN is an id, the beginning of one, a run directory, or 'latest'. CHOICE is a key, a label or
     the node it leads to; where any words will do, it is those. Without it, what is asked is listed
     with the commands that answer it. The answer is recorded: a process that holds the run goes on
-    with it, else 'attractor resume' does. What matches no choice is refused, changing nothing.
+    with it, else 'attractor resume' does. What matches no choice is refused, changing nothing; with
+    --all, what matches none of the choices of one of the questions.
     """
+    if is_for_all and choice is None:
+        raise UsageError("--all needs an answer", hint=f"attractor answer {reference} CHOICE --all")
     orders = orders_to(invocation, reference)
     name = reference_of(orders.root, invocation.configuration.settings.runs_dir)
     if choice is not None:
-        receipt = orders.answer(choice, question=question, why=why)
-        code = show_receipt(receipt, as_json=as_json)
-        if receipt.is_taken and not as_json:
+        if is_for_all:
+            receipts = orders.answer_all(choice, question=question, why=why)
+            code = show_receipts(receipts, as_json=as_json)
+        else:
+            receipts = [orders.answer(choice, question=question, why=why)]
+            code = show_receipt(receipts[0], as_json=as_json)
+        if receipts[0].is_taken and not as_json:
             show(f"go on with: attractor resume {name}")
         return code
     asked = orders.questions(question)

@@ -28,7 +28,7 @@ from attractor.pipeline.runs import find_run, reference_of
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest")
-@click.option("--follow", is_flag=True, help="Go on until the run rests or ends.")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run rests or ends.")
 @click.option("--node", default="", help="Only what is about this node.")
 @click.option(
     "--since",

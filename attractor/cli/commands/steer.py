@@ -26,8 +26,8 @@ def steer(
     """Say something to the agent at work in a run.
 
     RUN is an id, the beginning of one, a run directory, or 'latest'. The agent reads TEXT before
-    its next step. Refused with 4 when nobody is at work on the run; whether somebody took the words
-    is told in the run's log.
+    its next step. Refused with 4 when nobody is at work on the run, and when nobody at work takes
+    the words: a command has no ear for them.
     """
     receipt = orders_to(invocation, reference).steer(" ".join(text), node=node, why=why)
     return show_receipt(receipt, as_json=as_json)

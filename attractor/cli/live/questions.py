@@ -1,7 +1,7 @@
 """What each event changes in what people are asked.
 
 A question of a child stands in the child's journal, and under the child's name in its parent's: it
-is one question all the same.
+is one question all the same, that of the parent.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from dataclasses import replace
 from attractor.base.canonical import Json
 from attractor.base.events import Event
 from attractor.cli.live.view import Asked, View, stage_key
+from attractor.engine.asked_within import where_in
 
 
 def asked(view: View, event: Event) -> View:
@@ -41,14 +42,19 @@ def without_stage(view: View, event: Event) -> Mapping[str, Asked]:
 
 
 def _with(view: View, event: Event, *, is_parked: bool) -> View:
+    # Its parent asks what a child asks, and knows in which of its branches the child is.
+    if view.run_id not in ("", event.run_id):
+        return view
     match event.data.get("question"):
-        case {"id": str(id_), "text": str(text), "options": [*options]}:
-            one = Asked(event.node or "", text, tuple(map(_choice, options)), is_parked)
+        case {"id": str(id_), "text": str(text), "options": [*options]} as record:
+            key, stage = _key(event, id_), record.get("stage") or event.node
+            choices, where = tuple(map(_choice, options)), tuple(where_in(record))
         case _:
             return view
-    inner = f"/{id_.rpartition('/')[2]}"
-    others = {key: one for key, one in view.questions.items() if not key.endswith(inner)}
-    return replace(view, questions={**others, _key(event, id_): one})
+    # The stage that begins an interview does not know where it asks.
+    where = where or (view.questions[key].where if key in view.questions else ())
+    one = Asked(str(stage or ""), text, choices, where, is_parked)
+    return replace(view, questions={**view.questions, key: one})
 
 
 def _key(event: Event, id_: str) -> str:

@@ -129,7 +129,9 @@ class _Drawing:
         if len(asked) > MOST_QUESTIONS:
             drawn.append(self._line(f"? {len(asked) - MOST_QUESTIONS} more questions"))
         if any(one.is_parked for one in asked):
-            drawn.append(self._line(f"  attractor answer {self.view.run_id} CHOICE"))
+            # Without a choice it lists what is asked, with the command for each.
+            choice = " CHOICE" if len(asked) == 1 else ""
+            drawn.append(self._line(f"  attractor answer {self.view.run_id}{choice}"))
         return drawn
 
     def _trouble(self) -> list[Text]:

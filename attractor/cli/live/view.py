@@ -52,6 +52,7 @@ class Asked:
     stage: str
     text: str
     choices: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
     is_parked: bool = False
 
 

@@ -91,4 +91,5 @@ def budgets_used(budgets: Budgets, usage: Usage, seconds: float) -> Sequence[str
 
 def question_line(asked: Asked) -> str:
     """Return what is asked, and the choices."""
-    return "  ".join([f"{asked.stage}: {asked.text}", *asked.choices])
+    where = f" ({'; '.join(asked.where)})" if asked.where else ""
+    return "  ".join([f"{asked.stage}: {asked.text}{where}", *asked.choices])

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attractor.base.canonical import Json
 from attractor.cli.live.folding import fold
 from attractor.cli.live.view import KEPT, LAST_LINES, WAITS, WORKS, View
+from attractor.cli.live.wording import question_line
 from attractor.engine.outcome import Usage
 from tests.cli.live.happenings import CHILD, RUN, Happenings, a_run, question, view_of
 
@@ -221,3 +223,19 @@ def test_a_question_of_a_child_is_one_question(is_parent_first: bool) -> None:
     assert len(view.questions) == 1
     ended = run.tell("StageFailed", "sub", will_retry=False)
     assert view_of([parents, ended], view_of(run.events[:1])).questions == {}
+
+
+def test_a_question_says_which_item_it_is_about_and_two_children_ask_two() -> None:
+    run = Happenings()
+    for at in (1, 2):
+        item: dict[str, Json] = {"branch": f"each@1.1/{at}", "name": str(at), "node": "each"}
+        within: list[Json] = [{**item, "index": at, "count": 2, "item": f"i{at}"}]
+        inner = question("ask")
+        assert isinstance(inner, dict)
+        asked: Json = {**inner, "id": f"sub@{at}.1/ask@1.1", "within": within}
+        run.tell("QuestionAsked", "sub", visit=at, question=asked)
+    told = [question_line(one) for one in run.view.questions.values()]
+    assert [one.partition(")")[0].rpartition("(")[2] for one in told] == [
+        "item 1 of 2 of each: i1",
+        "item 2 of 2 of each: i2",
+    ]
