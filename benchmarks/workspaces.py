@@ -5,7 +5,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from attractor.workspaces.commits import Author
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.isolated import make_isolated
 from attractor.workspaces.repository import open_repository
+from benchmarks.folders import Folders
 from benchmarks.ratios import Ratio, report
 
 FILES = 20_000
@@ -61,8 +61,8 @@ def main() -> int:
     """Measure in a repository that is made for it."""
     # Nothing is removed until the end: ext4 is slow to make files where many were just removed. So
     # it is in the minutes after this.
-    with tempfile.TemporaryDirectory() as below:
-        measured = asyncio.run(_measure(Path(below)))
+    with Folders() as folders:
+        measured = asyncio.run(_measure(folders.new()))
     code = report(
         [
             measured.ready.ratio("20,000 files: workspace / writing them", READY),

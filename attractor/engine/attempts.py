@@ -1,7 +1,8 @@
 """One visit of a node: it is tried until an attempt is the last one (attractor-spec 3.5, R3)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from attractor.base.changed import changed
 from attractor.engine.alike import NO_STREAK
 from attractor.engine.attempt import TOUCH_NO_FILES, Attempt
 from attractor.engine.branching import attempt_key, meeting_of
@@ -45,7 +46,7 @@ class Attempts:
             node=node.id,
             number=visit,
             attempts=number,
-            outcome=replace(tried.outcome, usage=flight.spent),
+            outcome=changed(tried.outcome, usage=flight.spent),
             tree=tree,
             logs=tried.logs,
             seconds=round(flight.worked + seconds, 6),

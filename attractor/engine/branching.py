@@ -4,9 +4,9 @@ Values only, and pure functions: a run, a resume and a simulation branch the sam
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from attractor.base.canonical import Json
+from attractor.base.changed import changed
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.past import join_past, remember_keys
 from attractor.engine.progress import Ending, Progress, StageRecord, SteppedOver
@@ -55,7 +55,7 @@ def fork_off(progress: Progress, branch: Branch) -> Progress:
     it comes to is its own: with no stage that says more, it ends well.
     """
     has_none = branch.start == branch.until
-    return replace(
+    return changed(
         progress,
         next_node="" if has_none else branch.start,
         edge_reason="branch",
@@ -111,7 +111,7 @@ def join(progress: Progress, branches: Mapping[str, Progress]) -> Progress:
     """
     ends = list(branches.values())
     over = (SteppedOver(node, key) for key, one in branches.items() for node in one.stepped_over)
-    return replace(
+    return changed(
         progress,
         stages={**progress.stages, **_visited(progress, branches)},
         completed=(*progress.completed, *(node for one in ends for node in one.completed)),
@@ -128,7 +128,7 @@ def join(progress: Progress, branches: Mapping[str, Progress]) -> Progress:
 
 def spend(progress: Progress, usage: Usage) -> Progress:
     """Return the progress with what was used besides."""
-    return replace(progress, usage=progress.usage + usage)
+    return changed(progress, usage=progress.usage + usage)
 
 
 def _updates(walked: Progress) -> dict[str, Json]:
@@ -154,7 +154,7 @@ def _visited(progress: Progress, branches: Mapping[str, Progress]) -> Mapping[st
 def _seen_from_outside(record: StageRecord, key: str, left_out: Sequence[str]) -> StageRecord:
     """Return a record as the branch's own, unless it is that of a branch left out within it."""
     is_left_out = bool(record.branches) and set(record.branches) <= set(left_out)
-    return record if is_left_out else replace(record, branches=(key,))
+    return record if is_left_out else changed(record, branches=(key,))
 
 
 def _put_together(known: StageRecord | None, new: StageRecord, *, before: int) -> StageRecord:
@@ -164,6 +164,6 @@ def _put_together(known: StageRecord | None, new: StageRecord, *, before: int) -
     visits = known.visits + new.visits - before
     if new.outcome.is_success == known.outcome.is_success:
         branches = (*known.branches, *new.branches)
-        return replace(new, visits=visits, branches=branches)
+        return changed(new, visits=visits, branches=branches)
     worse = known if new.outcome.is_success else new
-    return replace(worse, visits=visits)
+    return changed(worse, visits=visits)

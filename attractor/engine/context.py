@@ -1,7 +1,6 @@
 """What stages of one run share: keys and JSON values, and the run's log (attractor-spec 5.1)."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from threading import RLock
 
 from attractor.base.canonical import Json, canonical_json
@@ -63,7 +62,7 @@ class Context:
     def clone(self) -> "Context":
         """Return a context of its own with the same values and log."""
         with self._lock:
-            twin = Context(deepcopy(self._values), read=self._read)
+            twin = Context(own_values(self._values), read=self._read)
             twin._logs = list(self._logs)
             twin._own = set(self._own)
             return twin
@@ -94,4 +93,7 @@ def own_values(values: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _own(value: Json) -> Json:
-    return deepcopy(value) if isinstance(value, dict | list) else value
+    """Return a copy of a value; JSON nests in lists and objects only, so this is all of it."""
+    if isinstance(value, dict):
+        return {key: _own(one) for key, one in value.items()}
+    return [_own(one) for one in value] if isinstance(value, list) else value

@@ -3,8 +3,9 @@
 Pure: the whole decision stands in one step of the journal, and a simulated walk makes the same.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from attractor.base.changed import changed
 from attractor.engine.alike import alike_limit
 from attractor.engine.goal_gates import find_unsatisfied, redirect, redirect_limit, visit_limit
 from attractor.engine.large_values import ReadValue, as_it_is
@@ -114,7 +115,7 @@ class _Deciding:
         limit = restart_limit(self.graph)
         if self.after.restarts >= limit:
             return self._failed(move, f"loop_restart: limit max_restarts={limit} reached")
-        return replace(move, is_restart=True)
+        return changed(move, is_restart=True)
 
     def _stuck(self) -> str:
         """Return why it is no use to go on: a stage fails in the same way again and again."""
@@ -144,7 +145,7 @@ class _Deciding:
         over = self.after.stepped_over or move.is_stepped_over
         status = StageStatus.PARTIAL_SUCCESS if over else self.after.last_status
         reason = self.visit.outcome.failure_reason or "completed"
-        return replace(move, target="", end=Ending(status, reason, route.target or self.visit.node))
+        return changed(move, target="", end=Ending(status, reason, route.target or self.visit.node))
 
     def _leave(self, move: Move, route: Route) -> Decision:
         gate = find_unsatisfied(self.graph, self.after)
@@ -154,7 +155,7 @@ class _Deciding:
         if back is None:
             reason = f"goal gate {gate.id} unsatisfied and no retry target"
             return Decision(self._failed(move, reason), (route,))
-        sent_back = replace(
+        sent_back = changed(
             move,
             target=back.target,
             reason=back.reason.value,
@@ -181,11 +182,11 @@ class _Deciding:
         status = StageStatus.PARTIAL_SUCCESS if over else StageStatus.SUCCESS
         reason = f"stepped over: {', '.join(dict.fromkeys(over))}" if over else "completed"
         end = Ending(status, reason, route.target or self.visit.node)
-        return replace(move, target="", end=end)
+        return changed(move, target="", end=end)
 
     def _failed(self, move: Move, reason: str) -> Move:
         end = Ending(StageStatus.FAIL, reason or "failed without a reason", self.visit.node)
-        return replace(move, target="", is_handled=False, end=end)
+        return changed(move, target="", is_handled=False, end=end)
 
     def _is_exit(self, target: str) -> bool:
         return any(target == exit_.id for exit_ in self.graph.exits)

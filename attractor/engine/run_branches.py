@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from attractor.base.changed import changed
 from attractor.base.errors import AttractorError
 from attractor.engine.branching import GIVEN_UP, attempt_key, branch_key, canceled, end_of
 from attractor.engine.events import ParallelBranchCompleted, ParallelBranchStarted, Place
@@ -129,11 +130,11 @@ class RunBranches:
             return canceled(branch, key)
         end = end_of(branch, key, self.line.progress, strand.progress)
         # Whole, for handlers put them together and hand them on.
-        end = replace(end, updates=dict(WholeValues(end.updates, self.line.run.blobs)))
+        end = changed(end, updates=dict(WholeValues(end.updates, self.line.run.blobs)))
         is_changed = bool(end.tree) and end.tree != end.base
-        changed = await self.line.workspace.changed(end.base, end.tree) if is_changed else ()
+        paths = await self.line.workspace.changed(end.base, end.tree) if is_changed else ()
         # What all branches put into one workspace is there already: nothing is to be taken over.
-        return replace(end, changed=changed, tree=end.tree if _is_isolated(key, strand) else "")
+        return changed(end, changed=paths, tree=end.tree if _is_isolated(key, strand) else "")
 
     def _complete(self, key: str, outcome: str, reason: str) -> None:
         strand = self._strands[key]
@@ -148,7 +149,7 @@ class RunBranches:
         self.line.run.record(completed, place=self._place(key))
 
     def _place(self, key: str) -> Place:
-        return replace(self.place, branch=key)
+        return changed(self.place, branch=key)
 
     def _aside(self) -> Path:
         """Return where half-made edits of a branch that was interrupted go."""

@@ -1,7 +1,7 @@
 """Where each walk of a run is: that from the start, and those of its branches while they last."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from attractor.base.canonical import Json
@@ -58,7 +58,7 @@ def leave(strands: Strands, parent: str, branch: Branch, *, workspace: str) -> S
 def end_branch(strands: Strands, key: str, *, is_given_up: bool) -> Strands:
     """Return the strands when a branch is over, and with it all that left it."""
     over = {
-        one: replace(
+        one: changed(
             strands[one],
             progress=_with_what_was_used(strands[one]),
             is_over=True,
@@ -91,7 +91,8 @@ def siblings(strands: Strands, parent: str, attempt: str) -> Sequence[str]:
     return [
         one
         for one, strand in strands.items()
-        if one.startswith(attempt) and strand.parent == parent
+        # In this order: most are of the same parent, or none is.
+        if strand.parent == parent and one.startswith(attempt)
     ]
 
 
