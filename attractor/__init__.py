@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from attractor.base.errors import AttractorError, UsageError
     from attractor.base.events import Event
+    from attractor.engine.asking import Answer, AnswerKind, Option, Question
     from attractor.engine.context import Context
     from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
     from attractor.engine.results import RunResult
-    from attractor.engine.seams import Answer, AnswerKind, Option, Question, Stage
+    from attractor.engine.seams import Stage
     from attractor.factory.door import (
         resume_pipeline,
         resume_pipeline_sync,
@@ -58,8 +59,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Answer": "engine.seams",
-    "AnswerKind": "engine.seams",
+    "Answer": "engine.asking",
+    "AnswerKind": "engine.asking",
     "AttractorError": "base.errors",
     "Context": "engine.context",
     "Diagnostic": "language.diagnostics",
@@ -68,9 +69,9 @@ _HOMES = {
     "FailureClass": "engine.outcome",
     "Graph": "language.graph",
     "Node": "language.graph",
-    "Option": "engine.seams",
+    "Option": "engine.asking",
     "Outcome": "engine.outcome",
-    "Question": "engine.seams",
+    "Question": "engine.asking",
     "RunResult": "engine.results",
     "Severity": "language.diagnostics",
     "Stage": "engine.seams",

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from attractor.base.canonical import Json
 from attractor.engine.asked_within import branch_of, in_order, where_asked
+from attractor.engine.asking import Answer, Question
 from attractor.engine.excerpts import shorten
 from attractor.engine.options import choices_of
 from attractor.engine.question_records import question_to_record
-from attractor.engine.seams import Answer, Question
 from attractor.interviewers.prompts import shown_option
 from attractor.language.wording import visible
 from attractor.pipeline.answer_commands import answer_command

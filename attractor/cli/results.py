@@ -9,9 +9,9 @@ from attractor.base.errors import ExitCode
 from attractor.cli.output import show, show_json
 from attractor.cli.questions import next_commands
 from attractor.engine.asked_within import MOST_TOLD, asked_where, in_order
+from attractor.engine.asking import Question
 from attractor.engine.results import RunResult
 from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.seams import Question
 from attractor.engine.status import (
     AWAITING_ANSWER,
     AWAITING_DECISION,

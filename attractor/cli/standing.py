@@ -11,9 +11,9 @@ from attractor.cli.amounts import cost_of
 from attractor.cli.live.last_lines import shown_lines
 from attractor.cli.questions import next_commands
 from attractor.engine.asked_within import natural, waits_for
+from attractor.engine.asking import Answer
 from attractor.engine.excerpts import shorten
 from attractor.engine.outcome import NOTHING_USED
-from attractor.engine.seams import Answer
 from attractor.engine.status import AWAITING_ANSWER, RunStatus
 from attractor.language.wording import visible
 from attractor.pipeline.at_work import StageAtWork, printed_last, stages_at_work

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from attractor.engine.seams import Answer, Interviewer, Parked, Question
+from attractor.engine.asking import Answer, Interviewer, Question
+from attractor.engine.seams import Parked
 
 
 class Absent:

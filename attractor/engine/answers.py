@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from attractor.base.clock import Clock, SystemClock
+from attractor.engine.asking import Answer, AnswerKind, Interviewer, Question
 from attractor.engine.options import complete
 from attractor.engine.questions import Questions, Unkept
-from attractor.engine.seams import Answer, AnswerKind, Interviewer, Parked, Question
+from attractor.engine.seams import Parked
 from attractor.engine.watch import POLL
 
 

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attractor.base.canonical import Json, canonical_json
+from attractor.engine.asking import Question, Within
 from attractor.engine.errors import RecordBroken
 from attractor.engine.excerpts import shorten
 from attractor.engine.fields import Fields
 from attractor.engine.large_values import ReadValue
 from attractor.engine.question_records import within_from_record
-from attractor.engine.seams import Question, Within
 from attractor.engine.strands import MAIN, Strand, Strands
 
 LONGEST_ITEM = 4000

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from attractor.base.changed import changed
 from attractor.base.events import Event
 from attractor.engine.alike import NO_STREAK, Streak, signature
+from attractor.engine.asking import Answer, AnswerKind
 from attractor.engine.branching import GIVEN_UP
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
@@ -16,7 +17,7 @@ from attractor.engine.progress_records import progress_from_record, step_from_re
 from attractor.engine.question_records import answer_from_record, question_from_record
 from attractor.engine.questions_asked import drop_question, is_of_child, put_question, without
 from attractor.engine.run_state import RunState, counts_from, standing_from_record
-from attractor.engine.seams import Answer, AnswerKind, Branch
+from attractor.engine.seams import Branch
 from attractor.engine.strands import LONG_AGO, MAIN, Strand, end_branch, gather, leave, let_go
 
 

@@ -9,22 +9,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from attractor.base.canonical import Json
+from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.events import Place
 from attractor.engine.flights import InFlight
 from attractor.engine.lines import Line
 from attractor.engine.options import find_option, name_choices, refusal_of
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.question_records import answer_to_record, question_to_record
-from attractor.engine.seams import (
-    Answer,
-    AnswerKind,
-    Handler,
-    Option,
-    Parked,
-    Question,
-    QuestionKind,
-    Stage,
-)
+from attractor.engine.seams import Handler, Parked, Stage
 from attractor.language.graph import Node
 
 ASKED_AT_MOST = 3

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from attractor.engine.above import ALONE, Above
 from attractor.engine.absent import NOBODY
+from attractor.engine.asking import Interviewer
 from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.child_runs import ChildRuns
@@ -15,7 +16,7 @@ from attractor.engine.flights import InFlight
 from attractor.engine.kept_conversations import KeptConversations
 from attractor.engine.open_run import OpenRun
 from attractor.engine.progress import Progress
-from attractor.engine.seams import Branches, Handler, Interviewer, Workspace, stage_id
+from attractor.engine.seams import Branches, Handler, Workspace, stage_id
 from attractor.engine.strands import MAIN, Strand
 from attractor.engine.threads import Threads
 from attractor.language.forks import Forks

@@ -19,6 +19,7 @@ from attractor.base.errors import AttractorError, Broken, UsageError
 from attractor.base.events import Event
 from attractor.base.shared_sync import SharedSync
 from attractor.engine.artifacts import ArtifactStore
+from attractor.engine.asking import Answer, Question
 from attractor.engine.blobs import Blobs
 from attractor.engine.checkpoint import Drawn, Found, Position, draw_up, open_journal
 from attractor.engine.documents import read_document, write_document
@@ -47,7 +48,6 @@ from attractor.engine.question_records import question_to_record
 from attractor.engine.refusals import refuse_answer
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.run_state import RunState, outcome_of, state_to_record
-from attractor.engine.seams import Answer, Question
 from attractor.engine.secrets import Redactor
 from attractor.engine.status import Standing, require_transition
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from attractor.base.errors import UsageError
+from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.excerpts import shorten
 from attractor.engine.labels import normalize_label
-from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind
 
 TARGETS = "targets"
 """What the metadata of a question has besides: for each option the node it leads to."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from attractor.base.canonical import Json
+from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind, Within
 from attractor.engine.fields import Fields
-from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind, Within
 
 
 def question_to_record(question: Question) -> dict[str, Json]:

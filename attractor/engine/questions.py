@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Protocol
 
 from attractor.engine.asked_within import way_to
+from attractor.engine.asking import Answer, Question
 from attractor.engine.events import NO_PLACE, Place, QuestionAsked, QuestionSettled
 from attractor.engine.large_values import reader
 from attractor.engine.open_run import OpenRun
 from attractor.engine.question_records import answer_to_record, question_to_record
 from attractor.engine.questions_asked import find_asker, is_of_child, of_child
-from attractor.engine.seams import Answer, Question
 
 
 class Questions(Protocol):

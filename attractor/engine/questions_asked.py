@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from attractor.engine.asking import Answer, Question
 from attractor.engine.flights import InFlight
-from attractor.engine.seams import Answer, Question, stage_id
+from attractor.engine.seams import stage_id
 from attractor.engine.strands import Strand, Strands
 
 OF_CHILD = "/"

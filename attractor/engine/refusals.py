@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
+from attractor.engine.asking import Question
 from attractor.engine.inbox import Order
 from attractor.engine.options import name_choices, read_answer, refusal_of
 from attractor.engine.run_state import RunState
-from attractor.engine.seams import Question
 
 
 def refuse_answer(order: Order, state: RunState, now: datetime) -> str:

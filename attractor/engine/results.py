@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attractor.base.canonical import Json
 from attractor.base.errors import ExitCode
+from attractor.engine.asking import Question
 from attractor.engine.blobs import Blobs
 from attractor.engine.large_values import WholeValues
 from attractor.engine.manifest import Manifest
@@ -15,7 +16,7 @@ from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.outcome_records import usage_to_record
 from attractor.engine.progress import Progress
 from attractor.engine.run_state import RunState, outcome_of
-from attractor.engine.seams import Question, TreeId
+from attractor.engine.seams import TreeId
 from attractor.engine.status import AWAITING_ANSWER, EXECUTING, Standing
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from attractor.base.canonical import Json
+from attractor.engine.asking import Answer, Question
 from attractor.engine.fields import Fields
 from attractor.engine.flights import InFlight
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
@@ -18,7 +19,6 @@ from attractor.engine.question_records import (
     answer_to_record,
 )
 from attractor.engine.restarts import RESTARTED
-from attractor.engine.seams import Answer, Question
 from attractor.engine.status import QUEUED, Phase, RunStatus, Standing
 from attractor.engine.strands import (
     MAIN,

@@ -12,6 +12,7 @@ from attractor.base.canonical import Json
 from attractor.engine.above import ALONE, Above
 from attractor.engine.absent import NOBODY
 from attractor.engine.asked_within import waits_for
+from attractor.engine.asking import Interviewer
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.child_runs import ChildRuns
 from attractor.engine.endings import end_run, let_go, stop
@@ -31,15 +32,7 @@ from attractor.engine.progress import begin
 from attractor.engine.progress_records import progress_to_record
 from attractor.engine.results import RunResult, result_of
 from attractor.engine.run_branches import RunBranches
-from attractor.engine.seams import (
-    Exhausted,
-    Handler,
-    Interviewer,
-    Stopped,
-    TreeId,
-    Waiting,
-    Workspace,
-)
+from attractor.engine.seams import Exhausted, Handler, Stopped, TreeId, Waiting, Workspace
 from attractor.engine.status import (
     AWAITING_ANSWER,
     AWAITING_DECISION,

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from attractor.base.canonical import Json
 from attractor.base.clock import Clock, SystemClock
 from attractor.engine.artifacts import ArtifactStore
+from attractor.engine.asking import Interviewer, Question
 from attractor.engine.carried import NOTHING_CARRIED, Carried
 from attractor.engine.context import Context
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
@@ -282,83 +282,6 @@ class Backend(Protocol):
         ...
 
 
-class QuestionKind(StrEnum):
-    """What sort of answer is wanted (attractor-spec 6.2)."""
-
-    YES_NO = "yes_no"
-    MULTIPLE_CHOICE = "multiple_choice"
-    FREEFORM = "freeform"
-    CONFIRMATION = "confirmation"
-
-
-@dataclass(frozen=True)
-class Option:
-    """One choice."""
-
-    key: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Within:
-    """A branch that something is asked in; where one is walked for each item, which item it is.
-
-    The key is what events call it, the name what it goes by at the node that it leaves; items count
-    from 1.
-    """
-
-    key: str
-    name: str
-    node: str = ""
-    item: Json = None
-    index: int = 0
-    count: int = 0
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a person is asked; the id names node, visit and attempt (attractor-spec 6.2).
-
-    A stage that asks more than one adds to its id: `gate@1.1#name`. The default is what is said
-    when time runs out, or by Enter. `targets` in the metadata are other words for the options. The
-    run itself says `within` which branches it is asked, from the outermost on.
-    """
-
-    id: str
-    text: str
-    kind: QuestionKind
-    options: Sequence[Option]
-    stage: str
-    deadline: str = ""
-    default: str = ""
-    timeout_seconds: float | None = None
-    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    within: Sequence[Within] = ()
-
-
-class AnswerKind(StrEnum):
-    """How a question was met."""
-
-    GIVEN = "given"
-    TIMEOUT = "timeout"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back, and from whom (attractor-spec 6.3).
-
-    The value is the key of an option, `yes` or `no`, or the words themselves; that of a time-out is
-    the question's default. The text is what was said, as it was said.
-    """
-
-    kind: AnswerKind
-    value: str = ""
-    by: str = ""
-    selected_option: Option | None = None
-    text: str = ""
-
-
 class Halted(Exception):
     """The walk halts here, and no outcome is made of it: a resume does the stage again."""
 
@@ -381,22 +304,6 @@ class Exhausted(Waiting):
 
 class Stopped(Halted):
     """All walks are to halt: the run was canceled, or it cannot be recorded any more."""
-
-
-class Interviewer(Protocol):
-    """A way to ask a person; `park` raises Parked."""
-
-    async def ask(self, question: Question) -> Answer:
-        """Ask, and wait for the answer."""
-        ...
-
-    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask several things, and return an answer to each."""
-        ...
-
-    async def inform(self, message: str, stage: str) -> None:
-        """Tell a person something that wants no answer."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from attractor.base.canonical import Json
 from attractor.base.changed import changed
+from attractor.engine.asking import Question
 from attractor.engine.branching import attempt_key, fork_off, join, spend, visit_key
 from attractor.engine.fields import Fields
 from attractor.engine.flights import InFlight, flight_from_record, flight_to_record
@@ -13,7 +14,7 @@ from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.progress import Progress, Visit
 from attractor.engine.progress_records import progress_from_record, progress_to_record
 from attractor.engine.question_records import question_from_record, question_to_record
-from attractor.engine.seams import Branch, Question, TreeId
+from attractor.engine.seams import Branch, TreeId
 
 MAIN = ""
 """The key of the walk from the start, and of the workspace it works in."""

@@ -5,6 +5,7 @@ The walk from the start is one, and each branch is one (ruling R6).
 
 from dataclasses import dataclass, replace
 
+from attractor.engine.asking import Question
 from attractor.engine.attempts import Attempts
 from attractor.engine.events import EdgeSelected, Place, StageParked
 from attractor.engine.large_values import reader
@@ -14,7 +15,7 @@ from attractor.engine.progress import Step, Visit
 from attractor.engine.question_records import question_to_record
 from attractor.engine.questions import RunQuestions
 from attractor.engine.routing import Route
-from attractor.engine.seams import Parked, Question, Stopped, Waiting, stage_id
+from attractor.engine.seams import Parked, Stopped, Waiting, stage_id
 from attractor.engine.strands import gather
 from attractor.engine.watch import POLL
 from attractor.language.graph import Node

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.excerpts import shorten
 from attractor.engine.options import LONGEST_WORDS, TARGETS
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.question_records import answer_to_record, question_to_record
-from attractor.engine.seams import Answer, AnswerKind, Option, Parts, Question, QuestionKind, Stage
+from attractor.engine.seams import Parts, Stage
 from attractor.handlers.choices import (
     Choice,
     find_choices,

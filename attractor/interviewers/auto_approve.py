@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attractor.engine.answers import ask_each
-from attractor.engine.seams import Answer, AnswerKind, Question, QuestionKind
+from attractor.engine.asking import Answer, AnswerKind, Question, QuestionKind
 from attractor.interviewers.parts import InterviewerParts
 
 NAME = "auto_approve"

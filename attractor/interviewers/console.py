@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from attractor.engine.answers import ask_each
+from attractor.engine.asking import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.options import name_choices, read_answer, refusal_of
-from attractor.engine.seams import Answer, AnswerKind, Parked, Question, QuestionKind
+from attractor.engine.seams import Parked
 from attractor.interviewers.lines import Lines
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.prompts import shown_line, shown_prompt, shown_question

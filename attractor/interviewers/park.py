@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attractor.engine.answers import ask_each
-from attractor.engine.seams import Answer, Parked, Question
+from attractor.engine.asking import Answer, Question
+from attractor.engine.seams import Parked
 from attractor.interviewers.parts import InterviewerParts
 
 

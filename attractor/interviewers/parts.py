@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from attractor.engine.seams import Answer, Interviewer, Question
+from attractor.engine.asking import Answer, Interviewer, Question
 from attractor.engine.secrets import Redactor
 from attractor.interviewers.replies import Reply
 

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from attractor.engine.asked_within import where_asked
+from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.excerpts import keep_ends, shorten
 from attractor.engine.labels import accelerator, normalize_label
 from attractor.engine.options import find_option
-from attractor.engine.seams import Option, Question, QuestionKind
 from attractor.language.wording import visible
 
 LONGEST_LINE = 500

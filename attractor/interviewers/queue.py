@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attractor.engine.answers import ask_each
-from attractor.engine.seams import Answer, AnswerKind, Question
+from attractor.engine.asking import Answer, AnswerKind, Question
 from attractor.interviewers.parts import InterviewerParts
 
 NAME = "queue"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from attractor.base.errors import AttractorError
 from attractor.engine.answers import ask_each
-from attractor.engine.seams import Answer, Interviewer, Question, Stopped
+from attractor.engine.asking import Answer, Interviewer, Question
+from attractor.engine.seams import Stopped
 from attractor.interviewers.console import Console
 from attractor.interviewers.park import Park
 from attractor.interviewers.parts import InterviewerParts

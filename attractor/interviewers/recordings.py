@@ -7,6 +7,7 @@ from pathlib import Path
 from attractor.base.canonical import Json, canonical_json, parse_json
 from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.journal import Journal, read_lines, read_torn
+from attractor.engine.asking import Answer, Question
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.question_records import (
@@ -15,7 +16,6 @@ from attractor.engine.question_records import (
     question_from_record,
     question_to_record,
 )
-from attractor.engine.seams import Answer, Question
 from attractor.engine.secrets import Redactor
 
 _BEGINNING = b'{"answer":'

@@ -7,7 +7,8 @@ from pathlib import Path
 from attractor.base.canonical import canonical_json
 from attractor.base.errors import Refused, UsageError
 from attractor.engine.answers import ask_each
-from attractor.engine.seams import Answer, Question, Stopped
+from attractor.engine.asking import Answer, Question
+from attractor.engine.seams import Stopped
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.recordings import Recorded, read_recording
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from attractor.engine.seams import Backend, Handler, Interviewer
+from attractor.engine.asking import Interviewer
+from attractor.engine.seams import Backend, Handler
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.extra_rules import ExtraRules
 from attractor.language.transform import Transform

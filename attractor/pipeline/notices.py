@@ -10,9 +10,9 @@ from typing import Protocol
 from attractor.base.canonical import Json, JsonObject
 from attractor.base.registry import Registry
 from attractor.engine.asked_within import branch_of, where_asked
+from attractor.engine.asking import Question
 from attractor.engine.options import choices_of
 from attractor.engine.question_records import question_to_record
-from attractor.engine.seams import Question
 from attractor.pipeline.answer_commands import answer_command
 
 PREFIX = "NOTIFY_"

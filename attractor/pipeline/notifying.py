@@ -14,12 +14,13 @@ from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.engine.answers import Overhears, ask_each
+from attractor.engine.asking import Answer, Interviewer, Question
 from attractor.engine.endings import end_run
 from attractor.engine.events import Place
 from attractor.engine.excerpts import shorten
 from attractor.engine.open_run import OpenRun
 from attractor.engine.questions_asked import find_asker
-from attractor.engine.seams import Answer, Interviewer, Parked, Question
+from attractor.engine.seams import Parked
 from attractor.engine.secrets import Redactor
 from attractor.engine.status import AWAITING_ANSWER
 from attractor.pipeline.notices import Notice, messengers

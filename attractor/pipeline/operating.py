@@ -8,6 +8,7 @@ from attractor.base.clock import Clock
 from attractor.base.errors import LockHeld, Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
 from attractor.engine.asked_within import in_order
+from attractor.engine.asking import Answer, Question
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.endings import end_run
 from attractor.engine.errors import NobodyAtWork, NothingAsked
@@ -16,7 +17,6 @@ from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.run_state import RunState
-from attractor.engine.seams import Answer, Question
 from attractor.engine.secrets import Redactor
 from attractor.pipeline.last_rounds import last_round
 from attractor.pipeline.left_running import end_left_running_now, name_processes

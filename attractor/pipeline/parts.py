@@ -11,9 +11,10 @@ from attractor.backends.registry import backend_registry
 from attractor.base.errors import UsageError
 from attractor.engine.absent import NOBODY
 from attractor.engine.answers import AnsweredFirst
+from attractor.engine.asking import Interviewer
 from attractor.engine.kept_conversations import Rebuild, rebuild_nothing, rebuilder_of
 from attractor.engine.questions import Questions
-from attractor.engine.seams import Backend, Handler, Interviewer, Parts
+from attractor.engine.seams import Backend, Handler, Parts
 from attractor.engine.simulated_outcomes import NO_OUTCOMES, read_outcomes
 from attractor.engine.watch import Steer
 from attractor.environments.choose import Choice, choose_environment

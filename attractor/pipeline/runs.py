@@ -12,6 +12,7 @@ from attractor.base.errors import AttractorError, ExitCode, UnknownName, UsageEr
 from attractor.base.events import Event
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
+from attractor.engine.asking import Answer, Question
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.documents import read_document
 from attractor.engine.excerpts import shorten
@@ -21,7 +22,6 @@ from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.question_records import answer_to_record, question_to_record
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.run_state import RunState, outcome_of
-from attractor.engine.seams import Answer, Question
 from attractor.engine.status import AWAITING_ANSWER, QUEUED, TRANSITIONS, RunStatus
 from attractor.pipeline.used import used_by
 

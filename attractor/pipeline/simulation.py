@@ -12,22 +12,13 @@ from attractor.backends.simulate import Simulate
 from attractor.base.canonical import Json
 from attractor.base.errors import UsageError
 from attractor.engine.answers import ask_each
+from attractor.engine.asking import Answer, AnswerKind, Interviewer, Question
 from attractor.engine.errors import NotRunnable
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.preflight import find_faults
-from attractor.engine.seams import (
-    Answer,
-    AnswerKind,
-    Backend,
-    Handler,
-    Interviewer,
-    Parts,
-    Question,
-    Said,
-    Stage,
-)
+from attractor.engine.seams import Backend, Handler, Parts, Said, Stage
 from attractor.engine.simulated_outcomes import NO_OUTCOMES, SimulatedOutcomes
 from attractor.engine.simulated_walk import MAX_STEPS, SimulatedWalk, walk
 from attractor.handlers.codergen import Codergen

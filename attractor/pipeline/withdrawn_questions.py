@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from attractor.base.errors import AttractorError
+from attractor.engine.asking import Answer, AnswerKind
 from attractor.engine.open_run import OpenRun
 from attractor.engine.questions import Questions
 from attractor.engine.questions_asked import OF_CHILD
-from attractor.engine.seams import Answer, AnswerKind
 from attractor.engine.watch import POLL
 
 

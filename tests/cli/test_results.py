@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from attractor.cli.results import Outlook, as_record, as_text, look_ahead, next_steps
+from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.outcome import StageStatus
 from attractor.engine.results import RunResult
-from attractor.engine.seams import Option, Question, QuestionKind
 from attractor.engine.status import (
     AWAITING_ANSWER,
     AWAITING_DECISION,

@@ -11,6 +11,7 @@ from attractor.base.clock import Clock, SystemClock
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.engine.answers import ask_each
+from attractor.engine.asking import Answer, Question
 from attractor.engine.manifest import Manifest
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.open_run import OpenRun, open_run
@@ -18,7 +19,7 @@ from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.results import RunResult
 from attractor.engine.run_directory import create_run_directory
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Answer, Handler, Parts, Question, Said, Stage, Workspace
+from attractor.engine.seams import Handler, Parts, Said, Stage, Workspace
 from attractor.engine.secrets import Redactor
 from attractor.handlers.parallel import Parallel
 from attractor.handlers.parallel__fan_in import FanIn

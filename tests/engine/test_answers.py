@@ -9,8 +9,9 @@ import pytest
 
 from attractor.base.clock import TurnableClock
 from attractor.engine.answers import AnsweredFirst, ask_each
+from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.questions import Unkept
-from attractor.engine.seams import Answer, AnswerKind, Option, Parked, Question, QuestionKind
+from attractor.engine.seams import Parked
 
 YES, NO = Option("Y", "Yes"), Option("N", "No")
 QUESTION = Question("gate@1.1", "Go?", QuestionKind.MULTIPLE_CHOICE, (YES, NO), "gate")

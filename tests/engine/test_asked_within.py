@@ -19,11 +19,12 @@ from attractor.engine.asked_within import (
     where_asked,
     where_in,
 )
+from attractor.engine.asking import Answer, Question, QuestionKind, Within
 from attractor.engine.fields import Fields
 from attractor.engine.question_records import question_from_record, question_to_record
 from attractor.engine.questions import ChildQuestions, RunQuestions
 from attractor.engine.results import RunResult
-from attractor.engine.seams import Answer, Parked, Parts, Question, QuestionKind, Within
+from attractor.engine.seams import Parked, Parts
 from attractor.engine.secrets import Redactor
 from attractor.handlers.for_each import ForEach
 from attractor.handlers.wait__human import WaitHuman

@@ -10,10 +10,11 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.base.kinds import find_shortcoming
+from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.child_runs import Child, ChildEnd, ChildRun, ChildRuns
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import StageStatus
-from attractor.engine.seams import Option, Parked, Question, QuestionKind, Workspace
+from attractor.engine.seams import Parked, Workspace
 from tests.engine.children import GivenChildren, Plot
 from tests.engine.forked import until
 from tests.pipeline.families import Family, family

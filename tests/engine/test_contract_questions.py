@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from attractor.base.kinds import find_shortcoming
+from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions import ChildQuestions, Questions, RunQuestions, Unkept
-from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind, Stage
+from attractor.engine.seams import Stage
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from attractor.base.events import Event
+from attractor.engine.asking import Question, QuestionKind
 from attractor.engine.drawn_run import read_events, states_of
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.seams import Parked, Question, QuestionKind, Stage
+from attractor.engine.seams import Parked, Stage
 from attractor.language.drawing.stage_states import RunStates, StageState, Taken, overlay
 from attractor.language.graph import Graph
 from tests.engine.forked import forked, until_there_is

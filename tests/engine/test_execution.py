@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
+from attractor.engine.asking import Question, QuestionKind
 from attractor.engine.context import Context
 from attractor.engine.execution import execute
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
 from attractor.engine.reports import AUTO_STATUS_NOTES
-from attractor.engine.seams import Parked, Question, QuestionKind, Stage
+from attractor.engine.seams import Parked, Stage
 from attractor.engine.secrets import Redactor
 from attractor.engine.stage_files import FolderFiles
 from attractor.language.graph import Graph, Node

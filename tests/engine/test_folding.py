@@ -9,12 +9,13 @@ import pytest
 from attractor.base.chains import GENESIS
 from attractor.base.clock import TurnableClock
 from attractor.base.events import Event
+from attractor.engine.asking import Question, QuestionKind
 from attractor.engine.checkpoint import Position, draw_up, open_journal
 from attractor.engine.errors import RecordBroken
 from attractor.engine.folding import fold
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.run_state import RunState, state_to_record
-from attractor.engine.seams import Parked, Question, QuestionKind, Stage
+from attractor.engine.seams import Parked, Stage
 from tests.engine.forked import forked, wrote
 from tests.engine.graphs import chain, edge, node
 from tests.engine.runs import FAIL, RETRY, Script, Workplace

@@ -9,11 +9,12 @@ import pytest
 
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
+from attractor.engine.asking import Answer, AnswerKind, Question
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.open_run import OpenRun
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Answer, AnswerKind, Parked, Question, Stage
+from attractor.engine.seams import Parked, Stage
 from attractor.engine.status import AWAITING_ANSWER
 from attractor.language.graph import Graph
 from tests.engine.graphs import chain, edge, end, graph, node, start

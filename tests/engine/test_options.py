@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
+from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.options import (
     TARGETS,
     choices_of,
@@ -11,7 +12,6 @@ from attractor.engine.options import (
     read_answer,
     require_answer,
 )
-from attractor.engine.seams import Answer, AnswerKind, Option, Question, QuestionKind
 
 YES, NO, QUIT = Option("Y", "[Y] Yes, deploy"), Option("N", "No"), Option("1", "Q - Quit")
 GATE = Question(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from attractor.base.canonical import canonical_json, parse_json
 from attractor.base.clock import TurnableClock
 from attractor.engine.answers import AnsweredFirst, ask_each
+from attractor.engine.asking import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
 from attractor.engine.fields import Fields
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.open_run import OpenRun
@@ -26,16 +27,7 @@ from attractor.engine.question_records import (
 from attractor.engine.questions import ChildQuestions, RunQuestions
 from attractor.engine.refusals import refuse_answer
 from attractor.engine.results import RunResult
-from attractor.engine.seams import (
-    Answer,
-    AnswerKind,
-    Interviewer,
-    Option,
-    Parked,
-    Question,
-    QuestionKind,
-    Stage,
-)
+from attractor.engine.seams import Parked, Stage
 from attractor.engine.status import AWAITING_ANSWER
 from tests.engine.graphs import line
 from tests.engine.runs import Work, Workplace

@@ -8,11 +8,12 @@ from attractor.base.clock import TurnableClock
 from attractor.base.errors import ExitCode, FileTrouble
 from attractor.base.events import Event
 from attractor.base.reader_buffer import Missed
+from attractor.engine.asking import Question, QuestionKind
 from attractor.engine.errors import GraphChanged, NotRunnable, RunOver
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
 from attractor.engine.refusals import is_late
-from attractor.engine.seams import Parked, Question, QuestionKind, Stage
+from attractor.engine.seams import Parked, Stage
 from attractor.engine.status import (
     AWAITING_ANSWER,
     CANCELED,

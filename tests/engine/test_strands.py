@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.canonical import canonical_json, parse_json
+from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.branching import fork_off
 from attractor.engine.fields import Fields
 from attractor.engine.flights import InFlight
 from attractor.engine.outcome import StageStatus, Usage, success
 from attractor.engine.progress import Ending, Progress, SteppedOver, Visit
 from attractor.engine.run_state import RunState, state_from_record, state_to_record
-from attractor.engine.seams import Branch, Option, Question, QuestionKind
+from attractor.engine.seams import Branch
 from attractor.engine.strands import (
     MAIN,
     Strand,

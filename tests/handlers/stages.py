@@ -14,6 +14,7 @@ from attractor.base.errors import UsageError
 from attractor.base.process_pipes import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.engine.answers import ask_each
+from attractor.engine.asking import Answer, AnswerKind, Interviewer, Question
 from attractor.engine.attempt_folders import HISTORY, STATUS
 from attractor.engine.child_runs import ChildRuns
 from attractor.engine.context import Context
@@ -21,17 +22,7 @@ from attractor.engine.errors import StageOver
 from attractor.engine.events import ENGINE_KINDS
 from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.outcome import Outcome
-from attractor.engine.seams import (
-    Answer,
-    AnswerKind,
-    Backend,
-    Interviewer,
-    Parts,
-    Question,
-    Said,
-    Stage,
-    Workspace,
-)
+from attractor.engine.seams import Backend, Parts, Said, Stage, Workspace
 from attractor.engine.secrets import Redactor
 from attractor.engine.stage_files import LARGEST_FILE
 from attractor.environments.environment import ExecutionEnvironment

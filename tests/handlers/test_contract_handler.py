@@ -12,9 +12,10 @@ from attractor.base.canonical import canonical_json
 from attractor.base.kinds import find_shortcoming
 from attractor.base.processes import ExecResult
 from attractor.engine.answers import ask_each
+from attractor.engine.asking import Answer, Question
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.seams import Answer, Handler, Parts, Question, Said, Stage
+from attractor.engine.seams import Handler, Parts, Said, Stage
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph import Edge, Graph, Node

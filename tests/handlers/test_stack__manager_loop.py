@@ -7,9 +7,10 @@ import pytest
 
 from attractor.base.canonical import Json
 from attractor.base.clock import TurnableClock
+from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.child_runs import ChildEnd, Telemetry
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
-from attractor.engine.seams import Option, Parked, Question, QuestionKind, Said, Stage
+from attractor.engine.seams import Parked, Said, Stage
 from attractor.language.values import Plain
 from tests.engine.children import GivenChildren, Plot
 from tests.handlers.stages import NOW, Play, Saying, graph, node

@@ -6,7 +6,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
-from attractor.engine.seams import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
+from attractor.engine.asking import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
 from attractor.interviewers.parts import AnswerFunction, InterviewerParts
 
 GATE = Question(

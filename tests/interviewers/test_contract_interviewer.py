@@ -12,17 +12,9 @@ import pytest
 from attractor.base.errors import Refused
 from attractor.base.kinds import find_shortcoming
 from attractor.engine.answers import AnsweredFirst
+from attractor.engine.asking import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
 from attractor.engine.questions import Unkept
-from attractor.engine.seams import (
-    Answer,
-    AnswerKind,
-    Interviewer,
-    Option,
-    Parked,
-    Question,
-    QuestionKind,
-    Stopped,
-)
+from attractor.engine.seams import Parked, Stopped
 from attractor.interviewers.custom import adapt_interviewer
 from attractor.interviewers.registry import interviewer_registry
 from tests.handlers.stages import Person

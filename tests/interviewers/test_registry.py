@@ -10,15 +10,8 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.base.kinds import find_shortcoming
-from attractor.engine.seams import (
-    Answer,
-    AnswerKind,
-    Interviewer,
-    Option,
-    Parked,
-    Question,
-    QuestionKind,
-)
+from attractor.engine.asking import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
+from attractor.engine.seams import Parked
 from attractor.interviewers.registry import build_interviewer, interviewer_registry
 from tests.handlers.stages import Person
 from tests.interviewers.questions import Terminal, given, question

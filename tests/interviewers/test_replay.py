@@ -8,15 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from attractor.base.errors import ExitCode, FileTrouble, Refused, UsageError
-from attractor.engine.seams import (
-    Answer,
-    AnswerKind,
-    Option,
-    Question,
-    QuestionKind,
-    Stopped,
-    Within,
-)
+from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind, Within
+from attractor.engine.seams import Stopped
 from attractor.interviewers.recording import Recording
 from attractor.interviewers.replay import Replay
 from tests.handlers.stages import Person

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attractor.base.events import Event
+from attractor.engine.asking import Answer, AnswerKind, Question
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.events import PipelineStarted
 from attractor.engine.no_workspace import NoWorkspace
@@ -14,7 +15,7 @@ from attractor.engine.progress import begin
 from attractor.engine.progress_records import progress_to_record
 from attractor.engine.questions import Unkept
 from attractor.engine.run_directory import create_run_directory
-from attractor.engine.seams import Answer, AnswerKind, Question, Workspace
+from attractor.engine.seams import Workspace
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.interviewers.park import Park
 from attractor.interviewers.parts import InterviewerParts

@@ -10,13 +10,14 @@ import pytest
 
 from attractor.base.errors import Broken, FileTrouble, UsageError
 from attractor.base.events import Event
+from attractor.engine.asking import Answer, AnswerKind
 from attractor.engine.budgets import Budgets
 from attractor.engine.child_runs import Child, ChildEnd
 from attractor.engine.events import OperatorAction
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.seams import Answer, AnswerKind, Exhausted, Parked, Stopped, TreeId
+from attractor.engine.seams import Exhausted, Parked, Stopped, TreeId
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.queue import Queue
 from attractor.pipeline.child_directories import child_folder

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from attractor.base.events import Event
 from attractor.engine.answers import ask_each
+from attractor.engine.asking import Answer, AnswerKind, Question
 from attractor.engine.results import RunResult
-from attractor.engine.seams import Answer, AnswerKind, Question
 from attractor.engine.status import AWAITING_ANSWER
 from attractor.environments.variables import inherited
 from attractor.pipeline.brought import HANDED_IN, Brought

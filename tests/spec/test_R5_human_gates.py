@@ -4,8 +4,9 @@ from io import StringIO
 
 import pytest
 
+from attractor.engine.asking import Answer, AnswerKind
 from attractor.engine.outcome import Outcome, StageStatus
-from attractor.engine.seams import Answer, AnswerKind, Parked
+from attractor.engine.seams import Parked
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.graph import Graph
 from attractor.language.values import Plain

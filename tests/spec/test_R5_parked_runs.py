@@ -8,11 +8,12 @@ from pathlib import Path
 from attractor.base.clock import Clock, TurnableClock
 from attractor.base.errors import ExitCode
 from attractor.engine.answers import AnsweredFirst, ask_each
+from attractor.engine.asking import Answer, Interviewer, Question
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.outcome import Outcome
 from attractor.engine.questions import RunQuestions
 from attractor.engine.results import RunResult
-from attractor.engine.seams import Answer, Interviewer, Parked, Parts, Question, Said, Stage
+from attractor.engine.seams import Parked, Parts, Said, Stage
 from attractor.engine.status import AWAITING_ANSWER, EVALUATING
 from attractor.handlers.registry import handler_registry
 from attractor.language.parsing import parse

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attractor.engine.answers import ask_each
 from attractor.engine.asked_within import in_order
-from attractor.engine.seams import Answer, AnswerKind, Question, Within
+from attractor.engine.asking import Answer, AnswerKind, Question, Within
 from attractor.engine.status import AWAITING_ANSWER
 from tests.spec.runs import between, project_in, resume, run
 

@@ -8,11 +8,12 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.engine.answers import AnsweredFirst
+from attractor.engine.asking import Answer, Question
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.questions import RunQuestions
 from attractor.engine.results import RunResult
-from attractor.engine.seams import Answer, Parked, Parts, Question, Stage
+from attractor.engine.seams import Parked, Parts, Stage
 from attractor.engine.status import AWAITING_ANSWER, CANCELED
 from attractor.handlers.wait__human import WaitHuman
 from attractor.language.graph import Edge, Graph, Node
