@@ -7,8 +7,9 @@ from attractor.agent.session import Session, SessionState
 from attractor.backends.agent_answer import answer_once
 from attractor.backends.agent_conversations import rebuild
 from attractor.backends.agent_parts import AgentParts, choose_model
+from attractor.backends.agent_prices import Pricing
 from attractor.backends.agent_threads import keep, put_lost_before
-from attractor.backends.agent_work import Work, model_failed, open_work, used
+from attractor.backends.agent_work import Work, model_failed, open_work
 from attractor.backends.parts import BackendParts
 from attractor.backends.status_file import status_file_in
 from attractor.base.errors import UsageError
@@ -28,13 +29,14 @@ class Agent:
 
     def __init__(self, parts: BackendParts) -> None:
         self._parts = parts
+        self._pricing = Pricing()
         self._at_work: dict[str, Session] = {}
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         """Do the work a prompt asks for, and return what was reported with what it cost."""
         parts = self._agent_parts()
         async with status_file_in(stage.workspace.environment) as file:
-            work = open_work(stage, parts, file)
+            work = open_work(stage, parts, file, self._pricing)
             self._at_work[stage.id] = work.session
             try:
                 outcome = await _do(work, put_lost_before(stage, prompt))
@@ -43,11 +45,11 @@ class Agent:
                 work.keeping.end()
                 keep(stage, choose_model(stage, parts), work.session.history)
                 work.session.close()
-        return replace(outcome, usage=used(work.session.usage))
+        return replace(outcome, usage=work.meter.total)
 
     async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
         """Answer a prompt with one call to the model of the stage, without tools."""
-        return await answer_once(stage, prompt, self._agent_parts())
+        return await answer_once(stage, prompt, self._agent_parts(), self._pricing)
 
     async def steer(self, stage_id: str, text: str) -> bool:
         """Hand words to the session of a stage; tell whether one is at work."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from attractor.agent.events import EventKind, SessionEvent
+from attractor.agent.events import EventEmitter, EventKind, SessionEvent
 from attractor.agent.prompts import read_prompt
 from attractor.agent.provider_profile import create_profile, profile_parts
 from attractor.agent.session import Session
@@ -12,16 +12,16 @@ from attractor.agent.turns import AssistantTurn, Turn
 from attractor.backends.agent_conversations import Keeping
 from attractor.backends.agent_parts import AgentParts, choose_model
 from attractor.backends.agent_place import AgentPlace
+from attractor.backends.agent_prices import Meter, Pricing
 from attractor.backends.agent_record import Record
 from attractor.backends.agent_reporting import Reporting
 from attractor.backends.agent_threads import recall
 from attractor.backends.model_choice import ModelChoice
 from attractor.backends.status_file import VARIABLE, StatusFile
 from attractor.backends.tool_hooks import hooks_of
-from attractor.engine.outcome import FailureClass, Outcome, Usage, failure
+from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Stage
 from attractor.llm.errors import SDKError
-from attractor.llm.response import Usage as Used
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Work:
     session: Session
     reporting: Reporting
     keeping: Keeping
+    meter: Meter
     folders: Sequence[Path]
 
     def reminder(self) -> str:
@@ -41,7 +42,7 @@ class Work:
         return "\n".join([*told, read_prompt("report_reminder", folders=self.folders)])
 
 
-def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None) -> Work:
+def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None, pricing: Pricing) -> Work:
     """Open a session for a stage, with all that it may do and all that is kept of it."""
     choice = choose_model(stage, parts)
     folders = parts.prompt_folders
@@ -51,6 +52,7 @@ def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None) -> Work:
     record = Record(stage, reporting)
     history = recall(stage, choice, window=profile.traits.context_window_size)
     keeping = Keeping(stage, choice, history)
+    meter = Meter(pricing, choice, EventEmitter(stage.id, parts.clock, record.take))
 
     def on_event(event: SessionEvent) -> None:
         if event.kind is EventKind.ASSISTANT_TEXT_START:
@@ -62,7 +64,7 @@ def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None) -> Work:
     def on_turn(turn: Turn) -> None:
         keeping.take(turn)
         if isinstance(turn, AssistantTurn):
-            stage.spending.use(used(turn.usage))
+            stage.spending.use(meter.take(turn.usage))
 
     session = Session(
         profile,
@@ -77,12 +79,7 @@ def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None) -> Work:
         id=stage.id,
         history=history,
     )
-    return Work(stage, session, reporting, keeping, folders)
-
-
-def used(usage: Used) -> Usage:
-    """Return what a call used, as the engine counts it."""
-    return Usage(usage.input_tokens, usage.output_tokens)
+    return Work(stage, session, reporting, keeping, meter, folders)
 
 
 def window(choice: ModelChoice) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attractor.llm.adapter import AdapterTimeout, ProviderAdapter
+    from attractor.llm.catalogue import get_latest_model, get_model_info, list_models
     from attractor.llm.client import Client, Complete, Middleware, provider_registry
     from attractor.llm.content import (
         AudioData,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         ToolCallData,
         ToolResultData,
     )
+    from attractor.llm.costs import cost_of
     from attractor.llm.errors import (
         AccessDeniedError,
         AuthenticationError,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         UnsupportedToolChoiceError,
     )
     from attractor.llm.message import Message, Role
+    from attractor.llm.model_info import ModelInfo, Prices, PriceTier
     from attractor.llm.request import Request
     from attractor.llm.response import FinishReason, RateLimitInfo, Response, Usage, Warning
     from attractor.llm.retrying import RetryPolicy, retry
@@ -63,8 +66,11 @@ __all__ = [
     "InvalidToolCallError",
     "Message",
     "Middleware",
+    "ModelInfo",
     "NetworkError",
     "NotFoundError",
+    "PriceTier",
+    "Prices",
     "ProviderAdapter",
     "ProviderData",
     "ProviderError",
@@ -88,6 +94,10 @@ __all__ = [
     "UnsupportedToolChoiceError",
     "Usage",
     "Warning",
+    "cost_of",
+    "get_latest_model",
+    "get_model_info",
+    "list_models",
     "provider_registry",
     "retry",
 ]
@@ -111,8 +121,11 @@ _HOMES = {
     "InvalidToolCallError": "errors",
     "Message": "message",
     "Middleware": "client",
+    "ModelInfo": "model_info",
     "NetworkError": "errors",
     "NotFoundError": "errors",
+    "PriceTier": "model_info",
+    "Prices": "model_info",
     "ProviderAdapter": "adapter",
     "ProviderData": "content",
     "ProviderError": "errors",
@@ -136,6 +149,10 @@ _HOMES = {
     "UnsupportedToolChoiceError": "errors",
     "Usage": "response",
     "Warning": "response",
+    "cost_of": "costs",
+    "get_latest_model": "catalogue",
+    "get_model_info": "catalogue",
+    "list_models": "catalogue",
     "provider_registry": "client",
     "retry": "retrying",
 }

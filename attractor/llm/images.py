@@ -1,46 +1,69 @@
-"""Makes an image fit to be sent: addresses stay, bytes and files become base64 (3.5)."""
+"""Makes images and the like fit to be sent: addresses stay, bytes and files turn base64 (3.5)."""
 
 import base64
 import mimetypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.errors import FileTrouble
-from attractor.llm.content import ImageData
+from attractor.llm.content import AudioData, DocumentData, ImageData
 
+Media = ImageData | AudioData | DocumentData
 _LOCAL = ("/", "./", "~")
-_DEFAULT_TYPE = "image/png"
+_NOUNS: Mapping[type[Media], str] = {
+    ImageData: "image",
+    AudioData: "recording",
+    DocumentData: "document",
+}
+_DEFAULT_TYPES: Mapping[type[Media], str] = {
+    ImageData: "image/png",
+    AudioData: "audio/wav",
+    DocumentData: "application/pdf",
+}
 
 
 @dataclass(frozen=True)
-class InlineImage:
-    """An image's bytes in base64."""
+class InlineMedia:
+    """Bytes in base64, and what they are."""
 
     media_type: str
     data: str
 
     @property
     def data_url(self) -> str:
-        """The image as a `data:` address."""
+        """All of it as a `data:` address."""
         return f"data:{self.media_type};base64,{self.data}"
 
 
-def inline(image: ImageData) -> InlineImage | None:
-    """Return an image's content, or None when it is for the provider to fetch."""
-    if image.data is not None:
-        return _encoded(image.data, image.media_type or _DEFAULT_TYPE)
-    if image.url is None or not image.url.startswith(_LOCAL):
+def inline(media: Media) -> InlineMedia | None:
+    """Return the content of an image or the like, or None when it is for the provider to fetch."""
+    if media.data is not None:
+        return _encoded(media.data, media_type(media))
+    if media.url is None or not media.url.startswith(_LOCAL):
         return None
-    guessed, _ = mimetypes.guess_type(image.url)
-    return _encoded(_read(Path(image.url)), image.media_type or guessed or _DEFAULT_TYPE)
+    return _encoded(_read(Path(media.url), _NOUNS[type(media)]), media_type(media))
 
 
-def _read(path: Path) -> bytes:
+def media_type(media: Media) -> str:
+    """Return what an image or the like is: as told, by its name, or what is usual."""
+    guessed, _ = mimetypes.guess_type(_name(media))
+    return media.media_type or guessed or _DEFAULT_TYPES[type(media)]
+
+
+def _name(media: Media) -> str:
+    if media.url is None:
+        return (media.file_name or "") if isinstance(media, DocumentData) else ""
+    # What is asked of an address stands behind the name.
+    return media.url if media.url.startswith(_LOCAL) else media.url.partition("?")[0]
+
+
+def _read(path: Path, noun: str) -> bytes:
     try:
         return path.expanduser().read_bytes()
     except (OSError, RuntimeError) as cause:
-        raise FileTrouble(f"the image {path} cannot be read: {cause}") from cause
+        raise FileTrouble(f"the {noun} {path} cannot be read: {cause}") from cause
 
 
-def _encoded(content: bytes, media_type: str) -> InlineImage:
-    return InlineImage(media_type, base64.b64encode(content).decode("ascii"))
+def _encoded(content: bytes, media_type: str) -> InlineMedia:
+    return InlineMedia(media_type, base64.b64encode(content).decode("ascii"))

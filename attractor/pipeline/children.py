@@ -68,7 +68,7 @@ class Children:
                 running = await self._begin(child, workspace, stack)
             self.at_work[child.name] = running
             stack.callback(self.at_work.pop, child.name)
-            stack.callback(self.below.pop, child.name, None)
+            stack.callback(self._count_no_more, child.name)
             asking = withdrawing(self.questions, self.parent, child.name, lambda: running.run)
             await stack.enter_async_context(asking)
             yield running
@@ -82,6 +82,12 @@ class Children:
     def used(self) -> Usage:
         """What the run used so far, with its children at work."""
         return sum((one.used for one in self.below.values()), self.parent.state.used)
+
+    def _count_no_more(self, name: str) -> None:
+        """Leave it to the stage to say what its child used, which ended; a halted one says none."""
+        child = self.below.get(name)
+        if child is not None and not child.parent.state.may_walk:
+            del self.below[name]
 
     def require_left(self) -> None:
         """Halt where a run that this one is part of has used up a budget, with all its parts."""

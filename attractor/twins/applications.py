@@ -11,15 +11,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attractor.twins.answer import FaultKind
-from attractor.twins.exchange import Arrival, Reply, reply_to
+from attractor.twins.exchange import Arrival, Reply, list_models, reply_to
 from attractor.twins.request_log import RequestLog
 from attractor.twins.script import Script
-from attractor.twins.wire import Wire
+from attractor.twins.wire import ListsModels, Wire
 
 
 def provider_application(script: Script, wires: Sequence[Wire], log: RequestLog) -> Starlette:
     """Answer every wire at its path, as the script says."""
     routes = [_route(script, wire, log) for wire in wires]
+    routes += [_list(script, wire, log) for wire in wires if isinstance(wire, ListsModels)]
     spoken = ", ".join(f"POST {wire.path}" for wire in wires)
     told = {"error": {"message": f"this twin speaks {spoken} and nothing else"}}
 
@@ -44,14 +45,24 @@ def control_application(log: RequestLog, token: str) -> Starlette:
 def _route(script: Script, wire: Wire, log: RequestLog) -> Route:
     async def answer(request: Request) -> ASGIApp:
         body = await request.body()
-        attempt = log.count_attempt(wire.name, body)
-        arrival = Arrival(wire, dict(request.headers), body, attempt)
+        attempt = log.count_attempt(f"{wire.name} {request.url.path}", body)
+        arrival = Arrival(wire, dict(request.headers), body, attempt, request.path_params)
         reply = reply_to(arrival, script)
         log.add(arrival, reply)
         await asyncio.sleep(reply.delay.total_seconds())
         return _Sent(reply)
 
     return Route(wire.path, answer, methods=["POST"])
+
+
+def _list(script: Script, wire: ListsModels, log: RequestLog) -> Route:
+    async def models(request: Request) -> ASGIApp:
+        arrival = Arrival(wire, dict(request.headers), b"")
+        reply = list_models(wire, arrival.headers, script)
+        log.add(arrival, reply)
+        return _Sent(reply)
+
+    return Route(wire.models_path, models, methods=["GET"])
 
 
 class _Sent:

@@ -11,19 +11,26 @@ from attractor.base.errors import NotCanonical
 from attractor.twins.answer import Answer, Fault, FaultKind
 from attractor.twins.errors import Rejection
 from attractor.twins.script import Script
-from attractor.twins.wire import Asked, Wire
+from attractor.twins.wire import Asked, ListsModels, Wire
 
 _SEED_LENGTH = 24
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A request as it came, and how often the very same one has come by now."""
+    """A request as it came, how often the very same one has come by now, what its path says."""
 
     wire: Wire
     headers: Mapping[str, str]
     body: bytes
     attempt: int = 1
+    from_path: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def seed(self) -> str:
+        """A word that is the same for the same request alone."""
+        place = "".join(self.from_path.values())
+        return content_hash((self.wire.name + place).encode() + self.body)[:_SEED_LENGTH]
 
 
 @dataclass(frozen=True)
@@ -42,14 +49,21 @@ def reply_to(arrival: Arrival, script: Script) -> Reply:
     """Answer a request as the script says."""
     rule = ""
     try:
-        body = _object(arrival.body)
+        body = {**_object(arrival.body), **arrival.from_path}
         conversation = arrival.wire.read(arrival.headers, body)
         found = script.rule_for(conversation, attempt=arrival.attempt)
         rule = found.name
-        seed = content_hash(arrival.wire.name.encode() + arrival.body)[:_SEED_LENGTH]
-        return _reply(arrival.wire, found.answer, Asked(conversation, body, seed), rule)
+        return _reply(arrival.wire, found.answer, Asked(conversation, body, arrival.seed), rule)
     except Rejection as rejection:
         return _refusal(arrival.wire, rejection, rule)
+
+
+def list_models(wire: ListsModels, headers: Mapping[str, str], script: Script) -> Reply:
+    """Tell which models there are: those that the script names."""
+    try:
+        return Reply(200, _written(wire.write_models(headers, script.models_of(wire.name))))
+    except Rejection as rejection:
+        return _refusal(wire, rejection, "")
 
 
 def _reply(wire: Wire, answer: Answer, asked: Asked, rule: str) -> Reply:

@@ -65,8 +65,8 @@ class ProviderTwin:
         """Return the environment variables that send a provider's clients here."""
         made: dict[str, str] = {}
         for name, wire in self._wires.items():
-            url, key = wire.variables
-            made |= {url: self.base_url(name), key: _ANY_KEY}
+            *urls, key = wire.variables
+            made |= dict.fromkeys(urls, self.base_url(name)) | {key: _ANY_KEY}
         return made
 
     async def __aenter__(self) -> Self:

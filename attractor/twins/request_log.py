@@ -23,6 +23,7 @@ class LoggedRequest:
     wire: str
     headers: Mapping[str, str]
     body: Json
+    from_path: Mapping[str, str]
     attempt: int
     rule: str
     status: int
@@ -62,6 +63,7 @@ class RequestLog:
                 wire=arrival.wire.name,
                 headers=headers,
                 body=_readable(arrival.body),
+                from_path=dict(arrival.from_path),
                 attempt=arrival.attempt,
                 rule=reply.rule,
                 status=reply.status,

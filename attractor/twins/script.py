@@ -7,7 +7,7 @@ came before.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +22,7 @@ from attractor.twins.conversation import Conversation
 from attractor.twins.errors import Rejection, ScriptError
 
 _LONGEST_QUOTE = 80
+_PATTERN = re.compile(r"[*?[]")
 # Who it is about says more than how far it has come.
 _WEAK = {"step", "attempt"}
 
@@ -110,6 +111,11 @@ class Script(Written):
             nearest, missed = min(misses, key=lambda one: _distance(one[1]))
             told += f"; the nearest is {nearest.name!r}, but {' and '.join(missed.values())}"
         raise Rejection(400, told, code="no_rule")
+
+    def models_of(self, wire: str) -> Sequence[str]:
+        """Return the models that rules for a wire name outright, each once."""
+        asked = [rule.when.model for rule in self.rules if rule.when.wire in (None, wire)]
+        return list(dict.fromkeys(one for one in asked if one and not _PATTERN.search(one)))
 
 
 def parse_script(text: str, *, source: str = "the script") -> Script:

@@ -1,8 +1,8 @@
 """What one provider's way to speak over HTTP has to be, for a twin."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from attractor.base.canonical import JsonObject
 from attractor.base.registry import Registry
@@ -30,7 +30,7 @@ class Wire(Protocol):
 
     @property
     def path(self) -> str:
-        """Where requests are posted."""
+        """Where requests are posted; what stands in braces joins the body as it is read."""
         ...
 
     @property
@@ -39,8 +39,8 @@ class Wire(Protocol):
         ...
 
     @property
-    def variables(self) -> tuple[str, str]:
-        """The environment variables in which clients look for base URL and key."""
+    def variables(self) -> Sequence[str]:
+        """The variables in which clients look for the base URL, and the last one for the key."""
         ...
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
@@ -53,6 +53,20 @@ class Wire(Protocol):
 
     def write_error(self, rejection: Rejection) -> JsonObject:
         """Write an error as the provider would."""
+        ...
+
+
+@runtime_checkable
+class ListsModels(Wire, Protocol):
+    """A wire that also tells which models there are."""
+
+    @property
+    def models_path(self) -> str:
+        """Where they are listed."""
+        ...
+
+    def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
+        """Write the list as the provider would, or raise the Rejection it would answer with."""
         ...
 
 

@@ -18,9 +18,12 @@ from attractor.engine.seams import Backend, Said
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph import Graph
 from attractor.language.values import Plain
+from attractor.llm.catalogue import get_model_info
+from attractor.llm.costs import cost_of
 from attractor.llm.errors import AuthenticationError, ServerError
 from attractor.llm.message import Message, Role
 from attractor.llm.request import Request
+from attractor.llm.response import Usage as Used
 from attractor.llm.retrying import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
@@ -391,6 +394,27 @@ def test_the_node_chooses_its_model(
     assert (request.provider, request.model, request.reasoning_effort) == asked
 
 
+def test_what_its_calls_cost_is_what_the_stage_cost(tmp_path: Path) -> None:
+    pipeline = review({"llm_model": "gpt-5.2"}, {})
+    outcome = Work(tmp_path, reports(outcome="success"), said("ok"), pipeline=pipeline).run()
+    known = get_model_info("gpt-5.2")
+    assert known
+    cost = cost_of(Used(100, 10), known)
+    assert cost
+    assert outcome.usage == Usage(200, 20, cost + cost)
+
+
+def test_a_model_without_a_price_is_told_of_once_in_a_run(tmp_path: Path) -> None:
+    work = Work(tmp_path, *[reports(outcome="success"), said("ok")] * 2, said("yes"))
+    backend = work.backend
+    for _ in range(2):
+        finish(backend.run(work.play.stage, "Go"))
+    finish(backend.answer(work.play.stage, "And?"))
+    [told] = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
+    assert "does not know the model gpt-test of openai" in str(told)
+    assert work.play.events.kinds.count("WARNING") == 1
+
+
 def test_a_stage_without_a_model_is_refused(tmp_path: Path) -> None:
     work = Work(tmp_path)
     work.parts = replace(work.parts, model="", provider="")
@@ -433,7 +457,11 @@ def answer(work: Work, prompt: str = "Name it") -> Said | Outcome:
 def test_an_answer_is_one_call_without_tools(tmp_path: Path) -> None:
     pipeline = review({"llm_model": "gpt-5.2", "reasoning_effort": "low"}, {})
     work = Work(tmp_path, said("größe 🐍"), pipeline=pipeline)
-    assert answer(work, "Name it 🐍") == Said("größe 🐍", Usage(100, 10))
+    known = get_model_info("gpt-5.2")
+    assert known
+    cost = cost_of(Used(100, 10), known)
+    assert cost
+    assert answer(work, "Name it 🐍") == Said("größe 🐍", Usage(100, 10, cost))
     [request] = work.provider.requests
     assert [(one.role, one.text) for one in request.messages] == [(Role.USER, "Name it 🐍")]
     assert not request.tools
@@ -466,7 +494,7 @@ def test_an_answer_is_asked_for_again_as_often_as_a_session_would(tmp_path: Path
     work.parts = replace(work.parts, config=twice)
     assert answer(work) == Said("yes", Usage(100, 10))
     assert len(work.provider.requests) == 2
-    [told] = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
+    told, _ = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
     assert "try 1 failed (down)" in str(told)
 
 

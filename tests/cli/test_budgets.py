@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from attractor.llm import Usage, cost_of, get_model_info
 from attractor.twins.answer import Answer, Tokens
 from attractor.twins.provider_twin import ProviderTwin, in_background
 from attractor.twins.script import Rule, Script, When
@@ -58,6 +59,14 @@ def desk(tmp_path: Path) -> Iterator[TwinDesk]:
         desk.end()
 
 
+def cost_of_call() -> float:
+    known = get_model_info(MODELS["openai"])
+    assert known
+    cost = cost_of(Usage(900, 100), known)
+    assert cost
+    return cost
+
+
 def used(told: dict[str, Any]) -> tuple[int, int, float]:
     return told["input_tokens"], told["output_tokens"], told["cost_usd"]
 
@@ -68,23 +77,24 @@ def test_what_a_killed_stage_used_is_not_forgotten(desk: TwinDesk) -> None:
     await_(lambda: list(desk.folder.glob("**/held")))
     process.kill()
     process.wait(10)
-    once = (900, 100, 0.0)
+    once = (900, 100, round(cost_of_call(), 6))
     assert used(desk.told("status")) == once
     assert [used(one) for one in desk.told("runs")] == [once]
     diagnosed = desk.told("diagnose")
     assert used(diagnosed) == once
     [work] = [one for one in diagnosed["stages"] if one["node"] == "work"]
     assert used(work) == once
-    assert re.search(r"^used +1000 tokens$", desk.do("status").stdout, re.MULTILINE)
+    money = re.escape(f"${cost_of_call():.4f}")
+    assert re.search(rf"^used +{money}, 1000 tokens$", desk.do("status").stdout, re.MULTILINE)
     assert "1000 tokens" in desk.do("runs").stdout
     words = desk.do("diagnose").stdout
-    assert "it used 1000 tokens" in words
+    assert f"it used ${cost_of_call():.4f}, 1000 tokens" in words
     assert "it took 0ms" not in words
     for folder in desk.folder.glob("**/held"):
         (folder.parent / "go").touch()
     done = desk.do("resume", "latest", "--no-evaluate", "--max-tokens", "1000000")
     assert done.returncode == 0, done.stderr
-    thrice_more = (3600, 400, 0.0)
+    thrice_more = (3600, 400, round(4 * cost_of_call(), 6))
     assert used(desk.told("status")) == used(desk.told("diagnose")) == thrice_more
     [final] = desk.folder.glob("runs/*/final.json")
     usage = json.loads(final.read_text())["usage"]

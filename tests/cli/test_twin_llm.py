@@ -62,10 +62,10 @@ def test_it_answers_until_it_is_interrupted(script: Path, number: signal.Signals
 def test_a_person_is_told_what_to_export(script: Path) -> None:
     with standing_in(script) as twin:
         assert twin.stdout is not None
-        lines = [twin.stdout.readline() for _ in range(7)]
+        lines = [twin.stdout.readline() for _ in range(10)]
     assert lines[0].startswith("The twin answers at http://127.0.0.1:")
-    assert sum(line.startswith("  export ") for line in lines) == 4
-    assert "Authorization: Bearer" in lines[6]
+    assert sum(line.startswith("  export ") for line in lines) == 7
+    assert "Authorization: Bearer" in lines[9]
 
 
 def test_a_script_that_is_none_is_wrong_usage(script: Path) -> None:

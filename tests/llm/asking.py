@@ -1,4 +1,4 @@
-"""Asks a twin by either provider's adapter, the way an application would."""
+"""Asks a twin by any provider's adapter, the way an application would."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,11 @@ from attractor.llm import (
 from attractor.twins.provider_twin import ProviderTwin, in_background
 from attractor.twins.script import parse_script
 
-MODELS = {"anthropic": "claude-opus-4-6", "openai": "gpt-5.2"}
+MODELS = {
+    "anthropic": "claude-opus-4-6",
+    "gemini": "gemini-3-flash-preview",
+    "openai": "gpt-5.2",
+}
 PROVIDERS = list(MODELS)
 QUICK = AdapterTimeout(connect=10, request=0.2)
 PATIENT = AdapterTimeout(connect=10, request=30)

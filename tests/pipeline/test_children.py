@@ -13,9 +13,10 @@ from attractor.base.events import Event
 from attractor.engine.asking import Answer, AnswerKind
 from attractor.engine.budgets import Budgets
 from attractor.engine.child_runs import Child, ChildEnd
-from attractor.engine.events import OperatorAction
+from attractor.engine.events import ModelUsed, OperatorAction, Place
 from attractor.engine.inbox import Action, Order, leave_order
-from attractor.engine.outcome import StageStatus
+from attractor.engine.outcome import StageStatus, Usage
+from attractor.engine.outcome_records import usage_to_record
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.seams import Exhausted, Parked, Stopped, TreeId
 from attractor.interviewers.parts import InterviewerParts
@@ -347,6 +348,21 @@ def test_what_its_parent_has_left_is_the_most_that_a_child_may_use(tmp_path: Pat
         parent.budgets = Budgets(duration=timedelta(minutes=1))
         assert (await end(parent, "outer.dot")).status is StageStatus.SUCCESS
         assert len(parent.lines()) == 3
+
+    with family(tmp_path) as parent:
+        run(scene(parent))
+
+
+def test_what_a_child_used_counts_also_when_it_has_halted(tmp_path: Path) -> None:
+    async def scene(parent: Family) -> None:
+        children = parent.children
+        async with children.start(Child(NAME, "slow.dot"), parent.workspace) as child:
+            await until(lambda: parent.lines() == ["done"])
+            used = ModelUsed(usage_to_record(Usage(30, 10)))
+            child.run.record(used, place=Place("it", 1, 1))
+            assert children.used.tokens == 40
+        # It will go on: whoever is at work beside it must not have what it had.
+        assert children.used.tokens == 40
 
     with family(tmp_path) as parent:
         run(scene(parent))

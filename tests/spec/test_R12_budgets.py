@@ -11,6 +11,8 @@ import pytest
 from attractor import Context, Node, Outcome, StageStatus, Usage
 from attractor.base.errors import ExitCode
 from attractor.engine.status import EXECUTING
+from attractor.llm import Usage as Used
+from attractor.llm import cost_of, get_model_info
 from attractor.twins.answer import Answer, Tokens
 from attractor.twins.provider_twin import ProviderTwin, in_background
 from attractor.twins.script import Rule, Script, When
@@ -86,6 +88,14 @@ FOR_EVER = Rule(
 WORK = between('work [prompt="Do it"]', "start -> work -> exit")
 
 
+def cost_of_call(wire: str) -> float:
+    known = get_model_info(MODELS[wire])
+    assert known
+    cost = cost_of(Used(900, 100), known)
+    assert cost
+    return cost
+
+
 @contextmanager
 def modelled(folder: Path, *rules: Rule) -> Generator[tuple[ProviderTwin, dict[str, Any]]]:
     """Stand in for the providers; yield the wishes of a run that asks them."""
@@ -107,6 +117,18 @@ def test_R12_an_agent_is_stopped_between_two_calls_of_its_model(tmp_path: Path, 
     # What it was told to do last is done whole: it is stopped between two calls.
     kinds = [one.type for one in events(result, "TOOL_CALL_START", "TOOL_CALL_END")]
     assert kinds == ["TOOL_CALL_START", "TOOL_CALL_END"] * 10
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_R12_money_counts_by_the_prices_of_the_catalogue(tmp_path: Path, wire: str) -> None:
+    cost = cost_of_call(wire)
+    with modelled(tmp_path, FOR_EVER) as (twin, wishes):
+        result = run(tmp_path, WORK, model=MODELS[wire], max_cost_usd=2.5 * cost, **wishes)
+        assert len(twin.requests) == 3
+    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert "the budget max_cost_usd is used up" in result.reason
+    assert result.usage.cost_usd == pytest.approx(3 * cost)
+    assert not [one for one in events(result, "WARNING") if "catalogue" in str(one.data)]
 
 
 def test_R12_pipelines_at_work_together_share_the_budget_of_their_run(tmp_path: Path) -> None:
@@ -147,7 +169,7 @@ def test_R12_what_a_stopped_stage_used_counts_once_and_for_good(tmp_path: Path) 
     assert record(ended, "final.json")["usage"] == {
         "input_tokens": 6_300,
         "output_tokens": 700,
-        "cost_usd": 0.0,
+        "cost_usd": pytest.approx(7 * cost_of_call("openai")),
     }
 
 

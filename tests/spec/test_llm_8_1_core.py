@@ -7,6 +7,7 @@ import pytest
 
 from attractor.llm import Client, Complete, ConfigurationError, Request, Response
 from attractor.llm.providers.anthropic import AnthropicAdapter
+from attractor.llm.providers.gemini import GeminiAdapter
 from attractor.llm.providers.openai import OpenAIAdapter
 from tests.llm.asking import PROVIDERS, a_request, ask, speaking
 
@@ -17,17 +18,25 @@ answer.text = "from openai"
 [[rules]]
 when = { wire = "anthropic" }
 answer.text = "from anthropic"
+[[rules]]
+when = { wire = "gemini" }
+answer.text = "from gemini"
 """
 
 
 def test_8_1_client_is_constructed_from_environment_variables() -> None:
-    client = Client.from_env({"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "HOME": "/"})
+    keys = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "GEMINI_API_KEY": "k"}
+    client = Client.from_env({**keys, "HOME": "/"})
     assert list(client.providers) == PROVIDERS
     assert list(Client.from_env({"OPENAI_API_KEY": "k"}).providers) == ["openai"]
 
 
 def test_8_1_client_is_constructed_with_explicit_adapters() -> None:
-    adapters = {"openai": OpenAIAdapter(api_key="k"), "anthropic": AnthropicAdapter(api_key="k")}
+    adapters = {
+        "openai": OpenAIAdapter(api_key="k"),
+        "anthropic": AnthropicAdapter(api_key="k"),
+        "gemini": GeminiAdapter(api_key="k"),
+    }
     client = Client(providers=adapters, default_provider="openai")
     assert (client.providers, client.default_provider) == (adapters, "openai")
 

@@ -25,7 +25,11 @@ def failing(status: int, more: str = "") -> str:
 
 
 def test_8_2_adapter_uses_the_native_api(provider: str) -> None:
-    fields = {"openai": {"input", "store"}, "anthropic": {"messages", "max_tokens"}}
+    fields = {
+        "openai": {"input", "store"},
+        "anthropic": {"messages", "max_tokens"},
+        "gemini": {"contents"},
+    }
     with speaking(SCRIPT) as twin:
         ask(twin, a_request(provider, "hello"))
         assert twin.requests[0].wire == provider
@@ -33,7 +37,11 @@ def test_8_2_adapter_uses_the_native_api(provider: str) -> None:
 
 
 def test_8_2_authentication_by_the_key_of_the_environment(provider: str) -> None:
-    header = {"openai": "authorization", "anthropic": "x-api-key"}[provider]
+    header = {
+        "openai": "authorization",
+        "anthropic": "x-api-key",
+        "gemini": "x-goog-api-key",
+    }[provider]
     with speaking(SCRIPT) as twin:
         ask(twin, a_request(provider, "hello"))
         assert header in twin.requests[0].headers
@@ -52,9 +60,13 @@ def test_8_2_system_messages_are_extracted(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         ask(twin, a_request(provider, Message.system("Be brief."), "hello"))
         body = last_body(twin)
-    spoken = body["input" if provider == "openai" else "messages"]
-    assert "Be brief." not in str(spoken)
-    assert "Be brief." in str(body["instructions" if provider == "openai" else "system"])
+    spoken, apart = {
+        "openai": ("input", "instructions"),
+        "anthropic": ("messages", "system"),
+        "gemini": ("contents", "systemInstruction"),
+    }[provider]
+    assert "Be brief." not in str(body[spoken])
+    assert "Be brief." in str(body[apart])
 
 
 def test_8_2_all_five_roles_are_translated(provider: str) -> None:

@@ -57,7 +57,18 @@ def test_8_3_images_are_sent_beside_text_as_url_data_or_file(
     assert "What is this?" in body
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+def test_8_3_gemini_takes_audio_and_documents() -> None:
+    for part, sent in (
+        (ContentPart(ContentKind.AUDIO, audio=AudioData(data=b"png")), "audio/wav"),
+        (ContentPart(ContentKind.DOCUMENT, document=DocumentData(data=b"png")), "application/pdf"),
+    ):
+        with speaking(SCRIPT) as twin:
+            ask(twin, a_request("gemini", Message(Role.USER, [TEXT, part])))
+            contents: Any = last_body(twin)["contents"]
+        assert contents[0]["parts"][1] == {"inlineData": {"mimeType": sent, "data": "cG5n"}}
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
 def test_8_3_audio_and_documents_are_gracefully_rejected(provider: str) -> None:
     for part in (
         ContentPart(ContentKind.AUDIO, audio=AudioData(data=b"")),
@@ -89,3 +100,16 @@ def test_8_3_anthropic_thinking_is_round_tripped_verbatim_with_signature_and_red
     assert [block["type"] for block in received[:2]] == ["thinking", "redacted_thinking"]
     assert received[0]["signature"]
     assert turns[1]["content"][:2] == received[:2]
+
+
+def test_8_3_gemini_thought_signatures_are_round_tripped_byte_for_byte() -> None:
+    with speaking(SCRIPT) as twin:
+        first = ask(twin, a_request("gemini", "look", reasoning_effort="low"))
+        (call,) = first.tool_calls
+        result = Message.tool_result(call.id, "todo.py")
+        ask(twin, a_request("gemini", "look", first.message, result))
+        turns: Any = last_body(twin)["contents"]
+    candidates: Any = (first.raw or {})["candidates"]
+    received = candidates[0]["content"]
+    assert [bool(part.get("thoughtSignature")) for part in received["parts"]] == [True, False, True]
+    assert turns[1] == received

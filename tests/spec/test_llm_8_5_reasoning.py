@@ -1,5 +1,7 @@
 """unified-llm 8.5, reasoning tokens: the boxes that are built."""
 
+from typing import Any
+
 from attractor.llm import ContentKind
 from tests.llm.asking import a_request, ask, last_body, speaking
 
@@ -42,3 +44,23 @@ def test_8_5_anthropic_reasoning_tokens_are_estimated_and_apart_from_output_toke
     with speaking(SCRIPT) as twin:
         usage = ask(twin, a_request("anthropic", "What is it?")).usage
     assert (usage.reasoning_tokens, usage.output_tokens) == (4, 200)
+
+
+def test_8_5_gemini_thought_tokens_are_reported_as_reasoning_tokens() -> None:
+    with speaking(SCRIPT) as twin:
+        response = ask(twin, a_request("gemini", "What is it?"))
+    metadata: Any = (response.raw or {})["usageMetadata"]
+    assert metadata["thoughtsTokenCount"] == 150
+    usage = response.usage
+    assert (usage.reasoning_tokens, usage.output_tokens, usage.total_tokens) == (150, 200, 210)
+
+
+def test_8_5_gemini_thoughts_come_back_as_thinking_parts_when_they_are_asked_for() -> None:
+    with speaking(SCRIPT) as twin:
+        response = ask(twin, a_request("gemini", "What is it?", reasoning_effort="high"))
+        assert ask(twin, a_request("gemini", "What is it?")).reasoning is None
+    assert [part.kind for part in response.message.content] == [
+        ContentKind.THINKING,
+        ContentKind.TEXT,
+    ]
+    assert response.reasoning == "Six times seven."

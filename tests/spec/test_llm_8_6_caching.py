@@ -49,3 +49,12 @@ def test_8_6_anthropic_automatic_caching_can_be_switched_off() -> None:
         ask(twin, a_request("anthropic", *TALK, tools=[SHELL], provider_options=off))
         assert "cache_control" not in str(last_body(twin))
         assert "anthropic-beta" not in twin.requests[0].headers
+
+
+def test_8_6_gemini_needs_no_configuration_and_reports_what_was_read() -> None:
+    with speaking(SCRIPT) as twin:
+        response = ask(twin, a_request("gemini", *TALK))
+        assert "cache" not in str(last_body(twin))
+    metadata: Any = (response.raw or {})["usageMetadata"]
+    assert metadata["cachedContentTokenCount"] == 60
+    assert (response.usage.cache_read_tokens, response.usage.cache_write_tokens) == (60, None)

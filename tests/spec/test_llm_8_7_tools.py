@@ -32,6 +32,12 @@ TRANSLATED: dict[str, dict[str, object]] = {
         "required": {"type": "any"},
         "named": {"type": "tool", "name": "shell"},
     },
+    "gemini": {
+        "auto": {"functionCallingConfig": {"mode": "AUTO"}},
+        "none": {"functionCallingConfig": {"mode": "NONE"}},
+        "required": {"functionCallingConfig": {"mode": "ANY"}},
+        "named": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["shell"]}},
+    },
 }
 
 
@@ -64,8 +70,9 @@ def test_8_7_tool_choice_is_translated_for_each_provider(provider: str, mode: st
     with speaking(SCRIPT) as twin:
         ask(twin, a_request(provider, "go", tools=[SHELL], tool_choice=choice))
         body: Any = last_body(twin)
-    assert body.get("tool_choice") == TRANSLATED[provider][mode]
-    assert ("tools" in body) == (provider == "openai" or mode != "none")
+    key = "toolConfig" if provider == "gemini" else "tool_choice"
+    assert body.get(key) == TRANSLATED[provider][mode]
+    assert ("tools" in body) == (provider != "anthropic" or mode != "none")
 
 
 def test_8_7_argument_json_is_parsed_and_a_bad_one_is_told_not_raised() -> None:

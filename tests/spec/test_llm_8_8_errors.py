@@ -57,6 +57,9 @@ def test_8_8_statuses_raise_their_errors_and_only_retryable_ones_are_retried(
     provider: str, status: int
 ) -> None:
     name, retryable = TABLE[status]
+    if (provider, status) == ("gemini", 504):
+        # Its body says DEADLINE_EXCEEDED, for which 6.4 has another error than for the status.
+        name, retryable = "RequestTimeoutError", False
     with speaking(failing(status)) as twin:
         assert persist(twin, a_request(provider, "hello")) == name
         assert len(twin.requests) == (3 if retryable else 1)

@@ -81,8 +81,8 @@ def test_8_9_a_rate_limit_is_a_429(provider: str) -> None:
 def test_8_9_usage_token_counts_are_accurate(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         usage = ask(twin, a_request(provider, "hello")).usage
-    # Anthropic counts what came from the cache apart, OpenAI within.
-    assert usage.input_tokens == {"openai": 100, "anthropic": 20}[provider]
+    # Anthropic counts what came from the cache apart, the others within.
+    assert usage.input_tokens == {"openai": 100, "anthropic": 20, "gemini": 100}[provider]
     assert (usage.output_tokens, usage.cache_read_tokens) == (4, 80)
 
 

@@ -10,6 +10,7 @@ from attractor.twins.wire import wire_registry
 KEYS = {
     "openai": {"authorization": "Bearer k"},
     "anthropic": {"x-api-key": "k", "anthropic-version": "2023-06-01"},
+    "gemini": {"x-goog-api-key": "k"},
 }
 HELLO: dict[str, dict[str, Any]] = {
     "openai": {"model": "gpt-5", "input": "hello"},
@@ -17,6 +18,12 @@ HELLO: dict[str, dict[str, Any]] = {
         "model": "claude",
         "max_tokens": 10,
         "messages": [{"role": "user", "content": "hello"}],
+    },
+    "gemini": {
+        # The model stands in the path, and joins the body from there.
+        "model": "gemini-3-flash-preview",
+        "contents": [{"role": "user", "parts": [{"text": "hello"}]}],
+        "generationConfig": {"thinkingConfig": {"includeThoughts": True}},
     },
 }
 ANY = 'rules = [{ answer = { text = "Hi." } }]'

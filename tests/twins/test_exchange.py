@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from attractor.twins.answer import FaultKind
+from attractor.twins.exchange import Arrival, reply_to
+from attractor.twins.script import parse_script
 from attractor.twins.wire import wire_registry
 from tests.twins.exchanging import HELLO, KEYS, refusal, reply
 
@@ -26,6 +29,15 @@ def test_the_same_request_gets_the_same_bytes(wire: str) -> None:
     assert reply(wire, HELLO[wire]).body != reply(wire, other).body
 
 
+def test_what_the_path_says_joins_the_body_and_makes_another_request(wire: str) -> None:
+    script = 'rules = [{ when = { model = "m-1" }, answer = { text = "a" } }]'
+    arrival = Arrival(wire_registry()[wire], KEYS[wire], json.dumps(HELLO[wire]).encode())
+    assert reply_to(arrival, parse_script(script)).status == 400
+    asked = [replace(arrival, from_path={"model": f"m-{number}"}) for number in (1, 2)]
+    assert [reply_to(one, parse_script(script)).status for one in asked] == [200, 400]
+    assert len({one.seed for one in [arrival, *asked]}) == 3
+
+
 def test_the_rule_and_its_delay_and_headers_come_along(wire: str) -> None:
     script = 'rules = [{ name = "r", answer = { delay = "2s", headers = { x-left = "3" } } }]'
     found = reply(wire, HELLO[wire], script)
@@ -46,7 +58,7 @@ def test_a_status_is_written_in_the_providers_shape(
     assert found.rule == "rule 1"
     error = json.loads(found.body)["error"]
     assert error["message"] == "the script says so"
-    assert error["type"]
+    assert error["status" if wire == "gemini" else "type"]
 
 
 @pytest.mark.parametrize("kind", ["cut", "hang"])
@@ -88,7 +100,7 @@ def test_streaming_is_refused_and_not_ignored(wire: str) -> None:
 
 def test_a_request_without_a_key_is_refused(wire: str) -> None:
     headers = {"anthropic-version": "2023-06-01", "authorization": ""}
-    assert refusal(wire, HELLO[wire], headers=headers)[0] == 401
+    assert refusal(wire, HELLO[wire], headers=headers)[0] == (403 if wire == "gemini" else 401)
 
 
 @pytest.mark.parametrize("broken", [{"model": 5}, {"model": None}])

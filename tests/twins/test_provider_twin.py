@@ -25,7 +25,12 @@ SLOW = 'rules = [{ answer = { text = "a", delay = "1h" } }]'
 
 
 def url(twin: ProviderTwin, wire: str) -> str:
-    return twin.url + {"openai": "/v1/responses", "anthropic": "/v1/messages"}[wire]
+    paths = {
+        "openai": "/v1/responses",
+        "anthropic": "/v1/messages",
+        "gemini": "/v1beta/models/gemini-3-flash-preview:generateContent",
+    }
+    return twin.url + paths[wire]
 
 
 def post(twin: ProviderTwin, wire: str = "openai", timeout: float = 10) -> httpx.Response:
@@ -60,6 +65,34 @@ def test_every_request_is_counted_and_remembered(provider_twin: StartTwin) -> No
     ]
 
 
+def test_the_model_in_the_path_chooses_the_rule_and_counts_as_part_of_the_request(
+    provider_twin: StartTwin,
+) -> None:
+    rules = [
+        f'[[rules]]\nwhen.model = "{one}"\nanswer.text = "from {one}"' for one in ("m-1", "m-2")
+    ]
+    twin = provider_twin("\n".join(rules))
+    body = {"contents": [{"parts": [{"text": "hello"}]}]}
+    for model in ("m-1", "m-2", "m-1"):
+        place = f"{twin.url}/v1beta/models/{model}:generateContent"
+        answer = httpx.post(place, json=body, headers=KEYS["gemini"]).json()
+        assert answer["modelVersion"] == model
+        assert answer["candidates"][0]["content"]["parts"][0]["text"] == f"from {model}"
+    assert [one.attempt for one in twin.requests] == [1, 1, 2]
+    assert twin.requests[-1].from_path == {"model": "m-1"}
+
+
+def test_the_models_are_those_that_the_script_names(provider_twin: StartTwin) -> None:
+    whens = ['model = "a"', 'model = "b*"', 'model = "c", wire = "openai"', 'model = "a"', ""]
+    rules = [f"{{ when = {{ {one} }}, answer = {{}} }}" for one in whens]
+    twin = provider_twin(f"rules = [{', '.join(rules)}]")
+    place = f"{twin.url}/v1beta/models"
+    listed = httpx.get(place, headers=KEYS["gemini"]).json()["models"]
+    assert [one["name"] for one in listed] == ["models/a"]
+    assert httpx.get(place).status_code == 403
+    assert [one.status for one in twin.requests] == [200, 403]
+
+
 def test_the_control_port_shows_requests_to_whoever_has_the_token(
     provider_twin: StartTwin,
 ) -> None:
@@ -79,7 +112,8 @@ def test_a_path_nobody_speaks_is_told_which_ones_are(provider_twin: StartTwin) -
     twin = provider_twin(ANY)
     for answer in (httpx.post(f"{twin.url}/v1/chat/completions"), httpx.get(url(twin, "openai"))):
         assert answer.status_code == 404
-        assert "POST /v1/messages, POST /v1/responses" in answer.json()["error"]["message"]
+        told = answer.json()["error"]["message"]
+        assert "POST /v1/messages, POST /v1beta/models/{model}:generateContent, POST" in told
 
 
 def test_a_cut_answer_breaks_off_in_the_middle(provider_twin: StartTwin) -> None:
@@ -150,7 +184,10 @@ def test_clients_find_it_by_the_variables_they_know(provider_twin: StartTwin) ->
     environ = twin.environ()
     assert environ["OPENAI_BASE_URL"] == f"{twin.url}/v1"
     assert environ["ANTHROPIC_BASE_URL"] == twin.url
-    assert environ["OPENAI_API_KEY"] == environ["ANTHROPIC_API_KEY"]
+    assert environ["GEMINI_BASE_URL"] == environ["GOOGLE_GEMINI_BASE_URL"] == twin.url
+    keys = {name for name in environ if name.endswith("_API_KEY")}
+    assert keys == {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"}
+    assert len({environ[name] for name in keys}) == 1
 
 
 def test_a_rule_for_a_wire_nobody_speaks_is_refused() -> None:

@@ -128,6 +128,13 @@ def test_the_scene_weighs_more_than_the_step() -> None:
         answered(talk("Plan it", "ok", "go"), script)
 
 
+def test_models_are_listed_that_rules_for_a_wire_name_outright() -> None:
+    whens = ('model = "a"', 'model = "b-[0-9]"', 'model = "c", wire = "x"', 'model = "a"', "")
+    rules = [f"{{ when = {{ {one} }}, answer = {{}} }}" for one in whens]
+    script = parse_script(f"rules = [{', '.join(rules)}]")
+    assert [script.models_of(wire) for wire in ("x", "y")] == [["a", "c"], ["a"]]
+
+
 def test_an_empty_script_answers_nothing() -> None:
     with pytest.raises(Rejection, match=r"wire openai\)$"):
         answered(talk("x"), "rules = []")

@@ -28,9 +28,9 @@ PORT = click.IntRange(0, 65535)
 def twin_llm(script: Path, port: int, control_port: int, as_json: bool) -> ExitCode:
     """Stand in for the model providers, with answers from a script.
 
-    It speaks OpenAI's Responses and Anthropic's Messages over real HTTP on this machine and goes on
-    until Ctrl-C. The printed variables send a provider's clients to it. What it was asked is shown
-    at the control address to whoever has the printed token.
+    It speaks OpenAI's Responses, Anthropic's Messages and Gemini's generateContent over real HTTP
+    on this machine and goes on until Ctrl-C. The printed variables send a provider's clients to it.
+    What it was asked is shown at the control address to whoever has the printed token.
     """
     twin = ProviderTwin(load_script(script), port=port, control_port=control_port)
     asyncio.run(_stand_in(twin, as_json=as_json))

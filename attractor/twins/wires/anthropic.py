@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
-from attractor.base.canonical import Json, JsonObject, parse_json
-from attractor.base.errors import NotCanonical
-from attractor.twins.answer import Answer, ToolUse
+from attractor.base.canonical import Json, JsonObject
+from attractor.twins.answer import Answer
 from attractor.twins.conversation import Conversation, count_tokens, join_turns
 from attractor.twins.errors import Rejection
 from attractor.twins.seals import enclose, seal
 from attractor.twins.wire import Asked
 from attractor.twins.wires.anthropic_request import read_body, read_turns
-from attractor.twins.wires.bodies import arguments_text, spoken
+from attractor.twins.wires.bodies import arguments_object, arguments_text, spoken
 
 _TYPES = {
     400: "invalid_request_error",
@@ -83,20 +82,8 @@ def _content(answer: Answer, asked: Asked) -> Iterator[Json]:
             "type": "tool_use",
             "id": f"toolu_{asked.seed}_{number}",
             "name": call.name,
-            "input": _input(call),
+            "input": arguments_object(call),
         }
-
-
-def _input(call: ToolUse) -> Json:
-    if call.raw_arguments is None:
-        return dict(call.arguments)
-    try:
-        value = parse_json(call.raw_arguments)
-    except NotCanonical:
-        value = None
-    if not isinstance(value, dict):
-        raise Rejection(500, f"the script's raw_arguments of {call.name} cannot be said here")
-    return value
 
 
 def _usage(answer: Answer, conversation: Conversation) -> Json:

@@ -6,7 +6,8 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from attractor.base.canonical import JsonObject
+from attractor.base.canonical import Json, JsonObject, parse_json
+from attractor.base.errors import NotCanonical
 from attractor.twins.answer import ToolUse
 from attractor.twins.errors import Rejection
 
@@ -37,3 +38,16 @@ def arguments_text(call: ToolUse) -> str:
     if call.raw_arguments is not None:
         return call.raw_arguments
     return json.dumps(call.arguments, ensure_ascii=False)
+
+
+def arguments_object(call: ToolUse) -> dict[str, Json]:
+    """Return a call's arguments as the object a provider sends, or blame the script."""
+    if call.raw_arguments is None:
+        return dict(call.arguments)
+    try:
+        value = parse_json(call.raw_arguments)
+    except NotCanonical:
+        value = None
+    if not isinstance(value, dict):
+        raise Rejection(500, f"the script's raw_arguments of {call.name} cannot be said here")
+    return value

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from attractor.base.canonical import Json, JsonObject
 from attractor.llm import Response
 from attractor.llm.fields import Fields
-from attractor.llm.providers import anthropic_response, openai_response
+from attractor.llm.providers import anthropic_response, gemini_response, openai_response
 from attractor.llm.response import Reason
 from attractor.llm.transport import Reply
 
@@ -42,6 +42,21 @@ WORDS = st.sampled_from(
         "stop_reason",
         "input_tokens",
         "output_tokens",
+        "candidates",
+        "parts",
+        "thought",
+        "thoughtSignature",
+        "functionCall",
+        "args",
+        "inlineData",
+        "finishReason",
+        "promptFeedback",
+        "blockReason",
+        "usageMetadata",
+        "promptTokenCount",
+        "thoughtsTokenCount",
+        "responseId",
+        "modelVersion",
     ]
 )
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS | st.text()
@@ -67,3 +82,8 @@ def read_openai(body: JsonObject | Json) -> Response:
 def read_anthropic(body: JsonObject | Json) -> Response:
     reply = Reply(Fields(body, provider="anthropic"), {})
     return anthropic_response.read_response(reply, (), provider="anthropic")
+
+
+def read_gemini(body: JsonObject | Json) -> Response:
+    reply = Reply(Fields(body, provider="gemini"), {})
+    return gemini_response.read_response(reply, (), provider="gemini", model="gemini-3")

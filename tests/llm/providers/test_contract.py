@@ -97,10 +97,13 @@ def test_thoughts_go_back_as_they_came(provider: str, provider_twin: StartTwin) 
     first = ask(twin, a_request(provider, "look", reasoning_effort="high"))
     results = [Message.tool_result(call.id, "todo.py") for call in first.tool_calls]
     ask(twin, a_request(provider, "look", first.message, *results))
-    raw = first.raw or {}
-    came = raw["output"] if provider == "openai" else raw["content"]
-    assert isinstance(came, list)
-    thoughts = [one for one in came if "thinking" in str(one) or "reasoning" in str(one)]
+    raw: Any = first.raw
+    word, came = {
+        "openai": lambda: ("reasoning", raw["output"]),
+        "anthropic": lambda: ("thinking", raw["content"]),
+        "gemini": lambda: ("thought", raw["candidates"][0]["content"]["parts"]),
+    }[provider]()
+    thoughts = [one for one in came if word in str(one)]
     assert len(thoughts) == 2
     assert all(one in _sent_items(dict(last_body(twin))) for one in thoughts)
 
@@ -114,13 +117,18 @@ def _sent_items(body: Json) -> list[Json]:
     return []
 
 
-def test_thoughts_of_another_provider_are_left_out(provider: str, provider_twin: StartTwin) -> None:
+@pytest.mark.parametrize("other", PROVIDERS)
+def test_thoughts_of_another_provider_are_left_out(
+    provider: str, provider_twin: StartTwin, other: str
+) -> None:
     twin = provider_twin(TALK)
-    (other,) = set(PROVIDERS) - {provider}
     first = ask(twin, a_request(other, "look", reasoning_effort="high"))
     results = [Message.tool_result(call.id, "todo.py") for call in first.tool_calls]
     second = ask(twin, a_request(provider, "look", first.message, *results))
     assert [call.arguments for call in second.tool_calls] == [{"command": "cat todo.py"}]
+    # Kept as it was said to whoever thought it, and shown to nobody else.
+    sent = "Where could it be?" in str(last_body(twin))
+    assert sent == (provider == other)
 
 
 @pytest.mark.parametrize(
@@ -228,6 +236,7 @@ def test_a_rate_limit_is_read_from_the_headers(provider: str, provider_twin: Sta
     name = {
         "openai": "x-ratelimit-remaining-requests",
         "anthropic": "anthropic-ratelimit-requests-remaining",
+        "gemini": "x-ratelimit-remaining-requests",
     }[provider]
     twin = provider_twin(f'rules = [{{ answer = {{ text = "a", headers = {{ {name} = "9" }} }} }}]')
     response = ask(twin, a_request(provider, "hello"))

@@ -52,13 +52,16 @@ def test_it_says_where_it_is_spoken(wire: Wire) -> None:
     assert WIRES[wire.name] is wire
     assert wire.path.startswith(f"{wire.base_path}/")
     assert wire.base_path in ("", wire.base_path.rstrip("/"))
-    url, key = wire.variables
-    assert (url.endswith("_BASE_URL"), key.endswith("_API_KEY")) == (True, True)
+    *urls, key = wire.variables
+    assert urls
+    assert all(url.endswith("_BASE_URL") for url in urls)
+    assert key.endswith("_API_KEY")
 
 
 def test_no_two_are_mixed_up() -> None:
     assert len({wire.path for wire in WIRES.values()}) == len(WIRES)
-    assert len({name for wire in WIRES.values() for name in wire.variables}) == 2 * len(WIRES)
+    variables = [name for wire in WIRES.values() for name in wire.variables]
+    assert len(set(variables)) == len(variables)
 
 
 @wires
@@ -87,7 +90,7 @@ def test_what_it_does_not_understand_it_rejects(wire: Wire, body: JsonObject) ->
 def test_who_shows_no_key_is_rejected_before_the_body_is_looked_at(wire: Wire) -> None:
     with pytest.raises(Rejection) as caught:
         wire.read({}, {})
-    assert caught.value.status == 401
+    assert caught.value.status == (403 if wire.name == "gemini" else 401)
 
 
 @wires
@@ -97,7 +100,8 @@ def test_an_answer_is_json_and_the_same_again(wire: Wire, name: str) -> None:
     written = wire.write(answer, to)
     canonical_json(written)
     assert wire.write(answer, to) == written
-    assert written["model"] == to.conversation.model
+    model = written["modelVersion" if wire.name == "gemini" else "model"]
+    assert model == to.conversation.model
     assert ("größe" in json.dumps(written, ensure_ascii=False)) is ("größe" in repr(answer))
 
 
@@ -105,7 +109,8 @@ def test_an_answer_is_json_and_the_same_again(wire: Wire, name: str) -> None:
 def test_ids_come_from_the_seed(wire: Wire) -> None:
     answer = ANSWERS["calls"]
     one, other = wire.write(answer, asked(wire, "one")), wire.write(answer, asked(wire, "other"))
-    assert one["id"] != other["id"]
+    key = "responseId" if wire.name == "gemini" else "id"
+    assert one[key] != other[key]
     assert json.dumps(one).replace("_one", "_other") == json.dumps(other)
 
 
@@ -118,5 +123,5 @@ def test_an_error_says_its_message_and_its_sort(wire: Wire, status: int, code: s
     error = written["error"]
     assert isinstance(error, dict)
     assert error["message"] == "größe 🐍"
-    assert error["type"]
+    assert error["status" if wire.name == "gemini" else "type"]
     assert code is None or code in error.values()

@@ -1,0 +1,66 @@
+"""What the calls of stages cost; of a model whose price nobody knows a run is told once."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from attractor.agent.events import EventEmitter, EventKind
+from attractor.backends.model_choice import ModelChoice
+from attractor.engine.outcome import Usage
+from attractor.llm.catalogue import get_model_info
+from attractor.llm.costs import cost_of
+from attractor.llm.errors import ConfigurationError
+from attractor.llm.model_info import ModelInfo
+from attractor.llm.response import Usage as Used
+
+FindModel = Callable[[str, str], ModelInfo | None]
+"""Returns what is known of a model, by its id and its provider."""
+
+_CONSEQUENCE = "what it uses counts as tokens, and as no cost"
+
+
+class _Price(NamedTuple):
+    """What a call cost, or else why that is not known."""
+
+    cost_usd: float | None
+    why_not: str = ""
+
+
+class Pricing:
+    """Prices the calls of one run."""
+
+    def __init__(self, find: FindModel = get_model_info) -> None:
+        self._find = find
+        self._told: set[str] = set()
+
+    def price(self, used: Used, choice: ModelChoice, emit: EventEmitter) -> Usage:
+        """Return what a call used, as the engine counts it; tell once what has no price."""
+        price = _price(used, choice, self._find)
+        if price.cost_usd is None and price.why_not not in self._told:
+            self._told.add(price.why_not)
+            emit(EventKind.WARNING, message=price.why_not)
+        return Usage(used.input_tokens, used.output_tokens, price.cost_usd or 0.0)
+
+
+class Meter:
+    """Adds up what one stage uses, call by call: a call with a longer prompt may be dearer."""
+
+    def __init__(self, pricing: Pricing, choice: ModelChoice, emit: EventEmitter) -> None:
+        self._pricing, self._choice, self._emit = pricing, choice, emit
+        self.total = Usage()
+
+    def take(self, used: Used) -> Usage:
+        """Count one call, and return what it used."""
+        usage = self._pricing.price(used, self._choice, self._emit)
+        self.total += usage
+        return usage
+
+
+def _price(used: Used, choice: ModelChoice, find: FindModel) -> _Price:
+    named = f"the model {choice.model} of {choice.provider}"
+    try:
+        model = find(choice.model, choice.provider)
+    except ConfigurationError as error:
+        return _Price(None, f"what models cost is not known: {error.message}; {error.hint}")
+    if model is None:
+        return _Price(None, f"the catalogue does not know {named}: {_CONSEQUENCE}")
+    return _Price(cost_of(used, model), f"the catalogue has no price for {named}: {_CONSEQUENCE}")

@@ -1,0 +1,86 @@
+"""List the models that are known, with their windows, abilities and prices."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from attractor.base.errors import ExitCode, UnknownName, UsageError
+from attractor.cli.invocation import Invocation
+from attractor.cli.model_tables import models_text, trial_text
+from attractor.cli.options import debug_option, json_option
+from attractor.cli.output import show, show_json
+from attractor.llm.catalogue import Catalogue, get_model_info, shipped_catalogue
+from attractor.llm.client import provider_registry
+from attractor.llm.model_info import ModelInfo
+
+
+@click.group(invoke_without_command=True)
+@click.option("--provider", metavar="PROVIDER", help="Only the models of this provider.")
+@json_option
+@click.pass_context
+def models(ctx: click.Context, provider: str | None, as_json: bool) -> ExitCode:
+    """List the models that are known, with their windows, abilities and prices.
+
+    Without --provider it lists those of the providers that this installation can ask. The list
+    advises: a model that is not in it is tried all the same, and has no price.
+    """
+    if ctx.invoked_subcommand is not None:
+        _refuse_early_options(ctx.invoked_subcommand, provider, as_json=as_json)
+        return ExitCode.DONE
+    catalogue = shipped_catalogue()
+    shown = _chosen(catalogue, provider)
+    if as_json:
+        show_json([asdict(model) for model in shown])
+    else:
+        others = set(catalogue.providers) - set(provider_registry())
+        show(models_text(shown, others=0 if provider else len(others)))
+    return ExitCode.DONE
+
+
+@models.command("test")
+@click.argument("model", metavar="MODEL")
+@click.option("--provider", metavar="PROVIDER", help="Who serves it, if its name does not tell.")
+@json_option
+@debug_option(hidden=True)
+@click.pass_obj
+def try_model(invocation: Invocation, model: str, provider: str | None, as_json: bool) -> ExitCode:
+    """Ask a model one short question, and tell how long it took and what it cost.
+
+    It is one real call with the provider's key, and costs what such a call costs.
+    """
+    from attractor.cli.model_trials import choose, try_once
+
+    known = get_model_info(model, provider or "")
+    choice = choose(model, known, provider or "")
+    if known is None:
+        words = f"the catalogue does not know the model {model}: it is asked as it is written"
+        show(words, err=True)
+    trial = asyncio.run(try_once(choice, known, invocation.environ))
+    if as_json:
+        show_json(trial.to_record())
+    else:
+        show(trial_text(trial))
+    return ExitCode.DONE
+
+
+def _chosen(catalogue: Catalogue, provider: str | None) -> Sequence[ModelInfo]:
+    if provider is None:
+        can_be_asked = set(provider_registry())
+        return [one for one in catalogue.newest_first() if one.provider in can_be_asked]
+    if provider not in catalogue.providers:
+        raise UnknownName("provider", provider, catalogue.providers)
+    return catalogue.newest_first(provider)
+
+
+def _refuse_early_options(command: str, provider: str | None, *, as_json: bool) -> None:
+    given = ["--provider"] * (provider is not None) + ["--json"] * as_json
+    if given:
+        raise UsageError(
+            f"{' and '.join(given)} before {command!r} would do nothing",
+            hint=f"write it behind: attractor models {command} MODEL {' '.join(given)}",
+        )
+
+
+part = models

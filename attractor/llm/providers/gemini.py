@@ -1,0 +1,74 @@
+"""Google's Gemini, by its own generateContent."""
+
+import re
+from collections.abc import Mapping
+from typing import Self
+
+from attractor.llm.adapter import AdapterTimeout
+from attractor.llm.errors import ProviderError
+from attractor.llm.providers.gemini_errors import read_error
+from attractor.llm.providers.gemini_request import write_request
+from attractor.llm.providers.gemini_response import read_response
+from attractor.llm.request import Request
+from attractor.llm.response import Response
+from attractor.llm.transport import Endpoint, Transport
+
+_BASE_URL = "https://generativelanguage.googleapis.com"
+_VERSION = "v1beta"
+_VERSIONED = re.compile(r"/v\d\w*$")
+_TIMEOUT = AdapterTimeout()
+# The second is what other tools of the provider call it (2.2).
+_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+
+
+class GeminiAdapter:
+    """Speaks Google's Gemini API."""
+
+    name = "gemini"
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str = _BASE_URL,
+        default_headers: Mapping[str, str] | None = None,
+        timeout: AdapterTimeout = _TIMEOUT,
+    ) -> None:
+        # A header, where the provider also takes a parameter: addresses are written into logs.
+        headers = {"x-goog-api-key": api_key, **(default_headers or {})}
+        root = base_url.rstrip("/")
+        if not _VERSIONED.search(root):
+            root = f"{root}/{_VERSION}"
+        self._transport = Transport(Endpoint(self.name, root, api_key, headers, timeout))
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str], *, timeout: AdapterTimeout = _TIMEOUT
+    ) -> Self | None:
+        """Make one from GEMINI_API_KEY, or else GOOGLE_API_KEY, and GEMINI_BASE_URL."""
+        keys = [environ.get(name, "").strip() for name in _KEYS]
+        key = next(filter(None, keys), "")
+        if not key:
+            return None
+        base_url = environ.get("GEMINI_BASE_URL") or _BASE_URL
+        return cls(api_key=key, base_url=base_url, timeout=timeout)
+
+    async def complete(self, request: Request) -> Response:
+        """Ask and wait for the whole answer."""
+        written = write_request(request, provider=self.name)
+        try:
+            reply = await self._transport.post(written.path, written.body)
+        except ProviderError as error:
+            raise read_error(error) from error.__cause__
+        return read_response(reply, written.warnings, provider=self.name, model=request.model)
+
+    def supports_tool_choice(self, mode: str) -> bool:
+        """Tell whether the provider knows a tool choice."""
+        return mode in {"auto", "none", "required", "named"}
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        await self._transport.close()
+
+
+part = GeminiAdapter

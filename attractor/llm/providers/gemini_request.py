@@ -1,0 +1,108 @@
+"""Writes a request as Gemini's generateContent takes it (7.3)."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from urllib.parse import quote
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.llm.message import Message, Role
+from attractor.llm.options import merge_options
+from attractor.llm.providers.gemini_content import (
+    Part,
+    Talk,
+    find_calls,
+    is_older,
+    sign,
+    write_parts,
+)
+from attractor.llm.providers.gemini_tools import write_choice, write_tools
+from attractor.llm.request import Request
+from attractor.llm.response import Warning
+from attractor.llm.tools import ToolChoice
+
+_INSTRUCTIONS = {Role.SYSTEM, Role.DEVELOPER}
+# Models before Gemini 3 think by a number of tokens; these are what the provider takes for words.
+_BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
+
+
+class Written(NamedTuple):
+    """Where to send which body, and what of the request did not fit into it."""
+
+    path: str
+    body: JsonObject
+    warnings: Sequence[Warning]
+
+
+def write_request(request: Request, *, provider: str) -> Written:
+    """Translate a request; the provider's own options come last and win."""
+    body: dict[str, Json] = {"contents": _contents(request, provider)}
+    system: list[Json] = [{"text": text} for text in _instructions(request.messages)]
+    if system:
+        body["systemInstruction"] = {"parts": system}
+    if request.tools:
+        body["tools"] = write_tools(request.tools)
+        body["toolConfig"] = write_choice(request.tool_choice or ToolChoice())
+    if config := _config(request):
+        body["generationConfig"] = config
+    merged = merge_options(body, request.options_for(provider))
+    return Written(_path(request.model), merged, list(_warnings(request)))
+
+
+def _path(model: str) -> str:
+    # Tuned models and the like stand in folders of their own.
+    name = model if "/" in model else f"models/{model}"
+    return f"{quote(name)}:generateContent"
+
+
+def _instructions(messages: Sequence[Message]) -> Iterator[str]:
+    yield from (one.text for one in messages if one.role in _INSTRUCTIONS and one.text)
+
+
+def _config(request: Request) -> dict[str, Json]:
+    given: dict[str, Json] = {
+        "temperature": request.temperature,
+        "topP": request.top_p,
+        "maxOutputTokens": request.max_tokens,
+        "stopSequences": list(request.stop_sequences) or None,
+        "thinkingConfig": _thinking(request),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _thinking(request: Request) -> Json:
+    effort = request.reasoning_effort
+    if not effort:
+        return None
+    if not is_older(request.model):
+        return {"thinkingLevel": effort, "includeThoughts": True}
+    budget = _BUDGETS.get(effort)
+    return {"thinkingBudget": budget, "includeThoughts": True} if budget else None
+
+
+def _warnings(request: Request) -> Iterator[Warning]:
+    ignored = [f"metadata {name!r}" for name in request.metadata]
+    if request.reasoning_effort and _thinking(request) is None:
+        known = ", ".join(_BUDGETS)
+        ignored.append(f"reasoning_effort {request.reasoning_effort!r} (give one of {known})")
+    for one in ignored:
+        yield Warning(f"Gemini does not take {one}", "unsupported_parameter")
+
+
+def _contents(request: Request, provider: str) -> list[Json]:
+    """Write the turns: results of calls made together stay together, and apart from other words."""
+    messages = [one for one in request.messages if one.role not in _INSTRUCTIONS]
+    talk = Talk(provider, request.model, find_calls(messages, provider))
+    turns: list[tuple[Role, list[Part]]] = []
+    for message in messages:
+        parts = list(write_parts(message.content, talk))
+        if turns and turns[-1][0] is message.role:
+            turns[-1][1].extend(parts)
+        elif parts:
+            turns.append((message.role, parts))
+    return [_content(role, parts, request.model) for role, parts in turns]
+
+
+def _content(role: Role, parts: Sequence[Part], model: str) -> Json:
+    if role is Role.ASSISTANT:
+        return {"role": "model", "parts": list(sign(parts, model))}
+    return {"role": "user", "parts": list(parts)}

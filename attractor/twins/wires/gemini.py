@@ -1,0 +1,147 @@
+"""Google's generateContent, seen from the provider's side."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.twins.answer import Answer
+from attractor.twins.conversation import Conversation, count_tokens, join_turns
+from attractor.twins.errors import Rejection
+from attractor.twins.seals import enclose, seal
+from attractor.twins.wire import Asked
+from attractor.twins.wires.bodies import arguments_object, arguments_text
+from attractor.twins.wires.gemini_request import read_body, read_system, read_turns
+
+_CODES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_REASONS = {
+    "stop": "STOP",
+    "tool_calls": "STOP",
+    "length": "MAX_TOKENS",
+    "content_filter": "SAFETY",
+}
+_RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+_METHOD = "generateContent"
+
+
+class GeminiWire:
+    """Speaks as Google does at POST /v1beta/models/{model}:generateContent."""
+
+    name = "gemini"
+    path = f"/v1beta/models/{{model}}:{_METHOD}"
+    models_path = "/v1beta/models"
+    base_path = ""
+    # The second is where the provider's own clients look.
+    variables = ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY")
+
+    def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
+        """Understand a request, or raise the Rejection the provider would answer with."""
+        _require_key(headers)
+        asked = read_body(body)
+        turns = join_turns(turn for one in asked.contents for turn in read_turns(one))
+        return Conversation(self.name, asked.model, read_system(asked), turns)
+
+    def write(self, answer: Answer, asked: Asked) -> JsonObject:
+        """Write an answer as the provider would."""
+        candidate: dict[str, Json] = {
+            "content": {"parts": list(_parts(answer, asked)), "role": "model"},
+            "finishReason": _REASONS[answer.finished_by],
+            "index": 0,
+        }
+        return {
+            "candidates": [candidate],
+            "usageMetadata": _usage(answer, asked.conversation),
+            "modelVersion": asked.conversation.model,
+            "responseId": f"response_{asked.seed}",
+        }
+
+    def write_error(self, rejection: Rejection) -> JsonObject:
+        """Write an error as the provider would."""
+        error: dict[str, Json] = {
+            "code": rejection.status,
+            "message": rejection.message,
+            "status": rejection.code or _CODES.get(rejection.status, "UNKNOWN"),
+        }
+        if rejection.retry_after is not None:
+            wait = f"{rejection.retry_after.total_seconds():f}s"
+            error["details"] = [{"@type": _RETRY_INFO, "retryDelay": wait}]
+        return {"error": error}
+
+    def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
+        """Write the list of models as the provider would."""
+        _require_key(headers)
+        methods: list[Json] = [_METHOD]
+        return {
+            "models": [
+                {
+                    "name": f"models/{one}",
+                    "displayName": one,
+                    "supportedGenerationMethods": methods,
+                }
+                for one in models
+            ]
+        }
+
+
+def _require_key(headers: Mapping[str, str]) -> None:
+    if not headers.get("x-goog-api-key"):
+        raise Rejection(
+            403,
+            "Method doesn't allow unregistered callers (callers without established identity). "
+            "Please use API Key or other form of API consumer identity to call this API.",
+        )
+
+
+def _parts(answer: Answer, asked: Asked) -> Iterator[Json]:
+    """Yield thoughts, words and calls; the first call is signed, or the words without one."""
+    thinking = answer.thinking
+    if thinking is not None and _wants_thoughts(asked.body):
+        yield {"text": thinking, "thought": True, "thoughtSignature": seal(thinking)}
+    signed: dict[str, Json] = {
+        "thoughtSignature": enclose(answer.redacted_thinking or thinking or "")
+    }
+    thought = thinking is not None or answer.redacted_thinking is not None
+    if answer.text or not answer.tool_calls:
+        last = thought and not answer.tool_calls
+        yield {"text": answer.text, **(signed if last else {})}
+    for number, call in enumerate(answer.tool_calls):
+        made: Json = {"name": call.name, "args": arguments_object(call)}
+        yield {"functionCall": made, **({} if number else signed)}
+
+
+def _wants_thoughts(body: JsonObject) -> bool:
+    config = body.get("generationConfig")
+    thinking = config.get("thinkingConfig") if isinstance(config, dict) else None
+    return isinstance(thinking, dict) and thinking.get("includeThoughts") is True
+
+
+def _usage(answer: Answer, conversation: Conversation) -> Json:
+    given = answer.usage
+    spent = conversation.tokens if given.input is None else given.input
+    said = count_tokens(answer.text + "".join(map(arguments_text, answer.tool_calls)))
+    thought = count_tokens(answer.thinking or "") if given.reasoning is None else given.reasoning
+    made = thought + said if given.output is None else given.output
+    # Of what was made, this provider counts thoughts apart.
+    thought = min(thought, made)
+    counts: dict[str, int] = {
+        "promptTokenCount": spent,
+        "candidatesTokenCount": made - thought,
+        "totalTokenCount": spent + made,
+        "cachedContentTokenCount": given.cache_read,
+        "thoughtsTokenCount": thought,
+    }
+    # It leaves out what there is none of.
+    return {name: count for name, count in counts.items() if count}
+
+
+part = GeminiWire()

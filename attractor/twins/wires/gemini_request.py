@@ -1,0 +1,160 @@
+"""What Gemini's generateContent takes, and what it refuses."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from attractor.base.canonical import JsonObject
+from attractor.twins.conversation import Speaker, Turn
+from attractor.twins.errors import Rejection
+from attractor.twins.seals import is_intact, seal
+from attractor.twins.wires.bodies import check_body
+
+_ROLES = ("user", "model")
+_OLDER = re.compile(r"gemini-[12]\b")
+# What a client may say in the place of a signature, for a call that was made elsewhere.
+_UNSIGNED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+_SHOWN = ("result", "output", "error")
+
+
+class _Loose(BaseModel):
+    # The provider takes its names in both spellings.
+    model_config = ConfigDict(extra="allow", alias_generator=to_camel, populate_by_name=True)
+
+
+class _Call(_Loose):
+    name: str = Field(min_length=1)
+    args: dict[str, object] | None = None
+
+
+class _Response(_Loose):
+    name: str = Field(min_length=1)
+    response: dict[str, object]
+
+
+class Part(_Loose):
+    """One part of what was said, of any sort."""
+
+    text: str | None = None
+    thought: bool = False
+    thought_signature: str | None = None
+    function_call: _Call | None = None
+    function_response: _Response | None = None
+
+
+class Content(_Loose):
+    """What one side said."""
+
+    role: str = "user"
+    parts: list[Part] = Field(min_length=1)
+
+    @property
+    def calls(self) -> Sequence[str]:
+        """The names of the functions it calls."""
+        return [one.function_call.name for one in self.parts if one.function_call]
+
+    @property
+    def responses(self) -> Sequence[str]:
+        """The names of the functions whose results it brings."""
+        return [one.function_response.name for one in self.parts if one.function_response]
+
+
+class ContentBody(_Loose):
+    """A request's body, with the model from its path."""
+
+    model: str
+    contents: list[Content] = Field(min_length=1)
+    system_instruction: Content | None = None
+
+
+def read_body(body: JsonObject) -> ContentBody:
+    """Return the body with its types, or raise the Rejection the provider would answer with."""
+    asked = check_body(ContentBody, body)
+    if "stream" in body:
+        raise Rejection(
+            400, 'Invalid JSON payload received. Unknown name "stream": Cannot find field.'
+        )
+    if any(one.role not in _ROLES for one in asked.contents):
+        raise Rejection(400, "Please use a valid role: user, model.")
+    _check_calls(asked.contents)
+    _check_signatures(asked.contents)
+    if not _OLDER.match(asked.model):
+        _check_signed(asked.contents)
+    return asked
+
+
+def read_system(asked: ContentBody) -> str:
+    """Return the instructions as one text."""
+    parts = asked.system_instruction.parts if asked.system_instruction else []
+    return "\n".join(one.text for one in parts if one.text)
+
+
+def read_turns(content: Content) -> Iterator[Turn]:
+    """Yield what was said, part by part."""
+    for part in content.parts:
+        if part.function_response:
+            yield Turn(Speaker.TOOL, _shown(part.function_response.response))
+        elif content.role == "user":
+            yield Turn(Speaker.USER, part.text or "")
+        else:
+            yield Turn(Speaker.ASSISTANT, _said(part))
+
+
+def _said(part: Part) -> str:
+    call = part.function_call
+    if call is None:
+        return "" if part.thought else part.text or ""
+    return f"{call.name}({json.dumps(call.args or {}, ensure_ascii=False)})"
+
+
+def _shown(response: dict[str, object]) -> str:
+    """Return a result as the text it was, where it was one."""
+    (key, *others) = response or [""]
+    value = response.get(key)
+    if key in _SHOWN and not others and isinstance(value, str):
+        return value
+    return json.dumps(response, ensure_ascii=False)
+
+
+def _check_calls(contents: Sequence[Content]) -> None:
+    """Every call is answered in the content after it, and nothing else is."""
+    nothing = Content(parts=[Part()])
+    for index, (before, now) in enumerate(pairwise([nothing, *contents, nothing])):
+        if len(before.calls) != len(now.responses):
+            raise Rejection(
+                400,
+                "Please ensure that the number of function response parts is equal to the number "
+                "of function call parts of the function call turn.",
+            )
+        if sorted(before.calls) != sorted(now.responses):
+            raise Rejection(
+                400,
+                f"contents[{index}]: functions called are {', '.join(before.calls)}, but results "
+                f"are of {', '.join(now.responses)}.",
+            )
+
+
+def _check_signatures(contents: Sequence[Content]) -> None:
+    for part in (part for content in contents for part in content.parts):
+        found = part.thought_signature
+        if found is None or found in _UNSIGNED:
+            continue
+        if not (found == seal(part.text or "") if part.thought else is_intact(found)):
+            raise Rejection(400, "Corrupted thought signature.")
+
+
+def _check_signed(contents: Sequence[Content]) -> None:
+    """The first call of every step is signed, from where the user spoke last."""
+    spoken = [n for n, one in enumerate(contents) if one.role == "user" and not one.responses]
+    for index, content in enumerate(contents):
+        called = [one for one in content.parts if one.function_call]
+        if called and index > max(spoken, default=-1) and not called[0].thought_signature:
+            raise Rejection(
+                400,
+                "Function call is missing a thought_signature in functionCall parts: function "
+                f"call {content.calls[0]!r}, contents[{index}].",
+            )

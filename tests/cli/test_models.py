@@ -1,0 +1,130 @@
+"""`attractor models`, as a person and as a program use it; what is asked is a twin."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from attractor.llm import get_model_info, list_models, provider_registry
+from attractor.twins.pytest_plugin import StartTwin, provider_twin
+from tests.cli.running import attractor
+
+__all__ = ["provider_twin"]
+
+READY = """
+[[rules]]
+answer = { text = "ready", usage = { input = 900, output = 100 } }
+"""
+REFUSED = """
+[[rules]]
+answer.fault = { kind = "status", status = 429 }
+"""
+
+
+def test_models_are_listed_with_windows_abilities_and_prices() -> None:
+    result = attractor("models", "--provider", "openai")
+    assert (result.returncode, result.stderr) == (0, "")
+    heading, *lines = result.stdout.splitlines()
+    assert " ".join(heading.split()) == "model provider window output can $ in $ cached $ out"
+    [row] = [line for line in lines if line.startswith("gpt-5.2 ")]
+    told = "gpt-5.2 openai 272,000 128,000 tools vision reasoning 1.75 0.175 14"
+    assert " ".join(row.split()) == told
+    assert lines[-1].startswith("$: US dollars for a million tokens")
+
+
+def test_without_a_provider_those_are_listed_that_can_be_asked() -> None:
+    listed = json.loads(attractor("models", "--json").stdout)
+    assert {one["provider"] for one in listed} == set(provider_registry())
+    assert listed[0]["id"] == list_models("anthropic")[0].id
+    assert "other providers are known: --provider PROVIDER" in attractor("models").stdout
+
+
+def test_a_program_gets_every_field() -> None:
+    listed = json.loads(attractor("models", "--provider", "gemini", "--json").stdout)
+    [model] = [one for one in listed if one["id"] == "gemini-3.1-pro-preview"]
+    known = get_model_info("gemini-3.1-pro-preview")
+    assert known
+    assert model["context_window"] == known.context_window
+    assert model["price_tiers"][0]["prices"]["input"] == known.price_tiers[0].prices.input
+    assert model["aliases"] == list(known.aliases)
+
+
+def test_a_mistyped_provider_has_a_guess() -> None:
+    result = attractor("models", "--provider", "antropic")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "did you mean anthropic?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "model", "provider"),
+    [("gpt-5.2", "gpt-5.2", "openai"), ("opus", "claude-opus-5-5", "anthropic")],
+)
+def test_a_model_is_tested_by_one_call(
+    provider_twin: StartTwin, asked: str, model: str, provider: str
+) -> None:
+    twin = provider_twin(READY)
+    result = attractor("models", "test", asked, variables=twin.environ())
+    assert (result.returncode, result.stderr) == (0, "")
+    answered, time, tokens, cost = result.stdout.splitlines()
+    assert answered == f"{model} of {provider} answered: ready"
+    assert time.endswith(" s")
+    assert tokens == "tokens  900 in, 100 out"
+    assert cost.startswith("cost    $0.00")
+    [request] = twin.requests
+    assert request.wire == provider
+
+
+def test_a_program_gets_what_was_measured(provider_twin: StartTwin) -> None:
+    environ = provider_twin(READY).environ()
+    told = json.loads(attractor("models", "test", "gpt-5.2", "--json", variables=environ).stdout)
+    assert told["seconds"] > 0
+    assert told["usage"]["input_tokens"] == 900
+    assert told["cost_usd"] == 0.002975
+    assert (told["model"], told["provider"], told["text"]) == ("gpt-5.2", "openai", "ready")
+
+
+def test_a_model_nobody_knows_is_tested_all_the_same(provider_twin: StartTwin) -> None:
+    environ = provider_twin(READY).environ()
+    words = ("models", "test", "my-own", "--provider", "openai")
+    result = attractor(*words, variables=environ)
+    assert result.returncode == 0
+    assert "does not know the model my-own: it is asked as it is written" in result.stderr
+    assert result.stdout.endswith("cost    unknown\n")
+
+
+def test_what_fails_is_told_and_not_tried_again(provider_twin: StartTwin) -> None:
+    twin = provider_twin(REFUSED)
+    result = attractor("models", "test", "gpt-5.2", variables=twin.environ())
+    assert (result.returncode, result.stdout) == (3, "")
+    assert "openai answered 429" in result.stderr
+    assert len(twin.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("test", "my-own"), "add --provider, one of: anthropic,"),
+        (("test", "gpt-5.2", "--provider", "opnai"), "did you mean openai?"),
+        (("test", "gpt-5.2"), "the key of the provider 'openai' is not set (set OPENAI_API_KEY)"),
+        (("--provider", "openai", "test", "gpt-5.2"), "models test MODEL --provider"),
+        (("tst", "gpt-5.2"), "test"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused(words: tuple[str, ...], told: str) -> None:
+    result = attractor("models", *words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert told in result.stderr
+
+
+def test_a_table_that_is_missing_stops_only_what_needs_it(tmp_path: Path) -> None:
+    (tmp_path / "litellm").mkdir()
+    (tmp_path / "litellm" / "__init__.py").touch()
+    (tmp_path / "pipeline.dot").write_text(
+        "digraph p { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
+    )
+    refused = attractor("models", copy=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "the table of models cannot be read" in refused.stderr
+    assert "pip install --force-reinstall litellm" in refused.stderr
+    for words in (["--help"], ["validate", "pipeline.dot"]):
+        assert attractor(*words, copy=tmp_path).returncode == 0

@@ -1,0 +1,240 @@
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.base.canonical import JsonObject
+from attractor.base.errors import FileTrouble
+from attractor.llm import (
+    AudioData,
+    ContentKind,
+    ContentPart,
+    DocumentData,
+    ImageData,
+    InvalidRequestError,
+    Message,
+    ProviderData,
+    Request,
+    Role,
+    ThinkingData,
+    ToolCallData,
+    ToolChoice,
+    ToolResultData,
+)
+from attractor.llm.providers.gemini_request import Written, write_request
+from tests.llm.asking import SHELL
+
+SKIP = {"thoughtSignature": "skip_thought_signature_validator"}
+PNG = {"inlineData": {"mimeType": "image/png", "data": "cG5n"}}
+
+
+def written(*messages: Message, model: str = "gemini-3-pro", **more: Any) -> Written:
+    return write_request(Request(model=model, messages=messages, **more), provider="gemini")
+
+
+def contents(*messages: Message, **more: Any) -> Any:
+    return written(*messages, **more).body["contents"]
+
+
+def parts(*said: ContentPart, role: Role = Role.ASSISTANT, **more: Any) -> Any:
+    (content,) = contents(Message(role, said), **more)
+    return content["parts"]
+
+
+def called(id: str = "1", kept: JsonObject | None = None) -> ContentPart:
+    """Make a call of the model's, with what the provider had said beside it."""
+    own = ProviderData("gemini", kept) if kept else None
+    call = ToolCallData(id, "shell", {"a": 1})
+    return ContentPart(ContentKind.TOOL_CALL, tool_call=call, provider_data=own)
+
+
+def test_each_role_has_its_place() -> None:
+    sent = written(
+        Message.system("a"), Message.user("b"), Message.assistant("c"), Message.developer("d")
+    )
+    assert sent.body == {
+        "systemInstruction": {"parts": [{"text": "a"}, {"text": "d"}]},
+        "contents": [
+            {"role": "user", "parts": [{"text": "b"}]},
+            {"role": "model", "parts": [{"text": "c"}]},
+        ],
+    }
+    assert (sent.path, sent.warnings) == ("models/gemini-3-pro:generateContent", [])
+
+
+def test_results_of_calls_made_together_are_one_turn_and_other_words_another() -> None:
+    model = Message(Role.ASSISTANT, [called("1", SKIP), called("2")])
+    sent = contents(
+        Message.user("a"),
+        model,
+        Message.tool_result("1", "x"),
+        Message.tool_result("2", "y"),
+        Message.user("b"),
+        Message.user("c"),
+    )
+    assert [one["role"] for one in sent] == ["user", "model", "user", "user"]
+    assert [len(one["parts"]) for one in sent] == [1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "is_error", "response"),
+    [
+        ("done", False, {"result": "done"}),
+        ({"a": 1}, False, {"a": 1}),
+        (["a"], False, {"result": ["a"]}),
+        ("broken", True, {"error": "broken"}),
+        ({"a": 1}, True, {"error": {"a": 1}}),
+    ],
+)
+def test_a_result_is_an_object_under_the_name_of_its_function(
+    content: Any, is_error: bool, response: JsonObject
+) -> None:
+    result = Message.tool_result("1", content, is_error=is_error)
+    _, sent = contents(Message(Role.ASSISTANT, [called()]), result)
+    assert sent["parts"] == [{"functionResponse": {"name": "shell", "response": response}}]
+
+
+def test_an_id_goes_back_where_the_provider_gave_it() -> None:
+    own = called("theirs", {"functionCall": {"id": "theirs"}, "thoughtSignature": "s"})
+    model, result = contents(
+        Message(Role.ASSISTANT, [own, called("ours")]),
+        Message.tool_result("theirs", "x"),
+        Message.tool_result("ours", "y"),
+    )
+    assert model["parts"] == [
+        {
+            "functionCall": {"name": "shell", "args": {"a": 1}, "id": "theirs"},
+            "thoughtSignature": "s",
+        },
+        {"functionCall": {"name": "shell", "args": {"a": 1}}},
+    ]
+    assert [one["functionResponse"].get("id") for one in result["parts"]] == ["theirs", None]
+
+
+def test_a_result_of_no_call_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="'nobody' answers no call") as caught:
+        written(Message.tool_result("nobody", "x"))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("model", "within"), [("gemini-3-pro", True), ("models/gemini-2.5-pro", False)]
+)
+def test_a_result_may_show_an_image(model: str, within: bool) -> None:
+    shown = ToolResultData("1", "seen", image_data=b"png")
+    _, sent = contents(
+        Message(Role.ASSISTANT, [called()]),
+        Message(Role.TOOL, [ContentPart(ContentKind.TOOL_RESULT, tool_result=shown)]),
+        model=model,
+    )
+    response: Any = {"name": "shell", "response": {"result": "seen"}}
+    if within:
+        assert sent["parts"] == [{"functionResponse": {**response, "parts": [PNG]}}]
+    else:
+        assert sent["parts"] == [{"functionResponse": response}, PNG]
+
+
+def test_what_came_from_here_goes_back_as_it_came_and_thoughts_of_others_do_not() -> None:
+    thought: JsonObject = {"text": "hm", "thought": True, "thoughtSignature": "s", "odd": [1]}
+    signed: JsonObject = {"thoughtSignature": "t"}
+    code: JsonObject = {"executableCode": {"code": "1"}}
+    thinking = ThinkingData("hm", "s")
+    ours, others = ProviderData("gemini", thought), ProviderData("anthropic", thought)
+    assert parts(
+        ContentPart(ContentKind.THINKING, thinking=thinking, provider_data=ours),
+        ContentPart(ContentKind.THINKING, thinking=thinking, provider_data=others),
+        ContentPart(ContentKind.THINKING, thinking=thinking),
+        ContentPart("gemini.executableCode", provider_data=ProviderData("gemini", code)),
+        ContentPart("web_search_call", provider_data=others),
+        ContentPart(ContentKind.TEXT, text="hi", provider_data=ProviderData("gemini", signed)),
+        ContentPart(ContentKind.TEXT, text="", provider_data=ProviderData("gemini", signed)),
+        ContentPart(ContentKind.TEXT, text="kept", provider_data=others),
+        ContentPart(ContentKind.TEXT, text=""),
+    ) == [thought, code, {"text": "hi", **signed}, {"text": "", **signed}, {"text": "kept"}]
+
+
+def test_the_first_of_calls_made_elsewhere_is_marked_where_the_model_wants_signatures() -> None:
+    call = {"functionCall": {"name": "shell", "args": {"a": 1}}}
+    assert parts(called("1"), called("2")) == [{**call, **SKIP}, call]
+    assert parts(called("1"), called("2"), model="gemini-2.5-pro") == [call, call]
+    signed: JsonObject = {"thoughtSignature": "s"}
+    assert parts(called("1", signed), called("2")) == [{**call, **signed}, call]
+
+
+def test_arguments_are_an_object_however_they_came() -> None:
+    for arguments, sent in (('{"a": 1}', {"a": 1}), ("{broken", {})):
+        call = ToolCallData("1", "shell", arguments)
+        (part,) = parts(ContentPart(ContentKind.TOOL_CALL, tool_call=call))
+        assert part["functionCall"] == {"name": "shell", "args": sent}
+
+
+def test_media_are_sent_by_address_by_content_or_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.pdf"
+    file.write_bytes(b"pdf")
+    jpeg, pdf = "https://x.org/a.jpeg?b=1", base64.b64encode(b"pdf").decode()
+    assert parts(
+        ContentPart(ContentKind.IMAGE, image=ImageData(url=jpeg, detail="low")),
+        ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png")),
+        ContentPart(ContentKind.DOCUMENT, document=DocumentData(url=str(file))),
+        ContentPart(ContentKind.DOCUMENT, document=DocumentData(data=b"png", file_name="a.txt")),
+        ContentPart(ContentKind.DOCUMENT, document=DocumentData(url="https://x.org/1")),
+        ContentPart(ContentKind.AUDIO, audio=AudioData(data=b"png", media_type="audio/mp3")),
+        role=Role.USER,
+    ) == [
+        {"fileData": {"mimeType": "image/jpeg", "fileUri": jpeg}},
+        PNG,
+        {"inlineData": {"mimeType": "application/pdf", "data": pdf}},
+        {"inlineData": {"mimeType": "text/plain", "data": "cG5n"}},
+        {"fileData": {"mimeType": "application/pdf", "fileUri": "https://x.org/1"}},
+        {"inlineData": {"mimeType": "audio/mp3", "data": "cG5n"}},
+    ]
+    file.unlink()
+    missing = ContentPart(ContentKind.DOCUMENT, document=DocumentData(url=str(file)))
+    with pytest.raises(FileTrouble, match="the document .*a.pdf cannot be read"):
+        parts(missing, role=Role.USER)
+
+
+def test_what_is_given_is_sent_and_what_is_not_is_left_to_the_provider() -> None:
+    given: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "max_tokens": 7}
+    sent = written(Message.user("a"), **given, stop_sequences=["END"]).body
+    assert sent["generationConfig"] == {
+        "temperature": 0.0,
+        "topP": 0.5,
+        "maxOutputTokens": 7,
+        "stopSequences": ["END"],
+    }
+    assert set(written(Message.user("a")).body) == {"contents"}
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "sent"),
+    [
+        ("gemini-3-flash-preview", "low", {"thinkingLevel": "low"}),
+        ("gemini-3.1-pro-preview", "high", {"thinkingLevel": "high"}),
+        ("gemini-flash-latest", "minimal", {"thinkingLevel": "minimal"}),
+        ("gemini-2.5-pro", "low", {"thinkingBudget": 1024}),
+        ("gemini-2.5-flash", "medium", {"thinkingBudget": 8192}),
+        ("models/gemini-2.5-flash", "high", {"thinkingBudget": 24576}),
+    ],
+)
+def test_effort_is_a_level_or_a_budget_and_thoughts_are_shown(
+    model: str, effort: str, sent: JsonObject
+) -> None:
+    config: Any = written(model=model, reasoning_effort=effort).body["generationConfig"]
+    assert config == {"thinkingConfig": {**sent, "includeThoughts": True}}
+
+
+def test_what_the_provider_does_not_take_is_warned_about() -> None:
+    sent = written(model="gemini-2.5-pro", metadata={"run": "1"}, reasoning_effort="xhigh")
+    assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 2
+    assert "'xhigh' (give one of minimal, low" in sent.warnings[1].message
+    assert set(sent.body) == {"contents"}
+
+
+def test_tools_and_the_choice_among_them_are_sent_together() -> None:
+    sent = written(tools=[SHELL], tool_choice=ToolChoice("required")).body
+    assert sent["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
+    assert "shell" in str(sent["tools"])
+    auto = written(tools=[SHELL]).body
+    assert auto["toolConfig"] == {"functionCallingConfig": {"mode": "AUTO"}}

@@ -1,0 +1,38 @@
+"""Ruling A3: a model the catalogue does not know is asked as it is written, with one warning."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor import StageStatus
+from attractor.twins.answer import Answer, Tokens
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import Rule, Script, When
+from tests.agent.twinned import use
+from tests.spec.runs import between, environ_for, events, run
+
+CALL = Tokens(input=900, output=100)
+REPORT = Answer(tool_calls=(use("report_outcome", {"outcome": "success"}),), usage=CALL)
+RULES = (Rule(when=When(step=0), answer=REPORT), Rule(answer=Answer(text="Done.", usage=CALL)))
+TWO = between('a [prompt="Do a"]', 'b [prompt="Do b"]', "start -> a -> b -> exit")
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("gpt-of-tomorrow", "the catalogue does not know the model gpt-of-tomorrow of openai"),
+        ("gpt-5.2-mini", "the catalogue has no price for the model gpt-5.2-mini of openai"),
+    ],
+)
+def test_A3_a_model_without_a_price_is_asked_and_told_of_once(
+    tmp_path: Path, model: str, words: str
+) -> None:
+    with in_background(ProviderTwin(Script(rules=RULES))) as twin:
+        environ = {**environ_for(tmp_path), **twin.environ()}
+        result = run(tmp_path, TWO, backend="agent", model=model, environ=environ)
+        assert all(f"'model': '{model}'" in str(one.body) for one in twin.requests)
+    assert result.outcome is StageStatus.SUCCESS
+    assert (result.usage.tokens, result.usage.cost_usd) == (4_000, 0.0)
+    [warning] = events(result, "WARNING")
+    assert warning.node == "a"
+    assert words in str(warning.data["message"])

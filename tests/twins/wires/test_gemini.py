@@ -1,0 +1,233 @@
+from typing import Any
+
+import pytest
+
+from attractor.twins.wires.gemini import part
+from tests.twins.exchanging import HELLO, KEYS, answer, refusal
+
+SCRIPT = """
+[[rules]]
+[rules.answer]
+thinking = "abcdefgh"
+redacted_thinking = "secret"
+text = "Hi."
+tool_calls = [
+    { name = "shell", arguments = { command = "ls" } },
+    { name = "odd", raw_arguments = "{}" },
+]
+usage = { input = 100, output = 9, cache_read = 60 }
+"""
+SIGNED = {"thoughtSignature": "skip_thought_signature_validator"}
+CALL: dict[str, Any] = {"functionCall": {"name": "shell", "args": {"a": "é"}}, **SIGNED}
+RESULT = {"functionResponse": {"name": "shell", "response": {"result": "todo.py"}}}
+
+NO_PARTS: list[Any] = []
+
+
+def response(name: str, value: Any = None) -> dict[str, Any]:
+    """Make the part that brings a function's result."""
+    return {"functionResponse": {"name": name, "response": {} if value is None else value}}
+
+
+def ask(*turns: Any, **more: Any) -> dict[str, Any]:
+    """Make a request of turns, the user's first; a text is a part by itself."""
+    said = [
+        {
+            "role": ("user", "model")[number % 2],
+            "parts": [{"text": turn}] if isinstance(turn, str) else turn,
+        }
+        for number, turn in enumerate(turns)
+    ]
+    return {"model": "gemini-3-pro", "contents": said, **more}
+
+
+def said(script: str = SCRIPT, **more: Any) -> list[dict[str, Any]]:
+    found = answer("gemini", {**HELLO["gemini"], **more}, script)
+    return found["candidates"][0]["content"]["parts"]
+
+
+def test_an_answer_is_written_as_parts_of_a_candidate() -> None:
+    found = answer("gemini", HELLO["gemini"], SCRIPT)
+    assert (found["modelVersion"], bool(found["responseId"])) == ("gemini-3-flash-preview", True)
+    (candidate,) = found["candidates"]
+    assert (candidate["finishReason"], candidate["content"]["role"]) == ("STOP", "model")
+    thought, words, shell, odd = candidate["content"]["parts"]
+    assert (thought["text"], thought["thought"]) == ("abcdefgh", True)
+    assert words == {"text": "Hi."}
+    assert shell["functionCall"] == {"name": "shell", "args": {"command": "ls"}}
+    assert odd == {"functionCall": {"name": "odd", "args": {}}}
+    assert "secret" not in str(found)
+
+
+def test_the_first_call_is_signed_or_the_words_that_were_thought_about() -> None:
+    def signed(text: str) -> list[bool]:
+        parts = said(f"rules = [{{ answer = {{ {text} }} }}]", generationConfig={})
+        return ["thoughtSignature" in one for one in parts]
+
+    assert signed('text = "a", tool_calls = [{ name = "b" }, { name = "c" }]') == [0, 1, 0]
+    assert signed('text = "a", thinking = "b"') == [True]
+    assert signed('redacted_thinking = "b"') == [True]
+    assert signed('text = "a"') == [False]
+
+
+def test_thoughts_are_shown_only_when_they_are_asked_for() -> None:
+    configs: list[Any] = [
+        {},
+        {"thinkingConfig": {}},
+        {"thinkingConfig": {"includeThoughts": False}},
+    ]
+    for config in configs:
+        assert not any(one.get("thought") for one in said(generationConfig=config))
+
+
+def test_usage_counts_thoughts_apart_and_leaves_out_what_there_is_none_of() -> None:
+    usage = answer("gemini", HELLO["gemini"], SCRIPT)["usageMetadata"]
+    assert usage == {
+        "promptTokenCount": 100,
+        "candidatesTokenCount": 7,
+        "thoughtsTokenCount": 2,
+        "cachedContentTokenCount": 60,
+        "totalTokenCount": 109,
+    }
+    counted = answer("gemini", ask("x" * 40, systemInstruction={"parts": [{"text": "y" * 39}]}))
+    assert counted["usageMetadata"] == {
+        "promptTokenCount": 20,
+        "candidatesTokenCount": 1,
+        "totalTokenCount": 21,
+    }
+
+
+def test_thoughts_that_were_changed_are_refused() -> None:
+    thought, _, call, odd = said()
+    result = response("odd")
+    assert answer("gemini", ask("a", [thought, call, odd], [RESULT, result]))
+    for changed in (
+        [thought | {"text": "abcdefgX"}, call, odd],
+        [thought | {"thoughtSignature": "x"}, call, odd],
+        [thought, call | {"thoughtSignature": "x"}, odd],
+    ):
+        status, error = refusal("gemini", ask("a", changed, [RESULT, result]))
+        assert (status, error["message"]) == (400, "Corrupted thought signature.")
+
+
+def test_a_call_without_its_signature_is_refused_until_the_user_speaks_again() -> None:
+    bare = {"functionCall": CALL["functionCall"]}
+    status, error = refusal("gemini", ask("a", [bare], [RESULT]))
+    assert status == 400
+    assert "missing a thought_signature in functionCall parts: function call 'shell'" in str(error)
+    assert answer("gemini", ask("a", [bare], [RESULT], "b", "c"))
+    assert answer("gemini", ask("a", [bare], [RESULT]) | {"model": "gemini-2.5-pro"})
+
+
+@pytest.mark.parametrize(
+    ("turns", "words"),
+    [
+        (["a", [CALL]], "number of function response parts is equal"),
+        (["a", [CALL], "b"], "number of function response parts is equal"),
+        (["a", [CALL, CALL], [RESULT]], "number of function response parts is equal"),
+        ([[RESULT]], "number of function response parts is equal"),
+        (
+            ["a", [CALL], [response("other")]],
+            "contents[2]: functions called are shell, but results are of other",
+        ),
+        (["a", [CALL], [response("")]], "name: String"),
+        (["a", [CALL], [response("shell", "x")]], "response: "),
+        ([NO_PARTS], "contents.0.parts: List should have at least 1 item"),
+    ],
+)
+def test_what_the_provider_refuses_is_refused(turns: list[Any], words: str) -> None:
+    assert answer("gemini", ask("a", [CALL], [RESULT]))
+    status, error = refusal("gemini", ask(*turns))
+    assert (status, error["code"], error["status"]) == (400, 400, "INVALID_ARGUMENT")
+    assert words in error["message"]
+
+
+def test_another_role_is_refused() -> None:
+    body = ask() | {"contents": [{"role": "system", "parts": [{"text": "a"}]}]}
+    assert refusal("gemini", body)[1]["message"] == "Please use a valid role: user, model."
+
+
+def test_a_conversation_is_read_by_turns_in_either_spelling() -> None:
+    body = ask(
+        "look",
+        [{"text": "hm", "thought": True}, {"text": "a"}, CALL],
+        [{"function_response": {"name": "shell", "response": {"a": 1}}}],
+        system_instruction={"parts": [{"text": "Be brief."}, {"text": "Be quick."}]},
+    )
+    body["contents"].append({"role": "user", "parts": [{"text": "b"}, {"inlineData": {}}]})
+    talk = part.read(KEYS["gemini"], body)
+    assert (talk.system, talk.first_user, talk.last_user) == ("Be brief.\nBe quick.", "look", "b")
+    assert [turn.speaker for turn in talk.turns] == ["user", "assistant", "tool", "user"]
+    assert talk.turns[1].text == 'a\nshell({"a": "é"})'
+    assert (talk.tool_result, talk.step) == ('{"a": 1}', 1)
+
+
+@pytest.mark.parametrize(
+    ("response", "text"),
+    [
+        ({"result": "x"}, "x"),
+        ({"error": "x"}, "x"),
+        ({"output": "x"}, "x"),
+        ({"result": ["x"]}, '{"result": ["x"]}'),
+        ({"result": "x", "more": 1}, '{"result": "x", "more": 1}'),
+        ({}, "{}"),
+    ],
+)
+def test_a_result_is_read_as_the_text_it_was(response: dict[str, Any], text: str) -> None:
+    result = {"functionResponse": {"name": "shell", "response": response}}
+    assert part.read(KEYS["gemini"], ask("a", [CALL], [result])).tool_result == text
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [("stop", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY")],
+)
+def test_why_it_stopped_is_the_providers_word(finish: str, reason: str) -> None:
+    script = f'rules = [{{ answer = {{ text = "a", finish = "{finish}" }} }}]'
+    found = answer("gemini", HELLO["gemini"], script)
+    assert found["candidates"][0]["finishReason"] == reason
+
+
+def test_arguments_this_wire_cannot_say_are_the_scripts_fault() -> None:
+    script = 'rules = [{ answer = { tool_calls = [{ name = "n", raw_arguments = "{" }] } }]'
+    status, error = refusal("gemini", HELLO["gemini"], script=script)
+    assert (status, "raw_arguments of n" in error["message"]) == (500, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "UNAUTHENTICATED"),
+        (403, "PERMISSION_DENIED"),
+        (404, "NOT_FOUND"),
+        (429, "RESOURCE_EXHAUSTED"),
+        (500, "INTERNAL"),
+        (503, "UNAVAILABLE"),
+        (504, "DEADLINE_EXCEEDED"),
+        (529, "UNKNOWN"),
+    ],
+)
+def test_errors_have_the_providers_codes(status: int, code: str) -> None:
+    script = f'rules = [{{ answer = {{ fault = {{ kind = "status", status = {status} }} }} }}]'
+    found, error = refusal("gemini", HELLO["gemini"], script=script)
+    assert (found, error["code"], error["status"]) == (status, status, code)
+    assert "details" not in error
+
+
+def test_how_long_to_wait_stands_in_the_details_too() -> None:
+    fault = '{ kind = "status", status = 429, code = "ABORTED", retry_after = "1500ms" }'
+    script = f"rules = [{{ answer = {{ fault = {fault} }} }}]"
+    _, error = refusal("gemini", HELLO["gemini"], script=script)
+    (detail,) = error["details"]
+    assert (error["status"], detail["retryDelay"]) == ("ABORTED", "1.500000s")
+    assert detail["@type"].endswith("google.rpc.RetryInfo")
+
+
+def test_models_are_listed_by_the_providers_names() -> None:
+    listed: Any = part.write_models(KEYS["gemini"], ["gemini-x"])["models"]
+    (model,) = listed
+    assert model == {
+        "name": "models/gemini-x",
+        "displayName": "gemini-x",
+        "supportedGenerationMethods": ["generateContent"],
+    }
