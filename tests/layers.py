@@ -3,8 +3,9 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +28,8 @@ OUTSIDE_WORLD = {
     "datetime.utcnow",
     "date.today",
 }
+READINGS = {name.rpartition(".")[2] for name in OUTSIDE_WORLD}
+DECLARES_DATA = "attractor.base.late_dataclass"
 LONGEST_FUNCTION = 60
 
 
@@ -50,6 +53,24 @@ class Module:
     def room(self) -> str:
         parts = self.name.split(".")
         return parts[1] if len(parts) > 1 else ""
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def imports(self) -> list["Import"]:
+        return list(_imports_among(self.nodes))
+
+    @cached_property
+    def foreign_names(self) -> set[str]:
+        """What it imports from other rooms."""
+        return {
+            name.split(".")[0]
+            for one in self.imports
+            if one.target.startswith(PACKAGE) and _rooms_named(one) != [self.room]
+            for name in (one.names or (one.target,))
+        }
 
 
 @dataclass(frozen=True)
@@ -81,7 +102,11 @@ def _module_name(file: Path, root: Path) -> str:
 
 
 def read_imports(tree: ast.AST) -> Iterator[Import]:
-    for node in ast.walk(tree):
+    return _imports_among(ast.walk(tree))
+
+
+def _imports_among(nodes: Iterable[ast.AST]) -> Iterator[Import]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(alias.name, (), node.lineno, 0)
@@ -108,7 +133,7 @@ def upward_imports(module: Module, table: dict[str, Room]) -> list[str]:
     floor = table[module.room].floor
     return [
         f"{module.name}:{found.line} imports {target}"
-        for found in read_imports(module.tree)
+        for found in module.imports
         for target in _rooms_named(found)
         if target != module.room and (target not in table or table[target].floor >= floor)
     ]
@@ -124,7 +149,7 @@ def _rooms_named(found: Import) -> list[str]:
 
 
 def relative_imports(module: Module) -> list[str]:
-    return [f"{module.name}:{one.line}" for one in read_imports(module.tree) if one.level]
+    return [f"{module.name}:{one.line}" for one in module.imports if one.level]
 
 
 def late_imports(module: Module) -> list[str]:
@@ -132,7 +157,7 @@ def late_imports(module: Module) -> list[str]:
         return []
     functions = [
         node
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
     ]
     return [
@@ -146,14 +171,14 @@ def private_reaches(module: Module) -> list[str]:
     """Names with a leading underscore that belong to another room."""
     found = [
         f"{module.name}:{one.line} reaches for {one.target} {name}"
-        for one in read_imports(module.tree)
+        for one in module.imports
         if one.target.startswith(f"{PACKAGE}.") and one.target.split(".")[1] != module.room
         for name in [*one.target.split("."), *one.names]
         if _is_private(name)
     ]
     return found + [
         f"{module.name}:{node.lineno} reaches for {ast.unparse(node)}"
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Attribute) and _is_private(node.attr) and _is_foreign(node, module)
     ]
 
@@ -163,13 +188,7 @@ def _is_private(name: str) -> bool:
 
 
 def _is_foreign(node: ast.Attribute, module: Module) -> bool:
-    imported = {
-        name.split(".")[0]
-        for one in read_imports(module.tree)
-        if one.target.startswith(PACKAGE) and _rooms_named(one) != [module.room]
-        for name in (one.names or (one.target,))
-    }
-    return isinstance(node.value, ast.Name) and node.value.id in imported
+    return isinstance(node.value, ast.Name) and node.value.id in module.foreign_names
 
 
 def statements_that_run(module: Module) -> list[str]:
@@ -197,14 +216,15 @@ def outside_readings(module: Module, table: dict[str, Room]) -> list[str]:
         return []
     named = [
         f"{module.name}:{one.line} reads {one.target}.{name}"
-        for one in read_imports(module.tree)
+        for one in module.imports
         for name in one.names
         if f"{one.target}.{name}" in OUTSIDE_WORLD
     ]
     return named + [
         f"{module.name}:{node.lineno} reads {ast.unparse(node)}"
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in OUTSIDE_WORLD
+        for node in module.nodes
+        if isinstance(node, ast.Attribute) and node.attr in READINGS
+        if ast.unparse(node) in OUTSIDE_WORLD
     ]
 
 
@@ -215,8 +235,17 @@ def foreign_imports(module: Module) -> list[str]:
     known = sys.stdlib_module_names | {PACKAGE}
     return [
         f"{module.name}:{one.line} imports {one.target}"
-        for one in read_imports(module.tree)
+        for one in module.imports
         if one.target.split(".")[0] not in known
+    ]
+
+
+def compiled_data(module: Module) -> list[str]:
+    """The standard decorator compiles what may never be used, at every start of the program."""
+    return [
+        f"{module.name}:{one.line} imports dataclasses.dataclass, not {DECLARES_DATA}"
+        for one in module.imports
+        if one.target == "dataclasses" and "dataclass" in one.names and module.name != DECLARES_DATA
     ]
 
 
@@ -224,7 +253,7 @@ def oversized(module: Module) -> list[str]:
     """A function over sixty lines does more than one thing."""
     return [
         f"{module.name}:{node.lineno} {node.name} has {length} lines"
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (length := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
     ]

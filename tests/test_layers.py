@@ -37,6 +37,7 @@ CHECKS: list[Callable[[layers.Module], list[str]]] = [
     layers.statements_that_run,
     lambda module: layers.outside_readings(module, TABLE),
     layers.foreign_imports,
+    layers.compiled_data,
     layers.oversized,
 ]
 
@@ -70,6 +71,7 @@ def test_the_modules_keep_the_rules_of_the_house() -> None:
         ("engine.x", "from os import environ", "reads os.environ"),
         ("engine.x", "from time import time", "reads time.time"),
         ("base.x", "import pydantic", "imports pydantic"),
+        ("base.x", "from dataclasses import dataclass, field", "imports dataclasses.dataclass"),
         ("cli.x", "def f():\n" + "    pass\n" * 61, "has 62 lines"),
     ],
 )
@@ -87,6 +89,8 @@ def test_a_breach_is_seen(name: str, text: str, fault: str) -> None:
         ("base.x", "from attractor.base.registry import _listed"),
         ("cli.x", "import os\ndef f():\n    return os.environ"),
         ("base.clock", "def f():\n    return datetime.now(UTC)"),
+        ("base.x", "from dataclasses import field, replace"),
+        ("base.late_dataclass", "from dataclasses import dataclass as standard"),
         ("base.x", "if __name__ == '__main__':\n    main()"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from attractor.agent.events import EventEmitter, EventKind
 from attractor.agent.project_documents import discover_project_documents
@@ -19,6 +19,7 @@ from attractor.agent.turns import (
     size_of,
 )
 from attractor.base.clock import Clock
+from attractor.base.late_dataclass import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.client import Client
 from attractor.llm.response import Usage

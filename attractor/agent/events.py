@@ -1,12 +1,12 @@
 """What a session tells while it works (§2.9)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.base.clock import Clock
+from attractor.base.late_dataclass import dataclass
 
 
 class EventKind(StrEnum):

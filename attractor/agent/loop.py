@@ -1,7 +1,7 @@
 """The agentic loop: ask the model, execute what it calls, until it is done (§2.5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 
@@ -18,6 +18,7 @@ from attractor.agent.turns import (
     tool_call_signatures,
 )
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.errors import SDKError
 from attractor.llm.message import Message
 from attractor.llm.request import Request

@@ -1,7 +1,9 @@
 """What a patch of the v4a format says, as values (coding-agent-loop, Appendix A)."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from attractor.base.late_dataclass import dataclass
 
 
 class Mark(StrEnum):

@@ -1,13 +1,14 @@
 """What suits the models of one provider: tools, switches and the system prompt (§3.2)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from attractor.agent.prompts import read_prompt
 from attractor.agent.surroundings import Surroundings
 from attractor.agent.tool import ToolRegistry, tool_parts
 from attractor.base.canonical import JsonObject
+from attractor.base.late_dataclass import dataclass
 from attractor.base.registry import Registry
 from attractor.llm.tools import ToolDefinition
 

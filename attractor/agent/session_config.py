@@ -1,9 +1,10 @@
 """The limits and switches of a session (§2.2)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.retrying import RetryPolicy
 
 _COUNTS = ("max_turns", "max_tool_rounds_per_input")

@@ -1,8 +1,8 @@
 """What a model is told about the place it works in (§6.3, §6.4)."""
 
-from dataclasses import dataclass
 from datetime import date
 
+from attractor.base.late_dataclass import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import NotSupported
 

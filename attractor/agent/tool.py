@@ -1,9 +1,9 @@
 """A tool: what the model is told of it, and what executes it (§3.8)."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from attractor.base.canonical import Json, JsonObject
+from attractor.base.late_dataclass import dataclass
 from attractor.base.registry import Registry
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.tools import ToolDefinition

@@ -6,7 +6,7 @@ standard input. What it prints has no say but in one case: words of a hook that 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -14,6 +14,7 @@ from attractor.base.bounded_output import BoundedOutput, OutputLimit
 from attractor.base.canonical import Json
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError, MachineryError
+from attractor.base.late_dataclass import dataclass
 from attractor.base.processes import ExecResult
 from attractor.environments.command_faults import missing_command
 from attractor.environments.environment import ExecutionEnvironment

@@ -1,10 +1,10 @@
 """Cuts a tool's output down to what a model is shown: characters first, then lines (§5)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from attractor.agent.session_config import SessionConfig
+from attractor.base.late_dataclass import dataclass
 
 
 class TruncationMode(StrEnum):

@@ -5,7 +5,6 @@ A stage writes its own turns only: where it goes on with those of the stage befo
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 
 from attractor.agent.turns import Turn
@@ -14,6 +13,7 @@ from attractor.backends.model_choice import ModelChoice
 from attractor.backends.turn_records import turn_from_record, turn_to_record
 from attractor.base.canonical import Json, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import ConversationLost, RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.kept_conversations import ReadKept

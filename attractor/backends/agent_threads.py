@@ -5,7 +5,7 @@ handed from one to the next.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from attractor.agent.turns import (
     AssistantTurn,
@@ -16,6 +16,7 @@ from attractor.agent.turns import (
     size_of,
 )
 from attractor.backends.model_choice import ModelChoice
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.events import THREAD_CONTINUED, THREAD_RESTORED, THREAD_SHORTENED
 from attractor.engine.preamble import put_before
 from attractor.engine.seams import Stage

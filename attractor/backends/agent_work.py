@@ -1,7 +1,7 @@
 """The work of our own agent at one stage: its session, with all that belongs to it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.agent.events import EventEmitter, EventKind, SessionEvent
@@ -19,6 +19,7 @@ from attractor.backends.agent_threads import recall
 from attractor.backends.model_choice import ModelChoice
 from attractor.backends.status_file import VARIABLE, StatusFile
 from attractor.backends.tool_hooks import hooks_of
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Stage
 from attractor.llm.errors import SDKError

@@ -1,11 +1,11 @@
 """Lets a backend be called as the specification has it (attractor-spec 4.5)."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 from attractor.base.calls import call
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.base.signatures import count_wanted
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, failure

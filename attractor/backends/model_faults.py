@@ -1,12 +1,12 @@
 """What keeps the agent backend from doing a graph's stages, found before the first one (R14)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from attractor.agent.provider_profile import find_provider, profile_parts
 from attractor.backends.model_choice import MODEL, PROVIDER, ModelChoice, ModelDefaults
 from attractor.backends.provider_keys import has_key, key_remedy
 from attractor.base.errors import UnknownName
+from attractor.base.late_dataclass import dataclass
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph import Node
 from attractor.language.spans import NOWHERE, Span

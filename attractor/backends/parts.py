@@ -1,8 +1,8 @@
 """What every backend is built from."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.simulated_outcomes import NO_OUTCOMES, SimulatedOutcomes
 
 if TYPE_CHECKING:  # the client of the models is slow to load, and not every run has one

@@ -7,9 +7,9 @@ leads to nothing but what the agent itself may read.
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 
 from attractor.base.errors import AttractorError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import InvalidReport
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import NotSupported

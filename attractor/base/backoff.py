@@ -2,10 +2,10 @@
 
 import hashlib
 import math
-from dataclasses import dataclass
 from datetime import timedelta
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 
 _LONGEST = timedelta(days=36_500)
 

@@ -1,9 +1,9 @@
 """Output of any length in little memory: its head and its tail, and what was left out between."""
 
 import codecs
-from dataclasses import dataclass
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 
 
 @dataclass(frozen=True)

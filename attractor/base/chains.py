@@ -10,7 +10,6 @@ chain, and only an `expected` head shows that it was longer.
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble
@@ -24,6 +23,7 @@ from attractor.base.canonical import (
     parse_json,
 )
 from attractor.base.errors import ChainBroken, NotCanonical, UsageError
+from attractor.base.late_dataclass import dataclass
 
 _RESERVED = ("seq", "prev", "hash", "seal")
 

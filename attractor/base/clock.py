@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 
 
 class Clock(Protocol):

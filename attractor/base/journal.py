@@ -9,7 +9,6 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +21,7 @@ from attractor.base.atomic_files import (
     write_fully,
 )
 from attractor.base.errors import FileTrouble, JournalError, LockHeld
+from attractor.base.late_dataclass import dataclass
 from attractor.base.locks import lock_at_once, open_to_lock, unlock
 
 _BLOCK = 1 << 16

@@ -13,7 +13,6 @@ import os
 import random
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +21,7 @@ from typing import Self
 from attractor.base.atomic_files import file_trouble, is_running, mode_within, write_whole
 from attractor.base.canonical import JsonObject, canonical_json, parse_json
 from attractor.base.errors import FileTrouble, LockHeld, NotCanonical, UsageError
+from attractor.base.late_dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ import codecs
 import os
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import IO, Literal
 
 from attractor.base.bounded_output import BoundedOutput, OutputLimit
+from attractor.base.late_dataclass import dataclass
 
 Stream = Literal["stdout", "stderr"]
 

@@ -10,13 +10,13 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
 from attractor.base.bounded_output import OutputLimit
 from attractor.base.errors import MachineryError
+from attractor.base.late_dataclass import dataclass
 from attractor.base.process_end import POLL_S, EndWatch
 from attractor.base.process_groups import has_members, signal_group
 from attractor.base.process_pipes import OnOutput, Pipes

@@ -1,10 +1,10 @@
 """What a reader of a broadcast has not taken yet, and what it is told when it lost some of it."""
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 
 from attractor import __version__
+from attractor.base.late_dataclass import dataclass
 from attractor.cli.invocation import Invocation
 from attractor.cli.output import show, show_json
 from attractor.cli.pipeline_files import UNREADABLE

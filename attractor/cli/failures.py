@@ -2,11 +2,12 @@
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import click
 
 from attractor.base.errors import AttractorError, ExitCode
+from attractor.base.late_dataclass import dataclass
 
 LONGEST_NAME = 100
 

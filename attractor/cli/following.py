@@ -1,10 +1,10 @@
 """Follows the journal of a run that somebody else writes, until the run rests or ends."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.events import Event
+from attractor.base.late_dataclass import dataclass
 from attractor.cli.journal_reading import JournalReading, ReadLine
 from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory

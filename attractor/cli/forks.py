@@ -1,7 +1,7 @@
 """Forks a run and walks the new one on, for `fork` and `rewind`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from attractor.base.errors import ExitCode
+from attractor.base.late_dataclass import dataclass
 from attractor.cli.budget_options import budget_options, budgets_of
 from attractor.cli.given_options import given_of, given_options
 from attractor.cli.invocation import Invocation

@@ -1,7 +1,6 @@
 """Reads a journal bit by bit while somebody writes it, verifying each line on the way."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from attractor.base.chains import GENESIS, Flaw, Verdict, verify
 from attractor.base.errors import Broken, NotCanonical
 from attractor.base.events import Event
 from attractor.base.journal import Line, read_lines
+from attractor.base.late_dataclass import dataclass
 
 
 @dataclass(frozen=True)

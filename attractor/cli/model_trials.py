@@ -1,7 +1,6 @@
 """Asks a model one short question, to see whether it answers and what that takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from attractor.agent.provider_profile import find_provider
 from attractor.backends.model_choice import ModelChoice
@@ -9,6 +8,7 @@ from attractor.backends.provider_keys import key_remedy
 from attractor.base.canonical import Json
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import UnknownName, UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.client import Client, provider_registry
 from attractor.llm.costs import cost_of
 from attractor.llm.message import Message

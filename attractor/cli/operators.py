@@ -1,9 +1,9 @@
 """Says who gives an order, and how they prove it."""
 
 import getpass
-from dataclasses import dataclass
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.cli.invocation import Invocation
 
 TOKEN_VARIABLE = "ATTRACTOR_TOKEN"

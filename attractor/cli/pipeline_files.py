@@ -3,10 +3,10 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.errors import FileTrouble, UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.parsing import decode

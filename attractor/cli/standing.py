@@ -1,12 +1,12 @@
 """Where a run stands in words: which run, what is at work and what that prints, what to do next."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from attractor.base.canonical import Json
 from attractor.base.errors import AttractorError
+from attractor.base.late_dataclass import dataclass
 from attractor.cli.amounts import cost_of
 from attractor.cli.live.last_lines import shown_lines
 from attractor.cli.questions import next_commands

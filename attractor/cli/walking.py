@@ -5,13 +5,13 @@ import signal
 import threading
 from collections.abc import Coroutine, Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from attractor.base.errors import AttractorError, ExitCode, MachineryError
 from attractor.base.events import Event
+from attractor.base.late_dataclass import dataclass
 from attractor.cli.invocation import Invocation
 from attractor.cli.onlookers import Lines, onlookers_of
 from attractor.engine.events import RunRestarting

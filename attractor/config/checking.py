@@ -1,7 +1,6 @@
 """Checks what one source sets against the model, value by value."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Never, cast
@@ -9,6 +8,7 @@ from typing import Never, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from attractor.base.late_dataclass import dataclass
 from attractor.config.errors import ConfigError, InvalidSetting
 from attractor.config.explanations import explain, not_a_table, shown_value, unknown_setting
 from attractor.config.keys import KeyPath, dotted

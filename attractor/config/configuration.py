@@ -1,13 +1,13 @@
 """What was set, and where each value came from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
 from attractor.base.errors import UnknownName
+from attractor.base.late_dataclass import dataclass
 from attractor.config.keys import dotted
 from attractor.config.origins import Origin
 from attractor.config.shapes import leaves

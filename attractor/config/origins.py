@@ -1,8 +1,8 @@
 """Says where a value came from."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from attractor.base.late_dataclass import dataclass
 from attractor.config.keys import printable
 
 

@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter
 
+from attractor.base.late_dataclass import dataclass
 from attractor.config.explanations import shown_value
 from attractor.config.keys import KeyPath, dotted, variable_name
 from attractor.config.shapes import Slot, default_values, leaves, slots

@@ -5,7 +5,6 @@ user's. Both are merged key by key. Everything else is a leaf, and is replaced a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Never, cast, get_args, get_origin
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from attractor.base.late_dataclass import dataclass
 from attractor.config.keys import KeyPath
 
 FREE_KEY = "NAME"

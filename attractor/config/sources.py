@@ -5,10 +5,11 @@ import re
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import cast
 
+from attractor.base.late_dataclass import dataclass
 from attractor.config.errors import BrokenFile, InvalidSetting
 from attractor.config.keys import (
     INPUT_PREFIX,

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from attractor.base.late_dataclass import dataclass
 from attractor.config.keys import KEY_PATTERN, KeyPath, read_key
 
 KeyLines = Mapping[KeyPath, int]

@@ -1,8 +1,8 @@
 """Whether a stage fails in the same way again and again: then going round once more is no help."""
 
 import re
-from dataclasses import dataclass
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.graph import Graph, Node
 
 LONGEST = 200

@@ -4,7 +4,6 @@ A large one lies in a file under the hash of its bytes, so the same bytes are st
 one stands with its name. Without a run directory all of it is kept in memory.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
@@ -13,6 +12,7 @@ from attractor.base.atomic_files import file_trouble, sync_folder
 from attractor.base.canonical import Json, canonical_json, content_hash, parse_json
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import UnknownName
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.blobs import Blobs, make_folder
 from attractor.engine.documents import read_document, write_document
 from attractor.engine.large_values import FILE_BACKING_THRESHOLD

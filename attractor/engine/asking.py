@@ -1,11 +1,12 @@
 """What people are asked and what they answer, and what every way to ask them can do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 
 
 class QuestionKind(StrEnum):

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
 from attractor.base.changed import changed
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.alike import alike_limit, signature
 from attractor.engine.attempt_folders import begin_attempt, history_folder
 from attractor.engine.carrying import Carrying, carry

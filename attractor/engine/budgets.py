@@ -1,11 +1,11 @@
 """What a run may use at most, and how near it is to that (ruling R12)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.events import BudgetWarning
 from attractor.engine.fields import Fields
 from attractor.engine.open_run import OpenRun

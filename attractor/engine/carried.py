@@ -1,8 +1,9 @@
 """What a stage gets of those before it: a text, and under `full` fidelity a conversation."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.fidelity import DEGRADED
 from attractor.engine.preamble import Remembered, write_news, write_preamble
 from attractor.engine.threads import Thread

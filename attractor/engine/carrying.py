@@ -1,8 +1,8 @@
 """Finds out what an attempt is told of the stages before it, and in which thread it takes part."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.carried import NOTHING_CARRIED, Carried
 from attractor.engine.errors import ConversationLost
 from attractor.engine.events import FidelityDegraded

@@ -5,7 +5,6 @@ tampered with. Lost, it is made anew from the events; older than the journal, th
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from attractor.base.changed import changed
 from attractor.base.errors import Broken, FileTrouble, NotCanonical
 from attractor.base.events import Event
 from attractor.base.journal import Line, read_lines
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import CheckpointBroken, RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.folding import fold

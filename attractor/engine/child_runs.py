@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.seams import Workspace
 from attractor.language.graph import Graph

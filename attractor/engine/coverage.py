@@ -10,10 +10,11 @@ reach is so in every run.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from functools import cached_property
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.goal_gates import redirect
 from attractor.engine.outcome import Outcome

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from attractor.base.canonical import parse_json
 from attractor.base.durations import describe_duration
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.branching import GIVEN_UP
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import StageStatus

@@ -4,10 +4,11 @@ The class's name is the event's type, its fields are the event's data. Node, vis
 stand in the envelope. Handlers emit kinds of their own, but none of these.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """The attempt that a walk is at: since when, what it used, and how those before it failed."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from attractor.base.canonical import Json
 from attractor.base.changed import changed
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.alike import NO_STREAK, Streak
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import NOTHING_USED, Usage

@@ -5,13 +5,13 @@ The runner takes each once: it writes the event, acts, and moves the order to `d
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, write_whole
 from attractor.base.canonical import canonical_json, parse_json
 from attractor.base.errors import FileTrouble, NotCanonical, UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.foreign_files import read_foreign

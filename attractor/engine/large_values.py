@@ -5,10 +5,10 @@ What stands for one in the journal and the checkpoint is its hash and its size.
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from attractor.base.canonical import Json, JsonObject, canonical_json, parse_json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.blobs import Blobs
 
 FILE_BACKING_THRESHOLD = 100 * 1024

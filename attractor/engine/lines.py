@@ -1,9 +1,10 @@
 """What a walk sees of its run: where it is itself, and what it shares with the other walks."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.above import ALONE, Above
 from attractor.engine.absent import NOBODY
 from attractor.engine.asking import Interviewer

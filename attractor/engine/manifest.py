@@ -1,10 +1,11 @@
 """What a run was made from: `manifest.json`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from attractor.base.canonical import Json, JsonObject
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.fields import Fields
 from attractor.engine.promise_records import promises_from_record, promises_to_record
 from attractor.engine.seams import Base

@@ -1,10 +1,11 @@
 """How a stage ended: what a handler returns, and what routing decides by (attractor-spec 5.2)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 
 
 class StageStatus(StrEnum):

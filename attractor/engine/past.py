@@ -5,10 +5,11 @@ Bounded: however long a run is, it costs a stage, the journal and the checkpoint
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from attractor.base.canonical import Json
 from attractor.base.changed import changed
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.excerpts import shorten
 from attractor.engine.fields import Fields
 

@@ -7,9 +7,9 @@ import asyncio
 import codecs
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.seams import TreeId, Workspace
 from attractor.engine.secrets import PLACEHOLDER, Redactor
 

@@ -5,9 +5,10 @@ Both are as wide as can be: what none of them leads to cannot be reached in any 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import cast
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.labels import normalize_label
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.language.conditions import ALWAYS, Comparison, Condition, Unreadable

@@ -1,10 +1,11 @@
 """How far a walk has come, and what one stage changes in it: values only, and pure functions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from attractor.base.canonical import Json
 from attractor.base.changed import changed
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.alike import NO_STREAK, Streak, signature
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.past import (

@@ -1,9 +1,10 @@
 """What a run asks people, kept in its journal: so anybody may answer, and an answer lasts."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.asked_within import way_to
 from attractor.engine.asking import Answer, Question
 from attractor.engine.events import NO_PLACE, Place, QuestionAsked, QuestionSettled

@@ -5,12 +5,12 @@ which the engine and people speak: else it could forge a person's approval.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import FileTrouble, NotCanonical
+from attractor.base.late_dataclass import dataclass
 from attractor.base.suggestions import suggest
 from attractor.engine.errors import InvalidReport
 from attractor.engine.foreign_files import read_foreign

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
 from attractor.base.canonical import Json
 from attractor.base.errors import ExitCode
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.asking import Question
 from attractor.engine.blobs import Blobs
 from attractor.engine.large_values import WholeValues

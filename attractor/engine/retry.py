@@ -1,11 +1,12 @@
 """Decides how often a stage is tried, and how long to wait in between (attractor-spec 3.5, 3.6)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from attractor.base.backoff import Backoff
 from attractor.base.errors import MachineryError, UnknownName
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.alike import TRIED_OUT
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.language.graph import Graph, Node

@@ -4,9 +4,10 @@ Pure: the same graph, outcome and values give the same route, in a run, on resum
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.labels import normalize_label
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.language.conditions import Lookup

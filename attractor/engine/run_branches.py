@@ -2,11 +2,12 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.changed import changed
 from attractor.base.errors import AttractorError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.branching import GIVEN_UP, attempt_key, branch_key, canceled, end_of
 from attractor.engine.events import ParallelBranchCompleted, ParallelBranchStarted, Place
 from attractor.engine.large_values import WholeValues, put_aside

@@ -1,10 +1,11 @@
 """Where a run is, and how the checkpoint has it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.asking import Answer, Question
 from attractor.engine.fields import Fields
 from attractor.engine.flights import InFlight

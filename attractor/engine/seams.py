@@ -1,13 +1,14 @@
 """What the engine asks of rooms on its own floor and above, and what it hands to them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from attractor.base.canonical import Json
 from attractor.base.clock import Clock, SystemClock
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.artifacts import ArtifactStore
 from attractor.engine.asking import Interviewer, Question
 from attractor.engine.carried import NOTHING_CARRIED, Carried

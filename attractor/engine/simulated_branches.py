@@ -1,8 +1,9 @@
 """The branches of one attempt in a simulation: each walked whole, one after the other."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.branching import attempt_key, branch_key, canceled, end_of, fork_off
 from attractor.engine.moves import Bounds

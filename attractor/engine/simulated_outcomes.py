@@ -4,10 +4,11 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.base.errors import UnknownName, UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.reports import check_report

@@ -6,10 +6,11 @@ is left out: the journal, the stage folders, the trees.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.alike import NO_STREAK, Streak
 from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.branching import join, meeting_of

@@ -1,9 +1,9 @@
 """Where a run is, and what may come next: the one table of statuses and transitions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import IllegalTransition
 
 

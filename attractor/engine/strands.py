@@ -1,11 +1,12 @@
 """Where each walk of a run is: that from the start, and those of its branches while they last."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from attractor.base.canonical import Json
 from attractor.base.changed import changed
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.asking import Question
 from attractor.engine.branching import attempt_key, fork_off, join, spend, visit_key
 from attractor.engine.fields import Fields

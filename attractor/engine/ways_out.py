@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.lookup import make_lookup
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.possible_outcomes import (

@@ -13,9 +13,10 @@ import os
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from attractor.base.late_dataclass import dataclass
 from attractor.environments.errors import FileUnusable, PathOutside, file_failure
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
+from attractor.base.late_dataclass import dataclass
 from attractor.base.process_pipes import OnOutput
 from attractor.base.processes import ExecResult
 

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+
+from attractor.base.late_dataclass import dataclass
 
 _PIECE = 64 * 1024
 

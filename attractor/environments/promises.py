@@ -12,10 +12,11 @@ import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
+from attractor.base.late_dataclass import dataclass
 from attractor.environments.baits import Bystander, Listeners, listening, standing_by
 from attractor.environments.environment import ExecutionEnvironment, Promises
 

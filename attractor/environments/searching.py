@@ -6,10 +6,10 @@ Both search what is hidden or ignored as well, but nothing in `.git`, and skip b
 import json
 import shlex
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attractor.base.late_dataclass import dataclass
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import GrepOptions
 from attractor.environments.errors import FileUnusable, InvalidPattern

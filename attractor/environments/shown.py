@@ -9,10 +9,10 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble
+from attractor.base.late_dataclass import dataclass
 from attractor.environments.confined import Identity, identity_of
 from attractor.environments.errors import SandboxNotStarted
 

@@ -1,10 +1,10 @@
 """Records a person's decision about a run: all or nothing, and only when the gate allows it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from attractor.base.canonical import Json
 from attractor.base.errors import NoGo
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.open_run import OpenRun
 from attractor.engine.status import APPROVED, AWAITING_DECISION, REJECTED
 from attractor.factory.decisions import DECIDED, decision_of, keep_in_run

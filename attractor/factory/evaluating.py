@@ -1,11 +1,11 @@
 """Evaluates a run: plays its suite on copies of its tree, seals the result, and asks the gate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.chains import GENESIS
 from attractor.base.errors import Broken, ChainBroken
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.checkpoint import verify_journal
 from attractor.engine.documents import write_document
 from attractor.engine.open_run import OpenRun

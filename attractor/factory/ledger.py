@@ -9,7 +9,6 @@ state folder that was put back whole to an earlier day; only the runs' own folde
 import hmac
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.chains import GENESIS, Head, Link, Verdict, require_intact, seal, verify
 from attractor.base.errors import Broken, ChainBroken
 from attractor.base.journal import Journal, read_lines
+from attractor.base.late_dataclass import dataclass
 from attractor.base.locks import FileLock
 from attractor.base.private_folders import make_private_folder
 from attractor.factory.ledger_head import OWNER_ONLY, read_head, write_head

@@ -2,9 +2,9 @@
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from attractor.base.errors import NoGo
+from attractor.base.late_dataclass import dataclass
 from attractor.base.suggestions import suggest
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Base

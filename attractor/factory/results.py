@@ -5,12 +5,12 @@ whoever has no key, and pin the whole result by its seal.
 """
 
 import hmac
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, write_whole
 from attractor.base.canonical import Json, JsonObject, canonical_json, parse_json
 from attractor.base.errors import Broken, NotCanonical
+from attractor.base.late_dataclass import dataclass
 from attractor.base.private_folders import make_private_folder
 from attractor.factory.ledger import Ledger
 from attractor.scenarios.trial import TrialKey, TrialResult

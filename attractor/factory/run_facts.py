@@ -1,10 +1,10 @@
 """What is known of a run without holding it, so that whoever only asks disturbs nobody."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.canonical import content_hash
 from attractor.base.chains import GENESIS, Head
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun

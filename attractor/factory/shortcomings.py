@@ -1,9 +1,9 @@
 """What a candidate fell short of, in the holdouts' own words: for the operator's eyes only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.factory.gate import Judged
 from attractor.scenarios.trial import TrialResult, tally
 

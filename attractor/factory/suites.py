@@ -1,6 +1,5 @@
 """The registered suites of a state folder: versions 1, 2, 3... of a name, each a sealed copy."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from attractor.base.atomic_files import write_whole
 from attractor.base.errors import UnknownName
+from attractor.base.late_dataclass import dataclass
 from attractor.base.locks import FileLock
 from attractor.base.private_folders import make_private_folder
 from attractor.scenarios.errors import InvalidSuite

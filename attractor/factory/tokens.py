@@ -4,13 +4,13 @@ A token is shown once. What is kept is its hash, so that nobody who reads the fi
 """
 
 import hmac
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from attractor.base.atomic_files import write_whole
 from attractor.base.canonical import content_hash
+from attractor.base.late_dataclass import dataclass
 from attractor.base.locks import FileLock
 from attractor.base.private_folders import make_private_folder
 from attractor.factory.errors import InvalidToken

@@ -1,8 +1,8 @@
 """Plays the trials of an evaluation, each in a sandbox of its own on a copy of the run's tree."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from attractor.base.late_dataclass import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.life import Ended
 from attractor.scenarios.judging import build_checks, check_registry, judge_all

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TypedDict, cast
@@ -13,6 +12,7 @@ from attractor.base.canonical import JsonObject
 from attractor.base.durations import parse_duration
 from attractor.base.errors import UsageError
 from attractor.base.events import Event
+from attractor.base.late_dataclass import dataclass
 from attractor.base.suggestions import suggest
 from attractor.config.load import load_configuration
 from attractor.config.places import user_config_file

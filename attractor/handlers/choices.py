@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.labels import accelerator, normalize_label
 from attractor.engine.lookup import make_lookup
 from attractor.engine.options import fold_words, pick_one

@@ -1,10 +1,11 @@
 """The same branch for each item of a list, several at the same time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from attractor.base.canonical import Json, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.excerpts import is_cut
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Branch, Parts, Stage

@@ -1,10 +1,11 @@
 """When a parallel node is done, and what its branches come to together (ruling R6)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from attractor.base.canonical import Json
 from attractor.base.errors import UnknownName, UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.branching import GIVEN_UP
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.seams import BranchEnd

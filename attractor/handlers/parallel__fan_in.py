@@ -1,9 +1,10 @@
 """The place where branches meet: one of them is chosen, and the run goes on with its files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.progress import LEFT_OUT

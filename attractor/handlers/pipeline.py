@@ -1,11 +1,11 @@
 """Another pipeline as one stage: a run of its own, with what it is given and what it gives back."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from attractor.base.canonical import Json
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.child_runs import ChildEnd, ChildRun
 from attractor.engine.context import text_of
 from attractor.engine.excerpts import shorten

@@ -1,7 +1,8 @@
 """A question to a model: one answer in words, without tools."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict

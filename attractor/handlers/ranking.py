@@ -1,10 +1,10 @@
 """Which of the branches that met is the best: by how they ended, then by score, then by id."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import isnan
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.labels import normalize_label
 
 _RANKS = ("success", "partial_success", "retry", "fail", "canceled")

@@ -1,11 +1,12 @@
 """A supervisor: another pipeline runs, and this stage looks at it, speaks up, and ends it."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from attractor.base.canonical import Json, canonical_json
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.child_runs import ChildEnd, ChildRun, Telemetry
 from attractor.engine.lookup import make_lookup
 from attractor.engine.outcome import (

@@ -1,9 +1,9 @@
 """What a manager loop is to do: read from its node and its graph, before anything begins."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from attractor.base.errors import UnknownName, UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.language.condition_parser import parse_condition
 from attractor.language.conditions import Condition
 from attractor.language.errors import InvalidCondition

@@ -1,9 +1,9 @@
 """A pause in the walk: for a while, or until a moment."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 

@@ -1,8 +1,8 @@
 """A gate where a person chooses the way on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.excerpts import shorten
 from attractor.engine.options import LONGEST_WORDS, TARGETS

@@ -1,8 +1,8 @@
 """Approves by itself: yes, or the first choice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.answers import ask_each
 from attractor.engine.asking import Answer, AnswerKind, Question, QuestionKind
 from attractor.interviewers.parts import InterviewerParts

@@ -2,11 +2,11 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 from attractor.base.calls import call
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.asking import Answer, Interviewer, Question
 from attractor.interviewers.callback import Callback
 from attractor.interviewers.parts import AnswerFunction, InterviewerParts

@@ -1,7 +1,9 @@
 """Reads the name by which an interviewer is chosen: `park`, `recording:console`, `replay:FILE`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+
+from attractor.base.late_dataclass import dataclass
 
 INTERVIEWERS = "console, park, auto_approve, queue, recording[:OTHER[:FILE]] or replay:FILE"
 """Whom a command may name, in words."""

@@ -1,8 +1,8 @@
 """Lets the question wait in the run's folder, and holds no process meanwhile."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.answers import ask_each
 from attractor.engine.asking import Answer, Question
 from attractor.engine.seams import Parked

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TextIO
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.asking import Answer, Interviewer, Question
 from attractor.engine.secrets import Redactor
 from attractor.interviewers.replies import Reply

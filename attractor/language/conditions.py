@@ -5,8 +5,9 @@ when it holds nothing; the aliases of outcome words are compared as their canoni
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from attractor.base.late_dataclass import dataclass
 
 Lookup = Callable[[str], str]
 

@@ -1,10 +1,10 @@
 """What is to be said about a pipeline: a rule, a sentence, a place, and what to do about it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.spans import NOWHERE, Span
 
 

@@ -4,10 +4,11 @@ Equality leaves places out: two graphs are equal when they mean the same.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TypeVar
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.condition_parser import read_condition
 from attractor.language.conditions import ALWAYS, Condition
 from attractor.language.shapes import DEFAULT_SHAPE, DEFAULT_TYPE, TYPE_OF_SHAPE

@@ -6,9 +6,9 @@ anything else.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
 from itertools import islice
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.comments import Comment, comments_of
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.nearest import suggester

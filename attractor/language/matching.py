@@ -6,13 +6,13 @@ ways at once. What it does not know is what cannot be done so: looking around an
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, NamedTuple, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.language.wording import quote
 
 LONGEST = 20_000

@@ -4,10 +4,10 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.errors import UnknownName
+from attractor.base.late_dataclass import dataclass
 from attractor.language.diagnostics import Severity
 from attractor.language.lint_rule import rule_registry
 

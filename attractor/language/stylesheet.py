@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
 from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.errors import InvalidStylesheet
 from attractor.language.graph import Node
 from attractor.language.literals import read_text

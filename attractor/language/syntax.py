@@ -3,9 +3,9 @@
 A large pipeline has tens of thousands of them, so most are as cheap as a tuple.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.spans import Span
 from attractor.language.values import Attribute
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
 from attractor.base.durations import format_duration, parse_duration
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.language.spans import NOWHERE, Span
 
 

@@ -1,7 +1,8 @@
 """What only the rooms above know, handed down so that rules can ask for it."""
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass
+
+from attractor.base.late_dataclass import dataclass
 
 
 @dataclass(frozen=True)

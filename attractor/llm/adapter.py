@@ -1,9 +1,9 @@
 """What a provider's adapter has to be (2.4): translate, call, translate back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, Self
 
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.request import Request
 from attractor.llm.response import Response
 

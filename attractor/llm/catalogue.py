@@ -6,11 +6,11 @@ what `models.toml` says over it.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
 from attractor.base.errors import UnknownName
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.model_info import CAPABILITIES, ModelInfo
 from attractor.llm.model_overrides import OVERRIDES, put_over, read_overrides
 from attractor.llm.model_table import NATIVE, find_table, read_table

@@ -1,11 +1,11 @@
 """What a message is made of: text, images, thinking, tool calls, their results (3.3)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 
 
 class ContentKind(StrEnum):

@@ -3,10 +3,10 @@
 import base64
 import mimetypes
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.errors import FileTrouble
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.content import AudioData, DocumentData, ImageData
 
 Media = ImageData | AudioData | DocumentData

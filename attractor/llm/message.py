@@ -1,11 +1,11 @@
 """Messages: who says what in a conversation (3.1, 3.2)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
 from attractor.base.canonical import Json, JsonObject
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.content import ContentKind, ContentPart, ToolResultData
 
 

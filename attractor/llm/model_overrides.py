@@ -2,10 +2,11 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.model_info import ModelInfo
 
 OVERRIDES = Path(__file__).with_name("models.toml")

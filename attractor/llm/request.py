@@ -1,9 +1,10 @@
 """What is asked of a model (3.6)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from attractor.base.canonical import JsonObject
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.message import Message
 from attractor.llm.tools import ToolChoice, ToolDefinition, check_tools
 

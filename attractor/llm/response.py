@@ -1,11 +1,11 @@
 """What a model answered (3.7 to 3.12)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from attractor.base.canonical import JsonObject
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.message import Message
 from attractor.llm.tools import ToolCall
 

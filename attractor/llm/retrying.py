@@ -2,12 +2,12 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
 from attractor.base.backoff import Backoff
 from attractor.base.clock import Clock, SystemClock
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.errors import SDKError
 
 T = TypeVar("T")

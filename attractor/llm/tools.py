@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
 
 from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import NotCanonical, UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.content import ToolCallData
 from attractor.llm.errors import ConfigurationError, InvalidToolCallError
 

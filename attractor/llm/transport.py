@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import httpx
 
 from attractor import __version__
 from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.adapter import AdapterTimeout
 from attractor.llm.errors import (
     ConfigurationError,

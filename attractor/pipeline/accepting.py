@@ -1,9 +1,9 @@
 """Has a run go on with its pipeline as it is now, when somebody accepts what changed since."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import GraphChanged
 from attractor.engine.excerpts import keep_ends
 from attractor.engine.open_run import OpenRun

@@ -1,10 +1,11 @@
 """Which stages of a run are at work, its children's included, and what they printed last."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.errors import FileTrouble
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.attempt_folders import history_folder
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.flights import InFlight

@@ -1,12 +1,12 @@
 """Makes a workspace fit before the first stage, and tells in the journal what was done for that."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from attractor.base.atomic_files import write_whole
 from attractor.base.canonical import Json
 from attractor.base.ids import time_of
 from attractor.base.journal import read_lines
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.events import Place
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Workspace

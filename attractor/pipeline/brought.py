@@ -1,8 +1,9 @@
 """What a program brings along for its runs, besides what is found by name."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.asking import Interviewer
 from attractor.engine.seams import Backend, Handler
 from attractor.language.diagnostics import Diagnostic, error

@@ -1,10 +1,10 @@
 """What is known of a run that is to be diagnosed, and what a finding is made of."""
 
 import shlex
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.progress import Progress
 from attractor.engine.run_state import RunState
 from attractor.language.graph import Graph, Node

@@ -1,10 +1,11 @@
 """Reads the pipelines that a pipeline runs as its children, and says what keeps them from that."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
 from attractor.handlers.supervision_plans import read_plan
 from attractor.language.diagnostics import Diagnostic, error

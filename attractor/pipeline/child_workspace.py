@@ -1,9 +1,9 @@
 """The workspace of a child: that of the stage it is run for, with dimensions of its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.seams import PATCH_LIMIT, Base, TreeId, Workspace
 from attractor.environments.environment import ExecutionEnvironment
 

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.child_runs import Child
 from attractor.engine.endings import end_run

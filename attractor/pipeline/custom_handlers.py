@@ -1,12 +1,12 @@
 """Lets a handler be called as the specification has it (attractor-spec 4.1, 4.12; ruling R10b)."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
 from attractor.base.calls import call
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.base.signatures import count_wanted
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome

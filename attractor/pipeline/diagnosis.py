@@ -1,12 +1,12 @@
 """Says of a run why it ended or stands as it does, what it took, and what to do; asks no model."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from attractor.base.canonical import Json
 from attractor.base.errors import AttractorError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.fence import is_held
 from attractor.engine.flights import InFlight

@@ -6,10 +6,10 @@ says anything the answer is that nobody knows: no number is made up.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.retry import retry_policy
 from attractor.language.graph import Graph, Node
 from attractor.pipeline.history import Made

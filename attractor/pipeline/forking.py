@@ -4,13 +4,14 @@ The other run stays as it is. The new one has its own directory, journal and wor
 is resumed and verified like any other; its journal begins with where it came from.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from attractor.base.canonical import Json
 from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.blobs import Blobs
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import GraphChanged

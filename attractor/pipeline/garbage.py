@@ -5,12 +5,13 @@ What killed processes left running is ended first.
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 
 from attractor.base.canonical import Json
 from attractor.base.errors import AttractorError, LockHeld
+from attractor.base.late_dataclass import dataclass
 from attractor.base.locks import FileLock
 from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory

@@ -4,7 +4,6 @@ So it is whenever the process lets go of a run: when it ended, well or not, and 
 """
 
 import shlex
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from attractor.base.canonical import Json, parse_json
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.open_run import OpenRun
 from attractor.engine.patches import Patch, written
 from attractor.engine.run_directory import RunDirectory

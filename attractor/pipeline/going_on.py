@@ -1,10 +1,11 @@
 """Takes up a run that stopped: what is different from here on, and what must be there for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import RunOver
 from attractor.engine.manifest import Manifest

@@ -1,9 +1,10 @@
 """What happened in a run, as values: visits, failures, branches, children, interruptions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.progress import Move, Visit
 
 

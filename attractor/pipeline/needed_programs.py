@@ -3,8 +3,8 @@
 import asyncio
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from attractor.base.late_dataclass import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph import Graph

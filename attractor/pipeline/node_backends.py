@@ -1,10 +1,10 @@
 """Has each stage done by the backend that its node names, else by that of the run (ruling R14)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import UnknownName
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import ConversationLost
 from attractor.engine.kept_conversations import ReadKept, rebuilder_of
 from attractor.engine.outcome import Outcome

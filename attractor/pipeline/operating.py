@@ -1,12 +1,13 @@
 """Gives orders to a run from outside: to whoever runs it, or, when nobody does, at once."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.clock import Clock
 from attractor.base.errors import LockHeld, Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.asked_within import in_order
 from attractor.engine.asking import Answer, Question
 from attractor.engine.checkpoint import open_journal

@@ -1,11 +1,12 @@
 """What a run was asked to be: chosen once at its start, kept in its manifest, used on resume."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.canonical import Json, JsonObject
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.budgets import (
     NO_BUDGETS,
     Budgets,

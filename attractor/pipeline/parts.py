@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Set
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.backends.agent_parts import AgentParts
 from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.absent import NOBODY
 from attractor.engine.answers import AnsweredFirst
 from attractor.engine.asking import Interviewer

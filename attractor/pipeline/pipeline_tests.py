@@ -5,7 +5,6 @@ They stand in `NAME.test.toml` beside `NAME.dot`, one `[[test]]` after the other
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from attractor.base.canonical import Json, canonical_json
 from attractor.base.errors import NotCanonical, UnknownName, UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.base.suggestions import suggest
 from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.engine.simulated_walk import MAX_STEPS

@@ -1,11 +1,12 @@
 """Reads from the journal of a run what happened in it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from attractor.base.canonical import Json
 from attractor.base.events import Event
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.branching import GIVEN_UP
 from attractor.engine.events import OUTCOME_ASSUMED
 from attractor.engine.fields import Fields

@@ -5,10 +5,11 @@ is there: whoever resumes either after a crash finds the one round that is to go
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.ids import new_run_id
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.endings import end_run
 from attractor.engine.events import PipelineStarted, RunRestarted, RunRestarting
 from attractor.engine.manifest import Manifest

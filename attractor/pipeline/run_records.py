@@ -1,12 +1,12 @@
 """The records of a run, read without holding it: what it was made from, and what happened."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.canonical import parse_json
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import RecordBroken
 from attractor.engine.manifest import Manifest
 from attractor.engine.run_directory import RunDirectory, read_manifest

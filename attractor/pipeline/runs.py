@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from attractor.base.errors import AttractorError, ExitCode, UnknownName, UsageEr
 from attractor.base.events import Event
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.asking import Answer, Question
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.documents import read_document

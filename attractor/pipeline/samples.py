@@ -1,13 +1,13 @@
 """Reads what earlier runs of a pipeline took, to tell from what the next one may take."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
 
 from attractor.base.canonical import Json
 from attractor.base.errors import AttractorError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.outcome import Usage
 from attractor.engine.run_state import outcome_of

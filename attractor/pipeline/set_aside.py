@@ -1,9 +1,9 @@
 """Tells in the journal what a run that goes on sets aside of its workspace (the crash rule)."""
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.excerpts import shorten
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Workspace

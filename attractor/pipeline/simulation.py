@@ -5,12 +5,13 @@ nothing; the others are stood in for.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.canonical import Json
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.answers import ask_each
 from attractor.engine.asking import Answer, AnswerKind, Interviewer, Question
 from attractor.engine.errors import NotRunnable

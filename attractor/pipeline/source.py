@@ -1,10 +1,11 @@
 """Reads a pipeline to be run: its text, the files it names, their hash, a graph without errors."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from attractor.base.canonical import Json, canonical_json, content_hash
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.secrets import Redactor
 from attractor.handlers.registry import handler_registry
 from attractor.language.diagnostics import Diagnostic

@@ -1,10 +1,11 @@
 """Adds up what each node of a run took: visits, attempts, time, tokens and money."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.flights import InFlight
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.strands import LONG_AGO

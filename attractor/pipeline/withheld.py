@@ -1,10 +1,11 @@
 """What a run was given and its directory does not keep: who goes on with it gives it again."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from attractor.base.canonical import Json
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.secrets import Redactor
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.nearest import suggester

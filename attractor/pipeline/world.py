@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
 from attractor.base.clock import Clock
 from attractor.base.events import Event
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.secrets import Redactor, is_telling
 from attractor.language.secret_inputs import is_of_input
 from attractor.language.severities import Level, Levels

@@ -7,10 +7,11 @@ candidate. A trial that was in flight when the evaluation died counts as such tr
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
 from attractor.base.errors import MachineryError
+from attractor.base.late_dataclass import dataclass
 from attractor.scenarios.suite import Scenario
 from attractor.scenarios.trial import TrialKey, TrialResult
 

@@ -1,12 +1,12 @@
 """Says what is wrong with what people wrote in a suite: which key, why, and what was meant."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Never
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from attractor.base.late_dataclass import dataclass
 from attractor.base.suggestions import suggest
 from attractor.config.explanations import shown_value
 from attractor.config.keys import KeyPath, dotted, printable

@@ -1,10 +1,10 @@
 """What a trial saw of a candidate, for checks to judge."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from attractor.base.canonical import content_hash
+from attractor.base.late_dataclass import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 
 

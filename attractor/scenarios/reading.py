@@ -3,12 +3,12 @@
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from attractor.base.late_dataclass import dataclass
 from attractor.base.registry import Registry
 from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.judging import check_registry, wrong_checks

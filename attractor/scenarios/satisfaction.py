@@ -2,9 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import exp, lgamma, log, log1p
+
+from attractor.base.late_dataclass import dataclass
 
 BOUND_SENTENCE = (
     "The bound says how sure we are about these scenarios; it says nothing about others."

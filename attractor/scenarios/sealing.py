@@ -6,11 +6,11 @@ it again changes nothing. A sealed copy is checked against its hash every time i
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.atomic_files import sync_folder, write_whole
 from attractor.base.canonical import canonical_json, content_hash
+from attractor.base.late_dataclass import dataclass
 from attractor.base.private_folders import make_private_folder
 from attractor.scenarios.errors import InvalidSuite, SuiteChanged
 from attractor.scenarios.reading import read_suite

@@ -6,10 +6,10 @@ What is no file would be read for ever or waited for, and a link may lead to wha
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble
+from attractor.base.late_dataclass import dataclass
 from attractor.scenarios.errors import InvalidSuite
 
 MOST_BYTES = 16 * 1024 * 1024

@@ -1,11 +1,11 @@
 """The result of one trial, and how it is written down."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.base.errors import Broken
+from attractor.base.late_dataclass import dataclass
 from attractor.scenarios.observed import CheckResult
 from attractor.scenarios.satisfaction import Tally
 from attractor.scenarios.suite import Scenario, Suite

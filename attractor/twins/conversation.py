@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby, takewhile
+
+from attractor.base.late_dataclass import dataclass
 
 _LETTERS_A_TOKEN = 4
 

@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from attractor.base.canonical import Json, JsonObject, content_hash, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.late_dataclass import dataclass
 from attractor.twins.answer import Answer, Fault, FaultKind
 from attractor.twins.errors import Rejection
 from attractor.twins.script import Script

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from attractor.base.canonical import Json, content_hash, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.late_dataclass import dataclass
 from attractor.twins.exchange import Arrival, Reply
 
 # A key is a secret, also a key to a twin: somebody may have pointed the wrong client here.

@@ -1,10 +1,10 @@
 """What one provider's way to speak over HTTP has to be, for a twin."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from attractor.base.canonical import JsonObject
+from attractor.base.late_dataclass import dataclass
 from attractor.base.registry import Registry
 from attractor.twins.answer import Answer
 from attractor.twins.conversation import Conversation

@@ -6,11 +6,12 @@ What tells where the rest lies goes last: a clearing that was killed is taken up
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble
+from attractor.base.late_dataclass import dataclass
 from attractor.workspaces.git import Git
 from attractor.workspaces.held_folders import remove_folder
 from attractor.workspaces.in_thread import in_thread

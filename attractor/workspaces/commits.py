@@ -2,11 +2,11 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.workspaces.git import Git
 from attractor.workspaces.objects import Objects
 

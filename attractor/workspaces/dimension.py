@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.patches import clean_line
 from attractor.engine.seams import PATCH_LIMIT, Base, TreeId
 from attractor.engine.secrets import Redactor

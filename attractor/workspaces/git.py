@@ -8,12 +8,13 @@ is used.
 
 import signal
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 from attractor.base.errors import ProcessNotStarted
+from attractor.base.late_dataclass import dataclass
 from attractor.base.processes import ExecResult, run_process
 from attractor.workspaces.errors import GitFailed, ObjectMissing
 

@@ -1,9 +1,9 @@
 """Says which paths the `.gitignore` files of a tree leave out, as git does (gitignore(5))."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from re import Pattern
 
+from attractor.base.late_dataclass import dataclass
 from attractor.workspaces.wildmatch import compile_wildmatch
 
 

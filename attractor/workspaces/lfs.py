@@ -4,11 +4,11 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble
+from attractor.base.late_dataclass import dataclass
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.in_thread import in_thread
 from attractor.workspaces.objects import Objects

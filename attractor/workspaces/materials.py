@@ -5,9 +5,10 @@ the files needs their content, and the trees must go on as they are.
 """
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 
+from attractor.base.late_dataclass import dataclass
 from attractor.workspaces.trees import FlatTree, TreeEntry, folders_above
 
 

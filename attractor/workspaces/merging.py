@@ -1,11 +1,11 @@
 """Puts trees together that come from one base: path by path, then line by line within a file."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, write_whole
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.seams import TreeId
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.in_thread import in_thread

@@ -1,13 +1,14 @@
 """What makes a workspace fit to work in besides its tree: what is carried there, and a setup."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import PurePosixPath
 
 from attractor.base.canonical import Json, JsonObject, canonical_json, content_hash
 from attractor.base.errors import UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.seams import TreeId
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.store import Store

@@ -4,10 +4,10 @@ What is shown there read-only is for its environment; here it only must not be c
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.seams import TreeId
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.carrying import (

@@ -1,11 +1,11 @@
 """What a run writes down about its workspace, so that another process can open it again."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.base.atomic_files import file_trouble, write_whole
 from attractor.base.canonical import canonical_json, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.seams import Base, TreeId
 from attractor.workspaces.errors import RecordBroken
 

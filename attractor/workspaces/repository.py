@@ -1,8 +1,8 @@
 """The repository of a person: where its parts lie, and what it names."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from attractor.base.late_dataclass import dataclass
 from attractor.workspaces.errors import BranchMoved, NotARepository, UnknownCommit
 from attractor.workspaces.git import Git, find_git_dir
 

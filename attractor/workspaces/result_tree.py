@@ -1,9 +1,9 @@
 """The result tree: the base commit's tree with the candidate's changes laid over it."""
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 from functools import partial
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.seams import Base, TreeId
 from attractor.workspaces.dot_git import is_dot_git
 from attractor.workspaces.ignores import IgnoreRules

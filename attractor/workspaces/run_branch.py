@@ -1,8 +1,9 @@
 """Gives the stages of a run to the person's repository, as commits on a branch of their own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.seams import Base, TreeId
 from attractor.workspaces.checkouts import checkouts_of
 from attractor.workspaces.commits import Author, as_trailers, bring_commit, write_commit

@@ -1,9 +1,9 @@
 """Finds the files of submodules in the project's own clones of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from attractor.base.late_dataclass import dataclass
 from attractor.workspaces.commits import bring_commit
 from attractor.workspaces.git import Git
 from attractor.workspaces.store import Store

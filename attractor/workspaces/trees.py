@@ -2,8 +2,8 @@
 
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from attractor.base.late_dataclass import dataclass
 from attractor.workspaces.objects import Objects
 
 FILE = 0o100644

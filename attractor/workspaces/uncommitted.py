@@ -2,13 +2,13 @@
 
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from attractor.base.atomic_files import file_trouble
+from attractor.base.late_dataclass import dataclass
 from attractor.workspaces.commits import Author, write_commit
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.git import ask_as_owner

@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import click
 
 from attractor.base.errors import ExitCode, UsageError
+from attractor.base.late_dataclass import dataclass
 from attractor.cli.diagnosing import Judged, has_color, show_diagnostics
 from attractor.cli.invocation import Invocation
 from attractor.cli.line_ends import has_mixed_line_ends, with_line_ends_of

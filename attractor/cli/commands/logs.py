@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode, InvalidDuration, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.journal import read_torn
+from attractor.base.late_dataclass import dataclass
 from attractor.cli.following import OFTEN_S, Following
 from attractor.cli.invocation import Invocation
 from attractor.cli.journal_reading import JournalReading, ReadLine

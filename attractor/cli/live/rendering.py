@@ -1,12 +1,12 @@
 """Draws what is known of a run into so many columns and lines: a pure function of the view."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from attractor.base.late_dataclass import dataclass
 from attractor.cli.live.view import WAITS, WORKS, StageRow, View
 from attractor.cli.live.wording import (
     budgets_used,

@@ -1,10 +1,11 @@
 """What the live display knows of a run: values only, a bounded number of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from attractor.base.events import Event
+from attractor.base.late_dataclass import dataclass
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.outcome import NOTHING_USED, Usage
 

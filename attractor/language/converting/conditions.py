@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.converting.foreign_words import NO_KEY, OUR_KEYS, OUR_OUTCOMES, OUTCOMES
 
 # Within the quotes of an attribute, quotes and backslashes have a backslash before them.

@@ -1,8 +1,9 @@
 """The subgraphs that are drawn as boxes around nodes, and the nodes right in each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.drawing.element_ids import encoded
 from attractor.language.graph import Graph, Subgraph
 

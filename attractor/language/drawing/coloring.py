@@ -1,9 +1,9 @@
 """Chooses the colours of a picture: ours, and those of its author as far as text reads on them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.drawing import author
 from attractor.language.drawing.colors import Colors, Rgb, as_rgb, lightened, reads_on
 from attractor.language.drawing.palette import (

@@ -1,9 +1,9 @@
 """Says how each element of a picture is drawn, in the attributes of Graphviz."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.drawing import author
 from attractor.language.drawing.boxes import Box
 from attractor.language.drawing.captions import (

@@ -1,8 +1,8 @@
 """The ways of a walk that no edge stands for: to the nodes that work is taken up again at."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.drawing.element_ids import encoded
 from attractor.language.graph import Graph, Node
 from attractor.language.values import Attributes

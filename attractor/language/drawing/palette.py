@@ -5,9 +5,10 @@ In a drawing that suits itself to its surroundings a style sheet puts the dark c
 the light one, so one light colour has one dark one.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from attractor.base.late_dataclass import dataclass
 
 
 class Theme(StrEnum):

@@ -1,8 +1,9 @@
 """A graph as it is to be drawn: with what is marked in it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.drawing.palette import Look
 from attractor.language.graph import Graph
 

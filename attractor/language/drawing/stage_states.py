@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
 from attractor.base.durations import describe_duration
+from attractor.base.late_dataclass import dataclass
 from attractor.language.drawing.captions import in_one_line, listed
 from attractor.language.drawing.element_ids import edge_elements, node_element
 from attractor.language.drawing.jumps import jumps

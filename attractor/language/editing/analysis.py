@@ -1,9 +1,10 @@
 """What is known of a text as it stands in an editor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.editing.names import Occurrence, occurrences
 from attractor.language.graph import Graph

@@ -1,8 +1,9 @@
 """Lists what a text declares, for an editor's outline; also of a text with mistakes."""
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attractor.base.late_dataclass import dataclass
 from attractor.language.editing.names import Role, roles_of
 from attractor.language.findings import Findings
 from attractor.language.graph import Graph

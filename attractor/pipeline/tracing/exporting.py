@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +21,7 @@ from opentelemetry.trace import (
 )
 
 from attractor.base.events import Event
+from attractor.base.late_dataclass import dataclass
 from attractor.pipeline.tracing.folding import fold
 from attractor.pipeline.tracing.spans import Span, SpanKey, Spans, close
 

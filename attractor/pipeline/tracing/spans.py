@@ -1,8 +1,10 @@
 """What a span is: a run, a branch, a stage, a call of a model or of a tool; values only."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
+
+from attractor.base.late_dataclass import dataclass
 
 SpanKey = tuple[str, ...]
 """What a span goes by: its kind, its run, and what it is about."""
