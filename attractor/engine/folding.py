@@ -34,7 +34,7 @@ def fold_step(state: RunState, event: Event, step: Step) -> RunState:
     strand = _strand(state, event)
     progress, strands = gather(state.strands, event.branch or MAIN, step.visit)
     after = changed(
-        strand,
+        strands[event.branch or MAIN],
         progress=advance(progress, step),
         in_flight=None,
         questions=(),
@@ -59,8 +59,8 @@ def _branch_started(state: RunState, event: Event, data: Fields) -> RunState:
         data.text("branch"), data.text("start"), data.text("until"), data.members("updates")
     )
     workspace = key if data.flag("isolated") else state.strands[parent].workspace
-    begun = leave(state.strands, parent, branch, workspace=workspace)
-    return changed(state, strands={**state.strands, key: begun})
+    strands = leave(state.strands, key, parent, branch, workspace=workspace)
+    return changed(state, strands=strands)
 
 
 def _branch_completed(state: RunState, event: Event, data: Fields) -> RunState:

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from attractor.base.changed import changed
@@ -62,10 +63,8 @@ class RunBranches:
 
     async def give_up_rest(self) -> None:
         """Give up every branch that began and has not ended."""
-        if not (rest := self._siblings):
-            return
         with _stopping():
-            for key in rest:
+            for key in self._numbers:
                 await self._give_up(key, _TOO_LATE)
 
     def _key(self, branch: Branch) -> str:
@@ -80,15 +79,17 @@ class RunBranches:
     def _strands(self) -> Strands:
         return self.line.run.state.strands
 
-    @property
-    def _siblings(self) -> list[str]:
-        """The branches that began, in their order."""
-        return list(siblings(self._strands, self.line.key, self._attempt))
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """The branches that began, in their order, each with its number."""
+        begun = siblings(self._strands, self.line.key, self._attempt)
+        return {key: number for number, key in enumerate(begun)}
 
     def _begin(self, branch: Branch, key: str, *, isolated: bool) -> None:
+        number = len(self._numbers)
         started = ParallelBranchStarted(
             branch=branch.name,
-            index=len(self._siblings),
+            index=number,
             parent=self.line.key,
             start=branch.start,
             until=branch.until,
@@ -96,6 +97,7 @@ class RunBranches:
             updates=put_aside(branch.updates, self.line.run.blobs),
         )
         self.line.run.record(started, place=self._place(key))
+        self._numbers[key] = number
 
     async def _walk(self, branch: Branch, key: str, *, is_new: bool) -> None:
         strand = self._strands[key]
@@ -141,7 +143,7 @@ class RunBranches:
         strand = self._strands[key]
         completed = ParallelBranchCompleted(
             branch=strand.name,
-            index=self._siblings.index(key),
+            index=self._numbers[key],
             duration=round(strand.progress.seconds, 3),
             success=outcome in ("success", "partial_success"),
             outcome=outcome,

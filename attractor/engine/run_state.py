@@ -27,6 +27,7 @@ from attractor.engine.strands import (
     Strands,
     branches_from_records,
     branches_to_records,
+    counted,
     strand_from_record,
     strand_to_record,
 )
@@ -118,8 +119,11 @@ class RunState:
         own = self.strands[key].in_flight
         if own and (own.node, own.visit) == (node, visit):
             return own.is_aside
-        flights = (strand.in_flight for strand in self.strands.values())
-        return any(one.node == node and not one.is_aside for one in flights if one)
+        for strand in self.strands.values():
+            flight = strand.in_flight
+            if flight is not None and flight.node == node and not flight.is_aside:
+                return True
+        return False
 
 
 def state_to_record(state: RunState) -> dict[str, Json]:
@@ -187,10 +191,8 @@ def counts_from(fields: Fields, name: str) -> dict[str, int]:
     return {key: counts.number(key) for key in counts.all()}
 
 
-def _strands(fields: Fields, run: Fields) -> dict[str, Strand]:
+def _strands(fields: Fields, run: Fields) -> Strands:
     if not run.has("strand"):
         return {}
-    return {
-        MAIN: strand_from_record(run.inner("strand"), progress_from_record(fields)),
-        **branches_from_records(run.inners("branches")),
-    }
+    main = strand_from_record(run.inner("strand"), progress_from_record(fields))
+    return counted({MAIN: main, **branches_from_records(run.inners("branches"))})

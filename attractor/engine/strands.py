@@ -1,5 +1,6 @@
 """Where each walk of a run is: that from the start, and those of its branches while they last."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
@@ -30,7 +31,8 @@ class Strand:
 
     A branch has a name, the walk that it left as its parent, and maybe that one's workspace; it is
     over when its end was told, or when it was given up. `saved` is the number of its last step's
-    event, `given` what its context had at its beginning besides that of its parent.
+    event, `given` what its context had at its beginning besides that of its parent. `branches` is
+    how many left it and are not joined: most walks have none, and nobody looks for them.
     """
 
     progress: Progress
@@ -43,18 +45,24 @@ class Strand:
     is_given_up: bool = False
     saved: int = 0
     given: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    branches: int = 0
 
 
 Strands = Mapping[str, Strand]
 """By key, in the order in which they began: none stands before the walk that it left."""
 
 
-def leave(strands: Strands, parent: str, branch: Branch, *, workspace: str) -> Strand:
-    """Return a branch that leaves one of the walks."""
-    progress = fork_off(strands[parent].progress, branch)
-    return Strand(
-        progress, name=branch.name, parent=parent, workspace=workspace, given=branch.updates
+def leave(strands: Strands, key: str, parent: str, branch: Branch, *, workspace: str) -> Strands:
+    """Return the strands when a branch has left one of the walks."""
+    left = strands[parent]
+    begun = Strand(
+        fork_off(left.progress, branch),
+        name=branch.name,
+        parent=parent,
+        workspace=workspace,
+        given=branch.updates,
     )
+    return {**strands, parent: changed(left, branches=left.branches + 1), key: begun}
 
 
 def end_branch(strands: Strands, key: str, *, is_given_up: bool) -> Strands:
@@ -81,6 +89,8 @@ def _with_what_was_used(strand: Strand) -> Progress:
 
 def with_all_that_left(strands: Strands, key: str) -> Sequence[str]:
     """Return the key of a walk, and those of its branches, of their branches, and so on."""
+    if not strands[key].branches:
+        return [key]
     found = {key: None}
     for one, strand in strands.items():
         if one and strand.parent in found:
@@ -90,6 +100,8 @@ def with_all_that_left(strands: Strands, key: str) -> Sequence[str]:
 
 def siblings(strands: Strands, parent: str, attempt: str) -> Sequence[str]:
     """Return the branches that left a walk at one attempt, in the order in which they began."""
+    if not strands[parent].branches:
+        return []
     return [
         one
         for one, strand in strands.items()
@@ -104,18 +116,30 @@ def gather(strands: Strands, key: str, visit: Visit) -> tuple[Progress, Strands]
     Those that were given up, and those of an earlier attempt, only add what they used.
     """
     progress, place = strands[key].progress, visit_key(key, visit.node, visit.number)
+    if not strands[key].branches:
+        return progress, strands
     begun = {one: strand for one, strand in strands.items() if one.startswith(place)}
     if not begun:
         return progress, strands
     attempt = attempt_key(key, visit.node, visit.number, visit.attempts)
     ended = {
         one: begun[one].progress
-        for one in siblings(begun, key, attempt)
+        for one in siblings(strands, key, attempt)
         if begun[one].progress.end and not begun[one].is_given_up
     }
     lost = (strand.progress.usage for one, strand in begun.items() if one not in ended)
     progress = spend(join(progress, ended), sum(lost, NOTHING_USED))
-    return progress, {one: strand for one, strand in strands.items() if one not in begun}
+    rest = {one: strand for one, strand in strands.items() if one not in begun}
+    return progress, counted(rest)
+
+
+def counted(strands: Strands) -> Strands:
+    """Return the strands, each with the number of those that left it."""
+    left = Counter(strand.parent for key, strand in strands.items() if key != MAIN)
+    return {
+        key: strand if strand.branches == left[key] else changed(strand, branches=left[key])
+        for key, strand in strands.items()
+    }
 
 
 def let_go(strands: Strands, at: datetime) -> Strands:

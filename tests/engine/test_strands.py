@@ -16,6 +16,8 @@ from attractor.engine.seams import Branch
 from attractor.engine.strands import (
     MAIN,
     Strand,
+    Strands,
+    counted,
     cut_off,
     end_branch,
     gather,
@@ -62,7 +64,7 @@ STRANDS = st.builds(
 def test_walks_come_back_from_a_checkpoint_in_their_order(
     branches: list[tuple[str, Strand]], main: Strand
 ) -> None:
-    state = RunState(strands={MAIN: main, **dict(branches)}, begun={"a": 3})
+    state = RunState(strands=counted({MAIN: main, **dict(branches)}), begun={"a": 3})
     record = parse_json(canonical_json(state_to_record(state)))
     back = state_from_record(Fields(record, "checkpoint"))
     assert back == state
@@ -70,9 +72,9 @@ def test_walks_come_back_from_a_checkpoint_in_their_order(
     assert list(back.strands) == list(state.strands)
 
 
-def tree_of_walks() -> dict[str, Strand]:
+def tree_of_walks() -> Strands:
     """Return a walk with two branches, the first of which has two of its own."""
-    strands = {MAIN: Strand(Progress("fan", tree="t0"), FLIGHT)}
+    strands: Strands = {MAIN: Strand(Progress("fan", tree="t0"), FLIGHT)}
     for key, parent, shares in [
         ("fan@1.1/b", MAIN, ""),
         ("fan@1.1/a", MAIN, "fan@1.1/a"),
@@ -80,7 +82,7 @@ def tree_of_walks() -> dict[str, Strand]:
         ("fan@1.1/b/in@1.1/y", "fan@1.1/b", ""),
     ]:
         branch = Branch(key.rpartition("/")[2], "n", "join")
-        strands[key] = leave(strands, parent, branch, workspace=shares)
+        strands = leave(strands, key, parent, branch, workspace=shares)
     return strands
 
 
@@ -121,16 +123,18 @@ def used(strand: Strand, tokens: int, *, ends: bool = True) -> Strand:
 
 
 def test_gathering_takes_what_ended_and_the_cost_of_the_rest() -> None:
-    strands = {MAIN: Strand(Progress("fan"))}
+    strands: Strands = {MAIN: Strand(Progress("fan"))}
     for attempt, name, tokens in [(1, "a", 1), (2, "b", 10), (2, "a", 100), (2, "c", 1000)]:
-        left = leave(strands, MAIN, Branch(name, name, "join"), workspace="")
-        strands[f"fan@1.{attempt}/{name}"] = used(left, tokens, ends=tokens < 1000)
-    strands = dict(end_branch(strands, "fan@1.2/b", is_given_up=True))
-    strands["other@1.1/x"] = leave(strands, MAIN, Branch("x", "x", "join"), workspace="")
+        key = f"fan@1.{attempt}/{name}"
+        left = leave(strands, key, MAIN, Branch(name, name, "join"), workspace="")
+        strands = {**left, key: used(left[key], tokens, ends=tokens < 1000)}
+    strands = end_branch(strands, "fan@1.2/b", is_given_up=True)
+    strands = leave(strands, "other@1.1/x", MAIN, Branch("x", "x", "join"), workspace="")
     progress, rest = gather(strands, MAIN, Visit("fan", 1, 2, success()))
     assert progress.completed == ("100",)
     assert progress.usage == Usage(1111)
     assert list(rest) == [MAIN, "other@1.1/x"]
+    assert rest[MAIN].branches == 1
 
 
 def test_a_stage_that_does_not_branch_gathers_nothing() -> None:
@@ -141,7 +145,7 @@ def test_a_stage_that_does_not_branch_gathers_nothing() -> None:
 
 
 def test_a_workspace_holds_what_was_saved_last_of_those_who_share_it() -> None:
-    strands = tree_of_walks()
+    strands = dict(tree_of_walks())
     b = strands["fan@1.1/b"]
     strands["fan@1.1/b"] = replace(b, progress=replace(b.progress, tree="t7"), saved=7)
     inner = strands["fan@1.1/b/in@1.1/y"]
@@ -153,7 +157,7 @@ def test_a_workspace_holds_what_was_saved_last_of_those_who_share_it() -> None:
 
 
 def test_a_visit_is_aside_while_another_walk_has_the_folder_of_the_node() -> None:
-    strands = tree_of_walks()
+    strands = dict(tree_of_walks())
     state = RunState(strands=strands)
     assert state.is_aside("fan@1.1/a", "a", 2)
     assert not state.is_aside("fan@1.1/a", "b", 1)
@@ -169,9 +173,11 @@ def test_a_visit_is_aside_while_another_walk_has_the_folder_of_the_node() -> Non
 
 
 def test_a_branch_is_made_of_the_walk_it_leaves() -> None:
-    strands = {MAIN: Strand(Progress("fan", tree="t3", context={"x": 1}))}
+    strands: Strands = {MAIN: Strand(Progress("fan", tree="t3", context={"x": 1}))}
     branch = Branch("a", "a", "join", {"y": 2})
-    left = leave(strands, MAIN, branch, workspace="fan@1.1/a")
+    strands = leave(strands, "fan@1.1/a", MAIN, branch, workspace="fan@1.1/a")
+    left = strands["fan@1.1/a"]
+    assert (strands[MAIN].branches, left.branches) == (1, 0)
     assert left.progress == fork_off(strands[MAIN].progress, branch)
     assert (left.name, left.parent, left.workspace, left.saved) == ("a", MAIN, "fan@1.1/a", 0)
 
