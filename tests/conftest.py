@@ -9,7 +9,7 @@ from tests.counts import count
 pytest_plugins = ["tests.packages"]
 
 # How long one example takes says nothing on a busy machine.
-settings.register_profile("patient", deadline=None, max_examples=count(ci=40, full=100))
+settings.register_profile("patient", deadline=None, max_examples=count(ci=25, full=100))
 settings.load_profile("patient")
 
 

@@ -11,6 +11,7 @@ A damaged distribution offers nothing and keeps no command from working. Who ask
 import os
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -83,12 +84,18 @@ class _Environment(NamedTuple):
 
 def _installed_in(folder: str) -> str:
     """Name what is installed in a folder, each with the time it was last changed."""
+    return _listed(folder, _changed(folder))
+
+
+@lru_cache(maxsize=64)
+def _listed(folder: str, changed: int) -> str:
+    """Look into a folder; a process looks again when something came there or went."""
     try:
         with os.scandir(folder) as entries:
             found = [one for one in entries if one.name.endswith((".dist-info", ".egg-info"))]
             return " ".join(sorted(f"{one.name}:{_changed(one.path)}" for one in found))
     except NotADirectoryError:
-        return f"archive:{_changed(folder)}"
+        return f"archive:{changed}"
     except OSError:
         return "none"
 

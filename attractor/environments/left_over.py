@@ -73,9 +73,10 @@ class Hunt:
 
     def rounds(self, grace: float = _GRACE_S) -> Generator[None]:
         """End them all; yield whenever there is nothing to be done but to wait a moment."""
+        if not self._signal(signal.SIGTERM):
+            return
         try:
-            if self._signal(signal.SIGTERM):
-                yield from self._until_gone(grace, 0)
+            yield from self._until_gone(grace, 0)
         finally:
             # Once in any case.
             left = self._signal(signal.SIGKILL)

@@ -22,7 +22,7 @@ from attractor.handlers.registry import handler_registry
 from attractor.language.graph import Graph, Node
 from attractor.language.shapes import DEFAULT_TYPE, TYPE_OF_SHAPE
 from attractor.llm.client import Client
-from attractor.pipeline.brought import HANDED_IN
+from attractor.pipeline.brought import HANDED_IN, Brought
 from attractor.pipeline.custom_handlers import adapt_handler
 from attractor.pipeline.node_backends import AGENT, SIMULATE, NodeBackends, backend_of
 from attractor.pipeline.options import RunOptions
@@ -32,6 +32,11 @@ from attractor.pipeline.world import World
 from attractor.workspaces.held_folders import borrowed_folder
 
 PROJECT_PROMPTS = Path("agents") / "_profiles"
+_ASK_BY_PROMPT = {"parallel.fan_in", "stack.manager_loop"}
+_ASK_NOBODY = {
+    *("start", "exit", "conditional", "tool", "wait", "wait.human"),
+    *("parallel", "for_each", "pipeline"),
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,9 @@ async def _backend(
         if of_run != SIMULATE:
             raise UsageError("outcomes are for the backend simulate", hint="add --backend simulate")
         outcomes = read_outcomes(dict(options.outcomes), nodes=graph.nodes)
-    named = {of_run, *(backend_of(node, of_run) for node in graph.nodes.values())}
+    known = {*handler_registry(), *world.brought.handlers}
+    asking = [one for one in graph.nodes.values() if _may_ask(one, known, world.brought)]
+    named = {backend_of(node, of_run) for node in asking}
     parts = BackendParts(simulate=outcomes)
     if AGENT in named:
         client = await stack.enter_async_context(Client.from_env(world.environ))
@@ -117,7 +124,15 @@ async def _backend(
     built: dict[str, Backend] = {one: registry[one](parts) for one in named if one in registry}
     if brought:
         built[HANDED_IN] = brought
-    return built[of_run] if len(built) == 1 else NodeBackends(of_run, built)
+    return built[of_run] if [*built] == [of_run] else NodeBackends(of_run, built)
+
+
+def _may_ask(node: Node, known: Set[str], brought: Brought) -> bool:
+    """Tell whether a stage may ask a backend: to load one takes as long as a few stages."""
+    type_ = _executed_as(node, known)
+    if type_ in brought.handlers or type_ not in _ASK_NOBODY | _ASK_BY_PROMPT:
+        return True
+    return type_ in _ASK_BY_PROMPT and bool(node.prompt.strip())
 
 
 def _agent_parts(client: Client, options: RunOptions, world: World) -> AgentParts | None:

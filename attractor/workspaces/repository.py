@@ -67,6 +67,7 @@ async def open_repository(folder: Path, *, search_path: str) -> Repository:
     if git_dir is None:
         raise NotARepository(f"{folder} is in no git repository")
     git = Git(git_dir, search_path)
-    common_dir = await git.run("rev-parse", "--path-format=absolute", "--git-common-dir")
-    object_format = await git.run("rev-parse", "--show-object-format")
+    asked = ("--path-format=absolute", "--show-object-format", "--git-common-dir")
+    # The folder comes last, and alone may hold the end of a line.
+    object_format, _, common_dir = (await git.run("rev-parse", *asked)).partition("\n")
     return Repository(git, Path(common_dir), object_format)

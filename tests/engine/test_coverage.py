@@ -187,7 +187,7 @@ def test_loops_of_conditionals_end() -> None:
 
 
 def test_a_large_pipeline_takes_seconds() -> None:
-    size = 5_000
+    size = count(ci=1_000, full=5_000)
     text = [
         "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> w0;",
         *(

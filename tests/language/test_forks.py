@@ -7,6 +7,7 @@ import pytest
 from attractor.language.forks import Fork, Forks, find_forks
 from attractor.language.graph import Edge, Graph
 from attractor.language.parsing import parse
+from tests.counts import count
 from tests.language.growing import times_longer
 
 NODES = (
@@ -206,7 +207,7 @@ def test_many_forks_take_as_much_longer_as_there_are(edges: Callable[[int], str]
         graph = parse(f"digraph G {{ {NODES} {edges(number)} }}")
         return lambda: list(find_forks(graph))
 
-    assert times_longer(work, few=60) < 40
+    assert times_longer(work, few=count(ci=30, full=60)) < 40
 
 
 def looks(edges: str) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from attractor.language.loose_ends import Looseness, find_loose_ends
+from tests.counts import count
 from tests.language.growing import times_longer
 
 
@@ -90,4 +91,4 @@ def test_loose_ends_are_found_in_linear_time(piece: str) -> None:
         text = "digraph G { a [b=" + piece * times
         return lambda: list(find_loose_ends(text))
 
-    assert times_longer(work, few=2_000) < 40
+    assert times_longer(work, few=count(ci=700, full=2_000)) < 40

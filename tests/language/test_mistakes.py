@@ -9,6 +9,7 @@ from attractor.language.parsing import read_graph
 from attractor.language.preparation import prepare
 from attractor.language.report import as_text
 from attractor.language.sources import Source
+from tests.counts import count
 from tests.language.growing import times_longer
 
 MANY = """digraph G {
@@ -136,4 +137,4 @@ def test_however_many_mistakes_there_are_reading_takes_linear_time(piece: str) -
         text = "digraph G {" + piece * times + "\n}"
         return lambda: read_graph(Source(text))
 
-    assert times_longer(work, few=300) < 30
+    assert times_longer(work, few=count(ci=100, full=300)) < 30

@@ -116,24 +116,27 @@ def test_a_graph_written_as_text_is_read_as_itself(graph: Graph) -> None:
     assert list(read.nodes) == list(graph.nodes)
 
 
+MUCH = count(ci=1, full=5)
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "digraph G {" + "a -> " * 50_000 + "b }",
-        "digraph G {" + "subgraph {" * 20_000 + "a" + "}" * 20_000 + "}",
-        "digraph G {" + "subgraph x {" * 20_000,
-        'digraph G { a [prompt="' + "word \\\\ " * 150_000 + '"] }',
-        "digraph G { a [" + "k=v, " * 50_000 + "k=v] }",
-        "digraph G {" + "a -> b -- c\n" * 20_000 + "}",
-        "digraph G {" + " [" * 50_000,
-        "digraph G {" + "/*" * 50_000,
-        "digraph G { a [x=" + "/**/ " * 50_000,
-        'digraph G { a [x="' + "\\" * 50_001,
-        "digraph G {\n" + "\n".join(f"a -> b{i}" for i in range(10_000)) + "}",
-        "digraph G {" + "{" * 30_000,
-        "digraph G {" + "}" * 30_000,
-        "digraph G { a [x" + " " * 200_000 + "] }",
-        'digraph G { a [x="1"' + '+"1"' * 20_000 + "] }",
+        "digraph G {" + "a -> " * 10_000 * MUCH + "b }",
+        "digraph G {" + "subgraph {" * 4_000 * MUCH + "a" + "}" * 4_000 * MUCH + "}",
+        "digraph G {" + "subgraph x {" * 4_000 * MUCH,
+        'digraph G { a [prompt="' + "word \\\\ " * 30_000 * MUCH + '"] }',
+        "digraph G { a [" + "k=v, " * 10_000 * MUCH + "k=v] }",
+        "digraph G {" + "a -> b -- c\n" * 4_000 * MUCH + "}",
+        "digraph G {" + " [" * 10_000 * MUCH,
+        "digraph G {" + "/*" * 10_000 * MUCH,
+        "digraph G { a [x=" + "/**/ " * 10_000 * MUCH,
+        'digraph G { a [x="' + "\\" * (10_000 * MUCH + 1),
+        "digraph G {\n" + "\n".join(f"a -> b{i}" for i in range(2_000 * MUCH)) + "}",
+        "digraph G {" + "{" * 6_000 * MUCH,
+        "digraph G {" + "}" * 6_000 * MUCH,
+        "digraph G { a [x" + " " * 40_000 * MUCH + "] }",
+        'digraph G { a [x="1"' + '+"1"' * 4_000 * MUCH + "] }",
     ],
     ids=lambda text: text[:30],
 )
