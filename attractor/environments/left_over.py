@@ -73,24 +73,28 @@ class Hunt:
 
     def rounds(self, grace: float = _GRACE_S) -> Generator[None]:
         """End them all; yield whenever there is nothing to be done but to wait a moment."""
-        if not self._signal(signal.SIGTERM):
-            return
+        settled: set[int] = set()
         try:
-            yield from self._until_gone(grace, 0)
+            if self._signal(signal.SIGTERM, settled):
+                settled.clear()
+                yield from self._until_gone(grace, 0)
         finally:
             # Once in any case.
-            left = self._signal(signal.SIGKILL)
+            left = self._signal(signal.SIGKILL, settled)
         if left and (left := (yield from self._until_gone(_KILL_S, signal.SIGKILL))):
             number = left[0].number
             raise MachineryError(
                 f"process {number} goes on after SIGKILL", hint="look at it with ps"
             )
 
-    def found(self) -> Sequence[Process]:
-        """Return all who can be found now, each before those that descend from it."""
+    def found(self, settled: set[int] | None = None) -> Sequence[Process]:
+        """Return all who can be found now, each before those that descend from it.
+
+        Of two looks at once, the second one passes over whom the first one `settled`.
+        """
         marked = _known(
             number
-            for number, carried in variable_of_all(MARK)
+            for number, carried in variable_of_all(MARK, settled)
             if any(map(self._is_hunted, carried))
         )
         if not (marked or self._sessions):
@@ -121,10 +125,10 @@ class Hunt:
                 return found
             found = more - spared
 
-    def _signal(self, number: int) -> Sequence[Process]:
+    def _signal(self, number: int, settled: set[int]) -> Sequence[Process]:
         """Signal all who can be found, and return them."""
         # Looked for again and again: who forks while we go through /proc can be overlooked.
-        looks = (self.found() for _ in range(_LOOKS))
+        looks = (self.found(settled) for _ in range(_LOOKS))
         found = next((one for one in looks if one), ())
         there = [one for one in found if signal_process(one, number)]
         self.ended |= {(one.number, one.started): one for one in there if number}
@@ -133,7 +137,7 @@ class Hunt:
     def _until_gone(self, seconds: float, number: int) -> Generator[None, None, Sequence[Process]]:
         """Signal them until none is left or the time is up; return who is."""
         until = monotonic() + seconds
-        while (left := self._signal(number)) and monotonic() < until:
+        while (left := self._signal(number, set())) and monotonic() < until:
             yield
         return left
 

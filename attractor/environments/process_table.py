@@ -45,18 +45,33 @@ def find_process(number: int) -> Process | None:
     return Process(number, int(parent), int(session), fields[15].decode(), name)
 
 
-def variable_of_all(name: str) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield each process with the values that a variable has in it, mostly one or none."""
+def variable_of_all(
+    name: str, settled: set[int] | None = None
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield each process with the values that a variable has in it, mostly one or none.
+
+    Who looks again at once hands in a set: those that surely have none are put there, and are
+    passed over the next time. Most of what runs on a machine is the kernel's own.
+    """
+    settled = set() if settled is None else settled
     bare: list[int] = []
     for number in process_numbers():
+        if number in settled:
+            continue
         variables = _variables(number)
-        if variables:
-            yield number, _values(variables, name.encode())
-        else:
+        if not variables:
             bare.append(number)
+            continue
+        values = _values(variables, name.encode())
+        if not values:
+            settled.add(number)
+        yield number, values
     # Who is just becoming another program shows none for a moment.
     for number in bare:
-        yield number, _values(_variables(number), name.encode())
+        variables = _variables(number)
+        if not variables and not _has_program(number):
+            settled.add(number)
+        yield number, _values(variables, name.encode())
 
 
 def variable_of(number: int, name: str) -> Sequence[str]:
@@ -103,6 +118,15 @@ def _variables(number: int) -> bytes:
         return _read(f"/proc/{number}/environ")
     except OSError:  # it is gone, or somebody else's, or closed itself to all
         return b""
+
+
+def _has_program(number: int) -> bool:
+    """Tell whether a process runs a program that we may see; none of the kernel's does."""
+    try:
+        os.readlink(f"/proc/{number}/exe")  # noqa: PTH115 - every moment counts
+    except OSError:
+        return False
+    return True
 
 
 def _values(variables: bytes, name: bytes) -> Sequence[str]:

@@ -252,7 +252,7 @@ def test_a_fork_that_is_killed_is_whole_or_is_none(desk: GitDesk) -> None:
     desk.make(LOOP)
     old = desk.run()
     before = whole(old)
-    for _ in range(count(ci=4, full=40)):
+    for _ in range(count(ci=3, full=40)):
         process = desk.begin("fork", old.name, "make@2", "--no-evaluate")
         time.sleep(random.uniform(0.05, 0.7))
         process.kill()

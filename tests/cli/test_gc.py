@@ -205,7 +205,7 @@ def test_one_that_is_killed_is_taken_up_by_the_next(desk: GitDesk) -> None:
     desk.make(FAILING)
     roots = [desk.run() for _ in range(3)]
     before = [whole(one) for one in roots]
-    for _ in range(count(ci=4, full=40)):
+    for _ in range(count(ci=3, full=40)):
         process = desk.begin("gc", *NOW)
         time.sleep(random.uniform(0.0, 0.3))
         process.kill()

@@ -209,7 +209,7 @@ def test_a_lonely_start_is_covered() -> None:
     assert cover(line()).nodes == {"start", "exit"}
 
 
-@settings(max_examples=count(ci=60, full=1000), deadline=None)
+@settings(max_examples=count(ci=30, full=1000), deadline=None)
 @given(small_graphs(), st.integers(0, 200))
 def test_a_tighter_bound_never_says_more_is_out_of_reach(of: Graph, most: int) -> None:
     tight, wide = cover(of, most=most), cover(of)

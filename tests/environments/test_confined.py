@@ -195,7 +195,7 @@ def test_a_race_with_links_wins_nothing(
     before = sorted(outside.rglob("*"))
     done = refused = 0
     with Swapper(workspace / "a" / swapped, outside / swapped):
-        for attempt in range(count(ci=3000, full=100_000)):
+        for attempt in range(count(ci=1000, full=100_000)):
             try:
                 told = doings[attempt % len(doings)]()
             except FileUnusable:

@@ -56,6 +56,39 @@ def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
         assert not is_owned(number, os.geteuid() + 1)
 
 
+def wait_for(number: int, name: str) -> None:
+    until = time.monotonic() + 10
+    while not variable_of(number, name):
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+def test_who_surely_has_none_is_passed_over_the_next_time_and_who_came_is_seen() -> None:
+    settled: set[int] = set()
+    with running("sleep", "1000", OTHER="a") as without, running("sleep", "1000", HELLO="a") as has:
+        wait_for(without, "OTHER")
+        wait_for(has, "HELLO")
+        first = dict(variable_of_all("HELLO", settled))
+        assert (first[has], list(first[without])) == (["a"], [])
+        assert without in settled
+        assert has not in settled
+        with running("sleep", "1000", HELLO="b") as late:
+            wait_for(late, "HELLO")
+            again = dict(variable_of_all("HELLO", settled))
+        assert (again[has], again[late], without in again) == (["a"], ["b"], False)
+
+
+def test_who_is_becoming_a_program_is_not_settled() -> None:
+    # A program without variables shows as many as one that just begins.
+    settled: set[int] = set()
+    with running("sleep", "1000") as number:
+        until = time.monotonic() + 10
+        while (found := find_process(number)) is None or found.name != "sleep":
+            assert time.monotonic() < until
+        assert not dict(variable_of_all("HELLO", settled))[number]
+        assert number not in settled
+
+
 def test_the_dead_are_not_found() -> None:
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)

@@ -15,7 +15,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=40).map("".join))
-@settings(max_examples=count(ci=300, full=10_000), deadline=None)
+@settings(max_examples=count(ci=100, full=10_000), deadline=None)
 def test_a_mended_text_has_all_in_its_place(inside: str) -> None:
     text = f"digraph G {{{inside}"
     findings = mend(Source(text))

@@ -160,7 +160,7 @@ def test_programs_are_what_is_called_by_name(command: str, names: list[str]) -> 
     assert all(command.startswith(one.name, one.start) for one in found)
 
 
-@settings(max_examples=count(ci=300, full=10_000), deadline=None)
+@settings(max_examples=count(ci=100, full=10_000), deadline=None)
 @given(st.lists(st.sampled_from([*SIGNS, "$(", "${", "case ", "if ", "fi"]), max_size=20))
 def test_any_text_is_read_to_its_end(pieces: list[str]) -> None:
     command = "".join(pieces)

@@ -75,7 +75,7 @@ def real_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
 
 
 @settings(
-    max_examples=count(ci=20, full=1500),
+    max_examples=count(ci=10, full=1500),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -148,7 +148,7 @@ def told_in_branches(of: Graph, data: st.DataObject, *, most: int) -> SimulatedO
 
 
 branching = settings(
-    max_examples=count(ci=20, full=600),
+    max_examples=count(ci=10, full=600),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -208,7 +208,7 @@ def _plain(one: Node) -> dict[str, Plain]:
     return {key: found.value.plain for key, found in one.attributes.by_key.items()}
 
 
-@settings(max_examples=count(ci=30, full=3000), deadline=None)
+@settings(max_examples=count(ci=12, full=3000), deadline=None)
 @given(of=small_graphs() | forked_graphs(), data=st.data())
 def test_no_simulation_comes_to_what_coverage_says_is_out_of_reach(
     of: Graph, data: st.DataObject

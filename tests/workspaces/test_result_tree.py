@@ -103,7 +103,7 @@ def _lies_in(path: bytes, files: FlatTree) -> bool:
     return any(path.startswith(other + b"/") for other in files)
 
 
-@settings(deadline=None, max_examples=count(ci=100, full=2000))
+@settings(deadline=None, max_examples=count(ci=40, full=2000))
 @given(base=_TREES, after=_TREES)
 def test_the_result_differs_from_the_base_as_the_candidate_does(
     base: FlatTree, after: FlatTree

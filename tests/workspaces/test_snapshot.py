@@ -90,7 +90,7 @@ def build(folder: Path, tree: dict[bytes, tuple[str, bytes]]) -> None:
                 path.chmod(0o755 if kind == "program" else 0o600)
 
 
-@settings(deadline=None, max_examples=count(ci=25, full=500))
+@settings(deadline=None, max_examples=count(ci=12, full=500))
 @given(tree=_TREES)
 def test_ids_are_those_of_git(tree: dict[bytes, tuple[str, bytes]]) -> None:
     with tempfile.TemporaryDirectory() as below:
@@ -234,7 +234,7 @@ def test_only_what_changed_is_read_again(place: Place) -> None:
 
 def test_a_change_right_after_a_walk_is_seen(place: Place) -> None:
     cache: StatCache = {}
-    for number in range(100, 100 + count(ci=50, full=2000)):
+    for number in range(100, 100 + count(ci=25, full=2000)):
         write(place.folder, {"file": str(number)})
         taken = place.take(cache=cache)
         cache = taken.cache

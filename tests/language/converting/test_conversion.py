@@ -205,7 +205,7 @@ def test_the_tables_lead_to_what_is_there() -> None:
     assert places <= set(Place)
 
 
-@settings(max_examples=count(ci=60, full=1500), deadline=None)
+@settings(max_examples=count(ci=20, full=1500), deadline=None)
 @given(graphs())
 def test_to_convert_twice_is_to_convert_once(graph: Graph) -> None:
     once = converted(as_dot(graph))

@@ -10,7 +10,7 @@ from tests.counts import count
 from tests.language.pipelines import any_graphs
 
 MANY = settings(
-    max_examples=count(ci=50, full=1_000),
+    max_examples=count(ci=20, full=1_000),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -127,7 +127,7 @@ def test_graphviz_reads_what_is_written(text: str) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-@settings(max_examples=count(ci=200, full=10_000), deadline=None)
+@settings(max_examples=count(ci=60, full=10_000), deadline=None)
 @given(texts())
 def test_the_meaning_the_comments_and_the_layout_itself_stay(text: str) -> None:
     written = format_text(text)
