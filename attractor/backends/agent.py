@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from attractor.agent.events import EventKind
 from attractor.agent.loop import Ending, Stop
 from attractor.agent.session import Session, SessionState
 from attractor.backends.agent_answer import answer_once
@@ -34,8 +35,12 @@ class Agent:
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         """Do the work a prompt asks for, and return what was reported with what it cost."""
-        parts = self._agent_parts()
-        async with status_file_in(stage.workspace.environment) as file:
+
+        def warn(words: str) -> None:
+            stage.emit(EventKind.WARNING, message=words)
+
+        parts, place = self._agent_parts(), stage.workspace.environment
+        async with status_file_in(place, warn=warn) as file:
             work = open_work(stage, parts, file, self._pricing)
             self._at_work[stage.id] = work.session
             try:

@@ -5,7 +5,7 @@ neither in the tree nor in the run directory. It is read by a command too, so a 
 leads to nothing but what the agent itself may read.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from attractor.base.errors import AttractorError
@@ -57,8 +57,13 @@ class StatusFile:
 
 
 @asynccontextmanager
-async def status_file_in(environment: ExecutionEnvironment) -> AsyncGenerator[StatusFile | None]:
-    """Yield a new place to report in; None where no commands run, or nothing can be written."""
+async def status_file_in(
+    environment: ExecutionEnvironment, *, warn: Callable[[str], None]
+) -> AsyncGenerator[StatusFile | None]:
+    """Yield a new place to report in; None where no commands run.
+
+    So it is where nothing can be written; a warning tells of that, and the tool takes reports.
+    """
     try:
         result = await environment.exec_command(_MAKE, timeout_ms=_TIMEOUT_MS)
     except NotSupported:
@@ -66,6 +71,8 @@ async def status_file_in(environment: ExecutionEnvironment) -> AsyncGenerator[St
         return
     folder = result.stdout.strip()
     if result.exit_code or not folder:
+        why = result.stderr.strip() or f"mktemp ended with {result.exit_code}"
+        warn(f"{VARIABLE} is not set, for no folder can be made to report in: {why}")
         yield None
         return
     try:

@@ -18,10 +18,14 @@ def place(folder: Path) -> LocalExecutionEnvironment:
     return LocalExecutionEnvironment(work, environ={"TMPDIR": str(temporary)})
 
 
+def never(words: str) -> None:
+    raise AssertionError(words)
+
+
 async def taken(folder: Path, command: str) -> list[str | None]:
     """Return what is found before and after a command, and once more."""
     environment = place(folder)
-    async with status_file_in(environment) as file:
+    async with status_file_in(environment, warn=never) as file:
         assert file is not None
         before = await file.take()
         await environment.exec_command(command, timeout_ms=5_000, env_vars={"file": file.path})
@@ -58,7 +62,22 @@ def test_what_is_no_small_file_is_refused(tmp_path: Path, command: str, told: st
 
 def test_where_no_commands_run_there_is_none() -> None:
     async def is_none() -> bool:
-        async with status_file_in(MemoryExecutionEnvironment()) as file:
+        async with status_file_in(MemoryExecutionEnvironment(), warn=never) as file:
             return file is None
 
     assert finish(is_none())
+
+
+def test_where_nothing_can_be_written_there_is_none_and_a_warning_says_why(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def is_none() -> bool:
+        nowhere = {"TMPDIR": str(tmp_path / "nowhere")}
+        environment = LocalExecutionEnvironment(tmp_path, environ=nowhere)
+        async with status_file_in(environment, warn=told.append) as file:
+            return file is None
+
+    assert finish(is_none())
+    (words,) = told
+    assert words.startswith("ATTRACTOR_STATUS_FILE is not set")
+    assert "nowhere" in words
