@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
@@ -51,13 +51,28 @@ class FaultKind(StrEnum):
     """Which trouble happens."""
 
     STATUS = "status"
+    REFUSED = "refused"
     HANG = "hang"
+    SLOW = "slow"
     CUT = "cut"
     MALFORMED = "malformed"
+    CONTENT_LENGTH = "content_length"
+
+
+_TAKES = {
+    FaultKind.STATUS: ("status", "message", "code", "retry_after", "after"),
+    FaultKind.REFUSED: (),
+    FaultKind.HANG: ("after",),
+    FaultKind.SLOW: ("pause", "size"),
+    FaultKind.CUT: ("after",),
+    FaultKind.MALFORMED: ("body", "after"),
+    FaultKind.CONTENT_LENGTH: (),
+}
+_IN_THE_MIDDLE = (FaultKind.CUT, FaultKind.MALFORMED)
 
 
 class Fault(Written):
-    """Trouble instead of an answer."""
+    """Trouble instead of an answer, or in the middle of one."""
 
     kind: Annotated[FaultKind, Field(strict=False)]
     status: int = Field(default=500, ge=400, le=599)
@@ -65,6 +80,22 @@ class Fault(Written):
     code: str | None = None
     retry_after: Duration | None = None
     body: str = '{"this is": not JSON'
+    after: int | None = Field(default=None, ge=0)
+    pause: Duration = timedelta(milliseconds=10)
+    size: int = Field(default=16, ge=1)
+
+    @property
+    def events_before(self) -> int:
+        """After how many events of a stream it comes."""
+        return int(self.kind in _IN_THE_MIDDLE) if self.after is None else self.after
+
+    @model_validator(mode="after")
+    def _takes_what_is_said(self) -> Self:
+        taken = _TAKES[self.kind]
+        for name in sorted(self.model_fields_set - {"kind", *taken}):
+            instead = f"it takes {', '.join(taken)}" if taken else "it takes nothing"
+            raise ValueError(f"the fault {self.kind.value!r} does not take {name!r}; {instead}")
+        return self
 
 
 class Answer(Written):
@@ -77,6 +108,7 @@ class Answer(Written):
     finish: Literal["stop", "tool_calls", "length", "content_filter"] | None = None
     usage: Tokens = Tokens()
     delay: Duration = timedelta()
+    pace: Duration = timedelta()
     headers: dict[str, str] = {}
     fault: Fault | None = None
 

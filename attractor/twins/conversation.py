@@ -28,12 +28,17 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What a model is asked: its name, its instructions, and who said what so far."""
+    """What a model is asked: its name, its instructions, and who said what so far.
+
+    Marks say after how many letters of its words it may be cached; without any that is left to the
+    provider.
+    """
 
     wire: str
     model: str
     system: str = ""
     turns: Sequence[Turn] = ()
+    marks: Sequence[int] | None = None
 
     @property
     def step(self) -> int:
@@ -82,3 +87,8 @@ def join_turns(turns: Iterable[Turn]) -> Sequence[Turn]:
 def count_tokens(text: str) -> int:
     """Return about how many tokens a text is long."""
     return math.ceil(len(text) / _LETTERS_A_TOKEN)
+
+
+def whole_tokens(letters: int) -> int:
+    """Return how many tokens are whole in so many letters."""
+    return letters // _LETTERS_A_TOKEN

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from attractor.base.canonical import Json, content_hash, parse_json
 from attractor.base.errors import NotCanonical
 from attractor.base.late_dataclass import dataclass
-from attractor.twins.exchange import Arrival, Reply
+from attractor.twins.exchange import Arrival
+from attractor.twins.reply import Reply
 
 # A key is a secret, also a key to a twin: somebody may have pointed the wrong client here.
 _SECRET = frozenset(
@@ -18,12 +19,13 @@ _HIDDEN = "[hidden]"
 
 @dataclass(frozen=True)
 class LoggedRequest:
-    """One request, and which rule answered it with which status; no rule if none did."""
+    """One request, and which rule answered it with which status: 0 if none, no rule if none did."""
 
     number: int
     wire: str
     headers: Mapping[str, str]
     body: Json
+    path: str
     from_path: Mapping[str, str]
     attempt: int
     rule: str
@@ -64,10 +66,12 @@ class RequestLog:
                 wire=arrival.wire.name,
                 headers=headers,
                 body=_readable(arrival.body),
+                # What stands behind it may hold a key.
+                path=arrival.target.partition("?")[0],
                 from_path=dict(arrival.from_path),
                 attempt=arrival.attempt,
                 rule=reply.rule,
-                status=reply.status,
+                status=reply.status if reply.begins else 0,
             )
         )
 

@@ -2,7 +2,7 @@
 
 An answer depends on the request alone, so a twin needs no reset after a crash, for a branch or on
 another wire. Only a rule that asks for `attempt` looks at more: how often the very same request
-came before.
+came before. And where a script does not say what a prompt took, the cached tokens are counted.
 """
 
 import re
@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -23,6 +23,7 @@ from attractor.twins.errors import Rejection, ScriptError
 
 _LONGEST_QUOTE = 80
 _PATTERN = re.compile(r"[*?[]")
+_TABLE = re.compile(r"^[ \t]*\[\[ *rules *\]\]", re.MULTILINE)
 # Who it is about says more than how far it has come.
 _WEAK = {"step", "attempt"}
 
@@ -125,7 +126,8 @@ def parse_script(text: str, *, source: str = "the script") -> Script:
     except tomllib.TOMLDecodeError as cause:
         raise ScriptError(f"{source} is not TOML: {cause}") from cause
     except ValidationError as cause:
-        faults = "; ".join(_fault(one) for one in cause.errors()[:3])
+        lines = _rule_lines(text)
+        faults = "; ".join(_line(one, lines) + _fault(one) for one in cause.errors()[:3])
         raise ScriptError(f"{source}: {faults}") from cause
 
 
@@ -169,6 +171,19 @@ def _quoted(value: Words | int) -> str:
         return f"/{value.regex}/"
     one_line = " ".join(value.split())
     return repr(one_line[:_LONGEST_QUOTE] + ("…" if len(one_line) > _LONGEST_QUOTE else ""))
+
+
+def _rule_lines(text: str) -> Sequence[int]:
+    """Return the lines in which rules begin, where each has a table of its own."""
+    rules = tomllib.loads(text).get("rules")
+    found = [text.count("\n", 0, one.start()) + 1 for one in _TABLE.finditer(text)]
+    return found if isinstance(rules, list) and len(found) == len(cast(list[object], rules)) else []
+
+
+def _line(error: ErrorDetails, lines: Sequence[int]) -> str:
+    """Return the line of the rule that is wrong, if it can be told."""
+    rule = error["loc"][1] if len(error["loc"]) > 1 else None
+    return f"line {lines[rule]}, " if isinstance(rule, int) and rule < len(lines) else ""
 
 
 def _fault(error: ErrorDetails) -> str:

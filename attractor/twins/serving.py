@@ -5,13 +5,15 @@ import logging
 import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attractor.base.errors import MachineryError
 
 _BACKLOG = 2048
+_DROP = "attractor.drop"
 
 
 class _Server(uvicorn.Server):
@@ -33,6 +35,13 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         await self.on_tick(0)
         await self.told_to_end.wait()
+
+    def drop(self, client: tuple[str, int]) -> None:
+        """Close the connection of a client at once."""
+        for connection in list(self.server_state.connections):
+            transport = connection.transport
+            if tuple(transport.get_extra_info("peername")[:2]) == tuple(client):
+                transport.abort()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -57,12 +66,21 @@ def listen(host: str, port: int) -> socket.socket:
         ) from cause
 
 
+def drop_connection(scope: Scope) -> None:
+    """Close the connection a request came by, without an answer."""
+    scope[_DROP]()
+
+
 @asynccontextmanager
 async def serve(application: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
     """Serve until the block ends; connections still open then are dropped."""
+
+    async def droppable(scope: Scope, receive: Receive, send: Send) -> None:
+        await application({**scope, _DROP: partial(server.drop, scope["client"])}, receive, send)
+
     server = _Server(
         uvicorn.Config(
-            application,
+            droppable,
             loop="asyncio",
             http="h11",
             ws="none",
@@ -72,6 +90,8 @@ async def serve(application: ASGIApp, listener: socket.socket) -> AsyncGenerator
             log_level=logging.CRITICAL,
             access_log=False,
             server_header=False,
+            # Who is dropped is known by its own address, whatever its headers say.
+            proxy_headers=False,
         )
     )
     serving = asyncio.create_task(server.serve([listener]))

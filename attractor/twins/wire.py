@@ -1,6 +1,6 @@
 """What one provider's way to speak over HTTP has to be, for a twin."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from attractor.base.canonical import JsonObject
@@ -9,6 +9,7 @@ from attractor.base.registry import Registry
 from attractor.twins.answer import Answer
 from attractor.twins.conversation import Conversation
 from attractor.twins.errors import Rejection
+from attractor.twins.server_events import ServerEvent
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Wire(Protocol):
         ...
 
     @property
+    def other_paths(self) -> Sequence[str]:
+        """Where else they are posted: for streams, or by other versions of the interface."""
+        ...
+
+    @property
     def base_path(self) -> str:
         """What clients of this provider expect behind the host in their base URL."""
         ...
@@ -51,6 +57,18 @@ class Wire(Protocol):
         """Write an answer as the provider would."""
         ...
 
+    def wants_stream(self, body: JsonObject, target: str) -> bool:
+        """Tell whether a request asks for a stream, by its body or by its path with the query."""
+        ...
+
+    def stream(self, written: JsonObject) -> Iterator[ServerEvent]:
+        """Yield a written answer as the provider would stream it."""
+        ...
+
+    def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+        """Return how the provider would end with an error a stream of which this was sent."""
+        ...
+
     def write_error(self, rejection: Rejection) -> JsonObject:
         """Write an error as the provider would."""
         ...
@@ -61,8 +79,12 @@ class ListsModels(Wire, Protocol):
     """A wire that also tells which models there are."""
 
     @property
-    def models_path(self) -> str:
-        """Where they are listed."""
+    def models_paths(self) -> Sequence[str]:
+        """Where they are listed, maybe where other wires list theirs."""
+        ...
+
+    def is_meant(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether who sends these headers wants this provider's list."""
         ...
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:

@@ -29,6 +29,10 @@ NO_ANSWERS: list[dict[str, Any]] = [
     {"usage": {"input": -1}},
     {"fault": {"kind": "fire"}},
     {"fault": {"kind": "status", "status": 200}},
+    {"fault": {"kind": "cut", "after": -1}},
+    {"fault": {"kind": "slow", "size": 0}},
+    {"fault": {"kind": "slow", "pause": 1}},
+    {"pace": 1},
     {"tool_calls": [{"arguments": {}}]},
 ]
 
@@ -37,3 +41,23 @@ NO_ANSWERS: list[dict[str, Any]] = [
 def test_what_is_no_answer_is_refused(table: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Answer.model_validate(table)
+
+
+@pytest.mark.parametrize(
+    ("kind", "before"), [("cut", 1), ("malformed", 1), ("hang", 0), ("status", 0), ("slow", 0)]
+)
+def test_trouble_comes_in_the_middle_where_it_has_to(kind: str, before: int) -> None:
+    assert Fault.model_validate({"kind": kind}).events_before == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"kind": "hang", "status": 429}, "'hang' does not take 'status'; it takes after"),
+        ({"kind": "slow", "after": 1}, "'slow' does not take 'after'; it takes pause, size"),
+        ({"kind": "refused", "after": 1}, "'refused' does not take 'after'; it takes nothing"),
+    ],
+)
+def test_what_a_fault_has_no_use_for_is_refused(fault: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Fault.model_validate(fault)

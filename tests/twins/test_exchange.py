@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from attractor.twins.answer import FaultKind
+from attractor.twins.answer import Fault, FaultKind
 from attractor.twins.exchange import Arrival, reply_to
+from attractor.twins.faults import troubled
 from attractor.twins.script import parse_script
 from attractor.twins.wire import wire_registry
 from tests.twins.exchanging import HELLO, KEYS, refusal, reply
+from tests.twins.streaming import put_together, stream
 
 pytestmark = pytest.mark.parametrize("wire", list(KEYS))
 
@@ -42,7 +44,7 @@ def test_the_rule_and_its_delay_and_headers_come_along(wire: str) -> None:
     script = 'rules = [{ name = "r", answer = { delay = "2s", headers = { x-left = "3" } } }]'
     found = reply(wire, HELLO[wire], script)
     assert (found.status, found.rule, found.delay) == (200, "r", timedelta(seconds=2))
-    assert found.headers == {"x-left": "3"}
+    assert found.headers["x-left"] == "3"
 
 
 @pytest.mark.parametrize(
@@ -61,11 +63,13 @@ def test_a_status_is_written_in_the_providers_shape(
     assert error["status" if wire == "gemini" else "type"]
 
 
-@pytest.mark.parametrize("kind", ["cut", "hang"])
-def test_trouble_on_the_way_leaves_the_answer_whole(wire: str, kind: str) -> None:
-    found = reply(wire, HELLO[wire], fault(f'kind = "{kind}"'))
-    assert (found.status, found.trouble) == (200, FaultKind(kind))
-    assert json.loads(found.body)
+@pytest.mark.parametrize("kind", ["cut", "hang", "refused", "slow", "content_length"])
+def test_trouble_on_the_way_is_that_of_the_whole_answer(wire: str, kind: str) -> None:
+    whole = reply(wire, HELLO[wire], fault('kind = "slow"'))
+    assert "a" in str(json.loads(whole.body))
+    trouble = Fault(kind=FaultKind(kind))
+    made = replace(whole, pieces=(whole.body,), pause=timedelta())
+    assert reply(wire, HELLO[wire], fault(f'kind = "{kind}"')) == troubled(made, trouble)
 
 
 def test_a_malformed_answer_is_what_the_script_says(wire: str) -> None:
@@ -92,10 +96,39 @@ def test_a_rule_may_wait_for_another_attempt(wire: str) -> None:
     assert [reply(wire, HELLO[wire], script, attempt=one).status for one in (1, 2)] == [400, 200]
 
 
-def test_streaming_is_refused_and_not_ignored(wire: str) -> None:
-    status, error = refusal(wire, HELLO[wire] | {"stream": True})
-    assert status == 400
-    assert "stream" in error["message"]
+def test_the_same_request_for_a_stream_gets_the_same_bytes(wire: str) -> None:
+    script = 'rules = [{ answer = { text = "a", pace = "2s" } }]'
+    one, other = stream(wire, script), stream(wire, script)
+    assert one == other
+    assert (one.pause, one.headers["content-type"]) == (timedelta(seconds=2), "text/event-stream")
+    assert put_together(wire, one.body)
+    assert json.loads(reply(wire, HELLO[wire]).body)
+
+
+@pytest.mark.parametrize("kind", list(FaultKind))
+def test_trouble_in_a_stream_is_the_same_every_time(wire: str, kind: FaultKind) -> None:
+    script = fault(f'kind = "{kind}"')
+    assert stream(wire, script) == stream(wire, script)
+
+
+def test_a_status_without_a_place_is_an_answer_without_a_stream(wire: str) -> None:
+    found = stream(wire, fault('kind = "status", status = 429, retry_after = "2s"'))
+    assert (found.status, found.headers["retry-after"]) == (429, "2")
+    assert json.loads(found.body)["error"]["message"] == "the script says so"
+
+
+def test_a_refused_request_gets_no_stream(wire: str) -> None:
+    found = stream(wire, "rules = []")
+    assert (found.status, found.headers["content-type"]) == (400, "application/json")
+
+
+@pytest.mark.parametrize("kind", ["cut", "hang", "malformed", "status"])
+def test_trouble_far_behind_comes_before_the_end_of_a_stream(wire: str, kind: str) -> None:
+    plain = stream(wire, 'rules = [{ answer = { text = "a" } }]').pieces
+    pieces = stream(wire, fault(f'kind = "{kind}", after = 99')).pieces
+    before = len(plain) - 1
+    assert pieces[:before] == plain[:before]
+    assert plain[before] not in pieces
 
 
 def test_a_request_without_a_key_is_refused(wire: str) -> None:

@@ -93,6 +93,58 @@ def test_the_models_are_those_that_the_script_names(provider_twin: StartTwin) ->
     assert [one.status for one in twin.requests] == [200, 403]
 
 
+def test_the_models_at_a_shared_path_are_those_of_the_provider_that_is_meant(
+    provider_twin: StartTwin,
+) -> None:
+    rules = [
+        f'{{ when = {{ model = "{wire}-model", wire = "{wire}" }}, answer = {{}} }}'
+        for wire in KEYS
+    ]
+    place = provider_twin(f"rules = [{', '.join(rules)}]").url + "/v1/models"
+    listed = {wire: httpx.get(place, headers=keys).json() for wire, keys in KEYS.items()}
+    assert listed["openai"] == {
+        "object": "list",
+        "data": [{"id": "openai-model", "object": "model", "created": 0, "owned_by": "openai"}],
+    }
+    (claude,) = listed["anthropic"]["data"]
+    assert (claude["type"], claude["id"]) == ("model", "anthropic-model")
+    assert (listed["anthropic"]["first_id"], listed["anthropic"]["has_more"]) == (
+        claude["id"],
+        False,
+    )
+    assert [one["name"] for one in listed["gemini"]["models"]] == ["models/gemini-model"]
+
+
+def test_a_token_instead_of_a_key_is_known_by_the_version_beside_it(
+    provider_twin: StartTwin,
+) -> None:
+    place = provider_twin(ANY).url + "/v1/models"
+    token = {"authorization": "Bearer t"}
+    assert httpx.get(place, headers=token).json()["object"] == "list"
+    versioned = token | {"anthropic-version": "2023-06-01"}
+    assert httpx.get(place, headers=versioned).json() == {
+        "data": [],
+        "has_more": False,
+        "first_id": None,
+        "last_id": None,
+    }
+    assert httpx.get(place).status_code == 401
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_gemini_is_spoken_in_each_version_of_its_interface(
+    version: str, provider_twin: StartTwin
+) -> None:
+    twin = provider_twin(ANY)
+    body = {"contents": [{"parts": [{"text": "hello"}]}]}
+    for method in ("generateContent", "streamGenerateContent?alt=sse"):
+        place = f"{twin.url}/{version}/models/m:{method}"
+        assert "Hi." in httpx.post(place, json=body, headers=KEYS["gemini"]).text
+    plain = f"{twin.url}/{version}/models/m:streamGenerateContent"
+    assert httpx.post(plain, json=body, headers=KEYS["gemini"]).status_code == 400
+    assert twin.requests[1].path == f"/{version}/models/m:streamGenerateContent"
+
+
 def test_the_control_port_shows_requests_to_whoever_has_the_token(
     provider_twin: StartTwin,
 ) -> None:

@@ -1,6 +1,7 @@
 import json
 
-from attractor.twins.exchange import Arrival, Reply
+from attractor.twins.exchange import Arrival
+from attractor.twins.reply import Reply
 from attractor.twins.request_log import RequestLog
 from attractor.twins.wire import wire_registry
 
@@ -11,7 +12,7 @@ def logged(*bodies: bytes) -> RequestLog:
     log = RequestLog()
     for body in bodies:
         arrival = Arrival(wire_registry()["openai"], HEADERS, body, 2)
-        log.add(arrival, Reply(200, b"", rule="r"))
+        log.add(arrival, Reply(200, rule="r"))
     return log
 
 
@@ -19,6 +20,19 @@ def test_requests_are_remembered_in_order_with_their_rule_and_status() -> None:
     one, two = logged(b'{"a": 1}', b"\xff{").entries
     assert (one.number, one.body, one.rule, one.status) == (1, {"a": 1}, "r", 200)
     assert (two.number, two.body, two.attempt, two.wire) == (2, "\ufffd{", 2, "openai")
+
+
+def test_what_got_no_answer_has_no_status() -> None:
+    log = RequestLog()
+    log.add(Arrival(wire_registry()["openai"], {}, b"{}"), Reply(200, begins=False))
+    assert log.entries[0].status == 0
+
+
+def test_the_path_is_told_without_what_may_be_a_key() -> None:
+    log = RequestLog()
+    log.add(Arrival(wire_registry()["gemini"], {}, b"", target="/v1/a?key=secret"), Reply(200))
+    assert log.entries[0].path == "/v1/a"
+    assert "secret" not in json.dumps(log.entries[0].record())
 
 
 def test_keys_are_hidden() -> None:
@@ -36,5 +50,5 @@ def test_the_same_request_is_counted_by_wire_and_by_every_byte() -> None:
 def test_what_was_read_does_not_grow_afterwards() -> None:
     log = logged(b"{}")
     before = log.entries
-    log.add(Arrival(wire_registry()["openai"], {}, b"{}"), Reply(200, b""))
+    log.add(Arrival(wire_registry()["openai"], {}, b"{}"), Reply(200))
     assert (len(before), len(log.entries)) == (1, 2)

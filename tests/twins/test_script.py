@@ -2,9 +2,10 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from attractor.base.errors import ExitCode, FileTrouble
-from attractor.twins.answer import Answer
+from attractor.twins.answer import Answer, Fault, FaultKind
 from attractor.twins.conversation import Conversation, Speaker, Turn
 from attractor.twins.errors import Rejection, ScriptError
 from attractor.twins.script import Rule, Script, When, load_script, parse_script
@@ -197,10 +198,40 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
 
 
 def test_the_script_in_the_documentation_is_one() -> None:
-    (page,) = [one for one in fences("toml") if one.page.name == "twin-scripts.md"]
+    page, *others = [one for one in fences("toml") if one.page.name == "twin-scripts.md"]
     script = parse_script(page.text)
+    assert all(parse_script(one.text).rules for one in others)
     assert script.rule_for(talk("Plan the change")).name == "plan: look first"
     assert script.rule_for(talk("Make the change", "run", ">3 failed")).name == "repair"
+
+
+def test_a_mistake_is_told_with_the_line_of_its_rule(tmp_path: Path) -> None:
+    file = tmp_path / "script.toml"
+    file.write_text(
+        '[[rules]]\nanswer = {}\n\n[[rules]]\nanswer.fault = { kind = "slow", after = 1 }'
+    )
+    words = r"script\.toml: line 4, rules\[1\]\.answer\.fault: .*'slow' does not take 'after'"
+    with pytest.raises(ScriptError, match=words):
+        load_script(file)
+
+
+def test_every_fault_is_documented_with_what_it_takes() -> None:
+    page = next(one.page for one in fences("toml") if one.page.name == "twin-scripts.md")
+    section = page.read_text("utf-8").split("| `fault.kind` |")[1].split("\n\n")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)$", section, re.M))
+    assert set(rows) == set(FaultKind)
+    for kind, row in rows.items():
+        taken = [name for name in Fault.model_fields if _takes(kind, name)]
+        assert [f"`{name}`" for name in taken if f"`{name}`" not in row] == []
+
+
+def _takes(kind: str, name: str) -> bool:
+    value = {"status": 500, "message": "", "body": "", "after": 1, "size": 1}.get(name, "1s")
+    try:
+        Fault.model_validate({"kind": kind, name: value} if name != "kind" else {})
+    except ValidationError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(("table", "kind"), [("when", When), ("answer", Answer)])

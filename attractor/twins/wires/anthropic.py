@@ -1,14 +1,17 @@
 """Anthropic's Messages API, seen from the provider's side."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.twins.answer import Answer
 from attractor.twins.conversation import Conversation, count_tokens, join_turns
 from attractor.twins.errors import Rejection
 from attractor.twins.seals import enclose, seal
+from attractor.twins.server_events import ServerEvent
 from attractor.twins.wire import Asked
-from attractor.twins.wires.anthropic_request import read_body, read_turns
+from attractor.twins.wires.anthropic_request import read_body, read_marks, read_turns
+from attractor.twins.wires.anthropic_stream import stream_error, stream_message
 from attractor.twins.wires.bodies import arguments_object, arguments_text, spoken
 
 _TYPES = {
@@ -27,24 +30,26 @@ _REASONS = {
     "content_filter": "refusal",
 }
 
+_UNKNOWN_DAY = "1970-01-01T00:00:00Z"
+
 
 class AnthropicWire:
     """Speaks as Anthropic does at POST /v1/messages."""
 
     name = "anthropic"
     path = "/v1/messages"
+    other_paths = ()
+    models_paths = ("/v1/models",)
     base_path = ""
     variables = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Understand a request, or raise the Rejection the provider would answer with."""
-        if not (headers.get("x-api-key") or headers.get("authorization")):
-            raise Rejection(401, "x-api-key header is required")
-        if not headers.get("anthropic-version"):
-            raise Rejection(400, "anthropic-version: header is required")
+        _require_key(headers)
         asked = read_body(body)
-        turns = join_turns(turn for one in asked.messages for turn in read_turns(one))
-        return Conversation(self.name, asked.model, spoken(asked.system), turns)
+        said = [turn for one in asked.messages for turn in read_turns(one)]
+        conversation = Conversation(self.name, asked.model, spoken(asked.system), join_turns(said))
+        return replace(conversation, marks=read_marks(asked))
 
     def write(self, answer: Answer, asked: Asked) -> JsonObject:
         """Write an answer as the provider would."""
@@ -59,11 +64,44 @@ class AnthropicWire:
             "usage": _usage(answer, asked.conversation),
         }
 
+    def wants_stream(self, body: JsonObject, target: str) -> bool:
+        """Tell whether a request asks for a stream."""
+        return body.get("stream") is True
+
+    def stream(self, written: JsonObject) -> Iterator[ServerEvent]:
+        """Yield a written answer as the provider would stream it."""
+        return stream_message(written)
+
+    def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+        """Return how the provider would end a stream with an error."""
+        return [stream_error(self.write_error(rejection))]
+
+    def is_meant(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether who sends these headers wants this provider's list."""
+        return "x-api-key" in headers or "anthropic-version" in headers
+
+    def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
+        """Write the list of models as the provider would, on one page."""
+        _require_key(headers)
+        listed: list[Json] = [
+            {"type": "model", "id": one, "display_name": one, "created_at": _UNKNOWN_DAY}
+            for one in models
+        ]
+        ends = [models[0], models[-1]] if models else [None, None]
+        return {"data": listed, "has_more": False, "first_id": ends[0], "last_id": ends[1]}
+
     def write_error(self, rejection: Rejection) -> JsonObject:
         """Write an error as the provider would."""
         fallback = "api_error" if rejection.status >= 500 else "invalid_request_error"
         kind = rejection.code or _TYPES.get(rejection.status, fallback)
         return {"type": "error", "error": {"type": kind, "message": rejection.message}}
+
+
+def _require_key(headers: Mapping[str, str]) -> None:
+    if not (headers.get("x-api-key") or headers.get("authorization")):
+        raise Rejection(401, "x-api-key header is required")
+    if not headers.get("anthropic-version"):
+        raise Rejection(400, "anthropic-version: header is required")
 
 
 def _content(answer: Answer, asked: Asked) -> Iterator[Json]:

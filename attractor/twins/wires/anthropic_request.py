@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from attractor.base.canonical import JsonObject
-from attractor.twins.conversation import Speaker, Turn
+from attractor.twins.conversation import Conversation, Speaker, Turn, join_turns
 from attractor.twins.errors import Rejection
 from attractor.twins.seals import is_intact, seal
 from attractor.twins.wires.bodies import check_body, spoken
@@ -71,8 +71,6 @@ class MessagesBody(_Loose):
 def read_body(body: JsonObject) -> MessagesBody:
     """Return the body with its types, or raise the Rejection the provider would answer with."""
     asked = check_body(MessagesBody, body)
-    if asked.stream:
-        raise Rejection(400, "stream: this twin does not stream yet")
     _check_order(asked.messages)
     _check_calls(asked.messages)
     _check_blocks(asked.messages)
@@ -89,6 +87,25 @@ def read_turns(message: SaidMessage) -> Iterator[Turn]:
             yield Turn(Speaker.TOOL, spoken(block.content))
         else:
             yield Turn(Speaker.USER, block.text)
+
+
+def read_marks(asked: MessagesBody) -> Sequence[int]:
+    """Return after how many letters of its words a request is marked to be cached."""
+    return [len(one.words) for one in _up_to_marks(asked)]
+
+
+def _up_to_marks(asked: MessagesBody) -> Iterator[Conversation]:
+    """Yield what was said up to each mark."""
+    blocks = [] if isinstance(asked.system, str) else asked.system
+    for number, block in enumerate(blocks, 1):
+        if block.cache_control is not None:
+            yield Conversation("", asked.model, spoken(blocks[:number]))
+    turns: list[Turn] = []
+    for message in asked.messages:
+        for block, turn in zip(message.blocks, read_turns(message), strict=True):
+            turns.append(turn)
+            if block.cache_control is not None:
+                yield Conversation("", asked.model, spoken(asked.system), join_turns(turns))
 
 
 def _said(block: ContentBlock) -> str:

@@ -6,10 +6,12 @@ from attractor.base.canonical import Json, JsonObject
 from attractor.twins.answer import Answer
 from attractor.twins.conversation import Conversation, count_tokens, join_turns
 from attractor.twins.errors import Rejection
-from attractor.twins.seals import enclose, seal
+from attractor.twins.server_events import ServerEvent
 from attractor.twins.wire import Asked
-from attractor.twins.wires.bodies import arguments_object, arguments_text
-from attractor.twins.wires.gemini_request import read_body, read_system, read_turns
+from attractor.twins.wires.bodies import arguments_object, arguments_text, check_body
+from attractor.twins.wires.gemini_request import ContentBody, read_body, read_system, read_turns
+from attractor.twins.wires.gemini_signatures import sign, sign_thought
+from attractor.twins.wires.gemini_stream import stream_chunks, stream_error, wants_stream
 
 _CODES = {
     400: "INVALID_ARGUMENT",
@@ -39,7 +41,12 @@ class GeminiWire:
 
     name = "gemini"
     path = f"/v1beta/models/{{model}}:{_METHOD}"
-    models_path = "/v1beta/models"
+    other_paths = (
+        "/v1beta/models/{model}:streamGenerateContent",
+        "/v1/models/{model}:generateContent",
+        "/v1/models/{model}:streamGenerateContent",
+    )
+    models_paths = ("/v1beta/models", "/v1/models")
     base_path = ""
     # The second is where the provider's own clients look.
     variables = ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY")
@@ -65,6 +72,18 @@ class GeminiWire:
             "responseId": f"response_{asked.seed}",
         }
 
+    def wants_stream(self, body: JsonObject, target: str) -> bool:
+        """Tell whether a request asks for a stream."""
+        return wants_stream(target)
+
+    def stream(self, written: JsonObject) -> Iterator[ServerEvent]:
+        """Yield a written answer as the provider would stream it."""
+        return stream_chunks(written)
+
+    def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+        """Return how the provider would end a stream with an error."""
+        return [stream_error(self.write_error(rejection))]
+
     def write_error(self, rejection: Rejection) -> JsonObject:
         """Write an error as the provider would."""
         error: dict[str, Json] = {
@@ -76,6 +95,10 @@ class GeminiWire:
             wait = f"{rejection.retry_after.total_seconds():f}s"
             error["details"] = [{"@type": _RETRY_INFO, "retryDelay": wait}]
         return {"error": error}
+
+    def is_meant(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether who sends these headers wants this provider's list."""
+        return "x-goog-api-key" in headers
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
         """Write the list of models as the provider would."""
@@ -105,11 +128,9 @@ def _require_key(headers: Mapping[str, str]) -> None:
 def _parts(answer: Answer, asked: Asked) -> Iterator[Json]:
     """Yield thoughts, words and calls; the first call is signed, or the words without one."""
     thinking = answer.thinking
-    if thinking is not None and _wants_thoughts(asked.body):
-        yield {"text": thinking, "thought": True, "thoughtSignature": seal(thinking)}
-    signed: dict[str, Json] = {
-        "thoughtSignature": enclose(answer.redacted_thinking or thinking or "")
-    }
+    if thinking is not None and check_body(ContentBody, asked.body).wants_thoughts:
+        yield {"text": thinking, "thought": True, "thoughtSignature": sign_thought(thinking)}
+    signed: dict[str, Json] = {"thoughtSignature": sign(answer.redacted_thinking or thinking or "")}
     thought = thinking is not None or answer.redacted_thinking is not None
     if answer.text or not answer.tool_calls:
         last = thought and not answer.tool_calls
@@ -117,12 +138,6 @@ def _parts(answer: Answer, asked: Asked) -> Iterator[Json]:
     for number, call in enumerate(answer.tool_calls):
         made: Json = {"name": call.name, "args": arguments_object(call)}
         yield {"functionCall": made, **({} if number else signed)}
-
-
-def _wants_thoughts(body: JsonObject) -> bool:
-    config = body.get("generationConfig")
-    thinking = config.get("thinkingConfig") if isinstance(config, dict) else None
-    return isinstance(thinking, dict) and thinking.get("includeThoughts") is True
 
 
 def _usage(answer: Answer, conversation: Conversation) -> Json:

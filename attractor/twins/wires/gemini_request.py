@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -11,13 +11,11 @@ from pydantic.alias_generators import to_camel
 from attractor.base.canonical import JsonObject
 from attractor.twins.conversation import Speaker, Turn
 from attractor.twins.errors import Rejection
-from attractor.twins.seals import is_intact, seal
 from attractor.twins.wires.bodies import check_body
+from attractor.twins.wires.gemini_signatures import is_signature
 
 _ROLES = ("user", "model")
 _OLDER = re.compile(r"gemini-[12]\b")
-# What a client may say in the place of a signature, for a call that was made elsewhere.
-_UNSIGNED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
 _SHOWN = ("result", "output", "error")
 
 
@@ -63,12 +61,27 @@ class Content(_Loose):
         return [one.function_response.name for one in self.parts if one.function_response]
 
 
+class _Thinking(_Loose):
+    include_thoughts: bool | None = None
+
+
+class _Config(_Loose):
+    thinking_config: _Thinking | None = None
+
+
 class ContentBody(_Loose):
     """A request's body, with the model from its path."""
 
     model: str
     contents: list[Content] = Field(min_length=1)
     system_instruction: Content | None = None
+    generation_config: _Config | None = None
+
+    @property
+    def wants_thoughts(self) -> bool:
+        """Whether thoughts are to be shown."""
+        thinking = self.generation_config and self.generation_config.thinking_config
+        return bool(thinking and thinking.include_thoughts)
 
 
 def read_body(body: JsonObject) -> ContentBody:
@@ -80,10 +93,11 @@ def read_body(body: JsonObject) -> ContentBody:
         )
     if any(one.role not in _ROLES for one in asked.contents):
         raise Rejection(400, "Please use a valid role: user, model.")
-    _check_calls(asked.contents)
-    _check_signatures(asked.contents)
+    contents = _joined(asked.contents)
+    _check_calls(contents)
+    _check_signatures(contents)
     if not _OLDER.match(asked.model):
-        _check_signed(asked.contents)
+        _check_signed(contents)
     return asked
 
 
@@ -120,6 +134,14 @@ def _shown(response: dict[str, object]) -> str:
     return json.dumps(response, ensure_ascii=False)
 
 
+def _joined(contents: Sequence[Content]) -> Sequence[Content]:
+    """Make one content of what a side said in a row: a client may keep a stream chunk by chunk."""
+    return [
+        Content(role=role, parts=[part for one in said for part in one.parts])
+        for role, said in groupby(contents, key=lambda one: one.role)
+    ]
+
+
 def _check_calls(contents: Sequence[Content]) -> None:
     """Every call is answered in the content after it, and nothing else is."""
     nothing = Content(parts=[Part()])
@@ -139,12 +161,16 @@ def _check_calls(contents: Sequence[Content]) -> None:
 
 
 def _check_signatures(contents: Sequence[Content]) -> None:
+    thought = ""
     for part in (part for content in contents for part in content.parts):
+        # What was streamed in pieces is signed at the last of them.
+        thought = thought + (part.text or "") if part.thought else ""
         found = part.thought_signature
-        if found is None or found in _UNSIGNED:
+        if found is None:
             continue
-        if not (found == seal(part.text or "") if part.thought else is_intact(found)):
+        if not is_signature(found, thought=thought if part.thought else None):
             raise Rejection(400, "Corrupted thought signature.")
+        thought = ""
 
 
 def _check_signed(contents: Sequence[Content]) -> None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict
-
 from attractor.base.canonical import Json, JsonObject
 from attractor.twins.answer import Answer
-from attractor.twins.conversation import Conversation, Speaker, Turn, count_tokens, join_turns
+from attractor.twins.conversation import Conversation, count_tokens, join_turns
 from attractor.twins.errors import Rejection
-from attractor.twins.seals import enclose, is_intact
+from attractor.twins.seals import enclose
+from attractor.twins.server_events import ServerEvent
 from attractor.twins.wire import Asked
-from attractor.twins.wires.bodies import arguments_text, check_body, spoken
+from attractor.twins.wires.bodies import arguments_text
+from attractor.twins.wires.openai_request import read_body, read_system, read_turns
+from attractor.twins.wires.openai_stream import stream_error, stream_response
 
 _ENCRYPTED = "reasoning.encrypted_content"
 _TYPES = {429: "requests", 401: "invalid_request_error"}
@@ -18,59 +19,22 @@ _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_excee
 _UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-class _Loose(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class _Content(_Loose):
-    type: str
-    text: str = ""
-
-
-class _Item(_Loose):
-    type: str = "message"
-    role: str = ""
-    content: str | list[_Content] | None = None
-    call_id: str = ""
-    name: str = ""
-    arguments: str = ""
-    output: str | list[_Content] = ""
-    encrypted_content: str | None = None
-
-    @property
-    def text(self) -> str:
-        return spoken(self.content or "")
-
-
-class _Body(_Loose):
-    model: str
-    input: str | list[_Item]
-    instructions: str | None = None
-    include: list[str] | None = None
-    stream: bool | None = False
-
-
 class OpenAIWire:
     """Speaks as OpenAI does at POST /v1/responses."""
 
     name = "openai"
     path = "/v1/responses"
+    other_paths = ()
+    models_paths = ("/v1/models",)
     base_path = "/v1"
     variables = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Understand a request, or raise the Rejection the provider would answer with."""
-        if not headers.get("authorization", "").removeprefix("Bearer").strip():
-            raise Rejection(401, "You didn't provide an API key.", code="invalid_api_key")
-        asked = check_body(_Body, body)
-        if asked.stream:
-            raise Rejection(400, "This twin does not stream yet.", code="unsupported_value")
-        items = asked.input if isinstance(asked.input, list) else [_user(asked.input)]
-        _check_calls(items)
-        _check_reasoning(items)
-        system = [asked.instructions or "", *(one.text for one in items if _instructs(one))]
-        turns = join_turns(turn for one in items for turn in _turns(one))
-        return Conversation(self.name, asked.model, "\n".join(filter(None, system)), turns)
+        _require_key(headers)
+        asked = read_body(body)
+        turns = join_turns(turn for one in asked.items for turn in read_turns(one))
+        return Conversation(self.name, asked.model, read_system(asked), turns)
 
     def write(self, answer: Answer, asked: Asked) -> JsonObject:
         """Write an answer as the provider would."""
@@ -94,6 +58,32 @@ class OpenAIWire:
             "usage": _usage(answer, asked.conversation),
         }
 
+    def wants_stream(self, body: JsonObject, target: str) -> bool:
+        """Tell whether a request asks for a stream."""
+        return body.get("stream") is True
+
+    def stream(self, written: JsonObject) -> Iterator[ServerEvent]:
+        """Yield a written answer as the provider would stream it."""
+        return stream_response(written)
+
+    def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+        """Return how the provider would end a stream with an error."""
+        code = rejection.code or _CODES.get(rejection.status, "server_error")
+        return stream_error(rejection, code, sent)
+
+    def is_meant(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether who sends these headers wants this provider's list."""
+        # A key of this sort goes to others too, but they want more.
+        return "authorization" in headers and "anthropic-version" not in headers
+
+    def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
+        """Write the list of models as the provider would."""
+        _require_key(headers)
+        listed: Json = [
+            {"id": one, "object": "model", "created": 0, "owned_by": "openai"} for one in models
+        ]
+        return {"object": "list", "data": listed}
+
     def write_error(self, rejection: Rejection) -> JsonObject:
         """Write an error as the provider would."""
         fallback = "server_error" if rejection.status >= 500 else "invalid_request_error"
@@ -107,43 +97,9 @@ class OpenAIWire:
         }
 
 
-def _user(text: str) -> _Item:
-    return _Item(role="user", content=text)
-
-
-def _instructs(item: _Item) -> bool:
-    return item.role in {"system", "developer"}
-
-
-def _turns(item: _Item) -> Iterator[Turn]:
-    if item.type == "function_call_output":
-        yield Turn(Speaker.TOOL, spoken(item.output))
-    elif item.type == "function_call":
-        yield Turn(Speaker.ASSISTANT, f"{item.name}({item.arguments})")
-    elif item.role == "user":
-        yield Turn(Speaker.USER, item.text)
-    elif not _instructs(item):
-        yield Turn(Speaker.ASSISTANT, item.text)
-
-
-def _check_calls(items: Sequence[_Item]) -> None:
-    """Every call has its result and every result its call, as the provider wants it."""
-    called = {one.call_id for one in items if one.type == "function_call"}
-    answered = {one.call_id for one in items if one.type == "function_call_output"}
-    for call_id in sorted(called - answered):
-        raise Rejection(400, f"No tool output found for function call {call_id}.")
-    for call_id in sorted(answered - called):
-        raise Rejection(400, f"No tool call found for function call output with call_id {call_id}.")
-
-
-def _check_reasoning(items: Sequence[_Item]) -> None:
-    for index, one in enumerate(items):
-        if one.type == "reasoning" and not is_intact(one.encrypted_content or ""):
-            raise Rejection(
-                400,
-                f"The encrypted content of input[{index}] could not be verified.",
-                code="invalid_encrypted_content",
-            )
+def _require_key(headers: Mapping[str, str]) -> None:
+    if not headers.get("authorization", "").removeprefix("Bearer").strip():
+        raise Rejection(401, "You didn't provide an API key.", code="invalid_api_key")
 
 
 def _output(answer: Answer, asked: Asked) -> Iterator[Json]:

@@ -1,0 +1,105 @@
+"""What OpenAI's Responses API takes, and what it refuses."""
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from attractor.base.canonical import JsonObject
+from attractor.twins.conversation import Speaker, Turn
+from attractor.twins.errors import Rejection
+from attractor.twins.seals import is_intact
+from attractor.twins.wires.bodies import check_body, spoken
+
+
+class _Loose(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class _Content(_Loose):
+    type: str
+    text: str = ""
+
+
+class ResponseItem(_Loose):
+    """One item of what was said so far, of any type."""
+
+    type: str = "message"
+    role: str = ""
+    content: str | list[_Content] | None = None
+    call_id: str = ""
+    name: str = ""
+    arguments: str = ""
+    output: str | list[_Content] = ""
+    encrypted_content: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What is said in it."""
+        return spoken(self.content or "")
+
+
+class ResponseBody(_Loose):
+    """A request's body."""
+
+    model: str
+    input: str | list[ResponseItem]
+    instructions: str | None = None
+    include: list[str] | None = None
+    stream: bool | None = False
+
+    @property
+    def items(self) -> Sequence[ResponseItem]:
+        """What was said so far as items, also where it is one text."""
+        if isinstance(self.input, str):
+            return [ResponseItem(role="user", content=self.input)]
+        return self.input
+
+
+def read_body(body: JsonObject) -> ResponseBody:
+    """Return the body with its types, or raise the Rejection the provider would answer with."""
+    asked = check_body(ResponseBody, body)
+    _check_calls(asked.items)
+    _check_reasoning(asked.items)
+    return asked
+
+
+def read_system(asked: ResponseBody) -> str:
+    """Return the instructions as one text."""
+    said = [asked.instructions or "", *(one.text for one in asked.items if _instructs(one))]
+    return "\n".join(filter(None, said))
+
+
+def read_turns(item: ResponseItem) -> Iterator[Turn]:
+    """Yield what an item says."""
+    if item.type == "function_call_output":
+        yield Turn(Speaker.TOOL, spoken(item.output))
+    elif item.type == "function_call":
+        yield Turn(Speaker.ASSISTANT, f"{item.name}({item.arguments})")
+    elif item.role == "user":
+        yield Turn(Speaker.USER, item.text)
+    elif not _instructs(item):
+        yield Turn(Speaker.ASSISTANT, item.text)
+
+
+def _instructs(item: ResponseItem) -> bool:
+    return item.role in {"system", "developer"}
+
+
+def _check_calls(items: Sequence[ResponseItem]) -> None:
+    """Every call has its result and every result its call, as the provider wants it."""
+    called = {one.call_id for one in items if one.type == "function_call"}
+    answered = {one.call_id for one in items if one.type == "function_call_output"}
+    for call_id in sorted(called - answered):
+        raise Rejection(400, f"No tool output found for function call {call_id}.")
+    for call_id in sorted(answered - called):
+        raise Rejection(400, f"No tool call found for function call output with call_id {call_id}.")
+
+
+def _check_reasoning(items: Sequence[ResponseItem]) -> None:
+    for index, one in enumerate(items):
+        if one.type == "reasoning" and not is_intact(one.encrypted_content or ""):
+            raise Rejection(
+                400,
+                f"The encrypted content of input[{index}] could not be verified.",
+                code="invalid_encrypted_content",
+            )

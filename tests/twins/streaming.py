@@ -1,0 +1,151 @@
+"""Reads streams as a client does, and puts together what their events say."""
+
+import json
+from typing import Any
+
+import httpx
+from httpx_sse import ServerSentEvent
+from httpx_sse._decoders import SSEDecoder
+
+from attractor.twins.exchange import Arrival, reply_to
+from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.reply import Reply
+from attractor.twins.script import parse_script
+from attractor.twins.wire import wire_registry
+from tests.twins.exchanging import ANY, HELLO, KEYS
+
+STREAMS = {
+    "openai": "/v1/responses",
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/gemini-3-flash-preview:streamGenerateContent?alt=sse",
+}
+
+
+def request(wire: str, **more: Any) -> tuple[bytes, dict[str, str]]:
+    """Make a request for a stream: its body, and what its path says."""
+    if wire != "gemini":
+        return json.dumps(HELLO[wire] | {"stream": True} | more).encode(), {}
+    body = HELLO[wire] | more
+    from_path = {"model": body.pop("model")}
+    return json.dumps(body).encode(), from_path
+
+
+def stream(wire: str, script: str = ANY, **more: Any) -> Reply:
+    content, from_path = request(wire, **more)
+    arrival = Arrival(
+        wire_registry()[wire], KEYS[wire], content, from_path=from_path, target=STREAMS[wire]
+    )
+    return reply_to(arrival, parse_script(script))
+
+
+def opened(twin: ProviderTwin, wire: str, timeout: float = 10) -> Any:
+    """Ask a twin for a stream over HTTP."""
+    return httpx.stream(
+        "POST",
+        twin.url + STREAMS[wire],
+        content=request(wire)[0],
+        headers=KEYS[wire],
+        timeout=timeout,
+    )
+
+
+def events_of(sent: bytes) -> list[ServerSentEvent]:
+    decoder = SSEDecoder()
+    lines = sent.decode().replace("\r\n", "\n").split("\n")
+    return [event for line in lines if (event := decoder.decode(line)) is not None]
+
+
+def events(sent: bytes) -> list[Any]:
+    """Return the data of all events."""
+    return [json.loads(one.data) for one in events_of(sent)]
+
+
+def names(sent: bytes) -> list[str]:
+    return [one.event for one in events_of(sent)]
+
+
+def put_together(wire: str, sent: bytes) -> Any:
+    """Return the answer that events say, as the provider's clients put it together."""
+    together = {"openai": _response, "anthropic": _message, "gemini": _candidate}
+    return together[wire](events(sent))
+
+
+def _response(told: list[Any]) -> Any:
+    assert [one["sequence_number"] for one in told] == list(range(len(told)))
+    items: list[Any] = []
+    for one in told:
+        _grow(items, one)
+    begun, ended = told[0]["response"], told[-1]["response"]
+    assert told[-1]["type"] == f"response.{ended['status']}"
+    assert ended["output"] == items
+    # These are known at the end alone.
+    last = ("status", "incomplete_details", "usage")
+    return begun | {"output": items} | {key: ended[key] for key in last}
+
+
+def _grow(items: list[Any], one: Any) -> None:
+    place = one.get("output_index", len(items))
+    item: Any = items[place] if place < len(items) else None
+    match one["type"].removeprefix("response."):
+        case "output_item.added":
+            assert one["output_index"] == len(items)
+            items.append(one["item"])
+        case "reasoning_summary_part.added":
+            item["summary"].append(one["part"])
+        case "reasoning_summary_text.delta":
+            item["summary"][one["summary_index"]]["text"] += one["delta"]
+        case "content_part.added":
+            item["content"].append(one["part"])
+        case "output_text.delta":
+            item["content"][one["content_index"]]["text"] += one["delta"]
+        case "function_call_arguments.delta":
+            item["arguments"] += one["delta"]
+        case "output_item.done":
+            last = ("status", "encrypted_content")
+            item |= {key: one["item"][key] for key in last if key in one["item"]}
+            assert item == one["item"]
+        case _:
+            pass
+
+
+def _message(told: list[Any]) -> Any:
+    message = told[0]["message"]
+    blocks: list[Any] = message["content"]
+    inputs: dict[int, str] = {}
+    for one in told[1:]:
+        match one["type"]:
+            case "content_block_start":
+                assert one["index"] == len(blocks)
+                blocks.append(one["content_block"])
+            case "content_block_delta":
+                delta, block = one["delta"], blocks[one["index"]]
+                kind = delta["type"].removesuffix("_delta")
+                if kind == "input_json":
+                    inputs[one["index"]] = inputs.get(one["index"], "") + delta["partial_json"]
+                else:
+                    block[kind] += delta[kind]
+            case "content_block_stop" if inputs.get(one["index"]):
+                blocks[one["index"]]["input"] = json.loads(inputs[one["index"]])
+            case "message_delta":
+                message |= one["delta"]
+                message["usage"] |= one["usage"]
+            case _:
+                pass
+    assert told[-1]["type"] == "message_stop"
+    return message
+
+
+def _candidate(told: list[Any]) -> Any:
+    parts: list[Any] = []
+    for one in told:
+        (candidate,) = one["candidates"]
+        (part,) = candidate["content"]["parts"]
+        goes_on = parts and "text" in part and "text" in parts[-1]
+        if goes_on and parts[-1].get("thought") == part.get("thought"):
+            parts[-1] |= part | {"text": parts[-1]["text"] + part["text"]}
+        elif part != {"text": ""} or not parts:
+            parts.append(part)
+    last = told[-1]
+    (candidate,) = last["candidates"]
+    candidate["content"]["parts"] = parts
+    return last

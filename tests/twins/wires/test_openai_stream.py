@@ -1,0 +1,83 @@
+from tests.twins.streaming import events, names, stream
+
+SCRIPT = """
+[[rules]]
+[rules.answer]
+thinking = "I look."
+redacted_thinking = "secret"
+text = "All is well."
+tool_calls = [{ name = "shell", arguments = { a = 1 } }]
+"""
+ENCRYPTED = {"include": ["reasoning.encrypted_content"]}
+TALK = """
+response.created response.in_progress
+response.output_item.added response.reasoning_summary_part.added
+response.reasoning_summary_text.delta response.reasoning_summary_text.done
+response.reasoning_summary_part.done response.output_item.done
+response.output_item.added response.output_item.done
+response.output_item.added response.content_part.added
+response.output_text.delta response.output_text.done
+response.content_part.done response.output_item.done
+response.output_item.added response.function_call_arguments.delta
+response.function_call_arguments.done response.output_item.done
+response.completed
+"""
+
+
+def test_events_come_in_the_providers_order_under_their_names() -> None:
+    sent = stream("openai", SCRIPT, **ENCRYPTED).body
+    assert names(sent) == [one["type"] for one in events(sent)] == TALK.split()
+    assert sent.startswith(b'event: response.created\ndata: {"type":"response.created",')
+
+
+def test_a_response_begins_empty_and_ends_whole() -> None:
+    told = events(stream("openai", SCRIPT).body)
+    begun, ended = told[0]["response"], told[-1]["response"]
+    assert (begun["status"], begun["output"], begun["usage"]) == ("in_progress", [], None)
+    assert (ended["status"], len(ended["output"])) == ("completed", 4)
+    assert ended["usage"]["total_tokens"]
+    assert begun["id"] == ended["id"]
+
+
+def test_every_event_says_where_it_belongs() -> None:
+    told = events(stream("openai", SCRIPT, **ENCRYPTED).body)
+    items = {one["output_index"]: one["item"]["id"] for one in told if "item" in one}
+    for one in told:
+        if "item_id" in one:
+            assert one["item_id"] == items[one["output_index"]]
+    word = next(one for one in told if one["type"] == "response.output_text.delta")
+    assert (word["content_index"], word["logprobs"], word["delta"]) == (0, [], "All is well.")
+    thought = next(one for one in told if "reasoning_summary_text" in one["type"])
+    assert (thought["summary_index"], thought["delta"]) == (0, "I look.")
+
+
+def test_what_is_encrypted_comes_when_the_item_is_done() -> None:
+    told = events(stream("openai", SCRIPT, **ENCRYPTED).body)
+    items = [one for one in told if one.get("item", {}).get("type") == "reasoning"]
+    hidden = [bool(one["item"]["encrypted_content"]) for one in items]
+    assert hidden == [False, True, False, True]
+
+
+def test_an_unfinished_response_is_incomplete() -> None:
+    script = 'rules = [{ answer = { text = "a", finish = "length" } }]'
+    last = events(stream("openai", script).body)[-1]
+    assert last["type"] == "response.incomplete"
+    assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+def test_an_error_in_the_middle_is_told_and_the_response_failed() -> None:
+    fault = '{ kind = "status", status = 429, message = "no", after = 4 }'
+    script = f'rules = [{{ answer = {{ text = "a", fault = {fault} }} }}]'
+    told = events(stream("openai", script).body)
+    assert [one["sequence_number"] for one in told] == list(range(6))
+    assert told[4] == {
+        "type": "error",
+        "sequence_number": 4,
+        "code": "rate_limit_exceeded",
+        "message": "no",
+        "param": None,
+    }
+    failed = told[5]["response"]
+    assert (told[5]["type"], failed["status"]) == ("response.failed", "failed")
+    assert failed["error"] == {"code": "rate_limit_exceeded", "message": "no"}
+    assert failed["id"] == told[0]["response"]["id"]

@@ -1,0 +1,69 @@
+"""What every wire streams is what it writes, event by event."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.twins.answer import Answer, ToolUse
+from attractor.twins.wire import Asked, wire_registry
+from tests.twins.exchanging import HELLO, KEYS
+from tests.twins.streaming import put_together
+
+WIRES = dict(wire_registry())
+wires = pytest.mark.parametrize("wire", list(WIRES))
+BODIES = [{}, {"include": ["reasoning.encrypted_content"]}]
+said = st.text(max_size=60)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | said,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(said, inner, max_size=3),
+    max_leaves=6,
+)
+calls = st.builds(ToolUse, name=st.just("shell"), arguments=st.dictionaries(said, values))
+answers = st.builds(
+    Answer,
+    text=said,
+    thinking=st.none() | said,
+    redacted_thinking=st.none() | said,
+    tool_calls=st.lists(calls, max_size=3).map(tuple),
+    finish=st.sampled_from([None, "stop", "length", "content_filter"]),
+)
+
+
+def asked(wire: str, more: dict[str, Any]) -> Asked:
+    body = HELLO[wire] | more
+    return Asked(WIRES[wire].read(KEYS[wire], body), body, "abc123")
+
+
+@wires
+@given(answer=answers, more=st.sampled_from(BODIES))
+def test_events_put_together_are_the_answer(
+    wire: str, answer: Answer, more: dict[str, Any]
+) -> None:
+    written = WIRES[wire].write(answer, asked(wire, more))
+    told = list(WIRES[wire].stream(written))
+    sent = b"".join(one.encoded() for one in told)
+    assert put_together(wire, sent) == json.loads(json.dumps(written))
+    assert list(WIRES[wire].stream(written)) == told
+    assert len(told) > 1
+
+
+@wires
+def test_words_and_arguments_come_in_several_pieces(wire: str) -> None:
+    call = ToolUse(name="shell", arguments={"command": "cat a/long/path.py"})
+    answer = Answer(text="one two three four", thinking="a b c d", tool_calls=(call,))
+    sent = b"".join(
+        one.encoded() for one in WIRES[wire].stream(WIRES[wire].write(answer, asked(wire, {})))
+    )
+    pieces = [b'"one two three "', b'"four"', b'"a b c "', b'"d"']
+    assert all(piece in sent for piece in pieces)
+    # A call of Gemini's comes whole.
+    assert (b"cat a/long/path.py" in sent) is (wire != "anthropic")
+
+
+@wires
+def test_a_stream_of_many_words_is_made_at_once(wire: str) -> None:
+    written = WIRES[wire].write(Answer(text="word " * 100_000), asked(wire, {}))
+    assert sum(1 for _ in WIRES[wire].stream(written)) > 33_000
