@@ -4,9 +4,12 @@ This door is light: what stands behind a name is imported when the name is first
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from attractor.base.errors import AttractorError, UsageError
     from attractor.base.events import Event
     from attractor.engine.asking import Answer, AnswerKind, Option, Question
@@ -87,6 +90,11 @@ _HOMES = {
     "run_pipeline_sync": "factory.door",
     "success": "engine.outcome",
 }
+
+
+def __environ__() -> "Mapping[str, str]":
+    """Return the variables of the process, for what programs call with nothing handed in."""
+    return os.environ
 
 
 def __getattr__(name: str) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Unpack
 
-from attractor.base.errors import UsageError
+from attractor.base.event_loops import require_no_loop
 from attractor.base.events import Event
 from attractor.engine.results import RunResult
 from attractor.factory.event_stream import EventStream
@@ -70,13 +70,13 @@ async def resume_pipeline(run: str | Path, **wishes: Unpack[ResumeWishes]) -> Ru
 
 def run_pipeline_sync(pipeline: str | Path | Graph, **wishes: Unpack[RunWishes]) -> RunResult:
     """Run a pipeline as `run_pipeline` does, and wait until it ends or rests."""
-    _require_no_loop("run_pipeline")
+    require_no_loop("run_pipeline")
     return asyncio.run(run_pipeline(pipeline, **wishes))
 
 
 def resume_pipeline_sync(run: str | Path, **wishes: Unpack[ResumeWishes]) -> RunResult:
     """Go on with a run as `resume_pipeline` does, and wait until it ends or rests."""
-    _require_no_loop("resume_pipeline")
+    require_no_loop("resume_pipeline")
     return asyncio.run(resume_pipeline(run, **wishes))
 
 
@@ -111,14 +111,3 @@ class _Observer:
         if self._trouble:
             told = f"the observer raised {self._trouble!r} and was not called any more"
             warnings.warn(told, RuntimeWarning, stacklevel=3)
-
-
-def _require_no_loop(name: str) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise UsageError(
-        f"{name}_sync waits, and would hold up the event loop that runs here",
-        hint=f"write: await {name}(...)",
-    )

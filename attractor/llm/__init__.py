@@ -7,9 +7,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from attractor.llm.abort import AbortController, AbortSignal
     from attractor.llm.adapter import AdapterTimeout, ProviderAdapter
     from attractor.llm.catalogue import get_latest_model, get_model_info, list_models
-    from attractor.llm.client import Client, Complete, Middleware, provider_registry
+    from attractor.llm.client import (
+        Client,
+        Complete,
+        Middleware,
+        Stream,
+        StreamMiddleware,
+        provider_registry,
+    )
     from attractor.llm.content import (
         AudioData,
         ContentKind,
@@ -22,7 +30,9 @@ if TYPE_CHECKING:
         ToolResultData,
     )
     from attractor.llm.costs import cost_of
+    from attractor.llm.default_client import set_default_client
     from attractor.llm.errors import (
+        AbortError,
         AccessDeniedError,
         AuthenticationError,
         ConfigurationError,
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
         InvalidRequestError,
         InvalidToolCallError,
         NetworkError,
+        NoObjectGeneratedError,
         NotFoundError,
         ProviderError,
         QuotaExceededError,
@@ -38,16 +49,29 @@ if TYPE_CHECKING:
         RequestTimeoutError,
         SDKError,
         ServerError,
+        StreamError,
         UnsupportedToolChoiceError,
     )
+    from attractor.llm.generate_result import GenerateResult, StepResult
+    from attractor.llm.generating import generate
+    from attractor.llm.generating_objects import generate_object
+    from attractor.llm.generation import GenerateOptions, RepairToolCall, StopCondition
     from attractor.llm.message import Message, Role
     from attractor.llm.model_info import ModelInfo, Prices, PriceTier
     from attractor.llm.request import Request
     from attractor.llm.response import FinishReason, RateLimitInfo, Response, Usage, Warning
+    from attractor.llm.response_format import ResponseFormat
     from attractor.llm.retrying import RetryPolicy, retry
-    from attractor.llm.tools import ToolCall, ToolChoice, ToolDefinition, ToolResult
+    from attractor.llm.stream_accumulator import StreamAccumulator
+    from attractor.llm.stream_event import StreamEvent, StreamEventType, StreamStart
+    from attractor.llm.time_limits import TimeoutConfig
+    from attractor.llm.tools import Tool, ToolCall, ToolChoice, ToolDefinition, ToolResult
+    from attractor.llm.waiting import generate_object_sync, generate_sync
 
 __all__ = [
+    "AbortController",
+    "AbortError",
+    "AbortSignal",
     "AccessDeniedError",
     "AdapterTimeout",
     "AudioData",
@@ -61,6 +85,8 @@ __all__ = [
     "ContextLengthError",
     "DocumentData",
     "FinishReason",
+    "GenerateOptions",
+    "GenerateResult",
     "ImageData",
     "InvalidRequestError",
     "InvalidToolCallError",
@@ -68,6 +94,7 @@ __all__ = [
     "Middleware",
     "ModelInfo",
     "NetworkError",
+    "NoObjectGeneratedError",
     "NotFoundError",
     "PriceTier",
     "Prices",
@@ -77,14 +104,27 @@ __all__ = [
     "QuotaExceededError",
     "RateLimitError",
     "RateLimitInfo",
+    "RepairToolCall",
     "Request",
     "RequestTimeoutError",
     "Response",
+    "ResponseFormat",
     "RetryPolicy",
     "Role",
     "SDKError",
     "ServerError",
+    "StepResult",
+    "StopCondition",
+    "Stream",
+    "StreamAccumulator",
+    "StreamError",
+    "StreamEvent",
+    "StreamEventType",
+    "StreamMiddleware",
+    "StreamStart",
     "ThinkingData",
+    "TimeoutConfig",
+    "Tool",
     "ToolCall",
     "ToolCallData",
     "ToolChoice",
@@ -95,14 +135,22 @@ __all__ = [
     "Usage",
     "Warning",
     "cost_of",
+    "generate",
+    "generate_object",
+    "generate_object_sync",
+    "generate_sync",
     "get_latest_model",
     "get_model_info",
     "list_models",
     "provider_registry",
     "retry",
+    "set_default_client",
 ]
 
 _HOMES = {
+    "AbortController": "abort",
+    "AbortError": "errors",
+    "AbortSignal": "abort",
     "AccessDeniedError": "errors",
     "AdapterTimeout": "adapter",
     "AudioData": "content",
@@ -116,6 +164,8 @@ _HOMES = {
     "ContextLengthError": "errors",
     "DocumentData": "content",
     "FinishReason": "response",
+    "GenerateOptions": "generation",
+    "GenerateResult": "generate_result",
     "ImageData": "content",
     "InvalidRequestError": "errors",
     "InvalidToolCallError": "errors",
@@ -123,6 +173,7 @@ _HOMES = {
     "Middleware": "client",
     "ModelInfo": "model_info",
     "NetworkError": "errors",
+    "NoObjectGeneratedError": "errors",
     "NotFoundError": "errors",
     "PriceTier": "model_info",
     "Prices": "model_info",
@@ -132,14 +183,27 @@ _HOMES = {
     "QuotaExceededError": "errors",
     "RateLimitError": "errors",
     "RateLimitInfo": "response",
+    "RepairToolCall": "generation",
     "Request": "request",
     "RequestTimeoutError": "errors",
     "Response": "response",
+    "ResponseFormat": "response_format",
     "RetryPolicy": "retrying",
     "Role": "message",
     "SDKError": "errors",
     "ServerError": "errors",
+    "StepResult": "generate_result",
+    "StopCondition": "generation",
+    "Stream": "client",
+    "StreamAccumulator": "stream_accumulator",
+    "StreamError": "errors",
+    "StreamEvent": "stream_event",
+    "StreamEventType": "stream_event",
+    "StreamMiddleware": "client",
+    "StreamStart": "stream_event",
     "ThinkingData": "content",
+    "TimeoutConfig": "time_limits",
+    "Tool": "tools",
     "ToolCall": "tools",
     "ToolCallData": "content",
     "ToolChoice": "tools",
@@ -150,11 +214,16 @@ _HOMES = {
     "Usage": "response",
     "Warning": "response",
     "cost_of": "costs",
+    "generate": "generating",
+    "generate_object": "generating_objects",
+    "generate_object_sync": "waiting",
+    "generate_sync": "waiting",
     "get_latest_model": "catalogue",
     "get_model_info": "catalogue",
     "list_models": "catalogue",
     "provider_registry": "client",
     "retry": "retrying",
+    "set_default_client": "default_client",
 }
 
 

@@ -1,19 +1,25 @@
 """What a provider's adapter has to be (2.4): translate, call, translate back."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol, Self
 
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.request import Request
 from attractor.llm.response import Response
+from attractor.llm.stream_event import StreamEvent
 
 
 @dataclass(frozen=True)
 class AdapterTimeout:
-    """How many seconds an adapter waits: for a connection, and for a whole answer (4.7)."""
+    """How many seconds an adapter waits (4.7).
+
+    For a connection, for a whole answer, and in a stream for each next event. A stream has begun to
+    be answered within `request`; from there on it may take as long as it goes on.
+    """
 
     connect: float = 10.0
     request: float = 120.0
+    stream_read: float = 30.0
 
 
 class ProviderAdapter(Protocol):
@@ -31,6 +37,14 @@ class ProviderAdapter(Protocol):
 
     async def complete(self, request: Request) -> Response:
         """Ask and wait for the whole answer; raises an SDKError and never tries twice."""
+        ...
+
+    def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        """Ask and hear the answer piece by piece, the last one a FINISH with the whole.
+
+        An error comes after what was said before it: as an ERROR event if anything was, and raised.
+        Closing the generator, or cancelling who waits for it, closes the connection.
+        """
         ...
 
     def supports_tool_choice(self, mode: str) -> bool:

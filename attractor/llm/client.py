@@ -1,8 +1,9 @@
 """The client: finds the provider of a request, through the middleware (2.2, 2.3)."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from attractor.base.errors import UnknownName
 from attractor.base.registry import Registry
@@ -10,6 +11,7 @@ from attractor.llm.adapter import AdapterTimeout, ProviderAdapter
 from attractor.llm.errors import ConfigurationError, UnsupportedToolChoiceError
 from attractor.llm.request import Request
 from attractor.llm.response import Response
+from attractor.llm.stream_event import StreamEvent
 
 _TIMEOUT = AdapterTimeout()
 
@@ -22,11 +24,31 @@ class Complete(Protocol):
         ...
 
 
+class Stream(Protocol):
+    """Answers a request piece by piece: what middleware is handed to go on with in a stream."""
+
+    def __call__(self, request: Request, /) -> AsyncGenerator[StreamEvent]:
+        """Answer a request."""
+        ...
+
+
 class Middleware(Protocol):
-    """Stands around every call: may change the request, the answer, or answer itself."""
+    """Stands around every call: may change the request, the answer, or answer itself.
+
+    One that is to stand around streams too is a StreamMiddleware.
+    """
 
     def __call__(self, request: Request, next: Complete, /) -> Awaitable[Response]:
         """Answer a request, usually by what `next` answers."""
+        ...
+
+
+@runtime_checkable
+class StreamMiddleware(Middleware, Protocol):
+    """Middleware that stands around streams as well; a client without it refuses to stream."""
+
+    def stream(self, request: Request, next: Stream, /) -> AsyncGenerator[StreamEvent]:
+        """Yield the events of an answer, usually those that `next` yields."""
         ...
 
 
@@ -42,6 +64,7 @@ class Client:
     ) -> None:
         self.providers = dict(providers)
         self.default_provider = default_provider
+        self._middleware = tuple(middleware)
         self._complete: Complete = self._dispatch
         for one in reversed(middleware):
             self._complete = _around(self._complete, one)
@@ -68,6 +91,20 @@ class Client:
         provider = self._resolve(request)
         return await self._complete(replace(request, provider=provider))
 
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        """Ask a model and hear its answer as it comes, up to a FINISH that has the whole of it.
+
+        An error is raised after what was said before it, and nothing is tried twice. Who stops
+        listening earlier closes the generator, and with it the connection.
+        """
+        provider = self._resolve(request)
+        async with AsyncExitStack() as opened:
+            go_on = _closed_by(opened, self._dispatch_stream)
+            for one in reversed(self._middleware):
+                go_on = _closed_by(opened, _around_stream(go_on, one))
+            async for event in go_on(replace(request, provider=provider)):
+                yield event
+
     async def close(self) -> None:
         """Give up the connections of every provider."""
         for adapter in self.providers.values():
@@ -90,12 +127,18 @@ class Client:
         return provider
 
     async def _dispatch(self, request: Request) -> Response:
+        return await self._adapter_for(request).complete(request)
+
+    def _dispatch_stream(self, request: Request, /) -> AsyncGenerator[StreamEvent]:
+        return self._adapter_for(request).stream(request)
+
+    def _adapter_for(self, request: Request) -> ProviderAdapter:
         # Middleware may have sent the request elsewhere.
         adapter = self._adapter(self._resolve(request))
         choice = request.tool_choice
         if choice is not None and not adapter.supports_tool_choice(choice.mode):
             raise UnsupportedToolChoiceError(f"{adapter.name} knows no tool choice {choice.mode!r}")
-        return await adapter.complete(request)
+        return adapter
 
     def _adapter(self, provider: str) -> ProviderAdapter:
         adapter = self.providers.get(provider)
@@ -112,6 +155,31 @@ def _around(inner: Complete, middleware: Middleware) -> Complete:
         return middleware(request, inner)
 
     return complete
+
+
+def _around_stream(inner: Stream, middleware: Middleware) -> Stream:
+    if not isinstance(middleware, StreamMiddleware):
+        name = getattr(middleware, "__name__", type(middleware).__name__)
+        raise ConfigurationError(
+            f"the middleware {name} stands around no streams",
+            hint="give it a method stream(request, next) too, or ask with complete()",
+        )
+
+    def stream(request: Request, /) -> AsyncGenerator[StreamEvent]:
+        return middleware.stream(request, inner)
+
+    return stream
+
+
+def _closed_by(opened: AsyncExitStack, call: Stream) -> Stream:
+    """Close what a call yields when the stack is closed: a generator left alone stays open."""
+
+    def stream(request: Request, /) -> AsyncGenerator[StreamEvent]:
+        events = call(request)
+        opened.push_async_callback(events.aclose)
+        return events
+
+    return stream
 
 
 def provider_registry() -> Registry[type[ProviderAdapter]]:

@@ -13,7 +13,10 @@ SDKError                             3  a call to a model failed
 │   └── QuotaExceededError           3  402, or nothing left to spend
 ├── RequestTimeoutError              3  408, or our own time limit
 ├── NetworkError                     3  refused, cut off, not resolved
-├── InvalidToolCallError             3  a tool call whose arguments are no JSON object
+├── StreamError                      3  a stream that was cut, or holds what nobody can read
+├── AbortError                       3  ended by an abort signal
+├── InvalidToolCallError             3  a tool call whose arguments are not what the tool takes
+├── NoObjectGeneratedError           3  an answer without an object, or with a wrong one
 ├── UnsupportedToolChoiceError       3  a tool choice the provider does not know
 └── ConfigurationError               2  no such provider, no key, an impossible setting
 
@@ -128,8 +131,29 @@ class NetworkError(SDKError):
     hint = "check the network and the provider's base URL"
 
 
+class StreamError(SDKError):
+    """The stream broke off, or said what nobody can read."""
+
+    retryable = True
+    hint = "ask again; what was said before is no whole answer"
+
+
+class AbortError(SDKError):
+    """The call was ended by an abort signal."""
+
+
 class InvalidToolCallError(SDKError):
-    """The model called a tool with arguments that are no JSON object."""
+    """The model called a tool with arguments that are not what the tool takes."""
+
+
+class NoObjectGeneratedError(SDKError):
+    """The model answered with no object, or with one that is not as its schema wants it."""
+
+    hint = "say in the prompt what belongs into the object, or ask another model"
+
+    def __init__(self, message: str = "", *, text: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.text = text
 
 
 class UnsupportedToolChoiceError(SDKError):

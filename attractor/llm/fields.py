@@ -1,28 +1,43 @@
 """Reads a provider's JSON by key, and says where it is not what it should be."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attractor.base.canonical import Json, JsonObject
-from attractor.llm.errors import ServerError
+from attractor.llm.errors import SDKError, ServerError
+
+_HINT = "check the provider's base URL: does it speak this interface?"
+Malformed = Callable[[str, str], SDKError]
+
+
+def trouble_of_the_provider(provider: str, fault: str) -> SDKError:
+    """Return the error of a whole answer that is not what it should be."""
+    told = f"{provider} answered with what it never should: {fault}"
+    return ServerError(told, provider=provider, status_code=200, hint=_HINT)
 
 
 class Fields:
     """A JSON object of a provider's answer, every field checked when it is read."""
 
     def __init__(
-        self, value: Json | JsonObject, *, provider: str, path: str = "the answer"
+        self,
+        value: Json | JsonObject,
+        *,
+        provider: str,
+        path: str = "the answer",
+        malformed: Malformed = trouble_of_the_provider,
     ) -> None:
         self.provider = provider
         self.path = path
+        self._malformed = malformed
         if not isinstance(value, dict):
-            raise self._malformed(path, "an object")
+            raise malformed(provider, f"{path} is not an object")
         self.raw: JsonObject = value
 
     def text(self, key: str) -> str:
         """Return a text that has to be there."""
         value = self.raw.get(key)
         if not isinstance(value, str):
-            raise self._malformed(self._at(key), "a text")
+            raise self.unlike(key, "a text")
         return value
 
     def text_or_none(self, key: str) -> str | None:
@@ -35,7 +50,7 @@ class Fields:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self._malformed(self._at(key), "a count")
+            raise self.unlike(key, "a count")
         return value
 
     def count(self, key: str) -> int:
@@ -51,19 +66,15 @@ class Fields:
         """Return a list of objects that has to be there."""
         value = self.raw.get(key)
         if not isinstance(value, list):
-            raise self._malformed(self._at(key), "a list")
+            raise self.unlike(key, "a list")
         return [self._inner(one, f"{key}[{index}]") for index, one in enumerate(value)]
 
+    def unlike(self, key: str, wanted: str) -> SDKError:
+        """Return the error of a field that is not what it should be."""
+        return self._malformed(self.provider, f"{self._at(key)} is not {wanted}")
+
     def _inner(self, value: Json, key: str) -> "Fields":
-        return Fields(value, provider=self.provider, path=self._at(key))
+        return Fields(value, provider=self.provider, path=self._at(key), malformed=self._malformed)
 
     def _at(self, key: str) -> str:
         return f"{self.path}.{key}"
-
-    def _malformed(self, path: str, wanted: str) -> ServerError:
-        return ServerError(
-            f"{self.provider} answered with what it never should: {path} is not {wanted}",
-            provider=self.provider,
-            status_code=200,
-            hint="check the provider's base URL: does it speak this interface?",
-        )

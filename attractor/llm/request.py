@@ -6,6 +6,7 @@ from dataclasses import field
 from attractor.base.canonical import JsonObject
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.message import Message
+from attractor.llm.response_format import ResponseFormat
 from attractor.llm.tools import ToolChoice, ToolDefinition, check_tools
 
 
@@ -18,6 +19,7 @@ class Request:
     provider: str | None = None
     tools: Sequence[ToolDefinition] = ()
     tool_choice: ToolChoice | None = None
+    response_format: ResponseFormat | None = None
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None

@@ -1,7 +1,7 @@
 """Tools: what a model may call, whether it must, and what it called (5.1 to 5.4)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from attractor.base.canonical import Json, JsonObject, parse_json
@@ -33,6 +33,28 @@ class ToolDefinition:
                 f"the parameters of the tool {self.name!r} are not an object",
                 hint='the schema\'s root says "type": "object"',
             )
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool with what executes it; without that it is passive, and its calls are the caller's.
+
+    `execute` may be async or not, and takes the arguments by name, or all of them as one mapping.
+    """
+
+    name: str
+    description: str
+    parameters: JsonObject
+    execute: Callable[..., object] | None = None
+
+    def __post_init__(self) -> None:
+        # Its definition has the checks.
+        _ = self.definition
+
+    @property
+    def definition(self) -> ToolDefinition:
+        """What a model is told of it."""
+        return ToolDefinition(self.name, self.description, self.parameters)
 
 
 @dataclass(frozen=True)

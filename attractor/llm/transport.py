@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import field
 
 import httpx
@@ -16,6 +17,7 @@ from attractor.llm.errors import (
     ConfigurationError,
     InvalidRequestError,
     NetworkError,
+    ProviderError,
     RequestTimeoutError,
     SDKError,
     ServerError,
@@ -23,10 +25,17 @@ from attractor.llm.errors import (
 )
 from attractor.llm.fields import Fields
 from attractor.llm.headers import read_retry_after
+from attractor.llm.server_events import read_server_events
 
 _LONGEST_MESSAGE = 500
 _HIDDEN = "[key]"
 _SHORTEST_SECRET = 8
+ReadError = Callable[[ProviderError], SDKError]
+
+
+def as_it_is(error: ProviderError) -> SDKError:
+    """Leave an error as its status has it."""
+    return error
 
 
 @dataclass(frozen=True)
@@ -61,11 +70,23 @@ class Reply:
     headers: Mapping[str, str]
 
 
-class Transport:
-    """Posts JSON to one provider; safe for many requests at the same time."""
+@dataclass(frozen=True)
+class Incoming:
+    """A provider's good answer that is still coming in."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    events: AsyncGenerator[Fields]
+    headers: Mapping[str, str]
+
+
+class Transport:
+    """Posts JSON to one provider; safe for many requests at the same time.
+
+    `read_error` looks for what a provider's errors say beyond their status.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, read_error: ReadError = as_it_is) -> None:
         self._endpoint = endpoint
+        self._read_error = read_error
         self._opened: httpx.AsyncClient | None = None
         try:
             self._url = httpx.URL(endpoint.base_url)
@@ -77,10 +98,7 @@ class Transport:
         self, path: str, body: JsonObject, *, headers: Mapping[str, str] | None = None
     ) -> Reply:
         """Send one request and return the answer, or raise what its status stands for."""
-        content = self._written(body)
-        response = await self._send(
-            path, content, {"content-type": "application/json"} | dict(headers or {})
-        )
+        response = await self._send(path, body, headers or {})
         if not response.is_success:
             raise self._error(response)
         try:
@@ -88,6 +106,28 @@ class Transport:
         except NotCanonical as cause:
             raise self._unreadable(cause.message) from None
         return Reply(Fields(answer, provider=self._endpoint.provider), response.headers)
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, body: JsonObject, *, headers: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Incoming]:
+        """Send one request and hear its answer as it comes, until the block ends."""
+        accept = {"accept": "text/event-stream", **(headers or {})}
+        response = await self._send(path, body, accept, is_stream=True)
+        try:
+            if not response.is_success:
+                async with self._in_time():
+                    await response.aread()
+                raise self._error(response)
+            provider, wait = self._endpoint.provider, self._endpoint.timeout.stream_read
+            events = read_server_events(response, provider=provider, wait=wait)
+            async with aclosing(events):
+                yield Incoming(events, response.headers)
+        except ProviderError as error:
+            self._conceal(error)
+            raise
+        finally:
+            await response.aclose()
 
     async def close(self) -> None:
         """Give up the connections; a request after that opens new ones."""
@@ -112,15 +152,32 @@ class Transport:
             )
         return self._opened
 
-    async def _send(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+    async def _send(
+        self, path: str, body: JsonObject, headers: Mapping[str, str], *, is_stream: bool = False
+    ) -> httpx.Response:
+        content = self._written(body)
+        sent = {"content-type": "application/json", **headers}
+        async with self._in_time():
+            request = self._http.build_request("POST", path, content=content, headers=sent)
+            return await self._http.send(request, stream=is_stream)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncGenerator[None]:
+        provider, limit = self._endpoint.provider, self._endpoint.timeout
+        with self._own_errors():
+            try:
+                async with asyncio.timeout(limit.request):
+                    yield
+            except TimeoutError as cause:
+                raise RequestTimeoutError(
+                    f"{provider} did not answer in {limit.request:g} s"
+                ) from cause
+
+    @contextmanager
+    def _own_errors(self) -> Generator[None]:
         provider, limit = self._endpoint.provider, self._endpoint.timeout
         try:
-            async with asyncio.timeout(limit.request):
-                return await self._http.post(path, content=content, headers=headers)
-        except TimeoutError as cause:
-            raise RequestTimeoutError(
-                f"{provider} did not answer in {limit.request:g} s"
-            ) from cause
+            yield
         except httpx.ConnectTimeout as cause:
             raise RequestTimeoutError(
                 f"{provider} at {self._place} took no connection in {limit.connect:g} s"
@@ -155,7 +212,7 @@ class Transport:
         details = told if isinstance(told, dict) else raw
         message = details.get("message") or told or response.text.strip() or response.reason_phrase
         code = details.get("code") or details.get("type")
-        return error_from_status_code(
+        error = error_from_status_code(
             response.status_code,
             self._hide(str(message))[:_LONGEST_MESSAGE],
             provider=self._endpoint.provider,
@@ -163,6 +220,7 @@ class Transport:
             retry_after=read_retry_after(response.headers),
             raw=raw or None,
         )
+        return self._read_error(error) if isinstance(error, ProviderError) else error
 
     def _unreadable(self, why: str) -> ServerError:
         provider = self._endpoint.provider
@@ -171,6 +229,14 @@ class Transport:
             provider=provider,
             status_code=200,
         )
+
+    def _conceal(self, error: ProviderError) -> None:
+        """Take the key out of an error that was read from a good answer."""
+        told = self._hide(error.message)
+        error.message, error.args = told, (told,)
+        error.error_code = error.error_code and self._hide(error.error_code)
+        if error.raw is not None:
+            error.raw = _object_in(self._hide(json.dumps(error.raw, ensure_ascii=False)))
 
     def _hide(self, text: str) -> str:
         # Some gateways repeat the key they refuse. A stand-in's key may be a letter in any word.

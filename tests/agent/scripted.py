@@ -1,7 +1,7 @@
 """A provider that answers from a list, in the tests' own process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Self
 
 from attractor.base.canonical import JsonObject
@@ -12,6 +12,8 @@ from attractor.llm.errors import InvalidRequestError
 from attractor.llm.message import Message, Role
 from attractor.llm.request import Request
 from attractor.llm.response import FinishReason, Response, Usage
+from attractor.llm.stream_event import StreamEvent
+from tests.llm.replaying import replay
 
 Step = Message | Exception | Callable[[Request], Awaitable[Message]]
 
@@ -67,6 +69,10 @@ class ScriptedProvider:
             finish_reason=FinishReason(reason),
             usage=Usage(input_tokens=100, output_tokens=10),
         )
+
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        for event in replay(await self.complete(request)):
+            yield event
 
     def supports_tool_choice(self, mode: str) -> bool:
         return mode in {"auto", "none", "required", "named"}

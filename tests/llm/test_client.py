@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from dataclasses import replace
 from typing import Self
 
@@ -15,12 +15,16 @@ from attractor.llm import (
     Message,
     Request,
     Response,
+    SDKError,
+    Stream,
+    StreamEvent,
     ToolChoice,
     UnsupportedToolChoiceError,
     Usage,
     provider_registry,
 )
 from tests.llm.asking import a_request, ask, speaking
+from tests.llm.replaying import replay
 
 HELLO = Request(model="m", messages=[Message.user("hello")])
 
@@ -39,6 +43,10 @@ class Echo:
     async def complete(self, request: Request) -> Response:
         said = Message.assistant(f"{self.name} to {request.provider}")
         return Response("1", request.model, self.name, said, FinishReason("stop"), Usage())
+
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        for event in replay(await self.complete(request)):
+            yield event
 
     def supports_tool_choice(self, mode: str) -> bool:
         return mode != "required"
@@ -150,6 +158,91 @@ def test_every_provider_of_the_folder_can_be_set_up_and_closed() -> None:
     assert list(client.providers) == list(provider_registry())
     assert all(one.supports_tool_choice("auto") for one in client.providers.values())
     asyncio.run(close(client))
+
+
+class Shouting(Recorder):
+    """Middleware that is loud in streams, and keeps nothing back."""
+
+    async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
+        self.passed.append(f"{self.name} asks {request.provider}")
+        try:
+            async for event in next(request):
+                loud = event.delta and event.delta.upper()
+                yield replace(event, delta=loud)
+            self.passed.append(f"{self.name} heard all")
+        finally:
+            self.passed.append(f"{self.name} is closed")
+
+
+def hear(client: Client, request: Request) -> list[StreamEvent]:
+    async def hearing() -> list[StreamEvent]:
+        return [event async for event in client.stream(request)]
+
+    return asyncio.run(hearing())
+
+
+def test_a_stream_ends_with_the_whole_answer() -> None:
+    events = hear(Client(providers=echoes(), default_provider="one"), HELLO)
+    assert [one.delta for one in events if one.delta] == ["one", " to", " one"]
+    assert events[-1].response is not None
+    assert events[-1].response.text == "one to one"
+
+
+def test_middleware_stands_around_streams_in_order_and_may_change_events() -> None:
+    passed: list[str] = []
+    around = [Shouting("outer", passed), Shouting("inner", passed)]
+    events = hear(Client(providers=echoes(), default_provider="one", middleware=around), HELLO)
+    assert [one.delta for one in events if one.delta] == ["ONE", " TO", " ONE"]
+    assert passed[:2] == ["outer asks one", "inner asks one"]
+    assert passed[2::2] == ["inner heard all", "outer heard all"]
+
+
+def test_middleware_that_knows_no_streams_is_never_passed_over() -> None:
+    client = Client(
+        providers=echoes(), default_provider="one", middleware=[Recorder("plain", passed := [])]
+    )
+    with pytest.raises(ConfigurationError, match="Recorder stands around no streams") as caught:
+        hear(client, HELLO)
+    assert "stream(request, next)" in caught.value.hint
+    assert passed == []
+    assert complete(client, HELLO).text == "one to one"
+
+
+def test_middleware_may_send_a_stream_elsewhere() -> None:
+    class Elsewhere(Recorder):
+        def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
+            return next(replace(request, provider="two"))
+
+    around = [Elsewhere("", [])]
+    events = hear(Client(providers=echoes(), default_provider="one", middleware=around), HELLO)
+    assert events[-1].response is not None
+    assert events[-1].response.text == "two to two"
+
+
+def test_who_stops_listening_closes_everything_at_once() -> None:
+    passed: list[str] = []
+
+    async def leaving() -> list[str]:
+        around = [Shouting("outer", passed), Shouting("inner", passed)]
+        client = Client(providers=echoes(), default_provider="one", middleware=around)
+        events = client.stream(HELLO)
+        await anext(events)
+        await events.aclose()
+        return passed[2:]
+
+    assert sorted(asyncio.run(leaving())) == ["inner is closed", "outer is closed"]
+
+
+@pytest.mark.parametrize(
+    ("odd", "kind"),
+    [
+        (replace(HELLO, provider="none"), ConfigurationError),
+        (replace(HELLO, tool_choice=ToolChoice("required")), UnsupportedToolChoiceError),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_by_streams_too(odd: Request, kind: type[SDKError]) -> None:
+    with pytest.raises(kind):
+        hear(Client(providers=echoes(), default_provider="one"), odd)
 
 
 def test_middleware_stands_around_real_calls_too() -> None:

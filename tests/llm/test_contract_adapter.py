@@ -16,6 +16,9 @@ from attractor.llm import (
     Request,
     Response,
     SDKError,
+    StreamAccumulator,
+    StreamEvent,
+    StreamEventType,
     provider_registry,
 )
 from attractor.llm.errors import RateLimitError
@@ -81,6 +84,10 @@ class Tried:
 
     async def ask(self, text: str) -> Response:
         return await asyncio.wait_for(self.adapter.complete(self.request(text)), 20)
+
+    async def hear(self, text: str) -> list[StreamEvent]:
+        async with asyncio.timeout(20):
+            return [event async for event in self.adapter.stream(self.request(text))]
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +182,49 @@ def test_answers_at_the_same_time_do_not_mix(opened: Open) -> None:
         answers = await asyncio.gather(*map(tried.ask, asked))
         assert [one.text for one in answers] == ["größe 🐍", "I look."] * 5
         assert tried.count() == 10
+
+    run(opened, scene)
+
+
+@pytest.mark.parametrize("asked", ["text", "tool"])
+def test_a_stream_tells_in_pieces_what_is_answered_whole(opened: Open, asked: str) -> None:
+    async def scene(tried: Tried) -> None:
+        whole, events = await tried.ask(asked), await tried.hear(asked)
+        assert events[0].type == StreamEventType.STREAM_START
+        assert [one.type for one in events].index(StreamEventType.FINISH) == len(events) - 1
+        assert "".join(one.delta or "" for one in events) == whole.text
+        accumulator = StreamAccumulator()
+        for event in events:
+            accumulator.process(event)
+        told = accumulator.response()
+        assert (told.text, told.finish_reason) == (whole.text, whole.finish_reason)
+        assert (told.usage, told.model) == (whole.usage, whole.model)
+        calls = [one.tool_call for one in events if one.type == StreamEventType.TOOL_CALL_END]
+        assert calls == told.tool_calls
+        assert [call.arguments for call in told.tool_calls] == [
+            call.arguments for call in whole.tool_calls
+        ]
+        assert tried.count() == 2
+
+    run(opened, scene)
+
+
+def test_trouble_of_a_stream_is_raised_as_that_of_a_whole_answer(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        with pytest.raises(RateLimitError, match="busy") as caught:
+            await tried.hear("busy")
+        assert (caught.value.retryable, caught.value.retry_after) == (True, 2)
+        assert tried.count() == 1
+
+    run(opened, scene)
+
+
+def test_who_stops_listening_may_ask_again(opened: Open) -> None:
+    async def scene(tried: Tried) -> None:
+        events = tried.adapter.stream(tried.request("text"))
+        await anext(events)
+        await events.aclose()
+        assert (await tried.ask("text")).text == "größe 🐍"
 
     run(opened, scene)
 

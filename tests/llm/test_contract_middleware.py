@@ -1,12 +1,23 @@
 """What a client promises to middleware of any sort: an object, an async function, a plain one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
-from attractor.llm import Client, Complete, Message, Middleware, Request, Response, SDKError
+from attractor.llm import (
+    Client,
+    Complete,
+    Message,
+    Middleware,
+    Request,
+    Response,
+    SDKError,
+    Stream,
+    StreamEvent,
+    StreamMiddleware,
+)
 from attractor.llm.errors import RateLimitError
 from tests.agent.scripted import ScriptedProvider, Step, said
 
@@ -80,3 +91,52 @@ def test_an_error_goes_through_it_and_may_be_answered(make: Callable[[], Middlew
 
     [answer] = ask(ScriptedProvider(busy, said("at last")), make(), again, make())
     assert (answer.text, answer.model) == ("at last", "other")
+
+
+class Hearing(Passing):
+    """Passes streams on too, event by event."""
+
+    async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
+        async for event in next(request):
+            yield event
+
+
+class HandingOn(Passing):
+    """Passes streams on as they are."""
+
+    def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
+        return next(request)
+
+
+STREAM_MIDDLEWARE: dict[str, Callable[[], StreamMiddleware]] = {
+    "generator": Hearing,
+    "plain method": HandingOn,
+}
+every_stream = pytest.mark.parametrize(
+    "make", STREAM_MIDDLEWARE.values(), ids=list(STREAM_MIDDLEWARE)
+)
+
+
+def hear(provider: ScriptedProvider, *middleware: StreamMiddleware) -> list[StreamEvent]:
+    async def hearing() -> list[StreamEvent]:
+        client = Client(
+            providers={"openai": provider}, default_provider="openai", middleware=middleware
+        )
+        return [event async for event in client.stream(HELLO)]
+
+    return asyncio.run(asyncio.wait_for(hearing(), 20))
+
+
+@every_stream
+def test_who_passes_a_stream_on_changes_nothing(make: Callable[[], StreamMiddleware]) -> None:
+    plain = hear(ScriptedProvider(said("one two")))
+    assert hear(ScriptedProvider(said("one two")), make(), make(), make()) == plain
+    assert ask(ScriptedProvider(said("one")), make())[0].text == "one"
+
+
+@every_stream
+def test_an_error_of_a_stream_goes_through_it(make: Callable[[], StreamMiddleware]) -> None:
+    busy = RateLimitError("busy", provider="openai", status_code=429)
+    with pytest.raises(SDKError, match="busy") as caught:
+        hear(ScriptedProvider(busy), make(), make())
+    assert caught.value is busy

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
-from attractor.llm import ConfigurationError, Request, ToolCall, ToolCallData, ToolChoice
+from attractor.llm import ConfigurationError, Request, Tool, ToolCall, ToolCallData, ToolChoice
 from attractor.llm.tools import ToolDefinition
 
 OBJECT = {"type": "object"}
@@ -23,6 +23,12 @@ def test_a_name_some_provider_refuses_is_refused(name: str) -> None:
 def test_parameters_are_an_object() -> None:
     with pytest.raises(UsageError, match="not an object"):
         ToolDefinition("a", "", {"type": "string"})
+
+
+def test_a_tool_that_is_executed_is_checked_as_its_definition_is() -> None:
+    assert Tool("a", "b", OBJECT, print).definition == ToolDefinition("a", "b", OBJECT)
+    with pytest.raises(UsageError, match="tool name"):
+        Tool("a-b", "", OBJECT)
 
 
 def test_two_tools_of_one_name_are_refused() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Generator
@@ -113,6 +114,20 @@ def test_an_answer_that_does_not_come_is_not_waited_for() -> None:
 def test_an_answer_that_comes_drop_by_drop_is_not_waited_for_either() -> None:
     head = http(b"x" * 100)[:-100]
     assert isinstance(error_for(head, b"{", stays=True, timeout=QUICK), RequestTimeoutError)
+
+
+def test_a_connection_that_is_not_taken_is_not_waited_for() -> None:
+    with socket.socket() as server, contextlib.ExitStack() as waiting:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            # Nobody takes these, so that there is no room for another.
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(server.getsockname())
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(RequestTimeoutError, match=r"took no connection in 0\.1 s"):
+            post(endpoint(url, timeout=AdapterTimeout(connect=0.1, request=30)))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.llm import Client, Complete, ConfigurationError, Request, Response
+from attractor.llm import (
+    Client,
+    Complete,
+    ConfigurationError,
+    Request,
+    Response,
+    generate_sync,
+    set_default_client,
+)
 from attractor.llm.providers.anthropic import AnthropicAdapter
 from attractor.llm.providers.gemini import GeminiAdapter
 from attractor.llm.providers.openai import OpenAIAdapter
@@ -78,3 +86,21 @@ def test_8_1_middleware_runs_in_order_and_in_reverse() -> None:
     with speaking(SCRIPT) as twin:
         ask(twin, a_request("openai", "hello"), middleware=[outer, inner])
     assert passed == ["outer request", "inner request", "inner response", "outer response"]
+
+
+def test_8_1_the_default_client_is_the_one_that_was_set() -> None:
+    with speaking(SCRIPT) as twin:
+        set_default_client(Client.from_env(twin.environ()))
+        try:
+            assert generate_sync("claude-opus-4-6", "hello").text == "from anthropic"
+        finally:
+            set_default_client(None)
+
+
+def test_8_1_the_default_client_is_made_of_the_environment_when_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with speaking(SCRIPT) as twin:
+        for name, value in twin.environ().items():
+            monkeypatch.setenv(name, value)
+        assert generate_sync("gpt-5.2", "hello", provider="openai").text == "from openai"

@@ -1,11 +1,13 @@
 """unified-llm 8.7, tool calling: the boxes that are built."""
 
+import threading
 from typing import Any
 
 import pytest
 
-from attractor.llm import InvalidToolCallError, Message, ToolChoice
+from attractor.llm import InvalidToolCallError, Message, Tool, ToolChoice
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
+from tests.llm.generated import generated
 
 SCRIPT = """
 [[rules]]
@@ -19,6 +21,14 @@ answer.tool_calls = [
 when = { step = 1, tool_result = { regex = "1\\\\n2\\\\n3" } }
 answer.text = "Done."
 """
+LOOP = """
+[[rules]]
+when = { step = 3 }
+answer.text = "Three results later."
+[[rules]]
+answer = { tool_calls = [{ name = "shell", arguments = { command = "next" } }] }
+"""
+NUMBERS = {"one": "1", "two": "2", "three": "3"}
 TRANSLATED: dict[str, dict[str, object]] = {
     "openai": {
         "auto": "auto",
@@ -81,3 +91,95 @@ def test_8_7_argument_json_is_parsed_and_a_bad_one_is_told_not_raised() -> None:
         (call,) = ask(twin, a_request("openai", "go", tools=[SHELL])).tool_calls
     assert (call.arguments, call.raw_arguments) == ({}, "{oops")
     assert isinstance(call.fault, InvalidToolCallError)
+
+
+def number_of(command: str) -> str:
+    return NUMBERS[command]
+
+
+def shell(execute: Any) -> Tool:
+    return Tool(SHELL.name, SHELL.description, SHELL.parameters, execute)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_8_7_active_tools_are_executed_and_the_model_is_asked_again(provider: str) -> None:
+    done: list[str] = []
+    with speaking(LOOP) as twin:
+        result = generated(twin, provider, tools=[shell(done.append)], max_tool_rounds=5)
+        assert len(twin.requests) == 4
+    assert (result.text, len(done)) == ("Three results later.", 3)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_8_7_tools_without_a_handler_are_left_to_the_caller(provider: str) -> None:
+    with speaking(LOOP) as twin:
+        result = generated(twin, provider, tools=[shell(None)], max_tool_rounds=5)
+        assert len(twin.requests) == 1
+    assert [call.arguments["command"] for call in result.tool_calls] == ["next"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("rounds", [0, 1, 2])
+def test_8_7_max_tool_rounds_is_respected(provider: str, rounds: int) -> None:
+    done: list[str] = []
+    with speaking(LOOP) as twin:
+        result = generated(twin, provider, tools=[shell(done.append)], max_tool_rounds=rounds)
+        assert len(twin.requests) == rounds + 1
+    assert (len(done), result.finish_reason.reason) == (rounds, "tool_calls")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_8_7_parallel_calls_run_at_once_and_go_back_in_order_in_one_request(provider: str) -> None:
+    # None of them returns before all of them are at work.
+    barrier = threading.Barrier(3, timeout=10)
+
+    def meet(command: str) -> str:
+        barrier.wait()
+        return NUMBERS[command]
+
+    with speaking(SCRIPT) as twin:
+        # The script answers nothing but the three results in their order.
+        assert generated(twin, provider, tools=[shell(meet)]).text == "Done."
+        assert len(twin.requests) == 2
+
+
+FAILING = """
+[[rules]]
+when = { step = 0 }
+answer.tool_calls = [
+    { name = "shell", arguments = { command = "break" } },
+    { name = "shell", arguments = { command = "well" } },
+    { name = "shell", arguments = { command = 7 } },
+    { name = "unheard_of" },
+]
+[[rules]]
+when = { step = 1, tool_result = { regex = "(?s)it broke.*fine.*command: 7 is not.*Unknown tool" } }
+answer.text = "I see."
+"""
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_8_7_failures_unknown_tools_and_bad_arguments_are_told_to_the_model(provider: str) -> None:
+    def execute(command: str) -> str:
+        if command == "break":
+            raise OSError("it broke")
+        return "fine"
+
+    with speaking(FAILING) as twin:
+        result = generated(twin, provider, tools=[shell(execute)])
+    assert result.text == "I see."
+    assert [one.is_error for one in result.steps[0].tool_results] == [True, False, True, True]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_8_7_steps_keep_their_calls_results_and_usage(provider: str) -> None:
+    with speaking(SCRIPT) as twin:
+        result = generated(twin, provider, tools=[shell(number_of)])
+    first, last = result.steps
+    assert [call.id for call in first.tool_calls] == [
+        one.tool_call_id for one in first.tool_results
+    ]
+    assert [one.content for one in first.tool_results] == ["1", "2", "3"]
+    assert (list(last.tool_calls), list(last.tool_results)) == ([], [])
+    assert result.total_usage == first.usage + last.usage
+    assert result.usage == last.usage

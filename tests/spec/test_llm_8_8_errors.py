@@ -5,9 +5,19 @@ import asyncio
 import pytest
 
 from attractor.base.clock import SystemClock
-from attractor.llm import Client, Request, Response, RetryPolicy, SDKError, retry
+from attractor.llm import (
+    AuthenticationError,
+    Client,
+    Request,
+    Response,
+    RetryPolicy,
+    SDKError,
+    ServerError,
+    retry,
+)
 from attractor.twins.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, a_request, speaking
+from tests.llm.generated import adder, an_object, generated
 
 pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
 AT_ONCE = RetryPolicy(base_delay=0.001, max_delay=0.002)
@@ -105,3 +115,45 @@ def test_8_8_delays_grow_exponentially_with_jitter(provider: str) -> None:
         persist(twin, a_request(provider, "hello"), policy)
     for wait, whole in zip(waits, (0.001, 0.002, 0.004), strict=True):
         assert 0.5 * whole <= wait <= 1.5 * whole
+
+
+AT_THE_SECOND_STEP = """
+[[rules]]
+when = { step = 1, attempt = 1 }
+answer.fault = { kind = "status", status = 429, retry_after = "1ms" }
+[[rules]]
+when = { step = 1 }
+answer.text = "Hi."
+[[rules]]
+answer.tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
+"""
+
+
+def test_8_8_retries_apply_to_a_step_and_not_to_all_of_them(provider: str) -> None:
+    done: list[int] = []
+
+    def execute(a: int, b: int) -> None:
+        done.append(a + b)
+
+    with speaking(AT_THE_SECOND_STEP) as twin:
+        assert generated(twin, provider, tools=[adder(execute)]).text == "Hi."
+        assert [one.status for one in twin.requests] == [200, 429, 200]
+    assert done == [3]
+
+
+def test_8_8_generate_retries_as_often_as_it_may(provider: str) -> None:
+    script = failing(503, more=', retry_after = "1ms"')
+    for retries in (0, 1):
+        with speaking(script) as twin, pytest.raises(ServerError):
+            generated(twin, provider, max_retries=retries)
+        assert len(twin.requests) == retries + 1
+    with speaking(failing(401)) as twin, pytest.raises(AuthenticationError):
+        generated(twin, provider)
+    assert len(twin.requests) == 1
+
+
+def test_8_8_an_object_is_asked_for_again_after_trouble(provider: str) -> None:
+    script = failing(500, until=1, more=', retry_after = "1ms"')
+    with speaking(script.replace("Hi.", '{"name": "Alice", "age": 30}')) as twin:
+        assert an_object(twin, provider).output == {"name": "Alice", "age": 30}
+        assert len(twin.requests) == 2

@@ -16,6 +16,7 @@ from attractor.llm import (
 )
 from attractor.twins.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
+from tests.llm.generated import adder, an_object, generated
 
 pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
 SCRIPT = """
@@ -30,6 +31,25 @@ answer.text = "Three results later."
 [[rules]]
 when = { first_user = "three rounds" }
 answer.tool_calls = [{ name = "shell", arguments = { command = "next" } }]
+
+[[rules]]
+when = { first_user = "one call", step = 1, tool_result = "3" }
+answer.text = "Three."
+
+[[rules]]
+when = { first_user = "one call" }
+answer.tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
+
+[[rules]]
+when = { first_user = "two calls", step = 1, tool_result = { regex = "3\\n7" } }
+answer.text = "Three and seven."
+
+[[rules]]
+when = { first_user = "two calls" }
+answer.tool_calls = [
+    { name = "add", arguments = { a = 1, b = 2 } },
+    { name = "add", arguments = { a = 3, b = 4 } },
+]
 
 [[rules]]
 when = { first_user = "unauthorized" }
@@ -66,6 +86,21 @@ def test_8_9_multi_step_tool_loop_of_three_rounds(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         assert rounds(twin, Message.user("three rounds")).text == "Three results later."
         assert len(twin.requests) == 4
+
+
+def test_8_9_single_tool_call_and_execution(provider: str) -> None:
+    with speaking(SCRIPT) as twin:
+        assert generated(twin, provider, "one call", tools=[adder()]).text == "Three."
+
+
+def test_8_9_multiple_parallel_tool_calls(provider: str) -> None:
+    with speaking(SCRIPT) as twin:
+        assert generated(twin, provider, "two calls", tools=[adder()]).text == "Three and seven."
+
+
+def test_8_9_structured_output(provider: str) -> None:
+    with speaking("""rules = [{ answer.text = '{"name": "Alice", "age": 30}' }]""") as twin:
+        assert an_object(twin, provider).output == {"name": "Alice", "age": 30}
 
 
 def test_8_9_an_invalid_key_is_a_401(provider: str) -> None:

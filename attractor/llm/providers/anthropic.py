@@ -1,13 +1,16 @@
 """Anthropic, by its Messages API."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Self
 
 from attractor.llm.adapter import AdapterTimeout
 from attractor.llm.providers.anthropic_request import write_request
 from attractor.llm.providers.anthropic_response import read_response
+from attractor.llm.providers.anthropic_stream import AnthropicStream, end, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
+from attractor.llm.stream_event import StreamEvent
+from attractor.llm.streaming import Folding, Origin, stream_events
 from attractor.llm.transport import Endpoint, Transport
 
 _BASE_URL = "https://api.anthropic.com"
@@ -53,6 +56,17 @@ class AnthropicAdapter:
         written = write_request(request, provider=self.name)
         reply = await self._transport.post("v1/messages", written.body, headers=written.headers)
         return read_response(reply, written.warnings, provider=self.name)
+
+    def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        """Ask and hear the answer piece by piece."""
+        written = write_request(request, provider=self.name)
+        body = {**written.body, "stream": True}
+        opening = self._transport.stream("v1/messages", body, headers=written.headers)
+
+        def begin(headers: Mapping[str, str]) -> AnthropicStream:
+            return AnthropicStream(Origin(self.name, headers, written.warnings))
+
+        return stream_events(opening, Folding(begin, step, end), provider=self.name)
 
     def supports_tool_choice(self, mode: str) -> bool:
         """Tell whether the provider knows a tool choice."""

@@ -1,6 +1,6 @@
 """Writes a request as Anthropic's Messages API takes it (7.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.base.canonical import Json, JsonObject
@@ -11,6 +11,7 @@ from attractor.llm.providers.anthropic_cache import Prompt, mark_for_cache
 from attractor.llm.providers.anthropic_content import write_parts
 from attractor.llm.request import Request
 from attractor.llm.response import Warning
+from attractor.llm.response_format import NOT_ENFORCED, format_in_words
 from attractor.llm.tools import ToolChoice, ToolDefinition
 
 _MAX_TOKENS = 4096
@@ -32,7 +33,7 @@ class Written(NamedTuple):
 def write_request(request: Request, *, provider: str) -> Written:
     """Translate a request; the provider's own options come last and win."""
     options = request.options_for(provider)
-    prompt = Prompt(_tools(request), _system(request.messages), _turns(request.messages, provider))
+    prompt = Prompt(_tools(request), _system(request), _turns(request.messages, provider))
     caches = options.get("auto_cache", True) is not False
     if caches:
         prompt = mark_for_cache(prompt)
@@ -47,7 +48,7 @@ def write_request(request: Request, *, provider: str) -> Written:
         body |= {"tools": prompt.tools, "tool_choice": _choice(request.tool_choice or ToolChoice())}
     own = {key: value for key, value in options.items() if key not in _OURS}
     merged = merge_options(body | _parameters(request), own)
-    return Written(merged, _beta(options, caches=caches), _warnings(request))
+    return Written(merged, _beta(options, caches=caches), list(_warnings(request)))
 
 
 def _parameters(request: Request) -> dict[str, Json]:
@@ -61,11 +62,14 @@ def _parameters(request: Request) -> dict[str, Json]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _warnings(request: Request) -> Sequence[Warning]:
+def _warnings(request: Request) -> Iterator[Warning]:
     ignored = [f"metadata {name!r}" for name in request.metadata if name != "user_id"]
     if request.reasoning_effort:
         ignored.append("reasoning_effort (give the option 'thinking' instead)")
-    return [Warning(f"Anthropic does not take {one}", "unsupported_parameter") for one in ignored]
+    for one in ignored:
+        yield Warning(f"Anthropic does not take {one}", "unsupported_parameter")
+    if format_in_words(request.response_format):
+        yield Warning("Anthropic is asked for JSON in words alone", NOT_ENFORCED)
 
 
 def _beta(options: JsonObject, *, caches: bool) -> Mapping[str, str]:
@@ -101,8 +105,10 @@ def _choice(choice: ToolChoice) -> Json:
     return {"type": _MODES[choice.mode], **named}
 
 
-def _system(messages: Sequence[Message]) -> list[Json]:
-    texts = [one.text for one in messages if one.role in _INSTRUCTIONS]
+def _system(request: Request) -> list[Json]:
+    texts = [one.text for one in request.messages if one.role in _INSTRUCTIONS]
+    # The provider is asked for a form in words (4.5).
+    texts.append(format_in_words(request.response_format))
     return [{"type": "text", "text": text} for text in texts if text]
 
 

@@ -31,7 +31,7 @@ _LETTERS_A_TOKEN = 4
 def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -> Response:
     """Translate an answer."""
     body = reply.body
-    content = [_part(block, provider) for block in body.objects("content")]
+    content = [read_part(block, provider) for block in body.objects("content")]
     why = body.text_or_none("stop_reason")
     return Response(
         id=body.text("id"),
@@ -46,14 +46,17 @@ def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -
     )
 
 
-def _part(block: Fields, provider: str) -> ContentPart:
+def read_part(block: Fields, provider: str) -> ContentPart:
+    """Translate one content block."""
     kind = block.text("type")
     kept = ProviderData(provider, block.raw)
     match kind:
         case "text":
             return ContentPart(ContentKind.TEXT, text=block.text("text"))
         case "tool_use":
-            arguments = block.object("input").raw
+            # In a stream a call may break off: what there is of its text stands here then.
+            written = block.raw.get("input")
+            arguments = written if isinstance(written, str) else block.object("input").raw
             call = ToolCallData(block.text("id"), block.text("name"), arguments)
             return ContentPart(ContentKind.TOOL_CALL, tool_call=call)
         case "thinking":
@@ -63,7 +66,7 @@ def _part(block: Fields, provider: str) -> ContentPart:
             hidden = ThinkingData(block.text("data"), redacted=True)
             return ContentPart(ContentKind.REDACTED_THINKING, thinking=hidden, provider_data=kept)
         case _:
-            return ContentPart(kind, provider_data=kept)
+            return ContentPart(f"{provider}.{kind}", provider_data=kept)
 
 
 def _usage(usage: Fields, content: Sequence[ContentPart]) -> Usage:

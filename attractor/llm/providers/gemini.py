@@ -1,22 +1,27 @@
 """Google's Gemini, by its own generateContent."""
 
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import AsyncGenerator, Mapping
 from typing import Self
 
 from attractor.llm.adapter import AdapterTimeout
-from attractor.llm.errors import ProviderError
 from attractor.llm.providers.gemini_errors import read_error
 from attractor.llm.providers.gemini_request import write_request
 from attractor.llm.providers.gemini_response import read_response
+from attractor.llm.providers.gemini_stream import GeminiStream, end, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
+from attractor.llm.stream_event import StreamEvent
+from attractor.llm.streaming import Folding, Origin, stream_events
 from attractor.llm.transport import Endpoint, Transport
 
 _BASE_URL = "https://generativelanguage.googleapis.com"
 _VERSION = "v1beta"
 _VERSIONED = re.compile(r"/v\d\w*$")
 _TIMEOUT = AdapterTimeout()
+_WHOLE = ":generateContent"
+_PIECES = ":streamGenerateContent?alt=sse"
 # The second is what other tools of the provider call it (2.2).
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
@@ -39,7 +44,8 @@ class GeminiAdapter:
         root = base_url.rstrip("/")
         if not _VERSIONED.search(root):
             root = f"{root}/{_VERSION}"
-        self._transport = Transport(Endpoint(self.name, root, api_key, headers, timeout))
+        endpoint = Endpoint(self.name, root, api_key, headers, timeout)
+        self._transport = Transport(endpoint, read_error=read_error)
 
     @classmethod
     def from_env(
@@ -56,11 +62,20 @@ class GeminiAdapter:
     async def complete(self, request: Request) -> Response:
         """Ask and wait for the whole answer."""
         written = write_request(request, provider=self.name)
-        try:
-            reply = await self._transport.post(written.path, written.body)
-        except ProviderError as error:
-            raise read_error(error) from error.__cause__
+        reply = await self._transport.post(written.path, written.body)
         return read_response(reply, written.warnings, provider=self.name, model=request.model)
+
+    def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        """Ask and hear the answer piece by piece."""
+        written = write_request(request, provider=self.name)
+        path = f"{written.path.removesuffix(_WHOLE)}{_PIECES}"
+        opening = self._transport.stream(path, written.body)
+
+        def begin(headers: Mapping[str, str]) -> GeminiStream:
+            origin = Origin(self.name, headers, written.warnings)
+            return GeminiStream(origin, request.model, uuid.uuid4().hex)
+
+        return stream_events(opening, Folding(begin, step, end), provider=self.name)
 
     def supports_tool_choice(self, mode: str) -> bool:
         """Tell whether the provider knows a tool choice."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from attractor.base.canonical import Json, JsonObject
-from attractor.llm.message import Message, Role
+from attractor.llm.message import Role
 from attractor.llm.options import merge_options
 from attractor.llm.providers.gemini_content import (
     Part,
@@ -15,9 +15,10 @@ from attractor.llm.providers.gemini_content import (
     sign,
     write_parts,
 )
-from attractor.llm.providers.gemini_tools import write_choice, write_tools
+from attractor.llm.providers.gemini_tools import write_choice, write_schema, write_tools
 from attractor.llm.request import Request
 from attractor.llm.response import Warning
+from attractor.llm.response_format import NOT_ENFORCED, format_in_words
 from attractor.llm.tools import ToolChoice
 
 _INSTRUCTIONS = {Role.SYSTEM, Role.DEVELOPER}
@@ -36,7 +37,7 @@ class Written(NamedTuple):
 def write_request(request: Request, *, provider: str) -> Written:
     """Translate a request; the provider's own options come last and win."""
     body: dict[str, Json] = {"contents": _contents(request, provider)}
-    system: list[Json] = [{"text": text} for text in _instructions(request.messages)]
+    system: list[Json] = [{"text": text} for text in _instructions(request)]
     if system:
         body["systemInstruction"] = {"parts": system}
     if request.tools:
@@ -54,8 +55,24 @@ def _path(model: str) -> str:
     return f"{quote(name)}:generateContent"
 
 
-def _instructions(messages: Sequence[Message]) -> Iterator[str]:
+def _instructions(request: Request) -> Iterator[str]:
+    messages = request.messages
     yield from (one.text for one in messages if one.role in _INSTRUCTIONS and one.text)
+    if not _takes_format(request) and (asked := format_in_words(request.response_format)):
+        yield asked
+
+
+def _takes_format(request: Request) -> bool:
+    """Models before Gemini 3 refuse a format beside tools."""
+    return not (request.tools and is_older(request.model))
+
+
+def _format(request: Request) -> dict[str, Json]:
+    wanted = request.response_format
+    if wanted is None or wanted.type == "text" or not _takes_format(request):
+        return {}
+    schema = write_schema(wanted.json_schema) if wanted.json_schema else {}
+    return {"responseMimeType": "application/json", **schema}
 
 
 def _config(request: Request) -> dict[str, Json]:
@@ -65,6 +82,7 @@ def _config(request: Request) -> dict[str, Json]:
         "maxOutputTokens": request.max_tokens,
         "stopSequences": list(request.stop_sequences) or None,
         "thinkingConfig": _thinking(request),
+        **_format(request),
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -86,6 +104,9 @@ def _warnings(request: Request) -> Iterator[Warning]:
         ignored.append(f"reasoning_effort {request.reasoning_effort!r} (give one of {known})")
     for one in ignored:
         yield Warning(f"Gemini does not take {one}", "unsupported_parameter")
+    if not _takes_format(request) and format_in_words(request.response_format):
+        told = "before Gemini 3 a model with tools is asked for JSON in words alone"
+        yield Warning(told, NOT_ENFORCED)
 
 
 def _contents(request: Request, provider: str) -> list[Json]:

@@ -40,15 +40,23 @@ _HELD = {"text", "functionCall"}
 
 
 def read_response(
-    reply: Reply, warnings: Sequence[Warning], *, provider: str, model: str
+    reply: Reply,
+    warnings: Sequence[Warning],
+    *,
+    provider: str,
+    model: str,
+    seed: str | None = None,
 ) -> Response:
-    """Translate an answer, or raise what kept the model from giving one."""
+    """Translate an answer, or raise what kept the model from giving one.
+
+    The seed makes the ids that the provider did not give.
+    """
     body = reply.body
     candidate = _candidate(body, provider)
-    content = list(_content(candidate.object("content"), provider))
+    drawn = uuid.uuid4().hex if seed is None else seed
+    content = list(_content(candidate.object("content"), provider, drawn))
     return Response(
-        # Some gateways leave the id and the model out.
-        id=body.text_or_none("responseId") or f"response_{uuid.uuid4().hex}",
+        id=read_id(body, drawn),
         model=body.text_or_none("modelVersion") or model,
         provider=provider,
         message=Message(Role.ASSISTANT, content),
@@ -61,18 +69,14 @@ def read_response(
     )
 
 
+def read_id(body: Fields, seed: str) -> str:
+    """Return an answer's id; some gateways leave it out."""
+    return body.text_or_none("responseId") or f"response_{seed}"
+
+
 def _candidate(body: Fields, provider: str) -> Fields:
     """Return the first candidate, for no other was asked for."""
-    blocked = body.object("promptFeedback").text_or_none("blockReason")
-    if blocked and not body.raw.get("candidates"):
-        raise ContentFilterError(
-            f"{provider} blocked the prompt: {blocked}",
-            provider=provider,
-            status_code=200,
-            error_code=blocked,
-            raw=body.raw,
-            hint="say it in other words, or set safetySettings in the provider's options",
-        )
+    raise_blocked(body, provider)
     candidates = body.objects("candidates")
     if not candidates:
         raise ServerError(
@@ -84,18 +88,37 @@ def _candidate(body: Fields, provider: str) -> Fields:
     return candidates[0]
 
 
-def _content(content: Fields, provider: str) -> Iterator[ContentPart]:
+def raise_blocked(body: Fields, provider: str) -> None:
+    """Raise what a prompt was blocked for, if it was."""
+    blocked = body.object("promptFeedback").text_or_none("blockReason")
+    if blocked and not body.raw.get("candidates"):
+        raise ContentFilterError(
+            f"{provider} blocked the prompt: {blocked}",
+            provider=provider,
+            status_code=200,
+            error_code=blocked,
+            raw=body.raw,
+            hint="say it in other words, or set safetySettings in the provider's options",
+        )
+
+
+def _content(content: Fields, provider: str, seed: str) -> Iterator[ContentPart]:
     # Who is cut off while thinking has said nothing.
     if content.raw.get("parts") is None:
         return
-    for part in content.objects("parts"):
-        if part.raw:
-            yield _part(part, provider)
+    parts = [part for part in content.objects("parts") if part.raw]
+    yield from (read_part(one, provider, call_id(seed, n)) for n, one in enumerate(parts))
 
 
-def _part(part: Fields, provider: str) -> ContentPart:
+def call_id(seed: str, index: int) -> str:
+    """Return the id of a call, for the provider seldom gives one."""
+    return f"call_{seed}_{index}"
+
+
+def read_part(part: Fields, provider: str, own_id: str) -> ContentPart:
+    """Translate one part; the id is for a call to which the provider gave none."""
     if part.raw.get("functionCall") is not None:
-        return _call(part, provider)
+        return _call(part, provider, own_id)
     text = part.text_or_none("text")
     if text is None:
         named = next((key for key in part.raw if key not in _HELD), "part")
@@ -108,15 +131,13 @@ def _part(part: Fields, provider: str) -> ContentPart:
     return ContentPart(ContentKind.TEXT, text=text, provider_data=_kept(_rest(part), provider))
 
 
-def _call(part: Fields, provider: str) -> ContentPart:
+def _call(part: Fields, provider: str, own_id: str) -> ContentPart:
     call = part.object("functionCall")
-    own_id = call.text_or_none("id")
+    theirs = call.text_or_none("id")
     rest = _rest(part)
-    if own_id:
-        rest["functionCall"] = {"id": own_id}
-    data = ToolCallData(
-        own_id or f"call_{uuid.uuid4().hex}", call.text("name"), call.object("args").raw
-    )
+    if theirs:
+        rest["functionCall"] = {"id": theirs}
+    data = ToolCallData(theirs or own_id, call.text("name"), call.object("args").raw)
     return ContentPart(ContentKind.TOOL_CALL, tool_call=data, provider_data=_kept(rest, provider))
 
 

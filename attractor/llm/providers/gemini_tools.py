@@ -1,4 +1,4 @@
-"""Writes tools, and the choice among them, as Gemini takes them (7.4, 5.3)."""
+"""Writes tools, the choice among them, and schemas, as Gemini takes them (7.4, 5.3)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -48,6 +48,11 @@ def write_choice(choice: ToolChoice) -> Json:
         {"allowedFunctionNames": [choice.tool_name]} if choice.tool_name else {}
     )
     return {"functionCallingConfig": {"mode": _MODES[choice.mode], **named}}
+
+
+def write_schema(schema: JsonObject) -> dict[str, Json]:
+    """Return the setting for the schema of an answer, in the provider's own kind if that does."""
+    return {"responseSchema" if _is_plain(dict(schema)) else "responseJsonSchema": dict(schema)}
 
 
 def _declaration(tool: ToolDefinition) -> Json:

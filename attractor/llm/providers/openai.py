@@ -1,13 +1,16 @@
 """OpenAI, by its Responses API."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Self
 
 from attractor.llm.adapter import AdapterTimeout
 from attractor.llm.providers.openai_request import write_request
 from attractor.llm.providers.openai_response import read_response
+from attractor.llm.providers.openai_stream import OpenAIStream, end, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
+from attractor.llm.stream_event import StreamEvent
+from attractor.llm.streaming import Folding, Origin, stream_events
 from attractor.llm.transport import Endpoint, Transport
 
 _BASE_URL = "https://api.openai.com/v1"
@@ -58,6 +61,16 @@ class OpenAIAdapter:
         body, warnings = write_request(request, provider=self.name)
         reply = await self._transport.post("responses", body)
         return read_response(reply, warnings, provider=self.name)
+
+    def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        """Ask and hear the answer piece by piece."""
+        body, warnings = write_request(request, provider=self.name)
+        opening = self._transport.stream("responses", {**body, "stream": True})
+
+        def begin(headers: Mapping[str, str]) -> OpenAIStream:
+            return OpenAIStream(Origin(self.name, headers, warnings))
+
+        return stream_events(opening, Folding(begin, step, end), provider=self.name)
 
     def supports_tool_choice(self, mode: str) -> bool:
         """Tell whether the provider knows a tool choice."""

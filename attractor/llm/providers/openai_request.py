@@ -11,8 +11,10 @@ from attractor.llm.errors import InvalidRequestError
 from attractor.llm.images import inline
 from attractor.llm.message import Message, Role
 from attractor.llm.options import merge_options
+from attractor.llm.providers.openai_format import held_to_schema, write_format
 from attractor.llm.request import Request
 from attractor.llm.response import Warning
+from attractor.llm.response_format import NOT_ENFORCED, format_in_words
 from attractor.llm.tools import ToolChoice, ToolDefinition
 
 # Other models refuse to be asked for encrypted reasoning.
@@ -38,11 +40,15 @@ def write_request(request: Request, *, provider: str) -> Written:
     if request.tools:
         body["tools"] = [_tool(one) for one in request.tools]
         body["tool_choice"] = _choice(request.tool_choice or ToolChoice())
-    return Written(merge_options(body, options), _warnings(request))
+    return Written(merge_options(body, options), list(_warnings(request)))
 
 
 def _given(request: Request, stored: bool) -> dict[str, Json]:
     system = [one.text for one in request.messages if one.role is Role.SYSTEM]
+    wanted = request.response_format
+    if wanted is not None and wanted.type == "json":
+        # Without a word of JSON in the request the provider refuses this form.
+        system.append(format_in_words(wanted))
     reasons = bool(request.reasoning_effort or _REASONING_MODELS.match(request.model))
     return {
         "instructions": "\n\n".join(system) or None,
@@ -53,13 +59,17 @@ def _given(request: Request, stored: bool) -> dict[str, Json]:
         "temperature": request.temperature,
         "top_p": request.top_p,
         "metadata": dict(request.metadata) or None,
+        "text": write_format(request.response_format),
     }
 
 
-def _warnings(request: Request) -> Sequence[Warning]:
-    if not request.stop_sequences:
-        return ()
-    return (Warning("OpenAI's Responses API knows no stop sequences", "unsupported_parameter"),)
+def _warnings(request: Request) -> Iterator[Warning]:
+    if request.stop_sequences:
+        yield Warning("OpenAI's Responses API knows no stop sequences", "unsupported_parameter")
+    wanted = request.response_format
+    if wanted is not None and wanted.strict and not held_to_schema(wanted):
+        told = "OpenAI cannot hold the model to this schema: it has optional or open parts"
+        yield Warning(told, NOT_ENFORCED)
 
 
 def _tool(tool: ToolDefinition) -> Json:

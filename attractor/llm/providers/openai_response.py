@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from attractor.base.canonical import JsonObject
 from attractor.llm.content import (
     ContentKind,
     ContentPart,
@@ -9,7 +10,7 @@ from attractor.llm.content import (
     ThinkingData,
     ToolCallData,
 )
-from attractor.llm.errors import error_from_status_code
+from attractor.llm.errors import SDKError, error_from_status_code
 from attractor.llm.fields import Fields
 from attractor.llm.headers import OPENAI_LIMITS, read_rate_limit
 from attractor.llm.message import Message, Role
@@ -28,7 +29,7 @@ def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -
     """Translate an answer, or raise what it failed of."""
     body = reply.body
     _raise_failure(body, provider)
-    content = [part for item in body.objects("output") for part in _parts(item, provider)]
+    content = [part for item in body.objects("output") for part in read_item(item, provider)]
     return Response(
         id=body.text("id"),
         model=body.text("model"),
@@ -45,15 +46,20 @@ def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -
 def _raise_failure(body: Fields, provider: str) -> None:
     if body.text_or_none("status") != "failed":
         return
-    failure = body.object("error")
-    code = failure.text_or_none("code")
-    message = failure.text_or_none("message") or "no reason given"
-    raise error_from_status_code(
-        _FAILURES.get(code or "", 400), message, provider=provider, error_code=code, raw=body.raw
+    raise failure(body.object("error"), provider, body.raw)
+
+
+def failure(details: Fields, provider: str, raw: JsonObject) -> SDKError:
+    """Return the error that the words of a failure stand for."""
+    code = details.text_or_none("code")
+    message = details.text_or_none("message") or "no reason given"
+    return error_from_status_code(
+        _FAILURES.get(code or "", 400), message, provider=provider, error_code=code, raw=raw
     )
 
 
-def _parts(item: Fields, provider: str) -> Iterator[ContentPart]:
+def read_item(item: Fields, provider: str) -> Iterator[ContentPart]:
+    """Translate one item of the output."""
     kind = item.text("type")
     if kind == "message":
         yield from (_said(one) for one in item.objects("content"))
@@ -66,7 +72,8 @@ def _parts(item: Fields, provider: str) -> Iterator[ContentPart]:
         kept = ProviderData(provider, item.raw)
         yield ContentPart(ContentKind.THINKING, thinking=thought, provider_data=kept)
     else:
-        yield ContentPart(kind, provider_data=ProviderData(provider, item.raw))
+        kept = ProviderData(provider, item.raw)
+        yield ContentPart(f"{provider}.{kind}", provider_data=kept)
 
 
 def _said(content: Fields) -> ContentPart:

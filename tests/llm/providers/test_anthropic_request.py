@@ -12,6 +12,7 @@ from attractor.llm import (
     Message,
     ProviderData,
     Request,
+    ResponseFormat,
     Role,
     ThinkingData,
     ToolCallData,
@@ -153,6 +154,20 @@ def test_what_the_provider_does_not_take_is_warned_about() -> None:
     sent = written(metadata={"run": "1"}, reasoning_effort="high")
     assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 2
     assert "metadata" not in sent.body
+
+
+@pytest.mark.parametrize("wanted", [None, ResponseFormat("text")])
+def test_words_need_no_asking(wanted: ResponseFormat | None) -> None:
+    assert "system" not in written(response_format=wanted).body
+
+
+def test_a_form_is_asked_for_in_words_and_warned_about() -> None:
+    wanted = ResponseFormat("json_schema", {"type": "object", "title": "Person"})
+    sent = written(Message.system("a"), response_format=wanted)
+    system: Any = sent.body["system"]
+    assert (len(system), system[0]["text"]) == (2, "a")
+    assert '"title": "Person"' in system[1]["text"]
+    assert [one.code for one in sent.warnings] == ["schema_not_enforced"]
 
 
 def test_beta_headers_are_joined_and_no_part_of_the_body() -> None:

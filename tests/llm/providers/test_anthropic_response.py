@@ -24,7 +24,7 @@ def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
         ContentKind.REDACTED_THINKING,
         ContentKind.TEXT,
         ContentKind.TOOL_CALL,
-        "server_tool_use",
+        "anthropic.server_tool_use",
     ]
     thought, secret, *_, found = response.message.content
     assert thought.thinking == ThinkingData("abcdefghi", "s")

@@ -16,6 +16,7 @@ from attractor.llm import (
     Message,
     ProviderData,
     Request,
+    ResponseFormat,
     Role,
     ThinkingData,
     ToolCallData,
@@ -230,6 +231,35 @@ def test_what_the_provider_does_not_take_is_warned_about() -> None:
     assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 2
     assert "'xhigh' (give one of minimal, low" in sent.warnings[1].message
     assert set(sent.body) == {"contents"}
+
+
+JSON = {"responseMimeType": "application/json"}
+SCHEMA: JsonObject = {"type": "object", "properties": {"a": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent"),
+    [
+        (ResponseFormat("text"), None),
+        (ResponseFormat("json"), JSON),
+        (ResponseFormat("json_schema", SCHEMA), {**JSON, "responseSchema": SCHEMA}),
+    ],
+)
+def test_a_form_is_part_of_the_settings(wanted: ResponseFormat, sent: JsonObject | None) -> None:
+    for tools in ([], [SHELL]):
+        request = written(response_format=wanted, tools=tools)
+        assert request.body.get("generationConfig") == sent
+        assert (request.warnings, "systemInstruction" in request.body) == ([], False)
+
+
+def test_an_older_model_with_tools_is_asked_for_a_form_in_words_and_that_is_told() -> None:
+    wanted = ResponseFormat("json_schema", SCHEMA)
+    sent = written(model="gemini-2.5-pro", response_format=wanted, tools=[SHELL])
+    assert "generationConfig" not in sent.body
+    assert '"properties": {"a"' in str(sent.body["systemInstruction"])
+    assert [one.code for one in sent.warnings] == ["schema_not_enforced"]
+    without = written(model="gemini-2.5-pro", response_format=wanted)
+    assert "systemInstruction" not in without.body
 
 
 def test_tools_and_the_choice_among_them_are_sent_together() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from attractor.llm import ToolChoice, ToolDefinition
-from attractor.llm.providers.gemini_tools import write_choice, write_tools
+from attractor.llm.providers.gemini_tools import write_choice, write_schema, write_tools
 from tests.llm.asking import SHELL
 
 
@@ -82,3 +82,17 @@ def test_a_tool_without_parameters_has_none(schema: dict[str, Any]) -> None:
 )
 def test_each_choice_is_a_mode(choice: ToolChoice, config: dict[str, Any]) -> None:
     assert write_choice(choice) == {"functionCallingConfig": config}
+
+
+@pytest.mark.parametrize(
+    ("schema", "key"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "string"}}}, "responseSchema"),
+        ({"type": "object", "properties": {"a": {"const": 1}}}, "responseJsonSchema"),
+        ({"type": "object"}, "responseJsonSchema"),
+    ],
+)
+def test_the_schema_of_an_answer_is_written_in_the_kind_that_has_its_words(
+    schema: dict[str, Any], key: str
+) -> None:
+    assert write_schema(schema) == {key: schema}

@@ -13,6 +13,7 @@ from attractor.llm import (
     Message,
     ProviderData,
     Request,
+    ResponseFormat,
     Role,
     ThinkingData,
     ToolCallData,
@@ -169,6 +170,24 @@ def test_stop_sequences_are_warned_about() -> None:
     request = Request(model="m", messages=[], stop_sequences=["END"])
     (warning,) = write_request(request, provider="openai").warnings
     assert warning.code == "unsupported_parameter"
+
+
+def test_a_form_is_asked_for_and_a_schema_that_holds_nobody_is_warned_about() -> None:
+    optional: JsonObject = {"type": "object", "properties": {"a": {"type": "string"}}}
+    closed: JsonObject = {**optional, "required": ["a"]}
+    for schema, codes in ((optional, ["schema_not_enforced"]), (closed, [])):
+        wanted = ResponseFormat("json_schema", schema, strict=True)
+        request = Request(model="gpt-4.1", messages=[], response_format=wanted)
+        sent = write_request(request, provider="openai")
+        assert [one.code for one in sent.warnings] == codes
+        form: Any = sent.body["text"]
+        assert form["format"]["strict"] == (not codes)
+
+
+def test_json_without_a_schema_is_asked_for_in_words_too() -> None:
+    sent = body(Message.system("a"), response_format=ResponseFormat("json"))
+    assert sent["text"] == {"format": {"type": "json_object"}}
+    assert str(sent["instructions"]).startswith("a\n\nAnswer with one JSON object")
 
 
 def test_images_keep_their_detail(tmp_path: Path) -> None:

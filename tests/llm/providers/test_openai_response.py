@@ -20,7 +20,7 @@ def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
     search: Json = {"type": "web_search_call", "id": "ws"}
     response = read_openai(body(reasoning, search, MESSAGE, CALL))
     kinds = [part.kind for part in response.message.content]
-    assert kinds == [ContentKind.THINKING, "web_search_call", ContentKind.TEXT, "tool_call"]
+    assert kinds == [ContentKind.THINKING, "openai.web_search_call", ContentKind.TEXT, "tool_call"]
     thought, found, *_ = response.message.content
     assert thought.thinking == ThinkingData("a\n\nb")
     assert thought.provider_data is not None

@@ -1,0 +1,113 @@
+"""Asks a model for an object of a schema, and checks what it answered (4.5)."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple, Unpack
+
+from attractor.base.canonical import JsonObject, parse_json
+from attractor.base.errors import NotCanonical
+from attractor.llm.errors import ConfigurationError, NoObjectGeneratedError
+from attractor.llm.generate_result import GenerateResult, StepResult
+from attractor.llm.generating import run_generation
+from attractor.llm.generation import GenerateOptions, read_generation
+from attractor.llm.json_schema import check_schema, find_faults
+from attractor.llm.response import Warning
+from attractor.llm.response_format import ResponseFormat
+
+_FENCE = re.compile(r"```\w*\s*\n(.*?)```", re.DOTALL)
+_AROUND = Warning("the model said more than the object it was asked for", "words_around_object")
+_LONGEST_QUOTE = 80
+
+
+class Found(NamedTuple):
+    """An object, and whether words stood around it."""
+
+    value: JsonObject
+    stood_alone: bool
+
+
+async def generate_object(
+    model: str,
+    prompt: str | None = None,
+    *,
+    schema: JsonObject,
+    **options: Unpack[GenerateOptions],
+) -> GenerateResult:
+    """Ask a model for an object; `output` is what it answered, valid against the schema."""
+    if options.get("response_format") is not None:
+        raise ConfigurationError(
+            "generate_object has its response format from the schema",
+            hint="leave response_format out, or use generate",
+        )
+    check_schema(schema, "the schema of the answer")
+    format_ = ResponseFormat("json_schema", schema, strict=True)
+    wanted = read_generation(model, prompt, options)
+    return read_object(await run_generation(replace(wanted, response_format=format_)), schema)
+
+
+def read_object(result: GenerateResult, schema: JsonObject) -> GenerateResult:
+    """Return a result with the object its last answer holds, or say why there is none."""
+    found = find_object(result.text)
+    if found is None:
+        raise NoObjectGeneratedError(_why_none(result), text=result.text)
+    faults = find_faults(found.value, schema)
+    if faults:
+        raise NoObjectGeneratedError(
+            f"the object is not as its schema wants it: {'; '.join(faults)}", text=result.text
+        )
+    steps = result.steps if found.stood_alone else _with_warning(result)
+    return replace(result, steps=steps, output=dict(found.value))
+
+
+def find_object(text: str) -> Found | None:
+    """Return the JSON object that a text is, or holds."""
+    try:
+        whole = parse_json(text)
+    except NotCanonical:
+        inner = (_parsed(one) for one in _candidates(text))
+        value = next((one for one in inner if one is not None), None)
+        return None if value is None else Found(value, stood_alone=False)
+    return Found(whole, stood_alone=True) if isinstance(whole, dict) else None
+
+
+def _candidates(text: str) -> Iterator[str]:
+    yield from _FENCE.findall(text)
+    # The first object that is one: words around it may have braces too.
+    decoder = json.JSONDecoder()
+    for match in re.finditer(r"\{", text):
+        try:
+            _, end = decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        yield text[match.start() : end]
+
+
+def _parsed(text: str) -> JsonObject | None:
+    try:
+        value = parse_json(text)
+    except NotCanonical:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _with_warning(result: GenerateResult) -> Sequence[StepResult]:
+    *earlier, last = result.steps
+    response = replace(last.response, warnings=[*last.warnings, _AROUND])
+    return [*earlier, replace(last, response=response)]
+
+
+def _why_none(result: GenerateResult) -> str:
+    match result.finish_reason.reason:
+        case "length":
+            return "the answer was cut off at max_tokens before its object was whole"
+        case "content_filter":
+            return "a safety filter of the provider blocked the answer"
+        case "tool_calls":
+            names = ", ".join(one.name for one in result.tool_calls)
+            return f"the model called {names} instead of answering"
+        case _:
+            text = " ".join(result.text.split())
+            quoted = text[:_LONGEST_QUOTE] + ("…" if len(text) > _LONGEST_QUOTE else "")
+            return f"the answer holds no JSON object: {quoted!r}"

@@ -1,0 +1,113 @@
+"""Turns what a provider's server sends piece by piece into stream events (7.7)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from typing import Generic, NamedTuple, TypeVar
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.base.late_dataclass import dataclass
+from attractor.llm.errors import SDKError, StreamError
+from attractor.llm.fields import Fields
+from attractor.llm.response import Response, Warning
+from attractor.llm.server_events import malformed
+from attractor.llm.stream_event import StreamEvent, StreamEventType
+from attractor.llm.transport import Incoming
+
+S = TypeVar("S")
+# The answer is there by then; only the connection is worth a moment.
+_LONGEST_END = 0.25
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is known of a stream beside its events."""
+
+    provider: str
+    headers: Mapping[str, str]
+    warnings: Sequence[Warning] = ()
+
+
+class Step(NamedTuple, Generic[S]):
+    """What a server event leads to: the next state, and what is told of it."""
+
+    state: S
+    events: Sequence[StreamEvent] = ()
+
+
+@dataclass(frozen=True)
+class Folding(Generic[S]):
+    """How one provider's stream is read: pure functions over a state.
+
+    `end` says what there is to tell when the server has said all, where that is what ends it.
+    """
+
+    begin: Callable[[Mapping[str, str]], S]
+    step: Callable[[S, Fields], Step[S]]
+    end: Callable[[S], Sequence[StreamEvent]]
+
+
+async def stream_events(
+    opening: AbstractAsyncContextManager[Incoming], folding: Folding[S], *, provider: str
+) -> AsyncGenerator[StreamEvent]:
+    """Yield what is told, up to the FINISH; an error is raised, after an event if one came before.
+
+    The connection is closed by the time that an error is told.
+    """
+    has_begun = False
+    try:
+        async with opening as incoming, aclosing(_folded(incoming, folding, provider)) as events:
+            async for event in events:
+                has_begun = True
+                yield event
+    except SDKError as error:
+        if has_begun:
+            yield StreamEvent(StreamEventType.ERROR, error=error)
+        raise
+
+
+async def _folded(
+    incoming: Incoming, folding: Folding[S], provider: str
+) -> AsyncGenerator[StreamEvent]:
+    state = folding.begin(incoming.headers)
+    async for one in incoming.events:
+        state, events = folding.step(state, one)
+        for event in events:
+            if event.type == StreamEventType.FINISH:
+                await _read_to_the_end(incoming)
+                yield event
+                return
+            yield event
+    last = folding.end(state)
+    for event in last:
+        yield event
+    if not last:
+        raise StreamError(f"the stream of {provider} ended before its answer did")
+
+
+async def _read_to_the_end(incoming: Incoming) -> None:
+    """Let the connection serve again: nothing of what may still come is part of the answer."""
+    with suppress(TimeoutError, SDKError):
+        async with asyncio.timeout(_LONGEST_END):
+            async for _ in incoming.events:
+                pass
+
+
+def finish(response: Response) -> StreamEvent:
+    """Return the event that ends a stream."""
+    return StreamEvent(
+        StreamEventType.FINISH,
+        finish_reason=response.finish_reason,
+        usage=response.usage,
+        response=response,
+    )
+
+
+def pass_on(raw: JsonObject) -> StreamEvent:
+    """Return the event for what only this provider says."""
+    return StreamEvent(StreamEventType.PROVIDER_EVENT, raw=raw)
+
+
+def fields_of(value: Json | JsonObject, *, provider: str, path: str = "the answer") -> Fields:
+    """Return what checks a part of a stream."""
+    return Fields(value, provider=provider, path=path, malformed=malformed)

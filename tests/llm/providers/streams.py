@@ -1,0 +1,129 @@
+"""Reads bytes as a provider's stream, and bytes as a provider would stream them."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from hypothesis import strategies as st
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.llm import (
+    Response,
+    SDKError,
+    StreamAccumulator,
+    StreamEvent,
+    StreamEventType,
+    Warning,
+)
+from attractor.llm.providers import anthropic_stream, gemini_stream, openai_stream
+from attractor.llm.server_events import read_server_events
+from attractor.llm.streaming import Folding, Origin, fields_of, stream_events
+from attractor.llm.transport import Incoming
+from tests.llm.providers.answers import require_whole
+
+KEYS = st.sampled_from(
+    [
+        "type",
+        "item",
+        "delta",
+        "response",
+        "output_index",
+        "content_index",
+        "summary_index",
+        "index",
+        "message",
+        "content_block",
+        "usage",
+        "error",
+        "candidates",
+        "promptFeedback",
+        "usageMetadata",
+    ]
+)
+WARNED = (Warning("odd"),)
+HEADERS = {
+    "content-type": "text/event-stream",
+    "x-ratelimit-remaining-requests": "9",
+    "anthropic-ratelimit-requests-remaining": "9",
+}
+
+
+def folding(provider: str, headers: Mapping[str, str] = HEADERS) -> Folding[Any]:
+    origin = Origin(provider, headers, WARNED)
+    if provider == "openai":
+        begun = openai_stream.OpenAIStream(origin)
+        return Folding(lambda _: begun, openai_stream.step, openai_stream.end)
+    if provider == "anthropic":
+        state = anthropic_stream.AnthropicStream(origin)
+        return Folding(lambda _: state, anthropic_stream.step, anthropic_stream.end)
+    empty = gemini_stream.GeminiStream(origin, "gemini-3", "seed")
+    return Folding(lambda _: empty, gemini_stream.step, gemini_stream.end)
+
+
+def fold(provider: str, *events: Json) -> list[StreamEvent]:
+    """Return what is told of the events of a stream that is whole."""
+    how = folding(provider)
+    state = how.begin(HEADERS)
+    told: list[StreamEvent] = []
+    for event in events:
+        state, more = how.step(state, fields_of(event, provider=provider, path="an event"))
+        told.extend(more)
+    return [*told, *how.end(state)]
+
+
+def whole(events: Iterable[StreamEvent]) -> Response:
+    accumulator = StreamAccumulator()
+    for event in events:
+        accumulator.process(event)
+    return accumulator.response()
+
+
+def brief(events: Iterable[StreamEvent]) -> list[str]:
+    """Return each event as its type and what it says."""
+    return [" ".join(filter(None, [str(one.type), _said(one)])) for one in events]
+
+
+def _said(event: StreamEvent) -> str | None:
+    call = event.tool_call
+    if call is not None:
+        written = json.dumps(call.arguments) if call.raw_arguments is None else call.raw_arguments
+        return f"{call.id} {call.name} {written}"
+    return event.delta or event.reasoning_delta or event.text
+
+
+def sse(events: Iterable[Json | JsonObject]) -> bytes:
+    """Write events as a server would."""
+    return b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in events)
+
+
+def read_bytes(provider: str, content: bytes) -> tuple[Sequence[StreamEvent], SDKError | None]:
+    """Return what is told of some bytes, and what is raised at the end."""
+    told: list[StreamEvent] = []
+
+    @asynccontextmanager
+    async def opening() -> AsyncGenerator[Incoming]:
+        response = httpx.Response(200, headers=HEADERS, content=content)
+        yield Incoming(read_server_events(response, provider=provider, wait=10), HEADERS)
+
+    async def reading() -> None:
+        events = stream_events(opening(), folding(provider), provider=provider)
+        async for event in events:
+            told.append(event)
+
+    try:
+        asyncio.run(reading())
+    except SDKError as error:
+        return told, error
+    return told, None
+
+
+def require_read(provider: str, content: bytes) -> None:
+    """Whatever the bytes are, they end with a whole answer or an error of ours, told as well."""
+    told, error = read_bytes(provider, content)
+    if error is None:
+        require_whole(whole(told))
+    elif told:
+        assert (told[-1].type, told[-1].error) == (StreamEventType.ERROR, error)

@@ -1,0 +1,97 @@
+import asyncio
+import threading
+
+import pytest
+
+from attractor.llm import AbortController, AbortError
+from attractor.llm.abort import abortable
+
+
+def test_a_signal_is_what_its_controller_says() -> None:
+    controller = AbortController()
+    signal = controller.signal
+    signal.raise_if_aborted()
+    assert (signal.aborted, signal.reason) == (False, "")
+    controller.abort("enough")
+    controller.abort("again")
+    assert (signal.aborted, signal.reason) == (True, "enough")
+    with pytest.raises(AbortError, match="aborted: enough"):
+        signal.raise_if_aborted()
+
+
+def test_listeners_are_called_once_and_only_while_they_listen() -> None:
+    heard: list[str] = []
+    controller = AbortController()
+    with controller.signal.calling(lambda: heard.append("gone")):
+        pass
+    with controller.signal.calling(lambda: heard.append("here")):
+        controller.abort()
+        controller.abort()
+    with controller.signal.calling(lambda: heard.append("late")):
+        assert heard == ["here", "late"]
+
+
+async def wait_forever(signal: AbortController) -> None:
+    async with abortable(signal.signal):
+        await asyncio.Event().wait()
+
+
+def test_another_task_ends_what_is_within() -> None:
+    async def aborting() -> None:
+        controller = AbortController()
+        waiting = asyncio.create_task(wait_forever(controller))
+        await asyncio.sleep(0)
+        controller.abort("enough")
+        await waiting
+
+    with pytest.raises(AbortError, match="enough"):
+        asyncio.run(aborting())
+
+
+def test_another_thread_ends_what_is_within() -> None:
+    controller = AbortController()
+    timer = threading.Timer(0.01, controller.abort)
+    timer.start()
+    with pytest.raises(AbortError):
+        asyncio.run(wait_forever(controller))
+    timer.join()
+
+
+def test_what_was_aborted_before_does_not_begin() -> None:
+    controller = AbortController()
+    controller.abort()
+    with pytest.raises(AbortError):
+        asyncio.run(wait_forever(controller))
+
+
+def test_a_task_that_is_cancelled_is_cancelled_and_not_aborted() -> None:
+    async def cancelling() -> None:
+        waiting = asyncio.create_task(wait_forever(AbortController()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await waiting
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelling())
+
+
+def test_a_time_limit_within_is_none_of_its_business() -> None:
+    async def limited() -> None:
+        async with abortable(AbortController().signal), asyncio.timeout(0.001):
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(limited())
+
+
+def test_nothing_happens_to_who_is_through() -> None:
+    async def through() -> str:
+        controller = AbortController()
+        async with abortable(controller.signal):
+            pass
+        controller.abort()
+        async with abortable(None):
+            await asyncio.sleep(0)
+        return "well"
+
+    assert asyncio.run(through()) == "well"

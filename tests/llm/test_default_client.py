@@ -1,0 +1,86 @@
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import attractor
+from attractor.llm import Client, ConfigurationError, Request, generate_sync, set_default_client
+from attractor.llm.default_client import DefaultClient, find_client
+from tests.llm.asking import a_request, speaking
+
+HELLO = "rules = [{ answer.text = 'Hello.' }]"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_set() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    yield
+    set_default_client(None)
+
+
+def ask_twice(default: DefaultClient, request: Request) -> bool:
+    """Ask by the default client; tell whether it is the same one within an event loop."""
+
+    async def asking() -> bool:
+        clients = [await default.find(), await default.find()]
+        texts = [(await one.complete(request)).text for one in clients]
+        return texts == ["Hello."] * 2 and clients[0] is clients[1]
+
+    return asyncio.run(asking())
+
+
+def test_it_is_made_when_it_is_needed_and_kept_as_long_as_its_event_loop() -> None:
+    read: list[str] = []
+    with speaking(HELLO) as twin:
+
+        def environ():
+            read.append("once more")
+            return twin.environ()
+
+        default = DefaultClient(environ)
+        assert read == []
+        # What one loop had opened would be broken in the next one, and told as a warning.
+        assert ask_twice(default, a_request("openai", "hi"))
+        assert ask_twice(default, a_request("openai", "hi"))
+    assert len(read) == 2
+
+
+def test_the_one_that_was_set_comes_first_and_the_one_that_is_named_before_it() -> None:
+    mine, named = Client(providers={}), Client(providers={})
+
+    async def finding() -> list[Client]:
+        return [await find_client(), await find_client(named)]
+
+    set_default_client(mine)
+    assert asyncio.run(finding()) == [mine, named]
+
+
+def test_the_variables_of_the_process_are_read_when_they_are_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with speaking(HELLO) as twin:
+        for name, value in twin.environ().items():
+            monkeypatch.setenv(name, value)
+        assert [generate_sync("gpt-5.2", "hi", provider="openai").text for _ in "ab"] == [
+            "Hello.",
+            "Hello.",
+        ]
+
+
+def test_without_any_key_it_says_so() -> None:
+    async def asking() -> None:
+        client = await DefaultClient(dict).find()
+        await client.complete(Request(model="gpt-5.2", messages=[]))
+
+    with pytest.raises(ConfigurationError, match="nothing says which provider"):
+        asyncio.run(asking())
+
+
+def test_nobody_else_reads_the_variables_by_the_front_door() -> None:
+    folder = Path(attractor.__path__[0])
+    reading = [
+        str(file.relative_to(folder))
+        for file in sorted(folder.rglob("*.py"))
+        if "__environ__" in file.read_text("utf-8")
+    ]
+    assert reading == ["__init__.py", "llm/default_client.py"]

@@ -1,0 +1,101 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.errors import UsageError
+from attractor.llm import ConfigurationError, NoObjectGeneratedError, ResponseFormat
+from attractor.llm.generating_objects import Found, find_object
+from tests.llm.asking import PROVIDERS, speaking
+from tests.llm.generated import PERSON, adder, an_object
+
+ALICE = {"name": "Alice", "age": 30}
+
+
+def answering(text: str, more: str = "") -> str:
+    return f"[[rules]]\nanswer.text = '''{text}'''\n{more}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (' {"a": 1}\n', Found({"a": 1}, True)),
+        ('Here:\n```json\n{"a": 1}\n```\nWell?', Found({"a": 1}, False)),
+        ('In {braces}: {"a": {"b": 2}}, {"c": 3}', Found({"a": {"b": 2}}, False)),
+        ("No object.", None),
+        ('[{"a": 1}]', None),
+        ('"{}"', None),
+        ('{"a": 1', None),
+        ('{"a": NaN}', None),
+        ("", None),
+    ],
+)
+def test_an_object_is_found_alone_or_among_words(text: str, found: Found | None) -> None:
+    assert find_object(text) == found
+
+
+@given(st.text(alphabet='{}[]":, a1`\n', max_size=40))
+def test_no_text_is_too_odd(text: str) -> None:
+    found = find_object(text)
+    assert found is None or isinstance(found.value, dict)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_words_around_the_object_are_a_warning(provider: str) -> None:
+    with speaking(answering('Sure! {"name": "Alice", "age": 30} There.')) as twin:
+        result = an_object(twin, provider)
+    assert result.output == ALICE
+    assert "words_around_object" in [one.code for one in result.steps[-1].warnings]
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (answering("I do not know."), "holds no JSON object: 'I do not know.'"),
+        (answering('{"name": "Alice"}'), "wants it: 'age' is a required property"),
+        (answering('{"name"', 'answer.finish = "length"'), "cut off at max_tokens"),
+        (answering("", 'answer.finish = "content_filter"'), "a safety filter"),
+    ],
+)
+def test_an_answer_without_the_object_is_told_and_not_asked_again(script: str, told: str) -> None:
+    with speaking(script) as twin:
+        with pytest.raises(NoObjectGeneratedError, match=told) as caught:
+            an_object(twin)
+        assert len(twin.requests) == 1
+    assert caught.value.text in script
+
+
+def test_a_call_instead_of_an_answer_is_told() -> None:
+    script = 'rules = [{ answer.tool_calls = [{ name = "add", arguments = { a = 1 } }] }]'
+    with speaking(script) as twin, pytest.raises(NoObjectGeneratedError, match="called add"):
+        an_object(twin, tools=[adder()])
+
+
+def test_tools_may_come_before_the_object() -> None:
+    script = """
+    [[rules]]
+    when = { step = 1, tool_result = "3" }
+    answer.text = '{"name": "Alice", "age": 3}'
+    [[rules]]
+    answer.tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
+    """
+    with speaking(script) as twin:
+        assert an_object(twin, tools=[adder()]).output == {"name": "Alice", "age": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "told"),
+    [
+        ({"schema": {"type": "array"}}, UsageError, "not one of an object"),
+        ({"schema": {"type": "object", "required": 1}}, UsageError, "no JSON Schema"),
+        ({"schema": PERSON, "response_format": ResponseFormat("json")}, ConfigurationError, "from"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anybody_is_asked(
+    options: dict[str, Any], kind: type[Exception], told: str
+) -> None:
+    with speaking(answering("{}")) as twin:
+        with pytest.raises(kind, match=told):
+            an_object(twin, **options)
+        assert len(twin.requests) == 0

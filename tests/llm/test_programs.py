@@ -1,0 +1,50 @@
+"""The programs that the documentation shows run as they stand, with a twin for the providers."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.examples import ROOT, Fence, fences
+from tests.llm.asking import speaking
+
+SCRIPT = """
+[[rules]]
+when = { first_user = "Alice" }
+answer.text = '{"name": "Alice", "age": 30}'
+[[rules]]
+when = { first_user = "weather", step = 1, tool_result = "sunny in New York" }
+answer.text = "Sunny in San Francisco and New York."
+[[rules]]
+when = { first_user = "weather" }
+answer.tool_calls = [
+    { name = "get_weather", arguments = { city = "San Francisco" } },
+    { name = "get_weather", arguments = { city = "New York" } },
+]
+[[rules]]
+answer = { text = "Hello to you.", usage = { input = 7, output = 4 } }
+"""
+PROGRAMS = [one for one in fences("python") if one.page.name == "ask-models-from-a-program.md"]
+PRINTED = [
+    "Hello to you.\n11 stop\n",
+    "Sunny in San Francisco and New York.",
+    "{'name': 'Alice', 'age': 30}\n",
+    "Hello to you.\n",
+]
+
+
+@pytest.mark.parametrize(("fence", "printed"), list(zip(PROGRAMS, PRINTED, strict=True)))
+def test_a_program_of_the_documentation_runs(fence: Fence, printed: str, tmp_path: Path) -> None:
+    with speaking(SCRIPT) as twin:
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", "-c", fence.text],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT), **twin.environ()},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert printed in ended.stdout

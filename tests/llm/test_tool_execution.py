@@ -1,0 +1,156 @@
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from attractor.base.canonical import JsonObject
+from attractor.llm import AbortController, InvalidToolCallError, Tool, ToolCall, ToolResult
+from attractor.llm.tool_execution import Execution
+from tests.llm.generated import adder
+
+SIGNAL = AbortController().signal
+
+
+def execute(
+    tool: Tool, *given: JsonObject, repair: Any = None, name: str = "add"
+) -> list[ToolResult]:
+    calls = [ToolCall(str(number), name, one) for number, one in enumerate(given)]
+    execution = Execution({tool.name: tool}, [], SIGNAL, repair)
+    return list(asyncio.run(execution.execute_all(calls)))
+
+
+def content(handler: Callable[..., object]) -> tuple[str, object]:
+    (result,) = execute(adder(handler), {"a": 1})
+    return ("error" if result.is_error else "ok", result.content)
+
+
+async def an_async_one(a: int) -> int:
+    await asyncio.sleep(0)
+    return a
+
+
+RETURNING: list[tuple[Callable[[Any], object], object]] = [
+    (lambda a: "text", "text"),
+    (lambda a: {"sum": a}, {"sum": 1}),
+    (lambda a: (a, None), [1, None]),
+    (lambda a: 1.5, "1.5"),
+    (lambda a: None, "null"),
+    (lambda a: an_async_one(a), "1"),
+    (an_async_one, "1"),
+]
+
+
+@pytest.mark.parametrize(("handler", "told"), RETURNING)
+def test_what_a_handler_returns_is_told_as_json_has_it(
+    handler: Callable[..., object], told: object
+) -> None:
+    assert content(handler) == ("ok", told)
+
+
+def cancelled(a: int) -> None:
+    raise asyncio.CancelledError
+
+
+async def cancelled_within(a: int) -> None:
+    raise asyncio.CancelledError
+
+
+def wanting_more(a: int, c: int) -> None:
+    pytest.fail("was called")
+
+
+FAILING: list[tuple[Callable[[Any], object], str]] = [
+    (lambda a: 1 / 0, "division by zero"),
+    (lambda a: {1, 2}, "what add returned cannot be written as JSON"),
+    (lambda a: float("nan"), "what add returned cannot be written as JSON"),
+    (lambda a: "\ud800", "what add returned cannot be written as JSON"),
+    (cast("Any", wanting_more), "wanting_more() missing 1 required positional argument: 'c'"),
+    (cancelled, "CancelledError"),
+    (cancelled_within, "CancelledError"),
+]
+
+
+@pytest.mark.parametrize(("handler", "told"), FAILING)
+def test_what_goes_wrong_in_a_handler_is_told(handler: Callable[..., object], told: str) -> None:
+    kind, text = content(handler)
+    assert kind == "error"
+    assert str(text).startswith(f"Tool error (add): {told}")
+
+
+def test_arguments_that_the_tool_does_not_take_never_reach_it() -> None:
+    (result,) = execute(adder(wanting_more), {"a": "x"})
+    assert result.content == "Invalid arguments for tool: add\na: 'x' is not of type 'integer'"
+    assert result.is_error
+
+
+def test_a_call_of_what_is_no_tool_is_told_with_what_there_is() -> None:
+    (result,) = execute(adder(), {}, name="ad")
+    assert (result.content, result.is_error) == ("Unknown tool: ad\ndid you mean add?", True)
+
+
+def mend(call: ToolCall, tool: Tool, error: InvalidToolCallError) -> JsonObject:
+    assert (tool.name, "required" in error.message) == ("add", True)
+    return {"a": 5}
+
+
+async def mend_later(call: ToolCall, tool: Tool, error: InvalidToolCallError) -> JsonObject:
+    return {"a": 5}
+
+
+@pytest.mark.parametrize("repair", [mend, mend_later])
+def test_arguments_are_mended_where_they_can_be(repair: Any) -> None:
+    (result,) = execute(adder(), {"b": 1}, repair=repair)
+    assert (result.content, result.is_error) == ("5", False)
+
+
+IN_VAIN: list[tuple[Callable[[Any, Any, Any], object], str]] = [
+    (lambda call, tool, error: None, "'a' is a required property"),
+    (lambda call, tool, error: {"a": "y"}, "a: 'y' is not of type 'integer'"),
+    (lambda call, tool, error: 1 / 0, "division by zero"),
+]
+
+
+@pytest.mark.parametrize(("repair", "told"), IN_VAIN)
+def test_what_cannot_be_mended_is_told(repair: Any, told: str) -> None:
+    (result,) = execute(adder(), {}, repair=repair)
+    assert result.is_error
+    assert told in str(result.content)
+
+
+def test_all_run_at_once_and_their_results_keep_the_order() -> None:
+    # Nobody gets through before all twelve are there.
+    barrier = threading.Barrier(12, timeout=10)
+
+    def meet(a: int) -> int:
+        barrier.wait()
+        return a
+
+    results = execute(adder(meet), *({"a": number} for number in range(12)))
+    assert [one.content for one in results] == [str(number) for number in range(12)]
+    assert [one.tool_call_id for one in results] == [str(number) for number in range(12)]
+
+
+def test_cancelling_ends_every_handler_before_it_returns() -> None:
+    ended: list[int] = []
+
+    async def wait(a: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(a)
+
+    async def cancelling() -> None:
+        execution = Execution({"add": adder(wait)}, [], SIGNAL)
+        calls = [ToolCall(str(number), "add", {"a": number}) for number in range(3)]
+        task = asyncio.create_task(execution.execute_all(calls))
+        while len(asyncio.all_tasks()) < 5:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert sorted(ended) == [0, 1, 2]
+
+    asyncio.run(cancelling())

@@ -1,0 +1,56 @@
+import asyncio
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.llm import (
+    Client,
+    generate,
+    generate_object_sync,
+    generate_sync,
+    set_default_client,
+)
+from tests.llm.asking import speaking
+from tests.llm.generated import PERSON
+
+SCRIPT = """rules = [{ answer.text = '{"name": "Alice", "age": 30}' }]"""
+
+
+def test_one_client_answers_again_and_again_without_an_event_loop() -> None:
+    with speaking(SCRIPT) as twin:
+        client = Client.from_env(twin.environ())
+        texts = [generate_sync("gpt-5.2", "hi", provider="openai", client=client).text]
+        result = generate_object_sync(
+            "gpt-5.2", "hi", schema=PERSON, provider="openai", client=client
+        )
+        texts.append(asyncio.run(closing(client)))
+        assert texts == [result.text] * 2
+    assert result.output == {"name": "Alice", "age": 30}
+
+
+async def closing(client: Client) -> str:
+    async with client:
+        return (await generate("gpt-5.2", "hi", provider="openai", client=client)).text
+
+
+def test_the_default_client_does_too() -> None:
+    with speaking(SCRIPT) as twin:
+        set_default_client(Client.from_env(twin.environ()))
+        try:
+            texts = [generate_sync("gpt-5.2", "hi", provider="openai").text for _ in range(2)]
+        finally:
+            set_default_client(None)
+    assert texts[0] == texts[1] == '{"name": "Alice", "age": 30}'
+
+
+@pytest.mark.parametrize("name", ["generate", "generate_object"])
+def test_within_an_event_loop_it_refuses_and_names_the_other_function(name: str) -> None:
+    async def asking() -> None:
+        if name == "generate":
+            generate_sync("gpt-5.2", "hi")
+        else:
+            generate_object_sync("gpt-5.2", "hi", schema=PERSON)
+
+    with pytest.raises(UsageError, match=f"{name}_sync waits") as caught:
+        asyncio.run(asking())
+    assert caught.value.hint == f"write: await {name}(...)"
