@@ -57,7 +57,7 @@ def test_a_kill_repeats_at_most_the_stage_in_flight_of_a_child(desk: GitDesk) ->
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     root = begun(desk)
     killed = 0
-    for _ in range(count(ci=5, full=40)):
+    for _ in range(count(ci=3, full=40)):
         killed += kill_at(desk, process, dice.uniform(0.05, 0.6))
         now = attempts(root)
         # The stages that were at work: one in each of the runs that stand one in the other.
@@ -81,7 +81,7 @@ def test_kills_do_not_change_what_children_in_branches_come_to(desk: GitDesk) ->
     dice = random.Random(3)
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     root = begun(desk)
-    for _ in range(count(ci=3, full=30)):
+    for _ in range(count(ci=2, full=30)):
         kill_at(desk, process, dice.uniform(0.05, 0.5))
         process = desk.begin("resume", root.name, "--no-evaluate")
     assert process.wait(60) in (0, 4)
@@ -110,7 +110,7 @@ def test_kills_undo_nothing_where_children_work_in_one_folder(desk: GitDesk) -> 
     dice = random.Random(5)
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     root = begun(desk)
-    for _ in range(count(ci=3, full=20)):
+    for _ in range(count(ci=2, full=20)):
         kill_at(desk, process, dice.uniform(0.05, 0.4))
         process = desk.begin("resume", root.name, "--no-evaluate")
     assert process.wait(60) in (0, 4)

@@ -105,7 +105,7 @@ WAYS = [
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize(("sandbox", "signals"), WAYS[: count(ci=4, full=len(WAYS))])
+@pytest.mark.parametrize(("sandbox", "signals"), WAYS[: count(ci=3, full=len(WAYS))])
 def test_a_run_that_is_told_to_end_leaves_nothing_and_can_be_resumed(
     tmp_path: Path, environ: dict[str, str], sandbox: str, signals: list[signal.Signals]
 ) -> None:

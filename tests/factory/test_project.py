@@ -33,34 +33,30 @@ def neighbour(flow: Flow, tmp_path: Path) -> Flow:
     return other
 
 
-@pytest.mark.parametrize("do", DOINGS)
-def test_a_run_of_another_project_is_refused(
-    tmp_path: Path, do: Callable[[Flow, RunResult], object]
-) -> None:
+def test_a_run_of_another_project_is_refused(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, Verdict.APPROVED)
     other = neighbour(flow, tmp_path)
     before = (result.directory / "events.jsonl").read_bytes()
-    with pytest.raises(OtherProject, match="is a run of another project") as caught:
-        do(other, result)
-    assert caught.value.exit_code is ExitCode.USAGE
-    assert str(result.directory) in caught.value.hint
+    for do in DOINGS:
+        with pytest.raises(OtherProject, match="is a run of another project") as caught:
+            do(other, result)
+        assert caught.value.exit_code is ExitCode.USAGE
+        assert str(result.directory) in caught.value.hint
     assert (result.directory / "events.jsonl").read_bytes() == before
 
 
-@pytest.mark.parametrize("do", DOINGS)
-def test_a_copy_is_refused_wherever_it_lies(
-    tmp_path: Path, do: Callable[[Flow, RunResult], object]
-) -> None:
+def test_a_copy_is_refused_wherever_it_lies(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     for place in (flow.world.runs_dir / "copy", tmp_path / "away" / result.run_id):
         shutil.copytree(result.directory, place)
-        with pytest.raises(CopiedRun) as caught:
-            do(flow, replace(result, directory=place))
-        assert caught.value.exit_code is ExitCode.USAGE
-        assert "take" in caught.value.hint
+        for do in DOINGS:
+            with pytest.raises(CopiedRun) as caught:
+                do(flow, replace(result, directory=place))
+            assert caught.value.exit_code is ExitCode.USAGE
+            assert "take" in caught.value.hint
     assert flow.decide(result, Verdict.REJECTED)
 
 

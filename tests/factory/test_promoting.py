@@ -124,14 +124,11 @@ def test_a_branch_may_be_named_in_full(tmp_path: Path) -> None:
     assert promoted_lines(flow) == ["main"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["-x", "", "a..b", "a b", "HEAD", "refs/tags/v1", "refs/heads/", "refs/heads/-x"],
-)
-def test_a_name_that_no_branch_can_have_is_refused_plainly(tmp_path: Path, name: str) -> None:
+def test_a_name_that_no_branch_can_have_is_refused_plainly(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = approved(flow)
-    with pytest.raises(InvalidBranch, match="is no name for a branch") as caught:
-        flow.promote(result, name)
-    assert "git branch" not in caught.value.hint
-    assert caught.value.exit_code is ExitCode.USAGE
+    for name in ("-x", "", "a..b", "a b", "HEAD", "refs/tags/v1", "refs/heads/", "refs/heads/-x"):
+        with pytest.raises(InvalidBranch, match="is no name for a branch") as caught:
+            flow.promote(result, name)
+        assert "git branch" not in caught.value.hint
+        assert caught.value.exit_code is ExitCode.USAGE

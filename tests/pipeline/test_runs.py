@@ -198,22 +198,20 @@ def test_a_run_json_that_cannot_be_read_hides_nothing(tmp_path: Path) -> None:
     assert "run.json" in told.trouble
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"format": 1}', None])
-def test_a_manifest_that_cannot_be_read_hides_no_other_run(
-    tmp_path: Path, content: str | None
-) -> None:
+def test_a_manifest_that_cannot_be_read_hides_no_other_run(tmp_path: Path) -> None:
     runs_dir, ids = make_runs(tmp_path, 2)
     manifest = runs_dir / ids[1] / "manifest.json"
-    manifest.unlink()
-    if content is not None:
-        manifest.write_text(content)
-    damaged, whole = list_runs(runs_dir)
-    assert (whole.run_id, whole.trouble) == (ids[0], "")
-    assert (damaged.run_id, damaged.status) == (ids[1], "unknown")
-    assert "manifest.json" in damaged.trouble
-    assert damaged.trouble_code is not ExitCode.DONE
-    assert find_run(ids[1], runs_dir).name == ids[1]
-    assert find_run("latest", runs_dir).name == (ids[1] if content else ids[0])
+    for content in ("[]", "{", '{"format": 1}', None):
+        manifest.unlink()
+        if content is not None:
+            manifest.write_text(content)
+        damaged, whole = list_runs(runs_dir)
+        assert (whole.run_id, whole.trouble) == (ids[0], "")
+        assert (damaged.run_id, damaged.status) == (ids[1], "unknown")
+        assert "manifest.json" in damaged.trouble
+        assert damaged.trouble_code is not ExitCode.DONE
+        assert find_run(ids[1], runs_dir).name == ids[1]
+        assert find_run("latest", runs_dir).name == (ids[1] if content else ids[0])
 
 
 def test_the_gates_last_word_is_that_of_the_newest_evaluation(tmp_path: Path) -> None:
