@@ -8,6 +8,13 @@ _MILLION = 1_000_000
 _CACHED_BESIDE_INPUT = frozenset({"anthropic"})
 
 
+def usage_of(prompt: int, answer: int, *, cached: int, model: ModelInfo) -> Usage:
+    """Return the usage of a call of a known size, as the provider of the model would tell it."""
+    beside = model.provider in _CACHED_BESIDE_INPUT
+    fresh = prompt - cached if beside else prompt
+    return Usage(input_tokens=fresh, output_tokens=answer, cache_read_tokens=cached)
+
+
 def cost_of(usage: Usage, model: ModelInfo) -> float | None:
     """Return what one call cost in US dollars; None where a price is not known.
 

@@ -1,17 +1,19 @@
 """Tells what a run of a pipeline may cost and how long it may take, and from what that is known.
 
-It goes by earlier runs of the same pipeline, else by what the graph itself says. Where neither
-says anything the answer is that nobody knows: no number is made up.
+It goes by earlier runs of the same pipeline, else by what the graph itself says. How many calls a
+stage makes that asks a model is assumed, and said to be; the catalogue prices them. Where nothing
+says anything the answer is that nobody knows.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from attractor.base.canonical import Json
 from attractor.base.late_dataclass import dataclass
 from attractor.engine.retry import retry_policy
 from attractor.language.graph import Graph, Node
+from attractor.pipeline.assumptions import Assumption
 from attractor.pipeline.history import Made
 from attractor.pipeline.samples import (
     NONE_AT_ALL,
@@ -85,31 +87,39 @@ class Estimate:
         }
 
 
-def estimate(pipeline: PipelineSource, samples: Samples, *, backend: str) -> Estimate:
-    """Estimate a run by a backend, from what earlier runs took."""
+Assume = Callable[[Node], Assumption | None]
+"""Returns what a visit of a node is assumed to take, if something is."""
+
+
+def estimate(
+    pipeline: PipelineSource, samples: Samples, *, backend: str, assume: Assume = lambda node: None
+) -> Estimate:
+    """Estimate a run by a backend, from what earlier runs took, else from what is assumed."""
     graph = pipeline.graph
     is_modelled = any(node.type in ASKS_A_MODEL for node in graph.nodes.values())
     alike = [one for one in samples.runs if _is_alike(one, graph)]
     used = [one for one in alike if not is_modelled or one.backend == backend]
     ended = [one for one in used if one.has_succeeded]
     known = frozenset[str]().union(*(one.nodes for one in used))
-    working = (node for node in graph.nodes.values() if node.type not in ("start", "exit"))
+    working = [node for node in graph.nodes.values() if node.type not in ("start", "exit")]
+    stages = [_stage(node, graph, used, assume) for node in working]
+    seconds = _total(ended, lambda one: one.seconds) or _time_by_graph(graph, stages)
     return Estimate(
         pipeline=graph.name,
-        seconds=_total(ended, lambda one: one.seconds) or _time_by_graph(graph),
-        cost_usd=_costs(ended) or _cost_by_graph(graph),
-        tokens=_total(ended, _tokens_of_run) or (UNKNOWN if _may_cost(graph) else NONE_AT_ALL),
-        stages=[_stage(node, graph, used) for node in working],
+        seconds=seconds,
+        cost_usd=_costs(ended) or _cost_by_graph(graph, stages),
+        tokens=_total(ended, _tokens_of_run) or _once(one.tokens for one in stages),
+        stages=stages,
         runs=len(ended),
         basis=[*_basis(pipeline, ended), *_left_out(samples, alike, used), *_limits(graph)],
         unknown=[node for node in graph.nodes if used and node not in known],
     )
 
 
-def _stage(node: Node, graph: Graph, used: Sequence[Sample]) -> StageEstimate:
+def _stage(node: Node, graph: Graph, used: Sequence[Sample], assume: Assume) -> StageEstimate:
     visits = [made for run in used for made in run.visits if made.node == node.id]
     if not visits:
-        return _by_graph(node, graph, used)
+        return _without_visits(node, graph, used, assume)
     whole = [run for run in used if run.is_whole and node.id in run.nodes]
     runs = sum(1 for run in used if run.count(node.id))
     return StageEstimate(
@@ -123,20 +133,23 @@ def _stage(node: Node, graph: Graph, used: Sequence[Sample]) -> StageEstimate:
     )
 
 
-def _by_graph(node: Node, graph: Graph, used: Sequence[Sample]) -> StageEstimate:
-    """Say of a node that was never visited what its attributes say."""
+def _without_visits(
+    node: Node, graph: Graph, used: Sequence[Sample], assume: Assume
+) -> StageEstimate:
+    """Say of a node that was never visited what its attributes say, and what is assumed."""
     is_in_runs = any(node.id in run.nodes for run in used)
     basis = "never visited by an earlier run" if is_in_runs else "no earlier run has it"
     costs = UNKNOWN if _node_may_cost(node) else NONE_AT_ALL
     seconds, said = _seconds_by_graph(node, graph)
+    assumed = assume(node) or Assumption(UNKNOWN, costs, costs, "")
     return StageEstimate(
         node.id,
         node.type,
         visits=UNKNOWN,
-        seconds=seconds,
-        cost_usd=costs,
-        tokens=costs,
-        basis="; ".join(filter(None, [basis, said])),
+        seconds=_at_most(assumed.seconds, seconds.high) if assumed.seconds.is_known else seconds,
+        cost_usd=assumed.cost_usd,
+        tokens=assumed.tokens,
+        basis="; ".join(filter(None, [basis, said, assumed.basis])),
     )
 
 
@@ -186,21 +199,34 @@ def _tokens_of_run(run: Sample) -> float:
     return float(run.usage.input_tokens + run.usage.output_tokens)
 
 
-def _time_by_graph(graph: Graph) -> Range:
-    """Return what the graph allows: it says at most where a run is stopped."""
+def _time_by_graph(graph: Graph, stages: Sequence[StageEstimate]) -> Range:
+    """Return what every stage once takes, and what the graph allows: where a run is stopped."""
     limit = graph.attributes.duration("max_duration")
-    return Range(high=limit.total_seconds()) if limit is not None else UNKNOWN
+    most = limit.total_seconds() if limit is not None else None
+    return _at_most(_once(one.seconds for one in stages), most)
 
 
-def _cost_by_graph(graph: Graph) -> Range:
-    if not _may_cost(graph):
-        return NONE_AT_ALL
+def _cost_by_graph(graph: Graph, stages: Sequence[StageEstimate]) -> Range:
     limit = graph.attributes.text("max_cost_usd")
-    return Range(high=float(limit)) if limit else UNKNOWN
+    return _at_most(_once(one.cost_usd for one in stages), float(limit) if limit else None)
 
 
-def _may_cost(graph: Graph) -> bool:
-    return any(map(_node_may_cost, graph.nodes.values()))
+def _once(ranges: Iterable[Range]) -> Range:
+    """Return what stages take when each is visited once; of one that is not known, nothing is."""
+    low = likely = high = 0.0
+    for one in ranges:
+        if one.low is None or one.likely is None or one.high is None:
+            return UNKNOWN
+        low, likely, high = low + one.low, likely + one.likely, high + one.high
+    return Range(low, likely, high)
+
+
+def _at_most(one: Range, most: float | None) -> Range:
+    """Return a range that ends where something is stopped."""
+    if most is None or (one.high is not None and one.high <= most):
+        return one
+    low, likely = (None if end is None else min(end, most) for end in (one.low, one.likely))
+    return Range(low, likely, most)
 
 
 def _node_may_cost(node: Node) -> bool:
@@ -217,7 +243,7 @@ def _is_alike(run: Sample, graph: Graph) -> bool:
 def _basis(pipeline: PipelineSource, ended: Sequence[Sample]) -> Iterator[str]:
     """Say from what the totals are known."""
     if not ended:
-        yield "no earlier run that ended well: what a run takes in all is not known"
+        yield "no earlier run that ended well: the totals are of every stage once, without loops"
         return
     same = sum(one.content_hash == pipeline.content_hash for one in ended)
     yield f"from {_count(len(ended), 'earlier run')} that ended well, {same} of this very text"

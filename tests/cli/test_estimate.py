@@ -13,7 +13,11 @@ def test_an_estimate_says_from_what_it_is_known(desk: GitDesk) -> None:
     desk.make(PIPELINE)
     nobody_knows = desk.do("estimate", "pipeline.dot")
     assert (nobody_knows.returncode, nobody_knows.stderr) == (0, "")
-    assert "not known" in nobody_knows.stdout
+    assert "no earlier run" in nobody_knows.stdout
+    assert "assumed: 3 to 120 calls of a model; which one nothing says" in nobody_knows.stdout
+    priced = desk.do("estimate", "pipeline.dot", "--model", "gpt-5.2")
+    assert "assumed: 3 to 120 calls of gpt-5.2\n" in priced.stdout
+    assert priced.stdout.count("$") > nobody_knows.stdout.count("$")
     assert "$" not in nobody_knows.stdout.partition("stage")[0]
     desk.run()
     told = desk.do("estimate", "pipeline.dot", "--backend", "simulate").stdout

@@ -1,6 +1,7 @@
 import pytest
 
 from attractor.llm import ModelInfo, Prices, PriceTier, Usage, cost_of
+from attractor.llm.costs import usage_of
 
 
 def priced(provider: str = "openai", *tiers: PriceTier, **prices: float) -> ModelInfo:
@@ -63,3 +64,10 @@ def test_a_long_prompt_makes_all_of_the_call_dearer(provider: str, used: Usage) 
     prices = {"input": 10.0, "output": 10.0, "cache_read": 1.0}
     assert cost_of(used, priced(provider, PriceTier(299, dear), **prices)) == 0.0044
     assert cost_of(used, priced(provider, PriceTier(300, dear), **prices)) == 0.0022
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
+def test_the_same_call_costs_the_same_however_its_provider_counts(provider: str) -> None:
+    model = priced(provider, input=2.0, output=10.0, cache_read=0.5)
+    used = usage_of(1_000_000, 100_000, cached=600_000, model=model)
+    assert cost_of(used, model) == 0.4 * 2 + 0.6 * 0.5 + 0.1 * 10

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.engine.outcome import Usage
+from attractor.language.graph import Node
 from attractor.language.sources import Source
+from attractor.pipeline.assumptions import Assumption
 from attractor.pipeline.estimates import Estimate, StageEstimate, estimate
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import start
@@ -59,11 +61,51 @@ def stage(one: Estimate, node: str) -> StageEstimate:
     return found
 
 
-def test_without_runs_nothing_is_made_up() -> None:
+def test_without_runs_and_assumptions_nothing_is_made_up() -> None:
     one = estimated(pipeline(MODEL))
     assert (one.seconds, one.cost_usd, one.tokens) == (UNKNOWN, UNKNOWN, UNKNOWN)
-    assert "not known" in one.basis[0]
+    assert "no earlier run" in one.basis[0]
     assert (stage(one, "m").seconds, stage(one, "m").cost_usd) == (UNKNOWN, UNKNOWN)
+
+
+def guess(node: Node) -> Assumption | None:
+    if node.type != "codergen":
+        return None
+    return Assumption(Range(1, 60, 600), Range(0.5, 1, 20), Range(10, 100, 1000), "assumed: a lot")
+
+
+def guessed(body: str, *runs: Sample) -> Estimate:
+    return estimate(pipeline(body), Samples(runs, 0), backend="agent", assume=guess)
+
+
+def test_without_runs_what_is_assumed_of_each_stage_counts_once() -> None:
+    one = guessed('m [prompt="x"]; n [prompt="y"]; start -> m -> n -> m; n -> exit')
+    assert one.cost_usd == Range(1, 2, 40)
+    assert one.tokens == Range(20, 200, 2000)
+    assert one.seconds == Range(2, 120, 1200)
+    assert "every stage once" in one.basis[0]
+    assert stage(one, "m").basis == "no earlier run has it; assumed: a lot"
+
+
+def test_what_stops_a_run_bounds_what_is_assumed() -> None:
+    limits = 'graph [max_cost_usd="1.5", max_duration="90s"]'
+    tasks = 'm [prompt="x", timeout="30s", max_retries=0]; n [prompt="y"]'
+    one = guessed(f"{limits} {tasks}; start -> m -> n -> exit")
+    assert one.cost_usd == Range(1, 1.5, 1.5)
+    assert stage(one, "m").seconds == Range(1, 30, 30)
+    assert one.seconds.high == 90
+
+
+def test_of_one_stage_that_nobody_knows_there_is_no_total() -> None:
+    tool = 't [shape=parallelogram, tool_command="true"]'
+    one = guessed(f'{tool}; m [prompt="x"]; start -> m -> t -> exit')
+    assert one.seconds == UNKNOWN
+    assert one.cost_usd == Range(0.5, 1, 20)
+
+
+def test_runs_are_better_than_what_is_assumed() -> None:
+    one = guessed(MODEL, sample(seconds=5.0))
+    assert one.seconds == Range(5.0, 5.0, 5.0)
 
 
 def test_what_asks_no_model_costs_nothing() -> None:

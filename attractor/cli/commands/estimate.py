@@ -1,9 +1,11 @@
 """Tell what a run of a pipeline may cost and how long it may take."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
+from attractor.backends.model_choice import ModelDefaults
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.estimates import estimate_text
@@ -11,8 +13,11 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.worlds import world_of
+from attractor.language.graph import Node
+from attractor.pipeline.assumptions import assume
 from attractor.pipeline.estimates import estimate as reckon
 from attractor.pipeline.knowing import known_in
+from attractor.pipeline.node_backends import AGENT
 from attractor.pipeline.samples import read_samples
 from attractor.pipeline.source import open_pipeline
 
@@ -25,26 +30,36 @@ from attractor.pipeline.source import open_pipeline
     show_default=True,
     help="What is to do the stages; runs with another backend do not count.",
 )
+@click.option("--model", default="", help="The model of nodes that name none.")
+@click.option("--provider", default="", help="The provider of nodes that name none.")
 @json_option
 @click.pass_obj
-def estimate(invocation: Invocation, file: Path, backend: str, as_json: bool) -> ExitCode:
+def estimate(
+    invocation: Invocation, file: Path, backend: str, model: str, provider: str, as_json: bool
+) -> ExitCode:
     """Tell what a run of a pipeline may cost and how long it may take.
 
     It goes by earlier runs of the pipeline's name in the runs folder, stage by stage, and says how
-    many there are. Of a stage that no run visited it tells what its attributes say, or that nobody
-    knows.
+    many there are. Of a stage that no run visited it tells what its attributes say. How many calls
+    a model gets there is assumed, widely, and the catalogue says what they cost.
     """
     if backend not in (known := backend_registry()):
         raise UnknownName("backend", backend, known)
     world = world_of(invocation)
     pipeline = open_pipeline(str(file), known=known_in(world))
     samples = read_samples(world.runs_dir, pipeline.graph.name)
-    found = reckon(pipeline, samples, backend=backend)
+    by_model = partial(assume, defaults=ModelDefaults(model, provider))
+    guess = by_model if backend == AGENT else _nothing
+    found = reckon(pipeline, samples, backend=backend, assume=guess)
     if as_json:
         show_json(found.to_record())
     else:
         show(estimate_text(found))
     return ExitCode.DONE
+
+
+def _nothing(node: Node) -> None:
+    """Assume nothing: only an agent is known to ask models."""
 
 
 part = estimate
