@@ -6,8 +6,9 @@ from attractor.base.late_dataclass import dataclass
 from attractor.engine.carried import NOTHING_CARRIED, Carried
 from attractor.engine.errors import ConversationLost
 from attractor.engine.events import FidelityDegraded
-from attractor.engine.fidelity import DEGRADED, Arrival, Resolved, is_told, resolve
+from attractor.engine.fidelity import DEGRADED, Arrival, Resolved, resolve
 from attractor.engine.lines import Line
+from attractor.engine.models_asked import speaks_with_a_model
 from attractor.engine.preamble import Remembered
 from attractor.engine.strands import MAIN
 from attractor.engine.threads import Thread
@@ -36,7 +37,7 @@ class Carrying:
 
 def carry(line: Line, node: Node, visit: int, *, starts_over: bool) -> Carrying:
     """Return what a stage gets of those before it; a new attempt may start over."""
-    if not is_told(node):
+    if not speaks_with_a_model(node):
         return Carrying()
     around = line.journey.classes_around
     resolved = resolve(line.graph, node, _arrival(line, node), around)

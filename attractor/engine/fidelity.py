@@ -14,22 +14,6 @@ from attractor.language.resolving import derived_class
 DEGRADED = Fidelity.SUMMARY_HIGH
 """What takes the place of `full` where the conversation is lost (attractor-spec 5.3)."""
 
-_TALK_TO_NO_MODEL = frozenset(
-    {
-        "start",
-        "exit",
-        "conditional",
-        "tool",
-        "wait",
-        "wait.human",
-        "parallel",
-        "parallel.fan_in",
-        "for_each",
-        "pipeline",
-        "stack.manager_loop",
-    }
-)
-
 
 @dataclass(frozen=True)
 class Arrival:
@@ -50,11 +34,6 @@ class Resolved:
 
     fidelity: Fidelity = DEFAULT_FIDELITY
     thread: str = ""
-
-
-def is_told(node: Node) -> bool:
-    """Tell whether a stage is told of those before it: it may talk to a model."""
-    return node.type not in _TALK_TO_NO_MODEL
 
 
 def resolve(graph: Graph, node: Node, arrival: Arrival, around: Mapping[str, str]) -> Resolved:

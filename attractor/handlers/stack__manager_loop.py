@@ -9,6 +9,7 @@ from attractor.base.errors import UsageError
 from attractor.base.late_dataclass import dataclass
 from attractor.engine.child_runs import ChildEnd, ChildRun, Telemetry
 from attractor.engine.lookup import make_lookup
+from attractor.engine.models_asked import STEER
 from attractor.engine.outcome import (
     NOTHING_USED,
     FailureClass,
@@ -20,7 +21,7 @@ from attractor.engine.outcome import (
 from attractor.engine.seams import Parts, Said, Stage
 from attractor.handlers.child_stages import run_child, tell_end
 from attractor.handlers.codergen import write_prompt
-from attractor.handlers.supervision_plans import OBSERVE, STEER, Plan, read_plan
+from attractor.handlers.supervision_plans import OBSERVE, Plan, read_plan
 
 _SILENCE = "NOTHING"
 _ASK = (

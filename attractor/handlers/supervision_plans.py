@@ -4,12 +4,13 @@ from datetime import timedelta
 
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.late_dataclass import dataclass
+from attractor.engine.models_asked import STEER
 from attractor.language.condition_parser import parse_condition
 from attractor.language.conditions import Condition
 from attractor.language.errors import InvalidCondition
 from attractor.language.graph import Graph, Node
 
-OBSERVE, STEER, WAIT = "observe", "steer", "wait"
+OBSERVE, WAIT = "observe", "wait"
 ACTIONS = (OBSERVE, STEER, WAIT)
 MAX_CYCLES = 1000
 POLL = timedelta(seconds=45)

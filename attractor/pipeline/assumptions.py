@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from attractor.backends.agent_prices import FindModel
 from attractor.backends.model_choice import ModelChoice, ModelDefaults
 from attractor.base.late_dataclass import dataclass
+from attractor.engine.models_asked import Asked, what_is_asked
 from attractor.language.graph import Node
 from attractor.llm.catalogue import get_model_info
 from attractor.llm.costs import cost_of, usage_of
@@ -44,6 +45,7 @@ A_TASK: Ends = (
     Calls(20, 25_000, 18_000, 400, 8.0),
     Calls(120, 80_000, 40_000, 1_000, 25.0),
 )
+_ENDS = {Asked.AN_ANSWER: ONE_ANSWER, Asked.A_TASK: A_TASK}
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def assume(
     node: Node, defaults: ModelDefaults, *, find: FindModel = get_model_info
 ) -> Assumption | None:
     """Return what is assumed of a visit; nothing of a node that asks no model itself."""
-    ends = _ends(node)
+    ends = _ENDS.get(what_is_asked(node))
     if ends is None:
         return None
     choice = defaults.choose(node)
@@ -93,13 +95,6 @@ class _Price:
             return cls(None, ", which the catalogue does not know")
         has_price = model.prices().input is not None and model.prices().output is not None
         return cls(model, "" if has_price else ", for which the catalogue has no price")
-
-
-def _ends(node: Node) -> Ends | None:
-    if node.type == "codergen":
-        return A_TASK
-    ranks = node.type == "parallel.fan_in" and bool(node.prompt.strip())
-    return ONE_ANSWER if ranks or node.type == "prompt" else None
 
 
 def _costs(ends: Ends, own: int, price: _Price) -> Range:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from attractor.base.canonical import Json
 from attractor.base.late_dataclass import dataclass
+from attractor.engine.models_asked import Asked, speaks_with_a_model, what_is_asked
 from attractor.engine.retry import retry_policy
 from attractor.language.graph import Graph, Node
 from attractor.pipeline.assumptions import Assumption
@@ -26,7 +27,6 @@ from attractor.pipeline.samples import (
 )
 from attractor.pipeline.source import PipelineSource
 
-ASKS_A_MODEL = frozenset({"codergen", "prompt"})
 RUNS_PIPELINES = frozenset({"pipeline", "stack.manager_loop"})
 DOES_NOTHING = frozenset({"conditional"})
 _OF_BRANCHES = frozenset({"parallel", "for_each"})
@@ -92,11 +92,11 @@ Assume = Callable[[Node], Assumption | None]
 
 
 def estimate(
-    pipeline: PipelineSource, samples: Samples, *, backend: str, assume: Assume = lambda node: None
+    pipeline: PipelineSource, samples: Samples, *, backend: str, assume: Assume | None = None
 ) -> Estimate:
     """Estimate a run by a backend, from what earlier runs took, else from what is assumed."""
     graph = pipeline.graph
-    is_modelled = any(node.type in ASKS_A_MODEL for node in graph.nodes.values())
+    is_modelled = any(speaks_with_a_model(node) for node in graph.nodes.values())
     alike = [one for one in samples.runs if _is_alike(one, graph)]
     used = [one for one in alike if not is_modelled or one.backend == backend]
     ended = [one for one in used if one.has_succeeded]
@@ -116,7 +116,9 @@ def estimate(
     )
 
 
-def _stage(node: Node, graph: Graph, used: Sequence[Sample], assume: Assume) -> StageEstimate:
+def _stage(
+    node: Node, graph: Graph, used: Sequence[Sample], assume: Assume | None
+) -> StageEstimate:
     visits = [made for run in used for made in run.visits if made.node == node.id]
     if not visits:
         return _without_visits(node, graph, used, assume)
@@ -134,14 +136,14 @@ def _stage(node: Node, graph: Graph, used: Sequence[Sample], assume: Assume) -> 
 
 
 def _without_visits(
-    node: Node, graph: Graph, used: Sequence[Sample], assume: Assume
+    node: Node, graph: Graph, used: Sequence[Sample], assume: Assume | None
 ) -> StageEstimate:
     """Say of a node that was never visited what its attributes say, and what is assumed."""
     is_in_runs = any(node.id in run.nodes for run in used)
     basis = "never visited by an earlier run" if is_in_runs else "no earlier run has it"
     costs = UNKNOWN if _node_may_cost(node) else NONE_AT_ALL
     seconds, said = _seconds_by_graph(node, graph)
-    assumed = assume(node) or Assumption(UNKNOWN, costs, costs, "")
+    assumed = (assume and assume(node)) or Assumption(UNKNOWN, costs, costs, "")
     return StageEstimate(
         node.id,
         node.type,
@@ -230,8 +232,7 @@ def _at_most(one: Range, most: float | None) -> Range:
 
 
 def _node_may_cost(node: Node) -> bool:
-    ranks = node.type == "parallel.fan_in" and bool(node.attributes.text("prompt"))
-    return ranks or node.type in ASKS_A_MODEL | RUNS_PIPELINES
+    return node.type in RUNS_PIPELINES or what_is_asked(node) is not Asked.NOTHING
 
 
 def _is_alike(run: Sample, graph: Graph) -> bool:

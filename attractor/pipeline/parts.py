@@ -13,6 +13,7 @@ from attractor.engine.absent import NOBODY
 from attractor.engine.answers import AnsweredFirst
 from attractor.engine.asking import Interviewer
 from attractor.engine.kept_conversations import Rebuild, rebuild_nothing, rebuilder_of
+from attractor.engine.models_asked import Asked, what_is_asked
 from attractor.engine.questions import Questions
 from attractor.engine.seams import Backend, Handler, Parts
 from attractor.engine.simulated_outcomes import NO_OUTCOMES, read_outcomes
@@ -32,11 +33,6 @@ from attractor.pipeline.world import World
 from attractor.workspaces.held_folders import borrowed_folder
 
 PROJECT_PROMPTS = Path("agents") / "_profiles"
-_ASK_BY_PROMPT = {"parallel.fan_in", "stack.manager_loop"}
-_ASK_NOBODY = {
-    *("start", "exit", "conditional", "tool", "wait", "wait.human"),
-    *("parallel", "for_each", "pipeline"),
-}
 
 
 @dataclass(frozen=True)
@@ -130,9 +126,7 @@ async def _backend(
 def _may_ask(node: Node, known: Set[str], brought: Brought) -> bool:
     """Tell whether a stage may ask a backend: to load one takes as long as a few stages."""
     type_ = _executed_as(node, known)
-    if type_ in brought.handlers or type_ not in _ASK_NOBODY | _ASK_BY_PROMPT:
-        return True
-    return type_ in _ASK_BY_PROMPT and bool(node.prompt.strip())
+    return type_ in brought.handlers or what_is_asked(node, type_) is not Asked.NOTHING
 
 
 def _agent_parts(client: Client, options: RunOptions, world: World) -> AgentParts | None:

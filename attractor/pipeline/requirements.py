@@ -9,13 +9,13 @@ from attractor.backends.model_choice import ModelDefaults
 from attractor.backends.model_faults import find_model_faults
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import UnknownName, UsageError
+from attractor.engine.models_asked import Asked, what_is_asked
 from attractor.engine.preflight import find_faults, preflight, resolve_handler
 from attractor.engine.seams import Handler
 from attractor.engine.secrets import Redactor
 from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
-from attractor.handlers.supervision_plans import STEER
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph import Graph, Node
 from attractor.language.inputs import declared_inputs
@@ -44,6 +44,7 @@ from attractor.pipeline.told_secrets import variables_in
 from attractor.pipeline.withheld import find_withheld, ways_to_give
 
 ASKS_A_BACKEND = "codergen"
+_ANSWERS = (Asked.AN_ANSWER, Asked.ADVICE)
 _GIVEN_AGAIN = frozenset({"goal", "inputs"})
 
 
@@ -147,21 +148,9 @@ def _tasks(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Node]:
             handler = resolve_handler(node, handlers)
         except UsageError:  # the engine tells of it
             continue
-        if node not in graph.exits and (handler is handlers[ASKS_A_BACKEND] or _asks(node)):
+        is_task = handler is handlers[ASKS_A_BACKEND]
+        if node not in graph.exits and (is_task or what_is_asked(node) in _ANSWERS):
             yield node
-
-
-def _asks(node: Node) -> bool:
-    """Tell whether a node that does something else has a model asked, too."""
-    match node.type:
-        case "prompt":
-            return True
-        case "parallel.fan_in":
-            return bool(node.prompt.strip())
-        case "stack.manager_loop":
-            return bool(node.prompt.strip()) and STEER in node.attributes.text("manager.actions")
-        case _:
-            return False
 
 
 def _option_faults(graph: Graph, options: RunOptions, brought: Brought) -> Iterator[Diagnostic]:

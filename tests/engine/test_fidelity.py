@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.engine.fidelity import Arrival, Resolved, classes_around, is_told, resolve
+from attractor.engine.fidelity import Arrival, Resolved, classes_around, resolve
 from attractor.language import prepare
 from attractor.language.attributes import Fidelity
 from tests.engine.graphs import graph, node
@@ -49,11 +49,3 @@ def test_the_nearest_subgraph_with_a_label_gives_a_thread_its_name() -> None:
     ).graph
     assert drawn is not None
     assert classes_around(drawn) == {"a": "loop-a", "b": "loop-a", "c": "inner"}
-
-
-@pytest.mark.parametrize(
-    ("type_", "told"),
-    [("codergen", True), ("prompt", True), ("my.own", True), ("tool", False), ("exit", False)],
-)
-def test_who_may_talk_to_a_model_is_told(type_: str, told: bool) -> None:
-    assert is_told(node("work", type=type_)) is told

@@ -13,7 +13,6 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.worlds import world_of
-from attractor.language.graph import Node
 from attractor.pipeline.assumptions import assume
 from attractor.pipeline.estimates import estimate as reckon
 from attractor.pipeline.knowing import known_in
@@ -49,17 +48,14 @@ def estimate(
     pipeline = open_pipeline(str(file), known=known_in(world))
     samples = read_samples(world.runs_dir, pipeline.graph.name)
     by_model = partial(assume, defaults=ModelDefaults(model, provider))
-    guess = by_model if backend == AGENT else _nothing
+    # Only an agent is known to ask models.
+    guess = by_model if backend == AGENT else None
     found = reckon(pipeline, samples, backend=backend, assume=guess)
     if as_json:
         show_json(found.to_record())
     else:
         show(estimate_text(found))
     return ExitCode.DONE
-
-
-def _nothing(node: Node) -> None:
-    """Assume nothing: only an agent is known to ask models."""
 
 
 part = estimate
