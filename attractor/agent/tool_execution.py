@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from attractor.agent.argument_checking import find_faults
 from attractor.agent.conversation import Conversation
 from attractor.agent.events import EventKind
 from attractor.agent.tool import RegisteredTool
 from attractor.agent.tool_hooks import HookedCall, HookRun, When
 from attractor.agent.truncation import truncate_tool_output
 from attractor.base.canonical import JsonObject
-from attractor.base.errors import AttractorError, MachineryError, UnknownName
+from attractor.base.errors import AttractorError, MachineryError, UnknownName, UsageError
+from attractor.llm.json_schema import find_faults
 from attractor.llm.tools import ToolCall, ToolResult
 
 _TIME_LIMIT = "timeout_ms"
@@ -51,7 +51,7 @@ async def _execute_call(
     if tool is None:
         return _failed(conversation, call, _unknown(conversation, call))
     arguments = _without_nothing(tool, call.arguments)
-    faults = [call.fault.message] if call.fault else find_faults(arguments, _schema(tool))
+    faults = [call.fault.message] if call.fault else _faults(tool, arguments)
     if faults:
         told = "\n".join([f"Invalid arguments for tool: {call.name}", *faults])
         return _failed(conversation, call, told)
@@ -129,6 +129,14 @@ def _words(error: Exception) -> str:
     if isinstance(error, AttractorError):
         return f"{error.message}\n{error.hint}" if error.hint else error.message
     return str(error) or type(error).__name__
+
+
+def _faults(tool: RegisteredTool, arguments: JsonObject) -> Sequence[str]:
+    try:
+        return find_faults(arguments, _schema(tool))
+    except UsageError as cause:
+        # A tool may come from elsewhere: what is wrong with it ends no session.
+        return [f"the tool cannot be called: {cause.message}"]
 
 
 def _schema(tool: RegisteredTool) -> JsonObject:

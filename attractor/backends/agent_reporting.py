@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attractor.agent.argument_checking import find_faults
 from attractor.agent.tool import RegisteredTool, define
 from attractor.backends.status_file import StatusFile
 from attractor.base.canonical import Json, JsonObject
@@ -13,6 +12,7 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.reports import check_report, parse_report
 from attractor.engine.seams import Stage
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.llm.json_schema import find_faults
 from attractor.llm.tools import ToolDefinition
 
 REPORT_OUTCOME = "report_outcome"
