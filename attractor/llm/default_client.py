@@ -1,42 +1,22 @@
 """The client of those who name none (2.5): the one that was set, else one of the environment."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from attractor import __environ__
 from attractor.llm.client import Client
+from attractor.llm.per_loop import PerLoop
 
 
 class DefaultClient:
-    """Keeps the client that was set, and for each event loop one that was made for want of it.
-
-    Connections belong to the event loop they were opened in. A client that is made here lives as
-    long as its loop: when that ends it closes what it has opened.
-    """
+    """Keeps the client that was set, and for each event loop one that was made for want of it."""
 
     def __init__(self, environ: Callable[[], Mapping[str, str]]) -> None:
         self.chosen: Client | None = None
-        self._environ = environ
-        self._made: dict[asyncio.AbstractEventLoop, tuple[Client, AsyncGenerator[Client]]] = {}
+        self._made = PerLoop(lambda: Client.from_env(environ()), Client.close)
 
     async def find(self) -> Client:
         """Return the client of the loop that runs here."""
-        if self.chosen is not None:
-            return self.chosen
-        loop = asyncio.get_running_loop()
-        if loop not in self._made:
-            life = self._live(loop)
-            self._made[loop] = await anext(life), life
-        return self._made[loop][0]
-
-    async def _live(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[Client]:
-        """Live until the loop ends, which closes every generator that is still open."""
-        client = Client.from_env(self._environ())
-        try:
-            yield client
-        finally:
-            del self._made[loop]
-            await client.close()
+        return await self._made.find() if self.chosen is None else self.chosen
 
 
 _DEFAULT = DefaultClient(__environ__)

@@ -25,6 +25,7 @@ from attractor.llm.errors import (
 )
 from attractor.llm.fields import Fields
 from attractor.llm.headers import read_retry_after
+from attractor.llm.per_loop import PerLoop
 from attractor.llm.server_events import read_server_events
 
 _LONGEST_MESSAGE = 500
@@ -40,17 +41,18 @@ def as_it_is(error: ProviderError) -> SDKError:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a provider answers, and what opens it."""
+    """Where a provider answers, and what opens it; no key where none is asked for."""
 
     provider: str
     base_url: str
-    api_key: str = field(repr=False)
+    api_key: str | None = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     timeout: AdapterTimeout
 
     def __post_init__(self) -> None:
         # Checked here because the HTTP library's own error would show the key.
-        if not self.api_key or not self.api_key.isascii() or not self.api_key.isprintable():
+        key = self.api_key
+        if key is not None and not (key and key.isascii() and key.isprintable()):
             raise ConfigurationError(
                 f"the key of {self.provider} is empty or holds what no header can carry",
                 hint="look for a blank, a line end or a character that was not copied well",
@@ -81,13 +83,15 @@ class Incoming:
 class Transport:
     """Posts JSON to one provider; safe for many requests at the same time.
 
+    Every event loop has connections of its own, which end with it.
     `read_error` looks for what a provider's errors say beyond their status.
     """
 
     def __init__(self, endpoint: Endpoint, *, read_error: ReadError = as_it_is) -> None:
         self._endpoint = endpoint
         self._read_error = read_error
-        self._opened: httpx.AsyncClient | None = None
+        # Opened for the provider that is asked, not for every one with a key.
+        self._connections = PerLoop(self._open, httpx.AsyncClient.aclose)
         try:
             self._url = httpx.URL(endpoint.base_url)
         except httpx.InvalidURL:
@@ -131,26 +135,20 @@ class Transport:
 
     async def close(self) -> None:
         """Give up the connections; a request after that opens new ones."""
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            await opened.aclose()
+        await self._connections.close()
 
-    @property
-    def _http(self) -> httpx.AsyncClient:
-        """Connections are opened for the provider that is asked, not for every one with a key."""
-        if self._opened is None:
-            endpoint = self._endpoint
-            self._opened = httpx.AsyncClient(
-                base_url=self._url,
-                headers={"user-agent": f"attractor/{__version__}", **endpoint.headers},
-                timeout=httpx.Timeout(None, connect=endpoint.timeout.connect),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-                # Certificates take 30 ms to load and no redirect leads to where they are needed.
-                verify=self._url.scheme == "https",
-                # The environment is handed in, also where it would name a proxy.
-                trust_env=False,
-            )
-        return self._opened
+    def _open(self) -> httpx.AsyncClient:
+        endpoint = self._endpoint
+        return httpx.AsyncClient(
+            base_url=self._url,
+            headers={"user-agent": f"attractor/{__version__}", **endpoint.headers},
+            timeout=httpx.Timeout(None, connect=endpoint.timeout.connect),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+            # Certificates take 30 ms to load and no redirect leads to where they are needed.
+            verify=self._url.scheme == "https",
+            # The environment is handed in, also where it would name a proxy.
+            trust_env=False,
+        )
 
     async def _send(
         self, path: str, body: JsonObject, headers: Mapping[str, str], *, is_stream: bool = False
@@ -158,8 +156,9 @@ class Transport:
         content = self._written(body)
         sent = {"content-type": "application/json", **headers}
         async with self._in_time():
-            request = self._http.build_request("POST", path, content=content, headers=sent)
-            return await self._http.send(request, stream=is_stream)
+            http = await self._connections.find()
+            request = http.build_request("POST", path, content=content, headers=sent)
+            return await http.send(request, stream=is_stream)
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncGenerator[None]:
@@ -240,7 +239,7 @@ class Transport:
 
     def _hide(self, text: str) -> str:
         # Some gateways repeat the key they refuse. A stand-in's key may be a letter in any word.
-        key = self._endpoint.api_key
+        key = self._endpoint.api_key or ""
         return text.replace(key, _HIDDEN) if len(key) >= _SHORTEST_SECRET else text
 
 

@@ -20,7 +20,10 @@ from attractor.llm import (
     provider_registry,
 )
 from attractor.llm.transport import Endpoint, Reply, Transport
+from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.script import parse_script
 
+ANSWERED = "[[rules]]\nanswer.text = 'Yes.'"
 KEY = "sk-very-secret-0123456789"
 QUICK = AdapterTimeout(connect=5, request=0.1)
 SLOW = AdapterTimeout(connect=5, request=30)
@@ -262,3 +265,12 @@ def test_cancelling_closes_the_connection() -> None:
             await transport.close()
 
     asyncio.run(main())
+
+
+def test_in_another_event_loop_new_connections_are_opened() -> None:
+    with in_background(ProviderTwin(parse_script(ANSWERED))) as twin:
+        transport = Transport(endpoint(twin.url))
+        for _ in range(2):
+            body: JsonObject = {"model": "any", "input": "hello"}
+            assert asyncio.run(transport.post("v1/responses", body)).body.text("object")
+        asyncio.run(transport.close())
