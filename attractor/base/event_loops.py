@@ -5,7 +5,7 @@ import asyncio
 from attractor.base.errors import UsageError
 
 
-def require_no_loop(name: str) -> None:
+def require_no_loop(name: str, *, instead: str = "await") -> None:
     """Refuse to wait within an event loop, which would stand still; `name` is the async twin."""
     try:
         asyncio.get_running_loop()
@@ -13,5 +13,5 @@ def require_no_loop(name: str) -> None:
         return
     raise UsageError(
         f"{name}_sync waits, and would hold up the event loop that runs here",
-        hint=f"write: await {name}(...)",
+        hint=f"write: {instead} {name}(...)",
     )

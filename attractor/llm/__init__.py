@@ -38,10 +38,12 @@ if TYPE_CHECKING:
         ConfigurationError,
         ContentFilterError,
         ContextLengthError,
+        CostLimitError,
         InvalidRequestError,
         InvalidToolCallError,
         NetworkError,
         NoObjectGeneratedError,
+        NotCachedError,
         NotFoundError,
         ProviderError,
         QuotaExceededError,
@@ -54,7 +56,9 @@ if TYPE_CHECKING:
     )
     from attractor.llm.generate_result import GenerateResult, StepResult
     from attractor.llm.generating import generate
+    from attractor.llm.generating_object_streams import ObjectStreamResult, stream_object
     from attractor.llm.generating_objects import generate_object
+    from attractor.llm.generating_streams import stream
     from attractor.llm.generation import GenerateOptions, RepairToolCall, StopCondition
     from attractor.llm.message import Message, Role
     from attractor.llm.model_info import ModelInfo, Prices, PriceTier
@@ -64,9 +68,16 @@ if TYPE_CHECKING:
     from attractor.llm.retrying import RetryPolicy, retry
     from attractor.llm.stream_accumulator import StreamAccumulator
     from attractor.llm.stream_event import StreamEvent, StreamEventType, StreamStart
+    from attractor.llm.stream_result import StreamResult
     from attractor.llm.time_limits import TimeoutConfig
     from attractor.llm.tools import Tool, ToolCall, ToolChoice, ToolDefinition, ToolResult
-    from attractor.llm.waiting import generate_object_sync, generate_sync
+    from attractor.llm.waiting import (
+        generate_object_sync,
+        generate_sync,
+        stream_object_sync,
+        stream_sync,
+    )
+    from attractor.llm.waiting_streams import SyncObjectStreamResult, SyncStreamResult
 
 __all__ = [
     "AbortController",
@@ -83,6 +94,7 @@ __all__ = [
     "ContentKind",
     "ContentPart",
     "ContextLengthError",
+    "CostLimitError",
     "DocumentData",
     "FinishReason",
     "GenerateOptions",
@@ -95,7 +107,9 @@ __all__ = [
     "ModelInfo",
     "NetworkError",
     "NoObjectGeneratedError",
+    "NotCachedError",
     "NotFoundError",
+    "ObjectStreamResult",
     "PriceTier",
     "Prices",
     "ProviderAdapter",
@@ -121,7 +135,10 @@ __all__ = [
     "StreamEvent",
     "StreamEventType",
     "StreamMiddleware",
+    "StreamResult",
     "StreamStart",
+    "SyncObjectStreamResult",
+    "SyncStreamResult",
     "ThinkingData",
     "TimeoutConfig",
     "Tool",
@@ -145,6 +162,10 @@ __all__ = [
     "provider_registry",
     "retry",
     "set_default_client",
+    "stream",
+    "stream_object",
+    "stream_object_sync",
+    "stream_sync",
 ]
 
 _HOMES = {
@@ -162,6 +183,7 @@ _HOMES = {
     "ContentKind": "content",
     "ContentPart": "content",
     "ContextLengthError": "errors",
+    "CostLimitError": "errors",
     "DocumentData": "content",
     "FinishReason": "response",
     "GenerateOptions": "generation",
@@ -174,7 +196,9 @@ _HOMES = {
     "ModelInfo": "model_info",
     "NetworkError": "errors",
     "NoObjectGeneratedError": "errors",
+    "NotCachedError": "errors",
     "NotFoundError": "errors",
+    "ObjectStreamResult": "generating_object_streams",
     "PriceTier": "model_info",
     "Prices": "model_info",
     "ProviderAdapter": "adapter",
@@ -200,7 +224,10 @@ _HOMES = {
     "StreamEvent": "stream_event",
     "StreamEventType": "stream_event",
     "StreamMiddleware": "client",
+    "StreamResult": "stream_result",
     "StreamStart": "stream_event",
+    "SyncObjectStreamResult": "waiting_streams",
+    "SyncStreamResult": "waiting_streams",
     "ThinkingData": "content",
     "TimeoutConfig": "time_limits",
     "Tool": "tools",
@@ -224,6 +251,10 @@ _HOMES = {
     "provider_registry": "client",
     "retry": "retrying",
     "set_default_client": "default_client",
+    "stream": "generating_streams",
+    "stream_object": "generating_object_streams",
+    "stream_object_sync": "waiting",
+    "stream_sync": "waiting",
 }
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Unpack
+from typing import Protocol, Unpack
 
+from attractor.base.late_dataclass import dataclass
 from attractor.llm.abort import AbortController, AbortSignal, abortable
 from attractor.llm.client import Client
 from attractor.llm.default_client import find_client
@@ -18,14 +19,53 @@ from attractor.llm.tool_execution import Execution
 from attractor.llm.tools import ToolResult
 
 
+class Asking(Protocol):
+    """How a model is asked: for whole answers, or for answers that somebody listens to."""
+
+    async def ask(self, client: Client, request: Request, /) -> Response:
+        """Ask once, and again where that may help; what came before is never done again (6.6)."""
+        ...
+
+    async def before_tools(self) -> None:
+        """Hear that tools are about to be executed."""
+        ...
+
+    async def before_next(self, step: StepResult, /) -> None:
+        """Hear of a step after which the model is asked again."""
+        ...
+
+
+@dataclass(frozen=True)
+class WholeAnswers:
+    """Asks for whole answers; nobody listens."""
+
+    wanted: Generation
+
+    async def ask(self, client: Client, request: Request, /) -> Response:
+        """Wait for the answer."""
+
+        async def complete() -> Response:
+            async with limited(self.wanted.limits.per_step, "a call to the model"):
+                return await client.complete(request)
+
+        return await retry(complete, policy=RetryPolicy(max_retries=self.wanted.max_retries))
+
+    async def before_tools(self) -> None:
+        """Tell nobody."""
+
+    async def before_next(self, step: StepResult, /) -> None:
+        """Tell nobody."""
+
+
 async def generate(
     model: str, prompt: str | None = None, **options: Unpack[GenerateOptions]
 ) -> GenerateResult:
     """Ask a model and return its answer, after executing the tools it called on the way."""
-    return await run_generation(read_generation(model, prompt, options))
+    wanted = read_generation(model, prompt, options)
+    return await run_generation(wanted, WholeAnswers(wanted))
 
 
-async def run_generation(wanted: Generation) -> GenerateResult:
+async def run_generation(wanted: Generation, asking: Asking) -> GenerateResult:
     """Generate what is wanted, within its time and until its abort signal."""
     client = await find_client(wanted.client)
     # Tools hear of every way to end before time, not only of the caller's own signal.
@@ -36,20 +76,21 @@ async def run_generation(wanted: Generation) -> GenerateResult:
         if wanted.abort_signal is not None:
             stack.enter_context(wanted.abort_signal.calling(controller.abort))
         await stack.enter_async_context(limited(wanted.limits.total, "the generation"))
-        return GenerateResult(await _take_steps(wanted, client, controller.signal))
+        return GenerateResult(await _take_steps(wanted, asking, client, controller.signal))
 
 
 async def _take_steps(
-    wanted: Generation, client: Client, signal: AbortSignal
+    wanted: Generation, asking: Asking, client: Client, signal: AbortSignal
 ) -> Sequence[StepResult]:
     conversation = list(wanted.conversation())
     steps: list[StepResult] = []
     while True:
-        response = await complete_step(wanted, client, wanted.request(conversation))
+        response = await asking.ask(client, wanted.request(conversation))
         conversation.append(response.message)
         goes_on = wants_tools(wanted, response, len(steps))
         results: Sequence[ToolResult] = ()
         if goes_on:
+            await asking.before_tools()
             results = await execute_tools(wanted, response, conversation, signal)
         steps.append(StepResult(response, results))
         # The caller of a passive tool is to answer its call before anybody goes on.
@@ -57,20 +98,11 @@ async def _take_steps(
             return steps
         if wanted.stop_when is not None and wanted.stop_when(steps):
             return steps
+        await asking.before_next(steps[-1])
         conversation += [
             Message.tool_result(one.tool_call_id, one.content, is_error=one.is_error)
             for one in results
         ]
-
-
-async def complete_step(wanted: Generation, client: Client, request: Request) -> Response:
-    """Ask once, and again where that may help; what came before is never done again (6.6)."""
-
-    async def ask() -> Response:
-        async with limited(wanted.limits.per_step, "a call to the model"):
-            return await client.complete(request)
-
-    return await retry(ask, policy=RetryPolicy(max_retries=wanted.max_retries))
 
 
 def wants_tools(wanted: Generation, response: Response, rounds: int) -> bool:

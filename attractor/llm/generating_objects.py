@@ -10,8 +10,8 @@ from attractor.base.canonical import JsonObject, parse_json
 from attractor.base.errors import NotCanonical
 from attractor.llm.errors import ConfigurationError, NoObjectGeneratedError
 from attractor.llm.generate_result import GenerateResult, StepResult
-from attractor.llm.generating import run_generation
-from attractor.llm.generation import GenerateOptions, read_generation
+from attractor.llm.generating import WholeAnswers, run_generation
+from attractor.llm.generation import GenerateOptions, Generation, read_generation
 from attractor.llm.json_schema import check_schema, find_faults
 from attractor.llm.response import Warning
 from attractor.llm.response_format import ResponseFormat
@@ -36,15 +36,22 @@ async def generate_object(
     **options: Unpack[GenerateOptions],
 ) -> GenerateResult:
     """Ask a model for an object; `output` is what it answered, valid against the schema."""
+    wanted = read_object_generation(model, prompt, schema, options)
+    return read_object(await run_generation(wanted, WholeAnswers(wanted)), schema)
+
+
+def read_object_generation(
+    model: str, prompt: str | None, schema: JsonObject, options: GenerateOptions
+) -> Generation:
+    """Check what was given where the answer is to be an object of a schema."""
     if options.get("response_format") is not None:
         raise ConfigurationError(
-            "generate_object has its response format from the schema",
-            hint="leave response_format out, or use generate",
+            "an object has its response format from its schema",
+            hint="leave response_format out, or use generate or stream",
         )
     check_schema(schema, "the schema of the answer")
     format_ = ResponseFormat("json_schema", schema, strict=True)
-    wanted = read_generation(model, prompt, options)
-    return read_object(await run_generation(replace(wanted, response_format=format_)), schema)
+    return replace(read_generation(model, prompt, options), response_format=format_)
 
 
 def read_object(result: GenerateResult, schema: JsonObject) -> GenerateResult:

@@ -13,27 +13,30 @@ class PerLoop(Generic[T]):
     def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> None:
         self._make = make
         self._close = close
-        self._lives: dict[asyncio.AbstractEventLoop, tuple[T, AsyncGenerator[T]]] = {}
+        self._made: dict[asyncio.AbstractEventLoop, T] = {}
+        self._ends: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}
 
     async def find(self) -> T:
         """Return the one of the loop that runs here."""
         loop = asyncio.get_running_loop()
-        if loop not in self._lives:
-            life = self._live(loop)
-            self._lives[loop] = await anext(life), life
-        return self._lives[loop][0]
+        if loop not in self._ends:
+            self._ends[loop] = self._until_the_end(loop)
+            await anext(self._ends[loop])
+        if loop not in self._made:
+            self._made[loop] = self._make()
+        return self._made[loop]
 
     async def close(self) -> None:
         """Close the one of the loop that runs here; who asks again gets a new one."""
-        found = self._lives.get(asyncio.get_running_loop())
-        if found is not None:
-            await found[1].aclose()
-
-    async def _live(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[T]:
-        """Live until it is closed or the loop ends, which closes every generator still open."""
-        made = self._make()
-        try:
-            yield made
-        finally:
-            del self._lives[loop]
+        # Not by its generator: when the loop ends, who is closed may close others that way too.
+        made = self._made.pop(asyncio.get_running_loop(), None)
+        if made is not None:
             await self._close(made)
+
+    async def _until_the_end(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
+        """Wait for the end of the loop, which closes every generator that is still open."""
+        try:
+            yield
+        finally:
+            del self._ends[loop]
+            await self.close()

@@ -6,6 +6,7 @@ from enum import StrEnum
 from attractor.base.canonical import JsonObject
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.errors import SDKError
+from attractor.llm.generate_result import StepResult
 from attractor.llm.response import FinishReason, RateLimitInfo, Response, Usage, Warning
 from attractor.llm.tools import ToolCall
 
@@ -45,7 +46,8 @@ class StreamEvent:
 
     The `tool_call` of a TOOL_CALL_DELTA holds the new piece alone, in `raw_arguments`. What ends a
     text or a thought has the whole of it in `text`. `response` is there at the FINISH, `start` at
-    the STREAM_START.
+    the STREAM_START. The event that stands between two steps is a plain `step_finish` (5.9) and has
+    the `step` that ended, with what came of its tools.
     """
 
     type: StreamEventType | str
@@ -60,3 +62,4 @@ class StreamEvent:
     raw: JsonObject | None = None
     start: StreamStart | None = None
     text: str | None = None
+    step: StepResult | None = None

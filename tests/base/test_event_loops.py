@@ -17,3 +17,12 @@ def test_within_a_loop_the_other_function_is_named() -> None:
     with pytest.raises(UsageError, match="ask_sync waits") as caught:
         asyncio.run(ask())
     assert caught.value.hint == "write: await ask(...)"
+
+
+def test_what_is_written_instead_may_be_another_word() -> None:
+    async def hear() -> None:
+        require_no_loop("hear", instead="async for ... in")
+
+    with pytest.raises(UsageError) as caught:
+        asyncio.run(hear())
+    assert caught.value.hint == "write: async for ... in hear(...)"

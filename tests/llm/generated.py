@@ -27,6 +27,15 @@ def add(a: int, b: int = 0) -> int:
     return a + b
 
 
+def noting(done: list[int]) -> Tool:
+    """Make a tool that adds numbers, and notes what came of it."""
+
+    def note(a: int, b: int) -> None:
+        done.append(a + b)
+
+    return adder(note)
+
+
 def adder(execute: Callable[..., object] | None = add) -> Tool:
     """Make a tool that adds numbers, or does with them what is wanted."""
     return Tool("add", "Add two numbers.", NUMBERS, execute)

@@ -14,6 +14,15 @@ SCRIPT = """
 when = { first_user = "Alice" }
 answer.text = '{"name": "Alice", "age": 30}'
 [[rules]]
+when = { first_user = "haiku" }
+[rules.answer]
+text = "Old silent code waits for tests"
+thinking = "Hm."
+usage = { input = 7, output = 4 }
+[[rules]]
+when = { first_user = "recipes" }
+answer.text = '{"recipes": ["soup", "salad", "bread", "cake", "tea"]}'
+[[rules]]
 when = { first_user = "weather", step = 1, tool_result = "sunny in New York" }
 answer.text = "Sunny in San Francisco and New York."
 [[rules]]
@@ -28,8 +37,11 @@ answer = { text = "Hello to you.", usage = { input = 7, output = 4 } }
 PROGRAMS = [one for one in fences("python") if one.page.name == "ask-models-from-a-program.md"]
 PRINTED = [
     "Hello to you.\n11 stop\n",
+    "Old silent code waits for tests\n11\n",
+    "thinking: Hm.\nOld silent code waits for tests\nstop: 4 tokens\n",
     "Sunny in San Francisco and New York.",
     "{'name': 'Alice', 'age': 30}\n",
+    "so far: 5\n{'recipes': ['soup', 'salad', 'bread', 'cake', 'tea']}\n",
     "Hello to you.\n",
 ]
 

@@ -1,7 +1,9 @@
 import asyncio
+from typing import Any
 
 import pytest
 
+from attractor import llm
 from attractor.base.errors import UsageError
 from attractor.llm import (
     Client,
@@ -43,14 +45,15 @@ def test_the_default_client_does_too() -> None:
     assert texts[0] == texts[1] == '{"name": "Alice", "age": 30}'
 
 
-@pytest.mark.parametrize("name", ["generate", "generate_object"])
+@pytest.mark.parametrize("name", ["generate", "generate_object", "stream", "stream_object"])
 def test_within_an_event_loop_it_refuses_and_names_the_other_function(name: str) -> None:
+    is_object, is_stream = name.endswith("object"), name.startswith("stream")
+
     async def asking() -> None:
-        if name == "generate":
-            generate_sync("gpt-5.2", "hi")
-        else:
-            generate_object_sync("gpt-5.2", "hi", schema=PERSON)
+        options: Any = {"schema": PERSON} if is_object else {}
+        getattr(llm, f"{name}_sync")("gpt-5.2", "hi", **options)
 
     with pytest.raises(UsageError, match=f"{name}_sync waits") as caught:
         asyncio.run(asking())
-    assert caught.value.hint == f"write: await {name}(...)"
+    instead = "async for ... in" if is_stream else "await"
+    assert caught.value.hint == f"write: {instead} {name}(...)"

@@ -1,20 +1,25 @@
 """unified-llm 8.2, provider adapters: the boxes that are built, for each provider that is."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from attractor.llm import (
     AuthenticationError,
+    Client,
     ContentKind,
     ContentPart,
     Message,
     RateLimitError,
     Role,
     SDKError,
+    StreamEvent,
+    StreamEventType,
     ToolCallData,
 )
 from tests.llm.asking import MODELS, PROVIDERS, a_request, ask, last_body, speaking
+from tests.llm.generated import within
 
 pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
 SCRIPT = 'rules = [{ answer = { text = "Hi.", usage = { input = 11, output = 3 } } }]'
@@ -54,6 +59,21 @@ def test_8_2_complete_returns_a_populated_response(provider: str) -> None:
     assert (response.text, response.finish_reason.reason) == ("Hi.", "stop")
     assert (response.usage.input_tokens, response.usage.total_tokens) == (11, 14)
     assert (response.id != "", response.message.role) == (True, Role.ASSISTANT)
+
+
+def test_8_2_stream_returns_an_async_iterator_of_typed_events(provider: str) -> None:
+    async def work(client: Client) -> list[StreamEvent]:
+        events = client.stream(a_request(provider, "hello"))
+        assert isinstance(events, AsyncIterator)
+        return [event async for event in events]
+
+    with speaking(SCRIPT) as twin:
+        events = within(twin, work)
+    kinds = [StreamEventType(event.type) for event in events]
+    assert (kinds[0], kinds[-1]) == (StreamEventType.STREAM_START, StreamEventType.FINISH)
+    assert "".join(event.delta or "" for event in events) == "Hi."
+    assert events[-1].response
+    assert events[-1].response.text == "Hi."
 
 
 def test_8_2_system_messages_are_extracted(provider: str) -> None:

@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from attractor.llm import Message
-from tests.llm.asking import SHELL, a_request, ask, last_body, speaking
+import pytest
+
+from attractor.llm import Message, Tool
+from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
+from tests.llm.generated import generated
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 BETA = "prompt-caching-2024-07-31"
@@ -58,3 +61,29 @@ def test_8_6_gemini_needs_no_configuration_and_reports_what_was_read() -> None:
     metadata: Any = (response.raw or {})["usageMetadata"]
     assert metadata["cachedContentTokenCount"] == 60
     assert (response.usage.cache_read_tokens, response.usage.cache_write_tokens) == (60, None)
+
+
+SESSION = """
+[[rules]]
+when = { step = 5 }
+answer.text = "All five are read."
+[[rules]]
+answer.tool_calls = [{ name = "shell", arguments = { command = "cat it" } }]
+"""
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_8_6_from_the_fifth_turn_on_most_of_a_session_comes_from_the_cache(provider: str) -> None:
+    def cat(command: str) -> str:
+        return "a line\n" * 20
+
+    shell = Tool(SHELL.name, SHELL.description, SHELL.parameters, cat)
+    with speaking(SESSION) as twin:
+        system = "You are a careful agent. " * 20
+        steps = generated(twin, provider, system=system, tools=[shell], max_tool_rounds=9).steps
+    assert len(steps) == 6
+    for usage in (one.usage for one in steps[4:]):
+        read = usage.cache_read_tokens or 0
+        # Anthropic counts what came from the cache and went there apart, the others within.
+        apart = read + (usage.cache_write_tokens or 0) if provider == "anthropic" else 0
+        assert read > 0.5 * (usage.input_tokens + apart)

@@ -1,4 +1,4 @@
-"""unified-llm 8.7, tool calling: the boxes that are built."""
+"""unified-llm 8.7, tool calling."""
 
 import threading
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from attractor.llm import InvalidToolCallError, Message, Tool, ToolChoice
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
 from tests.llm.generated import generated
+from tests.llm.heard import heard
 
 SCRIPT = """
 [[rules]]
@@ -153,7 +154,7 @@ answer.tool_calls = [
     { name = "unheard_of" },
 ]
 [[rules]]
-when = { step = 1, tool_result = { regex = "(?s)it broke.*fine.*command: 7 is not.*Unknown tool" } }
+when = { step = 1, tool_result = { regex = "(?s)it broke.*fine.*command.*Unknown tool" } }
 answer.text = "I see."
 """
 
@@ -183,3 +184,31 @@ def test_8_7_steps_keep_their_calls_results_and_usage(provider: str) -> None:
     assert (list(last.tool_calls), list(last.tool_results)) == ([], [])
     assert result.total_usage == first.usage + last.usage
     assert result.usage == last.usage
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_8_7_a_stream_executes_tools_at_once_and_goes_on_with_the_next_step(provider: str) -> None:
+    barrier = threading.Barrier(3, timeout=10)
+
+    def meet(command: str) -> str:
+        barrier.wait()
+        return NUMBERS[command]
+
+    with speaking(SCRIPT) as twin:
+        told = heard(twin, provider, tools=[shell(meet)])
+        assert len(twin.requests) == 2
+    assert told.text == "Done."
+    (between,) = [one.step for one in told.events if one.type == "step_finish"]
+    assert between
+    assert [one.content for one in between.tool_results] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("rounds", [0, 1, 2])
+def test_8_7_max_tool_rounds_is_respected_by_streams(provider: str, rounds: int) -> None:
+    done: list[str] = []
+    with speaking(LOOP) as twin:
+        told = heard(twin, provider, tools=[shell(done.append)], max_tool_rounds=rounds)
+        assert len(twin.requests) == rounds + 1
+    assert (len(done), told.types.count("step_finish")) == (rounds, rounds)
+    assert told.whole.finish_reason.reason == "tool_calls"

@@ -1,4 +1,4 @@
-"""unified-llm 8.8, error handling and retry: the boxes that are built."""
+"""unified-llm 8.8, error handling and retry."""
 
 import asyncio
 
@@ -8,16 +8,20 @@ from attractor.base.clock import SystemClock
 from attractor.llm import (
     AuthenticationError,
     Client,
+    ConfigurationError,
+    NetworkError,
     Request,
     Response,
     RetryPolicy,
     SDKError,
     ServerError,
+    StreamError,
     retry,
 )
 from attractor.twins.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, a_request, speaking
-from tests.llm.generated import adder, an_object, generated
+from tests.llm.generated import adder, an_object, generated, noting
+from tests.llm.heard import heard
 
 pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
 AT_ONCE = RetryPolicy(base_delay=0.001, max_delay=0.002)
@@ -73,6 +77,17 @@ def test_8_8_statuses_raise_their_errors_and_only_retryable_ones_are_retried(
     with speaking(failing(status)) as twin:
         assert persist(twin, a_request(provider, "hello")) == name
         assert len(twin.requests) == (3 if retryable else 1)
+
+
+def test_8_8_every_error_says_whether_it_may_be_retried(provider: str) -> None:
+    for status, (name, retryable) in TABLE.items():
+        with speaking(failing(status)) as twin, pytest.raises(SDKError) as caught:
+            generated(twin, provider, max_retries=0)
+        if (provider, status) != ("gemini", 504):
+            assert (type(caught.value).__name__, caught.value.retryable) == (name, retryable)
+    assert NetworkError.retryable
+    assert StreamError.retryable
+    assert not ConfigurationError.retryable
 
 
 def test_8_8_rate_limits_are_retried_transparently(provider: str) -> None:
@@ -157,3 +172,48 @@ def test_8_8_an_object_is_asked_for_again_after_trouble(provider: str) -> None:
     with speaking(script.replace("Hi.", '{"name": "Alice", "age": 30}')) as twin:
         assert an_object(twin, provider).output == {"name": "Alice", "age": 30}
         assert len(twin.requests) == 2
+
+
+TROUBLE = """
+[[rules]]
+when = { attempt = 2 }
+answer.text = "Hi."
+[[rules]]
+answer = { text = "One two three four five six.", fault = { kind = "cut", after = AFTER } }
+"""
+# How many events of a provider come before the first and behind the second piece of the answer.
+BEFORE = {"openai": 2, "anthropic": 2, "gemini": 0}
+BEHIND = {"openai": 6, "anthropic": 4, "gemini": 2}
+
+
+def test_8_8_streaming_does_not_retry_after_partial_data_has_been_delivered(provider: str) -> None:
+    with speaking(TROUBLE.replace("AFTER", str(BEHIND[provider]))) as twin:
+        told = heard(twin, provider)
+        assert len(twin.requests) == 1
+    assert isinstance(told.error, StreamError)
+    assert told.error.retryable
+    assert told.text.startswith("One two three")
+    assert (told.types.count("error"), told.events[-1].error) == (1, told.error)
+
+
+def test_8_8_streaming_retries_while_nothing_of_the_answer_has_been_delivered(
+    provider: str,
+) -> None:
+    with speaking(TROUBLE.replace("AFTER", str(BEFORE[provider]))) as twin:
+        told = heard(twin, provider)
+        assert len(twin.requests) == 2
+    assert (told.text, told.error) == ("Hi.", None)
+    assert (told.types.count("stream_start"), told.types.count("error")) == (1, 0)
+    for retries in (0, 1):
+        with speaking(failing(503, more=', retry_after = "1ms"')) as twin:
+            told = heard(twin, provider, max_retries=retries)
+            assert len(twin.requests) == retries + 1
+        assert (type(told.error), told.events) == (ServerError, [])
+
+
+def test_8_8_retries_of_a_stream_apply_to_a_step_and_not_to_all_of_them(provider: str) -> None:
+    done: list[int] = []
+    with speaking(AT_THE_SECOND_STEP) as twin:
+        told = heard(twin, provider, tools=[noting(done)])
+        assert [one.status for one in twin.requests] == [200, 429, 200]
+    assert (told.text, done) == ("Hi.", [3])

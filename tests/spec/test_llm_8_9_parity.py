@@ -1,4 +1,4 @@
-"""unified-llm 8.9, cross-provider parity: the rows that are built, for each provider that is."""
+"""unified-llm 8.9, cross-provider parity: every row for every provider."""
 
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from attractor.llm import (
 from attractor.twins.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
 from tests.llm.generated import adder, an_object, generated
+from tests.llm.heard import heard
 
 pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
 SCRIPT = """
@@ -58,12 +59,30 @@ answer.fault = { kind = "status", status = 401 }
 [[rules]]
 when = { first_user = "too fast" }
 answer.fault = { kind = "status", status = 429 }
+
+[[rules]]
+when = { first_user = "think" }
+[rules.answer]
+thinking = "Six times seven."
+text = "42"
+usage = { input = 10, output = 200, reasoning = 150 }
+
+[[rules]]
+when = { first_user = "remember" }
+answer.text = "I do, and I say so at some length."
 """
 
 
 def test_8_9_simple_text_generation(provider: str) -> None:
     with speaking(SCRIPT) as twin:
         assert ask(twin, a_request(provider, "hello")).text == "Hello there."
+
+
+def test_8_9_streaming_text_generation(provider: str) -> None:
+    with speaking(SCRIPT) as twin:
+        told = heard(twin, provider, "hello")
+    assert told.text == told.whole.text == "Hello there."
+    assert (told.types[0], told.types[-1]) == ("stream_start", "finish")
 
 
 @pytest.mark.parametrize("image", [ImageData(data=b"png"), ImageData(url="https://x.org/a.png")])
@@ -98,9 +117,29 @@ def test_8_9_multiple_parallel_tool_calls(provider: str) -> None:
         assert generated(twin, provider, "two calls", tools=[adder()]).text == "Three and seven."
 
 
+def test_8_9_streaming_with_tool_calls(provider: str) -> None:
+    with speaking(SCRIPT) as twin:
+        told = heard(twin, provider, "two calls", tools=[adder()])
+        assert len(twin.requests) == 2
+    assert told.types.count("tool_call_start") == told.types.count("tool_call_end") == 2
+    calls = [one.tool_call for one in told.events if one.type == "tool_call_end"]
+    assert [one.arguments for one in calls if one] == [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
+    assert told.text == "Three and seven."
+
+
 def test_8_9_structured_output(provider: str) -> None:
     with speaking("""rules = [{ answer.text = '{"name": "Alice", "age": 30}' }]""") as twin:
         assert an_object(twin, provider).output == {"name": "Alice", "age": 30}
+
+
+def test_8_9_reasoning_token_reporting(provider: str) -> None:
+    with speaking(SCRIPT) as twin:
+        whole = ask(twin, a_request(provider, "think", reasoning_effort="high")).usage
+        streamed = heard(twin, provider, "think", reasoning_effort="high").whole.usage
+    # Anthropic does not tell how many there were; they are estimated from what was thought.
+    reported = {"openai": 150, "anthropic": 4, "gemini": 150}[provider]
+    for usage in (whole, streamed):
+        assert (usage.reasoning_tokens, usage.output_tokens) == (reported, 200)
 
 
 def test_8_9_an_invalid_key_is_a_401(provider: str) -> None:
@@ -119,6 +158,16 @@ def test_8_9_usage_token_counts_are_accurate(provider: str) -> None:
     # Anthropic counts what came from the cache apart, the others within.
     assert usage.input_tokens == {"openai": 100, "anthropic": 20, "gemini": 100}[provider]
     assert (usage.output_tokens, usage.cache_read_tokens) == (4, 80)
+
+
+def test_8_9_prompt_caching_from_the_second_turn_on(provider: str) -> None:
+    first = Message.user("remember " + "this and that " * 20)
+    with speaking(SCRIPT) as twin:
+        said = ask(twin, a_request(provider, first))
+        assert not said.usage.cache_read_tokens
+        usage = ask(twin, a_request(provider, first, said.message, "And?")).usage
+    assert usage.cache_read_tokens
+    assert usage.cache_read_tokens > 0
 
 
 def test_8_9_provider_specific_options_pass_through(provider: str) -> None:

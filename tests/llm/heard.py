@@ -1,0 +1,96 @@
+"""Listens to a twin, the way a program with an event loop would, or one without."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from attractor.base.canonical import JsonObject
+from attractor.llm import (
+    Client,
+    GenerateResult,
+    ObjectStreamResult,
+    SDKError,
+    StreamEvent,
+    StreamEventType,
+    StreamResult,
+    stream,
+    stream_object,
+)
+from attractor.twins.provider_twin import ProviderTwin
+from tests.llm.asking import MODELS
+from tests.llm.generated import PERSON
+
+T = TypeVar("T")
+
+
+def a_stream(
+    client: Client, provider: str = "openai", prompt: str | None = "go", **options: Any
+) -> StreamResult:
+    """Stream from a provider's model."""
+    return stream(MODELS[provider], prompt, provider=provider, client=client, **options)
+
+
+def an_object_stream(
+    client: Client, provider: str = "openai", schema: JsonObject = PERSON, **options: Any
+) -> ObjectStreamResult:
+    """Stream a person from a provider's model."""
+    return stream_object(
+        MODELS[provider], "Who?", schema=schema, provider=provider, client=client, **options
+    )
+
+
+class Heard:
+    """What was heard of a stream, and how it ended."""
+
+    def __init__(self) -> None:
+        self.events: list[StreamEvent] = []
+        self.error: SDKError | None = None
+        self.result: GenerateResult | None = None
+
+    @property
+    def whole(self) -> GenerateResult:
+        assert self.result is not None
+        return self.result
+
+    @property
+    def types(self) -> list[str]:
+        return [str(one.type) for one in self.events]
+
+    @property
+    def text(self) -> str:
+        return "".join(one.delta or "" for one in self.events if one.type == "text_delta")
+
+
+async def hear(events: StreamResult, *, pause: float = 0) -> Heard:
+    """Listen to the end, and do something else behind every piece of text."""
+    heard = Heard()
+    try:
+        async for event in events:
+            heard.events.append(event)
+            if pause and event.type == StreamEventType.TEXT_DELTA:
+                await asyncio.sleep(pause)
+        heard.result = await events.result()
+    except SDKError as error:
+        heard.error = error
+    return heard
+
+
+def with_client(twin: ProviderTwin, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+    """Do something with a client of a twin, in an event loop and in time."""
+
+    async def working() -> T:
+        async with Client.from_env(twin.environ()) as client:
+            return await asyncio.wait_for(work(client), 30)
+
+    return asyncio.run(working())
+
+
+def heard(
+    twin: ProviderTwin, provider: str = "openai", prompt: str | None = "go", **options: Any
+) -> Heard:
+    """Listen to a provider's model to the end."""
+
+    async def work(client: Client) -> Heard:
+        return await hear(a_stream(client, provider, prompt, **options))
+
+    return with_client(twin, work)

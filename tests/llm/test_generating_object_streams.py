@@ -1,0 +1,186 @@
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Mapping
+
+import pytest
+
+from attractor.base.canonical import Json, JsonObject
+from attractor.base.errors import UsageError
+from attractor.llm import (
+    AdapterTimeout,
+    Client,
+    ConfigurationError,
+    FinishReason,
+    Message,
+    NoObjectGeneratedError,
+    ProviderAdapter,
+    Request,
+    Response,
+    ResponseFormat,
+    ServerError,
+    StreamError,
+    StreamEvent,
+    Usage,
+)
+from attractor.llm.generating_object_streams import stream_object
+from tests.llm.asking import PROVIDERS, speaking
+from tests.llm.generated import PERSON, adder
+from tests.llm.heard import an_object_stream, with_client
+from tests.llm.test_generating_objects import ALICE, answering
+from tests.llm.test_growing_object import begins
+
+everybody = pytest.mark.parametrize("provider", PROVIDERS)
+RECIPES = {
+    "recipes": [
+        {"name": f"dish {n}", "minutes": n, "steps": ["cut it", "eat it"]} for n in range(3)
+    ]
+}
+ANY: JsonObject = {"type": "object"}
+
+
+@everybody
+@pytest.mark.parametrize("around", ["ANSWER", "Here you are:\n\n```json\nANSWER\n```\nAll well?"])
+def test_it_grows_until_it_is_whole(provider: str, around: str) -> None:
+    async def work(client: Client) -> None:
+        objects = an_object_stream(client, provider, ANY)
+        told: list[Json] = []
+        async for partial in objects:
+            assert objects.partial_object is partial
+            told.append(json.loads(json.dumps(partial)))
+        assert len(told) > 5
+        assert all(begins(one, other) for one, other in zip(told, told[1:], strict=False))
+        assert told[-1] == RECIPES == await objects.object()
+        result = await objects.result()
+        assert (result.output, result.finish_reason.reason) == (RECIPES, "stop")
+
+    with speaking(answering(around.replace("ANSWER", json.dumps(RECIPES, indent=1)))) as twin:
+        with_client(twin, work)
+
+
+def test_an_object_in_the_middle_of_a_line_is_told_when_it_is_whole() -> None:
+    async def work(client: Client) -> None:
+        told = [one async for one in an_object_stream(client)]
+        assert told == [ALICE]
+
+    with speaking(answering('  Well {so}, it is {"name": "Alice", "age": 30} then.')) as twin:
+        with_client(twin, work)
+
+
+@everybody
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nobody", "holds no JSON object"),
+        ('{"name": "Alice"}', "not as its schema wants it"),
+        ('{"name": "Alice", "age": ', "holds no JSON object"),
+    ],
+)
+def test_no_object_or_a_wrong_one_is_told_at_the_end(provider: str, text: str, words: str) -> None:
+    async def work(client: Client) -> None:
+        objects = an_object_stream(client, provider)
+        with pytest.raises(NoObjectGeneratedError, match=words) as caught:
+            async for _ in objects:
+                pass
+        assert caught.value.text == text
+        for asked in (objects.object, objects.result):
+            with pytest.raises(NoObjectGeneratedError):
+                await asked()
+
+    with speaking(answering(text)) as twin:
+        with_client(twin, work)
+        assert len(twin.requests) == 1
+
+
+def test_what_is_said_before_tools_are_called_is_not_the_object() -> None:
+    script = """
+    [[rules]]
+    when = { step = 1, tool_result = "3" }
+    answer.text = '{"name": "Alice", "age": 3}'
+    [[rules]]
+    [rules.answer]
+    text = '{"name": "Bob"'
+    tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
+    """
+
+    async def work(client: Client) -> None:
+        told = [one async for one in an_object_stream(client, tools=[adder()])]
+        assert told[-1] == {"name": "Alice", "age": 3}
+        assert {"name": "Bob"} in told
+
+    with speaking(script) as twin:
+        with_client(twin, work)
+
+
+def test_it_is_tried_again_and_left_as_any_stream() -> None:
+    fault = 'answer.fault = { kind = "status", status = 500, retry_after = "1ms" }'
+    script = f"[[rules]]\nwhen.attempt = 1\n{fault}\n{answering(json.dumps(ALICE))}"
+
+    async def work(client: Client) -> None:
+        assert await an_object_stream(client).object() == ALICE
+        async with an_object_stream(client) as objects:
+            assert await anext(objects) == {"name": "Alice"}
+        with pytest.raises(StreamError, match="left before its end"):
+            await objects.object()
+
+    with speaking(script) as twin:
+        with_client(twin, work)
+        assert [one.status for one in twin.requests] == [500, 200, 200]
+    with speaking(f"[[rules]]\n{fault}") as twin, pytest.raises(ServerError):
+        with_client(twin, lambda client: an_object_stream(client, max_retries=0).object())
+
+
+def test_what_cannot_be_meant_is_refused_before_anybody_is_asked() -> None:
+    with pytest.raises(UsageError, match="not one of an object"):
+        stream_object("gpt-5.2", "Who?", schema={"type": "array"})
+    with pytest.raises(ConfigurationError, match="from its schema"):
+        stream_object("gpt-5.2", "Who?", schema=PERSON, response_format=ResponseFormat("json"))
+
+
+class Writer:
+    """Writes a long text in many pieces."""
+
+    def __init__(self, text: str, pieces: int) -> None:
+        self.name = "openai"
+        self.text = text
+        self.size = -(-len(text) // pieces)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], *, timeout: AdapterTimeout) -> "Writer | None":
+        return None
+
+    async def complete(self, request: Request) -> Response:
+        said = Message.assistant(self.text)
+        return Response("r", "m", self.name, said, FinishReason("stop"), Usage())
+
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        for at in range(0, len(self.text), self.size):
+            yield StreamEvent("text_delta", delta=self.text[at : at + self.size], text_id="0")
+        yield StreamEvent("finish", response=await self.complete(request))
+
+    def supports_tool_choice(self, mode: str) -> bool:
+        return True
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("is_object", [True, False])
+def test_a_large_answer_in_ten_thousand_pieces_takes_less_than_two_seconds(is_object: bool) -> None:
+    whole = {"a": [{"name": f"n{n}", "tags": ["a", "b"]} for n in range(5_000)]}
+    text = json.dumps(whole) if is_object else "x" * 200_000
+    writer: ProviderAdapter = Writer(text, 10_000)
+
+    async def work() -> float:
+        client = Client(providers={"openai": writer})
+        objects = an_object_stream(client, schema=ANY)
+        begun, count = time.thread_time(), 0
+        try:
+            async for _ in objects:
+                count += 1
+        except NoObjectGeneratedError:
+            assert not is_object
+        assert count > 9_000 or not is_object
+        return time.thread_time() - begun
+
+    assert asyncio.run(work()) < 2

@@ -1,0 +1,101 @@
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from attractor.llm.handover import Giving, Handover
+
+
+def giving(*, fails: bool = False) -> tuple[Giving[int, str], list[str]]:
+    """Give 1 and 2; what was done meanwhile is noted."""
+    handover: Handover[int] = Handover()
+    done: list[str] = []
+
+    async def work() -> str:
+        try:
+            for number in (1, 2):
+                done.append(f"make {number}")
+                await handover.give(number)
+            if fails:
+                raise ValueError("three")
+            return "whole"
+        finally:
+            done.append("end")
+
+    return Giving(work, handover), done
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 10))
+
+
+def test_nothing_is_made_before_it_is_asked_for() -> None:
+    async def work() -> None:
+        given, done = giving()
+        await asyncio.sleep(0)
+        assert done == []
+        assert await given.take() == 1
+        await asyncio.sleep(0.01)
+        assert (done, given.outcome()) == (["make 1"], None)
+        assert await given.take() == 2
+        assert [await given.take(), await given.take()] == [None, None]
+        assert (done, given.outcome()) == (["make 1", "make 2", "end"], "whole")
+
+    run(work())
+
+
+def test_what_it_ends_with_is_raised_as_often_as_one_asks() -> None:
+    async def work() -> None:
+        given, _ = giving(fails=True)
+        assert [await given.take() for _ in range(4)] == [1, 2, None, None]
+        for _ in range(2):
+            with pytest.raises(ValueError, match="three"):
+                given.outcome()
+
+    run(work())
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_who_closes_it_finds_everything_cleaned_up(has_begun: bool) -> None:
+    async def work() -> None:
+        given, done = giving()
+        if has_begun:
+            assert await given.take() == 1
+        await given.close()
+        await given.close()
+        assert done == (["make 1", "end"] if has_begun else [])
+        assert (await given.take(), given.outcome()) == (None, None)
+
+    run(work())
+
+
+def test_what_is_abandoned_ends_by_itself_also_behind_its_loop() -> None:
+    made = [giving()]
+
+    async def work() -> None:
+        given, done = giving()
+        assert await given.take() == 1
+        given.abandon()
+        await asyncio.sleep(0.01)
+        assert done[-1] == "end"
+        await made[0][0].take()
+
+    run(work())
+    given, done = made[0]
+    given.abandon()
+    assert done == ["make 1", "end"]
+
+
+def test_what_is_left_is_not_waited_for() -> None:
+    async def work() -> None:
+        handover: Handover[int] = Handover()
+
+        async def leave() -> None:
+            handover.leave(1)
+            handover.leave(2)
+
+        given = Giving(leave, handover)
+        assert [await given.take() for _ in range(3)] == [1, 2, None]
+
+    run(work())

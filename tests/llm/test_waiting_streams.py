@@ -1,0 +1,193 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.llm import (
+    AbortController,
+    AbortError,
+    Client,
+    NoObjectGeneratedError,
+    RequestTimeoutError,
+    StreamError,
+    StreamEventType,
+    SyncObjectStreamResult,
+    SyncStreamResult,
+    stream_object_sync,
+    stream_sync,
+)
+from attractor.twins.provider_twin import ProviderTwin
+from tests.llm.asking import MODELS, PROVIDERS, speaking
+from tests.llm.generated import PERSON, adder
+
+everybody = pytest.mark.parametrize("provider", PROVIDERS)
+ROOT = Path(__file__).parent.parent.parent
+ALICE = {"name": "Alice", "age": 30}
+SCRIPT = """
+[[rules]]
+when = { first_user = "Who?" }
+answer.text = '{"name": "Alice", "age": 30}'
+[[rules]]
+when = { first_user = "slow" }
+answer = { text = "One two three and many more words than that come here.", pace = "40ms" }
+[[rules]]
+when = { step = 1 }
+answer.text = "It is three, I think."
+[[rules]]
+answer = { text = "Let me add.", tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }] }
+"""
+
+
+def a_stream(
+    twin: ProviderTwin, provider: str = "openai", prompt: str = "go", **options: Any
+) -> SyncStreamResult:
+    client = Client.from_env(twin.environ())
+    return stream_sync(MODELS[provider], prompt, provider=provider, client=client, **options)
+
+
+def an_object(
+    twin: ProviderTwin, provider: str = "openai", prompt: str = "Who?"
+) -> SyncObjectStreamResult:
+    client = Client.from_env(twin.environ())
+    return stream_object_sync(
+        MODELS[provider], prompt, schema=PERSON, provider=provider, client=client
+    )
+
+
+def threads() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "stream"]
+
+
+@contextmanager
+def no_thread_is_left() -> Generator[None]:
+    yield
+    deadline = time.monotonic() + 5
+    while threads() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert threads() == []
+
+
+@everybody
+def test_events_texts_steps_and_the_answer_are_there_without_an_event_loop(provider: str) -> None:
+    with speaking(SCRIPT) as twin, no_thread_is_left():
+        with a_stream(twin, provider, tools=[adder()]) as events:
+            types = [str(one.type) for one in events]
+        assert types.count("step_finish") == 1
+        assert events.response().text == "It is three, I think."
+        events = a_stream(twin, provider, tools=[adder()])
+        assert "".join(events.text_stream) == "Let me add.It is three, I think."
+        assert list(events) == []
+        assert len(a_stream(twin, provider, tools=[adder()]).result().steps) == 2
+
+
+@everybody
+def test_an_object_grows_without_an_event_loop(provider: str) -> None:
+    with speaking(SCRIPT) as twin, no_thread_is_left():
+        with an_object(twin, provider) as objects:
+            assert objects.partial_object is None
+            told = list(objects)
+            assert objects.partial_object == told[-1] == ALICE
+        assert objects.object() == objects.result().output == ALICE
+        assert an_object(twin, provider).object() == ALICE
+        with pytest.raises(NoObjectGeneratedError):
+            an_object(twin, provider, "slow").result()
+
+
+def test_one_client_streams_again_and_again() -> None:
+    with speaking(SCRIPT) as twin:
+        client = Client.from_env(twin.environ())
+        for _ in range(2):
+            events = stream_sync("gpt-5.2", "go", provider="openai", client=client)
+            assert events.response().text == "Let me add."
+
+
+def test_who_leaves_early_or_forgets_it_leaves_nothing_behind() -> None:
+    with speaking(SCRIPT) as twin, no_thread_is_left():
+        with a_stream(twin, prompt="slow") as events:
+            text = next(events.text_stream)
+        assert threads() == []
+        assert events.partial_response
+        assert events.partial_response.text == text
+        for asked in (events.response, lambda: next(events)):
+            with pytest.raises(StreamError, match="left before its end"):
+                asked()
+        for event in a_stream(twin, prompt="slow"):
+            if event.type == StreamEventType.TEXT_DELTA:
+                break
+        next(iter(an_object(twin)))
+        with a_stream(twin):
+            pass
+        assert len(twin.requests) == 3
+
+
+def test_time_and_an_abort_signal_count_while_the_caller_does_something_else() -> None:
+    controller = AbortController()
+    with speaking(SCRIPT) as twin, no_thread_is_left():
+        events = a_stream(twin, prompt="slow", timeout=0.4)
+        with pytest.raises(RequestTimeoutError):
+            listen(events, lambda: time.sleep(0.5))
+        with pytest.raises(RequestTimeoutError):
+            events.result()
+        events = a_stream(twin, prompt="slow", abort_signal=controller.signal)
+        with pytest.raises(AbortError, match="enough"):
+            listen(events, lambda: controller.abort("enough"))
+
+
+def listen(events: SyncStreamResult, meanwhile: Callable[[], None]) -> None:
+    for event in events:
+        if event.type == StreamEventType.TEXT_DELTA:
+            meanwhile()
+
+
+PROGRAM = """
+from attractor.llm import stream_sync
+events = stream_sync("gpt-5.2", "slow", provider="openai")
+print(next(events.text_stream), flush=True)
+"""
+
+INTERRUPTED = """
+from attractor.llm import stream_sync
+events = stream_sync("gpt-5.2", "slow", provider="openai")
+try:
+    print(next(events), flush=True)
+    list(events)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def program(twin: ProviderTwin, text: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", text],
+        env={"PYTHONPATH": str(ROOT), **twin.environ()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_program_that_forgets_a_stream_ends_all_the_same() -> None:
+    with speaking(SCRIPT) as twin, program(twin, PROGRAM) as running:
+        out, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (0, "")
+    assert out.startswith("One two three")
+
+
+def test_ctrl_c_ends_a_stream_that_is_waited_for() -> None:
+    script = SCRIPT.replace("40ms", "250ms")
+    with speaking(script) as twin, program(twin, INTERRUPTED) as running:
+        assert running.stdout
+        assert "stream_start" in running.stdout.readline()
+        begun = time.monotonic()
+        os.kill(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=30)
+        assert time.monotonic() - begun < 10
+    assert (out, err, running.returncode) == ("interrupted\n", "", 0)
