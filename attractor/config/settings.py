@@ -7,10 +7,11 @@ Every field has a default and a description.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from attractor.config.model_words import require_model_name, require_pattern
 from attractor.config.places import default_state_dir
 from attractor.config.web_addresses import require_web_address
 
@@ -91,6 +92,60 @@ class NotifySettings(Section):
     )
 
 
+Number = Annotated[int, Field(ge=1)]
+
+
+class LlmSettings(Section):
+    """What stands around the calls of runs to models."""
+
+    log: Path | None = Field(
+        default=None,
+        description="A file that gets a line of JSON for each request and each answer, "
+        "without what was said.",
+    )
+    redact: bool = Field(
+        default=False,
+        description="Whether models are sent placeholders for secrets; tools get the secrets.",
+    )
+    redact_patterns: tuple[Annotated[str, AfterValidator(require_pattern)], ...] = Field(
+        default=(),
+        description="Regular expressions of what else is secret, beside keys of known services.",
+    )
+    cache: Path | None = Field(
+        default=None,
+        description="A folder that keeps answers; the same request is answered from there.",
+    )
+    cache_mode: Literal["read_write", "read_only", "refresh"] = Field(
+        default="read_write",
+        description="Whether `cache` is used and added to, only used, or all is asked anew.",
+    )
+    fall_back: Mapping[str, tuple[Annotated[str, AfterValidator(require_model_name)], ...]] = Field(
+        default_factory=dict[str, tuple[str, ...]],
+        description="By model: which are asked in its place when it fails, as `provider/model`.",
+    )
+    requests_per_minute: Mapping[str, Number] = Field(
+        default_factory=dict[str, int],
+        description="By provider: how many requests all runs of a process send in a minute.",
+    )
+    tokens_per_minute: Mapping[str, Number] = Field(
+        default_factory=dict[str, int],
+        description="By provider: how many tokens all runs of a process use in a minute.",
+    )
+    concurrent_requests: Mapping[str, Number] = Field(
+        default_factory=dict[str, int],
+        description="By provider: how many requests of all runs of a process are open at once.",
+    )
+
+    @model_validator(mode="after")
+    def _is_of_use(self) -> Self:
+        """Refuse what would do nothing."""
+        if self.cache_mode != "read_write" and self.cache is None:
+            raise ValueError(f"llm.cache_mode {self.cache_mode} needs a folder in llm.cache")
+        if self.redact_patterns and not self.redact:
+            raise ValueError("llm.redact_patterns count with llm.redact = true alone")
+        return self
+
+
 Level = Literal["off", "info", "warning", "error"]
 
 
@@ -113,6 +168,7 @@ class Settings(Section):
     workspace: WorkspaceSettings = WorkspaceSettings()
     tracing: TracingSettings = TracingSettings()
     notify: NotifySettings = NotifySettings()
+    llm: LlmSettings = LlmSettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],
         description="How grave a rule of the language is in this project; `off` silences it.",

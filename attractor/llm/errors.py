@@ -18,12 +18,14 @@ SDKError                             3  a call to a model failed
 ├── InvalidToolCallError             3  a tool call whose arguments are not what the tool takes
 ├── NoObjectGeneratedError           3  an answer without an object, or with a wrong one
 ├── UnsupportedToolChoiceError       3  a tool choice the provider does not know
+├── CostLimitError                   3  enough was spent (middleware)
+├── NotCachedError                   3  no kept answer, and none may be asked for (middleware)
 └── ConfigurationError               2  no such provider, no key, an impossible setting
 
 Every one says whether another try may help (`retryable`). None of them shows a key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attractor.base.canonical import JsonObject
 from attractor.base.errors import ExitCode, MachineryError
@@ -34,6 +36,8 @@ class SDKError(MachineryError):
 
     retryable: bool = False
     retry_after: float | None = None
+    others: Sequence["SDKError"] = ()
+    """What other models failed with that were asked as well."""
 
 
 class ProviderError(SDKError):
@@ -158,6 +162,18 @@ class NoObjectGeneratedError(SDKError):
 
 class UnsupportedToolChoiceError(SDKError):
     """The provider does not know this tool choice."""
+
+
+class CostLimitError(SDKError):
+    """The calls so far have cost what they may."""
+
+    hint = "raise the limit, or begin a new count"
+
+
+class NotCachedError(SDKError):
+    """No answer to this request is kept, and none may be asked for."""
+
+    hint = "ask once with a cache that is not read-only, or send what was sent then"
 
 
 class ConfigurationError(SDKError):

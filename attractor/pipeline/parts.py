@@ -25,6 +25,7 @@ from attractor.language.shapes import DEFAULT_TYPE, TYPE_OF_SHAPE
 from attractor.llm.client import Client
 from attractor.pipeline.brought import HANDED_IN, Brought
 from attractor.pipeline.custom_handlers import adapt_handler
+from attractor.pipeline.model_middleware import model_middleware
 from attractor.pipeline.node_backends import AGENT, SIMULATE, NodeBackends, backend_of
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.source import PipelineSource
@@ -113,7 +114,9 @@ async def _backend(
     named = {backend_of(node, of_run) for node in asking}
     parts = BackendParts(simulate=outcomes)
     if AGENT in named:
-        client = await stack.enter_async_context(Client.from_env(world.environ))
+        middleware = model_middleware(world, stack)
+        made = Client.from_env(world.environ, middleware=middleware)
+        client = await stack.enter_async_context(made)
         parts = BackendParts(simulate=outcomes, agent=_agent_parts(client, options, world))
     registry = backend_registry()
     # A name that is not known stands on a node that no backend does: else nothing was begun.

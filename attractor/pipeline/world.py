@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from attractor.base.clock import Clock
 from attractor.base.events import Event
@@ -19,6 +19,9 @@ from attractor.pipeline.notices import NO_NOTIFY, Notify
 from attractor.pipeline.own_words import ours_among
 from attractor.workspaces.place import SHARED
 from attractor.workspaces.preparation import NO_PREPARATION, Preparation
+
+if TYPE_CHECKING:  # settings are slow to load, and not everybody who knows a world has some
+    from attractor.config.settings import LlmSettings
 
 
 def unwatched(event: Event) -> None:
@@ -51,6 +54,7 @@ class World:
     levels: Levels = field(default_factory=dict[str, Level])
     preparation: Preparation = NO_PREPARATION
     notify: Notify = NO_NOTIFY
+    llm: "LlmSettings | None" = None
     brought: Brought = NOTHING_BROUGHT
     draws: bool = True
     watch: Watch = unwatched

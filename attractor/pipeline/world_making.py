@@ -46,6 +46,7 @@ def make_world(
         levels=rule_levels(configuration),
         preparation=_preparation(settings.workspace),
         notify=_notify(settings.notify, environ, folder=configuration.root),
+        llm=settings.llm,
         watch=watch,
         tell=tell,
         quiet=quiet,

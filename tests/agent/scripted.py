@@ -10,10 +10,10 @@ from attractor.llm.client import Client
 from attractor.llm.content import ContentKind, ContentPart, ToolCallData
 from attractor.llm.errors import InvalidRequestError
 from attractor.llm.message import Message, Role
+from attractor.llm.middleware import replay
 from attractor.llm.request import Request
 from attractor.llm.response import FinishReason, Response, Usage
 from attractor.llm.stream_event import StreamEvent
-from tests.llm.replaying import replay
 
 Step = Message | Exception | Callable[[Request], Awaitable[Message]]
 

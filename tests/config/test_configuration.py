@@ -31,6 +31,15 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("notify.url", SecretStr(""), "default"),
         ("notify.after_seconds", 60, "default"),
         ("notify.timeout_seconds", 30, "default"),
+        ("llm.log", None, "default"),
+        ("llm.redact", False, "default"),
+        ("llm.redact_patterns", (), "default"),
+        ("llm.cache", None, "default"),
+        ("llm.cache_mode", "read_write", "default"),
+        ("llm.fall_back", {}, "default"),
+        ("llm.requests_per_minute", {}, "default"),
+        ("llm.tokens_per_minute", {}, "default"),
+        ("llm.concurrent_requests", {}, "default"),
         ("rules", {}, "default"),
     ]
 

@@ -60,7 +60,7 @@ def mistake(
             "zzz = 1",
             "attractor.toml:1: unknown setting zzz",
             "known: state_dir, runs_dir, workspaces_dir, output, doctor, workspace, tracing, "
-            "notify, rules",
+            "notify, llm, rules",
         ),
     ],
 )

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -23,8 +23,8 @@ from attractor.llm import (
     Usage,
     provider_registry,
 )
+from attractor.llm.middleware import replay
 from tests.llm.asking import a_request, ask, speaking
-from tests.llm.replaying import replay
 
 HELLO = Request(model="m", messages=[Message.user("hello")])
 
@@ -96,6 +96,44 @@ def test_a_tool_choice_a_provider_does_not_know_is_refused() -> None:
         complete(client, replace(HELLO, tool_choice=ToolChoice("required")))
 
 
+class Agency(Echo):
+    """Has an adapter for whoever is called x and something."""
+
+    @classmethod
+    def variables_of(cls, provider: str) -> Sequence[str]:
+        return ["X"] if provider.startswith("x") else []
+
+    def list_served(self) -> Sequence[str]:
+        return ["xylo"]
+
+    def serve(self, provider: str) -> Echo | None:
+        return Echo(f"{provider} by {self.name}") if provider.startswith("x") else None
+
+
+def test_whom_no_adapter_is_named_for_is_asked_by_one_that_serves_others() -> None:
+    client = Client(providers={**echoes(), "agency": Agency("agency")}, default_provider="one")
+    assert complete(client, replace(HELLO, provider="xylo")).text == "xylo by agency to xylo"
+    assert complete(client, replace(HELLO, provider="agency")).text == "agency to agency"
+    assert [client.can_ask(name) for name in ("one", "xylo", "yeti")] == [True, True, False]
+    with pytest.raises(ConfigurationError, match="no provider 'yylo'") as caught:
+        complete(client, replace(HELLO, provider="yylo"))
+    assert "did you mean xylo?" in caught.value.hint
+
+
+def test_an_own_adapter_goes_before_one_that_serves_others() -> None:
+    providers = {"agency": Agency("agency"), "xylo": Echo("xylo itself")}
+    client = Client(providers=providers, default_provider="xylo")
+    assert complete(client, HELLO).text == "xylo itself to xylo"
+
+
+def test_what_serves_others_is_the_default_only_where_nothing_else_is() -> None:
+    key = {"GROQ_API_KEY": "k"}
+    assert Client.from_env(key).default_provider == "litellm"
+    assert Client.from_env({**key, "OPENAI_API_KEY": "k"}).default_provider == "openai"
+    endpoint = {"OPENAI_COMPATIBLE_BASE_URL": "http://127.0.0.1:9/v1"}
+    assert Client.from_env({**key, **endpoint}).default_provider == "openai_compatible"
+
+
 class Recorder:
     """Middleware that writes down when it is passed."""
 
@@ -154,6 +192,7 @@ def test_every_provider_of_the_folder_can_be_set_up_and_closed() -> None:
         await client.close()
 
     keys = {f"{name.upper()}_API_KEY": "k" for name in provider_registry()}
+    keys |= {"OPENAI_COMPATIBLE_BASE_URL": "http://127.0.0.1:9/v1", "GROQ_API_KEY": "k"}
     client = Client.from_env(keys)
     assert list(client.providers) == list(provider_registry())
     assert all(one.supports_tool_choice("auto") for one in client.providers.values())

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,9 @@ from attractor.llm import (
     SDKError,
     Stream,
     StreamEvent,
+    StreamEventType,
     StreamMiddleware,
+    middleware,
 )
 from attractor.llm.errors import RateLimitError
 from tests.agent.scripted import ScriptedProvider, Step, said
@@ -39,12 +42,26 @@ def handing_on(request: Request, next: Complete) -> Awaitable[Response]:
     return next(request)
 
 
-MIDDLEWARE: dict[str, Callable[[], Middleware]] = {
-    "object": Passing,
-    "async function": lambda: awaiting,
-    "plain function": lambda: handing_on,
+# What is shipped, so set up that it has nothing to do: a cache that asks anew all the same.
+SHIPPED: dict[str, Callable[[Path], StreamMiddleware]] = {
+    "logging": lambda folder: middleware.Logging(content=True),
+    "redaction": lambda folder: middleware.Redaction(["not said by anybody"], restore=True),
+    "disk cache": lambda folder: middleware.DiskCache(folder / "kept", mode="refresh"),
+    "fallback": lambda folder: middleware.Fallback([("openai", "m")]),
+    "costs": lambda folder: middleware.Costs(),
+    "rate limit": lambda folder: middleware.RateLimit(middleware.RateLimits()),
 }
-everybody = pytest.mark.parametrize("make", MIDDLEWARE.values(), ids=list(MIDDLEWARE))
+MIDDLEWARE: dict[str, Callable[[Path], Middleware]] = {
+    "object": lambda folder: Passing(),
+    "async function": lambda folder: awaiting,
+    "plain function": lambda folder: handing_on,
+    **SHIPPED,
+}
+
+
+@pytest.fixture(params=MIDDLEWARE.values(), ids=list(MIDDLEWARE))
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Middleware]:
+    return lambda: request.param(tmp_path)
 
 
 def ask(provider: ScriptedProvider, *middleware: Middleware, times: int = 1) -> list[Response]:
@@ -58,14 +75,12 @@ def ask(provider: ScriptedProvider, *middleware: Middleware, times: int = 1) -> 
     return asyncio.run(asyncio.wait_for(asking(), 20))
 
 
-@everybody
 def test_who_passes_everything_on_changes_nothing(make: Callable[[], Middleware]) -> None:
     steps: list[Step] = [said("one"), said("two")]
     plain = ask(ScriptedProvider(*steps), times=2)
     assert ask(ScriptedProvider(*steps), make(), make(), make(), times=2) == plain
 
 
-@everybody
 def test_it_gets_the_request_with_its_provider_named(make: Callable[[], Middleware]) -> None:
     seen: list[str | None] = []
 
@@ -77,7 +92,6 @@ def test_it_gets_the_request_with_its_provider_named(make: Callable[[], Middlewa
     assert seen == ["openai"]
 
 
-@everybody
 def test_an_error_goes_through_it_and_may_be_answered(make: Callable[[], Middleware]) -> None:
     busy = RateLimitError("busy", provider="openai", status_code=429)
     with pytest.raises(SDKError, match="busy"):
@@ -108,13 +122,16 @@ class HandingOn(Passing):
         return next(request)
 
 
-STREAM_MIDDLEWARE: dict[str, Callable[[], StreamMiddleware]] = {
-    "generator": Hearing,
-    "plain method": HandingOn,
+STREAM_MIDDLEWARE: dict[str, Callable[[Path], StreamMiddleware]] = {
+    "generator": lambda folder: Hearing(),
+    "plain method": lambda folder: HandingOn(),
+    **SHIPPED,
 }
-every_stream = pytest.mark.parametrize(
-    "make", STREAM_MIDDLEWARE.values(), ids=list(STREAM_MIDDLEWARE)
-)
+
+
+@pytest.fixture(params=STREAM_MIDDLEWARE.values(), ids=list(STREAM_MIDDLEWARE))
+def hearing(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StreamMiddleware]:
+    return lambda: request.param(tmp_path)
 
 
 def hear(provider: ScriptedProvider, *middleware: StreamMiddleware) -> list[StreamEvent]:
@@ -127,16 +144,47 @@ def hear(provider: ScriptedProvider, *middleware: StreamMiddleware) -> list[Stre
     return asyncio.run(asyncio.wait_for(hearing(), 20))
 
 
-@every_stream
-def test_who_passes_a_stream_on_changes_nothing(make: Callable[[], StreamMiddleware]) -> None:
+def test_who_passes_a_stream_on_changes_nothing(hearing: Callable[[], StreamMiddleware]) -> None:
     plain = hear(ScriptedProvider(said("one two")))
-    assert hear(ScriptedProvider(said("one two")), make(), make(), make()) == plain
-    assert ask(ScriptedProvider(said("one")), make())[0].text == "one"
+    assert hear(ScriptedProvider(said("one two")), hearing(), hearing(), hearing()) == plain
+    assert ask(ScriptedProvider(said("one")), hearing())[0].text == "one"
 
 
-@every_stream
-def test_an_error_of_a_stream_goes_through_it(make: Callable[[], StreamMiddleware]) -> None:
+def test_an_error_of_a_stream_goes_through_it(hearing: Callable[[], StreamMiddleware]) -> None:
     busy = RateLimitError("busy", provider="openai", status_code=429)
     with pytest.raises(SDKError, match="busy") as caught:
-        hear(ScriptedProvider(busy), make(), make())
+        hear(ScriptedProvider(busy), hearing(), hearing())
     assert caught.value is busy
+
+
+def test_who_leaves_a_stream_leaves_the_provider_too(
+    hearing: Callable[[], StreamMiddleware],
+) -> None:
+    left: list[str] = []
+
+    class Endless(ScriptedProvider):
+        async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+            try:
+                while True:
+                    yield StreamEvent(StreamEventType.TEXT_DELTA, text_id="1", delta="more ")
+            finally:
+                left.append("closed")
+
+    async def leaving() -> None:
+        client = Client(
+            providers={"openai": Endless()},
+            default_provider="openai",
+            middleware=[hearing(), hearing()],
+        )
+        events = client.stream(HELLO)
+        await anext(events)
+        await events.aclose()
+        assert left == ["closed"]
+
+    asyncio.run(asyncio.wait_for(leaving(), 20))
+
+
+def test_all_that_is_shipped_is_tried_here() -> None:
+    shipped = [getattr(middleware, name) for name in middleware.__all__]
+    kinds = {one for one in shipped if hasattr(one, "stream")}
+    assert {type(make(Path())) for make in SHIPPED.values()} == kinds

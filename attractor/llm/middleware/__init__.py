@@ -1,0 +1,57 @@
+"""Middleware that is shipped: what stands around every call of a client, streamed or not.
+
+This door is light: what stands behind a name is imported when the name is first asked for.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attractor.llm.middleware.costs import Costs, Spent
+    from attractor.llm.middleware.disk_cache import DiskCache
+    from attractor.llm.middleware.fallback import Fallback, ModelName, may_fall_back
+    from attractor.llm.middleware.logging import Logging
+    from attractor.llm.middleware.rate_limit import RateLimit
+    from attractor.llm.middleware.rate_limits import Limit, RateLimits
+    from attractor.llm.middleware.redaction import Redaction
+    from attractor.llm.middleware.replaying import replay
+    from attractor.llm.middleware.secret_patterns import WELL_KNOWN
+
+__all__ = [
+    "Costs",
+    "DiskCache",
+    "Fallback",
+    "Limit",
+    "Logging",
+    "ModelName",
+    "RateLimit",
+    "RateLimits",
+    "Redaction",
+    "Spent",
+    "WELL_KNOWN",
+    "may_fall_back",
+    "replay",
+]
+
+_HOMES = {
+    "Costs": "costs",
+    "DiskCache": "disk_cache",
+    "Fallback": "fallback",
+    "Limit": "rate_limits",
+    "Logging": "logging",
+    "ModelName": "fallback",
+    "RateLimit": "rate_limit",
+    "RateLimits": "rate_limits",
+    "Redaction": "redaction",
+    "Spent": "costs",
+    "WELL_KNOWN": "secret_patterns",
+    "may_fall_back": "fallback",
+    "replay": "replaying",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -1,0 +1,116 @@
+"""Makes what stands around the calls of a run to models, as the settings say."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attractor.base.atomic_files import file_trouble
+from attractor.base.canonical import JsonObject
+from attractor.base.errors import UnknownName
+from attractor.engine.secrets import texts_of
+from attractor.llm import middleware as shipped
+from attractor.llm.catalogue import shipped_catalogue
+from attractor.llm.client import StreamMiddleware, provider_registry
+from attractor.pipeline.own_words import ours_among
+from attractor.pipeline.world import World
+
+if TYPE_CHECKING:  # the door of the middleware is light: a run loads what it uses
+    from attractor.config.settings import LlmSettings
+    from attractor.llm.middleware import Limit, RateLimits
+
+_APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+
+
+def model_middleware(world: World, stack: AsyncExitStack) -> Sequence[StreamMiddleware]:
+    """Return the middleware of a run, the outermost first; what it opens ends with the stack."""
+    settings = world.llm
+    return () if settings is None else [*_middleware(settings, world, stack)]
+
+
+def _middleware(
+    settings: "LlmSettings", world: World, stack: AsyncExitStack
+) -> Iterator[StreamMiddleware]:
+    logger = None
+    if settings.log is not None:
+        logger = _open_log(settings.log, stack)
+        yield shipped.Logging(logger)
+    if settings.redact:
+        # What a tool writes has to be what it read, so that its calls get the secrets back.
+        patterns = (*shipped.WELL_KNOWN, *settings.redact_patterns)
+        yield shipped.Redaction(_secrets(world), patterns=patterns, restore=True)
+    if settings.cache is not None:
+        yield shipped.DiskCache(settings.cache, mode=settings.cache_mode)
+    others = {
+        model: [shipped.ModelName.parse(one) for one in names]
+        for model, names in settings.fall_back.items()
+        if names
+    }
+    if others:
+        _require_providers(one.provider for names in others.values() for one in names)
+        yield shipped.Fallback(by_model=others)
+    limits = _limits(settings)
+    if limits:
+        _require_providers(iter(limits))
+        yield shipped.RateLimit(shared_rate_limits(tuple(sorted(limits.items()))), logger=logger)
+
+
+@cache
+def shared_rate_limits(limits: tuple[tuple[str, "Limit"], ...]) -> "RateLimits":
+    """Return the one object that all runs of this process share whose limits are the same.
+
+    Worlds are made anew for each run, and no one hands anything from one to the next: so it is kept
+    here, and nowhere else. Its clock is the machine's, which all share.
+    """
+    return shipped.RateLimits(dict(limits))
+
+
+def _limits(settings: "LlmSettings") -> Mapping[str, "Limit"]:
+    tables = settings.requests_per_minute, settings.tokens_per_minute, settings.concurrent_requests
+    providers = sorted({provider for table in tables for provider in table})
+    return {name: shipped.Limit(*(table.get(name) for table in tables)) for name in providers}
+
+
+def _require_providers(names: Iterator[str]) -> None:
+    """Refuse a provider that nobody knows: a limit for it would do nothing."""
+    for name in names:
+        if name in provider_registry() or name in shipped_catalogue().providers:
+            continue
+        raise UnknownName("provider", name, provider_registry())
+
+
+def _secrets(world: World) -> Sequence[str]:
+    """Return the values that are kept secret in the records of runs too."""
+    values = [*(world.environ[name] for name in world.secret_variables), *world.secrets]
+    texts = {text for value in values for text in texts_of(value)}
+    return sorted(texts - ours_among(values))
+
+
+def _open_log(path: Path, stack: AsyncExitStack) -> logging.Logger:
+    """Return a logger of its own that writes to a file, which nobody else may read."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.fdopen(os.open(path, _APPENDED, 0o600), "a", encoding="utf-8")
+    except OSError as cause:
+        raise file_trouble("write", path, cause) from cause
+    handler = logging.StreamHandler(stack.enter_context(file))
+    handler.setFormatter(_JsonLines())
+    logger = logging.Logger("attractor.llm")
+    logger.addHandler(handler)
+    return logger
+
+
+class _JsonLines(logging.Formatter):
+    """Writes a record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        told: JsonObject = getattr(record, "llm", {})
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        words = record.getMessage()
+        return json.dumps({"time": time, "level": record.levelname, "words": words, **told})

@@ -1,0 +1,112 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from attractor.llm import (
+    ConfigurationError,
+    ModelInfo,
+    Request,
+    ServerError,
+    StreamEvent,
+    Usage,
+)
+from attractor.llm.errors import CostLimitError
+from attractor.llm.middleware import Costs, Spent
+from tests.agent.scripted import ScriptedProvider, said
+from tests.llm.middleware.asked import HELLO, ask, client_of, codes, hear, run, whole
+
+PRICED = ModelInfo(
+    id="gpt-5.2",
+    provider="openai",
+    display_name="GPT",
+    input_cost_per_million=10_000,
+    output_cost_per_million=100_000,
+)
+# A scripted answer uses 100 tokens and makes 10.
+PRICE = 2.0
+UNKNOWN = Request(model="unheard-of", messages=HELLO.messages)
+
+
+def find(model: str, provider: str) -> ModelInfo | None:
+    return PRICED if (model, provider) == ("gpt-5.2", "openai") else None
+
+
+def test_calls_are_added_up_by_provider_and_model() -> None:
+    costs = Costs(find=find)
+    provider = ScriptedProvider(said("one"), said("two"), said("three"))
+    ask(provider, around=[costs])
+    hear(provider, around=[costs])
+    ask(provider, around=[costs], request=UNKNOWN)
+    priced = Spent(2, Usage(200, 20), 2 * PRICE)
+    unpriced = Spent(1, Usage(100, 10), 0.0, 1)
+    assert costs.by_model == {("openai", "gpt-5.2"): priced, ("openai", "unheard-of"): unpriced}
+    assert costs.total == Spent(3, Usage(300, 30), 2 * PRICE, 1)
+
+
+def test_the_catalogue_knows_the_prices() -> None:
+    costs = Costs()
+    ask(ScriptedProvider(said("one")), around=[costs])
+    assert costs.total.cost_usd > 0
+    assert costs.total.unpriced == 0
+
+
+def test_what_failed_costs_nothing() -> None:
+    costs = Costs(find=find)
+    with pytest.raises(ServerError):
+        ask(ScriptedProvider(ServerError("down", provider="openai")), around=[costs])
+    assert costs.total == Spent()
+
+
+def test_a_stream_that_is_left_is_counted_as_one_of_unknown_cost() -> None:
+    costs = Costs(find=find)
+
+    async def leave() -> StreamEvent:
+        events = client_of(ScriptedProvider(said("one two")), around=[costs]).stream(HELLO)
+        first = await anext(events)
+        await events.aclose()
+        return first
+
+    run(leave())
+    assert costs.total == Spent(calls=1, unpriced=1)
+
+
+@pytest.mark.parametrize("listen", [ask, hear], ids=["whole", "stream"])
+def test_the_call_after_the_limit_is_refused(listen: object) -> None:
+    costs = Costs(limit_usd=3, find=find)
+    provider = ScriptedProvider(said("one"), said("two"), said("three"))
+    for _ in range(2):
+        ask(provider, around=[costs])
+    with pytest.raises(
+        CostLimitError, match=r"2 calls cost \$4.0000, and the limit is \$3"
+    ) as caught:
+        (ask if listen is ask else hear)(provider, around=[costs])
+    assert not caught.value.retryable
+    assert caught.value.hint
+    assert len(provider.requests) == 2
+
+
+def test_who_has_no_price_is_told_where_there_is_a_limit() -> None:
+    provider = ScriptedProvider(said("one"), said("two"), said("three"))
+    limited = [Costs(limit_usd=3, find=find)]
+    assert codes(ask(provider, around=limited, request=UNKNOWN)) == ["price_unknown"]
+    assert codes(whole(hear(provider, around=limited, request=UNKNOWN))) == ["price_unknown"]
+    assert codes(ask(provider, around=[Costs(find=find)], request=UNKNOWN)) == []
+
+
+def test_threads_may_share_one() -> None:
+    costs = Costs(find=find)
+
+    def work(_: int) -> None:
+        provider = ScriptedProvider(*[said("hi")] * 20)
+        for _ in range(20):
+            ask(provider, around=[costs])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert (costs.total.calls, costs.total.cost_usd) == (80, 80 * PRICE)
+
+
+def test_a_limit_of_nothing_is_refused() -> None:
+    for limit in (0, -1, float("nan")):
+        with pytest.raises(ConfigurationError, match="cost limit"):
+            Costs(limit_usd=limit)

@@ -1,0 +1,172 @@
+import json
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+
+from attractor.llm import (
+    Client,
+    ConfigurationError,
+    Message,
+    Response,
+    SDKError,
+    ServerError,
+    StreamEvent,
+    StreamEventType,
+)
+from attractor.llm.errors import NotCachedError
+from attractor.llm.middleware import DiskCache
+from attractor.llm.middleware.answer_files import AnswerFiles
+from attractor.llm.middleware.disk_cache import CacheMode
+from attractor.llm.middleware.request_digest import Digest
+from tests.agent.scripted import ScriptedProvider, said
+from tests.llm.asking import a_request, speaking
+from tests.llm.asking import ask as ask_twin
+from tests.llm.middleware.answers import answers
+from tests.llm.middleware.asked import HELLO, ask, codes, hear, run, whole
+
+
+def kept_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.answer.json"))
+
+
+def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
+    provider, cache = ScriptedProvider(said("one"), said("two")), DiskCache(tmp_path / "kept")
+    first = ask(provider, around=[cache])
+    assert ask(provider, around=[cache]) == first
+    assert ask(provider, around=[DiskCache(tmp_path / "kept")]) == first
+    other = replace(HELLO, temperature=0.5)
+    assert ask(provider, around=[cache], request=other).text == "two"
+    assert (cache.hits, cache.misses, len(provider.requests)) == (1, 2, 2)
+
+
+def test_a_stream_and_a_whole_answer_are_one(tmp_path: Path) -> None:
+    provider, cache = ScriptedProvider(said("one two three")), DiskCache(tmp_path)
+    first = whole(hear(provider, around=[cache]))
+    events = hear(provider, around=[cache])
+    assert whole(events) == first == ask(provider, around=[cache])
+    deltas = [one.delta for one in events if one.type == StreamEventType.TEXT_DELTA]
+    assert deltas == ["one", " two", " three"]
+
+
+def test_an_answer_of_a_provider_is_replayed_to_the_last_byte(tmp_path: Path) -> None:
+    script = """
+    [[rules]]
+    [rules.answer]
+    text = "Done."
+    thinking = "hm"
+    redacted_thinking = "sealed"
+    tool_calls = [{ name = "shell", arguments = { b = 1, a = [2] } }]
+    """
+    with speaking(script) as twin:
+        request = a_request("anthropic", "go")
+        first = ask_twin(twin, request, middleware=[DiskCache(tmp_path)])
+        again = ask_twin(twin, request, middleware=[DiskCache(tmp_path, mode="read_only")])
+        assert len(twin.requests) == 1
+    assert repr(again) == repr(first)
+
+
+@pytest.mark.parametrize("mode", get_args(CacheMode))
+def test_an_error_is_not_kept(tmp_path: Path, mode: CacheMode) -> None:
+    trouble = ServerError("down", provider="openai", status_code=500)
+    with pytest.raises((ServerError, NotCachedError)):
+        ask(ScriptedProvider(trouble), around=[DiskCache(tmp_path, mode=mode)])
+    assert kept_files(tmp_path) == []
+
+
+def test_a_stream_that_broke_off_is_not_kept(tmp_path: Path) -> None:
+    cut = 'text = "a b c d", fault = { kind = "cut", after = 4 }'
+
+    async def hear_twin(environ: Mapping[str, str]) -> list[StreamEvent]:
+        made = Client.from_env(environ, middleware=[DiskCache(tmp_path)])
+        async with made as client:
+            return [one async for one in client.stream(a_request("openai", "go"))]
+
+    with speaking(f"[[rules]]\nanswer = {{ {cut} }}") as twin, pytest.raises(SDKError):
+        run(hear_twin(twin.environ()))
+    assert kept_files(tmp_path) == []
+
+
+def test_read_only_asks_nobody_and_names_the_nearest_difference(tmp_path: Path) -> None:
+    provider = ScriptedProvider(said("one"), said("two"))
+    replaying = DiskCache(tmp_path / "kept", mode="read_only")
+    with pytest.raises(NotCachedError, match="there are none in") as caught:
+        ask(provider, around=[replaying])
+    assert not caught.value.retryable
+    assert "not read-only" in caught.value.hint
+    for text in ("hello", "something else"):
+        asked = replace(HELLO, messages=[Message.user(text)], temperature=0.5)
+        ask(provider, around=[DiskCache(tmp_path / "kept")], request=asked)
+    with pytest.raises(NotCachedError, match="the nearest one differs in temperature$"):
+        hear(provider, around=[replaying])
+    assert len(provider.requests) == 2
+
+
+def test_refresh_asks_anew_and_keeps_that(tmp_path: Path) -> None:
+    provider = ScriptedProvider(said("old"), said("new"))
+    ask(provider, around=[DiskCache(tmp_path)])
+    assert ask(provider, around=[DiskCache(tmp_path, mode="refresh")]).text == "new"
+    assert ask(provider, around=[DiskCache(tmp_path, mode="read_only")]).text == "new"
+
+
+DAMAGES: dict[str, Callable[[str], str]] = {
+    "cut": lambda text: text[: len(text) // 2],
+    "one letter": lambda text: text.replace("one", "eno"),
+    "empty": lambda text: "",
+    "other version": lambda text: text.replace('"attractor_answer":1', '"attractor_answer":2'),
+    "no text": lambda text: "\udcff\n",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_a_miss_that_is_told(tmp_path: Path, damage: str) -> None:
+    provider = ScriptedProvider(said("one"), said("two"), said("three"))
+    ask(provider, around=[DiskCache(tmp_path)])
+    [file] = kept_files(tmp_path)
+    damaged = DAMAGES[damage](file.read_text("utf-8"))
+    file.write_text(damaged, "utf-8", "surrogateescape")
+    with pytest.raises(NotCachedError, match=file.name):
+        ask(provider, around=[DiskCache(tmp_path, mode="read_only")])
+    events = hear(provider, around=[DiskCache(tmp_path)])
+    assert codes(whole(events)) == ["cache_damaged"]
+    assert events[0].start is not None
+    assert events[0].start.warnings == whole(events).warnings
+    again = ask(provider, around=[DiskCache(tmp_path)])
+    assert (again.text, codes(again)) == ("two", [])
+
+
+def test_an_answer_that_cannot_be_kept_is_given_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    answer = ask(ScriptedProvider(said("one")), around=[DiskCache(tmp_path / "file" / "kept")])
+    assert (answer.text, codes(answer)) == ("one", ["cache_damaged", "cache_not_written"])
+
+
+def test_files_are_ours_alone_and_hold_no_key(tmp_path: Path) -> None:
+    with speaking('[[rules]]\nanswer.text = "hi"') as twin:
+        ask_twin(twin, a_request("openai", "go"), middleware=[DiskCache(tmp_path / "kept")])
+        key = twin.environ()["OPENAI_API_KEY"]
+    [file] = kept_files(tmp_path / "kept")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert key not in file.read_text("utf-8")
+    head = json.loads(file.read_text("utf-8").partition("\n")[0])
+    assert (head["attractor_answer"], head["request"]["model"]) == (1, "gpt-5.2")
+
+
+@given(answers)
+def test_any_answer_comes_back_from_its_file(
+    tmp_path_factory: pytest.TempPathFactory, answer: Response
+) -> None:
+    files = AnswerFiles(tmp_path_factory.getbasetemp() / "kept")
+    files.keep(Digest("0" * 64, {}), answer)
+    found = files.find("0" * 64)
+    assert (found.answer, found.fault) == (answer, "")
+
+
+def test_a_mode_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no mode 'write_only'"):
+        DiskCache(tmp_path, mode="write_only")  # pyright: ignore[reportArgumentType]

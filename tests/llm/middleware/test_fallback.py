@@ -1,0 +1,245 @@
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from attractor.llm import (
+    AccessDeniedError,
+    AuthenticationError,
+    Client,
+    ConfigurationError,
+    InvalidRequestError,
+    NetworkError,
+    NotFoundError,
+    QuotaExceededError,
+    RateLimitError,
+    Request,
+    RequestTimeoutError,
+    SDKError,
+    ServerError,
+    StreamEvent,
+    StreamEventType,
+)
+from attractor.llm.middleware import Fallback, ModelName, may_fall_back
+from tests.agent.scripted import ScriptedProvider, said
+from tests.llm.asking import MODELS, a_request, speaking
+from tests.llm.asking import ask as ask_twin
+from tests.llm.middleware.asked import HELLO, OPUS, ask, codes, hear, run, whole
+
+BUSY = 'answer.fault = { kind = "status", status = 429, message = "busy" }'
+SCRIPT = f"""
+[[rules]]
+when = {{ wire = "openai" }}
+{BUSY}
+[[rules]]
+when = {{ wire = "anthropic" }}
+answer.text = "I am here."
+"""
+
+
+def busy(provider: str = "openai") -> RateLimitError:
+    return RateLimitError(f"{provider} is busy", provider=provider, retry_after=1.5)
+
+
+def opus(*steps: object) -> ScriptedProvider:
+    return ScriptedProvider(*steps, name="anthropic")  # pyright: ignore[reportArgumentType]
+
+
+def test_the_next_model_answers_and_a_warning_says_so() -> None:
+    first, second = ScriptedProvider(busy()), opus(said("here"))
+    answer = ask(first, second, around=[Fallback([OPUS])])
+    assert (answer.text, answer.provider, answer.model) == ("here", *OPUS)
+    [warning] = answer.warnings
+    assert warning.code == "fell_back"
+    assert warning.message == (
+        "anthropic/claude-opus-4-6 answered, for openai/gpt-5.2 failed: "
+        "RateLimitError: openai is busy"
+    )
+    assert [one.messages for one in second.requests] == [HELLO.messages]
+
+
+def test_who_answers_at_once_has_no_warning() -> None:
+    answer = ask(ScriptedProvider(said("hi")), opus(), around=[Fallback([OPUS])])
+    assert (answer.provider, answer.warnings) == ("openai", ())
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+def test_over_http_another_provider_answers(streamed: bool) -> None:
+    around = [Fallback([("anthropic", MODELS["anthropic"])])]
+    with speaking(SCRIPT) as twin:
+        if not streamed:
+            answer = ask_twin(twin, a_request("openai", "go"), middleware=around)
+        else:
+
+            async def hearing() -> list[StreamEvent]:
+                async with Client.from_env(twin.environ(), middleware=around) as client:
+                    return [one async for one in client.stream(a_request("openai", "go"))]
+
+            events = run(hearing())
+            answer = whole(events)
+            assert [one.type for one in events].count(StreamEventType.STREAM_START) == 1
+            assert events[0].start is not None
+            assert events[0].start.warnings == answer.warnings
+        assert len(twin.requests) == 2
+    assert (answer.text, answer.provider, codes(answer)) == (
+        "I am here.",
+        "anthropic",
+        ["fell_back"],
+    )
+
+
+FALLS = [
+    busy(),
+    ServerError("down", provider="openai"),
+    NetworkError("cut"),
+    NotFoundError("none", provider="openai"),
+    AccessDeniedError("no", provider="openai"),
+    QuotaExceededError("empty", provider="openai"),
+]
+STAYS = [
+    AuthenticationError("key", provider="openai"),
+    InvalidRequestError("bad", provider="openai"),
+    RequestTimeoutError("late"),
+]
+
+
+@pytest.mark.parametrize("error", [*FALLS, *STAYS], ids=lambda error: type(error).__name__)
+def test_another_model_is_asked_only_where_it_may_do_better(error: SDKError) -> None:
+    assert may_fall_back(error) == (error in FALLS)
+    if error in STAYS:
+        with pytest.raises(type(error)) as caught:
+            ask(ScriptedProvider(error), opus(said("hi")), around=[Fallback([OPUS])])
+        assert caught.value is error
+        return
+    assert ask(ScriptedProvider(error), opus(said("hi")), around=[Fallback([OPUS])]).text == "hi"
+
+
+def test_which_errors_count_may_be_said() -> None:
+    late = RequestTimeoutError("late")
+    around = [Fallback([OPUS], when=lambda error: isinstance(error, RequestTimeoutError))]
+    assert ask(ScriptedProvider(late), opus(said("hi")), around=around).text == "hi"
+    with pytest.raises(RateLimitError):
+        ask(ScriptedProvider(busy()), opus(said("hi")), around=around)
+
+
+@pytest.mark.parametrize("listen", [ask, hear], ids=["whole", "stream"])
+def test_when_none_answers_the_error_tells_of_all(listen: object) -> None:
+    assert listen in (ask, hear)
+    gone = NotFoundError("no such model", provider="anthropic")
+    providers = ScriptedProvider(busy()), opus(gone)
+    with pytest.raises(SDKError) as caught:
+        (ask if listen is ask else hear)(*providers, around=[Fallback([OPUS])])
+    # The one after which another try may help: a policy of retries goes by it.
+    error = caught.value
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after == 1.5
+    assert list(error.others) == [gone]
+    told = "anthropic/claude-opus-4-6 failed: NotFoundError: no such model"
+    assert error.message == str(error) == f"openai is busy ({told})"
+    assert error.__notes__ == [told]
+
+
+def test_an_error_that_ends_it_tells_what_was_before() -> None:
+    bad = InvalidRequestError("bad", provider="anthropic")
+    with pytest.raises(InvalidRequestError, match=r"bad \(openai/gpt-5.2 failed: RateLimit"):
+        ask(ScriptedProvider(busy()), opus(bad), around=[Fallback([OPUS, ("openai", "x")])])
+
+
+def test_a_model_nobody_can_ask_is_passed_over() -> None:
+    others = [("nobody", "m"), OPUS]
+    answer = ask(ScriptedProvider(busy()), opus(said("hi")), around=[Fallback(others)])
+    assert answer.text == "hi"
+    assert "nobody/m failed: ConfigurationError: no provider 'nobody'" in answer.warnings[0].message
+    # Where it is the one that is wished for, that is an error.
+    wrong = Request(model="m", messages=HELLO.messages, provider="anthropic")
+    with pytest.raises(ConfigurationError):
+        ask(ScriptedProvider(), around=[Fallback([OPUS])], request=wrong)
+
+
+def test_others_may_be_named_for_one_model_alone() -> None:
+    around = [Fallback(by_model={"openai/gpt-5.2": [OPUS], "o": [("openai", "p")]})]
+    assert ask(ScriptedProvider(busy()), opus(said("hi")), around=around).provider == "anthropic"
+    other = Request(model="o", messages=HELLO.messages)
+    scripted = ScriptedProvider(busy(), said("by p"))
+    assert ask(scripted, opus(), around=around, request=other).model == "p"
+    none = Request(model="x", messages=HELLO.messages)
+    with pytest.raises(RateLimitError):
+        ask(ScriptedProvider(busy()), opus(said("hi")), around=around, request=none)
+
+
+class Breaking(ScriptedProvider):
+    """Breaks off a stream after some of its events."""
+
+    def __init__(self, events: int) -> None:
+        super().__init__(said("one two"))
+        self._events = events
+
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        told = 0
+        async for event in super().stream(request):
+            if told == self._events:
+                error = NetworkError("cut")
+                yield StreamEvent(StreamEventType.ERROR, error=error)
+                raise error
+            told += 1
+            yield event
+
+
+@pytest.mark.parametrize("events", [1, 2])
+def test_before_anything_was_said_a_stream_falls_back(events: int) -> None:
+    heard = hear(Breaking(events), opus(said("all of it")), around=[Fallback([OPUS])])
+    assert (whole(heard).text, codes(whole(heard))) == ("all of it", ["fell_back"])
+    types = [one.type for one in heard]
+    assert types.count(StreamEventType.STREAM_START) == 1
+    assert StreamEventType.ERROR not in types
+
+
+def test_after_something_was_said_nobody_else_is_asked() -> None:
+    second, heard = opus(said("other")), list[StreamEvent]()
+
+    async def hearing() -> None:
+        providers = {"openai": Breaking(3), "anthropic": second}
+        client = Client(
+            providers=providers, default_provider="openai", middleware=[Fallback([OPUS])]
+        )
+        async for event in client.stream(HELLO):
+            heard.append(event)
+
+    with pytest.raises(NetworkError, match="^cut$"):
+        asyncio.run(hearing())
+    assert [one.delta for one in heard if one.delta] == ["one"]
+    assert heard[-1].type == StreamEventType.ERROR
+    assert second.requests == []
+
+
+def test_what_belongs_to_another_provider_is_not_sent_to_the_next() -> None:
+    script = """
+    [[rules]]
+    when = { wire = "anthropic", step = 0 }
+    answer = { text = "First.", thinking = "hm", redacted_thinking = "sealed" }
+    [[rules]]
+    when = { wire = "anthropic" }
+    answer.fault = { kind = "status", status = 529, message = "busy" }
+    [[rules]]
+    answer.text = "Second."
+    """
+    for other in ("openai", "gemini"):
+        with speaking(script) as twin:
+            first = ask_twin(twin, a_request("anthropic", "go"))
+            request = a_request("anthropic", "go", first.message, "go on")
+            around = [Fallback([(other, MODELS[other])])]
+            second = ask_twin(twin, request, middleware=around)
+            sent = str(twin.requests[-1].body)
+        assert (second.text, second.provider) == ("Second.", other)
+        assert "First." in sent
+        assert "hm" not in sent
+        assert "signature" not in sent
+
+
+def test_names_are_read_and_written() -> None:
+    assert ModelName.parse("openrouter/meta/llama") == ("openrouter", "meta/llama")
+    assert str(ModelName(*OPUS)) == "anthropic/claude-opus-4-6"
+    with pytest.raises(ConfigurationError, match="names no model"):
+        ModelName.parse("gpt-5.2")
+    with pytest.raises(ConfigurationError, match="no other model"):
+        Fallback()

@@ -1,0 +1,131 @@
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from attractor.base.clock import TurnableClock
+from attractor.llm import Message, RateLimitError, Request, RetryPolicy, retry
+from attractor.llm.middleware import Logging, Redaction
+from tests.agent.scripted import ScriptedProvider, never, said
+from tests.llm.asking import a_request, speaking
+from tests.llm.asking import ask as ask_twin
+from tests.llm.middleware.asked import HELLO, ask, client_of, hear, run
+
+
+class Records(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logger = logging.Logger("a test's own")
+        self.logger.addHandler(self)
+        self.kept: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(record)
+
+    @property
+    def told(self) -> Sequence[Mapping[str, Any]]:
+        return [cast(Mapping[str, Any], vars(one)["llm"]) for one in self.kept]
+
+
+def test_a_call_has_a_record_when_it_is_asked_and_one_when_it_is_answered() -> None:
+    records = Records()
+    ask(ScriptedProvider(said("secret words")), around=[Logging(records.logger)])
+    request, answer = records.told
+    assert (request["event"], answer["event"]) == ("request", "answer")
+    assert request["call"] == answer["call"]
+    assert (request["provider"], request["model"], request["messages"]) == ("openai", "gpt-5.2", 1)
+    assert (answer["input_tokens"], answer["output_tokens"]) == (100, 10)
+    assert answer["request_id"] == "answer_1"
+    assert answer["cost_usd"] > 0
+    assert (answer["try"], answer["finish"], answer["stream"]) == (1, "stop", False)
+    words = records.kept[1].getMessage()
+    assert words.startswith("openai/gpt-5.2 answered in 0.0")
+    assert "100 tokens in, 10 out" in words
+
+
+@pytest.mark.parametrize("listen", [ask, hear], ids=["whole", "stream"])
+def test_what_is_said_is_logged_only_if_that_is_wished(listen: object) -> None:
+    for content in (False, True):
+        records = Records()
+        around = [Logging(records.logger, content=content)]
+        (ask if listen is ask else hear)(ScriptedProvider(said("the answer")), around=around)
+        logged = str([vars(one) for one in records.kept])
+        assert ("hello" in logged) == content
+        assert ("the answer" in logged) == content
+
+
+def test_no_key_is_logged() -> None:
+    records = Records()
+    refused = 'answer.fault = { kind = "status", status = 401, message = "bad key" }'
+    with speaking(f"[[rules]]\n{refused}") as twin, pytest.raises(Exception, match="401"):
+        ask_twin(
+            twin, a_request("openai", "go"), middleware=[Logging(records.logger, content=True)]
+        )
+    assert twin.environ()["OPENAI_API_KEY"] not in str([vars(one) for one in records.kept])
+    assert records.told[-1]["status_code"] == 401
+
+
+def test_a_call_takes_as_long_as_it_takes() -> None:
+    clock, records = TurnableClock(), Records()
+
+    async def slowly(request: Request) -> Message:
+        await clock.turn(timedelta(seconds=2))
+        return said("hi")
+
+    ask(ScriptedProvider(slowly), around=[Logging(records.logger, clock=clock)])
+    assert records.told[-1]["seconds"] == 2.0
+
+
+def test_an_error_is_a_warning_and_tries_are_counted() -> None:
+    records = Records()
+    busy = [RateLimitError("busy", provider="openai", retry_after=0.0) for _ in range(2)]
+    provider = ScriptedProvider(*busy, said("hi"), said("hi again"))
+    key = "abcdef-of-a-test"
+    request = Request(model="gpt-5.2", messages=[Message.user(f"hello {key}")])
+
+    async def asking() -> None:
+        # Behind what makes every request anew, it still knows it again.
+        client = client_of(provider, around=[Redaction([key]), Logging(records.logger)])
+        for _ in range(2):
+            await retry(lambda: client.complete(request), policy=RetryPolicy())
+
+    run(asking())
+    told = [(one["event"], one["try"]) for one in records.told]
+    calls = [("error", 1), ("error", 2), ("answer", 3), ("answer", 1)]
+    assert [one for one in told if one[0] != "request"] == calls
+    failed = records.told[1]
+    assert (failed["error"], failed["retryable"], failed["retry_after"]) == (
+        *("RateLimitError", True),
+        0.0,
+    )
+    assert records.kept[1].levelno == logging.WARNING
+
+
+def test_a_call_that_nobody_waits_for_is_logged_too() -> None:
+    records = Records()
+
+    async def leave() -> None:
+        client = client_of(ScriptedProvider(never), around=[Logging(records.logger)])
+        asked = asyncio.ensure_future(client.complete(HELLO))
+        while not records.kept:
+            await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait([asked])
+        events = client_of(ScriptedProvider(said("a b")), around=[Logging(records.logger)])
+        stream = events.stream(HELLO)
+        await anext(stream)
+        await stream.aclose()
+
+    run(leave())
+    assert [one["event"] for one in records.told] == ["request", "left"] * 2
+
+
+def test_without_a_logger_it_writes_to_one_of_our_name(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "attractor.llm"):
+        ask(ScriptedProvider(said("hi")), around=[Logging()])
+    assert {one.name for one in caplog.records} == {"attractor.llm"}

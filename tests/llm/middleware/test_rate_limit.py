@@ -1,0 +1,190 @@
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from attractor.base.clock import Clock, TurnableClock
+from attractor.llm import (
+    Client,
+    ConfigurationError,
+    Message,
+    RateLimitError,
+    RateLimitInfo,
+    Request,
+    Response,
+    ServerError,
+    StreamEvent,
+)
+from attractor.llm.middleware import Limit, RateLimit, RateLimits
+from attractor.llm.middleware.token_estimate import estimated_tokens
+from tests.agent.scripted import ScriptedProvider, Step, said
+from tests.llm.asking import a_request, speaking
+from tests.llm.middleware.asked import HELLO, client_of, run, settle
+
+Ask = Callable[[Client, Request], Awaitable[object]]
+
+
+async def complete(client: Client, request: Request) -> object:
+    return await client.complete(request)
+
+
+async def listen(client: Client, request: Request) -> object:
+    return [one async for one in client.stream(request)]
+
+
+both = pytest.mark.parametrize("ask", [complete, listen])
+
+
+class Timed(ScriptedProvider):
+    """Keeps when it was asked, and says what is left."""
+
+    def __init__(self, clock: Clock, *steps: Step, left: RateLimitInfo | None = None) -> None:
+        super().__init__(*steps)
+        self._clock, self._left = clock, left
+        self.times: list[float] = []
+
+    async def complete(self, request: Request) -> Response:
+        self.times.append(self._clock.monotonic())
+        return replace(await super().complete(request), rate_limit=self._left)
+
+
+def times(
+    ask: Ask,
+    *steps: Step,
+    limit: Limit | None = None,
+    left: RateLimitInfo | None = None,
+    request: Request = HELLO,
+    longest: float = 60,
+) -> list[float]:
+    """Return when a provider was asked, by several clients that share the limits."""
+    clock = TurnableClock()
+    limits = RateLimits(
+        {"openai": limit} if limit else None, clock=clock, longest_pause=timedelta(seconds=longest)
+    )
+    provider = Timed(clock, *steps, left=left)
+
+    async def asking() -> None:
+        for _ in steps:
+            client = client_of(provider, around=[RateLimit(limits)])
+            asked = asyncio.ensure_future(ask(client, request))
+            await settle()
+            while not asked.done():
+                await clock.turn(timedelta(seconds=5))
+                await settle()
+            assert asked.exception() is None or isinstance(asked.exception(), RateLimitError)
+
+    run(asking())
+    return provider.times
+
+
+@both
+def test_clients_that_share_limits_wait_for_each_other(ask: Ask) -> None:
+    steps = [said(str(number)) for number in range(4)]
+    assert times(ask, *steps, limit=Limit(requests_per_minute=2)) == [0, 0, 60, 60]
+
+
+@both
+def test_the_tokens_that_were_used_count(ask: Ask) -> None:
+    steps = [said("one"), said("two"), said("three")]
+    # Each uses 110, whatever was estimated.
+    large = replace(HELLO, max_tokens=1)
+    asked = times(ask, *steps, limit=Limit(tokens_per_minute=200), request=large)
+    assert asked == [0, 0, 60]
+
+
+@both
+def test_a_provider_that_wishes_for_a_pause_has_it(ask: Ask) -> None:
+    busy = RateLimitError("busy", provider="openai", retry_after=20.0)
+    assert times(ask, busy, said("hi")) == [0, 20]
+    later = RateLimitError("busy", provider="openai", retry_after=3600.0)
+    assert times(ask, later, said("hi"), longest=30) == [0, 30]
+
+
+@both
+def test_a_provider_that_has_nothing_left_is_not_asked(ask: Ask) -> None:
+    soon = TurnableClock().now() + timedelta(seconds=15)
+    steps = [said("one"), said("two")]
+    assert times(ask, *steps, left=RateLimitInfo(0, 10, reset_at=soon)) == [0, 15]
+    assert times(ask, *steps, left=RateLimitInfo(1, 10, reset_at=soon)) == [0, 0]
+    assert times(ask, *steps, left=RateLimitInfo(0, 10)) == [0, 0]
+
+
+@both
+def test_the_place_is_given_back_after_an_error(ask: Ask) -> None:
+    limits = RateLimits({"openai": Limit(concurrent_requests=1)})
+    down = ServerError("down", provider="openai")
+
+    async def asking() -> None:
+        client = client_of(ScriptedProvider(down, said("hi")), around=[RateLimit(limits)])
+        with pytest.raises(ServerError):
+            await ask(client, HELLO)
+        await ask(client, HELLO)
+
+    run(asking())
+
+
+def test_a_stream_that_is_left_gives_its_place_back() -> None:
+    limits = RateLimits({"openai": Limit(concurrent_requests=1)})
+
+    async def asking() -> StreamEvent:
+        client = client_of(ScriptedProvider(said("a b"), said("c")), around=[RateLimit(limits)])
+        events = client.stream(HELLO)
+        await anext(events)
+        await events.aclose()
+        return [one async for one in client.stream(HELLO)][-1]
+
+    assert run(asking()).response is not None
+
+
+def test_over_http_no_more_are_open_at_once() -> None:
+    limits = RateLimits({"openai": Limit(concurrent_requests=2)})
+    inside, most = 0, 0
+
+    class Counting:
+        async def __call__(
+            self, request: Request, next: Callable[[Request], Awaitable[Response]]
+        ) -> Response:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            try:
+                return await next(request)
+            finally:
+                inside -= 1
+
+    async def asking(environ: Mapping[str, str]) -> list[str]:
+        around = [RateLimit(limits), Counting()]
+        clients = [Client.from_env(environ, middleware=around) for _ in range(3)]
+        answers = await asyncio.gather(
+            *(one.complete(a_request("openai", f"go {at}")) for one in clients for at in range(3))
+        )
+        for one in clients:
+            await one.close()
+        return [one.text for one in answers]
+
+    with speaking('[[rules]]\nanswer = { text = "hi", delay = "20ms" }') as twin:
+        assert run(asking(twin.environ())) == ["hi"] * 9
+    assert (inside, most) == (0, 2)
+
+
+def test_a_long_wait_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "attractor.llm"):
+        times(complete, said("one"), said("two"), limit=Limit(requests_per_minute=1))
+    assert [one.getMessage() for one in caplog.records] == [
+        "waited 60.0 s for the limits of openai"
+    ]
+
+
+def test_a_limit_that_lets_nothing_pass_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="lets nothing pass"):
+        Limit(requests_per_minute=0)
+
+
+def test_the_size_of_a_request_is_about_a_token_for_four_letters() -> None:
+    request = replace(HELLO, messages=[Message.user("a" * 400)], max_tokens=50)
+    assert 150 <= estimated_tokens(request) <= 152
+    result = Message.tool_result("1", {"a": "b" * 400})
+    assert estimated_tokens(replace(HELLO, messages=[result])) >= 100

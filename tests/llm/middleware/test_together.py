@@ -1,0 +1,95 @@
+"""All that is shipped stands around one client, in the order that the documentation gives."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from attractor.llm import Client, Response, StreamMiddleware
+from attractor.llm.middleware import (
+    Costs,
+    DiskCache,
+    Fallback,
+    Limit,
+    Logging,
+    RateLimit,
+    RateLimits,
+    Redaction,
+)
+from attractor.twins.provider_twin import ProviderTwin
+from tests.llm.asking import MODELS, a_request, speaking
+from tests.llm.middleware.asked import codes, run, whole
+from tests.llm.middleware.test_logging import Records
+
+PASSWORD = "correct horse"
+SCRIPT = """
+[[rules]]
+when = { wire = "openai" }
+answer.fault = { kind = "status", status = 503, message = "down" }
+[[rules]]
+answer.text = "I use [secret-1] here."
+"""
+
+
+class Stack:
+    """One of each, with what they count."""
+
+    def __init__(self, folder: Path) -> None:
+        self.records, self.costs, self.folder = Records(), Costs(), folder
+        self.cache = DiskCache(folder)
+        self.limits = RateLimits({name: Limit(concurrent_requests=1) for name in MODELS})
+
+    @property
+    def around(self) -> list[StreamMiddleware]:
+        return [
+            Logging(self.records.logger),
+            Redaction([PASSWORD], restore=True),
+            self.cache,
+            Fallback([("anthropic", MODELS["anthropic"])]),
+            self.costs,
+            RateLimit(self.limits),
+        ]
+
+    def ask(self, twin: ProviderTwin, *, streamed: bool) -> Response:
+        request = a_request("openai", f"log in with {PASSWORD}")
+
+        async def asking() -> Response:
+            async with Client.from_env(twin.environ(), middleware=self.around) as client:
+                if not streamed:
+                    return await client.complete(request)
+                return whole([one async for one in client.stream(request)])
+
+        return run(asking())
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+def test_together_they_do_what_each_does_alone(tmp_path: Path, streamed: bool) -> None:
+    stack = Stack(tmp_path / "kept")
+    with speaking(SCRIPT) as twin:
+        first = stack.ask(twin, streamed=streamed)
+        again = stack.ask(twin, streamed=not streamed)
+        sent = json.dumps([one.body for one in twin.requests])
+        asked = [one.wire for one in twin.requests]
+    # The model that was wished for, and then the other; the second time nobody.
+    assert asked == ["openai", "anthropic"]
+    assert (stack.cache.hits, stack.cache.misses) == (1, 1)
+    # No secret left the process or lies on the disk, and none is missing in the answers.
+    [file] = stack.folder.iterdir()
+    assert PASSWORD not in sent
+    assert PASSWORD not in file.read_text("utf-8")
+    assert first.text == again.text == f"I use {PASSWORD} here."
+    # All was told, and a kept answer tells the same.
+    assert codes(first) == codes(again) == ["fell_back", "secrets_replaced"]
+    # Only what was asked in truth was paid for.
+    assert list(stack.costs.by_model) == [("anthropic", MODELS["anthropic"])]
+    assert stack.costs.total.calls == 1
+    assert [one["event"] for one in stack.records.told] == ["request", "answer"] * 2
+    assert stack.records.told[1]["answered_by"] == f"anthropic/{MODELS['anthropic']}"
+    # Every place was given back.
+    for name in ("openai", "anthropic"):
+        run(_pass(stack.limits, name))
+
+
+async def _pass(limits: RateLimits, provider: str) -> None:
+    async with limits.gate(provider).place(1):
+        pass
