@@ -46,6 +46,8 @@ class AssistantTurn:
     response_id: str
     message: Message
     timestamp: datetime
+    provider: str = ""
+    model: str = ""
 
     @classmethod
     def from_response(cls, response: Response, timestamp: datetime) -> "AssistantTurn":
@@ -58,6 +60,8 @@ class AssistantTurn:
             response.id,
             response.message,
             timestamp,
+            response.provider,
+            response.model,
         )
 
 

@@ -73,7 +73,7 @@ async def _call(request: Request, parts: AgentParts, emit: EventEmitter, meter: 
         reasoning=response.reasoning,
         usage={"input_tokens": used.input_tokens, "output_tokens": used.output_tokens},
     )
-    meter.take(used)
+    meter.take(used, response.provider, response.model)
     for warning in response.warnings:
         emit(EventKind.WARNING, message=warning.message)
     if response.finish_reason.reason == "length":

@@ -1,6 +1,7 @@
 """What the calls of stages cost; of a model whose price nobody knows a run is told once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from attractor.agent.events import EventEmitter, EventKind
@@ -40,6 +41,21 @@ class Pricing:
             emit(EventKind.WARNING, message=price.why_not)
         return Usage(used.input_tokens, used.output_tokens, price.cost_usd or 0.0)
 
+    def answered(self, asked: ModelChoice, provider: str, model: str) -> ModelChoice:
+        """Return what a call is priced by: who answered it, if another one is known to have done.
+
+        A provider often says under which exact name it serves the model that was asked for.
+        """
+        if provider in ("", asked.provider) and (not model or not self._knows(provider, model)):
+            return asked
+        return replace(asked, provider=provider, model=model)
+
+    def _knows(self, provider: str, model: str) -> bool:
+        try:
+            return self._find(model, provider) is not None
+        except ConfigurationError:
+            return False
+
 
 class Meter:
     """Adds up what one stage uses, call by call: a call with a longer prompt may be dearer."""
@@ -48,9 +64,10 @@ class Meter:
         self._pricing, self._choice, self._emit = pricing, choice, emit
         self.total = Usage()
 
-    def take(self, used: Used) -> Usage:
-        """Count one call, and return what it used."""
-        usage = self._pricing.price(used, self._choice, self._emit)
+    def take(self, used: Used, provider: str = "", model: str = "") -> Usage:
+        """Count one call, and return what it used; what answered it may not be what was asked."""
+        answered = self._pricing.answered(self._choice, provider, model)
+        usage = self._pricing.price(used, answered, self._emit)
         self.total += usage
         return usage
 

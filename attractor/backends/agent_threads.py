@@ -136,6 +136,7 @@ def _is_loose(turn: Turn) -> bool:
 
 
 def _said(turn: AssistantTurn, text: str) -> AssistantTurn:
-    return AssistantTurn(
-        text, (), None, Usage(), turn.response_id, Message.assistant(text), turn.timestamp
+    message = Message.assistant(text)
+    return replace(
+        turn, content=text, tool_calls=(), reasoning=None, usage=Usage(), message=message
     )

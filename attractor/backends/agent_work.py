@@ -65,7 +65,7 @@ def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None, pricing:
     def on_turn(turn: Turn) -> None:
         keeping.take(turn)
         if isinstance(turn, AssistantTurn):
-            stage.spending.use(meter.take(turn.usage))
+            stage.spending.use(meter.take(turn.usage, turn.provider, turn.model))
 
     session = Session(
         profile,

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attractor.agent.provider_profile import find_provider, profile_parts
 from attractor.backends.model_choice import MODEL, PROVIDER, ModelChoice, ModelDefaults
-from attractor.backends.provider_keys import has_key, key_remedy
+from attractor.backends.provider_keys import has_key, is_provider, key_remedy
 from attractor.base.errors import UnknownName
 from attractor.base.late_dataclass import dataclass
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph import Node
 from attractor.language.spans import NOWHERE, Span
-from attractor.llm.client import provider_registry
 
 _NO_MODEL = "set llm_model on the node or on the graph, or give --model"
 _NO_PROVIDER = "set llm_provider on the node or on the graph, or give --provider"
@@ -31,7 +30,7 @@ async def find_model_faults(
 ) -> list[Diagnostic]:
     """Return a fault for each model that is missing, and each provider that cannot be asked."""
     chosen = [(node, defaults.choose(node)) for node in nodes]
-    known = sorted(set(provider_registry()) & set(profile_parts()))
+    known = sorted(filter(is_provider, profile_parts()))
     wanted = {choice.provider for _, choice in chosen}
     ready = {name for name in known if name in wanted and await has_key(name, environ)}
     found: dict[_Trouble, list[Node]] = {}
@@ -62,6 +61,9 @@ def _troubles(
 def _why_not(provider: str, known: Iterable[str], said: str) -> tuple[str, str]:
     if provider in known:
         return f"{said}: the key of the provider {provider!r} is not set", key_remedy(provider)
+    if is_provider(provider):
+        words = f"{said}: agents have no profile for the models of {provider!r}"
+        return words, f"use a model of one of: {', '.join(known)}"
     unknown = UnknownName("provider", provider, known)
     return f"{said}: {unknown.message}", unknown.hint
 

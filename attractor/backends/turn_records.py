@@ -33,6 +33,8 @@ def turn_to_record(turn: Turn) -> dict[str, Json]:
                 "turn": _ANSWER,
                 "time": time,
                 "response": turn.response_id,
+                "provider": turn.provider,
+                "model": turn.model,
                 "input_tokens": turn.usage.input_tokens,
                 "output_tokens": turn.usage.output_tokens,
                 "parts": parts_to_record(turn.message.content),
@@ -59,8 +61,9 @@ def turn_from_record(fields: Fields) -> Turn:
 def _answer_from_record(fields: Fields, time: datetime) -> AssistantTurn:
     response = Response(
         id=fields.text("response"),
-        model="",
-        provider="",
+        # Who answered was not kept at first.
+        model=fields.text("model") if fields.has("model") else "",
+        provider=fields.text("provider") if fields.has("provider") else "",
         message=answer_from_record(fields.inners("parts")),
         finish_reason=_ENDED,
         usage=Usage(fields.number("input_tokens"), fields.number("output_tokens")),

@@ -61,9 +61,10 @@ class Budgets:
         What is used counts as it stands in the run, unless more is known of it.
         """
         for use in self._uses(run, used):
+            # Told first: what several use at the same time may be used up at one stroke.
+            _tell(run, use)
             if use.spent >= use.limit:
                 raise Exhausted(f"the budget {use.name} is used up: {use}")
-            _tell(run, use)
 
     def tell(self, run: OpenRun) -> None:
         """Tell of a budget that is nearly used up, or is, once."""

@@ -1,4 +1,7 @@
 from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
 
 from attractor.agent.events import EventEmitter, EventKind, SessionEvent
 from attractor.backends.agent_prices import Meter, Pricing
@@ -88,3 +91,27 @@ def test_the_shipped_catalogue_has_the_prices() -> None:
     usage = Pricing().price(Used(900, 100), ModelChoice("openai", "gpt-5.2"), listener.emit)
     assert usage.cost_usd > 0
     assert listener.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "cost"),
+    [
+        ("", "", 0.01),
+        ("openai", "gpt-x", 0.01),
+        # Under which name the provider serves it is not known.
+        ("openai", "gpt-x-2026-01-01", 0.01),
+        ("openai", "gpt-cheap", 0.001),
+        ("anthropic", "claude-cheap", 0.001),
+        ("anthropic", "gpt-x", 0.0),
+    ],
+)
+def test_a_call_is_priced_by_who_answered_it(provider: str, model: str, cost: float) -> None:
+    cheap = replace(PRICED, input_cost_per_million=1.0, output_cost_per_million=1.0)
+    known = {
+        ("gpt-x", "openai"): PRICED,
+        ("gpt-cheap", "openai"): cheap,
+        ("claude-cheap", "anthropic"): cheap,
+    }
+    pricing = Pricing(lambda model_id, of: known.get((model_id, of)))
+    meter = Meter(pricing, CHOICE, Listener().emit)
+    assert meter.take(Used(900, 100), provider, model).cost_usd == cost

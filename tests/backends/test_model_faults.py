@@ -74,6 +74,13 @@ def test_an_unknown_provider_brings_the_one_that_was_meant() -> None:
     ]
 
 
+def test_a_provider_for_which_agents_have_no_profile_is_no_unknown_one() -> None:
+    [(_, message, remedy)] = told(nodes_of("a [llm_model=x, llm_provider=groq]"))
+    words = "agents have no profile for the models of 'groq'"
+    assert message == f"node a: llm_provider=groq: {words}"
+    assert remedy.startswith("use a model of one of: anthropic, ")
+
+
 @pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": " "}])
 def test_a_provider_without_its_key_brings_the_variable(environ: dict[str, str]) -> None:
     words = "the key of the provider 'openai' is not set"
