@@ -8,7 +8,7 @@ from attractor.agent.events import EventEmitter, EventKind
 from attractor.backends.model_choice import ModelChoice
 from attractor.engine.outcome import Usage
 from attractor.llm.catalogue import get_model_info
-from attractor.llm.costs import cost_of
+from attractor.llm.costs import cost_of, prompt_tokens
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.model_info import ModelInfo
 from attractor.llm.response import Usage as Used
@@ -34,12 +34,13 @@ class Pricing:
         self._told: set[str] = set()
 
     def price(self, used: Used, choice: ModelChoice, emit: EventEmitter) -> Usage:
-        """Return what a call used, as the engine counts it; tell once what has no price."""
+        """Return what a call used, with what came from a cache; tell once what has no price."""
         price = _price(used, choice, self._find)
         if price.cost_usd is None and price.why_not not in self._told:
             self._told.add(price.why_not)
             emit(EventKind.WARNING, message=price.why_not)
-        return Usage(used.input_tokens, used.output_tokens, price.cost_usd or 0.0)
+        prompt = prompt_tokens(used, choice.provider)
+        return Usage(prompt, used.output_tokens, price.cost_usd or 0.0)
 
     def answered(self, asked: ModelChoice, provider: str, model: str) -> ModelChoice:
         """Return what a call is priced by: who answered it, if another one is known to have done.

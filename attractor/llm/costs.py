@@ -15,6 +15,15 @@ def usage_of(prompt: int, answer: int, *, cached: int, model: ModelInfo) -> Usag
     return Usage(input_tokens=fresh, output_tokens=answer, cache_read_tokens=cached)
 
 
+def prompt_tokens(usage: Usage, provider: str) -> int:
+    """Return how long the prompt of a call was, whatever of it came from a cache or went into one.
+
+    Anthropic's `input_tokens` are what is left of it.
+    """
+    cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
+    return usage.input_tokens + cached * (provider in _CACHED_BESIDE_INPUT)
+
+
 def cost_of(usage: Usage, model: ModelInfo) -> float | None:
     """Return what one call cost in US dollars; None where a price is not known.
 
@@ -23,9 +32,7 @@ def cost_of(usage: Usage, model: ModelInfo) -> float | None:
     others cost.
     """
     read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
-    fresh = usage.input_tokens
-    if model.provider not in _CACHED_BESIDE_INPUT:
-        fresh = max(0, fresh - read - written)
+    fresh = max(0, prompt_tokens(usage, model.provider) - read - written)
     prices = model.prices(fresh + read + written)
     if prices.input is None or prices.output is None:
         return None

@@ -115,3 +115,10 @@ def test_a_call_is_priced_by_who_answered_it(provider: str, model: str, cost: fl
     pricing = Pricing(lambda model_id, of: known.get((model_id, of)))
     meter = Meter(pricing, CHOICE, Listener().emit)
     assert meter.take(Used(900, 100), provider, model).cost_usd == cost
+
+
+@pytest.mark.parametrize(("provider", "prompt"), [("openai", 900), ("anthropic", 1_000)])
+def test_what_came_from_a_cache_is_part_of_the_prompt(provider: str, prompt: int) -> None:
+    meter = Meter(knowing(None), ModelChoice(provider, "any"), Listener().emit)
+    used = Used(900, 100, cache_read_tokens=60, cache_write_tokens=40)
+    assert meter.take(used).input_tokens == prompt
