@@ -1,0 +1,101 @@
+"""Hold a service twin against recordings of the real service."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.twins.services.checking import Played, check_recording
+from attractor.twins.services.json_paths import JsonPath
+from attractor.twins.services.loading import load_service
+from attractor.twins.services.recordings import load_recording
+from attractor.twins.services.service import Comparison, Service
+
+EXISTING = click.Path(path_type=Path, exists=True)
+
+
+@click.command()
+@click.argument("file", type=EXISTING)
+@click.argument("recordings", nargs=-1, type=EXISTING, metavar="[RECORDING]...")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PATH",
+    help="A place in JSON that does not count, such as $.id; may be said again.",
+)
+@json_option
+def twin_check(
+    file: Path, recordings: tuple[Path, ...], ignore: tuple[str, ...], as_json: bool
+) -> ExitCode:
+    """Hold a service twin against recordings of the real service.
+
+    Each RECORDING is played in order against a fresh twin of the service in FILE; without one,
+    those in its folder `recordings`. It tells where status, headers or JSON differ, but for what
+    the service's [check] lets differ. Its faults are left out.
+    """
+    service = load_service(file)
+    comparison = _comparison(service, ignore)
+    played = {
+        one: check_recording(service, load_recording(one), comparison=comparison)
+        for one in recordings or _own_recordings(service)
+    }
+    if as_json:
+        show_json({"service": service.name, "recordings": _records(played)})
+    else:
+        show("\n".join(_lines(played)))
+    is_equal = not any(one.differences for all_of in played.values() for one in all_of)
+    return ExitCode.DONE if is_equal else ExitCode.FAILED
+
+
+def _own_recordings(service: Service) -> Sequence[Path]:
+    found = sorted((service.folder / "recordings").glob("*.jsonl"))
+    if not found:
+        told = f"there is no recording in {service.folder / 'recordings'}"
+        raise UsageError(told, hint="name one behind the service")
+    return found
+
+
+def _comparison(service: Service, ignore: Sequence[str]) -> Comparison:
+    declared = service.written.check
+    try:
+        more = [JsonPath(one) for one in ignore]
+    except ValueError as cause:
+        raise UsageError(str(cause), hint="write it as $.data[*].id") from cause
+    return declared.model_copy(update={"ignore": (*declared.ignore, *more)})
+
+
+def _records(played: dict[Path, Sequence[Played]]) -> list[dict[str, object]]:
+    return [
+        {
+            "file": str(file),
+            "equal": not any(one.differences for one in all_of),
+            "requests": [asdict(one) for one in all_of],
+        }
+        for file, all_of in played.items()
+    ]
+
+
+def _lines(played: dict[Path, Sequence[Played]]) -> list[str]:
+    lines: list[str] = []
+    for file, all_of in played.items():
+        differing = [one for one in all_of if one.differences]
+        told = f"{len(differing)} of {len(all_of)} requests differ" if differing else "equal"
+        lines.append(f"{file}: {told}" + ("" if differing else f", {_counted(len(all_of))}"))
+        for one in differing:
+            lines.append(f"  {one.number}. {one.method} {one.path}")
+            lines += [
+                f"     {it.where}: recorded {it.recorded}, the twin {it.twin}"
+                for it in one.differences
+            ]
+    return lines
+
+
+def _counted(requests: int) -> str:
+    return "1 request" if requests == 1 else f"{requests} requests"
+
+
+part = twin_check

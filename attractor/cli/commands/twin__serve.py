@@ -1,0 +1,118 @@
+"""Stand in for other people's services, as files of TOML declare them."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.cli.options import json_option
+from attractor.cli.output import show, show_json
+from attractor.cli.twin_lines import Teller, line_of_service, places_of, text_of_service
+from attractor.cli.twin_options import is_told, twin_options
+from attractor.cli.twin_standing import Ending, stand_until_told
+from attractor.twins.services.recording_files import ExchangeFile
+from attractor.twins.services.service import Service
+from attractor.twins.services.service_twin import ServiceTwin
+from attractor.twins.services.together import load_services
+
+
+@click.command()
+@click.argument(
+    "services",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE_OR_DIR...",
+)
+@click.option("--seed", type=int, help="What chance begins with, instead of the file's seed.")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    help="Ask the service itself, and add each exchange to this file (.jsonl).",
+)
+@click.option("--to", metavar="URL", help="With --record: where the service itself is.")
+@twin_options
+@json_option
+def twin_serve(
+    services: tuple[Path, ...],
+    seed: int | None,
+    record: Path | None,
+    to: str | None,
+    keep: int,
+    port: int,
+    control_port: int,
+    is_verbose: bool | None,
+    as_json: bool,
+) -> ExitCode:
+    """Stand in for other people's services, as files of TOML declare them.
+
+    Each is a file, a folder with a twin.toml, or a folder of such folders. They answer over real
+    HTTP on this machine until Ctrl-C. The printed variables send clients to them; at the control
+    address whoever has the printed token sees what they were asked, and turns their clock.
+
+    With --record one of them asks the service itself with the client's own key, passes on what it
+    answers and keeps it without the key, for attractor twin check.
+    """
+    loaded = load_services(services)
+    _refuse_what_several_cannot_share(loaded, record, port or control_port)
+    _refuse_half_a_recording(record, to, seed)
+    ending, shows_lines = Ending(), is_told(is_verbose, as_json=as_json)
+    twins: list[ServiceTwin] = []
+    for one in loaded:
+        teller = Teller(line_of_service(one.name)) if shows_lines else None
+        twin = ServiceTwin(
+            one,
+            port=port,
+            control_port=control_port,
+            seed=seed,
+            onlooker=teller,
+            keep=keep,
+            record=ExchangeFile(record) if record else None,
+            to=to or "",
+            complains=ending.because_of,
+        )
+        if teller:
+            teller.twin = twin
+        twins.append(twin)
+    stand_until_told(twins, ending, partial(_tell, twins, record, as_json=as_json))
+    return ExitCode.INTERRUPTED
+
+
+def _refuse_what_several_cannot_share(
+    services: Sequence[Service], record: Path | None, port: int
+) -> None:
+    if len(services) < 2:
+        return
+    if port:
+        told = f"one port is not enough for {len(services)} services"
+        raise UsageError(told, hint="leave --port and --control-port out, or serve one service")
+    if record:
+        told = f"one file is not enough to record {len(services)} services"
+        raise UsageError(told, hint="record one service at a time")
+
+
+def _refuse_half_a_recording(record: Path | None, to: str | None, seed: int | None) -> None:
+    if to and not record:
+        raise UsageError("--to says where to record from", hint="add --record, or leave out --to")
+    if record and not to:
+        raise UsageError("--record needs to know where the service is", hint="add --to URL")
+    if record and seed is not None:
+        hint = "leave --seed out: the service itself answers"
+        raise UsageError("--record and --seed exclude each other", hint=hint)
+
+
+def _tell(twins: Sequence[ServiceTwin], record: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        show_json({"twins": [_record(one, record) for one in twins]})
+    else:
+        show("\n".join(text_of_service(one) for one in twins))
+
+
+def _record(twin: ServiceTwin, record: Path | None) -> dict[str, object]:
+    told = {"path": str(record), "service": twin.to} if record else None
+    return {"name": twin.service.name, **places_of(twin), "record": told}
+
+
+part = twin_serve

@@ -1,0 +1,1 @@
+"""Service twins: stand-ins for other people's services, declared in TOML."""

@@ -1,0 +1,32 @@
+"""The pytest fixture `service_twin`, for anybody's tests of what talks to other people's services.
+
+Load it with `pytest -p attractor.twins.services.pytest_plugin`, or with
+`from attractor.twins.services.pytest_plugin import service_twin` in a `conftest.py`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from attractor.twins.hosting import in_background
+from attractor.twins.services.loading import load_service, parse_service
+from attractor.twins.services.service_twin import ServiceTwin
+
+StartServiceTwin = Callable[[Path | str], ServiceTwin]
+
+
+@pytest.fixture
+def service_twin(tmp_path: Path) -> Iterator[StartServiceTwin]:
+    """Start a twin of a service, given as its path or as TOML; it ends with the test."""
+    with ExitStack() as stack:
+
+        def start(service: Path | str) -> ServiceTwin:
+            if isinstance(service, Path):
+                read = load_service(service)
+            else:
+                read = parse_service(service, folder=tmp_path)
+            return stack.enter_context(in_background(ServiceTwin(read)))
+
+        yield start

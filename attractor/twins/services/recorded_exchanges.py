@@ -1,0 +1,116 @@
+"""Makes recordings of what clients and a real service said, without their secrets.
+
+Of headers only those are kept that say what a request or an answer is: any other may tell whose
+account it is.
+"""
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlencode
+
+from attractor.base.canonical import Json
+from attractor.twins.hidden_keys import (
+    HIDDEN,
+    is_secret,
+    is_secret_member,
+    without_keys,
+    without_secrets,
+    without_secrets_in_address,
+)
+from attractor.twins.services.recordings import (
+    Exchange,
+    RecordedRequest,
+    RecordedResponse,
+    readable_body,
+)
+from attractor.twins.services.request_log import Curtain
+from attractor.twins.services.requests import FORM, ServiceRequest, media_type
+from attractor.twins.services.responses import Response
+from attractor.twins.services.service import Service
+
+_ASKED = frozenset(
+    {
+        *("content-type", "accept", "accept-language", "idempotency-key", "prefer"),
+        *("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range"),
+    }
+)
+_ANSWERED = frozenset(
+    {
+        *("content-type", "content-range", "location", "link", "etag", "last-modified", "allow"),
+        *("retry-after", "retry-after-ms", "www-authenticate"),
+    }
+)
+_ANSWERED_TOO = ("x-ratelimit-", "ratelimit-")
+_ADDRESSES = ("location", "link")
+_NEVER = ("cookie", "set-cookie")
+
+
+def recorded_exchange(service: Service, asked: ServiceRequest, response: Response) -> Exchange:
+    """Return what was asked and answered as a recording has it."""
+    curtain = Curtain(service.written.auth, asked)
+    return Exchange(
+        request=RecordedRequest.model_validate(_request(service, asked, curtain)),
+        response=RecordedResponse.model_validate(_response(service, response, curtain)),
+    )
+
+
+def _request(service: Service, asked: ServiceRequest, curtain: Curtain) -> dict[str, object]:
+    auth = service.written.auth
+    own = {auth.hidden_header, auth.hidden_query} if auth else set[str]()
+    looked_at = {name.lower() for one in service.routes for name in one.written.when.header}
+    kept = {
+        name: curtain.text(said)
+        for name, said in asked.headers.items()
+        if name in _ASKED | looked_at and not _is_hidden(name, own)
+    }
+    query = without_keys(asked.target.partition("?")[2], own)
+    target = f"{asked.path}?{query}" if query else asked.path
+    path = without_secrets_in_address(curtain.text(target))
+    written = {"method": asked.method, "path": path, "headers": kept}
+    if media_type(asked.headers) == FORM:
+        return {**written, "body": _form(asked.content, curtain, as_table=True)}
+    return {**written, **_body(asked.content, curtain)}
+
+
+def _response(service: Service, response: Response, curtain: Curtain) -> dict[str, object]:
+    compared = {name.lower() for name in service.written.check.headers}
+    kept = {
+        name: _header(name, curtain.text(said))
+        for name, said in response.headers.items()
+        if (name in _ANSWERED | compared or name.startswith(_ANSWERED_TOO))
+        and not _is_hidden(name, ())
+    }
+    written: dict[str, object] = {"status": response.status, "headers": kept}
+    if media_type(response.headers) == FORM:
+        return {**written, "body": _form(response.content, curtain, as_table=False)}
+    return {**written, **_body(response.content, curtain)}
+
+
+def _is_hidden(name: str, own: set[str] | tuple[str, ...]) -> bool:
+    return is_secret(name) or name in _NEVER or name in own
+
+
+def _header(name: str, said: str) -> str:
+    return without_secrets_in_address(said) if name in _ADDRESSES else said
+
+
+def _body(content: bytes, curtain: Curtain) -> Mapping[str, object]:
+    hidden = curtain.content(content)
+    try:
+        hidden.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(hidden).decode("ascii")}
+    return {"body": without_secrets(readable_body(hidden))}
+
+
+def _form(content: bytes, curtain: Curtain, *, as_table: bool) -> Json:
+    """Return a form as a table, unless that would lose a field that comes twice; else as text."""
+    said = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True)
+    shown = [
+        (name, HIDDEN if is_secret_member(name) else curtain.text(value)) for name, value in said
+    ]
+    is_plain = max(Counter(name for name, _ in said).values(), default=1) == 1
+    if as_table and is_plain and shown:
+        return {**dict(shown)}
+    return urlencode(shown) or None

@@ -1,0 +1,61 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import ROOT, attractor
+
+PAYMENTS = ROOT / "examples" / "twins" / "payments"
+
+
+@pytest.fixture
+def payments(tmp_path: Path) -> Path:
+    return shutil.copytree(PAYMENTS, tmp_path / "payments")
+
+
+def test_a_twin_that_is_like_its_recordings_is_good(payments: Path) -> None:
+    result = attractor("twin", "check", "payments", folder=payments.parent)
+    assert result.returncode == 0
+    assert result.stdout == "payments/recordings/refund.jsonl: equal, 6 requests\n"
+
+
+def test_where_it_answers_otherwise_is_told(payments: Path) -> None:
+    recording = payments / "recordings" / "refund.jsonl"
+    recording.write_text(recording.read_text().replace("declined", "").replace("eur", "usd"))
+    words = ("twin", "check", "payments/twin.toml", "payments/recordings/refund.jsonl")
+    result = attractor(*words, folder=payments.parent)
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[:3] == [
+        "payments/recordings/refund.jsonl: 2 of 6 requests differ",
+        "  2. POST /v1/charges",
+        '     $.currency: recorded "usd", the twin "eur"',
+    ]
+    told = json.loads(attractor(*words, "--json", folder=payments.parent).stdout)
+    (one,) = told["recordings"]
+    assert (told["service"], one["equal"], len(one["requests"])) == ("payments", False, 6)
+    difference = {"where": "$.currency", "recorded": '"usd"', "twin": '"eur"'}
+    assert one["requests"][1] == {
+        "number": 2,
+        "method": "POST",
+        "path": "/v1/charges",
+        "differences": [difference],
+    }
+    loose = attractor(*words, "--ignore", "$.currency", folder=payments.parent)
+    assert loose.returncode == 0
+
+
+def test_what_is_invalid_is_wrong_usage(payments: Path) -> None:
+    def told(*words: str) -> str:
+        result = attractor("twin", "check", *words, folder=payments.parent)
+        assert result.returncode == 2
+        return result.stderr
+
+    (payments / "r.jsonl").write_text("{}")
+    assert "r.jsonl:1: request: Field required" in told("payments", "payments/r.jsonl")
+    assert "$.data[*].id" in told("payments", "--ignore", "id")
+    assert "does not exist" in told("payments", "payments/none.jsonl")
+    shutil.rmtree(payments / "recordings")
+    assert "there is no recording in" in told("payments")
+    (payments / "twin.toml").write_text("name = 1")
+    assert "twin.toml:1: name: Input should be a valid string" in told("payments")

@@ -1,0 +1,176 @@
+import json
+import signal
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.running import ATTRACTOR, ROOT, attractor
+
+PAYMENTS = ROOT / "examples" / "twins" / "payments"
+HELLO = """
+name = "hello"
+[environ]
+HELLO_URL = "{{ url }}"
+[[routes]]
+path = "/hello"
+kind = "fixed"
+json = "{{ letters(9) }}"
+"""
+
+
+@contextmanager
+def serving(*words: str | Path) -> Generator[subprocess.Popen[str]]:
+    command = [ATTRACTOR, "twin", "serve", *map(str, words)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as twin:
+        try:
+            yield twin
+        finally:
+            twin.kill()
+
+
+def told_by(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    """Read what is printed for a program."""
+    assert process.stdout is not None
+    read = ""
+    while not read.endswith("\n}\n"):
+        line = process.stdout.readline()
+        assert line, read
+        read += line
+    return json.loads(read)["twins"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two services."""
+    for name in ("hello", "other"):
+        (tmp_path / name).mkdir()
+        text = HELLO.replace("hello", name).replace("HELLO", name.upper())
+        (tmp_path / name / "twin.toml").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_they_answer_until_they_are_interrupted(folder: Path, number: signal.Signals) -> None:
+    with serving(folder, PAYMENTS, "--json", "-v") as process:
+        hello, other, payments = told_by(process)
+        assert [one["name"] for one in (hello, other, payments)] == ["hello", "other", "payments"]
+        assert payments["environ"]["PAYMENTS_KEY"] == "sk_test_twin"
+        assert httpx.get(hello["environ"]["HELLO_URL"] + "/hello").status_code == 200
+        assert httpx.get(other["url"] + "/nothing").status_code == 404
+        token = {"authorization": f"Bearer {other['token']}"}
+        asked = httpx.get(other["control_url"] + "/requests", headers=token).json()
+        assert [one["path"] for one in asked["requests"]] == ["/nothing"]
+        process.send_signal(number)
+        assert process.wait(20) == 130
+        out, err = process.communicate()
+    assert out == ""
+    first, second = err.splitlines()
+    assert first == "#1 hello GET /hello: 200 'GET /hello'"
+    assert second.startswith("#1 other GET /nothing: 404 no route answers GET /nothing; the near")
+
+
+def test_a_person_is_told_what_to_export(folder: Path) -> None:
+    with serving(folder / "hello", "--quiet", "--seed", "3") as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().rstrip() for _ in range(4)]
+        url = lines[1].removeprefix("  export HELLO_URL=")
+        first = httpx.get(url + "/hello").json()
+        process.send_signal(signal.SIGINT)
+        assert process.communicate() == ("", "")
+    assert lines[0] == f"The twin of hello answers at {url}. Its clients find it by:"
+    assert "Authorization: Bearer" in lines[3]
+    with serving(folder / "hello", "--seed", "3", "--json") as process:
+        again = told_by(process)[0]["url"]
+        assert httpx.get(again + "/hello").json() == first
+
+
+def test_what_the_service_answers_is_recorded_and_held_against_its_twin(tmp_path: Path) -> None:
+    file = tmp_path / "recordings" / "today.jsonl"
+    with serving(PAYMENTS, "--json") as real:
+        url = told_by(real)[0]["url"]
+        words = ("--record", file, "--to", url)
+        with serving(PAYMENTS, "--json", "-v", "--keep", "1", *words) as process:
+            (told,) = told_by(process)
+            assert told["record"] == {"path": str(file), "service": url}
+            # Whoever records has a key of their own.
+            assert list(told["environ"]) == ["PAYMENTS_URL"]
+            place, key = told["environ"]["PAYMENTS_URL"], {"authorization": "Bearer sk_test_twin"}
+            made = httpx.post(f"{place}/customers", json={"email": "bo@a.example"}, headers=key)
+            assert made.status_code == 200
+            assert httpx.get(f"{place}/customers", headers=key).status_code == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+            lines = process.communicate()[1].splitlines()
+    assert lines == [
+        "#1 payments POST /v1/customers: 200 'recorded'",
+        "#2 payments GET /v1/customers: 200 'recorded'",
+        "older requests are no longer kept to be looked at (--keep)",
+    ]
+    assert "sk_test_twin" not in file.read_text()
+    result = attractor("twin", "check", str(PAYMENTS), str(file), folder=tmp_path)
+    assert (result.returncode, result.stdout) == (0, f"{file}: equal, 2 requests\n")
+
+
+def test_a_person_is_told_where_it_records_from(folder: Path, tmp_path: Path) -> None:
+    words = ("--record", tmp_path / "r.jsonl", "--to", "http://127.0.0.1:1")
+    with serving(folder / "hello", *words) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().rstrip() for _ in range(4)]
+    assert lines[2:] == [
+        "With the keys its clients have it asks, and records:",
+        "  http://127.0.0.1:1",
+    ]
+
+
+def test_a_recording_that_cannot_be_kept_ends_the_twin(tmp_path: Path) -> None:
+    file = tmp_path / "r.jsonl"
+    with serving(PAYMENTS, "--json") as real:
+        words = ("--record", file, "--to", told_by(real)[0]["url"])
+        with serving(PAYMENTS, "--json", *words) as process:
+            (told,) = told_by(process)
+            file.mkdir()
+            with pytest.raises(httpx.TransportError):
+                httpx.get(told["url"] + "/status")
+            assert process.wait(20) == 3
+            assert "r.jsonl" in process.communicate()[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("hello --to http://a", "--to says where to record from"),
+        ("hello --record r.jsonl", "--record needs to know where the service is"),
+        ("hello --record r.jsonl --to a", "'a' is no address of a service"),
+        ("hello --record r.json --to http://a", "r.json is no name of a file of recordings"),
+        ("hello --record r.jsonl --to http://a --seed 1", "--record and --seed exclude each"),
+        (". --record r.jsonl --to http://a", "one file is not enough to record 2 services"),
+    ],
+)
+def test_half_a_recording_is_wrong_usage(folder: Path, words: str, told: str) -> None:
+    result = attractor("twin", "serve", *words.split(), folder=folder)
+    assert result.returncode == 2
+    assert told in result.stderr
+    assert not (folder / "r.jsonl").exists()
+
+
+def test_what_cannot_be_served_is_wrong_usage(folder: Path) -> None:
+    def told(*words: str) -> str:
+        result = attractor("twin", "serve", *words, folder=folder)
+        assert result.returncode == 2
+        return result.stderr
+
+    assert "one port is not enough for 2 services" in told(".", "--port", "1")
+    assert "the service 'hello' is declared twice" in told("hello", "hello/twin.toml")
+    other = folder / "other" / "twin.toml"
+    other.write_text(HELLO.replace('"hello"', '"other"'))
+    assert "the variable 'HELLO_URL' is declared twice" in told(".")
+    other.write_text(HELLO.replace("kind", "kinf"))
+    assert "other/twin.toml:5: routes[0]: it needs 'kind'" in told("other")
+    assert "missing argument" in told()

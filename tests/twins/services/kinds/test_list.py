@@ -1,0 +1,63 @@
+from typing import Any
+
+import pytest
+
+from tests.twins.services.asking import PEOPLE, Asked
+
+ROUTE = """
+[[routes]]
+path = "/people"
+kind = "list"
+collection = "people"
+filters = ["city", "age"]
+ignores = ["expand[]"]
+"""
+
+
+def names(answer: tuple[int, Any]) -> list[str]:
+    return [one["id"] for one in answer[1]]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("", ["ada", "bo"]), ("?city=Oslo", ["bo"]), ("?age=36&expand[]=x", ["ada"]), ("?age=x", [])],
+)
+def test_it_filters_by_the_query(query: str, found: list[str]) -> None:
+    assert names(Asked(PEOPLE + ROUTE)(f"GET /people{query}")) == found
+
+
+def test_what_it_does_not_know_is_not_passed_over() -> None:
+    status, body = Asked(PEOPLE + ROUTE)("GET /people?citty=Oslo")
+    assert (status, body["error"]["code"]) == (400, "unknown_parameter")
+    assert "takes no 'citty'; it takes age, city, expand[]" in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("sort", "found"),
+    [
+        ("age", ["bo", "ada"]),
+        ("-id", ["bo", "ada"]),
+        ("city", ["ada", "bo"]),
+        ("none", ["ada", "bo"]),
+    ],
+)
+def test_it_sorts(sort: str, found: list[str]) -> None:
+    assert names(Asked(f'{PEOPLE}{ROUTE}sort = "{sort}"')("GET /people")) == found
+
+
+def test_it_may_be_narrowed_by_the_path() -> None:
+    route = ROUTE.replace("/people", "/in/{city}")
+    ask = Asked(PEOPLE + route + 'where = { city = "{{ path.city }}" }')
+    assert names(ask("GET /in/Oslo")) == ["bo"]
+
+
+def test_it_comes_in_pages_and_says_where_the_next_is() -> None:
+    more = """
+paging = { by = "page", at = "page", size = "per_page", default = 1 }
+headers = { link = "<?page={{ next }}>" }
+json = { data = "{{ records }}", more = "{{ has_more }}", total = "{{ total }}" }
+"""
+    ask = Asked(PEOPLE + ROUTE + more)
+    pages = [ask(f"GET /people?page={number}")[1] for number in (1, 2)]
+    assert [[one["id"] for one in page["data"]] for page in pages] == [["ada"], ["bo"]]
+    assert [(page["more"], page["total"]) for page in pages] == [(True, 2), (False, 2)]

@@ -1,0 +1,70 @@
+"""The same service, seed and requests: the same bytes, headers and all."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from attractor.twins.answer import FaultKind
+from attractor.twins.hosting import in_background
+from attractor.twins.services.loading import load_service, parse_service
+from attractor.twins.services.pytest_plugin import StartServiceTwin
+from attractor.twins.services.service import Service
+from attractor.twins.services.service_twin import ServiceTwin
+from tests.twins.raw import raw
+from tests.twins.services.asking import fixed
+
+PAYMENTS = load_service(Path(__file__).parents[3] / "examples" / "twins" / "payments")
+KEY = {"authorization": "Bearer sk_test_twin"}
+ASKED = [
+    ("POST /v1/customers", b'{"email": "bo@example.com"}'),
+    ("POST /v1/customers", b"{}"),
+    ("GET /v1/customers", b""),
+    ("GET /nowhere", b""),
+    ("GET /status", b""),
+]
+
+
+def came(service: Service, seed: int) -> Sequence[bytes]:
+    with in_background(ServiceTwin(service, seed=seed)) as twin:
+        first = [raw(twin.url, words, KEY, body) for words, body in ASKED]
+        twin.reset()
+        assert [raw(twin.url, words, KEY, body) for words, body in ASKED] == first
+        return first
+
+
+def test_two_twins_with_one_seed_send_the_same_bytes() -> None:
+    first = came(PAYMENTS, 3)
+    assert first == came(PAYMENTS, 3)
+    assert first != came(PAYMENTS, 4)
+    ids = [json.loads(one.partition(b"\r\n\r\n")[2]).get("id") for one in first[:1]]
+    assert all(ids)
+
+
+def test_the_date_is_that_of_the_twins_clock(service_twin: StartServiceTwin) -> None:
+    twin = service_twin('name = "s"\nclock.step = "1h"\n' + fixed("1"))
+    told = [raw(twin.url, "GET /x", {}) for _ in range(2)]
+    dates = [b"\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n", b"Thu, 01 Jan 2026 01:00:00 GMT"]
+    assert all(
+        date in one and one.count(b"date:") == 1 for date, one in zip(dates, told, strict=True)
+    )
+
+
+def test_a_route_may_say_its_own_date(service_twin: StartServiceTwin) -> None:
+    twin = service_twin('name = "s"\n' + fixed("1", 'headers = { Date = "then" }'))
+    told = raw(twin.url, "GET /x", {})
+    assert (told.count(b"date:"), b"date: then\r\n" in told) == (1, True)
+
+
+@pytest.mark.parametrize("kind", list(FaultKind))
+def test_trouble_sends_the_same_bytes_too(kind: FaultKind) -> None:
+    route = fixed('"{{ letters(40) }}"', f'faults = [{{ kind = "{kind}", probability = 0.6 }}]')
+    service = parse_service('name = "s"\n' + route)
+
+    def played(seed: int) -> Sequence[bytes]:
+        patience = 0.1 if kind is FaultKind.HANG else 10
+        with in_background(ServiceTwin(service, seed=seed)) as twin:
+            return [raw(twin.url, "GET /x", {}, patience=patience) for _ in range(4)]
+
+    assert played(1) == played(1)

@@ -1,0 +1,112 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.twins.services.errors import Misfit
+from attractor.twins.services.functions import load_function
+from tests.twins.services.asking import Asked
+
+HANDLER = """
+import time
+from attractor.twins.services.responses import Response
+
+def add(request, state, draw):
+    state["things"][str(len(state["things"]) + 1)] = {
+        "id": draw.counter("t"), "at": draw.written_now}
+    state["last"] = request.body
+    return {"count": len(state["things"]), "id": draw.from_path["id"], "n": draw.random(5, 5)}
+
+def teapot(request, state, draw):
+    return Response(418, {"x-a": "b"}, b"short and stout")
+
+def stumbles(request, state, draw):
+    state["last"] = "changed"
+    draw.counter("t")
+    return {}["nothing"]
+
+def sleeps(request, state, draw):
+    state["last"] = "changed"
+    time.sleep(0.4)
+    return 1
+
+def forgets(request, state, draw):
+    del state["things"]
+
+def makes_none(request, state, draw):
+    return object()
+
+def spoils(request, state, draw):
+    state["last"] = {1: 2}
+
+async def waits(request, state, draw): ...
+def takes_two(request, state): ...
+"""
+ROUTES = 'state = { things = [], last = "never" }\n' + "\n".join(
+    f'[[routes]]\npath = "/{name}/{{id}}"\nkind = "handler"\nfunction = "{name}"\n'
+    f'method = "*"\ntime_limit = "{limit}"'
+    for name, limit in {
+        **dict.fromkeys(["add", "teapot", "stumbles", "forgets", "makes_none", "spoils"], "2s"),
+        "sleeps": "50ms",
+    }.items()
+)
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Asked:
+    (tmp_path / "handler.py").write_text(HANDLER)
+    return Asked(ROUTES, tmp_path)
+
+
+def test_a_function_answers_and_changes_the_state(ask: Asked) -> None:
+    assert ask("POST /add/a", {"b": 1}) == (200, {"count": 1, "id": "a", "n": 5})
+    assert ask("POST /add/b", 2)[1]["count"] == 2
+    things = {str(n): {"id": n, "at": "2026-01-01T00:00:00Z"} for n in (1, 2)}
+    assert ask.stand_in.state() == {"things": things, "last": 2}
+    assert ask("GET /teapot/x") == (418, "short and stout")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("stumbles", "handler.py:17, stumbles: KeyError: 'nothing'"),
+        ("sleeps", "sleeps took longer than 0.05s; what it changed does not count"),
+        ("forgets", "forgets: it left no table of records in 'things'"),
+        ("makes_none", "makes_none: this cannot be written as JSON"),
+        ("spoils", "spoils: this cannot be written as JSON"),
+    ],
+)
+def test_of_one_that_fails_nothing_is_kept(ask: Asked, name: str, told: str) -> None:
+    status, body = ask(f"GET /{name}/x")
+    assert (status, body["twin"]) == (500, True)
+    assert body["error"]["message"].startswith(told)
+    assert told in ask.stand_in.requests[0].why
+    assert ask.stand_in.state() == {"things": {}, "last": "never"}
+    ask("GET /add/x")
+    things: Any = ask.stand_in.state()["things"]
+    assert things["1"]["id"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("ad", "has no function 'ad', did you mean 'add'?"),
+        ("Response", "has no function 'Response'"),
+        ("waits", "is async"),
+        ("takes_two", r"has to take \(request, state, draw\)"),
+    ],
+)
+def test_what_is_no_such_function_is_told_when_it_is_loaded(
+    ask: Asked, tmp_path: Path, name: str, told: str
+) -> None:
+    with pytest.raises(Misfit, match=told):
+        load_function(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("def f(:", "cannot be read"), ("a = 1\n1 / 0", r"handler.py:2: Zero")]
+)
+def test_a_file_that_is_no_module_is_told(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "handler.py").write_text(text)
+    with pytest.raises(Misfit, match=told):
+        load_function(tmp_path, "f")

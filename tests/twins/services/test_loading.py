@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import FileTrouble
+from attractor.twins.services.errors import ServiceError
+from attractor.twins.services.loading import find_services, load_service, parse_service
+from tests.examples import Fence, fences
+from tests.twins.services.asking import PEOPLE, fixed
+
+PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"
+
+
+def told(toml: str, folder: Path = Path()) -> str:
+    with pytest.raises(ServiceError) as caught:
+        parse_service(toml, folder=folder, source="t.toml")
+    return caught.value.message
+
+
+def test_a_service_is_a_file_or_a_folder() -> None:
+    assert load_service(PAYMENTS).name == load_service(PAYMENTS / "twin.toml").name == "payments"
+    assert find_services(PAYMENTS.parent) == [PAYMENTS]
+    assert find_services(PAYMENTS) == [PAYMENTS]
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileTrouble, match="cannot be read"):
+        load_service(tmp_path)
+    with pytest.raises(ServiceError, match=r"holds no twin\.toml"):
+        find_services(tmp_path)
+    (tmp_path / "twin.toml").write_bytes(b"\xff")
+    with pytest.raises(ServiceError, match="not UTF-8"):
+        load_service(tmp_path)
+    assert "t.toml is not TOML" in told("name = ")
+
+
+ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ('name = "s"', "t.toml: it needs routes"),
+        ('name = "s"\nrotes = 1', "t.toml:2: rotes: there is no such key, did you mean 'routes'?"),
+        (fixed("1"), "t.toml: it needs 'name'"),
+        (ROUTE, "t.toml:2: routes[0]: it needs 'kind', one of create, delete, fixed"),
+        (ROUTE + 'kind = "fixd"', "t.toml:4: routes[0].kind: unknown kind 'fixd', did you mean"),
+        (
+            ROUTE + 'kind = "fixed"\n[routes.headrs]\na = "b"',
+            "t.toml:5: routes[0].headrs: there is no such key, did you mean 'headers'?",
+        ),
+        (
+            ROUTE + 'kind = "fixed"\nwhen = { heder = {} }',
+            "t.toml:5: routes[0].when.heder: there is no such key, did you mean 'header'?",
+        ),
+        (
+            ROUTE + 'kind = "fixed"\nfaults = [{ kind = "cut", satus = 4 }]',
+            "t.toml:5: routes[0].faults[0].satus: there is no such key, did you mean 'status'?",
+        ),
+        (
+            ROUTE + 'kind = "fixed"\njson = "{{ path.name }}"',
+            "t.toml:5: routes[0].json: the path says no 'name'; it says id",
+        ),
+        (
+            ROUTE + 'kind = "fixed"\nheaders = { a = "{{ record.id }}" }',
+            "routes[0].headers: unknown name 'record' in braces",
+        ),
+        (ROUTE + 'kind = "fixed"\njson = "{{ quary }}"', "did you mean query?"),
+        (ROUTE + 'kind = "fixed"\njson = { a = 2026-01-01 }', "is no JSON: write it in quotes"),
+        (ROUTE + 'kind = "fixed"\nmethod = "get"', "t.toml:5: routes[0].method: String should"),
+        (ROUTE + 'kind = "get"', "t.toml:2: routes[0]: it needs 'collection'"),
+        (ROUTE + 'kind = "get"\ncollection = "c"', "no collection 'c' in the state; there are: no"),
+        (
+            f'name = "s"\n{PEOPLE}[[routes]]\npath = "/x"\nkind = "get"\ncollection = "people"',
+            "routes[0].id: say which record is meant",
+        ),
+        (ROUTE + 'kind = "handler"\nfunction = "f"', "with functions for it"),
+        (
+            ROUTE + 'kind = "replay"\nrecordings = ["no/*.jsonl"]\nthen = "stay"',
+            "t.toml:5: routes[0].recordings: no file in",
+        ),
+        (
+            ROUTE + 'kind = "fixed"\n[[routes]]\npath = "/x/new"\nkind = "fixed"',
+            "t.toml:6: routes[1].path: it has never its turn: 'GET /x/{id}' before it answers",
+        ),
+        (
+            ROUTE + 'kind="fixed"\nname="a"\n[[routes]]\npath="/y"\nkind="fixed"\nname="a"',
+            "routes[1].name: another route is called 'a' too",
+        ),
+        (
+            'name = "s"\nenviron = { URL = "{{ urll }}" }\n' + fixed("1"),
+            "environ.URL: unknown name 'urll' in braces, did you mean url?",
+        ),
+        ('name = "s"\nerrors.json = "{{ mesage }}"\n' + fixed("1"), "did you mean message?"),
+        (
+            'name = "s"\n[[state.c]]\nname = "x"\n' + fixed("1"),
+            "t.toml:2: state.c[0]: a record of c needs 'id'",
+        ),
+        (
+            'name = "s"\nstate.c = [{ id = 1 }, { id = "1" }]\n' + fixed("1"),
+            "state.c[1].id: another record has the id '1' too",
+        ),
+        (
+            'name = "s"\nstate.c = 1\ncollections.c = {}\n' + fixed("1"),
+            "t.toml:2: state.c: a collection is a list of tables",
+        ),
+        ('name = "s"\nauth = { kind = "header", key = "k" }\n' + fixed("1"), "say name"),
+        ('name = "s"\nclock.start = 2026-01-01T00:00:00\n' + fixed("1"), "write a Z behind it"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_key_and_remedy(toml: str, message: str) -> None:
+    assert message in told(toml)
+
+
+def test_several_mistakes_are_told_at_once() -> None:
+    bad = '[[routes]]\npath = "x"\nkind = "fixed"\n' * 5
+    message = told('name = "s"\n' + bad)
+    assert message.count("a path begins with /") == 3
+    assert message.endswith("; and 2 more")
+
+
+def test_routes_without_a_name_are_called_by_method_and_path() -> None:
+    when = 'when.query.a = "1"\n'
+    routes = parse_service('name = "s"\n' + fixed("1", when) + fixed("2")).routes
+    assert [one.name for one in routes] == ["GET /x", "GET /x (2)"]
+
+
+PAGES = ("service-twins.md", "stand-in-for-services.md")
+TOML = [one for one in fences("toml") if one.page.name in PAGES]
+
+
+@pytest.mark.parametrize("fence", TOML, ids=lambda fence: fence.name)
+def test_what_the_reference_shows_declares_a_service(fence: Fence, tmp_path: Path) -> None:
+    (tmp_path / "recordings").mkdir()
+    recorded = '{"request": {"method": "GET", "path": "/a"}, "response": {"status": 200}}\n'
+    (tmp_path / "recordings" / "a.jsonl").write_text(recorded)
+    (tmp_path / "handler.py").write_text("def refund(request, state, draw): return 1\n")
+    assert parse_service(fence.text, folder=tmp_path).routes

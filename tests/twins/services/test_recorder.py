@@ -1,0 +1,176 @@
+"""Exchanges with a service are passed on, recorded without secrets, and held against its twin."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from attractor.twins.hosting import in_background
+from attractor.twins.services.checking import check_recording
+from attractor.twins.services.errors import RecordingError
+from attractor.twins.services.loading import load_service, parse_service
+from attractor.twins.services.pytest_plugin import StartServiceTwin
+from attractor.twins.services.recorder import Recorder
+from attractor.twins.services.recording_files import ExchangeFile
+from attractor.twins.services.recordings import Exchange, load_recording
+from attractor.twins.services.service_twin import ServiceTwin
+from attractor.twins.services.stand_in import StandIn
+from tests.twins.services.asking import fixed
+
+PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"
+KEY = "sk_test_twin"
+REAL = {"authorization": f"Bearer {KEY}"}
+Record = Callable[..., ServiceTwin]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "recordings" / "today.jsonl"
+
+
+@pytest.fixture
+def recording(file: Path) -> Iterator[Record]:
+    """Start twins that record another one."""
+    with ExitStack() as stack:
+
+        def start(real: str, toml: str = 'name = "s"\n' + fixed("1")) -> ServiceTwin:
+            service = parse_service(toml)
+            twin = ServiceTwin(service, record=ExchangeFile(file), to=real)
+            return stack.enter_context(in_background(twin))
+
+        yield start
+
+
+def recorded(file: Path) -> list[Exchange]:
+    return list(load_recording(file))
+
+
+def test_what_is_recorded_is_what_the_twin_is_held_against(
+    file: Path, service_twin: StartServiceTwin
+) -> None:
+    service = load_service(PAYMENTS)
+    real = service_twin(PAYMENTS)
+    with in_background(ServiceTwin(service, record=ExchangeFile(file), to=real.url)) as twin:
+        # Whoever records has a key of their own.
+        assert twin.environ() == {"PAYMENTS_URL": f"{twin.url}/v1"}
+        with httpx.Client(base_url=twin.environ()["PAYMENTS_URL"], headers=REAL) as client:
+            made = client.post("/customers", data={"email": "bo@example.com"})
+            asked = {"customer": made.json()["id"], "amount": 1200}
+            statuses = [made.status_code, client.post("/charges", json=asked).status_code]
+            statuses.append(client.get("/customers?limit=1").status_code)
+        statuses.append(httpx.get(twin.url + "/v1/customers").status_code)
+    assert statuses[-1] == 401
+    assert [one.response.status for one in recorded(file)] == statuses
+    assert [one.route for one in twin.requests] == ["recorded"] * 4
+    assert KEY not in file.read_text()
+    assert real.requests[0].headers["host"] == real.url.removeprefix("http://")
+    played = check_recording(service, recorded(file))
+    assert [one.differences for one in played] == [[]] * 4
+
+
+def test_answers_come_through_byte_for_byte(
+    recording: Record, service_twin: StartServiceTwin, file: Path
+) -> None:
+    route = fixed('{ b = 1, a = "ü" }', 'headers = { Set-Cookie = "id=1", X-More = "yes" }')
+    real = service_twin('name = "s"\n' + route)
+    twin = recording(real.url + "/")
+    direct, passed = httpx.get(real.url + "/x?a=b%20c"), httpx.get(twin.url + "/x?a=b%20c")
+    assert passed.content == direct.content
+    assert dict(passed.headers) == dict(direct.headers)
+    (one,) = recorded(file)
+    assert one.request.path == "/x?a=b%20c"
+    assert one.response.headers == {"content-type": "application/json"}
+    # Cookies are the client's matter, and none of the next one's.
+    httpx.get(twin.url + "/x")
+    assert "cookie" not in real.requests[2].headers
+
+
+def test_what_it_cannot_do_while_it_records_is_told(
+    recording: Record, service_twin: StartServiceTwin
+) -> None:
+    twin = recording(service_twin('name = "s"\n' + fixed("1")).url)
+    token = {"authorization": f"Bearer {twin.token}"}
+    for method, path in (("GET", "/state"), ("GET", "/clock"), ("POST", "/faults")):
+        answer = httpx.request(method, twin.control_url + path, headers=token, json={})
+        assert answer.status_code == 409
+        assert "the service answers" in answer.json()["error"]
+    httpx.get(twin.url + "/x")
+    assert httpx.post(twin.control_url + "/reset", headers=token).json() == {"reset": True}
+    assert not twin.requests
+
+
+def test_a_service_that_does_not_answer_is_told_in_the_twins_own_words(
+    recording: Record, file: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    twin = recording(f"http://127.0.0.1:{port}")
+    answer = httpx.get(twin.url + "/x", headers=REAL)
+    assert (answer.status_code, answer.headers["x-twin-error"]) == (502, "not_recorded")
+    assert f"the service at http://127.0.0.1:{port} did not answer: ConnectError" in answer.text
+    assert twin.requests[0].why in answer.json()["error"]["message"]
+    assert not file.exists()
+
+
+def test_what_breaks_off_is_passed_on_as_that_and_not_recorded(
+    recording: Record, service_twin: StartServiceTwin, file: Path
+) -> None:
+    faults = 'faults = [{ kind = "cut", on = [1] }, { kind = "hang", after = 1, on = [2] }]'
+    twin = recording(service_twin('name = "s"\n' + fixed('"long enough"', faults)).url)
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(twin.url + "/x")
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(twin.url + "/x", timeout=0.2)
+    httpx.get(twin.url + "/x")
+    _until(lambda: len(twin.requests) == 3)
+    why = sorted(one.why.partition(":")[0] for one in twin.requests)
+    assert why[0] == ""
+    assert why[1:] == ["its client left before the end", "the service at http"]
+    assert len(recorded(file)) == 1
+
+
+def test_what_cannot_be_recorded_does_not_pass_for_recorded(
+    recording: Record, service_twin: StartServiceTwin, file: Path
+) -> None:
+    twin = recording(service_twin('name = "s"\n' + fixed("1")).url)
+    file.mkdir()
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(twin.url + "/x")
+    assert "today.jsonl" in twin.troubles[0].message
+    assert twin.requests[0].why == "it could not be recorded"
+
+
+def test_a_method_that_no_recording_has_is_refused_before_anything_is_asked(
+    recording: Record, service_twin: StartServiceTwin
+) -> None:
+    real = service_twin('name = "s"\n' + fixed("1"))
+    twin = recording(real.url)
+    answer = httpx.request("M-SEARCH", twin.url + "/x")
+    assert answer.status_code == 502
+    assert "this cannot be recorded: method: " in answer.json()["error"]["message"]
+    assert not real.requests
+
+
+@pytest.mark.parametrize("to", ["payments", "ftp://host", "https://me:key@host", "https://h?a=b"])
+def test_what_is_no_address_is_refused(to: str, file: Path) -> None:
+    stand_in = StandIn(load_service(PAYMENTS))
+    with pytest.raises(RecordingError, match="no address of a service"):
+        Recorder(stand_in, ExchangeFile(file), to, complains=lambda error: None)
+
+
+def test_half_of_what_a_recording_needs_is_refused(file: Path) -> None:
+    service = load_service(PAYMENTS)
+    for half in ({"to": "http://host"}, {"record": ExchangeFile(file)}):
+        with pytest.raises(RecordingError, match="needs a file, and where the service is"):
+            ServiceTwin(service, **half)  # pyright: ignore[reportArgumentType]
+
+
+def _until(holds: Callable[[], bool], patience: float = 5) -> None:
+    ends = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.01)

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.errors import FileTrouble
+from attractor.twins.services.errors import RecordingError
+from attractor.twins.services.recordings import (
+    Exchange,
+    RecordedRequest,
+    RecordedResponse,
+    load_recording,
+    parse_recording,
+    readable_body,
+    write_recording,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+BODIES = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+)
+HEADERS = st.dictionaries(TEXT, TEXT)
+EXCHANGES = st.builds(
+    Exchange,
+    request=st.builds(
+        RecordedRequest,
+        method=st.sampled_from(["GET", "POST"]),
+        path=st.just("/a?b=1"),
+        headers=HEADERS,
+        body=BODIES,
+    ),
+    response=st.builds(
+        RecordedResponse, status=st.integers(100, 599), headers=HEADERS, body=BODIES
+    ),
+)
+
+
+@given(st.lists(EXCHANGES, min_size=1, max_size=3))
+def test_what_is_written_is_read_again(exchanges: list[Exchange]) -> None:
+    assert list(parse_recording(write_recording(exchanges))) == exchanges
+
+
+@given(
+    st.lists(st.integers())
+    | st.dictionaries(TEXT, TEXT)
+    | TEXT.filter(lambda one: one[:1] not in "[{")
+)
+def test_a_body_is_sent_as_it_was_read(body: object) -> None:
+    sent = RecordedRequest.model_validate({"method": "POST", "path": "/", "body": body}).request()
+    assert readable_body(sent.content) == (body if body != "" else None)
+
+
+def test_a_table_is_sent_as_json_or_as_a_form() -> None:
+    body = {"a": "1", "b": "x y"}
+    as_json = RecordedRequest(method="POST", path="/", body={**body}).request()
+    assert (as_json.headers["content-type"], as_json.body) == ("application/json", body)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    as_form = RecordedRequest(method="POST", path="/", headers=form, body={**body}).request()
+    assert (as_form.content, as_form.body) == (b"a=1&b=x+y", body)
+
+
+def test_what_belongs_to_the_old_connection_is_not_sent_again() -> None:
+    headers = {"Content-Length": "9", "Date": "once", "X-A": "b"}
+    response = RecordedResponse(status=200, headers=headers, body="hi").response()
+    assert response.headers == {"x-a": "b", "content-type": "text/plain"}
+
+
+GOOD = '{"request": {"method": "GET", "path": "/a"}, "response": {"status": 200}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "r.jsonl holds no request"),
+        (f"{GOOD}\n\n{{", "r.jsonl:3: not JSON"),
+        (GOOD.replace("status", "stauts"), "r.jsonl:1: response.status: Field required"),
+        (GOOD.replace('"GET"', '"GET", "boddy": 1'), "no such key, did you mean 'body'?"),
+        (GOOD.replace("/a", "a"), "r.jsonl:1: request.path: String should match"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(text: str, told: str) -> None:
+    with pytest.raises(RecordingError) as caught:
+        parse_recording(text, source="r.jsonl")
+    assert told in caught.value.message
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileTrouble, match="cannot be read"):
+        load_recording(tmp_path / "none")
+    (tmp_path / "r").write_bytes(b"\xff")
+    with pytest.raises(RecordingError, match="not UTF-8"):
+        load_recording(tmp_path / "r")

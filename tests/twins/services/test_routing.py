@@ -1,0 +1,53 @@
+import pytest
+
+from tests.twins.services.asking import Asked
+
+ROUTES = """
+[[routes]]
+name = "slow"
+path = "/v1/things/{id}"
+kind = "fixed"
+body = "slow"
+when = { header = { x-mode = "slow" }, query = { page = "1" } }
+[[routes]]
+name = "post"
+method = "POST"
+path = "/v1/things"
+kind = "fixed"
+body = "post"
+[[routes]]
+name = "any"
+method = "*"
+path = "/any/{rest...}"
+kind = "fixed"
+body = "{{ method }} {{ path.rest }}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("GET /v1/things", "the nearest is 'post', but its method is POST"),
+        ("POST /v1/thing", "the nearest is 'post', but its path is /v1/things"),
+        ("PUT /v1/thing", "but its path is /v1/things and its method is POST"),
+        (
+            "GET /v1/things/1",
+            "the nearest is 'slow', but header x-mode is missing and query page is missing",
+        ),
+    ],
+)
+def test_what_no_route_answers_is_told_with_the_nearest_one(words: str, told: str) -> None:
+    ask = Asked(ROUTES)
+    status, body = ask(words)
+    assert (status, body["error"]["code"], body["twin"]) == (404, "no_route", True)
+    assert told in body["error"]["message"]
+    (entry,) = ask.stand_in.requests
+    assert (entry.route, entry.status) == ("", 404)
+    assert told in entry.why
+
+
+def test_the_first_route_that_fits_answers() -> None:
+    ask = Asked(ROUTES)
+    assert ask("GET /v1/things/1?page=1", x_mode="slow") == (200, "slow")
+    assert ask("POST /v1/things") == (200, "post")
+    assert ask("DELETE /any/a/b") == (200, "DELETE a/b")

@@ -1,0 +1,72 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.canonical import Json
+from attractor.twins.services.templates import Template, TemplateTrouble
+
+PLAIN: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_characters="{}")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+NAMES = {"body": {"items": [1, 2], "amount": 5, "name": "Ada"}, "path": {"id": "c1"}}
+
+
+@given(PLAIN)
+def test_what_has_no_braces_is_written_as_it_stands(value: Json) -> None:
+    assert Template(value).value({}) == value
+
+
+@given(PLAIN)
+def test_one_expression_alone_gives_the_value_itself(value: Json) -> None:
+    assert Template("{{ x }}").value({"x": value}) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("{{ body.amount * 2 }}", 10),
+        ("{{ body.items }}", [1, 2]),
+        ("{{ body['items'] | length }}", 2),
+        ("{{ body.missing | default('none') }}", "none"),
+        ("{{ body.name | upper }}/{{ path.id }}", "ADA/c1"),
+        ("is {{ body.amount > 3 }}", "is true"),
+        ({"a": ["{{ path.id }}", 1]}, {"a": ["c1", 1]}),
+    ],
+)
+def test_expressions_are_those_of_jinja(written: object, value: Json) -> None:
+    assert Template(written).value(NAMES) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("{{ body.nothing }}", "nothing is called 'nothing' there"),
+        ("a {{ body.keys }}", "nothing is called 'keys' there"),
+        ("{{ body.nothing.deeper }}", "nothing is called 'nothing' there"),
+        ("{{ body.amount + body.name }}", "unsupported operand"),
+        ("{{ body.amount / 0 }}", "division by zero"),
+        ("{{ body.amount * 1e308 }}", "gives a float, which is no JSON"),
+        ("{{ body | dictsort(by='x') }}", "You can only sort by"),
+        ("{{ f }}", "call it, with ()"),
+        ("{{ body['items'] | map('string') }}", "put | list behind it"),
+        ("{{ body.name.__class__ }}", "unsafe"),
+        ("{{ body['items'].append(3) }}", "'append' of 'list' object is unsafe"),
+    ],
+)
+def test_what_gives_no_json_is_told_with_its_expression(written: str, told: str) -> None:
+    with pytest.raises(TemplateTrouble, match="{{ ") as caught:
+        Template(written).value({**NAMES, "f": len})
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("written", ["{{ a", "a }}", "{{ a b }}", "{{ }}", "{{ a | nofilter }}"])
+def test_what_cannot_be_read_is_found_before_any_request(written: str) -> None:
+    with pytest.raises(ValueError, match="braces|cannot be read"):
+        Template(written)
+
+
+def test_it_knows_which_names_it_asks_for() -> None:
+    template = Template(["{{ path.id }} {{ path['b'] }}", {"x": "{{ now }}"}])
+    assert template.names == {"path", "now"}
+    assert template.from_path == {"id", "b"}
