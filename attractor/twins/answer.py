@@ -1,10 +1,19 @@
 """What a script lets a model say, or which trouble it lets happen."""
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
@@ -20,6 +29,15 @@ def _duration(value: object) -> object:
         raise ValueError(f"{cause.message}: {cause.hint}") from cause
 
 
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as cause:
+        raise ValueError(f"not a regular expression: {cause}") from cause
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
@@ -83,6 +101,7 @@ class Fault(Written):
     after: int | None = Field(default=None, ge=0)
     pause: Duration = timedelta(milliseconds=10)
     size: int = Field(default=16, ge=1)
+    probability: float = Field(default=1.0, ge=0, le=1, strict=False)
 
     @property
     def events_before(self) -> int:
@@ -92,7 +111,7 @@ class Fault(Written):
     @model_validator(mode="after")
     def _takes_what_is_said(self) -> Self:
         taken = _TAKES[self.kind]
-        for name in sorted(self.model_fields_set - {"kind", *taken}):
+        for name in sorted(self.model_fields_set - {"kind", "probability", *taken}):
             instead = f"it takes {', '.join(taken)}" if taken else "it takes nothing"
             raise ValueError(f"the fault {self.kind.value!r} does not take {name!r}; {instead}")
         return self

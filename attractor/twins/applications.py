@@ -1,7 +1,6 @@
-"""The two faces of a provider twin: what its clients see, and what whoever controls it sees."""
+"""What the clients of a provider twin see: every wire at its paths."""
 
-import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -10,27 +9,27 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from attractor.twins.delivery import Delivery
-from attractor.twins.exchange import Arrival, list_models, reply_to
-from attractor.twins.prompt_cache import PromptCache
-from attractor.twins.reply import Reply
-from attractor.twins.request_log import RequestLog
-from attractor.twins.script import Script
+from attractor.twins.exchange import Arrival
+from attractor.twins.forwarding import Forwarder
+from attractor.twins.state import State
 from attractor.twins.wire import ListsModels, Wire
 
-Answers = Callable[[Arrival], Reply]
+Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
 
-def provider_application(script: Script, wires: Sequence[Wire], log: RequestLog) -> Starlette:
-    """Answer every wire at its path, as the script says."""
-    prompts = PromptCache()
-
-    def reply(arrival: Arrival) -> Reply:
-        return reply_to(arrival, script, prompts)
-
-    routes = [_route(reply, wire, path, log) for wire in wires for path in _paths(wire)]
+def provider_application(state: State, forwarder: Forwarder | None = None) -> Starlette:
+    """Answer every wire at its paths, or ask its provider and record what that answers."""
+    wires = list(state.wires.values())
+    routes = [
+        Route(path, _answers(state, wire, forwarder), methods=["POST"])
+        for wire in wires
+        for path in _paths(wire)
+    ]
     listing = [wire for wire in wires if isinstance(wire, ListsModels)]
     shown = dict.fromkeys(path for wire in listing for path in wire.models_paths)
-    routes += [_list(script, listing, path, log) for path in shown]
+    routes += [
+        Route(path, _lists(state, listing, path, forwarder), methods=["GET"]) for path in shown
+    ]
     spoken = ", ".join(f"POST {path}" for wire in wires for path in _paths(wire))
     told = {"error": {"message": f"this twin speaks {spoken} and nothing else"}}
 
@@ -40,46 +39,37 @@ def provider_application(script: Script, wires: Sequence[Wire], log: RequestLog)
     return Starlette(routes=routes, exception_handlers={404: not_spoken, 405: not_spoken})
 
 
-def control_application(log: RequestLog, token: str) -> Starlette:
-    """Show what was asked, to whoever has the token."""
-
-    async def requests(request: Request) -> Response:
-        given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            return JSONResponse({"error": "this needs the twin's token"}, 401)
-        return JSONResponse({"requests": [one.record() for one in log.entries]})
-
-    return Starlette(routes=[Route("/requests", requests, methods=["GET"])])
-
-
 def _paths(wire: Wire) -> Sequence[str]:
     return [wire.path, *wire.other_paths]
 
 
-def _route(answers: Answers, wire: Wire, path: str, log: RequestLog) -> Route:
+def _answers(state: State, wire: Wire, forwarder: Forwarder | None) -> Endpoint:
     async def answer(request: Request) -> ASGIApp:
         body = await request.body()
-        attempt = log.count_attempt(f"{wire.name} {request.url.path}", body)
+        attempt = state.log.count_attempt(f"{wire.name} {request.url.path}", body)
         headers = dict(request.headers)
         arrival = Arrival(wire, headers, body, attempt, request.path_params, _target(request))
-        reply = answers(arrival)
-        log.add(arrival, reply)
-        return Delivery(reply)
+        if forwarder:
+            return forwarder.forward(arrival)
+        return Delivery(state.answer(arrival), state.clock)
 
-    return Route(path, answer, methods=["POST"])
+    return answer
 
 
-def _list(script: Script, wires: Sequence[ListsModels], path: str, log: RequestLog) -> Route:
+def _lists(
+    state: State, wires: Sequence[ListsModels], path: str, forwarder: Forwarder | None
+) -> Endpoint:
     here = [wire for wire in wires if path in wire.models_paths]
 
     async def models(request: Request) -> ASGIApp:
         wire = next((one for one in here if one.is_meant(request.headers)), here[-1])
-        arrival = Arrival(wire, dict(request.headers), b"", target=_target(request))
-        reply = list_models(wire, arrival.headers, script)
-        log.add(arrival, reply)
-        return Delivery(reply)
+        headers = dict(request.headers)
+        arrival = Arrival(wire, headers, b"", target=_target(request), method="GET")
+        if forwarder:
+            return forwarder.forward(arrival)
+        return Delivery(state.answer_models(arrival, wire), state.clock)
 
-    return Route(path, models, methods=["GET"])
+    return models
 
 
 def _target(request: Request) -> str:

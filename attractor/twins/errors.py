@@ -1,8 +1,10 @@
 """What can go wrong in a twin.
 
 UsageError
-└── ScriptError      2  a script that is not one
+├── ScriptError      2  a script that is not one
+└── RecordingError   2  recordings that are none, or nowhere to record from
 Rejection               a request that is answered with an error, in its provider's own shape
+└── NoRule              a request that no rule fits
 """
 
 from datetime import timedelta
@@ -12,6 +14,12 @@ from attractor.base.errors import UsageError
 
 class ScriptError(UsageError):
     """This is not a script for a twin."""
+
+    hint = "see docs/reference/twin-scripts.md"
+
+
+class RecordingError(UsageError):
+    """These are no recordings for a twin."""
 
     hint = "see docs/reference/twin-scripts.md"
 
@@ -26,9 +34,15 @@ class Rejection(Exception):
         *,
         code: str | None = None,
         retry_after: timedelta | None = None,
+        rule: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.code = code
         self.retry_after = retry_after
+        self.rule = rule
+
+
+class NoRule(Rejection):
+    """A request is not answered by any rule."""

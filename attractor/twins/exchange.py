@@ -9,9 +9,14 @@ from attractor.base.canonical import JsonObject, content_hash, parse_json
 from attractor.base.errors import NotCanonical
 from attractor.base.late_dataclass import dataclass
 from attractor.twins.answer import Answer, Fault, FaultKind
-from attractor.twins.errors import Rejection
+from attractor.twins.choosing import choose, entries_of
+from attractor.twins.errors import NoRule, Rejection
 from attractor.twins.faults import place_of, troubled
-from attractor.twins.prompt_cache import Cached, PromptCache
+from attractor.twins.hidden_keys import HiddenKeys, keys_of
+from attractor.twins.memory import Memory
+from attractor.twins.prompt_cache import Cached
+from attractor.twins.recording import request_of
+from attractor.twins.recordings import Sought
 from attractor.twins.reply import Reply, streamed, whole
 from attractor.twins.script import Script
 from attractor.twins.server_events import ServerEvent, json_text
@@ -36,6 +41,7 @@ class Arrival:
     attempt: int = 1
     from_path: Mapping[str, str] = field(default_factory=dict[str, str])
     target: str = ""
+    method: str = "POST"
 
     @property
     def seed(self) -> str:
@@ -43,35 +49,107 @@ class Arrival:
         place = "".join(self.from_path.values())
         return content_hash((self.wire.name + place).encode() + self.body)[:_SEED_LENGTH]
 
+    @property
+    def path(self) -> str:
+        """Its path."""
+        return self.target.partition("?")[0]
 
-def reply_to(arrival: Arrival, script: Script, prompts: PromptCache | None = None) -> Reply:
-    """Answer a request as the script says, with what it has in common with earlier prompts."""
-    prompts = prompts or PromptCache()
-    rule = ""
-    wire = arrival.wire
+    @property
+    def query(self) -> str:
+        """What stands behind the path."""
+        return self.target.partition("?")[2]
+
+    @property
+    def keys(self) -> HiddenKeys:
+        """The keys it comes with."""
+        return keys_of(self.headers, self.query)
+
+    @property
+    def sought(self) -> Sought:
+        """The request as recordings know it."""
+        keys = self.keys
+        request = request_of(keys.hide(self.body))
+        return Sought(self.wire.name, self.method, keys.hide_text(self.path), request)
+
+
+def reply_to(
+    arrival: Arrival, scripts: Script | Sequence[Script], memory: Memory | None = None
+) -> Reply:
+    """Answer a request as the scripts say, else as it was recorded."""
+    memory = memory or Memory()
+    tried = [scripts] if isinstance(scripts, Script) else scripts
     try:
-        body = {**_object(arrival.body), **arrival.from_path}
-        conversation = wire.read(arrival.headers, body)
-        streams = wire.wants_stream(body, arrival.target)
-        found = script.rule_for(conversation, attempt=arrival.attempt)
-        rule = found.name
-        asked = Asked(conversation, body, arrival.seed)
-        write = _stream if streams else _body
-        written = write(wire, _counted(found.answer, prompts.look_up(asked)), asked)
+        asked = understand(arrival)
     except Rejection as rejection:
-        return _refusal(wire, rejection, rule=rule)
-    if written.begins and written.status == _GOOD:
-        prompts.remember(asked)
-    return replace(written, rule=rule, delay=found.answer.delay)
-
-
-def list_models(wire: ListsModels, headers: Mapping[str, str], script: Script) -> Reply:
-    """Tell which models there are: those that the script names."""
+        return _unanswered(arrival, rejection, tried, memory)
     try:
-        models = wire.write_models(headers, script.models_of(wire.name))
+        reply = _scripted(arrival, asked, tried, memory)
+    except NoRule as rejection:
+        reply = _unanswered(arrival, rejection, tried, memory)
     except Rejection as rejection:
-        return _refusal(wire, rejection)
+        reply = refusal(arrival.wire, rejection)
+    return replace(reply, model=asked.conversation.model, step=asked.conversation.step)
+
+
+def understand(arrival: Arrival) -> Asked:
+    """Return what a request says, or refuse it as its provider would."""
+    body = {**_object(arrival.body), **arrival.from_path}
+    return Asked(arrival.wire.read(arrival.headers, body), body, arrival.seed)
+
+
+def list_models(
+    arrival: Arrival, wire: ListsModels, scripts: Sequence[Script], memory: Memory
+) -> Reply:
+    """Tell which models there are: as it was recorded, else those that the scripts name."""
+    recordings = memory.recordings
+    recorded = recordings.answer(arrival.sought) if recordings is not None else None
+    if recorded:
+        return recorded
+    named = [
+        one
+        for script in scripts
+        for listed in wire.listed_wires
+        for one in script.models_of(listed)
+    ]
+    try:
+        models = wire.write_models(arrival.headers, list(dict.fromkeys(named)))
+    except Rejection as rejection:
+        return refusal(wire, rejection)
+    if not scripts and recordings is not None:
+        return _unanswered(arrival, NoRule(400, ""), scripts, memory)
     return whole(200, json_text(models).encode(), {})
+
+
+def _scripted(arrival: Arrival, asked: Asked, scripts: Sequence[Script], memory: Memory) -> Reply:
+    choice = choose(entries_of(scripts), asked.conversation, attempt=arrival.attempt)
+    rule = choice.entry.name
+    answer = choice.drawn(memory.use(choice.entry.number))
+    write = _stream if arrival.wire.wants_stream(asked.body, arrival.target) else _body
+    try:
+        written = write(arrival.wire, _counted(answer, memory.prompts.look_up(asked)), asked)
+    except Rejection as rejection:
+        return refusal(arrival.wire, rejection, rule=rule)
+    if written.begins and written.status == _GOOD:
+        memory.prompts.remember(asked)
+    return replace(written, rule=rule, delay=choice.answer.delay)
+
+
+def _unanswered(
+    arrival: Arrival, rejection: Rejection, scripts: Sequence[Script], memory: Memory
+) -> Reply:
+    """Answer as it was recorded where no script does, or refuse."""
+    recordings = memory.recordings
+    if recordings is None:
+        return refusal(arrival.wire, rejection)
+    sought = arrival.sought
+    recorded = recordings.answer(sought)
+    if recorded:
+        return recorded
+    told = recordings.refusal(sought)
+    if not scripts:
+        return refusal(arrival.wire, Rejection(400, told, code="no_recording"))
+    both = Rejection(rejection.status, f"{rejection.message}; {told}", code=rejection.code)
+    return refusal(arrival.wire, both)
 
 
 def _counted(answer: Answer, cached: Cached) -> Answer:
@@ -86,7 +164,7 @@ def _body(wire: Wire, answer: Answer, asked: Asked) -> Reply:
     """Answer in one piece."""
     fault = answer.fault
     if fault and fault.kind is FaultKind.STATUS:
-        return _refusal(wire, _rejection(fault), headers=answer.headers)
+        return refusal(wire, _rejection(fault), headers=answer.headers)
     if fault and fault.kind is FaultKind.MALFORMED:
         return whole(200, fault.body.encode(), answer.headers)
     reply = whole(200, json_text(wire.write(answer, asked)).encode(), answer.headers)
@@ -97,7 +175,7 @@ def _stream(wire: Wire, answer: Answer, asked: Asked) -> Reply:
     """Answer event by event."""
     fault = answer.fault
     if fault and fault.kind is FaultKind.STATUS and not fault.events_before:
-        return _refusal(wire, _rejection(fault), headers=answer.headers)
+        return refusal(wire, _rejection(fault), headers=answer.headers)
     events = list(wire.stream(wire.write(answer, asked)))
     pieces = _pieces(wire, events, fault) if fault else [one.encoded() for one in events]
     reply = replace(streamed(pieces, answer.headers), pause=answer.pace)
@@ -122,17 +200,19 @@ def _rejection(fault: Fault) -> Rejection:
     return Rejection(fault.status, fault.message, code=fault.code, retry_after=fault.retry_after)
 
 
-def _refusal(
+def refusal(
     wire: Wire,
     rejection: Rejection,
     *,
     headers: Mapping[str, str] | None = None,
     rule: str = "",
 ) -> Reply:
+    """Return an error in the shape of its provider."""
     wait = rejection.retry_after
     said = {} if wait is None else {"retry-after": _seconds(wait)}
     body = json_text(wire.write_error(rejection)).encode()
-    return whole(rejection.status, body, {**said, **(headers or {})}, rule=rule)
+    made = whole(rejection.status, body, {**said, **(headers or {})}, rule=rule or rejection.rule)
+    return replace(made, error=rejection.message)
 
 
 def _seconds(wait: timedelta) -> str:

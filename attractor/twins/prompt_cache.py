@@ -2,7 +2,7 @@
 
 import hashlib
 from bisect import bisect_left
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
@@ -12,6 +12,9 @@ from attractor.base.late_dataclass import dataclass
 from attractor.twins.conversation import whole_tokens
 from attractor.twins.server_events import json_text
 from attractor.twins.wire import Asked
+
+_MOST_LETTERS = 32_000_000
+_MOST_MARKS = 200_000
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,18 @@ class Cached:
 
 
 class PromptCache:
-    """Remembers prompts by wire, model and tools, for tools stand before all that is said."""
+    """Remembers prompts by wire, model and tools, for tools stand before all that is said.
 
-    def __init__(self) -> None:
+    The oldest are forgotten when they are too many letters, or marks, in all.
+    """
+
+    def __init__(self, *, letters: int = _MOST_LETTERS, marks: int = _MOST_MARKS) -> None:
+        self._most_letters, self._most_marks = letters, marks
         self._prompts: dict[str, list[str]] = defaultdict(list)
         self._marked: dict[str, dict[int, set[bytes]]] = defaultdict(dict)
+        self._oldest = deque[tuple[str, str]]()
+        self._oldest_marks = deque[tuple[str, int, bytes]]()
+        self._letters = 0
 
     def look_up(self, asked: Asked) -> Cached:
         """Return what is cached of a request: as far as it begins like one that came before."""
@@ -42,13 +52,33 @@ class PromptCache:
         """Remember a request that was answered: all of it, or where the marks are up to them."""
         conversation, kind = asked.conversation, _kind(asked)
         if conversation.marks is None:
-            prompts = self._prompts[kind]
-            place = bisect_left(prompts, conversation.words)
-            if prompts[place : place + 1] != [conversation.words]:
-                prompts.insert(place, conversation.words)
+            self._remember_words(kind, conversation.words)
             return
         for mark, digest in _digests(conversation.words, sorted(conversation.marks)):
-            self._marked[kind].setdefault(mark, set()).add(digest)
+            self._remember_mark(kind, mark, digest)
+
+    def _remember_words(self, kind: str, words: str) -> None:
+        prompts = self._prompts[kind]
+        place = bisect_left(prompts, words)
+        if prompts[place : place + 1] == [words]:
+            return
+        prompts.insert(place, words)
+        self._oldest.append((kind, words))
+        self._letters += len(words)
+        while self._letters > self._most_letters:
+            old, said = self._oldest.popleft()
+            self._letters -= len(said)
+            del self._prompts[old][bisect_left(self._prompts[old], said)]
+
+    def _remember_mark(self, kind: str, mark: int, digest: bytes) -> None:
+        known = self._marked[kind].setdefault(mark, set())
+        if digest in known:
+            return
+        known.add(digest)
+        self._oldest_marks.append((kind, mark, digest))
+        if len(self._oldest_marks) > self._most_marks:
+            old, place, gone = self._oldest_marks.popleft()
+            self._marked[old][place].discard(gone)
 
 
 def _kind(asked: Asked) -> str:

@@ -23,8 +23,10 @@ class Ending(StrEnum):
 class Reply:
     """The bytes of a reply, and the times between them.
 
-    Its pieces are the events of a stream, or one whole body. What does not begin has no status for
-    its client; what is dropped ends before it is complete; what is silent never ends.
+    Its pieces are the events of a stream, or one whole body. Between two of them is one pause, or
+    each its own. What does not begin has no status for its client; what is dropped ends before it
+    is complete; what is silent never ends. The rest is for the log: what answered, which model was
+    asked in which step, and why a request was refused.
     """
 
     status: int
@@ -35,6 +37,16 @@ class Reply:
     pause: timedelta = timedelta()
     begins: bool = True
     ending: Ending = Ending.COMPLETE
+    pauses: Sequence[timedelta] = ()
+    model: str = ""
+    step: int | None = None
+    error: str = ""
+
+    def pause_before(self, piece: int) -> timedelta:
+        """Return how long it rests before a piece, counted from 0."""
+        if not piece:
+            return timedelta()
+        return self.pauses[piece - 1] if self.pauses else self.pause
 
     @property
     def body(self) -> bytes:

@@ -2,7 +2,8 @@
 
 An answer depends on the request alone, so a twin needs no reset after a crash, for a branch or on
 another wire. Only a rule that asks for `attempt` looks at more: how often the very same request
-came before. And where a script does not say what a prompt took, the cached tokens are counted.
+came before; and a fault with a probability, how often its rule was used. And where a script does
+not say what a prompt took, the cached tokens are counted.
 """
 
 import re
@@ -10,37 +11,25 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, PrivateAttr, field_validator
 
 from attractor.base.errors import FileTrouble
-from attractor.base.suggestions import suggest
-from attractor.twins.answer import Answer, Fault, Tokens, ToolUse, Written
+from attractor.twins.answer import Answer, Pattern, Written
 from attractor.twins.conversation import Conversation
-from attractor.twins.errors import Rejection, ScriptError
+from attractor.twins.errors import ScriptError
+from attractor.twins.python_script import AnswerFunction, run_script
+from attractor.twins.toml_mistakes import Mistakes, parse_table, validated
 
 _LONGEST_QUOTE = 80
 _PATTERN = re.compile(r"[*?[]")
-_TABLE = re.compile(r"^[ \t]*\[\[ *rules *\]\]", re.MULTILINE)
-# Who it is about says more than how far it has come.
-_WEAK = {"step", "attempt"}
 
 
 class Regex(Written):
     """A regular expression to be found in a text."""
 
-    regex: str
-
-    @field_validator("regex")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as cause:
-            raise ValueError(f"not a regular expression: {cause}") from cause
-        return value
+    regex: Pattern
 
 
 Words = str | Regex
@@ -74,7 +63,7 @@ class When(Written):
         }
         wanted: Iterator[tuple[str, Words | int | None]] = iter(self)
         return {
-            name: f"{name} is {_quoted(found[name])}, not {_quoted(value)}"
+            name: f"{name} is {quoted(found[name])}, not {quoted(value)}"
             for name, value in wanted
             if value is not None and not _fits(name, value, found[name])
         }
@@ -89,9 +78,22 @@ class Rule(Written):
 
 
 class Script(Written):
-    """All the rules of a twin, in the order they are tried."""
+    """Rules in the order they are tried, and what answers where none of them does."""
 
+    seed: int = 0
     rules: Annotated[tuple[Rule, ...], Field(strict=False)]
+    _function: AnswerFunction | None = PrivateAttr(default=None)
+    _source: str = PrivateAttr(default="")
+
+    @property
+    def function(self) -> AnswerFunction | None:
+        """What is asked when no rule fits: only a script in Python has such a thing."""
+        return self._function
+
+    @property
+    def source(self) -> str:
+        """The file it comes from, if from any."""
+        return self._source
 
     @field_validator("rules")
     @classmethod
@@ -101,45 +103,57 @@ class Script(Written):
             for number, rule in enumerate(rules, 1)
         )
 
-    def rule_for(self, conversation: Conversation, *, attempt: int = 1) -> Rule:
-        """Return the first rule that fits, or refuse the request and name the nearest one."""
-        misses = [(rule, rule.when.misses(conversation, attempt)) for rule in self.rules]
-        fitting = next((rule for rule, missed in misses if not missed), None)
-        if fitting is not None:
-            return fitting
-        told = f"no rule of the script answers {_described(conversation, attempt)}"
-        if misses:
-            nearest, missed = min(misses, key=lambda one: _distance(one[1]))
-            told += f"; the nearest is {nearest.name!r}, but {' and '.join(missed.values())}"
-        raise Rejection(400, told, code="no_rule")
-
     def models_of(self, wire: str) -> Sequence[str]:
         """Return the models that rules for a wire name outright, each once."""
         asked = [rule.when.model for rule in self.rules if rule.when.wire in (None, wire)]
         return list(dict.fromkeys(one for one in asked if one and not _PATTERN.search(one)))
 
+    @classmethod
+    def made(
+        cls, table: object, mistakes: Mistakes, source: str, function: AnswerFunction | None = None
+    ) -> Self:
+        """Make a script of what its author wrote, or say what is wrong with it and where."""
+        script = validated(cls, table, mistakes)
+        if script is None:
+            raise ScriptError(mistakes.told())
+        script._source = source
+        script._function = function
+        return script
 
-def parse_script(text: str, *, source: str = "the script") -> Script:
+
+def parse_script(text: str, *, source: str = "") -> Script:
     """Read a script from TOML, or say what is wrong with it and where."""
+    told = source or "the script"
     try:
-        return Script.model_validate(tomllib.loads(text))
+        table = parse_table(text)
     except tomllib.TOMLDecodeError as cause:
-        raise ScriptError(f"{source} is not TOML: {cause}") from cause
-    except ValidationError as cause:
-        lines = _rule_lines(text)
-        faults = "; ".join(_line(one, lines) + _fault(one) for one in cause.errors()[:3])
-        raise ScriptError(f"{source}: {faults}") from cause
+        raise ScriptError(f"{told} is not TOML: {cause}") from cause
+    return Script.made(table, Mistakes(text, told), source)
 
 
 def load_script(path: Path) -> Script:
-    """Read a script from a file."""
+    """Read a script from a file: Python if its name ends in `.py`, else TOML."""
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as cause:
         raise ScriptError(f"{path} is not UTF-8: {cause}") from cause
     except OSError as cause:
         raise FileTrouble(f"the script {path} cannot be read: {cause}") from cause
+    if path.suffix == ".py":
+        found, source = run_script(path, text), str(path)
+        # Its data may come from anywhere in it, so a mistake has no line.
+        return Script.made(found.table, Mistakes("", source), source, found.function)
     return parse_script(text, source=str(path))
+
+
+def quoted(value: Words | int) -> str:
+    """Return some words as they are told: short and on one line."""
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Regex):
+        return f"/{value.regex}/"
+    one_line = " ".join(value.split())
+    return repr(one_line[:_LONGEST_QUOTE] + ("…" if len(one_line) > _LONGEST_QUOTE else ""))
 
 
 def _fits(name: str, wanted: Words | int, found: str | int) -> bool:
@@ -150,54 +164,3 @@ def _fits(name: str, wanted: Words | int, found: str | int) -> bool:
     if name == "wire" or isinstance(wanted, int):
         return found == wanted
     return wanted in str(found)
-
-
-def _distance(missed: Mapping[str, str]) -> int:
-    return sum(1 if name in _WEAK else 2 for name in missed)
-
-
-def _described(conversation: Conversation, attempt: int) -> str:
-    again = f", attempt {attempt}" if attempt > 1 else ""
-    return (
-        f"step {conversation.step}{again} of {_quoted(conversation.first_user)} "
-        f"(model {conversation.model}, wire {conversation.wire})"
-    )
-
-
-def _quoted(value: Words | int) -> str:
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, Regex):
-        return f"/{value.regex}/"
-    one_line = " ".join(value.split())
-    return repr(one_line[:_LONGEST_QUOTE] + ("…" if len(one_line) > _LONGEST_QUOTE else ""))
-
-
-def _rule_lines(text: str) -> Sequence[int]:
-    """Return the lines in which rules begin, where each has a table of its own."""
-    rules = tomllib.loads(text).get("rules")
-    found = [text.count("\n", 0, one.start()) + 1 for one in _TABLE.finditer(text)]
-    return found if isinstance(rules, list) and len(found) == len(cast(list[object], rules)) else []
-
-
-def _line(error: ErrorDetails, lines: Sequence[int]) -> str:
-    """Return the line of the rule that is wrong, if it can be told."""
-    rule = error["loc"][1] if len(error["loc"]) > 1 else None
-    return f"line {lines[rule]}, " if isinstance(rule, int) and rule < len(lines) else ""
-
-
-def _fault(error: ErrorDetails) -> str:
-    known = {name for table in _TABLES for name in table.model_fields}
-    *path, last = error["loc"] or ("",)
-    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in path]
-    # Between the keys stand names of types, which nobody wrote.
-    written = [step for step in steps if step[0] == "[" or step[1:] in known]
-    place = "".join(written).removeprefix(".")
-    if error["type"] != "extra_forbidden":
-        end = f"[{last}]" if isinstance(last, int) else f".{last}" if last in known else ""
-        return f"{f'{place}{end}'.removeprefix('.') or 'it'}: {error['msg']}"
-    near = suggest(str(last), known)
-    return f"{place or 'it'} has no key {last!r}" + (f", did you mean {near!r}?" if near else "")
-
-
-_TABLES = (Script, Rule, When, Regex, Answer, ToolUse, Tokens, Fault)

@@ -14,16 +14,21 @@ _WORDS = re.compile(rf"\s*(?:\S+\s*){{1,{_WORDS_A_PIECE}}}|\s+")
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event: its data, its name where the provider gives one, and how its lines end."""
+    """One event: its data, its name where the provider gives one, and how its lines end.
+
+    A text stands in the place of the data where a provider sends one that is no JSON.
+    """
 
     data: JsonObject
     name: str = ""
     line_end: str = "\n"
+    text: str | None = None
 
     def encoded(self, text: str | None = None) -> bytes:
         """Return its bytes, with another text in the place of its data if there is one."""
         lines = [f"event: {self.name}"] if self.name else []
-        written = json_text(self.data) if text is None else text
+        said = self.text if text is None else text
+        written = json_text(self.data) if said is None else said
         # A line's end inside a text would end the data, so each line says that it is some.
         lines += [f"data: {line}" for line in re.split(r"\r\n|\r|\n", written)]
         return "".join(line + self.line_end for line in [*lines, ""]).encode()

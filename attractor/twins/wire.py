@@ -83,6 +83,11 @@ class ListsModels(Wire, Protocol):
         """Where they are listed, maybe where other wires list theirs."""
         ...
 
+    @property
+    def listed_wires(self) -> Sequence[str]:
+        """The wires whose models are in the list: its own, and what its provider speaks beside."""
+        ...
+
     def is_meant(self, headers: Mapping[str, str]) -> bool:
         """Tell whether who sends these headers wants this provider's list."""
         ...

@@ -1,13 +1,17 @@
+import asyncio
 import json
+import resource
 import signal
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from attractor.twins.wire import wire_registry
 from tests.cli.running import ATTRACTOR, attractor
 
 ASKED = {"model": "gpt-5", "input": "hello"}
@@ -21,8 +25,9 @@ def script(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def standing_in(script: Path, *words: str) -> Generator[subprocess.Popen[str]]:
-    command = [ATTRACTOR, "twin", "llm", "--script", str(script), *words]
+def standing_in(script: Path | None, *words: str) -> Generator[subprocess.Popen[str]]:
+    by = ["--script", str(script)] if script else []
+    command = [ATTRACTOR, "twin", "llm", *by, *words]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as twin:
@@ -36,7 +41,7 @@ def lines_of(twin: subprocess.Popen[str], last: str) -> str:
     """Read what is printed up to a line."""
     assert twin.stdout is not None
     read = ""
-    while not read.endswith(f"{last}\n"):
+    while not read.endswith(f"\n{last}\n"):
         line = twin.stdout.readline()
         assert line, read
         read += line
@@ -62,10 +67,14 @@ def test_it_answers_until_it_is_interrupted(script: Path, number: signal.Signals
 def test_a_person_is_told_what_to_export(script: Path) -> None:
     with standing_in(script) as twin:
         assert twin.stdout is not None
-        lines = [twin.stdout.readline() for _ in range(10)]
+        lines = [twin.stdout.readline()]
+        while "Authorization: Bearer" not in lines[-1]:
+            lines.append(twin.stdout.readline())
+            assert lines[-1]
     assert lines[0].startswith("The twin answers at http://127.0.0.1:")
-    assert sum(line.startswith("  export ") for line in lines) == 7
-    assert "Authorization: Bearer" in lines[9]
+    exported = {line.split("=")[0] for line in lines if line.startswith("  export ")}
+    variables = {name for wire in wire_registry().values() for name in wire.variables}
+    assert exported == {f"  export {name}" for name in variables}
 
 
 def test_a_script_that_is_none_is_wrong_usage(script: Path) -> None:
@@ -83,3 +92,131 @@ def test_a_port_that_is_taken_is_trouble_of_the_machine(script: Path) -> None:
         result = attractor("twin", "llm", "--script", str(script), "--port", port)
     assert result.returncode == 3
     assert f"port {port}" in result.stderr
+
+
+def asked(told: dict[str, Any], text: str = "hello") -> httpx.Response:
+    base = told["environ"]["OPENAI_BASE_URL"]
+    key = {"authorization": "Bearer sk-the-clients-own"}
+    return httpx.post(f"{base}/responses", json=ASKED | {"input": text}, headers=key)
+
+
+def test_each_request_is_told_in_a_line_and_at_the_end_which_rules_were_never_used(
+    script: Path,
+) -> None:
+    script.write_text(
+        """
+        rules = [
+            { name = "plan", when = { words = "hello" }, answer = { text = "Hi." } },
+            { name = "never", when = { words = "bye" }, answer = {} },
+        ]
+        """
+    )
+    with standing_in(script, "--json", "--verbose") as twin:
+        told = json.loads(lines_of(twin, "}"))
+        asked(told)
+        asked(told, "what\x1b[2J?")
+        twin.send_signal(signal.SIGINT)
+        _, lines = twin.communicate(timeout=20)
+    first, second, last = lines.splitlines()
+    assert first == "#1 openai gpt-5 step 0: 200 'plan'"
+    assert second.startswith("#2 openai gpt-5 step 0: 400 no rule of the script answers step 0")
+    assert "\x1b" not in second
+    assert last == "never used: never"
+
+
+def test_what_a_provider_answered_is_recorded_and_replayed(script: Path, tmp_path: Path) -> None:
+    calls = tmp_path / "calls.jsonl"
+    with standing_in(script, "--json") as provider:
+        url = json.loads(lines_of(provider, "}"))["url"]
+        with standing_in(None, "--json", "--record", str(calls), "--to", url) as twin:
+            told = json.loads(lines_of(twin, "}"))
+            came = asked(told).content
+            twin.send_signal(signal.SIGINT)
+            assert twin.wait(20) == 130
+    assert told["record"]["providers"]["openai"] == url
+    # Whoever records has keys of their own.
+    assert not any(name.endswith("_API_KEY") for name in told["environ"])
+    assert "clients-own" not in calls.read_text()
+    with standing_in(None, "--json", "--replay", str(calls), "--pace", "recorded") as twin:
+        told = json.loads(lines_of(twin, "}"))
+        assert told["replay"] == {"path": str(calls), "recordings": 1}
+        assert asked(told).content == came
+
+
+def test_a_recording_that_cannot_be_kept_ends_the_twin(script: Path, tmp_path: Path) -> None:
+    calls = tmp_path / "calls.jsonl"
+    with standing_in(script, "--json") as provider:
+        url = json.loads(lines_of(provider, "}"))["url"]
+        with standing_in(None, "--json", "--record", str(calls), "--to", url) as twin:
+            told = json.loads(lines_of(twin, "}"))
+            calls.mkdir()
+            with pytest.raises(httpx.TransportError):
+                asked(told)
+            assert twin.wait(20) == 3
+            assert "calls.jsonl" in twin.communicate()[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--record c.jsonl --script s.toml", "--record and --script exclude each other"),
+        ("--record c.jsonl --replay s.toml", "--record and --replay exclude each other"),
+        ("--script s.toml --to http://a", "--to says where to record from"),
+        ("--script s.toml --pace recorded", "--pace is that of recordings"),
+        ("--record c.jsonl --to nonsense", "'nonsense' is no address"),
+        ("--replay s.toml", "s.toml, line 1 is not JSON"),
+        ("", "a twin needs something to answer by"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(words: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("rules = []")
+    result = attractor("twin", "llm", *words.split(), folder=tmp_path)
+    assert result.returncode == 2
+    assert told in result.stderr
+
+
+def test_a_script_in_python_is_told_where_it_fails(tmp_path: Path) -> None:
+    (tmp_path / "s.py").write_text("x = 1\n1 / 0\n")
+    result = attractor("twin", "llm", "--script", "s.py", folder=tmp_path)
+    assert result.returncode == 2
+    assert "s.py, line 2: ZeroDivisionError" in result.stderr
+
+
+def test_help_names_streaming_and_every_wire() -> None:
+    told = " ".join(attractor("twin", "llm", "--help").stdout.split())
+    assert "streamed and not" in told
+    assert all(f"{wire} (" in told for wire in wire_registry())
+
+
+def test_a_thousand_streams_at_once_all_come_to_their_end(script: Path) -> None:
+    words = " ".join(["word"] * 30)
+    script.write_text(f'rules = [{{ answer = {{ text = "{words}", delay = "1s" }} }}]')
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        with standing_in(script, "--json") as twin:
+            told = json.loads(lines_of(twin, "}"))
+            ends = asyncio.run(_streamed(told["url"], 1000))
+            assert ends == [True] * 1000
+            status = Path(f"/proc/{twin.pid}/status").read_text()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    assert int(peak.split()[1]) < 300_000
+
+
+async def _streamed(url: str, count: int) -> list[bool]:
+    """Ask for streams, all of them before the first one is answered."""
+    host, port = url.removeprefix("http://").split(":")
+    body = json.dumps(ASKED | {"stream": True})
+    head = ["POST /v1/responses HTTP/1.1", "host: twin", "authorization: Bearer k"]
+    head += ["connection: close", f"content-length: {len(body)}", "", body]
+
+    async def one() -> bool:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write("\r\n".join(head).encode())
+        came = await reader.read()
+        writer.close()
+        return b"response.completed" in came and came.endswith(b"\r\n0\r\n\r\n")
+
+    return await asyncio.gather(*(one() for _ in range(count)))

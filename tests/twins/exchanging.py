@@ -9,8 +9,15 @@ from attractor.twins.wire import wire_registry
 
 KEYS = {
     "openai": {"authorization": "Bearer k"},
+    "openai_chat": {"authorization": "Bearer k"},
     "anthropic": {"x-api-key": "k", "anthropic-version": "2023-06-01"},
     "gemini": {"x-goog-api-key": "k"},
+}
+PATHS = {
+    "openai": "/v1/responses",
+    "openai_chat": "/v1/chat/completions",
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/gemini-3-flash-preview:generateContent",
 }
 HELLO: dict[str, dict[str, Any]] = {
     "openai": {"model": "gpt-5", "input": "hello"},
@@ -19,6 +26,7 @@ HELLO: dict[str, dict[str, Any]] = {
         "max_tokens": 10,
         "messages": [{"role": "user", "content": "hello"}],
     },
+    "openai_chat": {"model": "gpt-5", "messages": [{"role": "user", "content": "hello"}]},
     "gemini": {
         # The model stands in the path, and joins the body from there.
         "model": "gemini-3-flash-preview",

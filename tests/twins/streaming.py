@@ -12,11 +12,12 @@ from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.reply import Reply
 from attractor.twins.script import parse_script
 from attractor.twins.wire import wire_registry
-from tests.twins.exchanging import ANY, HELLO, KEYS
+from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 
-STREAMS = {
-    "openai": "/v1/responses",
-    "anthropic": "/v1/messages",
+DONE = "[DONE]"
+# What else a request says that wants to hear all there is.
+BESIDE = {"openai_chat": {"stream_options": {"include_usage": True}}}
+STREAMS = PATHS | {
     "gemini": "/v1beta/models/gemini-3-flash-preview:streamGenerateContent?alt=sse",
 }
 
@@ -24,7 +25,8 @@ STREAMS = {
 def request(wire: str, **more: Any) -> tuple[bytes, dict[str, str]]:
     """Make a request for a stream: its body, and what its path says."""
     if wire != "gemini":
-        return json.dumps(HELLO[wire] | {"stream": True} | more).encode(), {}
+        asked = {"stream": True, **BESIDE.get(wire, {}), **more}
+        return json.dumps(HELLO[wire] | asked).encode(), {}
     body = HELLO[wire] | more
     from_path = {"model": body.pop("model")}
     return json.dumps(body).encode(), from_path
@@ -56,8 +58,8 @@ def events_of(sent: bytes) -> list[ServerSentEvent]:
 
 
 def events(sent: bytes) -> list[Any]:
-    """Return the data of all events."""
-    return [json.loads(one.data) for one in events_of(sent)]
+    """Return the data of all events, without the word that some providers end with."""
+    return [json.loads(one.data) for one in events_of(sent) if one.data != DONE]
 
 
 def names(sent: bytes) -> list[str]:
@@ -66,7 +68,12 @@ def names(sent: bytes) -> list[str]:
 
 def put_together(wire: str, sent: bytes) -> Any:
     """Return the answer that events say, as the provider's clients put it together."""
-    together = {"openai": _response, "anthropic": _message, "gemini": _candidate}
+    together = {
+        "openai": _response,
+        "openai_chat": _completion,
+        "anthropic": _message,
+        "gemini": _candidate,
+    }
     return together[wire](events(sent))
 
 
@@ -106,6 +113,35 @@ def _grow(items: list[Any], one: Any) -> None:
             assert item == one["item"]
         case _:
             pass
+
+
+def _completion(told: list[Any]) -> Any:
+    message: Any = {}
+    for one in told[:-1]:
+        (choice,) = one["choices"]
+        _add(message, choice["delta"])
+    for call in message.get("tool_calls", []):
+        del call["index"]
+    last = told[-1]
+    assert (last["object"], last["choices"]) == ("chat.completion.chunk", [])
+    assert all(one["usage"] is None for one in told[:-1])
+    (choice,) = told[-2]["choices"]
+    assert choice.pop("delta") == {}
+    whole = choice | {"message": message}
+    return last | {"object": "chat.completion", "choices": [whole]}
+
+
+def _add(message: Any, delta: Any) -> None:
+    for key, value in delta.items():
+        if key != "tool_calls":
+            message[key] = (message.get(key) or "") + value if value else message.get(key, value)
+            continue
+        (piece,) = value
+        calls = message.setdefault(key, [])
+        if piece["index"] == len(calls):
+            calls.append(piece)
+        else:
+            calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
 
 
 def _message(told: list[Any]) -> Any:

@@ -10,15 +10,10 @@ import pytest
 from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.script import parse_script
-from tests.twins.exchanging import HELLO, KEYS
+from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.streaming import STREAMS, events_of, names, opened, put_together, request, stream
 
 pytestmark = pytest.mark.parametrize("wire", list(KEYS))
-PATHS = {
-    "openai": "/v1/responses",
-    "anthropic": "/v1/messages",
-    "gemini": "/v1beta/models/gemini-3-flash-preview:generateContent",
-}
 WORDS = "one two three four five six seven eight nine ten eleven twelve"
 QUICK = 0.3
 

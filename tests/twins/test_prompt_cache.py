@@ -12,7 +12,7 @@ from attractor.twins.prompt_cache import Cached, PromptCache
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.wire import Asked
 from attractor.twins.wires.anthropic import part
-from tests.twins.exchanging import ANY, KEYS
+from tests.twins.exchanging import ANY, KEYS, PATHS
 
 LETTERS = st.text("ab", max_size=24)
 NOTHING = Cached(0, 0)
@@ -87,12 +87,15 @@ def talk(wire: str, *turns: str, mark: bool = True) -> dict[str, Any]:
         said = [{"role": roles[n % 2], "parts": [{"text": turn}]} for n, turn in enumerate(turns)]
         return {"contents": said}
     roles = ("user", "assistant")
+    kinds = ("input_text", "output_text") if wire == "openai" else ("text", "text")
     items: list[Any] = [
-        {"role": roles[n % 2], "content": [{"type": "text", "text": turn}]}
+        {"role": roles[n % 2], "content": [{"type": kinds[n % 2], "text": turn}]}
         for n, turn in enumerate(turns)
     ]
     if wire == "openai":
         return {"model": "m", "input": items}
+    if wire == "openai_chat":
+        return {"model": "m", "messages": items}
     if mark:
         items[-1]["content"][0] |= MARK
     return {"model": "m", "max_tokens": 9, "messages": items}
@@ -100,8 +103,7 @@ def talk(wire: str, *turns: str, mark: bool = True) -> dict[str, Any]:
 
 def usage(twin_url: str, wire: str, body: dict[str, Any]) -> tuple[int, int, int]:
     """Return what was new, read from the cache, and written to it."""
-    paths = {"openai": "/v1/responses", "anthropic": "/v1/messages"}
-    path = paths.get(wire, "/v1/models/m:generateContent")
+    path = PATHS[wire]
     answer = httpx.post(twin_url + path, json=body, headers=KEYS[wire]).json()
     used = answer["usageMetadata" if wire == "gemini" else "usage"]
     if wire == "anthropic":
@@ -109,6 +111,8 @@ def usage(twin_url: str, wire: str, body: dict[str, Any]) -> tuple[int, int, int
         return used[names[0]], used[names[1]], used[names[2]]
     if wire == "openai":
         spent, read = used["input_tokens"], used["input_tokens_details"]["cached_tokens"]
+    elif wire == "openai_chat":
+        spent, read = used["prompt_tokens"], used["prompt_tokens_details"]["cached_tokens"]
     else:
         spent, read = used["promptTokenCount"], used.get("cachedContentTokenCount", 0)
     return spent - read, read, 0
@@ -117,7 +121,7 @@ def usage(twin_url: str, wire: str, body: dict[str, Any]) -> tuple[int, int, int
 def test_the_second_turn_of_a_conversation_comes_from_the_cache(provider_twin: StartTwin) -> None:
     twin = provider_twin(ANY)
     first, second = ("x" * 399,), ("x" * 399, "y" * 99, "z" * 99)
-    for wire in ("openai", "gemini"):
+    for wire in ("openai", "openai_chat", "gemini"):
         assert usage(twin.url, wire, talk(wire, *first)) == (100, 0, 0)
         assert usage(twin.url, wire, talk(wire, *second)) == (50, 100, 0)
     assert usage(twin.url, "anthropic", talk("anthropic", *first)) == (0, 0, 100)
@@ -177,3 +181,19 @@ def test_marks_stand_where_their_blocks_end() -> None:
     prefixes = [talk.words[:mark] for mark in talk.marks or ()]
     assert prefixes == ["Be brief.", "Be brief.\n12345\n12345", talk.words]
     assert talk.turns[1] == Turn(Speaker.ASSISTANT, "ok")
+
+
+def test_the_oldest_prompts_are_forgotten_when_they_are_too_many_letters() -> None:
+    cache = PromptCache(letters=100)
+    for number in range(9):
+        cache.remember(asked(f"{number}" * 40))
+    read = [cache.look_up(asked(f"{number}" * 40)).read for number in range(9)]
+    assert read == [0] * 7 + [10, 10]
+
+
+def test_the_oldest_marks_are_forgotten_when_they_are_too_many() -> None:
+    cache = PromptCache(marks=2)
+    for number in range(4):
+        cache.remember(asked(f"{number}" * 40, [40]))
+    read = [cache.look_up(asked(f"{number}" * 40, [40])).read for number in range(4)]
+    assert read == [0, 0, 10, 10]

@@ -2,16 +2,18 @@ import asyncio
 import socket
 import threading
 import time
+from typing import Any
 
 import httpx
 import pytest
 
 from attractor.base.errors import MachineryError
 from attractor.twins.errors import ScriptError
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.script import parse_script
-from tests.twins.exchanging import ANY, HELLO, KEYS
+from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 
 HANG = 'rules = [{ answer = { fault = { kind = "hang" } } }]'
 HANG_ONCE = """
@@ -25,12 +27,7 @@ SLOW = 'rules = [{ answer = { text = "a", delay = "1h" } }]'
 
 
 def url(twin: ProviderTwin, wire: str) -> str:
-    paths = {
-        "openai": "/v1/responses",
-        "anthropic": "/v1/messages",
-        "gemini": "/v1beta/models/gemini-3-flash-preview:generateContent",
-    }
-    return twin.url + paths[wire]
+    return twin.url + PATHS[wire]
 
 
 def post(twin: ProviderTwin, wire: str = "openai", timeout: float = 10) -> httpx.Response:
@@ -102,10 +99,10 @@ def test_the_models_at_a_shared_path_are_those_of_the_provider_that_is_meant(
     ]
     place = provider_twin(f"rules = [{', '.join(rules)}]").url + "/v1/models"
     listed = {wire: httpx.get(place, headers=keys).json() for wire, keys in KEYS.items()}
-    assert listed["openai"] == {
-        "object": "list",
-        "data": [{"id": "openai-model", "object": "model", "created": 0, "owned_by": "openai"}],
-    }
+    # OpenAI speaks two wires, and lists the models of both.
+    shared = {"object": "model", "created": 0, "owned_by": "openai"}
+    models: list[Any] = [{"id": f"{wire}-model", **shared} for wire in ("openai", "openai_chat")]
+    assert listed["openai"] == listed["openai_chat"] == {"object": "list", "data": models}
     (claude,) = listed["anthropic"]["data"]
     assert (claude["type"], claude["id"]) == ("model", "anthropic-model")
     assert (listed["anthropic"]["first_id"], listed["anthropic"]["has_more"]) == (
@@ -162,7 +159,7 @@ def test_the_control_port_shows_requests_to_whoever_has_the_token(
 
 def test_a_path_nobody_speaks_is_told_which_ones_are(provider_twin: StartTwin) -> None:
     twin = provider_twin(ANY)
-    for answer in (httpx.post(f"{twin.url}/v1/chat/completions"), httpx.get(url(twin, "openai"))):
+    for answer in (httpx.post(f"{twin.url}/v1/completions"), httpx.get(url(twin, "openai"))):
         assert answer.status_code == 404
         told = answer.json()["error"]["message"]
         assert "POST /v1/messages, POST /v1beta/models/{model}:generateContent, POST" in told
@@ -237,8 +234,10 @@ def test_clients_find_it_by_the_variables_they_know(provider_twin: StartTwin) ->
     assert environ["OPENAI_BASE_URL"] == f"{twin.url}/v1"
     assert environ["ANTHROPIC_BASE_URL"] == twin.url
     assert environ["GEMINI_BASE_URL"] == environ["GOOGLE_GEMINI_BASE_URL"] == twin.url
+    assert environ["OPENAI_COMPATIBLE_BASE_URL"] == f"{twin.url}/v1"
     keys = {name for name in environ if name.endswith("_API_KEY")}
-    assert keys == {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"}
+    providers = ("OPENAI", "OPENAI_COMPATIBLE", "ANTHROPIC", "GEMINI")
+    assert keys == {f"{one}_API_KEY" for one in providers}
     assert len({environ[name] for name in keys}) == 1
 
 

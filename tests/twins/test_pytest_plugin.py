@@ -1,5 +1,6 @@
 """The fixture works in anybody's tests, as its documentation says."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,11 @@ import pytest
 
 from tests.examples import fences
 
-(EXAMPLE,) = [one.text for one in fences("python") if one.page.name == "twin-scripts.md"]
+EXAMPLE = next(
+    one.text
+    for one in fences("python")
+    if one.page.name == "twin-scripts.md" and "def test_" in one.text
+)
 BY_OPTION = EXAMPLE.replace(', provider_twin\n\n__all__ = ["provider_twin"]', "")
 
 
@@ -24,3 +29,56 @@ def test_the_example_passes(code: str, options: list[str], tmp_path: Path) -> No
         command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert "1 passed" in result.stdout, result.stdout + result.stderr
+
+
+PROJECT = """
+from pathlib import Path
+
+import httpx
+from attractor.twins.virtual_clock import VirtualClock
+
+BODY = {"model": "gpt-5", "input": "hello"}
+KEY = {"authorization": "Bearer any"}
+
+
+def ask(twin):
+    place = f"{twin.base_url('openai')}/responses"
+    return httpx.post(place, json=BODY, headers=KEY, timeout=5).text
+
+
+def test_an_hour_takes_no_time(provider_twin):
+    clock = VirtualClock(jumps=True)
+    script = 'rules = [{ answer = { text = "At last.", delay = "1h" } }]'
+    assert "At last." in ask(provider_twin(script, clock=clock))
+    assert clock.monotonic() == 3600
+
+
+def test_a_script_in_a_file(provider_twin, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text("def answer(conversation, attempt): return {'text': conversation.model}")
+    assert "gpt-5" in ask(provider_twin(file))
+
+
+def test_recordings(provider_twin):
+    assert "As it was." in ask(provider_twin(replay=Path("calls.jsonl")))
+"""
+RECORDED = {
+    "version": 1,
+    "wire": "openai",
+    "path": "/v1/responses",
+    "request": {"model": "gpt-5", "input": "hello"},
+    "status": 200,
+    "headers": {"content-type": "application/json"},
+    "body": [{"at": 0.1, "text": "As it was."}],
+}
+
+
+def test_it_works_in_a_project_of_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["attractor.twins.pytest_plugin"]\n')
+    (tmp_path / "test_own.py").write_text(PROJECT)
+    (tmp_path / "calls.jsonl").write_text(json.dumps(RECORDED))
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "test_own.py"]
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "3 passed" in result.stdout, result.stdout + result.stderr

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from attractor.base.errors import ExitCode, FileTrouble
 from attractor.twins.answer import Answer, Fault, FaultKind
+from attractor.twins.choosing import Choice, choose, entries_of
 from attractor.twins.conversation import Conversation, Speaker, Turn
 from attractor.twins.errors import Rejection, ScriptError
 from attractor.twins.script import Rule, Script, When, load_script, parse_script
@@ -45,7 +46,11 @@ def talk(*said: str, model: str = "gpt-5", wire: str = "openai", system: str = "
 
 
 def answered(conversation: Conversation, script: str = SCRIPT, attempt: int = 1) -> str:
-    return parse_script(script).rule_for(conversation, attempt=attempt).answer.text
+    return chosen(parse_script(script), conversation, attempt).answer.text
+
+
+def chosen(script: Script, conversation: Conversation, attempt: int = 1) -> Choice:
+    return choose(entries_of([script]), conversation, attempt=attempt)
 
 
 def test_scene_and_step_choose_the_answer() -> None:
@@ -81,7 +86,7 @@ def test_each_condition_finds_its_words(when: str) -> None:
 
 def test_the_first_rule_that_fits_answers() -> None:
     rules = (Rule(answer=Answer(text="a")), Rule(answer=Answer(text="b")))
-    assert Script(rules=rules).rule_for(talk("x")).answer.text == "a"
+    assert chosen(Script(rules=rules), talk("x")).answer.text == "a"
 
 
 def test_trouble_can_go_away_when_the_same_request_comes_again() -> None:
@@ -102,7 +107,7 @@ def test_trouble_can_go_away_when_the_same_request_comes_again() -> None:
 def test_the_answer_depends_on_the_request_alone() -> None:
     script = parse_script(SCRIPT)
     asked = [talk("Plan it"), talk("Plan it", "ok", "go on")] * 3
-    assert [script.rule_for(one).name for one in asked] == ["plan", "plan further"] * 3
+    assert [chosen(script, one).entry.name for one in asked] == ["plan", "plan further"] * 3
 
 
 def test_a_request_without_a_rule_is_refused_and_the_nearest_rule_named() -> None:
@@ -157,17 +162,17 @@ def test_long_words_are_quoted_short_and_on_one_line() -> None:
     ("text", "fault"),
     [
         ("rules = [", "the script is not TOML"),
-        ("", "rules: Field required"),
+        ("", "it needs 'rules'"),
         ("rules = 1", "rules: "),
-        ("rule = []", "it has no key 'rule', did you mean 'rules'?"),
-        ("rules = [{}]", r"rules\[0\]\.answer: Field required"),
+        ("rule = []", "the script:1: rule: there is no such key, did you mean 'rules'\\?"),
+        ("rules = [{}]", r"the script:1: rules\[0\]: it needs 'answer'"),
         (
             'rules = [{ answer = { text = "a", tool_call = [] } }]',
-            r"rules\[0\]\.answer has no key 'tool_call', did you mean 'tool_calls'\?",
+            r"rules\[0\]\.answer\.tool_call: there is no such key, did you mean 'tool_calls'\?",
         ),
         (
             "rules = [{ when = { stp = 1 }, answer = {} }]",
-            r"rules\[0\]\.when has no key 'stp', did you mean 'step'\?",
+            r"rules\[0\]\.when\.stp: there is no such key, did you mean 'step'\?",
         ),
         (
             'rules = [{ when = { words = { regex = "(" } }, answer = {} }]',
@@ -189,7 +194,8 @@ def test_a_script_that_is_none_says_where(text: str, fault: str) -> None:
 def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "script.toml"
     file.write_text(SCRIPT)
-    assert load_script(file) == parse_script(SCRIPT)
+    assert load_script(file).rules == parse_script(SCRIPT).rules
+    assert load_script(file).source == str(file)
     file.write_bytes(b"\xff")
     with pytest.raises(ScriptError, match="is not UTF-8"):
         load_script(file)
@@ -201,16 +207,16 @@ def test_the_script_in_the_documentation_is_one() -> None:
     page, *others = [one for one in fences("toml") if one.page.name == "twin-scripts.md"]
     script = parse_script(page.text)
     assert all(parse_script(one.text).rules for one in others)
-    assert script.rule_for(talk("Plan the change")).name == "plan: look first"
-    assert script.rule_for(talk("Make the change", "run", ">3 failed")).name == "repair"
+    assert chosen(script, talk("Plan the change")).entry.name == "plan: look first"
+    assert chosen(script, talk("Make the change", "run", ">3 failed")).entry.name == "repair"
 
 
-def test_a_mistake_is_told_with_the_line_of_its_rule(tmp_path: Path) -> None:
+def test_a_mistake_is_told_with_the_line_of_its_key(tmp_path: Path) -> None:
     file = tmp_path / "script.toml"
     file.write_text(
         '[[rules]]\nanswer = {}\n\n[[rules]]\nanswer.fault = { kind = "slow", after = 1 }'
     )
-    words = r"script\.toml: line 4, rules\[1\]\.answer\.fault: .*'slow' does not take 'after'"
+    words = r"script\.toml:5: rules\[1\]\.answer\.fault: the fault 'slow' does not take 'after'"
     with pytest.raises(ScriptError, match=words):
         load_script(file)
 

@@ -39,6 +39,11 @@ def test_a_text_in_the_place_of_the_data_stays_one_event() -> None:
     assert (event.event, event.data) == ("b", "one\n\nevent: c\n{")
 
 
+def test_an_event_may_be_a_word_that_is_no_json() -> None:
+    done = ServerEvent({}, text="[DONE]")
+    assert (done.encoded(), done.encoded("{")) == (b"data: [DONE]\n\n", b"data: {\n\n")
+
+
 def test_what_is_not_there_is_empty() -> None:
     record: JsonObject = {"a": "x", "b": {"c": 1}, "d": [{"e": 2}, 3]}
     assert (text_at(record, "a"), text_at(record, "b"), text_at(record, "z")) == ("x", "", "")

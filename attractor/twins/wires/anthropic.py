@@ -40,6 +40,7 @@ class AnthropicWire:
     path = "/v1/messages"
     other_paths = ()
     models_paths = ("/v1/models",)
+    listed_wires = ("anthropic",)
     base_path = ""
     variables = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY")
 

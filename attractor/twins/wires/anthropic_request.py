@@ -11,6 +11,8 @@ from attractor.base.canonical import JsonObject
 from attractor.twins.conversation import Conversation, Speaker, Turn, join_turns
 from attractor.twins.errors import Rejection
 from attractor.twins.seals import is_intact, seal
+from attractor.twins.wires.anthropic_content import find_fault, order_fault
+from attractor.twins.wires.anthropic_thinking import begun_with, find_setting_fault
 from attractor.twins.wires.bodies import check_body, spoken
 
 _MOST_MARKS = 4
@@ -26,14 +28,18 @@ class _Text(_Loose):
     cache_control: dict[str, str] | None = None
 
 
-class ContentBlock(_Text):
+class _Shown(_Text):
+    source: dict[str, object] | None = None
+
+
+class ContentBlock(_Shown):
     """One block of a message, of any type."""
 
     id: str = ""
     name: str = ""
     input: dict[str, object] | None = None
     tool_use_id: str = ""
-    content: str | list[_Text] = ""
+    content: str | list[_Shown] = ""
     thinking: str = ""
     signature: str = ""
     data: str = ""
@@ -66,6 +72,11 @@ class MessagesBody(_Loose):
     system: str | list[_Text] = ""
     tools: list[_Tool] = []
     stream: bool | None = False
+    temperature: float | None = None
+    top_p: float | None = None
+    thinking: dict[str, object] | None = None
+    output_config: dict[str, object] | None = None
+    tool_choice: dict[str, object] | None = None
 
 
 def read_body(body: JsonObject) -> MessagesBody:
@@ -75,6 +86,7 @@ def read_body(body: JsonObject) -> MessagesBody:
     _check_calls(asked.messages)
     _check_blocks(asked.messages)
     _check_marks(asked)
+    _check_settings(asked)
     return asked
 
 
@@ -146,8 +158,16 @@ def _check_calls(messages: Sequence[SaidMessage]) -> None:
             )
 
 
+def _check_settings(asked: MessagesBody) -> None:
+    turns = [(one.role, [block.type for block in one.blocks]) for one in asked.messages]
+    if fault := find_setting_fault(asked, begun_with(turns)):
+        raise Rejection(400, fault)
+
+
 def _check_blocks(messages: Sequence[SaidMessage]) -> None:
     for place, message in enumerate(messages):
+        if fault := order_fault([block.type for block in message.blocks], message.role):
+            raise Rejection(400, f"messages.{place}: {fault}")
         for index, block in enumerate(message.blocks):
             fault = _fault(block)
             if fault:
@@ -161,7 +181,9 @@ def _fault(block: ContentBlock) -> str:
         return "Invalid `signature` in `thinking` block"
     if block.type == "redacted_thinking" and not is_intact(block.data):
         return "Invalid `data` in `redacted_thinking` block"
-    return ""
+    inner: Sequence[_Shown] = [] if isinstance(block.content, str) else block.content
+    faults = [find_fault(one) for one in (block, *inner)]
+    return next(filter(None, faults), "")
 
 
 def _check_marks(asked: MessagesBody) -> None:

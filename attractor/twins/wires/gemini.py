@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.twins.answer import Answer
-from attractor.twins.conversation import Conversation, count_tokens, join_turns
+from attractor.twins.conversation import Conversation, join_turns
 from attractor.twins.errors import Rejection
 from attractor.twins.server_events import ServerEvent
 from attractor.twins.wire import Asked
-from attractor.twins.wires.bodies import arguments_object, arguments_text, check_body
+from attractor.twins.wires.bodies import arguments_object, check_body
 from attractor.twins.wires.gemini_request import ContentBody, read_body, read_system, read_turns
 from attractor.twins.wires.gemini_signatures import sign, sign_thought
 from attractor.twins.wires.gemini_stream import stream_chunks, stream_error, wants_stream
+from attractor.twins.wires.token_counts import count_answer
 
 _CODES = {
     400: "INVALID_ARGUMENT",
@@ -47,6 +48,7 @@ class GeminiWire:
         "/v1/models/{model}:streamGenerateContent",
     )
     models_paths = ("/v1beta/models", "/v1/models")
+    listed_wires = ("gemini",)
     base_path = ""
     # The second is where the provider's own clients look.
     variables = ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY")
@@ -141,18 +143,14 @@ def _parts(answer: Answer, asked: Asked) -> Iterator[Json]:
 
 
 def _usage(answer: Answer, conversation: Conversation) -> Json:
-    given = answer.usage
-    spent = conversation.tokens if given.input is None else given.input
-    said = count_tokens(answer.text + "".join(map(arguments_text, answer.tool_calls)))
-    thought = count_tokens(answer.thinking or "") if given.reasoning is None else given.reasoning
-    made = thought + said if given.output is None else given.output
+    counted = count_answer(answer, conversation)
     # Of what was made, this provider counts thoughts apart.
-    thought = min(thought, made)
+    thought = min(counted.thought, counted.made)
     counts: dict[str, int] = {
-        "promptTokenCount": spent,
-        "candidatesTokenCount": made - thought,
-        "totalTokenCount": spent + made,
-        "cachedContentTokenCount": given.cache_read,
+        "promptTokenCount": counted.spent,
+        "candidatesTokenCount": counted.made - thought,
+        "totalTokenCount": counted.spent + counted.made,
+        "cachedContentTokenCount": counted.cached,
         "thoughtsTokenCount": thought,
     }
     # It leaves out what there is none of.

@@ -12,10 +12,12 @@ from attractor.base.canonical import JsonObject
 from attractor.twins.conversation import Speaker, Turn
 from attractor.twins.errors import Rejection
 from attractor.twins.wires.bodies import check_body
+from attractor.twins.wires.gemini_content import find_media_fault
 from attractor.twins.wires.gemini_signatures import is_signature
 
 _ROLES = ("user", "model")
 _OLDER = re.compile(r"gemini-[12]\b")
+_NOT_FETCHED = 'Unknown name "fileData" at function_response.parts: Cannot find field.'
 _SHOWN = ("result", "output", "error")
 
 
@@ -29,12 +31,37 @@ class _Call(_Loose):
     args: dict[str, object] | None = None
 
 
+class _Inline(_Loose):
+    mime_type: str
+    data: str
+
+
+class _File(_Loose):
+    mime_type: str = "application/octet-stream"
+    file_uri: str = Field(min_length=1)
+
+
+class _Shown(_Loose):
+    inline_data: _Inline | None = None
+    file_data: _File | None = None
+
+    def fault(self, *, in_result: bool = False) -> str:
+        """Return what is wrong with what is shown."""
+        if self.inline_data is not None:
+            shown = self.inline_data
+            return find_media_fault(shown.mime_type, shown.data, in_result=in_result)
+        if self.file_data is None:
+            return ""
+        return _NOT_FETCHED if in_result else find_media_fault(self.file_data.mime_type, None)
+
+
 class _Response(_Loose):
     name: str = Field(min_length=1)
     response: dict[str, object]
+    parts: list[_Shown] = []
 
 
-class Part(_Loose):
+class Part(_Shown):
     """One part of what was said, of any sort."""
 
     text: str | None = None
@@ -93,6 +120,7 @@ def read_body(body: JsonObject) -> ContentBody:
         )
     if any(one.role not in _ROLES for one in asked.contents):
         raise Rejection(400, "Please use a valid role: user, model.")
+    _check_media(asked.contents)
     contents = _joined(asked.contents)
     _check_calls(contents)
     _check_signatures(contents)
@@ -158,6 +186,14 @@ def _check_calls(contents: Sequence[Content]) -> None:
                 f"contents[{index}]: functions called are {', '.join(before.calls)}, but results "
                 f"are of {', '.join(now.responses)}.",
             )
+
+
+def _check_media(contents: Sequence[Content]) -> None:
+    for part in (part for content in contents for part in content.parts):
+        within = part.function_response.parts if part.function_response else []
+        faults = [part.fault(), *(one.fault(in_result=True) for one in within)]
+        if fault := next(filter(None, faults), ""):
+            raise Rejection(400, fault)
 
 
 def _check_signatures(contents: Sequence[Content]) -> None:

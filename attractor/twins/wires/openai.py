@@ -4,18 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.twins.answer import Answer
-from attractor.twins.conversation import Conversation, count_tokens, join_turns
+from attractor.twins.conversation import Conversation, join_turns
 from attractor.twins.errors import Rejection
 from attractor.twins.seals import enclose
 from attractor.twins.server_events import ServerEvent
 from attractor.twins.wire import Asked
 from attractor.twins.wires.bodies import arguments_text
+from attractor.twins.wires.openai_errors import error_code, require_key, write_error
 from attractor.twins.wires.openai_request import read_body, read_system, read_turns
 from attractor.twins.wires.openai_stream import stream_error, stream_response
+from attractor.twins.wires.token_counts import count_answer
 
 _ENCRYPTED = "reasoning.encrypted_content"
-_TYPES = {429: "requests", 401: "invalid_request_error"}
-_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 _UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -26,12 +26,13 @@ class OpenAIWire:
     path = "/v1/responses"
     other_paths = ()
     models_paths = ("/v1/models",)
+    listed_wires = ("openai", "openai_chat")
     base_path = "/v1"
     variables = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Understand a request, or raise the Rejection the provider would answer with."""
-        _require_key(headers)
+        require_key(headers)
         asked = read_body(body)
         turns = join_turns(turn for one in asked.items for turn in read_turns(one))
         return Conversation(self.name, asked.model, read_system(asked), turns)
@@ -68,8 +69,7 @@ class OpenAIWire:
 
     def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
         """Return how the provider would end a stream with an error."""
-        code = rejection.code or _CODES.get(rejection.status, "server_error")
-        return stream_error(rejection, code, sent)
+        return stream_error(rejection, error_code(rejection) or "server_error", sent)
 
     def is_meant(self, headers: Mapping[str, str]) -> bool:
         """Tell whether who sends these headers wants this provider's list."""
@@ -78,7 +78,7 @@ class OpenAIWire:
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
         """Write the list of models as the provider would."""
-        _require_key(headers)
+        require_key(headers)
         listed: Json = [
             {"id": one, "object": "model", "created": 0, "owned_by": "openai"} for one in models
         ]
@@ -86,20 +86,7 @@ class OpenAIWire:
 
     def write_error(self, rejection: Rejection) -> JsonObject:
         """Write an error as the provider would."""
-        fallback = "server_error" if rejection.status >= 500 else "invalid_request_error"
-        return {
-            "error": {
-                "message": rejection.message,
-                "type": _TYPES.get(rejection.status, fallback),
-                "param": None,
-                "code": rejection.code or _CODES.get(rejection.status),
-            }
-        }
-
-
-def _require_key(headers: Mapping[str, str]) -> None:
-    if not headers.get("authorization", "").removeprefix("Bearer").strip():
-        raise Rejection(401, "You didn't provide an API key.", code="invalid_api_key")
+        return write_error(rejection)
 
 
 def _output(answer: Answer, asked: Asked) -> Iterator[Json]:
@@ -135,17 +122,13 @@ def _reasoning(item_id: str, thinking: str, summary: Json, asked: Asked) -> Json
 
 
 def _usage(answer: Answer, conversation: Conversation) -> Json:
-    given = answer.usage
-    thought = count_tokens(answer.thinking or "") if given.reasoning is None else given.reasoning
-    said = answer.text + "".join(map(arguments_text, answer.tool_calls))
-    spent = conversation.tokens if given.input is None else given.input
-    made = thought + count_tokens(said) if given.output is None else given.output
+    counts = count_answer(answer, conversation)
     return {
-        "input_tokens": spent,
-        "input_tokens_details": {"cached_tokens": given.cache_read},
-        "output_tokens": made,
-        "output_tokens_details": {"reasoning_tokens": thought},
-        "total_tokens": spent + made,
+        "input_tokens": counts.spent,
+        "input_tokens_details": {"cached_tokens": counts.cached},
+        "output_tokens": counts.made,
+        "output_tokens_details": {"reasoning_tokens": counts.thought},
+        "total_tokens": counts.spent + counts.made,
     }
 
 

@@ -9,6 +9,7 @@ from attractor.twins.conversation import Speaker, Turn
 from attractor.twins.errors import Rejection
 from attractor.twins.seals import is_intact
 from attractor.twins.wires.bodies import check_body, spoken
+from attractor.twins.wires.openai_content import check_content
 
 
 class _Loose(BaseModel):
@@ -18,6 +19,11 @@ class _Loose(BaseModel):
 class _Content(_Loose):
     type: str
     text: str = ""
+    image_url: str | None = None
+    file_id: str | None = None
+    file_data: str | None = None
+    file_url: str | None = None
+    filename: str | None = None
 
 
 class ResponseItem(_Loose):
@@ -60,6 +66,8 @@ def read_body(body: JsonObject) -> ResponseBody:
     asked = check_body(ResponseBody, body)
     _check_calls(asked.items)
     _check_reasoning(asked.items)
+    for index, one in enumerate(asked.items):
+        _check_item(one, f"input[{index}]")
     return asked
 
 
@@ -93,6 +101,13 @@ def _check_calls(items: Sequence[ResponseItem]) -> None:
         raise Rejection(400, f"No tool output found for function call {call_id}.")
     for call_id in sorted(answered - called):
         raise Rejection(400, f"No tool call found for function call output with call_id {call_id}.")
+
+
+def _check_item(item: ResponseItem, place: str) -> None:
+    if item.type == "message" and isinstance(item.content, list):
+        check_content(item.content, f"{place}.content", by_model=item.role == "assistant")
+    if isinstance(item.output, list):
+        check_content(item.output, f"{place}.output", by_model=False)
 
 
 def _check_reasoning(items: Sequence[ResponseItem]) -> None:

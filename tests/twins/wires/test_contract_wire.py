@@ -108,10 +108,10 @@ def test_an_answer_is_json_and_the_same_again(wire: Wire, name: str) -> None:
 @wires
 def test_ids_come_from_the_seed(wire: Wire) -> None:
     answer = ANSWERS["calls"]
-    one, other = wire.write(answer, asked(wire, "one")), wire.write(answer, asked(wire, "other"))
+    one, other = wire.write(answer, asked(wire, "seed1")), wire.write(answer, asked(wire, "seed2"))
     key = "responseId" if wire.name == "gemini" else "id"
     assert one[key] != other[key]
-    assert json.dumps(one).replace("_one", "_other") == json.dumps(other)
+    assert json.dumps(one).replace("seed1", "seed2") == json.dumps(other)
 
 
 @wires

@@ -147,6 +147,9 @@ def test_another_role_is_refused() -> None:
     assert refusal("gemini", body)[1]["message"] == "Please use a valid role: user, model."
 
 
+PNG = {"mimeType": "image/png", "data": "cG5n"}
+
+
 def test_a_conversation_is_read_by_turns_in_either_spelling() -> None:
     body = ask(
         "look",
@@ -154,7 +157,7 @@ def test_a_conversation_is_read_by_turns_in_either_spelling() -> None:
         [{"function_response": {"name": "shell", "response": {"a": 1}}}],
         system_instruction={"parts": [{"text": "Be brief."}, {"text": "Be quick."}]},
     )
-    body["contents"].append({"role": "user", "parts": [{"text": "b"}, {"inlineData": {}}]})
+    body["contents"].append({"role": "user", "parts": [{"text": "b"}, {"inlineData": PNG}]})
     talk = part.read(KEYS["gemini"], body)
     assert (talk.system, talk.first_user, talk.last_user) == ("Be brief.\nBe quick.", "look", "b")
     assert [turn.speaker for turn in talk.turns] == ["user", "assistant", "tool", "user"]
@@ -231,3 +234,37 @@ def test_models_are_listed_by_the_providers_names() -> None:
         "displayName": "gemini-x",
         "supportedGenerationMethods": ["generateContent"],
     }
+
+
+def test_files_are_taken_as_the_provider_takes_them() -> None:
+    pdf = {"mime_type": "application/pdf", "file_uri": "https://x.org/a.pdf"}
+    result: Any = {"name": "shell", "response": {}, "parts": [{"inlineData": PNG}]}
+    shown = [{"inlineData": PNG}, {"file_data": pdf}]
+    assert answer("gemini", ask(shown, [CALL], [{"functionResponse": result}]))
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"inlineData": {**PNG, "data": "no base64"}}, "Base64 decoding failed"),
+        ({"inlineData": {**PNG, "data": ""}}, "Base64 decoding failed"),
+        ({"inlineData": {**PNG, "mimeType": "application/zip"}}, "Unsupported MIME type"),
+        ({"fileData": {"fileUri": "https://x.org/a"}}, "Unsupported MIME type"),
+        ({"inlineData": {"data": "cG5n"}}, "mimeType: Field required"),
+    ],
+)
+def test_files_that_are_none_are_refused(part: dict[str, Any], words: str) -> None:
+    status, error = refusal("gemini", ask([part]))
+    assert (status, words in error["message"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"inlineData": {**PNG, "mimeType": "audio/wav"}}, "Unsupported MIME type: audio/wav"),
+        ({"fileData": {"fileUri": "u", "mimeType": "image/png"}}, 'Unknown name "fileData"'),
+    ],
+)
+def test_a_result_shows_less_than_a_message(part: dict[str, Any], words: str) -> None:
+    result: Any = {"functionResponse": {"name": "shell", "response": {}, "parts": [part]}}
+    assert words in refusal("gemini", ask("a", [CALL], [result]))[1]["message"]

@@ -59,8 +59,8 @@ def test_words_and_arguments_come_in_several_pieces(wire: str) -> None:
     )
     pieces = [b'"one two three "', b'"four"', b'"a b c "', b'"d"']
     assert all(piece in sent for piece in pieces)
-    # A call of Gemini's comes whole.
-    assert (b"cat a/long/path.py" in sent) is (wire != "anthropic")
+    # A call of Gemini's comes whole, and OpenAI's Responses repeat it when it is.
+    assert (b"cat a/long/path.py" in sent) is (wire in ("gemini", "openai"))
 
 
 @wires

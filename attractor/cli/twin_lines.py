@@ -1,0 +1,89 @@
+"""What a person reads of twins: where they are, and each request in a line."""
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from attractor.cli.output import show
+from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.request_log import LoggedRequest
+from attractor.twins.services.request_log import ServedRequest
+from attractor.twins.services.service_twin import ServiceTwin
+
+R = TypeVar("R", LoggedRequest, ServedRequest)
+
+
+class Teller(Generic[R]):
+    """Tells of requests as they come, on standard error."""
+
+    def __init__(self, line_of: Callable[[R], str]) -> None:
+        self.twin: ProviderTwin | ServiceTwin | None = None
+        self._line_of = line_of
+        self._has_told_of_dropped = False
+
+    def __call__(self, request: R) -> None:
+        """Tell of one request, and once that older ones are kept no more."""
+        # What a client says must not steer a terminal.
+        line = "".join(one if one.isprintable() else "?" for one in self._line_of(request))
+        show(line, err=True)
+        if self.twin and self.twin.dropped and not self._has_told_of_dropped:
+            self._has_told_of_dropped = True
+            show("older requests are no longer kept to be looked at (--keep)", err=True)
+
+
+def line_of_call(request: LoggedRequest) -> str:
+    """Return a request to a provider as one line."""
+    step = "" if request.step is None else f" step {request.step}"
+    model = f" {request.model}" if request.model else ""
+    answered = " ".join(filter(None, [repr(request.rule) if request.rule else "", request.error]))
+    told = f"{request.status or 'no status'} {answered or 'without a rule'}"
+    return f"#{request.number} {request.wire}{model}{step}: {told}"
+
+
+def line_of_service(name: str) -> Callable[[ServedRequest], str]:
+    """Return what writes a request to a service as one line."""
+
+    def line_of(one: ServedRequest) -> str:
+        by = repr(one.route) if one.route else ""
+        answered = " ".join(filter(None, [by, one.fault, one.why])) or "without a route"
+        told = f"{one.status or 'no status'} {answered}"
+        return f"#{one.number} {name} {one.method} {one.path}: {told}"
+
+    return line_of
+
+
+def tell_unused(twin: ProviderTwin) -> None:
+    """Tell of rules that never answered: often one before them fits everything."""
+    unused = [str(one["name"]) for one in twin.state.usage() if not one["used"]]
+    if unused and twin.requests:
+        show(f"never used: {', '.join(unused)}", err=True)
+
+
+def text_of_provider(twin: ProviderTwin) -> str:
+    """Return where a provider twin is and how to look at it."""
+    sources = [f"  {wire} at {url}" for wire, url in twin.providers.items()]
+    return _text("The twin", twin, sources)
+
+
+def text_of_service(twin: ServiceTwin) -> str:
+    """Return where a service twin is and how to look at it."""
+    return _text(f"The twin of {twin.service.name}", twin, [f"  {twin.to}"] if twin.to else [])
+
+
+def _text(who: str, twin: ProviderTwin | ServiceTwin, sources: Sequence[str]) -> str:
+    variables = [f"  export {name}={value}" for name, value in twin.environ().items()]
+    found = " Its clients find it by:" if variables else ""
+    lines = [f"{who} answers at {twin.url}.{found}", *variables]
+    if sources:
+        lines += ["With the keys its clients have it asks, and records:", *sources]
+    control = f'curl -H "Authorization: Bearer {twin.token}" {twin.control_url}/requests'
+    return "\n".join([*lines, "What it was asked:", f"  {control}"])
+
+
+def places_of(twin: ProviderTwin | ServiceTwin) -> dict[str, object]:
+    """Return for a program where a twin is and how to look at it."""
+    return {
+        "url": twin.url,
+        "environ": dict(twin.environ()),
+        "control_url": twin.control_url,
+        "token": twin.token,
+    }

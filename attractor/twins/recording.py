@@ -1,0 +1,147 @@
+"""One exchange with a real provider, as it is kept: what was asked, and what came when."""
+
+import base64
+import json
+import re
+from binascii import Error as NotBase64
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, ValidationError, model_validator
+
+from attractor.base.canonical import Json, JsonObject, canonical_json, content_hash, parse_json
+from attractor.base.errors import NotCanonical
+from attractor.twins.answer import Written
+from attractor.twins.errors import RecordingError
+
+VERSION = 1
+_EVENT_ENDS = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_EVENTS = "text/event-stream"
+_KEPT = frozenset({"content-type", "retry-after", "retry-after-ms", "request-id", "x-request-id"})
+_KEPT_TOO = ("x-ratelimit-", "anthropic-ratelimit-", "x-should-retry", "openai-processing-ms")
+
+
+class Piece(Written):
+    """Some bytes of an answer, and how many seconds after the request they came."""
+
+    at: Annotated[float, Field(ge=0, strict=False)]
+    text: str | None = None
+    base64: str | None = None
+
+    @model_validator(mode="after")
+    def _says_one(self) -> Self:
+        if (self.text is None) == (self.base64 is None):
+            raise ValueError("a piece has either `text` or `base64`")
+        try:
+            _ = self.content
+        except (NotBase64, UnicodeEncodeError) as cause:
+            raise ValueError(f"no bytes: {cause}") from cause
+        return self
+
+    @property
+    def content(self) -> bytes:
+        """Its bytes."""
+        if self.base64 is not None:
+            return base64.b64decode(self.base64, validate=True)
+        return (self.text or "").encode()
+
+
+class Recording(Written):
+    """One exchange: a request without its keys, and the answer it got."""
+
+    version: Literal[1]
+    wire: str
+    method: str = "POST"
+    path: str
+    query: str = ""
+    request: JsonValue = None
+    status: int = Field(ge=100, le=599)
+    headers: dict[str, str] = {}
+    body: Annotated[tuple[Piece, ...], Field(strict=False)] = ()
+    ended: Literal["complete", "dropped"] = "complete"
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it was answered event by event."""
+        return self.headers.get("content-type", "").startswith(_EVENTS)
+
+    def written(self, indent: int | None = None) -> str:
+        """Return it as JSON: on one line unless it is indented."""
+        told = self.model_dump()
+        told["body"] = [one.model_dump(exclude_none=True) for one in self.body]
+        return json.dumps(told, ensure_ascii=False, indent=indent)
+
+
+def parse_recording(text: str | bytes, *, place: str) -> Recording:
+    """Read a recording, or say what is wrong with it and where."""
+    try:
+        return Recording.model_validate(parse_json(text))
+    except NotCanonical as cause:
+        raise RecordingError(f"{place} is {cause.message}") from cause
+    except ValidationError as cause:
+        fault = cause.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "it"
+        raise RecordingError(f"{place} is no recording: {where}: {fault['msg']}") from cause
+
+
+def request_of(body: bytes) -> Json:
+    """Return what a request says: its JSON, else its text, or nothing."""
+    if not body:
+        return None
+    try:
+        value = parse_json(body)
+        canonical_json(value)
+    except NotCanonical:
+        return body.decode("utf-8", "replace")
+    return value
+
+
+def name_of_request(wire: str, method: str, path: str, request: Json) -> str:
+    """Return what is the same for the same request alone, however its JSON is written."""
+    said: JsonObject = {"wire": wire, "method": method, "path": path, "request": request}
+    return content_hash(canonical_json(said).encode())
+
+
+def headers_that_matter(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return those headers of an answer that clients go by; none tells whose account it is."""
+    told = {name.lower(): value for name, value in headers.items()}
+    return {name: value for name, value in told.items() if _matters(name)}
+
+
+def pieces_of(
+    chunks: Iterable[tuple[float, bytes]], *, is_stream: bool, hide: Callable[[bytes], bytes]
+) -> Sequence[Piece]:
+    """Return the pieces of an answer: its events, or all of it as one."""
+    cut = _events(chunks) if is_stream else _whole(chunks)
+    # A key may lie across two chunks, so they are put together first.
+    return [_piece(at, hide(content)) for at, content in cut]
+
+
+def _matters(name: str) -> bool:
+    return name in _KEPT or name.startswith(_KEPT_TOO)
+
+
+def _whole(chunks: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
+    came = list(chunks)
+    if came:
+        yield came[-1][0], b"".join(content for _, content in came)
+
+
+def _events(chunks: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
+    """Cut behind every blank line, for chunks end wherever the network ended them."""
+    rest, last = b"", 0.0
+    for at, content in chunks:
+        rest, last = rest + content, at
+        while found := _EVENT_ENDS.search(rest):
+            yield at, rest[: found.end()]
+            rest = rest[found.end() :]
+    if rest:
+        yield last, rest
+
+
+def _piece(at: float, content: bytes) -> Piece:
+    seconds = round(at, 3)
+    try:
+        return Piece(at=seconds, text=content.decode())
+    except UnicodeDecodeError:
+        return Piece(at=seconds, base64=base64.b64encode(content).decode("ascii"))

@@ -1,0 +1,104 @@
+"""What a twin is while it stands: its scripts, its log, and what it remembers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from attractor.base.canonical import Json
+from attractor.base.clock import Clock
+from attractor.base.errors import UnknownName
+from attractor.base.registry import Registry
+from attractor.twins.choosing import entries_of
+from attractor.twins.errors import Rejection, ScriptError
+from attractor.twins.exchange import Arrival, list_models, reply_to, understand
+from attractor.twins.memory import Memory
+from attractor.twins.reply import Reply
+from attractor.twins.request_log import LoggedRequest, RequestLog
+from attractor.twins.script import Script
+from attractor.twins.wire import ListsModels, Wire
+
+Hears = Callable[[LoggedRequest], None]
+
+
+class State:
+    """Answers requests, and can be looked at and changed meanwhile."""
+
+    def __init__(
+        self,
+        scripts: Sequence[Script],
+        wires: Registry[Wire],
+        *,
+        log: RequestLog,
+        memory: Memory,
+        clock: Clock,
+        hears: Hears | None = None,
+    ) -> None:
+        _check_wires(scripts, wires)
+        self.scripts = tuple(scripts)
+        self.wires = wires
+        self.log = log
+        self.memory = memory
+        self.clock = clock
+        self._hears = hears
+        self._began = clock.monotonic()
+
+    def answer(self, arrival: Arrival) -> Reply:
+        """Answer a request, and remember it."""
+        reply = reply_to(arrival, self.scripts, self.memory)
+        self.remember(arrival, reply)
+        return reply
+
+    def answer_models(self, arrival: Arrival, wire: ListsModels) -> Reply:
+        """Tell which models there are, and remember who asked."""
+        reply = list_models(arrival, wire, self.scripts, self.memory)
+        self.remember(arrival, reply)
+        return reply
+
+    def remember(self, arrival: Arrival, reply: Reply) -> None:
+        """Remember a request and what became of it, and tell whoever wants to hear."""
+        at = self.clock.monotonic() - self._began
+        entry = self.log.add(arrival, reply, at)
+        if self._hears:
+            self._hears(entry)
+
+    def reset(self) -> None:
+        """Forget every request; the scripts stay."""
+        self.memory.forget()
+        self.log.forget()
+        self._began = self.clock.monotonic()
+
+    def replace_script(self, script: Script) -> None:
+        """Follow another script from now on."""
+        _check_wires([script], self.wires)
+        self.scripts = (script,)
+        self.memory.forget_uses()
+
+    def usage(self) -> list[dict[str, Json]]:
+        """Return every rule, in the order in which they are tried, and how often it was used."""
+        return [
+            {
+                "number": entry.number,
+                "name": entry.name,
+                "script": entry.script.source,
+                "when": entry.rule.when.model_dump(exclude_none=True) if entry.rule else {},
+                "used": self.memory.uses(entry.number),
+            }
+            for entry in entries_of(self.scripts)
+        ]
+
+
+def described(arrival: Arrival, reply: Reply) -> Reply:
+    """Say in a reply which model was asked in which step, where that can be told."""
+    try:
+        conversation = understand(arrival).conversation
+    except Rejection:
+        return reply
+    return replace(reply, model=conversation.model, step=conversation.step)
+
+
+def _check_wires(scripts: Sequence[Script], wires: Registry[Wire]) -> None:
+    """A rule for a wire nobody speaks would never answer."""
+    for rule in [rule for script in scripts for rule in script.rules]:
+        wire = rule.when.wire
+        if wire is not None and wire not in wires:
+            unknown = UnknownName("wire", wire, wires)
+            raise ScriptError(f"{rule.name!r}: {unknown.message}", hint=unknown.hint)

@@ -1,0 +1,90 @@
+"""One script, and what each provider's own client has to make of it."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from pydantic import BaseModel
+
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.script import parse_script
+
+TEXT = "größe 🐍 and a few words more"
+THOUGHT = "hm, let me see"
+CITIES = [{"city": "Köln"}, {"city": "New York"}]
+PERSON = '{"name": "Alice", "age": 30}'
+SCRIPT = f"""
+[[rules]]
+when = {{ last_user = "say" }}
+answer = {{ text = "{TEXT}", usage = {{ input = 900, output = 12, cache_read = 800 }} }}
+
+[[rules]]
+when = {{ last_user = "think" }}
+answer = {{ thinking = "{THOUGHT}", text = "{TEXT}" }}
+
+[[rules]]
+when = {{ last_user = "look", step = 0 }}
+answer = {{ text = "I look.", tool_calls = [
+    {{ name = "look", arguments = {{ city = "Köln" }} }},
+    {{ name = "look", arguments = {{ city = "New York" }} }},
+] }}
+
+[[rules]]
+when = {{ last_user = "look", step = 1, tool_result = {{ regex = "(?s)rain.*sun" }} }}
+answer.text = "Rain and sun."
+
+[[rules]]
+when = {{ last_user = "who" }}
+answer.text = '{PERSON}'
+
+[[rules]]
+when = {{ last_user = "short" }}
+answer = {{ text = "Once upon", finish = "length" }}
+
+[[rules]]
+when = {{ last_user = "busy" }}
+answer.fault = {{ kind = "status", status = 429, message = "too busy", retry_after = "7s" }}
+
+[[rules]]
+when = {{ last_user = "broken" }}
+answer.fault = {{ kind = "status", status = 500, message = "no luck" }}
+
+[[rules]]
+when = {{ last_user = "once more", attempt = 1 }}
+answer.fault = {{ kind = "status", status = 503, message = "not yet", retry_after = "0s" }}
+
+[[rules]]
+when = {{ last_user = "once more" }}
+answer.text = "Now."
+
+[[rules]]
+when = {{ last_user = "in the middle" }}
+answer = {{ text = "{TEXT}", fault = {{ kind = "cut", after = 4 }} }}
+
+[[rules]]
+when = {{ last_user = "overloaded" }}
+[rules.answer]
+text = "{TEXT}"
+fault = {{ kind = "status", status = 529, message = "full", after = 4 }}
+
+[[rules]]
+when = {{ model = "a-model-with-a-name" }}
+answer.text = "Listed."
+"""
+
+
+class Person(BaseModel):
+    """What is asked for as an object."""
+
+    name: str
+    age: int
+
+
+ALICE = Person(name="Alice", age=30)
+
+
+@contextmanager
+def speaking() -> Generator[ProviderTwin]:
+    """Serve the script for as long as a `with` block lasts."""
+    with in_background(ProviderTwin(parse_script(SCRIPT))) as twin:
+        yield twin

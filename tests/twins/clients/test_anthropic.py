@@ -1,0 +1,134 @@
+"""Anthropic's own client understands the twin."""
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from attractor.twins.provider_twin import ProviderTwin
+from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, speaking
+
+ASKED: dict[str, Any] = {"model": "claude-opus-4-6", "max_tokens": 2000}
+LOOK: dict[str, Any] = {
+    "name": "look",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+THINKING: dict[str, Any] = {"thinking": {"type": "adaptive"}}
+
+
+def saying(*words: str) -> list[Any]:
+    return [{"role": "user", "content": one} for one in words]
+
+
+@pytest.fixture(scope="module")
+def twin() -> Iterator[ProviderTwin]:
+    with speaking() as twin:
+        yield twin
+
+
+@pytest.fixture(scope="module")
+def anthropic() -> Any:
+    return importlib.import_module("anthropic")
+
+
+@pytest.fixture(scope="module")
+def client(twin: ProviderTwin, anthropic: Any) -> Iterator[Any]:
+    url = twin.environ()["ANTHROPIC_BASE_URL"]
+    with anthropic.Anthropic(api_key="any", base_url=url, max_retries=0) as client:
+        yield client
+
+
+def test_a_text_with_its_usage(client: Any) -> None:
+    answer = client.messages.create(**ASKED, messages=saying("say"))
+    assert [one.text for one in answer.content] == [TEXT]
+    assert (answer.role, answer.stop_reason) == ("assistant", "end_turn")
+    used = answer.usage
+    assert (used.input_tokens, used.output_tokens) == (100, 12)
+    assert used.cache_read_input_tokens == 800
+
+
+def test_a_thought_comes_with_its_signature_and_is_taken_back(client: Any) -> None:
+    said = saying("think")
+    answer = client.messages.create(**ASKED, **THINKING, messages=said)
+    thought, text = answer.content
+    assert (thought.thinking, text.text) == (THOUGHT, TEXT)
+    assert thought.signature
+    said += [{"role": "assistant", "content": answer.content}, *saying("say")]
+    assert client.messages.create(**ASKED, **THINKING, messages=said).content[0].text == TEXT
+
+
+def test_a_stream_adds_up_to_the_same_answer(client: Any) -> None:
+    with client.messages.stream(**ASKED, **THINKING, messages=saying("think")) as stream:
+        told = list(stream)
+        whole = stream.get_final_message()
+    assert "".join(one.text for one in told if one.type == "text") == TEXT
+    assert "".join(one.thinking for one in told if one.type == "thinking") == THOUGHT
+    plain = client.messages.create(**ASKED, **THINKING, messages=saying("think"))
+    assert whole.content[0].signature == plain.content[0].signature
+    assert whole.content[1].text == plain.content[1].text
+    assert whole.stop_reason == plain.stop_reason
+    assert whole.usage.output_tokens == plain.usage.output_tokens
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_tools_are_called_at_once_and_their_results_taken(client: Any, is_streamed: bool) -> None:
+    said = saying("look")
+    if is_streamed:
+        with client.messages.stream(**ASKED, tools=[LOOK], messages=said) as stream:
+            answer = stream.get_final_message()
+    else:
+        answer = client.messages.create(**ASKED, tools=[LOOK], messages=said)
+    calls = [one for one in answer.content if one.type == "tool_use"]
+    assert ([one.input for one in calls], answer.stop_reason) == (CITIES, "tool_use")
+    results = [
+        {"type": "tool_result", "tool_use_id": call.id, "content": weather}
+        for call, weather in zip(calls, ["rain", "sun"], strict=True)
+    ]
+    content = [
+        one.model_dump(include={"type", "text", "id", "name", "input"}) for one in answer.content
+    ]
+    said += [{"role": "assistant", "content": content}, {"role": "user", "content": results}]
+    last = client.messages.create(**ASKED, tools=[LOOK], messages=said)
+    assert last.content[0].text == "Rain and sun."
+
+
+def test_an_object_of_a_schema(client: Any) -> None:
+    answer = client.messages.parse(**ASKED, messages=saying("who"), output_format=Person)
+    assert answer.parsed_output == ALICE
+
+
+def test_an_answer_that_was_cut_short_says_so(client: Any) -> None:
+    answer = client.messages.create(**ASKED, messages=saying("short"))
+    assert answer.stop_reason == "max_tokens"
+
+
+def test_errors_are_those_of_the_provider(client: Any, anthropic: Any) -> None:
+    with pytest.raises(anthropic.RateLimitError, match="too busy") as caught:
+        client.messages.create(**ASKED, messages=saying("busy"))
+    assert caught.value.response.headers["retry-after"] == "7"
+    assert caught.value.body["error"]["type"] == "rate_limit_error"
+    with pytest.raises(anthropic.InternalServerError, match="no luck"):
+        client.messages.create(**ASKED, messages=saying("broken"))
+    with pytest.raises(anthropic.BadRequestError, match="no rule of the script answers"):
+        client.messages.create(**ASKED, messages=saying("nobody expects this"))
+
+
+@pytest.mark.parametrize(("words", "told"), [("overloaded", "full"), ("in the middle", "closed")])
+def test_a_stream_that_breaks_is_no_answer(client: Any, words: str, told: str) -> None:
+    with (
+        pytest.raises(Exception, match=told),
+        client.messages.stream(**ASKED, messages=saying(words)) as stream,
+    ):
+        list(stream)
+
+
+def test_its_own_tries_are_counted(client: Any, twin: ProviderTwin) -> None:
+    before = len(twin.requests)
+    again = client.with_options(max_retries=2)
+    assert again.messages.create(**ASKED, messages=saying("once more")).content[0].text == "Now."
+    assert [one.status for one in twin.requests[before:]] == [503, 200]
+
+
+def test_models_are_listed(client: Any) -> None:
+    assert [one.id for one in client.models.list()] == ["a-model-with-a-name"]

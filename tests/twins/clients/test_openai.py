@@ -1,0 +1,143 @@
+"""OpenAI's own client understands the twin, by its Responses API."""
+
+import importlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from attractor.twins.provider_twin import ProviderTwin
+from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, speaking
+
+MODEL = "gpt-5.2"
+LOOK: dict[str, Any] = {
+    "type": "function",
+    "name": "look",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+
+
+@pytest.fixture(scope="module")
+def twin() -> Iterator[ProviderTwin]:
+    with speaking() as twin:
+        yield twin
+
+
+@pytest.fixture(scope="module")
+def openai() -> Any:
+    return importlib.import_module("openai")
+
+
+@pytest.fixture(scope="module")
+def client(twin: ProviderTwin, openai: Any) -> Iterator[Any]:
+    url = twin.environ()["OPENAI_BASE_URL"]
+    with openai.OpenAI(api_key="any", base_url=url, max_retries=0) as client:
+        yield client
+
+
+def test_a_text_with_its_usage(client: Any) -> None:
+    answer = client.responses.create(model=MODEL, input="say")
+    assert (answer.output_text, answer.model, answer.status) == (TEXT, MODEL, "completed")
+    used = answer.usage
+    assert (used.input_tokens, used.output_tokens, used.total_tokens) == (900, 12, 912)
+    assert used.input_tokens_details.cached_tokens == 800
+
+
+def test_a_thought_whole_and_sealed(client: Any) -> None:
+    wanted = ["reasoning.encrypted_content"]
+    answer = client.responses.create(model=MODEL, input="think", include=wanted)
+    thought, said = answer.output
+    assert [one.text for one in thought.summary] == [THOUGHT]
+    assert thought.encrypted_content
+    assert said.content[0].text == TEXT
+    assert answer.usage.output_tokens_details.reasoning_tokens > 0
+
+
+def test_a_stream_adds_up_to_the_same_answer(client: Any) -> None:
+    with client.responses.stream(model=MODEL, input="think") as stream:
+        told = list(stream)
+        whole = stream.get_final_response()
+    assert (told[0].type, told[-1].type) == ("response.created", "response.completed")
+    pieces = [one.delta for one in told if one.type == "response.output_text.delta"]
+    assert len(pieces) > 1
+    assert "".join(pieces) == whole.output_text == TEXT
+    numbers = [one.sequence_number for one in told]
+    assert numbers == sorted(numbers)
+    plain = client.responses.create(model=MODEL, input="think")
+    assert whole.output[1].content[0].text == plain.output[1].content[0].text
+    assert whole.usage.total_tokens == plain.usage.total_tokens
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_tools_are_called_at_once_and_their_results_taken(client: Any, is_streamed: bool) -> None:
+    asked: dict[str, Any] = {"model": MODEL, "tools": [LOOK]}
+    said: list[Any] = [{"role": "user", "content": "look"}]
+    if is_streamed:
+        with client.responses.stream(**asked, input=said) as stream:
+            answer = stream.get_final_response()
+    else:
+        answer = client.responses.create(**asked, input=said)
+    calls = [one for one in answer.output if one.type == "function_call"]
+    assert [json.loads(one.arguments) for one in calls] == CITIES
+    said += [one.model_dump(exclude={"parsed_arguments"}, exclude_none=True) for one in calls]
+    said += [
+        {"type": "function_call_output", "call_id": call.call_id, "output": weather}
+        for call, weather in zip(calls, ["rain", "sun"], strict=True)
+    ]
+    assert client.responses.create(**asked, input=said).output_text == "Rain and sun."
+
+
+def test_an_object_of_a_schema(client: Any, twin: ProviderTwin) -> None:
+    answer = client.responses.parse(model=MODEL, input="who", text_format=Person)
+    assert answer.output_parsed == ALICE
+    body: Any = twin.requests[-1].body
+    assert body["text"]["format"]["schema"]["required"] == ["name", "age"]
+
+
+def test_an_answer_that_was_cut_short_says_so(client: Any) -> None:
+    answer = client.responses.create(model=MODEL, input="short")
+    assert (answer.status, answer.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+
+
+def test_errors_are_those_of_the_provider(client: Any, openai: Any) -> None:
+    with pytest.raises(openai.RateLimitError, match="too busy") as caught:
+        client.responses.create(model=MODEL, input="busy")
+    assert caught.value.response.headers["retry-after"] == "7"
+    assert caught.value.code == "rate_limit_exceeded"
+    with pytest.raises(openai.InternalServerError, match="no luck"):
+        client.responses.create(model=MODEL, input="broken")
+    with pytest.raises(openai.BadRequestError, match="no rule of the script answers"):
+        client.responses.create(model=MODEL, input="nobody expects this")
+
+
+def test_a_stream_that_breaks_is_no_answer(client: Any) -> None:
+    with (
+        pytest.raises(Exception, match="closed"),
+        client.responses.stream(model=MODEL, input="in the middle") as stream,
+    ):
+        list(stream)
+    # What fails in the middle of a stream its client tells as an event.
+    with client.responses.stream(model=MODEL, input="overloaded") as stream:
+        *_, last = stream
+    assert (last.type, last.response.error.message) == ("response.failed", "full")
+
+
+def test_without_a_key_nobody_is_let_in(twin: ProviderTwin, openai: Any) -> None:
+    url = twin.environ()["OPENAI_BASE_URL"]
+    with (
+        openai.OpenAI(api_key="any", base_url=url, max_retries=0) as client,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        client.responses.create(model=MODEL, input="say", extra_headers={"Authorization": "Bearer"})
+
+
+def test_its_own_tries_are_counted(client: Any, twin: ProviderTwin) -> None:
+    before = len(twin.requests)
+    again = client.with_options(max_retries=2)
+    assert again.responses.create(model=MODEL, input="once more").output_text == "Now."
+    assert [one.status for one in twin.requests[before:]] == [503, 200]
+
+
+def test_models_are_listed(client: Any) -> None:
+    assert [one.id for one in client.models.list()] == ["a-model-with-a-name"]

@@ -1,0 +1,113 @@
+"""OpenAI's own client understands the twin, by its Chat Completions."""
+
+import importlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from attractor.twins.provider_twin import ProviderTwin
+from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, speaking
+
+MODEL = "gpt-5.2"
+LOOK: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "look",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
+
+
+@pytest.fixture(scope="module")
+def twin() -> Iterator[ProviderTwin]:
+    with speaking() as twin:
+        yield twin
+
+
+@pytest.fixture(scope="module")
+def openai() -> Any:
+    return importlib.import_module("openai")
+
+
+@pytest.fixture(scope="module")
+def chat(twin: ProviderTwin, openai: Any) -> Iterator[Any]:
+    url = twin.environ()["OPENAI_COMPATIBLE_BASE_URL"]
+    with openai.OpenAI(api_key="any", base_url=url, max_retries=0) as client:
+        yield client.chat.completions
+
+
+def saying(words: str) -> list[Any]:
+    return [{"role": "user", "content": words}]
+
+
+def test_a_text_with_its_usage(chat: Any) -> None:
+    answer = chat.create(model=MODEL, messages=saying("say"))
+    (choice,) = answer.choices
+    assert (choice.message.content, choice.finish_reason) == (TEXT, "stop")
+    used = answer.usage
+    assert (used.prompt_tokens, used.completion_tokens, used.total_tokens) == (900, 12, 912)
+    assert used.prompt_tokens_details.cached_tokens == 800
+
+
+def test_a_stream_adds_up_to_the_same_answer(chat: Any) -> None:
+    with chat.stream(model=MODEL, messages=saying("think"), **USAGE) as stream:
+        told = list(stream)
+        whole = stream.get_final_completion()
+    pieces = [one.delta for one in told if one.type == "content.delta"]
+    assert len(pieces) > 1
+    assert "".join(pieces) == TEXT
+    plain = chat.create(model=MODEL, messages=saying("think"))
+    assert whole.choices[0].message.content == plain.choices[0].message.content == TEXT
+    assert plain.choices[0].message.reasoning_content == THOUGHT
+    assert whole.usage.total_tokens == plain.usage.total_tokens
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_tools_are_called_at_once_and_their_results_taken(chat: Any, is_streamed: bool) -> None:
+    asked: dict[str, Any] = {"model": MODEL, "tools": [LOOK]}
+    said = saying("look")
+    if is_streamed:
+        with chat.stream(**asked, messages=said) as stream:
+            message = stream.get_final_completion().choices[0].message
+    else:
+        message = chat.create(**asked, messages=said).choices[0].message
+    assert [json.loads(one.function.arguments) for one in message.tool_calls] == CITIES
+    said.append(message.model_dump(include={"role", "content", "tool_calls"}))
+    said += [
+        {"role": "tool", "tool_call_id": call.id, "content": weather}
+        for call, weather in zip(message.tool_calls, ["rain", "sun"], strict=True)
+    ]
+    last = chat.create(**asked, messages=said)
+    assert last.choices[0].message.content == "Rain and sun."
+
+
+def test_an_object_of_a_schema(chat: Any) -> None:
+    answer = chat.parse(model=MODEL, messages=saying("who"), response_format=Person)
+    assert answer.choices[0].message.parsed == ALICE
+
+
+def test_an_answer_that_was_cut_short_says_so(chat: Any) -> None:
+    answer = chat.create(model=MODEL, messages=saying("short"))
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_errors_are_those_of_the_provider(chat: Any, openai: Any) -> None:
+    with pytest.raises(openai.RateLimitError, match="too busy") as caught:
+        chat.create(model=MODEL, messages=saying("busy"))
+    assert caught.value.response.headers["retry-after"] == "7"
+    with pytest.raises(openai.InternalServerError, match="no luck"):
+        chat.create(model=MODEL, messages=saying("broken"))
+    with pytest.raises(openai.BadRequestError, match="no rule of the script answers"):
+        chat.create(model=MODEL, messages=saying("nobody expects this"))
+
+
+@pytest.mark.parametrize(("words", "told"), [("overloaded", "full"), ("in the middle", "closed")])
+def test_a_stream_that_breaks_is_no_answer(chat: Any, words: str, told: str) -> None:
+    with (
+        pytest.raises(Exception, match=told),
+        chat.stream(model=MODEL, messages=saying(words)) as stream,
+    ):
+        list(stream)

@@ -1,0 +1,24 @@
+"""Reads every byte of an answer."""
+
+import socket
+from collections.abc import Mapping
+
+_HEAD = {"host": "twin", "connection": "close", "content-type": "application/json"}
+
+
+def raw(
+    url: str, words: str, headers: Mapping[str, str], body: bytes = b"", *, patience: float = 10
+) -> bytes:
+    """Ask `POST /path`, and return what comes: the status line, headers and all, and its end."""
+    told = {**_HEAD, **headers, "content-length": str(len(body))}
+    lines = [f"{words} HTTP/1.1", *(f"{name}: {said}" for name, said in told.items())]
+    host, _, port = url.removeprefix("http://").partition(":")
+    came = b""
+    with socket.create_connection((host, int(port)), timeout=patience) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        try:
+            while some := connection.recv(65536):
+                came += some
+        except (TimeoutError, ConnectionResetError) as error:
+            came += type(error).__name__.encode()
+    return came

@@ -1,0 +1,112 @@
+"""Twins of both kinds are controlled in the same words, and by nobody but their controller."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.twins import controlled
+from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.pytest_plugin import StartTwin
+from attractor.twins.services.pytest_plugin import StartServiceTwin, service_twin
+from attractor.twins.services.service_twin import ServiceTwin
+from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
+from tests.twins.services.asking import fixed
+
+__all__ = ["service_twin"]
+
+Twin = ProviderTwin | ServiceTwin
+OWN = {
+    "provider": [("GET", "/script"), ("POST", "/script")],
+    "service": [("GET", "/state"), ("GET", "/clock"), ("POST", "/clock"), ("POST", "/faults")],
+}
+BOTH = [("GET", "/requests"), ("GET", "/requests/1"), ("POST", "/reset")]
+
+
+@pytest.fixture(params=["provider", "service"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def twin(kind: str, provider_twin: StartTwin, service_twin: StartServiceTwin) -> Twin:
+    if kind == "provider":
+        return provider_twin(ANY)
+    return service_twin('name = "s"\n' + fixed("1"))
+
+
+def ask(twin: Twin) -> None:
+    if isinstance(twin, ProviderTwin):
+        httpx.post(twin.url + PATHS["openai"], json=HELLO["openai"], headers=KEYS["openai"])
+    else:
+        httpx.get(twin.url + "/x")
+
+
+def control(twin: Twin, method: str, path: str) -> tuple[int, Any]:
+    token = {"authorization": f"Bearer {twin.token}"}
+    answer = httpx.request(method, twin.control_url + path, headers=token)
+    return answer.status_code, answer.json()
+
+
+def test_requests_are_shown_and_forgotten_in_the_same_words(twin: Twin) -> None:
+    for _ in range(2):
+        ask(twin)
+    status, told = control(twin, "GET", "/requests")
+    assert (status, [one["number"] for one in told["requests"]], told["dropped"]) == (
+        200,
+        [1, 2],
+        0,
+    )
+    assert control(twin, "GET", "/requests/2") == (200, told["requests"][1])
+    assert control(twin, "GET", "/requests?since=1")[1]["requests"] == told["requests"][1:]
+    assert control(twin, "GET", "/requests/3") == (404, {"error": "request 3 has not come"})
+    assert control(twin, "GET", "/requests?els=1")[0] == 400
+    assert control(twin, "POST", "/reset") == (200, {"reset": True})
+    assert control(twin, "GET", "/requests")[1] == {"requests": [], "dropped": 0}
+
+
+def test_health_is_told_to_everybody_and_nothing_else_to_them(kind: str, twin: Twin) -> None:
+    assert httpx.get(f"{twin.control_url}/health").json() == {"status": "ok"}
+    wrong: Sequence[dict[bytes, bytes]] = (
+        {},
+        {b"authorization": "Bearer é".encode()},
+        {b"authorization": b"Bearer x"},
+    )
+    for method, path in BOTH + OWN[kind]:
+        for headers in wrong:
+            answer = httpx.request(method, twin.control_url + path, headers=headers)
+            assert (answer.status_code, answer.json()) == (
+                401,
+                {"error": "this needs the twin's token"},
+            )
+
+
+def test_clients_never_come_to_the_control(kind: str, twin: Twin) -> None:
+    ask(twin)
+    token = {"authorization": f"Bearer {twin.token}"}
+    for method, path in [*BOTH, *OWN[kind], ("GET", "/health")]:
+        answer = httpx.request(method, twin.url + path, headers=token)
+        assert answer.status_code == 404
+        assert not {"requests", "reset", "rules", "state", "now", "status"} & set(answer.json())
+    assert twin.requests[0].number == 1
+
+
+def test_tokens_are_compared_in_constant_time(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        seen.append((one, other))
+        return False
+
+    monkeypatch.setattr(controlled.hmac, "compare_digest", compare)
+    assert control(twin, "GET", "/requests")[0] == 401
+    assert seen == [(f"Bearer {twin.token}".encode(),) * 2]
+
+
+def test_what_is_not_there_is_told_with_what_is(kind: str, twin: Twin) -> None:
+    for method, path in (("GET", "/nowhere"), ("DELETE", "/requests"), ("GET", "/reset")):
+        status, told = control(twin, method, path)
+        assert status in (404, 405)
+        assert "GET /health, /requests, /requests/NUMBER, " in told["error"]
+        assert "; POST /reset, " in told["error"]
