@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from attractor.agent.provider_profile import find_provider
 from attractor.backends.model_choice import ModelChoice
-from attractor.backends.provider_keys import key_remedy
+from attractor.backends.provider_keys import is_provider, key_remedy
 from attractor.base.canonical import Json
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import UnknownName, UsageError
@@ -58,9 +58,11 @@ def choose(model: str, known: ModelInfo | None, provider: str) -> ModelChoice:
             f"nothing says which provider serves the model {model!r}",
             hint=f"add --provider, one of: {', '.join(sorted(providers))}",
         )
-    if serves not in providers:
+    if not is_provider(serves):
         raise UnknownName("provider", serves, providers)
-    return ModelChoice(serves, known.id if known else model)
+    # By a provider that serves others a model goes by its whole name.
+    is_its_own = known is not None and known.provider == serves
+    return ModelChoice(serves, known.id if known and is_its_own else model)
 
 
 async def try_once(
@@ -71,7 +73,7 @@ async def try_once(
 ) -> Trial:
     """Make the call, once: what fails is told as it is."""
     async with Client.from_env(environ) as client:
-        if choice.provider not in client.providers:
+        if not client.can_ask(choice.provider):
             raise UsageError(
                 f"the key of the provider {choice.provider!r} is not set",
                 hint=key_remedy(choice.provider),

@@ -62,6 +62,11 @@ if TYPE_CHECKING:
     from attractor.llm.generation import GenerateOptions, RepairToolCall, StopCondition
     from attractor.llm.message import Message, Role
     from attractor.llm.model_info import ModelInfo, Prices, PriceTier
+    from attractor.llm.providers.anthropic import AnthropicAdapter
+    from attractor.llm.providers.gemini import GeminiAdapter
+    from attractor.llm.providers.litellm import LiteLLMAdapter
+    from attractor.llm.providers.openai import OpenAIAdapter
+    from attractor.llm.providers.openai_compatible import OpenAICompatibleAdapter
     from attractor.llm.request import Request
     from attractor.llm.response import FinishReason, RateLimitInfo, Response, Usage, Warning
     from attractor.llm.response_format import ResponseFormat
@@ -85,6 +90,7 @@ __all__ = [
     "AbortSignal",
     "AccessDeniedError",
     "AdapterTimeout",
+    "AnthropicAdapter",
     "AudioData",
     "AuthenticationError",
     "Client",
@@ -97,11 +103,13 @@ __all__ = [
     "CostLimitError",
     "DocumentData",
     "FinishReason",
+    "GeminiAdapter",
     "GenerateOptions",
     "GenerateResult",
     "ImageData",
     "InvalidRequestError",
     "InvalidToolCallError",
+    "LiteLLMAdapter",
     "Message",
     "Middleware",
     "ModelInfo",
@@ -110,6 +118,8 @@ __all__ = [
     "NotCachedError",
     "NotFoundError",
     "ObjectStreamResult",
+    "OpenAIAdapter",
+    "OpenAICompatibleAdapter",
     "PriceTier",
     "Prices",
     "ProviderAdapter",
@@ -174,6 +184,7 @@ _HOMES = {
     "AbortSignal": "abort",
     "AccessDeniedError": "errors",
     "AdapterTimeout": "adapter",
+    "AnthropicAdapter": "providers.anthropic",
     "AudioData": "content",
     "AuthenticationError": "errors",
     "Client": "client",
@@ -186,11 +197,13 @@ _HOMES = {
     "CostLimitError": "errors",
     "DocumentData": "content",
     "FinishReason": "response",
+    "GeminiAdapter": "providers.gemini",
     "GenerateOptions": "generation",
     "GenerateResult": "generate_result",
     "ImageData": "content",
     "InvalidRequestError": "errors",
     "InvalidToolCallError": "errors",
+    "LiteLLMAdapter": "providers.litellm",
     "Message": "message",
     "Middleware": "client",
     "ModelInfo": "model_info",
@@ -199,6 +212,8 @@ _HOMES = {
     "NotCachedError": "errors",
     "NotFoundError": "errors",
     "ObjectStreamResult": "generating_object_streams",
+    "OpenAIAdapter": "providers.openai",
+    "OpenAICompatibleAdapter": "providers.openai_compatible",
     "PriceTier": "model_info",
     "Prices": "model_info",
     "ProviderAdapter": "adapter",

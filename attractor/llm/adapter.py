@@ -1,7 +1,7 @@
 """What a provider's adapter has to be (2.4): translate, call, translate back."""
 
-from collections.abc import AsyncGenerator, Mapping
-from typing import Protocol, Self
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Protocol, Self, runtime_checkable
 
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.request import Request
@@ -53,4 +53,34 @@ class ProviderAdapter(Protocol):
 
     async def close(self) -> None:
         """Give up the connections."""
+        ...
+
+
+@runtime_checkable
+class Initializes(Protocol):
+    """What an adapter has besides that checks its set-up when a client gets it (2.4)."""
+
+    def initialize(self) -> None:
+        """Raise a ConfigurationError if it cannot work."""
+        ...
+
+
+@runtime_checkable
+class ServesOthers(Protocol):
+    """What an adapter has besides by which providers are asked that have none of their own.
+
+    The client looks here for a provider it has no adapter of that name for.
+    """
+
+    @classmethod
+    def variables_of(cls, provider: str) -> Sequence[str]:
+        """Return the variables that let a provider in, each way as a text; none if unknown."""
+        ...
+
+    def list_served(self) -> Sequence[str]:
+        """Return the names of the providers that can be asked."""
+        ...
+
+    def serve(self, provider: str) -> ProviderAdapter | None:
+        """Return the adapter of one of them, None of any other; it is closed with this one."""
         ...

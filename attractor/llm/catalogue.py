@@ -13,7 +13,7 @@ from attractor.base.errors import UnknownName
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.model_info import CAPABILITIES, ModelInfo
 from attractor.llm.model_overrides import OVERRIDES, put_over, read_overrides
-from attractor.llm.model_table import NATIVE, find_table, read_table
+from attractor.llm.model_table import LITELLM, NATIVE, find_table, read_table
 
 _DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8}|\d{2}-\d{4})(?=-|$)")
 _VERSION = re.compile(r"(?<!\d)([1-9]\d?)(?!\d)(?:[.-](\d{1,2})(?![\da-z]))?")
@@ -27,7 +27,12 @@ class Catalogue:
 
     def find(self, name: str, provider: str = "") -> ModelInfo | None:
         """Return a model by its id or a short name; of a provider, if one is named."""
-        named = self._by_name.get(name, ())
+        if provider == LITELLM:
+            provider, _, name = name.partition("/")
+        named = [*self._by_name.get(name, ())]
+        if provider:
+            # Of most providers the table has the names with the provider in front.
+            named += self._by_name.get(f"{provider}/{name}", ())
         return next((one for one in named if provider in ("", one.provider)), None)
 
     def newest_first(self, provider: str | None = None) -> Sequence[ModelInfo]:

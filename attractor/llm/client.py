@@ -5,9 +5,10 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Protocol, Self, runtime_checkable
 
+from attractor import __environ__
 from attractor.base.errors import UnknownName
 from attractor.base.registry import Registry
-from attractor.llm.adapter import AdapterTimeout, ProviderAdapter
+from attractor.llm.adapter import AdapterTimeout, Initializes, ProviderAdapter, ServesOthers
 from attractor.llm.errors import ConfigurationError, UnsupportedToolChoiceError
 from attractor.llm.request import Request
 from attractor.llm.response import Response
@@ -65,6 +66,9 @@ class Client:
         self.providers = dict(providers)
         self.default_provider = default_provider
         self._middleware = tuple(middleware)
+        for adapter in self.providers.values():
+            if isinstance(adapter, Initializes):
+                adapter.initialize()
         self._complete: Complete = self._dispatch
         for one in reversed(middleware):
             self._complete = _around(self._complete, one)
@@ -74,17 +78,26 @@ class Client:
     @classmethod
     def from_env(
         cls,
-        environ: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
         *,
         timeout: AdapterTimeout = _TIMEOUT,
         middleware: Sequence[Middleware] = (),
     ) -> Self:
-        """Make one of every provider whose key is set; the first by name is the default."""
-        parts = provider_registry()
+        """Make one of every provider whose key is set; the first by name is the default.
+
+        The variables are those of the process, unless others are given. One that serves others is
+        the default only where there is nothing else.
+        """
+        parts, environ = provider_registry(), __environ__() if environ is None else environ
         made = {name: parts[name].from_env(environ, timeout=timeout) for name in parts}
         providers = {name: adapter for name, adapter in made.items() if adapter is not None}
-        default = next(iter(providers), None)
+        by_name = sorted(providers, key=lambda name: isinstance(providers[name], ServesOthers))
+        default = next(iter(by_name), None)
         return cls(providers=providers, default_provider=default, middleware=middleware)
+
+    def can_ask(self, provider: str) -> bool:
+        """Tell whether a provider can be asked, by its own adapter or by one that serves it."""
+        return self._find(provider) is not None
 
     async def complete(self, request: Request) -> Response:
         """Ask a model and wait for its whole answer; an error is raised and nothing tried twice."""
@@ -108,7 +121,9 @@ class Client:
     async def close(self) -> None:
         """Give up the connections of every provider."""
         for adapter in self.providers.values():
-            await adapter.close()
+            # A method that the specification leaves to the adapter, as the two below (2.4).
+            if hasattr(adapter, "close"):
+                await adapter.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,18 +151,35 @@ class Client:
         # Middleware may have sent the request elsewhere.
         adapter = self._adapter(self._resolve(request))
         choice = request.tool_choice
-        if choice is not None and not adapter.supports_tool_choice(choice.mode):
+        if choice is None or not hasattr(adapter, "supports_tool_choice"):
+            return adapter
+        if not adapter.supports_tool_choice(choice.mode):
             raise UnsupportedToolChoiceError(f"{adapter.name} knows no tool choice {choice.mode!r}")
         return adapter
 
     def _adapter(self, provider: str) -> ProviderAdapter:
-        adapter = self.providers.get(provider)
+        adapter = self._find(provider)
         if adapter is None:
-            unknown = UnknownName("provider", provider, self.providers)
+            known = [
+                *self.providers,
+                *(name for one in self._serving for name in one.list_served()),
+            ]
+            unknown = UnknownName("provider", provider, known)
             raise ConfigurationError(
                 f"no provider {provider!r} is set up", hint=f"{unknown.hint}; is its key set?"
             )
         return adapter
+
+    def _find(self, provider: str) -> ProviderAdapter | None:
+        own = self.providers.get(provider)
+        if own is not None:
+            return own
+        served = (one.serve(provider) for one in self._serving)
+        return next((one for one in served if one is not None), None)
+
+    @property
+    def _serving(self) -> Sequence[ServesOthers]:
+        return [one for one in self.providers.values() if isinstance(one, ServesOthers)]
 
 
 def _around(inner: Complete, middleware: Middleware) -> Complete:

@@ -78,6 +78,7 @@ class ToolResultData:
     is_error: bool = False
     image_data: bytes | None = None
     image_media_type: str | None = None
+    document: DocumentData | None = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """The client of those who name none (2.5): the one that was set, else one of the environment."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from attractor import __environ__
 from attractor.llm.client import Client
 from attractor.llm.per_loop import PerLoop
 
@@ -10,16 +9,16 @@ from attractor.llm.per_loop import PerLoop
 class DefaultClient:
     """Keeps the client that was set, and for each event loop one that was made for want of it."""
 
-    def __init__(self, environ: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, make: Callable[[], Client] = Client.from_env) -> None:
         self.chosen: Client | None = None
-        self._made = PerLoop(lambda: Client.from_env(environ()), Client.close)
+        self._made = PerLoop(make, Client.close)
 
     async def find(self) -> Client:
         """Return the client of the loop that runs here."""
         return await self._made.find() if self.chosen is None else self.chosen
 
 
-_DEFAULT = DefaultClient(__environ__)
+_DEFAULT = DefaultClient()
 
 
 def set_default_client(client: Client | None) -> None:

@@ -1,11 +1,12 @@
 """Asks a model, executes the tools it calls, and asks again until it has answered (4.3, 5.6)."""
 
+import inspect
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol, Unpack
 
 from attractor.base.late_dataclass import dataclass
-from attractor.llm.abort import AbortController, AbortSignal, abortable
+from attractor.llm.abort import AbortController, abortable
 from attractor.llm.client import Client
 from attractor.llm.default_client import find_client
 from attractor.llm.generate_result import GenerateResult, StepResult
@@ -76,11 +77,11 @@ async def run_generation(wanted: Generation, asking: Asking) -> GenerateResult:
         if wanted.abort_signal is not None:
             stack.enter_context(wanted.abort_signal.calling(controller.abort))
         await stack.enter_async_context(limited(wanted.limits.total, "the generation"))
-        return GenerateResult(await _take_steps(wanted, asking, client, controller.signal))
+        return GenerateResult(await _take_steps(wanted, asking, client, controller))
 
 
 async def _take_steps(
-    wanted: Generation, asking: Asking, client: Client, signal: AbortSignal
+    wanted: Generation, asking: Asking, client: Client, controller: AbortController
 ) -> Sequence[StepResult]:
     conversation = list(wanted.conversation())
     steps: list[StepResult] = []
@@ -91,12 +92,12 @@ async def _take_steps(
         results: Sequence[ToolResult] = ()
         if goes_on:
             await asking.before_tools()
-            results = await execute_tools(wanted, response, conversation, signal)
+            results = await execute_tools(wanted, response, conversation, controller)
         steps.append(StepResult(response, results))
         # The caller of a passive tool is to answer its call before anybody goes on.
         if not goes_on or len(results) < len(response.tool_calls):
             return steps
-        if wanted.stop_when is not None and wanted.stop_when(steps):
+        if await is_to_stop(wanted, steps):
             return steps
         await asking.before_next(steps[-1])
         conversation += [
@@ -112,14 +113,24 @@ def wants_tools(wanted: Generation, response: Response, rounds: int) -> bool:
     return response.finish_reason.reason == "tool_calls" and bool(response.tool_calls)
 
 
+async def is_to_stop(wanted: Generation, steps: Sequence[StepResult]) -> bool:
+    """Ask the stop condition, if there is one; it may be async or not."""
+    if wanted.stop_when is None:
+        return False
+    said = wanted.stop_when(steps)
+    return bool(await said if inspect.isawaitable(said) else said)
+
+
 async def execute_tools(
     wanted: Generation,
     response: Response,
     conversation: Sequence[Message],
-    signal: AbortSignal,
+    controller: AbortController,
 ) -> Sequence[ToolResult]:
     """Execute what was called and is not passive; also what nobody knows has a result."""
     passive = wanted.passive_tools
     calls = [one for one in response.tool_calls if one.name not in passive]
-    execution = Execution(wanted.active_tools, tuple(conversation), signal, wanted.repair_tool_call)
+    execution = Execution(
+        wanted.active_tools, tuple(conversation), controller, wanted.repair_tool_call
+    )
     return await execution.execute_all(calls)

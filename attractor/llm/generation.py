@@ -22,9 +22,9 @@ Mended = JsonObject | None
 
 
 class StopCondition(Protocol):
-    """Says after a step whether that was the last one."""
+    """Says after a step whether that was the last one; may be async or not."""
 
-    def __call__(self, steps: Sequence[StepResult], /) -> bool:
+    def __call__(self, steps: Sequence[StepResult], /) -> bool | Awaitable[bool]:
         """Look at the steps so far."""
         ...
 

@@ -7,8 +7,11 @@ nothing can end it as long as that one does something else.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
+
+from attractor.llm.endings import ending_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,7 +52,7 @@ class Giving(Generic[T, R]):
     def __init__(self, work: Callable[[], Coroutine[Any, Any, R]], handover: Handover[T]) -> None:
         self._work = work
         self._handover = handover
-        self._task: asyncio.Task[R] | None = None
+        self._task: asyncio.Task[Future[R]] | None = None
         self._is_left = False
 
     async def take(self) -> T | None:
@@ -67,7 +70,9 @@ class Giving(Generic[T, R]):
     def outcome(self) -> R | None:
         """Return what came of it, or raise that; None when it was left, or is not done."""
         task = self._task
-        return None if task is None or not task.done() or task.cancelled() else task.result()
+        if task is None or not task.done() or task.cancelled():
+            return None
+        return task.result().result()
 
     async def close(self) -> None:
         """End it, and wait until it has cleaned up."""
@@ -87,14 +92,12 @@ class Giving(Generic[T, R]):
 
 def _begun(
     work: Callable[[], Coroutine[Any, Any, R]], handover: Handover[Any]
-) -> "asyncio.Task[R]":
+) -> "asyncio.Task[Future[R]]":
     """Begin the work in a task, which knows nothing of whoever takes what it gives."""
 
-    def ended(task: "asyncio.Task[R]") -> None:
-        # Looked at, so that nobody complains of an error that was left with all the rest.
-        _ = task.cancelled() or task.exception()
+    def ended(task: "asyncio.Task[Future[R]]") -> None:
         handover.leave(None)
 
-    task = asyncio.create_task(work())
+    task = asyncio.create_task(ending_of(work()))
     task.add_done_callback(ended)
     return task

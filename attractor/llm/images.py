@@ -4,13 +4,17 @@ import base64
 import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
-from attractor.base.errors import FileTrouble
+from attractor.base.canonical import Json
+from attractor.base.errors import FileTrouble, UsageError
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.content import AudioData, DocumentData, ImageData
 
 Media = ImageData | AudioData | DocumentData
 _LOCAL = ("/", "./", "~")
+_DATA = "data:"
+_BASE64 = ";base64"
 _NOUNS: Mapping[type[Media], str] = {
     ImageData: "image",
     AudioData: "recording",
@@ -35,11 +39,18 @@ class InlineMedia:
         """All of it as a `data:` address."""
         return f"data:{self.media_type};base64,{self.data}"
 
+    @property
+    def content(self) -> bytes:
+        """The bytes themselves."""
+        return base64.b64decode(self.data)
+
 
 def inline(media: Media) -> InlineMedia | None:
     """Return the content of an image or the like, or None when it is for the provider to fetch."""
     if media.data is not None:
         return _encoded(media.data, media_type(media))
+    if media.url is not None and media.url.startswith(_DATA):
+        return _encoded(_said(media.url, _NOUNS[type(media)]), media_type(media))
     if media.url is None or not media.url.startswith(_LOCAL):
         return None
     return _encoded(_read(Path(media.url), _NOUNS[type(media)]), media_type(media))
@@ -47,8 +58,32 @@ def inline(media: Media) -> InlineMedia | None:
 
 def media_type(media: Media) -> str:
     """Return what an image or the like is: as told, by its name, or what is usual."""
+    if media.media_type:
+        return media.media_type
+    if media.url is not None and media.url.startswith(_DATA):
+        told = media.url.removeprefix(_DATA).partition(",")[0].partition(";")[0]
+        return told or _DEFAULT_TYPES[type(media)]
     guessed, _ = mimetypes.guess_type(_name(media))
-    return media.media_type or guessed or _DEFAULT_TYPES[type(media)]
+    return guessed or _DEFAULT_TYPES[type(media)]
+
+
+def read_image(data: Json, media_type: Json) -> ImageData | None:
+    """Return an image that a model made and its provider sent in base64; None when it is none."""
+    if not isinstance(data, str) or not isinstance(media_type, str):
+        return None
+    try:
+        content = base64.b64decode(data, validate=True)
+    except ValueError:
+        return None
+    return ImageData(None, content, media_type) if media_type.startswith("image/") else None
+
+
+def file_name(document: DocumentData) -> str:
+    """Return the name of a document, or that of the file it lies in; nothing when it has none."""
+    if document.file_name:
+        return document.file_name
+    is_file = document.url is not None and document.url.startswith(_LOCAL)
+    return Path(document.url or "").name if is_file else ""
 
 
 def _name(media: Media) -> str:
@@ -56,6 +91,21 @@ def _name(media: Media) -> str:
         return (media.file_name or "") if isinstance(media, DocumentData) else ""
     # What is asked of an address stands behind the name.
     return media.url if media.url.startswith(_LOCAL) else media.url.partition("?")[0]
+
+
+def _said(url: str, noun: str) -> bytes:
+    """Return what stands in a `data:` address itself."""
+    head, _, body = url.partition(",")
+    content = unquote_to_bytes(body)
+    if not head.endswith(_BASE64):
+        return content
+    try:
+        return base64.b64decode(content, validate=True)
+    except ValueError as cause:
+        raise UsageError(
+            f"the data: address of the {noun} is no base64: {cause}",
+            hint="give the bytes themselves as data",
+        ) from cause
 
 
 def _read(path: Path, noun: str) -> bytes:

@@ -1,12 +1,13 @@
 """Holds a value against a JSON Schema, and says what is wrong in words a model can act on."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
-from jsonschema import SchemaError, ValidationError
+from jsonschema import FormatChecker, SchemaError, ValidationError
 from jsonschema.exceptions import UnknownType
-from jsonschema.validators import Draft202012Validator, validator_for
+from jsonschema.validators import Draft202012Validator, extend, validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -18,6 +19,11 @@ _MOST_FAULTS = 5
 _LONGEST_FAULT = 300
 # Schemas are not looked for elsewhere: a schema that is handed in may come from anybody.
 _NOWHERE = cast("Any", Registry)()
+# The patterns of a schema are ECMAScript's, such as `^\p{L}+$`, and Python's `re` does not know all
+# of them. What it cannot read may be right: it is not refused, and nothing is held against it.
+_PATTERNS = ("pattern", "patternProperties", "additionalProperties", "unevaluatedProperties")
+_FORMATS = FormatChecker({*FormatChecker.checkers} - {"regex"})
+Judge = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
 _TYPE_NAMES: Sequence[tuple[type, str]] = (
     (bool, "boolean"),
     (int, "integer"),
@@ -31,7 +37,7 @@ _TYPE_NAMES: Sequence[tuple[type, str]] = (
 def check_schema(schema: JsonObject, noun: str) -> None:
     """Refuse what is no JSON Schema."""
     try:
-        _kind(schema).check_schema(dict(schema))
+        _kind(schema).check_schema(dict(schema), format_checker=_FORMATS)
     except SchemaError as fault:
         raise UsageError(
             f"{noun} is no JSON Schema: {_shortened(_told(fault, fault.message))}",
@@ -41,7 +47,9 @@ def check_schema(schema: JsonObject, noun: str) -> None:
 
 def find_faults(value: Json | JsonObject, schema: JsonObject) -> Sequence[str]:
     """Return what is wrong with a value; nothing when it is as its schema wants it."""
-    validator = _kind(schema)(dict(schema), registry=_NOWHERE)
+    # Without its own kind, which would be asked again wherever the schema refers to its root.
+    plain = {name: one for name, one in schema.items() if name != "$schema"}
+    validator = _lenient(_kind(schema))(plain, registry=_NOWHERE)
     try:
         found = sorted(validator.iter_errors(value), key=lambda fault: fault.json_path)
     except (Unresolvable, RecursionError) as cause:
@@ -60,6 +68,29 @@ def find_faults(value: Json | JsonObject, schema: JsonObject) -> Sequence[str]:
 
 def _kind(schema: JsonObject) -> Any:
     return cast("Any", validator_for)(dict(schema), default=Draft202012Validator)
+
+
+@cache
+def _lenient(kind: Any) -> Any:
+    """Return a kind of validator that lets pass what depends on a pattern it cannot read."""
+    judges = cast("Mapping[str, Judge]", kind.VALIDATORS)
+    return cast("Any", extend)(
+        kind, {name: _one_by_one(judges[name]) for name in _PATTERNS if name in judges}
+    )
+
+
+def _one_by_one(judge: Judge) -> Judge:
+    def judged(
+        validator: Any, wanted: Any, instance: Any, schema: Any
+    ) -> Iterator[ValidationError]:
+        several = isinstance(wanted, Mapping) and wanted is schema.get("patternProperties")
+        for one in [{key: wanted[key]} for key in wanted] if several else [wanted]:
+            try:
+                yield from judge(validator, one, instance, schema)
+            except re.error:
+                continue
+
+    return judged
 
 
 def _sentences(fault: ValidationError) -> Iterator[str]:

@@ -2,61 +2,103 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from contextvars import copy_context
 from threading import Thread
 from typing import Any, TypeVar
 
+from attractor.base.late_dataclass import dataclass
+from attractor.llm.endings import ending_of
+
 T = TypeVar("T")
 Last = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A loop that runs, and what ends it."""
+
+    loop: asyncio.AbstractEventLoop
+    is_over: asyncio.Event
 
 
 class LoopThread:
     """Runs from its making until it is ended; time and signals count in it also while nobody waits.
 
-    What its caller's context holds is there too. `last` is done in the loop before it ends.
+    What its caller's context holds is there too. `last` is done in the loop before it ends. When
+    something there ends the loop sooner, whoever waits for it has that raised.
     """
 
     def __init__(self, name: str, last: Last) -> None:
-        self._ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        self._ready: Future[_Ready] = Future()
+        self._ended: Future[None] = Future()
         run = copy_context().run
         # A program that forgets it ends all the same.
-        self._thread = Thread(target=run, args=(_run, self._ready, last), name=name, daemon=True)
+        self._thread = Thread(
+            target=run, args=(_run, self._ready, self._ended, last), name=name, daemon=True
+        )
         self._thread.start()
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something in the loop, and wait until it is done; it ends when waiting does."""
-        loop, _ = self._ready.result()
-        doing = asyncio.run_coroutine_threadsafe(work, loop)
+        doing = self._begun(work)
         try:
-            return doing.result()
+            wait([doing, self._ended], return_when=FIRST_COMPLETED)
+            if self._ended.done() and (doing.cancelled() or not doing.done()):
+                self._ended.result()
+                raise RuntimeError("the event loop has ended meanwhile")
+            return doing.result().result()
         except BaseException:
             doing.cancel()
             raise
 
+    def _begun(self, work: Coroutine[Any, Any, T]) -> "Future[Future[T]]":
+        loop = self._ready.result().loop
+        keeping = ending_of(work)
+        try:
+            return asyncio.run_coroutine_threadsafe(keeping, loop)
+        except RuntimeError:
+            # It is closed. What it ended with, if with anything, says more.
+            keeping.close()
+            work.close()
+            self._thread.join()
+            self._ended.result()
+            raise
+
     def end(self) -> None:
         """Tell it to end, from wherever."""
-        loop, is_over = self._ready.result()
+        ready = self._ready.result()
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(is_over.set)
+            ready.loop.call_soon_threadsafe(ready.is_over.set)
 
     def join(self) -> None:
         """Wait until it has ended."""
         self._thread.join()
 
 
-def _run(ready: "Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]", last: Last) -> None:
+def _run(ready: "Future[_Ready]", ended: "Future[None]", last: Last) -> None:
     async def live() -> None:
         is_over = asyncio.Event()
-        ready.set_result((asyncio.get_running_loop(), is_over))
+        ready.set_result(_Ready(asyncio.get_running_loop(), is_over))
         await is_over.wait()
         await last()
 
+    runner = asyncio.Runner()
     try:
-        asyncio.run(live())
+        runner.run(live())
     except BaseException as error:
-        # Without a loop nobody may wait for it; later there is nobody left to tell.
-        if ready.done():
+        had_begun = ready.done()
+        # Told before what is left is cancelled, so that whoever waits for that hears the reason.
+        ended.set_exception(error)
+        if not had_begun:
+            ready.set_exception(error)
+        # A second task may end the loop once more while it is cleared.
+        with suppress(BaseException):
+            runner.close()
+        # Who leaves waits for nothing more, and is to see what went wrong at the end all the same.
+        if had_begun and isinstance(error, Exception):
             raise
-        ready.set_exception(error)
+    else:
+        runner.close()
+        ended.set_result(None)

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Self
+from typing import TYPE_CHECKING, Self, cast
 
 from attractor.base.canonical import Json, JsonObject
+from attractor.base.errors import UsageError
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.content import ContentKind, ContentPart, ToolResultData
 
@@ -21,12 +22,26 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a conversation."""
+    """One message of a conversation; a role may be given by its name, and words as one text."""
 
     role: Role
     content: Sequence[ContentPart]
     name: str | None = None
     tool_call_id: str | None = None
+
+    if TYPE_CHECKING:
+        # More is taken than is kept.
+        def __init__(
+            self,
+            role: Role | str,
+            content: Sequence[ContentPart] | str,
+            name: str | None = None,
+            tool_call_id: str | None = None,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "role", _role(self.role))
+        object.__setattr__(self, "content", _parts(self.content))
 
     @classmethod
     def system(cls, text: str) -> Self:
@@ -65,6 +80,31 @@ class Message:
     def text(self) -> str:
         """The text of all parts that are text."""
         return "".join(part.text or "" for part in self.content)
+
+
+def _role(given: object) -> Role:
+    try:
+        return Role(cast("str", given))
+    except ValueError:
+        raise UsageError(
+            f"nobody speaks in the role {given!r}", hint=f"one of {', '.join(Role)}"
+        ) from None
+
+
+def _parts(given: object) -> Sequence[ContentPart]:
+    if isinstance(given, str):
+        return _text(given)
+    if isinstance(given, list | tuple):
+        parts = cast("Sequence[object]", given)
+        strange = next((one for one in parts if not isinstance(one, ContentPart)), None)
+        if strange is None:
+            return cast("Sequence[ContentPart]", given)
+        given = strange
+    raise UsageError(
+        f"a {type(given).__name__} is no content of a message",
+        hint="give a text, or a list of ContentPart, each made like"
+        ' ContentPart(ContentKind.TEXT, text="...")',
+    )
 
 
 def _text(text: str) -> Sequence[ContentPart]:

@@ -16,8 +16,12 @@ from attractor.llm.model_info import ModelInfo, Prices, PriceTier
 TABLE = "model_prices_and_context_window_backup.json"
 NATIVE = ("anthropic", "gemini", "openai")
 """The providers whose models the table may name `provider/model`, and they themselves do not."""
+LITELLM = "litellm"
+"""The provider whose models are named as the table may name them: `provider/model`."""
 
 _TALKING = ("chat", "responses", "completion")
+# A provider is named as it is asked; the table also says in what way, or whose model it has.
+_ASKED_AS = re.compile(r"(vertex_ai)-.*|(bedrock)_converse|(cohere)_chat|(azure)_text")
 # Some entries are no models, but what a provider sells besides.
 _SAYS_SOMETHING = {"input_cost_per_token", "max_input_tokens", "max_tokens", "tiered_pricing"}
 _KEYS = {
@@ -47,16 +51,15 @@ def find_table() -> Path:
 
 def read_table(file: Path) -> Iterator[ModelInfo]:
     """Read every model of a table that answers in words."""
-    try:
-        table = cast(Json, json.loads(file.read_bytes()))
-    except OSError as cause:
-        raise _unusable(file, cause.strerror or str(cause)) from cause
-    except ValueError as cause:
-        raise _unusable(file, f"it is no JSON: {cause}") from cause
-    models = list(_models(table)) if isinstance(table, dict) else []
+    models = [_model(name, provider, entry) for name, provider, entry in _entries(file)]
     if not models:
         raise _unusable(file, "it holds no models")
     return iter(models)
+
+
+def read_providers(file: Path) -> frozenset[str]:
+    """Return the names of all providers that a table has models of."""
+    return frozenset(provider for _, provider, _ in _entries(file))
 
 
 def _unusable(file: Path, why: str) -> ConfigurationError:
@@ -66,12 +69,24 @@ def _unusable(file: Path, why: str) -> ConfigurationError:
     )
 
 
-def _models(table: _Entry) -> Iterator[ModelInfo]:
-    for name, entry in table.items():
+def _entries(file: Path) -> Iterator[tuple[str, str, _Entry]]:
+    """Yield the name, the provider and what else is said of all that answers in words."""
+    try:
+        table = cast(Json, json.loads(file.read_bytes()))
+    except OSError as cause:
+        raise _unusable(file, cause.strerror or str(cause)) from cause
+    except ValueError as cause:
+        raise _unusable(file, f"it is no JSON: {cause}") from cause
+    for name, entry in table.items() if isinstance(table, dict) else ():
         if isinstance(entry, dict) and entry.get("mode") in _TALKING:
             provider = entry.get("litellm_provider")
             if isinstance(provider, str) and _SAYS_SOMETHING & entry.keys():
-                yield _model(name, provider, entry)
+                yield name, _asked_as(provider), entry
+
+
+def _asked_as(provider: str) -> str:
+    found = _ASKED_AS.fullmatch(provider)
+    return found[found.lastindex or 0] if found else provider
 
 
 def _model(name: str, provider: str, entry: _Entry) -> ModelInfo:

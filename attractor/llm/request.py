@@ -29,6 +29,11 @@ class Request:
     provider_options: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
 
     def __post_init__(self) -> None:
+        # What is optional by the specification may be given as None.
+        for name in ("tools", "stop_sequences"):
+            object.__setattr__(self, name, getattr(self, name) or ())
+        for name in ("metadata", "provider_options"):
+            object.__setattr__(self, name, getattr(self, name) or {})
         check_tools(self.tools)
 
     def options_for(self, provider: str) -> JsonObject:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
@@ -12,8 +12,11 @@ from attractor.base.errors import NotCanonical
 from attractor.llm.errors import RequestTimeoutError, ServerError, StreamError
 from attractor.llm.fields import Fields
 
-# What some gateways send behind the last event.
-_NOTHING = ("", "[DONE]")
+# What some providers send behind the last event.
+_DONE = "[DONE]"
+LONGEST_END = 0.25
+"""How many seconds the end of a connection is worth when the answer is there."""
+
 _LONGEST_MESSAGE = 500
 
 
@@ -21,10 +24,23 @@ async def read_server_events(
     response: httpx.Response, *, provider: str, wait: float
 ) -> AsyncGenerator[Fields]:
     """Yield every event's object, none of them waited for longer than so many seconds."""
+    # A mark of the byte order may stand before the first event.
+    response.encoding = "utf-8-sig"
     async with aclosing(EventSource(response).aiter_sse()) as events:
         while (event := await _next(events, provider, wait)) is not None:
-            if event.data not in _NOTHING:
+            if event.data == _DONE:
+                await _let_end(events)
+                return
+            if event.data:
                 yield _read(event.data, provider)
+
+
+async def _let_end(events: AsyncGenerator[ServerSentEvent]) -> None:
+    """Let the connection serve again; nothing of what may still come says anything."""
+    with suppress(TimeoutError, SSEError, httpx.RequestError):
+        async with asyncio.timeout(LONGEST_END):
+            async for _ in events:
+                pass
 
 
 async def _next(

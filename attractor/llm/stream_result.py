@@ -12,6 +12,14 @@ from attractor.llm.stream_event import StreamEvent, StreamEventType
 from attractor.llm.telling import Telling
 
 
+def second_listener() -> UsageError:
+    """Return what is told somebody who listens while another one does; that one goes on."""
+    return UsageError(
+        "two listen to one stream at the same time",
+        hint="let one of them listen, and hand on what it hears",
+    )
+
+
 class StreamResult:
     """The events of a generation, its steps one behind the other; asked for when one listens.
 
@@ -29,10 +37,7 @@ class StreamResult:
 
     async def __anext__(self) -> StreamEvent:
         if self._is_heard:
-            raise UsageError(
-                "two listen to one stream at the same time",
-                hint="let one of them listen, and hand on what it hears",
-            )
+            raise second_listener()
         self._is_heard = True
         try:
             event = await self._giving.take()

@@ -10,13 +10,13 @@ from attractor.base.late_dataclass import dataclass
 from attractor.llm.errors import SDKError, StreamError
 from attractor.llm.fields import Fields
 from attractor.llm.response import Response, Warning
-from attractor.llm.server_events import malformed
+from attractor.llm.server_events import LONGEST_END, malformed
 from attractor.llm.stream_event import StreamEvent, StreamEventType
 from attractor.llm.transport import Incoming
 
 S = TypeVar("S")
-# The answer is there by then; only the connection is worth a moment.
-_LONGEST_END = 0.25
+# Usage may come behind the last of an answer; a server that then says no more is not waited for.
+_LONGEST_REST = 2.0
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,14 @@ class Step(NamedTuple, Generic[S]):
 class Folding(Generic[S]):
     """How one provider's stream is read: pure functions over a state.
 
-    `end` says what there is to tell when the server has said all, where that is what ends it.
+    `end` says what there is to tell when the server has said all, where that is what ends it;
+    `is_whole`, that nothing of the answer itself can come any more.
     """
 
     begin: Callable[[Mapping[str, str]], S]
     step: Callable[[S, Fields], Step[S]]
     end: Callable[[S], Sequence[StreamEvent]]
+    is_whole: Callable[[S], bool] = lambda state: False
 
 
 async def stream_events(
@@ -70,7 +72,7 @@ async def _folded(
     incoming: Incoming, folding: Folding[S], provider: str
 ) -> AsyncGenerator[StreamEvent]:
     state = folding.begin(incoming.headers)
-    async for one in incoming.events:
+    while (one := await _next(incoming, is_whole=folding.is_whole(state))) is not None:
         state, events = folding.step(state, one)
         for event in events:
             if event.type == StreamEventType.FINISH:
@@ -85,10 +87,20 @@ async def _folded(
         raise StreamError(f"the stream of {provider} ended before its answer did")
 
 
+async def _next(incoming: Incoming, *, is_whole: bool) -> Fields | None:
+    """Return what comes next; behind a whole answer it is waited for a short while only."""
+    if not is_whole:
+        return await anext(incoming.events, None)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LONGEST_REST):
+            return await anext(incoming.events, None)
+    return None
+
+
 async def _read_to_the_end(incoming: Incoming) -> None:
     """Let the connection serve again: nothing of what may still come is part of the answer."""
     with suppress(TimeoutError, SDKError):
-        async with asyncio.timeout(_LONGEST_END):
+        async with asyncio.timeout(LONGEST_END):
             async for _ in incoming.events:
                 pass
 

@@ -4,15 +4,14 @@ import asyncio
 import inspect
 import json
 from collections.abc import Awaitable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextvars import copy_context
 from functools import partial
 from typing import cast
 
 from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import AttractorError, NotCanonical, UnknownName
 from attractor.base.late_dataclass import dataclass
-from attractor.llm.abort import AbortSignal
+from attractor.llm.abort import AbortController
+from attractor.llm.daemon_thread import call_in_thread
 from attractor.llm.errors import InvalidToolCallError
 from attractor.llm.generation import RepairToolCall
 from attractor.llm.json_schema import find_faults
@@ -21,65 +20,95 @@ from attractor.llm.tool_handlers import Injected, bind
 from attractor.llm.tools import Tool, ToolCall, ToolResult
 
 Content = str | JsonObject | Sequence[Json]
+_OVER = "the generation is over"
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What the calls of one answer have in common."""
+    """What the calls of one answer have in common; the controller tells the tools of its end."""
 
     tools: Mapping[str, Tool]
     messages: Sequence[Message]
-    abort_signal: AbortSignal
+    controller: AbortController
     repair: RepairToolCall | None = None
 
     async def execute_all(self, calls: Sequence[ToolCall]) -> Sequence[ToolResult]:
-        """Return a result for every call, in the order of the calls; failures are results too."""
-        # A pool of its own: no call waits for another one's thread.
-        threads = ThreadPoolExecutor(max(1, len(calls)), "tool")
+        """Return a result for every call, in the order of the calls; failures are results too.
+
+        What is no failure but is to end the program, such as Ctrl-C, is raised as it is.
+        """
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._execute(call, threads)) for call in calls]
-        finally:
-            # A thread cannot be ended; who is at work there may look at the abort signal.
-            threads.shutdown(wait=False, cancel_futures=True)
+                tasks = [group.create_task(self._execute(call)) for call in calls]
+                await self._until_done(tasks)
+        except BaseExceptionGroup as escaped:
+            raise _first(escaped) from None
         return [task.result() for task in tasks]
 
-    async def _execute(self, call: ToolCall, threads: Executor) -> ToolResult:
-        tool = self.tools.get(call.name)
-        if tool is None:
-            unknown = UnknownName("tool", call.name, self.tools)
-            return _failed(call, f"Unknown tool: {call.name}", unknown.hint)
+    async def _until_done(self, tasks: Sequence["asyncio.Task[ToolResult]"]) -> None:
         try:
-            arguments = await self._checked(tool, call, threads)
-            if isinstance(arguments, InvalidToolCallError):
-                return _failed(call, arguments.message)
-            injected = Injected(self.messages, self.abort_signal, call.id)
-            returned = await _call(bind(tool, arguments, injected), threads)
-            return ToolResult(call.id, _content(returned, tool))
+            if tasks:
+                await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            # Before the group cancels them, so that each can read there that it is to end.
+            self.controller.abort(_OVER)
+            raise
+
+    async def _execute(self, call: ToolCall) -> ToolResult:
+        try:
+            return await self._answer(call)
         except asyncio.CancelledError as fault:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             return _failed(call, f"Tool error ({call.name}): {_words(fault)}")
-        # Tools come from anywhere; whatever goes wrong in one, the model is to hear it (5.2).
-        except Exception as fault:  # noqa: BLE001
+        # Tools come from anywhere; whatever goes wrong in one, the model is to hear it (5.2). One
+        # that exits, as command lines do, ends its own work and nobody else's.
+        except (Exception, SystemExit) as fault:
             hint = fault.hint if isinstance(fault, AttractorError) else ""
             return _failed(call, f"Tool error ({call.name}): {_words(fault)}", hint)
+        except BaseException as fault:
+            self.controller.abort(_OVER)
+            raise _EscapedError(fault) from fault
 
-    async def _checked(
-        self, tool: Tool, call: ToolCall, threads: Executor
-    ) -> JsonObject | InvalidToolCallError:
+    async def _answer(self, call: ToolCall) -> ToolResult:
+        tool = self.tools.get(call.name)
+        if tool is None:
+            unknown = UnknownName("tool", call.name, self.tools)
+            return _failed(call, f"Unknown tool: {call.name}", unknown.hint)
+        arguments = await self._checked(tool, call)
+        if isinstance(arguments, InvalidToolCallError):
+            return _failed(call, arguments.message)
+        injected = Injected(self.messages, self.controller.signal, call.id)
+        returned = await _call(bind(tool, arguments, injected), tool)
+        return ToolResult(call.id, _content(returned, tool))
+
+    async def _checked(self, tool: Tool, call: ToolCall) -> JsonObject | InvalidToolCallError:
         """Return the arguments, mended where they had to be, or what is wrong with them."""
         fault = call.fault or _fault(tool, call.arguments)
         if fault is None:
             return call.arguments
         if self.repair is None:
             return fault
-        mended = await _call(partial(self.repair, call, tool, fault), threads)
+        mended = await _call(partial(self.repair, call, tool, fault), tool)
         if not isinstance(mended, Mapping):
             return fault
         arguments = cast("JsonObject", mended)
         return _fault(tool, arguments) or arguments
+
+
+class _EscapedError(Exception):
+    """Carries out of a task what would end the whole event loop if it left the task itself."""
+
+    def __init__(self, fault: BaseException) -> None:
+        super().__init__()
+        self.fault = fault
+
+
+def _first(escaped: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first thing that was raised, for nobody asked for a group of them."""
+    one = escaped.exceptions[0]
+    return one.fault if isinstance(one, _EscapedError) else one
 
 
 def _fault(tool: Tool, arguments: JsonObject) -> InvalidToolCallError | None:
@@ -89,12 +118,11 @@ def _fault(tool: Tool, arguments: JsonObject) -> InvalidToolCallError | None:
     return InvalidToolCallError("\n".join([f"Invalid arguments for tool: {tool.name}", *faults]))
 
 
-async def _call(called: "partial[object]", threads: Executor) -> object:
+async def _call(called: "partial[object]", tool: Tool) -> object:
     """Call a function and wait for it; one that is not async gets a thread, so it blocks nobody."""
     if inspect.iscoroutinefunction(called.func):
         return await cast("Awaitable[object]", called())
-    loop = asyncio.get_running_loop()
-    returned = await loop.run_in_executor(threads, partial(copy_context().run, called))
+    returned = await call_in_thread(called, name=f"tool {tool.name}")
     return await returned if inspect.isawaitable(returned) else returned
 
 
@@ -113,4 +141,14 @@ def _failed(call: ToolCall, message: str, hint: str = "") -> ToolResult:
 
 
 def _words(fault: BaseException) -> str:
-    return str(fault) or type(fault).__name__
+    """Return what an error says, or its kind where it says nothing or cannot."""
+    kind = type(fault).__name__
+    try:
+        said = str(fault)
+    # It is somebody else's text, too.
+    except Exception:  # noqa: BLE001
+        said = ""
+    if isinstance(fault, SystemExit):
+        return f"{kind}: {said}"
+    # Half a character, of the name of a file for instance, cannot be sent.
+    return said.encode(errors="backslashreplace").decode() or kind

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import field
+from typing import TypeVar
 
 import httpx
 
@@ -31,6 +32,7 @@ from attractor.llm.server_events import read_server_events
 _LONGEST_MESSAGE = 500
 _HIDDEN = "[key]"
 _SHORTEST_SECRET = 8
+R = TypeVar("R")
 ReadError = Callable[[ProviderError], SDKError]
 
 
@@ -47,7 +49,7 @@ class Endpoint:
     base_url: str
     api_key: str | None = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    timeout: AdapterTimeout
+    timeout: AdapterTimeout | float
 
     def __post_init__(self) -> None:
         # Checked here because the HTTP library's own error would show the key.
@@ -62,6 +64,12 @@ class Endpoint:
                 f"the base URL of {self.provider} does not begin with http:// or https://",
                 hint="write it like https://api.example.com/v1",
             )
+
+    @property
+    def limits(self) -> AdapterTimeout:
+        """How long it is waited for; a number is for a whole answer."""
+        given = self.timeout
+        return given if isinstance(given, AdapterTimeout) else AdapterTimeout(request=given)
 
 
 @dataclass(frozen=True)
@@ -99,9 +107,14 @@ class Transport:
             raise ConfigurationError(f"the base URL of {endpoint.provider} is none") from None
 
     async def post(
-        self, path: str, body: JsonObject, *, headers: Mapping[str, str] | None = None
-    ) -> Reply:
-        """Send one request and return the answer, or raise what its status stands for."""
+        self,
+        path: str,
+        body: JsonObject,
+        read: Callable[[Reply], R],
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> R:
+        """Send one request and return what is read of the answer, or raise what it failed of."""
         response = await self._send(path, body, headers or {})
         if not response.is_success:
             raise self._error(response)
@@ -109,7 +122,8 @@ class Transport:
             answer = parse_json(response.content)
         except NotCanonical as cause:
             raise self._unreadable(cause.message) from None
-        return Reply(Fields(answer, provider=self._endpoint.provider), response.headers)
+        with self._concealing():
+            return read(Reply(Fields(answer, provider=self._endpoint.provider), response.headers))
 
     @asynccontextmanager
     async def stream(
@@ -123,13 +137,11 @@ class Transport:
                 async with self._in_time():
                     await response.aread()
                 raise self._error(response)
-            provider, wait = self._endpoint.provider, self._endpoint.timeout.stream_read
+            provider, wait = self._endpoint.provider, self._endpoint.limits.stream_read
             events = read_server_events(response, provider=provider, wait=wait)
-            async with aclosing(events):
-                yield Incoming(events, response.headers)
-        except ProviderError as error:
-            self._conceal(error)
-            raise
+            with self._concealing():
+                async with aclosing(events):
+                    yield Incoming(events, response.headers)
         finally:
             await response.aclose()
 
@@ -142,7 +154,7 @@ class Transport:
         return httpx.AsyncClient(
             base_url=self._url,
             headers={"user-agent": f"attractor/{__version__}", **endpoint.headers},
-            timeout=httpx.Timeout(None, connect=endpoint.timeout.connect),
+            timeout=httpx.Timeout(None, connect=endpoint.limits.connect),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
             # Certificates take 30 ms to load and no redirect leads to where they are needed.
             verify=self._url.scheme == "https",
@@ -162,7 +174,7 @@ class Transport:
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncGenerator[None]:
-        provider, limit = self._endpoint.provider, self._endpoint.timeout
+        provider, limit = self._endpoint.provider, self._endpoint.limits
         with self._own_errors():
             try:
                 async with asyncio.timeout(limit.request):
@@ -174,7 +186,7 @@ class Transport:
 
     @contextmanager
     def _own_errors(self) -> Generator[None]:
-        provider, limit = self._endpoint.provider, self._endpoint.timeout
+        provider, limit = self._endpoint.provider, self._endpoint.limits
         try:
             yield
         except httpx.ConnectTimeout as cause:
@@ -206,7 +218,7 @@ class Transport:
             ) from cause
 
     def _error(self, response: httpx.Response) -> SDKError:
-        raw = _object_in(self._hide(response.text))
+        raw = self._hidden(_object_in(response.text))
         told = raw.get("error")
         details = told if isinstance(told, dict) else raw
         message = details.get("message") or told or response.text.strip() or response.reason_phrase
@@ -229,13 +241,22 @@ class Transport:
             status_code=200,
         )
 
-    def _conceal(self, error: ProviderError) -> None:
-        """Take the key out of an error that was read from a good answer."""
-        told = self._hide(error.message)
-        error.message, error.args = told, (told,)
-        error.error_code = error.error_code and self._hide(error.error_code)
-        if error.raw is not None:
-            error.raw = _object_in(self._hide(json.dumps(error.raw, ensure_ascii=False)))
+    @contextmanager
+    def _concealing(self) -> Generator[None]:
+        """Take the key out of an error that is read from a good answer."""
+        try:
+            yield
+        except SDKError as error:
+            told = self._hide(error.message)
+            error.message, error.args = told, (told,)
+            if isinstance(error, ProviderError):
+                error.error_code = error.error_code and self._hide(error.error_code)
+                error.raw = error.raw and self._hidden(error.raw)
+            raise
+
+    def _hidden(self, told: JsonObject) -> dict[str, Json]:
+        """Return an object without the key, however it was escaped on its way."""
+        return _object_in(self._hide(json.dumps(told, ensure_ascii=False)))
 
     def _hide(self, text: str) -> str:
         # Some gateways repeat the key they refuse. A stand-in's key may be a letter in any word.

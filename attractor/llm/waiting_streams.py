@@ -1,6 +1,7 @@
 """Streams for those who wait: they run in an event loop that has a thread of its own (4.4)."""
 
 from collections.abc import Iterator
+from threading import Lock
 from typing import Generic, Protocol, Self, TypeAlias, TypeVar
 
 from attractor.base.canonical import JsonObject
@@ -10,7 +11,7 @@ from attractor.llm.generating_object_streams import ObjectStreamResult
 from attractor.llm.loop_thread import LoopThread
 from attractor.llm.response import Response
 from attractor.llm.stream_event import StreamEvent, StreamEventType
-from attractor.llm.stream_result import StreamResult
+from attractor.llm.stream_result import StreamResult, second_listener
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -126,19 +127,20 @@ class _Waiting(Generic[T]):
         self._client = client
         self._thread: LoopThread | None = None
         self._is_over = False
+        self._listening = Lock()
 
     def next(self) -> T:
         """Return the next one; StopIteration is the end, and an error is raised once more."""
         if self._is_over:
             self._source.outcome()
             raise StopIteration
+        if not self._listening.acquire(blocking=False):
+            raise second_listener()
         try:
-            one = self._begun().wait_for(_next(self._source))
-        except BaseException:
-            self.close()
-            raise
+            one = self._heard()
+        finally:
+            self._listening.release()
         if one is None:
-            self.close()
             raise StopIteration
         return one
 
@@ -161,6 +163,17 @@ class _Waiting(Generic[T]):
         """End it without waiting."""
         if self._thread is not None:
             self._thread.end()
+
+    def _heard(self) -> T | None:
+        """Wait for the next one; behind the last one and behind trouble nothing is left open."""
+        try:
+            one = self._begun().wait_for(_next(self._source))
+        except BaseException:
+            self.close()
+            raise
+        if one is None:
+            self.close()
+        return one
 
     def _begun(self) -> LoopThread:
         if self._thread is None:

@@ -11,7 +11,8 @@ import pytest
 
 from attractor.llm import Usage, cost_of, get_model_info
 from attractor.twins.answer import Answer, Tokens
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import Rule, Script, When
 from tests.agent.twinned import MODELS, use
 from tests.cli.git_desk import await_

@@ -88,6 +88,13 @@ def test_a_key_is_found_and_never_shown(tmp_path: Path) -> None:
     assert found["key of openai"]["found"] == "OPENAI_API_KEY is set"
     assert found["key of gemini"]["found"] == "GOOGLE_API_KEY is set"
     assert found["key of anthropic"]["standing"] == "missing"
+    assert found["other providers"]["standing"] == "missing"
+    assert SECRET not in result.stdout + result.stderr
+
+
+def test_the_providers_that_litellm_can_ask_are_named(tmp_path: Path) -> None:
+    result = look(tmp_path, MISTRAL_API_KEY=SECRET, GROQ_API_KEY=SECRET)
+    assert findings(result)["other providers"]["found"] == "groq, mistral can be asked"
     assert SECRET not in result.stdout + result.stderr
 
 

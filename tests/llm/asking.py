@@ -14,15 +14,23 @@ from attractor.llm import (
     Response,
     ToolDefinition,
 )
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import parse_script
 
-MODELS = {
+_OURS = {
     "anthropic": "claude-opus-4-6",
     "gemini": "gemini-3-flash-preview",
     "openai": "gpt-5.2",
+    "openai_compatible": "qwen3-coder",
 }
-PROVIDERS = list(MODELS)
+# Those that litellm asks: one by its own name, and one by the name of the model.
+SERVED = {"deepseek": "deepseek-chat", "litellm": "anthropic/claude-opus-4-6"}
+MODELS = {**_OURS, **SERVED}
+# Those that are spoken natively, as the specification wants it.
+PROVIDERS = ["anthropic", "gemini", "openai"]
+# These, and local servers: every adapter that speaks for itself.
+ADAPTERS = list(_OURS)
 QUICK = AdapterTimeout(connect=10, request=0.2)
 PATIENT = AdapterTimeout(connect=10, request=30)
 
@@ -36,6 +44,12 @@ SHELL = ToolDefinition(
 def speaking(script: str):
     """Serve a script, given as TOML, for as long as a `with` block lasts."""
     return in_background(ProviderTwin(parse_script(script)))
+
+
+def variables(twin: ProviderTwin) -> dict[str, str]:
+    """Return the environment variables that send every adapter, litellm's too, to a twin."""
+    key, base = "DEEPSEEK_API_KEY", "DEEPSEEK_API_BASE"
+    return {**twin.environ(), key: "sk-of-the-one-provider", base: twin.base_url("openai_chat")}
 
 
 def a_request(provider: str, *messages: Message | str, **more: Any) -> Request:
@@ -54,7 +68,7 @@ def ask(
     """Send one request to a twin."""
 
     async def asking() -> Response:
-        made = Client.from_env(twin.environ(), timeout=timeout, middleware=middleware)
+        made = Client.from_env(variables(twin), timeout=timeout, middleware=middleware)
         async with made as client:
             return await client.complete(request)
 

@@ -75,6 +75,27 @@ def test_a_model_is_found_by_every_name_it_has() -> None:
     assert catalogue.find("n") is catalogue.find("m", "openai") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "provider", "found"),
+    [
+        ("llama", "groq", "groq/llama"),
+        ("groq/llama", "groq", "groq/llama"),
+        ("groq/llama", "", "groq/llama"),
+        ("groq/llama", "litellm", "groq/llama"),
+        ("anthropic/claude", "litellm", "claude"),
+        ("claude", "litellm", None),
+        ("llama", "openai_compatible", None),
+        ("groq/llama", "openai_compatible", None),
+    ],
+)
+def test_a_model_that_litellm_serves_is_found_as_it_is_asked(
+    name: str, provider: str, found: str | None
+) -> None:
+    known = Catalogue([a_model("groq/llama", "groq"), a_model("claude", "anthropic")])
+    model = known.find(name, provider)
+    assert (model and model.id) == found
+
+
 def test_models_are_listed_by_provider_and_the_newest_first() -> None:
     ids = [("gpt-5", "openai"), ("claude-4", "anthropic"), ("gpt-6", "openai")]
     catalogue = Catalogue([a_model(*one) for one in ids])

@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -24,6 +24,7 @@ from attractor.llm import (
     provider_registry,
 )
 from attractor.llm.middleware import replay
+from tests.agent.scripted import said
 from tests.llm.asking import a_request, ask, speaking
 
 HELLO = Request(model="m", messages=[Message.user("hello")])
@@ -307,3 +308,36 @@ def test_many_requests_at_once_each_get_their_own_answer() -> None:
 
         answers = asyncio.run(asking())
     assert [one.text for one in answers] == [str(n) for n in range(30)]
+
+
+class Bare:
+    """An adapter with what the specification asks for, and nothing that it leaves open."""
+
+    name = "bare"
+
+    async def complete(self, request: Request) -> Response:
+        return said("Yes.")
+
+
+class Checked(Bare):
+    """An adapter that checks its set-up."""
+
+    def initialize(self) -> None:
+        raise ConfigurationError("it is not set up")
+
+
+def test_an_adapter_needs_no_more_than_the_specification_asks_for() -> None:
+    async def asking() -> str:
+        bare: Any = Bare()
+        async with Client(providers={"bare": bare}, default_provider="bare") as client:
+            choice = ToolChoice("required")
+            request = Request(model="any", messages=[Message.user("hi")], tool_choice=choice)
+            return (await client.complete(request)).text
+
+    assert asyncio.run(asking()) == "Yes."
+
+
+def test_an_adapter_is_asked_whether_it_is_set_up() -> None:
+    checked: Any = Checked()
+    with pytest.raises(ConfigurationError, match="it is not set up"):
+        Client(providers={"checked": checked})

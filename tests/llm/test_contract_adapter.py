@@ -22,11 +22,14 @@ from attractor.llm import (
     provider_registry,
 )
 from attractor.llm.errors import RateLimitError
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import parse_script
 from tests.agent.scripted import ScriptedProvider, called, calls, never, said
-from tests.llm.asking import MODELS, PATIENT
+from tests.llm.asking import MODELS, PATIENT, variables
 
+# litellm keeps that quiet by a filter of its own, which is undone here after every test.
+pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
 T = TypeVar("T")
 SCRIPT = """
 [[rules]]
@@ -49,6 +52,8 @@ when = { last_user = "hang" }
 answer.fault = { kind = "hang" }
 """
 Ask = Callable[[str], Request]
+# Whom litellm is to ask: one who speaks as the twin does too.
+SERVED = {"litellm": "deepseek/deepseek-chat"}
 
 
 class Scripted(ScriptedProvider):
@@ -106,7 +111,7 @@ def opened(request: pytest.FixtureRequest, twin: ProviderTwin) -> Open:
 
     @asynccontextmanager
     async def real() -> AsyncGenerator[Tried]:
-        adapter = provider_registry()[name].from_env(twin.environ(), timeout=PATIENT)
+        adapter = provider_registry()[name].from_env(variables(twin), timeout=PATIENT)
         assert adapter is not None
         before = len(twin.requests)
         yield Tried(adapter, MODELS[name], lambda: len(twin.requests) - before)
@@ -267,6 +272,24 @@ def test_closing_is_harmless_when_repeated_and_another_request_opens_again(opene
         assert (await tried.ask("text")).text == "größe 🐍"
 
     run(opened, scene)
+
+
+def test_one_event_loop_after_another_is_served(opened: Open) -> None:
+    made: list[Tried] = []
+
+    async def begin() -> str:
+        # What makes it would also close it, at the end of this loop.
+        made.append(await opened().__aenter__())
+        return (await made[0].ask("text")).text
+
+    async def again() -> str:
+        return (await made[0].ask("text")).text
+
+    async def end() -> None:
+        await made[0].adapter.close()
+
+    assert asyncio.run(begin()) == asyncio.run(again()) == "größe 🐍"
+    asyncio.run(end())
 
 
 def test_the_four_tool_choices_are_known_and_no_other(opened: Open) -> None:

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble
-from attractor.llm import ImageData
-from attractor.llm.images import inline
+from attractor.base.errors import FileTrouble, UsageError
+from attractor.llm import DocumentData, ImageData
+from attractor.llm.images import file_name, inline, read_image
 
 PNG = b"\x89PNG\r\n"
 
@@ -43,3 +43,29 @@ def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileTrouble, match="nowhere.png cannot be read"):
         inline(ImageData(url=str(tmp_path / "nowhere.png")))
+
+
+def test_what_stands_in_an_address_itself_is_sent_along_as_what_it_says_it_is() -> None:
+    for url, media_type in (
+        ("data:image/gif;base64,iVBORw0K", "image/gif"),
+        ("data:;base64,iVBORw0K", "image/png"),
+        ("data:image/gif,%89PNG%0D%0A", "image/gif"),
+    ):
+        found = inline(ImageData(url=url))
+        assert found is not None
+        assert (found.media_type, found.content[:4]) == (media_type, PNG[:4])
+    with pytest.raises(UsageError, match="the data: address of the image is no base64"):
+        inline(ImageData(url="data:image/gif;base64,!"))
+
+
+def test_a_document_is_named_as_told_or_as_its_file() -> None:
+    assert file_name(DocumentData(url="/tmp/a.pdf")) == "a.pdf"
+    assert file_name(DocumentData(url="/tmp/a.pdf", file_name="plan")) == "plan"
+    assert file_name(DocumentData(url="https://x.org/a.pdf")) == ""
+    assert file_name(DocumentData(data=b"")) == ""
+
+
+def test_an_image_that_a_model_made_is_read_and_nothing_else_is() -> None:
+    assert read_image("cG5n", "image/png") == ImageData(data=b"png", media_type="image/png")
+    for data, media_type in (("!", "image/png"), (None, "image/png"), ("cG5n", "audio/wav")):
+        assert read_image(data, media_type) is None

@@ -10,7 +10,7 @@ import pytest
 from attractor.base.canonical import Json
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.model_info import ModelInfo, Prices, PriceTier
-from attractor.llm.model_table import find_table, read_table
+from attractor.llm.model_table import find_table, read_providers, read_table
 
 PRICED: dict[str, Json] = {
     "litellm_provider": "openai",
@@ -100,6 +100,21 @@ def test_models_of_our_providers_go_by_the_names_their_interface_takes(tmp_path:
         ("gemini-x", "gemini"),
         ("groq/llama", "groq"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ("vertex_ai-language-models", "vertex_ai"),
+        ("bedrock_converse", "bedrock"),
+        ("cohere_chat", "cohere"),
+        ("scx-ai", "scx-ai"),
+    ],
+)
+def test_a_provider_is_named_as_it_is_asked(tmp_path: Path, told: str, asked: str) -> None:
+    [model] = read(tmp_path, {"m": PRICED | {"litellm_provider": told}}).values()
+    assert model.provider == asked
+    assert read_providers(tmp_path / "table.json") == {asked}
 
 
 def test_only_what_answers_in_words_is_a_model(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ PRINTED = [
     "Hello to you.\n11 stop\n",
     "Old silent code waits for tests\n11\n",
     "thinking: Hm.\nOld silent code waits for tests\nstop: 4 tokens\n",
+    "Hello to you.\n",
     "Sunny in San Francisco and New York.",
     "{'name': 'Alice', 'age': 30}\n",
     "so far: 5\n{'recipes': ['soup', 'salad', 'bread', 'cake', 'tea']}\n",

@@ -22,8 +22,12 @@ def read(content: bytes, headers: dict[str, str] = STREAM) -> list[JsonObject]:
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
 def test_events_are_read_whatever_stands_around_their_data(line_end: bytes) -> None:
     lines = [b": comment", b"event: a", b"retry: 3", b'data: {"a":', b'data:"\xc3\xa9"}', b""]
-    more = [b"id: 1", b"", b"data: [DONE]", b"", b'data: {"b": "\xe2\x80\xa8"}', b"", b""]
+    more = [b"id: 1", b"", b"data:", b"", b'data: {"b": "\xe2\x80\xa8"}', b"", b""]
     assert read(line_end.join([*lines, *more])) == [{"a": "é"}, {"b": "\u2028"}]
+
+
+def test_behind_the_last_word_nothing_is_read() -> None:
+    assert read(b'data: {"a": 1}\n\ndata: [DONE]\n\ndata: {"b": NaN}\n\n') == [{"a": 1}]
 
 
 def test_an_event_that_nobody_can_read_comes_after_those_before_it() -> None:

@@ -20,7 +20,8 @@ from attractor.llm import (
     provider_registry,
 )
 from attractor.llm.transport import Endpoint, Reply, Transport
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import parse_script
 
 ANSWERED = "[[rules]]\nanswer.text = 'Yes.'"
@@ -37,7 +38,7 @@ def post(place: Endpoint, body: JsonObject | None = None, **headers: str) -> Rep
     async def posting() -> Reply:
         transport = Transport(place)
         try:
-            return await transport.post("v1/ask", body or {}, headers=headers)
+            return await transport.post("v1/ask", body or {}, lambda reply: reply, headers=headers)
         finally:
             await transport.close()
 
@@ -60,6 +61,8 @@ def answering(*pieces: bytes, stays: bool = False) -> Generator[tuple[str, list[
         done = threading.Event()
 
         def serve() -> None:
+            # Who fails before asking shall not be waited for.
+            server.settimeout(20)
             connection, _ = server.accept()
             with connection:
                 received.append(receive(connection))
@@ -119,7 +122,9 @@ def test_an_answer_that_comes_drop_by_drop_is_not_waited_for_either() -> None:
     assert isinstance(error_for(head, b"{", stays=True, timeout=QUICK), RequestTimeoutError)
 
 
-def test_a_connection_that_is_not_taken_is_not_waited_for() -> None:
+@contextmanager
+def without_room() -> Generator[str]:
+    """Yield the address of a server that takes no connection."""
     with socket.socket() as server, contextlib.ExitStack() as waiting:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
@@ -128,9 +133,15 @@ def test_a_connection_that_is_not_taken_is_not_waited_for() -> None:
             one = waiting.enter_context(socket.socket())
             one.setblocking(False)
             one.connect_ex(server.getsockname())
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(RequestTimeoutError, match=r"took no connection in 0\.1 s"):
-            post(endpoint(url, timeout=AdapterTimeout(connect=0.1, request=30)))
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_connection_that_is_not_taken_is_not_waited_for() -> None:
+    with (
+        without_room() as url,
+        pytest.raises(RequestTimeoutError, match=r"took no connection in 0\.1 s"),
+    ):
+        post(endpoint(url, timeout=AdapterTimeout(connect=0.1, request=30)))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +234,12 @@ def test_a_base_url_that_is_none_is_refused(url: str) -> None:
 
 def test_nothing_that_can_be_printed_shows_a_key() -> None:
     place = endpoint("https://example.org")
-    adapters = [part(api_key=KEY) for part in provider_registry().values()]  # pyright: ignore[reportCallIssue]
+    # litellm is given the key of a provider that it asks.
+    environ = {f"{name.upper()}_API_KEY": KEY for name in [*provider_registry(), "deepseek"]}
+    environ |= {"OPENAI_COMPATIBLE_BASE_URL": "https://example.org"}
+    parts = provider_registry().values()
+    adapters = [part.from_env(environ, timeout=SLOW) for part in parts]
+    assert None not in adapters
     assert KEY not in repr((place, Transport(place), adapters))
 
 
@@ -255,7 +271,7 @@ def test_cancelling_closes_the_connection() -> None:
         async with await asyncio.start_server(stall, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             transport = Transport(endpoint(f"http://127.0.0.1:{port}"))
-            asking = asyncio.create_task(transport.post("v1/ask", {}))
+            asking = asyncio.create_task(transport.post("v1/ask", {}, lambda reply: reply))
             await arrived.wait()
             asking.cancel()
             async with asyncio.timeout(1):
@@ -272,5 +288,36 @@ def test_in_another_event_loop_new_connections_are_opened() -> None:
         transport = Transport(endpoint(twin.url))
         for _ in range(2):
             body: JsonObject = {"model": "any", "input": "hello"}
-            assert asyncio.run(transport.post("v1/responses", body)).body.text("object")
+            posting = transport.post("v1/responses", body, lambda reply: reply.body)
+            assert asyncio.run(posting).text("object")
         asyncio.run(transport.close())
+
+
+def test_a_key_is_hidden_however_it_was_escaped() -> None:
+    escaped = "".join(f"\\u{ord(one):04x}" for one in KEY)
+    error = error_for(http(f'{{"error": {{"message": "no {escaped}"}}}}'.encode(), "401 No"))
+    assert isinstance(error, ProviderError)
+    assert KEY not in repr((error, error.raw))
+
+
+def test_a_key_in_what_is_read_of_a_good_answer_is_hidden() -> None:
+    def fail(reply: Reply) -> None:
+        raise ServerError(f"no {KEY}", provider="acme", error_code=KEY, raw={"told": [KEY]})
+
+    async def posting(url: str) -> None:
+        transport = Transport(endpoint(url))
+        try:
+            await transport.post("v1/ask", {}, fail)
+        finally:
+            await transport.close()
+
+    with answering(http(b"{}")) as (url, _), pytest.raises(ServerError) as caught:
+        asyncio.run(posting(url))
+    error = caught.value
+    assert error.message == "no [key]"
+    assert KEY not in repr((error, error.args, error.raw, error.error_code))
+
+
+def test_a_number_is_how_long_a_whole_answer_may_take() -> None:
+    place = Endpoint("acme", "https://example.org", KEY, {}, 30.0)
+    assert place.limits == AdapterTimeout(request=30.0)

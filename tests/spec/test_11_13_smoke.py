@@ -7,7 +7,8 @@ import pytest
 from attractor import RunResult, StageStatus, failure, parse
 from attractor.engine.outcome import FailureClass
 from attractor.language.validation import validate
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import Rule, Script, When
 from tests.agent.twinned import MODELS, WIRES, says, use, uses
 from tests.language.pipelines import SMOKE

@@ -12,7 +12,8 @@ from attractor.base.errors import ExitCode
 from attractor.engine.results import RunResult
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import start
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox

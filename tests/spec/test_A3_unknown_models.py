@@ -6,7 +6,8 @@ import pytest
 
 from attractor import StageStatus
 from attractor.twins.answer import Answer, Tokens
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import Rule, Script, When
 from tests.agent.twinned import use
 from tests.spec.runs import between, environ_for, events, run

@@ -9,7 +9,8 @@ import pytest
 
 from attractor import resume_pipeline_sync
 from attractor.twins.answer import Answer
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import Rule, Script, When
 from tests.agent.twinned import MODELS, WIRES, says, use, uses
 from tests.cli.git_desk import await_

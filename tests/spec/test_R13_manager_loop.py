@@ -10,7 +10,8 @@ from attractor.engine.results import RunResult
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import start
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import Regex, Rule, Script, When
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.engine.runs import read_events

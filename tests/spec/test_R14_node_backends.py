@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.errors import NotRunnable
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import Rule, Script, When
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.spec.runs import Saying, between, environ_for, events, run

@@ -6,17 +6,17 @@ from dataclasses import replace
 import pytest
 
 from attractor.llm import (
+    AnthropicAdapter,
     Client,
     Complete,
     ConfigurationError,
+    GeminiAdapter,
+    OpenAIAdapter,
     Request,
     Response,
     generate_sync,
     set_default_client,
 )
-from attractor.llm.providers.anthropic import AnthropicAdapter
-from attractor.llm.providers.gemini import GeminiAdapter
-from attractor.llm.providers.openai import OpenAIAdapter
 from tests.llm.asking import PROVIDERS, a_request, ask, speaking
 
 SCRIPT = """
@@ -39,9 +39,16 @@ def test_8_1_client_is_constructed_from_environment_variables() -> None:
     assert list(Client.from_env({"OPENAI_API_KEY": "k"}).providers) == ["openai"]
 
 
+def test_8_1_the_variables_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    assert Client.from_env().default_provider == "openai"
+
+
 def test_8_1_client_is_constructed_with_explicit_adapters() -> None:
     adapters = {
-        "openai": OpenAIAdapter(api_key="k"),
+        "openai": OpenAIAdapter(api_key="k", default_headers={"X-Custom": "value"}, timeout=30.0),
         "anthropic": AnthropicAdapter(api_key="k"),
         "gemini": GeminiAdapter(api_key="k"),
     }

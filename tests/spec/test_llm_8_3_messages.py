@@ -7,6 +7,7 @@ import pytest
 
 from attractor.llm import (
     AudioData,
+    Client,
     ContentKind,
     ContentPart,
     DocumentData,
@@ -14,8 +15,11 @@ from attractor.llm import (
     InvalidRequestError,
     Message,
     Role,
+    StreamEvent,
+    ToolResultData,
 )
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
+from tests.llm.generated import within
 
 TEXT = ContentPart(ContentKind.TEXT, text="What is this?")
 SCRIPT = """
@@ -57,26 +61,94 @@ def test_8_3_images_are_sent_beside_text_as_url_data_or_file(
     assert "What is this?" in body
 
 
-def test_8_3_gemini_takes_audio_and_documents() -> None:
-    for part, sent in (
-        (ContentPart(ContentKind.AUDIO, audio=AudioData(data=b"png")), "audio/wav"),
-        (ContentPart(ContentKind.DOCUMENT, document=DocumentData(data=b"png")), "application/pdf"),
-    ):
-        with speaking(SCRIPT) as twin:
-            ask(twin, a_request("gemini", Message(Role.USER, [TEXT, part])))
-            contents: Any = last_body(twin)["contents"]
-        assert contents[0]["parts"][1] == {"inlineData": {"mimeType": sent, "data": "cG5n"}}
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("source", ["url", "data", "path"])
+def test_8_3_documents_are_sent_beside_text_as_url_data_or_file(
+    provider: str, source: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"pdf")
+    document, sent = {
+        "url": (DocumentData(url="https://x.org/a.pdf"), "https://x.org/a.pdf"),
+        "data": (DocumentData(data=b"pdf", media_type="application/pdf"), "cGRm"),
+        "path": (DocumentData(url=str(tmp_path / "a.pdf")), "cGRm"),
+    }[source]
+    message = Message(Role.USER, [TEXT, ContentPart(ContentKind.DOCUMENT, document=document)])
+    with speaking(SCRIPT) as twin:
+        assert ask(twin, a_request(provider, message)).text == "I look."
+        body = str(last_body(twin))
+    assert sent in body
+    assert "What is this?" in body
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])
-def test_8_3_audio_and_documents_are_gracefully_rejected(provider: str) -> None:
-    for part in (
-        ContentPart(ContentKind.AUDIO, audio=AudioData(data=b"")),
-        ContentPart(ContentKind.DOCUMENT, document=DocumentData(data=b"")),
-    ):
-        message = Message(Role.USER, [TEXT, part])
-        with speaking(SCRIPT) as twin, pytest.raises(InvalidRequestError, match="not supported"):
-            ask(twin, a_request(provider, message))
+def test_8_3_the_name_of_a_document_is_sent_where_the_provider_takes_one(provider: str) -> None:
+    document = DocumentData(data=b"pdf", file_name="plan.pdf")
+    message = Message(Role.USER, [ContentPart(ContentKind.DOCUMENT, document=document)])
+    with speaking(SCRIPT) as twin:
+        assert not ask(twin, a_request(provider, message)).warnings
+        assert "plan.pdf" in str(last_body(twin))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_8_3_results_of_tools_bring_documents(provider: str) -> None:
+    with speaking(SCRIPT) as twin:
+        first = ask(twin, a_request(provider, "look", tools=[SHELL]))
+        (call,) = first.tool_calls
+        brought = ToolResultData(call.id, "todo.py", document=DocumentData(data=b"pdf"))
+        result = Message(Role.TOOL, [ContentPart(ContentKind.TOOL_RESULT, tool_result=brought)])
+        second = ask(twin, a_request(provider, "look", first.message, result, tools=[SHELL]))
+        assert "cGRm" in str(last_body(twin))
+    assert second.text == "Found."
+
+
+def test_8_3_gemini_takes_audio() -> None:
+    part = ContentPart(ContentKind.AUDIO, audio=AudioData(data=b"wav"))
+    with speaking(SCRIPT) as twin:
+        ask(twin, a_request("gemini", Message(Role.USER, [TEXT, part])))
+        contents: Any = last_body(twin)["contents"]
+    assert contents[0]["parts"][1] == {"inlineData": {"mimeType": "audio/wav", "data": "d2F2"}}
+
+
+REFUSED = {
+    "audio": ContentPart(ContentKind.AUDIO, audio=AudioData(data=b"wav")),
+    "zip": ContentPart(
+        ContentKind.DOCUMENT, document=DocumentData(data=b"zip", media_type="application/zip")
+    ),
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("provider", "kind", "who"),
+    [
+        ("anthropic", "audio", "gemini"),
+        ("openai", "audio", "gemini"),
+        ("anthropic", "zip", "openai"),
+    ],
+)
+def test_8_3_what_a_provider_does_not_take_is_refused_before_anything_is_sent(
+    provider: str, kind: str, who: str, streamed: bool
+) -> None:
+    request = a_request(provider, Message(Role.USER, [TEXT, REFUSED[kind]]))
+
+    async def work(client: Client) -> list[StreamEvent]:
+        return [event async for event in client.stream(request)]
+
+    with speaking(SCRIPT) as twin:
+        with pytest.raises(InvalidRequestError) as caught:
+            within(twin, work) if streamed else ask(twin, request)
+        assert len(twin.requests) == 0
+    assert (provider in str(caught.value), who in caught.value.hint) == (True, True)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("role", [Role.SYSTEM, Role.DEVELOPER])
+def test_8_3_instructions_that_are_no_words_are_refused(provider: str, role: Role) -> None:
+    image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
+    with speaking(SCRIPT) as twin:
+        with pytest.raises(InvalidRequestError, match="instructions are words alone"):
+            ask(twin, a_request(provider, Message(role, [image]), "look"))
+        assert len(twin.requests) == 0
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

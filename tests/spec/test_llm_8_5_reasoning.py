@@ -1,9 +1,13 @@
 """unified-llm 8.5, reasoning tokens: the boxes that are built."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
-from attractor.llm import ContentKind
-from tests.llm.asking import a_request, ask, last_body, speaking
+import pytest
+
+from attractor.llm import ContentKind, Message, Request, ToolChoice
+from tests.llm.asking import SHELL, a_request, ask, last_body, speaking
 
 SCRIPT = """
 [[rules]]
@@ -27,6 +31,68 @@ def test_8_5_reasoning_effort_is_passed_through_to_openai() -> None:
             assert last_body(twin)["reasoning"] == {"effort": effort}
         ask(twin, a_request("openai", "What is it?"))
         assert "reasoning" not in last_body(twin)
+
+
+@pytest.mark.parametrize("effort", ["low", "medium", "high"])
+@pytest.mark.parametrize(
+    ("provider", "model", "sent"),
+    [
+        ("openai", "gpt-5.2", '"effort": "{}"'),
+        ("anthropic", "claude-opus-5-5", '"output_config": {{"effort": "{}"}}'),
+        ("anthropic", "claude-opus-4-6", '"output_config": {{"effort": "{}"}}'),
+        ("anthropic", "claude-opus-4-5", '"output_config": {{"effort": "{}"}}'),
+        ("anthropic", "claude-sonnet-4-5", '"budget_tokens":'),
+        ("gemini", "gemini-3.1-pro-preview", '"thinkingLevel": "{}"'),
+        ("gemini", "gemini-2.5-pro", '"thinkingBudget":'),
+    ],
+)
+def test_8_5_reasoning_effort_is_native_everywhere_and_warned_of_nowhere(
+    provider: str, model: str, sent: str, effort: str
+) -> None:
+    asked = Request(model, [Message.user("?")], provider=provider, reasoning_effort=effort)
+    with speaking(SCRIPT) as twin:
+        response = ask(twin, asked)
+        assert sent.format(effort) in json.dumps(last_body(twin))
+    assert (response.text, list(response.warnings)) == ("42", [])
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("openai", "gpt-4.1"),
+        ("anthropic", "claude-3-5-sonnet-20241022"),
+        ("gemini", "gemini-2.0-flash"),
+    ],
+)
+def test_8_5_a_model_that_does_not_think_is_asked_all_the_same_and_that_is_told(
+    provider: str, model: str
+) -> None:
+    asked = Request(model, [Message.user("?")], provider=provider, reasoning_effort="high")
+    with speaking(SCRIPT) as twin:
+        response = ask(twin, asked)
+        body = json.dumps(last_body(twin))
+    assert not [word for word in ("effort", "thinking", "reasoning") if word in body]
+    (warning,) = response.warnings
+    assert (warning.code, "does not think" in warning.message) == ("unsupported_parameter", True)
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-opus-4-6", "claude-sonnet-4-5"])
+def test_8_5_anthropic_takes_whatever_else_is_asked_beside_an_effort(model: str) -> None:
+    asked = Request(
+        model,
+        [Message.user("?")],
+        provider="anthropic",
+        tools=[SHELL],
+        tool_choice=ToolChoice("required"),
+        temperature=0.5,
+        top_p=0.9,
+        reasoning_effort="high",
+    )
+    with speaking(SCRIPT) as twin:
+        for request in (asked, replace(asked, tool_choice=None), replace(asked, max_tokens=1500)):
+            response = ask(twin, request)
+            assert response.text == "42"
+            assert response.warnings
 
 
 def test_8_5_anthropic_thinking_comes_back_as_thinking_parts_with_its_signature() -> None:

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 
+from attractor.backends.provider_keys import KEYS, find_served
 from attractor.cli.examination import Finding, Machine, missing, ok
 
-KEYS = {
-    "openai": ("OPENAI_API_KEY",),
-    "anthropic": ("ANTHROPIC_API_KEY",),
-    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-}
+_OTHERS = "other providers"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report for each provider whether its key is set."""
-    return [_look(machine, provider, names) for provider, names in KEYS.items()]
+    """Report for each provider whether its key is set, and which others can be asked."""
+    ours = [_look(machine, provider, names) for provider, names in KEYS.items()]
+    served = await find_served(machine.environ)
+    if served:
+        return [*ours, ok(_OTHERS, f"{', '.join(served)} can be asked")]
+    told = "no key of one is set"
+    return [*ours, missing(_OTHERS, told, remedy="export GROQ_API_KEY, or that of another one")]
 
 
 def _look(machine: Machine, provider: str, names: Sequence[str]) -> Finding:

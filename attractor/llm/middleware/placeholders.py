@@ -2,123 +2,159 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import cast
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.canonical import Json, JsonObject, parse_json
+from attractor.base.errors import NotCanonical
+from attractor.llm.middleware.secret_finding import Finder, escaped, unescaped
 
-PLACEHOLDER = re.compile(r"\[secret-\d+\]")
+PLACEHOLDER = re.compile(r"\[secret-(x*)\d+\]")
 _OPAQUE = frozenset({"signature", "thoughtSignature", "encrypted_content", "data"})
 """Where providers keep what nobody but them can read, in items of their own."""
+_WRITTEN = "arguments"
+"""Where they keep JSON as a text."""
 
 Structured = str | JsonObject | Sequence[Json]
+_Change = Callable[[str], str]
 
 
 class Replacing:
     """Replaces the secrets of one request, and knows afterwards which placeholder stands for what.
 
     The same secret always has the same placeholder: a value that is known by its place among the
-    known ones, one that was found by a pattern in the order of finding.
+    known ones, one that was found by a pattern in the order of finding. `mark` stands in them all.
     """
 
-    def __init__(self, values: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> None:
-        self._forms = known_forms(values)
-        self._patterns = patterns
-        self._found: dict[str, str] = {}
-        self._known = len(values)
+    def __init__(self, finder: Finder, mark: str = "") -> None:
+        self._finder = finder
+        self._mark = mark
+        self._found: dict[str, int] = {}
+        self._literal: dict[str, str] = {}
         self.places = 0
         self.secrets: dict[str, str] = {}
 
+    @property
+    def is_mistakable(self) -> bool:
+        """Whether a text held, as words of its own, what stands for a secret."""
+        return not self._literal.keys().isdisjoint(self.secrets)
+
+    @property
+    def free_mark(self) -> str:
+        """A mark that no such word has; for the same texts it is the same."""
+        taken = set(self._literal.values())
+        return next("x" * length for length in count(1) if "x" * length not in taken)
+
     def text(self, text: str) -> str:
         """Return a text without secrets."""
-        for form, (placeholder, value) in self._forms.items():
-            if form in text:
-                self.places += text.count(form)
-                self.secrets[placeholder] = value
-                text = text.replace(form, placeholder)
-        for pattern in self._patterns:
-            text = pattern.sub(self._stand_in, text)
-        return text
+        self._literal |= {found[0]: found[1] for found in PLACEHOLDER.finditer(text)}
+        return self.unrestored(text)
 
-    def json(self, value: Json) -> Json:
-        """Return a value of JSON without secrets, keys included."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return {self.text(key): self.json(one) for key, one in value.items()}
-        return [self.json(one) for one in value] if isinstance(value, list | tuple) else value
+    def unrestored(self, text: str) -> str:
+        """Return a text of a model's that was never restored: placeholders in there are ours."""
+        pieces, at = list[str](), 0
+        # All are found in the text as it came: nothing is replaced in what was put in.
+        for begin, end in self._finder.spans(text):
+            pieces += text[at:begin], self._stand_in(text[begin:end])
+            at = end
+        return "".join([*pieces, text[at:]])
+
+    def written(self, text: str) -> str:
+        """Return a text of JSON without secrets: they are looked for in what it says."""
+        return _written(text, self.text)
 
     def structured(self, value: Structured) -> Structured:
-        """Return a text, an object or a list without secrets."""
-        return cast(Structured, self.json(cast(Json, value)))
+        """Return a text, an object or a list without secrets, keys included."""
+        return cast(Structured, _changed(cast(Json, value), self.text))
 
-    def item(self, value: Json) -> Json:
+    def object(self, value: JsonObject) -> JsonObject:
+        """Return an object without secrets, keys included."""
+        return cast(JsonObject, _changed(dict(value), self.text))
+
+    def item(self, value: Json, key: str = "") -> Json:
         """Return a provider's own item without secrets; what it has sealed stays as it is."""
+        if key in _OPAQUE:
+            return value
         if isinstance(value, Mapping):
-            return {key: one if key in _OPAQUE else self.item(one) for key, one in value.items()}
-        return [self.item(one) for one in value] if isinstance(value, list) else self.json(value)
+            return {name: self.item(one, name) for name, one in value.items()}
+        if isinstance(value, list):
+            return [self.item(one) for one in value]
+        if key == _WRITTEN and isinstance(value, str):
+            return _written(value, self.unrestored)
+        return _changed(value, self.unrestored)
 
     def finds(self, text: str) -> bool:
         """Tell whether a text holds a secret."""
-        return any(form in text for form in self._forms) or any(
-            pattern.search(text) for pattern in self._patterns
-        )
+        return bool(self._finder.spans(text))
 
-    def _stand_in(self, match: re.Match[str]) -> str:
-        secret = match[0]
-        if not secret:
-            return ""
-        if secret not in self._found:
-            self._found[secret] = _placeholder(self._known + len(self._found) + 1)
-        placeholder = self._found[secret]
-        self.secrets[placeholder] = secret
+    def _stand_in(self, found: str) -> str:
         self.places += 1
+        number = self._finder.forms.get(found)
+        if number is not None:
+            placeholder, secret = self._placeholder(number), self._finder.values[number - 1]
+        else:
+            secret = unescaped(found)
+            later = len(self._finder.values) + len(self._found) + 1
+            placeholder = self._placeholder(self._found.setdefault(secret, later))
+            # Only where it stands as JSON writes it, that is the form in which it is of use.
+            if secret != found:
+                secret = self.secrets.get(placeholder, found)
+        self.secrets[placeholder] = secret
         return placeholder
+
+    def _placeholder(self, number: int) -> str:
+        return f"[secret-{self._mark}{number}]"
 
 
 class Restoring:
-    """Puts secrets back where a model repeats their placeholders."""
+    """Puts secrets back where a model repeats their placeholders.
 
-    def __init__(self, secrets: Mapping[str, str]) -> None:
+    With `is_json` what it says is JSON, so that each is put in as JSON writes it.
+    """
+
+    def __init__(self, secrets: Mapping[str, str], *, is_json: bool = False) -> None:
         self._secrets = secrets
+        self._is_json = is_json
 
     def text(self, text: str) -> str:
-        """Return a text with its secrets."""
-        return PLACEHOLDER.sub(lambda found: self._secrets.get(found[0], found[0]), text)
+        """Return a text that a model says with its secrets."""
+        return self.written(text) if self._is_json else self._plain(text)
 
     def written(self, text: str) -> str:
         """Return a text of JSON with its secrets, each as JSON writes it."""
         return PLACEHOLDER.sub(lambda found: escaped(self._secrets.get(found[0], found[0])), text)
 
-    def json(self, value: Json) -> Json:
-        """Return a value of JSON with its secrets."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return {self.text(key): self.json(one) for key, one in value.items()}
-        return [self.json(one) for one in value] if isinstance(value, list) else value
-
     def arguments(self, arguments: JsonObject | str) -> JsonObject | str:
         """Return the arguments of a tool call with their secrets."""
         if isinstance(arguments, str):
             return self.written(arguments)
-        return cast(JsonObject, self.json(dict(arguments)))
+        return cast(JsonObject, _changed(dict(arguments), self._plain))
+
+    def begun(self, text: str) -> int:
+        """Return where in a text a placeholder begins that may go on in the next piece."""
+        begin = text.rfind("[")
+        end = text[begin:]
+        is_begun = begin >= 0 and any(one.startswith(end) for one in self._secrets if one != end)
+        return begin if is_begun else len(text)
+
+    def _plain(self, text: str) -> str:
+        return PLACEHOLDER.sub(lambda found: self._secrets.get(found[0], found[0]), text)
 
 
-def known_forms(values: Sequence[str]) -> Mapping[str, tuple[str, str]]:
-    """Return each form of each value with its placeholder, the longest first."""
-    found: dict[str, tuple[str, str]] = {}
-    for number, value in enumerate(values, 1):
-        for form in (value, escaped(value), json.dumps(value)[1:-1]):
-            found.setdefault(form, (_placeholder(number), value))
-    # A secret may begin with another one.
-    return dict(sorted(found.items(), key=lambda one: -len(one[0])))
+def _changed(value: Json, change: _Change) -> Json:
+    """Return a value of JSON with each of its texts changed, keys included."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {change(key): _changed(one, change) for key, one in value.items()}
+    return [_changed(one, change) for one in value] if isinstance(value, list | tuple) else value
 
 
-def escaped(text: str) -> str:
-    """Return a text as JSON writes it, without its quotes."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _placeholder(number: int) -> str:
-    return f"[secret-{number}]"
+def _written(text: str, change: _Change) -> str:
+    try:
+        value = parse_json(text)
+    except NotCanonical:
+        return change(text)
+    changed = _changed(value, change)
+    return text if changed == value else json.dumps(changed, ensure_ascii=False)

@@ -8,6 +8,7 @@ from attractor.llm.errors import ConfigurationError
 from attractor.llm.middleware.placeholders import Replacing, Restoring
 from attractor.llm.middleware.redacted_request import redacted_request
 from attractor.llm.middleware.restored_stream import RestoredStream, restored
+from attractor.llm.middleware.secret_finding import finder_of
 from attractor.llm.middleware.secret_patterns import WELL_KNOWN
 from attractor.llm.middleware.warned import warned, warned_event
 from attractor.llm.request import Request
@@ -31,10 +32,10 @@ class Redaction:
         patterns: Iterable[str] = WELL_KNOWN,
         restore: bool = False,
     ) -> None:
-        self._values = tuple(dict.fromkeys(values))
-        self._patterns = [_compiled(one) for one in patterns]
+        known = tuple(dict.fromkeys(values))
+        self._finder = finder_of(known, [_compiled(one) for one in patterns])
         self._restore = restore
-        if any(len(value) < _SHORTEST for value in self._values):
+        if any(len(value) < _SHORTEST for value in known):
             raise ConfigurationError(
                 f"a secret of fewer than {_SHORTEST} characters would be found in any text",
                 hint="leave it out, or take a longer one",
@@ -42,23 +43,30 @@ class Redaction:
 
     async def __call__(self, request: Request, next: Complete) -> Response:
         """Ask without the secrets."""
-        replacing = Replacing(self._values, self._patterns)
-        sent = redacted_request(request, replacing)
-        response = await next(sent if replacing.places else request)
+        sent, replacing = self._redacted(request)
+        response = await next(sent)
         if self._restore and replacing.secrets:
-            response = restored(response, Restoring(replacing.secrets))
+            response = restored(response, _restoring(request, replacing))
         return warned(response, _warnings(replacing))
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
         """Ask without the secrets, and put them back piece by piece."""
-        replacing = Replacing(self._values, self._patterns)
-        sent = redacted_request(request, replacing)
+        sent, replacing = self._redacted(request)
         told = _warnings(replacing)
         is_restored = self._restore and bool(replacing.secrets)
-        whole = RestoredStream(Restoring(replacing.secrets))
-        async for event in next(sent if replacing.places else request):
+        whole = RestoredStream(_restoring(request, replacing))
+        async for event in next(sent):
             for one in whole.events(event) if is_restored else (event,):
                 yield warned_event(one, told)
+
+    def _redacted(self, request: Request) -> tuple[Request, Replacing]:
+        replacing = Replacing(self._finder)
+        sent = redacted_request(request, replacing)
+        if self._restore and replacing.is_mistakable:
+            # The same mark for the same texts: caches, ours and the providers', go by the words.
+            replacing = Replacing(self._finder, replacing.free_mark)
+            sent = redacted_request(request, replacing)
+        return sent if replacing.places else request, replacing
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -69,6 +77,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     if found.match(""):
         raise ConfigurationError(f"the pattern {pattern!r} is found in every text")
     return found
+
+
+def _restoring(request: Request, replacing: Replacing) -> Restoring:
+    wanted = request.response_format
+    return Restoring(replacing.secrets, is_json=wanted is not None and wanted.type != "text")
 
 
 def _warnings(replacing: Replacing) -> Sequence[Warning]:

@@ -1,6 +1,5 @@
 """Puts secrets back into a stream, also where a placeholder comes in pieces."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,8 +9,6 @@ from attractor.llm.response import Response
 from attractor.llm.stream_event import StreamEvent, StreamEventType
 from attractor.llm.tools import ToolCall
 
-# The end of a text that may be the beginning of a placeholder.
-_BEGUN = re.compile(r"\[(?:s(?:e(?:c(?:r(?:e(?:t(?:-\d{0,9})?)?)?)?)?)?)?\Z")
 _ENDS = (StreamEventType.FINISH, StreamEventType.ERROR)
 
 
@@ -50,10 +47,10 @@ class RestoredStream:
     def _piece(self, key: str, event: StreamEvent, piece: str) -> Iterator[StreamEvent]:
         _, held = self._held.pop(key, (event, ""))
         text = held + piece
-        begun = _BEGUN.search(text)
-        if begun:
-            self._held[key] = event, begun[0]
-            text = text[: begun.start()]
+        begun = self._restoring.begun(text)
+        if begun < len(text):
+            self._held[key] = event, text[begun:]
+            text = text[:begun]
         if text or not piece:
             yield self._told(event, text)
 

@@ -1,6 +1,7 @@
 """Anthropic, by its Messages API."""
 
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from typing import Self
 
 from attractor.llm.adapter import AdapterTimeout
@@ -29,13 +30,12 @@ class AnthropicAdapter:
         api_key: str,
         base_url: str = _BASE_URL,
         default_headers: Mapping[str, str] | None = None,
-        timeout: AdapterTimeout = _TIMEOUT,
+        timeout: AdapterTimeout | float = _TIMEOUT,
     ) -> None:
-        headers = {
-            "x-api-key": api_key,
-            "anthropic-version": _VERSION,
-            **(default_headers or {}),
-        }
+        given = {name.lower(): value for name, value in (default_headers or {}).items()}
+        # Every request adds its own to these.
+        self._betas = given.pop("anthropic-beta", "")
+        headers = {"x-api-key": api_key, "anthropic-version": _VERSION, **given}
         # Unlike OpenAI's, this provider's base URL is written without the version.
         root = base_url.rstrip("/").removesuffix("/v1")
         self._transport = Transport(Endpoint(self.name, root, api_key, headers, timeout))
@@ -53,13 +53,15 @@ class AnthropicAdapter:
 
     async def complete(self, request: Request) -> Response:
         """Ask and wait for the whole answer."""
-        written = write_request(request, provider=self.name)
-        reply = await self._transport.post("v1/messages", written.body, headers=written.headers)
-        return read_response(reply, written.warnings, provider=self.name)
+        written = write_request(request, provider=self.name, betas=self._betas)
+        read = partial(read_response, warnings=written.warnings, provider=self.name)
+        return await self._transport.post(
+            "v1/messages", written.body, read, headers=written.headers
+        )
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
-        written = write_request(request, provider=self.name)
+        written = write_request(request, provider=self.name, betas=self._betas)
         body = {**written.body, "stream": True}
         opening = self._transport.stream("v1/messages", body, headers=written.headers)
 

@@ -3,14 +3,16 @@
 Four marks are allowed. They go behind what stays the same from turn to turn: the last tool, the
 last system block, and the last block of the two newest user turns. The newest is where this
 request's prompt is written to the cache; the one before is where the last request wrote its own.
-Switch it off with the option `auto_cache = false`.
+Switch it off with the option `auto_cache = false`; a mark of your own, wherever it stands, switches
+it off too.
 """
 
 from typing import NamedTuple
 
-from attractor.base.canonical import Json
+from attractor.base.canonical import Json, JsonObject
 
-_MARK: dict[str, Json] = {"cache_control": {"type": "ephemeral"}}
+_KEY = "cache_control"
+_MARK: dict[str, Json] = {_KEY: {"type": "ephemeral"}}
 _USER_TURNS = 2
 
 
@@ -27,6 +29,23 @@ def mark_for_cache(prompt: Prompt) -> Prompt:
     return Prompt(
         _marked_last(prompt.tools), _marked_last(prompt.system), _marked_turns(prompt.messages)
     )
+
+
+def is_marked(body: JsonObject) -> bool:
+    """Tell whether a mark stands in a request already, or it asks to be marked by the provider."""
+    turns = [one.get("content") for one in _list(body.get("messages")) if isinstance(one, dict)]
+    places = [body.get("tools"), body.get("system"), *turns]
+    blocks = [block for place in places for block in _list(place)]
+    inner = [one for block in blocks if isinstance(block, dict) for one in _results(block)]
+    return _KEY in body or any(_KEY in one for one in [*blocks, *inner] if isinstance(one, dict))
+
+
+def _results(block: dict[str, Json]) -> list[Json]:
+    return _list(block.get("content")) if block.get("type") == "tool_result" else []
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _marked_last(blocks: list[Json]) -> list[Json]:

@@ -3,28 +3,42 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from attractor.base.canonical import Json
-from attractor.llm.content import ContentKind, ContentPart, ImageData, ThinkingData, ToolResultData
-from attractor.llm.errors import InvalidRequestError
+from attractor.base.canonical import Json, JsonObject
+from attractor.llm.content import (
+    ContentKind,
+    ContentPart,
+    ImageData,
+    ThinkingData,
+    ToolCallData,
+    ToolResultData,
+)
 from attractor.llm.images import inline
+from attractor.llm.message import Role
+from attractor.llm.providers.anthropic_documents import write_document
+from attractor.llm.providers.refusals import no_audio, no_such_part
 from attractor.llm.tools import ToolCall
 
 _OURS = frozenset(ContentKind)
 
 
-def write_parts(parts: Sequence[ContentPart], provider: str) -> Iterator[Json]:
+def write_parts(parts: Sequence[ContentPart], role: Role, provider: str) -> Iterator[Json]:
     """Yield a block for every part that this provider can take."""
     for part in parts:
         kept = part.provider_data
         if kept is not None and kept.provider == provider:
-            yield dict(kept.item)
+            yield _kept(part, kept.item)
         elif part.text is not None:
             yield from _text(part.text)
         elif part.thinking is not None:
             # Nobody else's thoughts are valid here.
             yield from () if kept else _thinking(part.kind, part.thinking)
         elif part.kind in _OURS:
-            yield _block(part, provider)
+            yield _block(part, role, provider)
+
+
+def _kept(part: ContentPart, item: JsonObject) -> Json:
+    """Return a block as it came; of a call it is only what our own fields do not hold."""
+    return dict(item) if part.tool_call is None else {**_call(part.tool_call), **item}
 
 
 def _text(text: str) -> Iterator[Json]:
@@ -40,22 +54,21 @@ def _thinking(kind: str, thought: ThinkingData) -> Iterator[Json]:
         yield {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
 
 
-def _block(part: ContentPart, provider: str) -> Json:
+def _block(part: ContentPart, role: Role, provider: str) -> Json:
     if part.image is not None:
         return _image(part.image)
+    if part.document is not None:
+        return write_document(part.document, provider)
     if part.tool_call is not None:
-        call = ToolCall.from_data(part.tool_call)
-        return {
-            "type": "tool_use",
-            "id": call.id,
-            "name": call.name,
-            "input": dict(call.arguments),
-        }
+        return _call(part.tool_call)
     if part.tool_result is not None:
-        return _result(part.tool_result)
-    raise InvalidRequestError(
-        f"content of kind {part.kind} is not supported yet for {provider}", provider=provider
-    )
+        return _result(part.tool_result, provider)
+    raise no_audio(provider) if part.audio else no_such_part(part, role, provider)
+
+
+def _call(data: ToolCallData) -> dict[str, Json]:
+    call = ToolCall.from_data(data)
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.arguments)}
 
 
 def _image(image: ImageData) -> Json:
@@ -66,17 +79,18 @@ def _image(image: ImageData) -> Json:
     return {"type": "image", "source": dict(source)}
 
 
-def _result(result: ToolResultData) -> Json:
+def _result(result: ToolResultData, provider: str) -> Json:
     content = result.content
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-    shown: Json = text
+    shown: list[Json] = []
     if result.image_data is not None:
-        image = ImageData(data=result.image_data, media_type=result.image_media_type)
-        shown = [*_text(text), _image(image)]
+        shown.append(_image(ImageData(None, result.image_data, result.image_media_type)))
+    if result.document is not None:
+        shown.append(write_document(result.document, provider))
     failed: dict[str, Json] = {"is_error": True} if result.is_error else {}
     return {
         "type": "tool_result",
         "tool_use_id": result.tool_call_id,
-        "content": shown,
+        "content": [*_text(text), *shown] if shown else text,
         **failed,
     }

@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.message import Message, Role
 from attractor.llm.options import merge_options
-from attractor.llm.providers.anthropic_cache import Prompt, mark_for_cache
+from attractor.llm.providers.anthropic_cache import Prompt, is_marked, mark_for_cache
 from attractor.llm.providers.anthropic_content import write_parts
+from attractor.llm.providers.anthropic_sampling import write_sampling
+from attractor.llm.providers.anthropic_thinking import Thinking, write_thinking
+from attractor.llm.providers.anthropic_turns import write_turns
+from attractor.llm.providers.refusals import INSTRUCTIONS, check_instructions
 from attractor.llm.request import Request
 from attractor.llm.response import Warning
 from attractor.llm.response_format import NOT_ENFORCED, format_in_words
@@ -18,8 +21,7 @@ _MAX_TOKENS = 4096
 _CACHING = "prompt-caching-2024-07-31"
 # Read here, and no part of the body.
 _OURS = {"beta_headers", "auto_cache"}
-_MODES = {"auto": "auto", "required": "any", "named": "tool"}
-_INSTRUCTIONS = {Role.SYSTEM, Role.DEVELOPER}
+_MODES = {"auto": "auto", "none": "none", "required": "any", "named": "tool"}
 
 
 class Written(NamedTuple):
@@ -30,49 +32,59 @@ class Written(NamedTuple):
     warnings: Sequence[Warning]
 
 
-def write_request(request: Request, *, provider: str) -> Written:
+def write_request(request: Request, *, provider: str, betas: str = "") -> Written:
     """Translate a request; the provider's own options come last and win."""
+    check_instructions(request.messages, provider)
     options = request.options_for(provider)
-    prompt = Prompt(_tools(request), _system(request), _turns(request.messages, provider))
-    caches = options.get("auto_cache", True) is not False
-    if caches:
-        prompt = mark_for_cache(prompt)
-    body: dict[str, Json] = {
-        "model": request.model,
-        "max_tokens": request.max_tokens or _MAX_TOKENS,
-        "messages": prompt.messages,
-    }
+    own = {key: value for key, value in options.items() if key not in _OURS}
+    prompt = Prompt(
+        _tools(request), _system(request, provider), write_turns(request.messages, provider)
+    )
+    thinking = write_thinking(request, prompt.messages, provider=provider)
+    thinks = _thinks({**thinking.fields, **own}.get("thinking"))
+    sampling = write_sampling(request, thinks=thinks)
+    settings = _settings(request, thinking) | sampling.fields
+    merged = merge_options(_body(request, prompt) | settings, own)
+    if options.get("auto_cache", True) is not False and not is_marked(merged):
+        merged = merge_options(_body(request, mark_for_cache(prompt)) | settings, own)
+    ignored = [*thinking.ignored, *sampling.ignored]
+    return Written(merged, _beta(betas, options, merged), list(_warnings(request, ignored)))
+
+
+def _body(request: Request, prompt: Prompt) -> dict[str, Json]:
+    body: dict[str, Json] = {"model": request.model, "messages": prompt.messages}
     if prompt.system:
         body["system"] = prompt.system
     if prompt.tools:
         body |= {"tools": prompt.tools, "tool_choice": _choice(request.tool_choice or ToolChoice())}
-    own = {key: value for key, value in options.items() if key not in _OURS}
-    merged = merge_options(body | _parameters(request), own)
-    return Written(merged, _beta(options, caches=caches), list(_warnings(request)))
+    return body
 
 
-def _parameters(request: Request) -> dict[str, Json]:
+def _thinks(thinking: Json) -> bool:
+    return isinstance(thinking, dict) and thinking.get("type") in ("adaptive", "enabled")
+
+
+def _settings(request: Request, thinking: Thinking) -> dict[str, Json]:
     user = request.metadata.get("user_id")
     given: dict[str, Json] = {
-        "temperature": request.temperature,
-        "top_p": request.top_p,
+        # It counts thoughts too, and they are not to take the room of the answer.
+        "max_tokens": request.max_tokens or _MAX_TOKENS + thinking.room,
         "stop_sequences": list(request.stop_sequences) or None,
         "metadata": {"user_id": user} if user else None,
+        **thinking.fields,
     }
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _warnings(request: Request) -> Iterator[Warning]:
-    ignored = [f"metadata {name!r}" for name in request.metadata if name != "user_id"]
-    if request.reasoning_effort:
-        ignored.append("reasoning_effort (give the option 'thinking' instead)")
-    for one in ignored:
+def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
+    metadata = [f"metadata {name!r}" for name in request.metadata if name != "user_id"]
+    for one in [*metadata, *ignored]:
         yield Warning(f"Anthropic does not take {one}", "unsupported_parameter")
     if format_in_words(request.response_format):
         yield Warning("Anthropic is asked for JSON in words alone", NOT_ENFORCED)
 
 
-def _beta(options: JsonObject, *, caches: bool) -> Mapping[str, str]:
+def _beta(always: str, options: JsonObject, body: JsonObject) -> Mapping[str, str]:
     asked = options.get("beta_headers") or []
     names = [one for one in asked if isinstance(one, str)] if isinstance(asked, list) else []
     if not isinstance(asked, list) or len(names) < len(asked):
@@ -80,15 +92,19 @@ def _beta(options: JsonObject, *, caches: bool) -> Mapping[str, str]:
             "the option 'beta_headers' for anthropic is not a list of names",
             hint='write "beta_headers": ["interleaved-thinking-2025-05-14"]',
         )
-    if caches:
-        names.append(_CACHING)
-    return {"anthropic-beta": ",".join(dict.fromkeys(names))} if names else {}
+    caching = [_CACHING] if is_marked(body) else []
+    known = [one.strip() for one in always.split(",")]
+    joined = dict.fromkeys(filter(None, [*known, *names, *caching]))
+    return {"anthropic-beta": ",".join(joined)} if joined else {}
 
 
 def _tools(request: Request) -> list[Json]:
-    # With the choice "none" the provider wants to see no tools at all (5.3).
+    # With the choice "none" the provider is to see no tools at all (5.3), but it refuses calls of
+    # tools that it does not see.
     if request.tool_choice is not None and request.tool_choice.mode == "none":
-        return []
+        parts = [part for message in request.messages for part in message.content]
+        if not any(part.tool_call or part.tool_result for part in parts):
+            return []
     return [_tool(one) for one in request.tools]
 
 
@@ -105,23 +121,9 @@ def _choice(choice: ToolChoice) -> Json:
     return {"type": _MODES[choice.mode], **named}
 
 
-def _system(request: Request) -> list[Json]:
-    texts = [one.text for one in request.messages if one.role in _INSTRUCTIONS]
+def _system(request: Request, provider: str) -> list[Json]:
+    said = [one for one in request.messages if one.role in INSTRUCTIONS]
+    blocks = [block for one in said for block in write_parts(one.content, one.role, provider)]
     # The provider is asked for a form in words (4.5).
-    texts.append(format_in_words(request.response_format))
-    return [{"type": "text", "text": text} for text in texts if text]
-
-
-def _turns(messages: Sequence[Message], provider: str) -> list[Json]:
-    """Write user and assistant by turns: neighbours of one role become one message."""
-    turns: list[tuple[str, list[Json]]] = []
-    for message in messages:
-        if message.role in _INSTRUCTIONS:
-            continue
-        blocks = list(write_parts(message.content, provider))
-        role = "assistant" if message.role is Role.ASSISTANT else "user"
-        if turns and turns[-1][0] == role:
-            turns[-1][1].extend(blocks)
-        elif blocks:
-            turns.append((role, blocks))
-    return [{"role": role, "content": blocks} for role, blocks in turns]
+    asked = format_in_words(request.response_format)
+    return [*blocks, {"type": "text", "text": asked}] if asked else blocks

@@ -24,8 +24,11 @@ _REASONS: Mapping[str, Reason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-# Of thinking the provider counts no tokens of its own: about four letters make one (3.9).
+# Where the provider does not count what was thought: about four letters make a token (3.9).
 _LETTERS_A_TOKEN = 4
+# What our own fields hold of a block; whatever else it says is kept beside them.
+_TEXT = {"type", "text"}
+_CALL = {"type", "id", "name", "input"}
 
 
 def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -> Response:
@@ -52,13 +55,17 @@ def read_part(block: Fields, provider: str) -> ContentPart:
     kept = ProviderData(provider, block.raw)
     match kind:
         case "text":
-            return ContentPart(ContentKind.TEXT, text=block.text("text"))
+            # Beside its words it may say where they come from.
+            more = kept if any(block.raw[key] for key in block.raw.keys() - _TEXT) else None
+            return ContentPart(ContentKind.TEXT, text=block.text("text"), provider_data=more)
         case "tool_use":
             # In a stream a call may break off: what there is of its text stands here then.
             written = block.raw.get("input")
             arguments = written if isinstance(written, str) else block.object("input").raw
             call = ToolCallData(block.text("id"), block.text("name"), arguments)
-            return ContentPart(ContentKind.TOOL_CALL, tool_call=call)
+            rest = {key: value for key, value in block.raw.items() if key not in _CALL}
+            own = ProviderData(provider, rest) if rest else None
+            return ContentPart(ContentKind.TOOL_CALL, tool_call=call, provider_data=own)
         case "thinking":
             thought = ThinkingData(block.text("thinking"), block.text_or_none("signature"))
             return ContentPart(ContentKind.THINKING, thinking=thought, provider_data=kept)
@@ -70,10 +77,11 @@ def read_part(block: Fields, provider: str) -> ContentPart:
 
 
 def _usage(usage: Fields, content: Sequence[ContentPart]) -> Usage:
+    told = usage.object("output_tokens_details").count_or_none("thinking_tokens")
     return Usage(
         input_tokens=usage.count("input_tokens"),
         output_tokens=usage.count("output_tokens"),
-        reasoning_tokens=_thought_tokens(content),
+        reasoning_tokens=_thought_tokens(content) if told is None else told,
         cache_read_tokens=usage.count_or_none("cache_read_input_tokens"),
         cache_write_tokens=usage.count_or_none("cache_creation_input_tokens"),
         raw=usage.raw,

@@ -3,13 +3,14 @@
 import re
 import uuid
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from typing import Self
 
 from attractor.llm.adapter import AdapterTimeout
 from attractor.llm.providers.gemini_errors import read_error
 from attractor.llm.providers.gemini_request import write_request
 from attractor.llm.providers.gemini_response import read_response
-from attractor.llm.providers.gemini_stream import GeminiStream, end, step
+from attractor.llm.providers.gemini_stream import GeminiStream, end, is_whole, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
 from attractor.llm.stream_event import StreamEvent
@@ -37,7 +38,7 @@ class GeminiAdapter:
         api_key: str,
         base_url: str = _BASE_URL,
         default_headers: Mapping[str, str] | None = None,
-        timeout: AdapterTimeout = _TIMEOUT,
+        timeout: AdapterTimeout | float = _TIMEOUT,
     ) -> None:
         # A header, where the provider also takes a parameter: addresses are written into logs.
         headers = {"x-goog-api-key": api_key, **(default_headers or {})}
@@ -62,8 +63,9 @@ class GeminiAdapter:
     async def complete(self, request: Request) -> Response:
         """Ask and wait for the whole answer."""
         written = write_request(request, provider=self.name)
-        reply = await self._transport.post(written.path, written.body)
-        return read_response(reply, written.warnings, provider=self.name, model=request.model)
+        known = {"provider": self.name, "model": request.model}
+        read = partial(read_response, warnings=written.warnings, **known)
+        return await self._transport.post(written.path, written.body, read)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
@@ -75,7 +77,7 @@ class GeminiAdapter:
             origin = Origin(self.name, headers, written.warnings)
             return GeminiStream(origin, request.model, uuid.uuid4().hex)
 
-        return stream_events(opening, Folding(begin, step, end), provider=self.name)
+        return stream_events(opening, Folding(begin, step, end, is_whole), provider=self.name)
 
     def supports_tool_choice(self, mode: str) -> bool:
         """Tell whether the provider knows a tool choice."""

@@ -66,10 +66,10 @@ def write_parts(parts: Sequence[ContentPart], talk: Talk) -> Iterator[Part]:
             yield _call(part.tool_call, kept)
         elif part.tool_result is not None:
             yield from _result(part.tool_result, talk)
-        elif media := part.image or part.audio or part.document:
-            yield _media(media)
         elif kept:
             yield kept
+        elif media := part.image or part.audio or part.document:
+            yield _media(media)
 
 
 def sign(parts: Sequence[Part], model: str) -> Sequence[Part]:
@@ -111,12 +111,13 @@ def _result(result: ToolResultData, talk: Talk) -> Iterator[Part]:
     written: Part = {"name": called.name, "response": _response(result)}
     if called.own_id:
         written["id"] = called.own_id
-    shown = _shown(result)
-    if shown and not is_older(talk.model):
-        written["parts"] = [shown]
+    shown = list(_shown(result))
+    # Within a result nothing is fetched, and older models take nothing there.
+    within = [] if is_older(talk.model) else [one for one in shown if "inlineData" in one]
+    if within:
+        written["parts"] = list(within)
     yield {"functionResponse": written}
-    if shown and is_older(talk.model):
-        yield shown
+    yield from (one for one in shown if one not in within)
 
 
 def _response(result: ToolResultData) -> Json:
@@ -132,10 +133,11 @@ def _plain(content: str | JsonObject | Sequence[Json]) -> Json:
     return dict(content) if isinstance(content, Mapping) else list(content)
 
 
-def _shown(result: ToolResultData) -> Part | None:
-    if result.image_data is None:
-        return None
-    return _media(ImageData(data=result.image_data, media_type=result.image_media_type))
+def _shown(result: ToolResultData) -> Iterator[Part]:
+    if result.image_data is not None:
+        yield _media(ImageData(data=result.image_data, media_type=result.image_media_type))
+    if result.document is not None:
+        yield _media(result.document)
 
 
 def _media(media: ImageData | AudioData | DocumentData) -> Part:

@@ -15,15 +15,13 @@ from attractor.llm.providers.gemini_content import (
     sign,
     write_parts,
 )
+from attractor.llm.providers.gemini_thinking import write_thinking
 from attractor.llm.providers.gemini_tools import write_choice, write_schema, write_tools
+from attractor.llm.providers.refusals import INSTRUCTIONS, check_instructions
 from attractor.llm.request import Request
 from attractor.llm.response import Warning
 from attractor.llm.response_format import NOT_ENFORCED, format_in_words
 from attractor.llm.tools import ToolChoice
-
-_INSTRUCTIONS = {Role.SYSTEM, Role.DEVELOPER}
-# Models before Gemini 3 think by a number of tokens; these are what the provider takes for words.
-_BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 
 
 class Written(NamedTuple):
@@ -36,6 +34,7 @@ class Written(NamedTuple):
 
 def write_request(request: Request, *, provider: str) -> Written:
     """Translate a request; the provider's own options come last and win."""
+    check_instructions(request.messages, provider)
     body: dict[str, Json] = {"contents": _contents(request, provider)}
     system: list[Json] = [{"text": text} for text in _instructions(request)]
     if system:
@@ -43,10 +42,11 @@ def write_request(request: Request, *, provider: str) -> Written:
     if request.tools:
         body["tools"] = write_tools(request.tools)
         body["toolConfig"] = write_choice(request.tool_choice or ToolChoice())
-    if config := _config(request):
+    thinking = write_thinking(request, provider=provider)
+    if config := _config(request, thinking.config):
         body["generationConfig"] = config
     merged = merge_options(body, request.options_for(provider))
-    return Written(_path(request.model), merged, list(_warnings(request)))
+    return Written(_path(request.model), merged, list(_warnings(request, thinking.ignored)))
 
 
 def _path(model: str) -> str:
@@ -57,7 +57,7 @@ def _path(model: str) -> str:
 
 def _instructions(request: Request) -> Iterator[str]:
     messages = request.messages
-    yield from (one.text for one in messages if one.role in _INSTRUCTIONS and one.text)
+    yield from (one.text for one in messages if one.role in INSTRUCTIONS and one.text)
     if not _takes_format(request) and (asked := format_in_words(request.response_format)):
         yield asked
 
@@ -75,43 +75,39 @@ def _format(request: Request) -> dict[str, Json]:
     return {"responseMimeType": "application/json", **schema}
 
 
-def _config(request: Request) -> dict[str, Json]:
+def _config(request: Request, thinking: Json) -> dict[str, Json]:
     given: dict[str, Json] = {
         "temperature": request.temperature,
         "topP": request.top_p,
         "maxOutputTokens": request.max_tokens,
         "stopSequences": list(request.stop_sequences) or None,
-        "thinkingConfig": _thinking(request),
+        "thinkingConfig": thinking,
         **_format(request),
     }
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _thinking(request: Request) -> Json:
-    effort = request.reasoning_effort
-    if not effort:
-        return None
-    if not is_older(request.model):
-        return {"thinkingLevel": effort, "includeThoughts": True}
-    budget = _BUDGETS.get(effort)
-    return {"thinkingBudget": budget, "includeThoughts": True} if budget else None
-
-
-def _warnings(request: Request) -> Iterator[Warning]:
-    ignored = [f"metadata {name!r}" for name in request.metadata]
-    if request.reasoning_effort and _thinking(request) is None:
-        known = ", ".join(_BUDGETS)
-        ignored.append(f"reasoning_effort {request.reasoning_effort!r} (give one of {known})")
-    for one in ignored:
+def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
+    metadata = [f"metadata {name!r}" for name in request.metadata]
+    for one in [*metadata, *ignored, *_names(request)]:
         yield Warning(f"Gemini does not take {one}", "unsupported_parameter")
     if not _takes_format(request) and format_in_words(request.response_format):
         told = "before Gemini 3 a model with tools is asked for JSON in words alone"
         yield Warning(told, NOT_ENFORCED)
 
 
+def _names(request: Request) -> Iterator[str]:
+    parts = [part for message in request.messages for part in message.content]
+    documents = [
+        part.document or (part.tool_result and part.tool_result.document) for part in parts
+    ]
+    names = [document.file_name for document in documents if document]
+    yield from (f"the file_name {name!r} of a document" for name in names if name)
+
+
 def _contents(request: Request, provider: str) -> list[Json]:
     """Write the turns: results of calls made together stay together, and apart from other words."""
-    messages = [one for one in request.messages if one.role not in _INSTRUCTIONS]
+    messages = [one for one in request.messages if one.role not in INSTRUCTIONS]
     talk = Talk(provider, request.model, find_calls(messages, provider))
     turns: list[tuple[Role, list[Part]]] = []
     for message in messages:

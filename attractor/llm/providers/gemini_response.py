@@ -7,6 +7,7 @@ from attractor.base.canonical import Json
 from attractor.llm.content import (
     ContentKind,
     ContentPart,
+    ImageData,
     ProviderData,
     ThinkingData,
     ToolCallData,
@@ -14,6 +15,7 @@ from attractor.llm.content import (
 from attractor.llm.errors import ContentFilterError, ServerError
 from attractor.llm.fields import Fields
 from attractor.llm.headers import OPENAI_LIMITS, read_rate_limit
+from attractor.llm.images import read_image
 from attractor.llm.message import Message, Role
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.transport import Reply
@@ -123,12 +125,18 @@ def read_part(part: Fields, provider: str, own_id: str) -> ContentPart:
     if text is None:
         named = next((key for key in part.raw if key not in _HELD), "part")
         kept = ProviderData(provider, part.raw)
+        if (image := _image(part.raw.get("inlineData"))) is not None:
+            return ContentPart(ContentKind.IMAGE, image=image, provider_data=kept)
         return ContentPart(f"{provider}.{named}", provider_data=kept)
     if part.raw.get("thought") is True:
         thought = ThinkingData(text, part.text_or_none("thoughtSignature"))
         kept = ProviderData(provider, part.raw)
         return ContentPart(ContentKind.THINKING, thinking=thought, provider_data=kept)
     return ContentPart(ContentKind.TEXT, text=text, provider_data=_kept(_rest(part), provider))
+
+
+def _image(data: Json) -> ImageData | None:
+    return read_image(data.get("data"), data.get("mimeType")) if isinstance(data, dict) else None
 
 
 def _call(part: Fields, provider: str, own_id: str) -> ContentPart:

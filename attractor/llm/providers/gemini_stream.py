@@ -58,9 +58,14 @@ def step(state: GeminiStream, event: Fields) -> Step[GeminiStream]:
     return Step(state, told)
 
 
+def is_whole(state: GeminiStream) -> bool:
+    """Tell whether the model said why it stopped."""
+    return bool(state.candidate.get("finishReason"))
+
+
 def end(state: GeminiStream) -> Sequence[StreamEvent]:
     """Tell that the answer is whole, if the model said why it stopped."""
-    if not state.candidate.get("finishReason"):
+    if not is_whole(state):
         return ()
     origin = state.origin
     parts: list[Json] = [dict(one) for one in state.parts]

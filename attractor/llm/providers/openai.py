@@ -1,6 +1,7 @@
 """OpenAI, by its Responses API."""
 
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from typing import Self
 
 from attractor.llm.adapter import AdapterTimeout
@@ -30,7 +31,7 @@ class OpenAIAdapter:
         organization: str = "",
         project: str = "",
         default_headers: Mapping[str, str] | None = None,
-        timeout: AdapterTimeout = _TIMEOUT,
+        timeout: AdapterTimeout | float = _TIMEOUT,
     ) -> None:
         account = {"openai-organization": organization, "openai-project": project}
         headers = {
@@ -59,8 +60,8 @@ class OpenAIAdapter:
     async def complete(self, request: Request) -> Response:
         """Ask and wait for the whole answer."""
         body, warnings = write_request(request, provider=self.name)
-        reply = await self._transport.post("responses", body)
-        return read_response(reply, warnings, provider=self.name)
+        read = partial(read_response, warnings=warnings, provider=self.name)
+        return await self._transport.post("responses", body, read)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""

@@ -43,9 +43,14 @@ def write_format(wanted: ResponseFormat | None) -> Json:
         return None
     if wanted.json_schema is None:
         return {"format": {"type": "json_object" if wanted.type == "json" else "text"}}
+    return {"format": {"type": "json_schema", **name_schema(wanted, wanted.json_schema)}}
+
+
+def name_schema(wanted: ResponseFormat, given: JsonObject) -> dict[str, Json]:
+    """Return a schema with its name, and whether a model is to be held to it."""
     strict = wanted.strict and held_to_schema(wanted)
-    schema = _closed(dict(wanted.json_schema)) if strict else dict(wanted.json_schema)
-    return {"format": {"type": "json_schema", "name": _NAME, "schema": schema, "strict": strict}}
+    schema = _closed(dict(given)) if strict else dict(given)
+    return {"name": _NAME, "schema": schema, "strict": strict}
 
 
 def held_to_schema(wanted: ResponseFormat) -> bool:

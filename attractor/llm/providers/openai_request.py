@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.llm.content import ContentKind, ContentPart, ImageData, ToolCallData, ToolResultData
-from attractor.llm.errors import InvalidRequestError
-from attractor.llm.images import inline
 from attractor.llm.message import Message, Role
 from attractor.llm.options import merge_options
+from attractor.llm.providers.openai_content import write_content, write_document, write_image
 from attractor.llm.providers.openai_format import held_to_schema, write_format
+from attractor.llm.providers.openai_response import OF_MESSAGES
+from attractor.llm.providers.reasoning import may_reason
+from attractor.llm.providers.refusals import check_instructions
 from attractor.llm.request import Request
 from attractor.llm.response import Warning
 from attractor.llm.response_format import NOT_ENFORCED, format_in_words
@@ -19,7 +21,11 @@ from attractor.llm.tools import ToolChoice, ToolDefinition
 
 # Other models refuse to be asked for encrypted reasoning.
 _REASONING_MODELS = re.compile(r"(gpt-[5-9](?!.*chat)|o\d|codex)")
+# Of them these think in any case; later ones only when they are asked to.
+_ALWAYS_REASONING = re.compile(r"(gpt-5(?!\.\d)(?!.*chat)|o\d)")
 _ENCRYPTED = "reasoning.encrypted_content"
+_NOT_AT_ALL = "none"
+_UNSUPPORTED = "unsupported_parameter"
 
 
 class Written(NamedTuple):
@@ -31,41 +37,63 @@ class Written(NamedTuple):
 
 def write_request(request: Request, *, provider: str) -> Written:
     """Translate a request; the provider's own options come last and win."""
+    check_instructions(request.messages, provider)
     options = request.options_for(provider)
     # Nothing is kept at the provider: every request holds the conversation whole.
     stored = bool(options.get("store", False))
     items = [item for one in request.messages for item in _items(one, provider, stored)]
     body: dict[str, Json] = {"model": request.model, "input": items, "store": False}
-    body |= {name: value for name, value in _given(request, stored).items() if value is not None}
+    effort = _effort(request, provider)
+    given = _given(request, effort, stored)
+    body |= {name: value for name, value in given.items() if value is not None}
     if request.tools:
         body["tools"] = [_tool(one) for one in request.tools]
         body["tool_choice"] = _choice(request.tool_choice or ToolChoice())
-    return Written(merge_options(body, options), list(_warnings(request)))
+    return Written(merge_options(body, options), list(_warnings(request, effort)))
 
 
-def _given(request: Request, stored: bool) -> dict[str, Json]:
+def _given(request: Request, effort: str | None, stored: bool) -> dict[str, Json]:
     system = [one.text for one in request.messages if one.role is Role.SYSTEM]
     wanted = request.response_format
     if wanted is not None and wanted.type == "json":
         # Without a word of JSON in the request the provider refuses this form.
         system.append(format_in_words(wanted))
-    reasons = bool(request.reasoning_effort or _REASONING_MODELS.match(request.model))
+    reasons = bool(effort or _REASONING_MODELS.match(request.model))
     return {
         "instructions": "\n\n".join(system) or None,
         # What the model thought and nobody stores has to come back to be handed in again.
         "include": [_ENCRYPTED] if reasons and not stored else None,
-        "reasoning": {"effort": request.reasoning_effort} if request.reasoning_effort else None,
+        "reasoning": {"effort": effort} if effort else None,
         "max_output_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
+        **_sampling(request, effort),
         "metadata": dict(request.metadata) or None,
         "text": write_format(request.response_format),
     }
 
 
-def _warnings(request: Request) -> Iterator[Warning]:
+def _effort(request: Request, provider: str) -> str | None:
+    """Return how hard to think, for a model that thinks: any other one refuses to be asked."""
+    effort, model = request.reasoning_effort, request.model
+    thinks = effort and (_REASONING_MODELS.match(model) or may_reason(model, provider))
+    return effort if thinks else None
+
+
+def _sampling(request: Request, effort: str | None) -> Mapping[str, float | None]:
+    """Return how freely words are chosen; a model that thinks refuses to be told."""
+    thinks = effort != _NOT_AT_ALL if effort else _ALWAYS_REASONING.match(request.model)
+    return {} if thinks else {"temperature": request.temperature, "top_p": request.top_p}
+
+
+def _warnings(request: Request, effort: str | None) -> Iterator[Warning]:
     if request.stop_sequences:
-        yield Warning("OpenAI's Responses API knows no stop sequences", "unsupported_parameter")
+        yield Warning("OpenAI's Responses API knows no stop sequences", _UNSUPPORTED)
+    if request.reasoning_effort and effort is None:
+        told = f"{request.model} does not think, and is not told the reasoning_effort"
+        yield Warning(told, _UNSUPPORTED)
+    taken = _sampling(request, effort)
+    for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
+        if value is not None and name not in taken:
+            yield Warning(f"OpenAI takes no {name} for a model that thinks", _UNSUPPORTED)
     wanted = request.response_format
     if wanted is not None and wanted.strict and not held_to_schema(wanted):
         told = "OpenAI cannot hold the model to this schema: it has optional or open parts"
@@ -94,42 +122,32 @@ def _items(message: Message, provider: str, stored: bool) -> Iterator[Json]:
     if message.role is Role.SYSTEM:
         return
     said: list[Json] = []
+    about: JsonObject = {}
     for part in message.content:
-        if (content := _content(part, message.role, provider)) is not None:
-            said.append(content)
-            continue
-        if said:
-            yield _message(message.role, said)
+        content = write_content(part, message.role, provider)
+        meant = _about(part, message.role, provider)
+        if said and (content is None or meant != about):
+            yield {"type": "message", **about, "content": said}
             said = []
-        yield from _item(part, provider, stored)
+        if content is None:
+            yield from _item(part, provider, stored)
+        else:
+            said.append(content)
+            about = meant
     if said:
-        yield _message(message.role, said)
+        yield {"type": "message", **about, "content": said}
 
 
-def _message(role: Role, content: Sequence[Json]) -> Json:
-    return {"type": "message", "role": role.value, "content": list(content)}
+def _about(part: ContentPart, role: Role, provider: str) -> JsonObject:
+    """Return what is said of a message that holds a part: by whom, and at what stage of the work.
 
-
-def _content(part: ContentPart, role: Role, provider: str) -> Json:
-    """Return what stands inside a message, None for what does not."""
-    if part.text is not None:
-        return {
-            "type": "output_text" if role is Role.ASSISTANT else "input_text",
-            "text": part.text,
-        }
-    if part.image is not None:
-        return _image(part.image)
-    if part.audio is not None or part.document is not None:
-        raise InvalidRequestError(
-            f"content of kind {part.kind} is not supported yet for {provider}", provider=provider
-        )
-    return None
-
-
-def _image(image: ImageData) -> Json:
-    found = inline(image)
-    detail = {"detail": image.detail} if image.detail else {}
-    return {"type": "input_image", "image_url": found.data_url if found else image.url, **detail}
+    Only users show something: neither a model nor a tool has messages with images or files in them.
+    """
+    if role is Role.TOOL or (role is Role.ASSISTANT and part.text is None):
+        return {"role": Role.USER.value}
+    kept = part.provider_data
+    own: JsonObject = kept.item if kept is not None and kept.provider == provider else {}
+    return {"role": role.value, **{key: own[key] for key in OF_MESSAGES if key in own}}
 
 
 def _item(part: ContentPart, provider: str, stored: bool) -> Iterator[Json]:
@@ -145,16 +163,33 @@ def _item(part: ContentPart, provider: str, stored: bool) -> Iterator[Json]:
 
 
 def _call(call: ToolCallData) -> Json:
-    arguments = call.arguments
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": text}
+    return {
+        "type": "function_call",
+        "call_id": call.id,
+        "name": call.name,
+        "arguments": call_arguments(call),
+    }
+
+
+def call_arguments(call: ToolCallData) -> str:
+    """Return the arguments of a call as OpenAI takes them: as a text."""
+    given = call.arguments
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
 
 
 def _result(result: ToolResultData) -> Json:
-    content = result.content
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-    output: Json = text
+    text = result_text(result)
+    shown: list[Json] = []
     if result.image_data is not None:
         image = ImageData(data=result.image_data, media_type=result.image_media_type)
-        output = [{"type": "input_text", "text": text}, _image(image)]
+        shown.append(write_image(image))
+    if result.document is not None:
+        shown.append(write_document(result.document))
+    output: Json = [{"type": "input_text", "text": text}, *shown] if shown else text
     return {"type": "function_call_output", "call_id": result.tool_call_id, "output": output}
+
+
+def result_text(result: ToolResultData) -> str:
+    """Return what a tool answered as OpenAI takes it: as a text."""
+    content = result.content
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)

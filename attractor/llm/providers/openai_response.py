@@ -13,6 +13,7 @@ from attractor.llm.content import (
 from attractor.llm.errors import SDKError, error_from_status_code
 from attractor.llm.fields import Fields
 from attractor.llm.headers import OPENAI_LIMITS, read_rate_limit
+from attractor.llm.images import read_image
 from attractor.llm.message import Message, Role
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.transport import Reply
@@ -21,8 +22,11 @@ _INCOMPLETE: Mapping[str, Reason] = {
     "max_output_tokens": "length",
     "content_filter": "content_filter",
 }
-# A good status can carry a failure; these are the statuses it would have had.
-_FAILURES = {"rate_limit_exceeded": 429, "server_error": 500}
+FAILURES = {"rate_limit_exceeded": 429, "server_error": 500}
+"""A good status can carry a failure; these are the statuses it would have had, by its code."""
+
+OF_MESSAGES = ("phase",)
+"""What is said of a whole message and has to come back with it."""
 
 
 def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -> Response:
@@ -54,7 +58,7 @@ def failure(details: Fields, provider: str, raw: JsonObject) -> SDKError:
     code = details.text_or_none("code")
     message = details.text_or_none("message") or "no reason given"
     return error_from_status_code(
-        _FAILURES.get(code or "", 400), message, provider=provider, error_code=code, raw=raw
+        FAILURES.get(code or "", 400), message, provider=provider, error_code=code, raw=raw
     )
 
 
@@ -62,7 +66,9 @@ def read_item(item: Fields, provider: str) -> Iterator[ContentPart]:
     """Translate one item of the output."""
     kind = item.text("type")
     if kind == "message":
-        yield from (_said(one) for one in item.objects("content"))
+        about = {key: item.raw[key] for key in OF_MESSAGES if item.raw.get(key) is not None}
+        kept = ProviderData(provider, about) if about else None
+        yield from (_said(one, kept) for one in item.objects("content"))
     elif kind == "function_call":
         call = ToolCallData(item.text("call_id"), item.text("name"), item.text("arguments"))
         yield ContentPart(ContentKind.TOOL_CALL, tool_call=call)
@@ -73,12 +79,16 @@ def read_item(item: Fields, provider: str) -> Iterator[ContentPart]:
         yield ContentPart(ContentKind.THINKING, thinking=thought, provider_data=kept)
     else:
         kept = ProviderData(provider, item.raw)
-        yield ContentPart(f"{provider}.{kind}", provider_data=kept)
+        drawn = read_image(item.raw.get("result"), f"image/{item.raw.get('output_format', 'png')}")
+        if kind == "image_generation_call" and drawn is not None:
+            yield ContentPart(ContentKind.IMAGE, image=drawn, provider_data=kept)
+        else:
+            yield ContentPart(f"{provider}.{kind}", provider_data=kept)
 
 
-def _said(content: Fields) -> ContentPart:
+def _said(content: Fields, kept: ProviderData | None) -> ContentPart:
     key = "refusal" if content.text("type") == "refusal" else "text"
-    return ContentPart(ContentKind.TEXT, text=content.text(key))
+    return ContentPart(ContentKind.TEXT, text=content.text(key), provider_data=kept)
 
 
 def _finish_reason(body: Fields, content: Sequence[ContentPart]) -> FinishReason:

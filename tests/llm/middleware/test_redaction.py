@@ -28,7 +28,7 @@ from attractor.llm.middleware import Redaction
 from attractor.llm.middleware.placeholders import Restoring
 from attractor.llm.middleware.restored_stream import RestoredStream
 from tests.agent.scripted import ScriptedProvider, called, calls, said
-from tests.llm.asking import ADAPTERS, MODELS, a_request, last_body, speaking
+from tests.llm.asking import ADAPTERS, a_request, last_body, speaking
 from tests.llm.asking import ask as ask_twin
 from tests.llm.middleware.asked import HELLO, ask, codes, hear, run, whole
 

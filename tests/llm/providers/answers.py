@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from attractor.base.canonical import Json, JsonObject
 from attractor.llm import Response
 from attractor.llm.fields import Fields
-from attractor.llm.providers import anthropic_response, gemini_response, openai_response
+from attractor.llm.providers import (
+    anthropic_response,
+    chat_response,
+    gemini_response,
+    openai_response,
+)
 from attractor.llm.response import Reason
 from attractor.llm.transport import Reply
 
@@ -57,6 +62,16 @@ WORDS = st.sampled_from(
         "thoughtsTokenCount",
         "responseId",
         "modelVersion",
+        "choices",
+        "delta",
+        "index",
+        "reasoning_content",
+        "refusal",
+        "tool_calls",
+        "function",
+        "finish_reason",
+        "prompt_tokens",
+        "completion_tokens_details",
     ]
 )
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS | st.text()
@@ -87,3 +102,10 @@ def read_anthropic(body: JsonObject | Json) -> Response:
 def read_gemini(body: JsonObject | Json) -> Response:
     reply = Reply(Fields(body, provider="gemini"), {})
     return gemini_response.read_response(reply, (), provider="gemini", model="gemini-3")
+
+
+def read_compatible(body: JsonObject | Json, model: str = "asked") -> Response:
+    name = "openai_compatible"
+    reply = Reply(Fields(body, provider=name), {})
+    speaker = chat_response.Speaker(name, model)
+    return chat_response.read_response(reply, (), speaker=speaker, seed="seed")

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from hypothesis import strategies as st
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.llm import (
@@ -18,31 +17,18 @@ from attractor.llm import (
     StreamEventType,
     Warning,
 )
-from attractor.llm.providers import anthropic_stream, gemini_stream, openai_stream
+from attractor.llm.providers import (
+    anthropic_stream,
+    chat_response,
+    chat_stream,
+    gemini_stream,
+    openai_stream,
+)
 from attractor.llm.server_events import read_server_events
 from attractor.llm.streaming import Folding, Origin, fields_of, stream_events
 from attractor.llm.transport import Incoming
 from tests.llm.providers.answers import require_whole
 
-KEYS = st.sampled_from(
-    [
-        "type",
-        "item",
-        "delta",
-        "response",
-        "output_index",
-        "content_index",
-        "summary_index",
-        "index",
-        "message",
-        "content_block",
-        "usage",
-        "error",
-        "candidates",
-        "promptFeedback",
-        "usageMetadata",
-    ]
-)
 WARNED = (Warning("odd"),)
 HEADERS = {
     "content-type": "text/event-stream",
@@ -59,6 +45,11 @@ def folding(provider: str, headers: Mapping[str, str] = HEADERS) -> Folding[Any]
     if provider == "anthropic":
         state = anthropic_stream.AnthropicStream(origin)
         return Folding(lambda _: state, anthropic_stream.step, anthropic_stream.end)
+    if provider == "openai_compatible":
+        speaker = chat_response.Speaker(provider, "asked")
+        nothing = chat_stream.ChatStream(origin, speaker, "seed")
+        step, end = chat_stream.step, chat_stream.end
+        return Folding(lambda _: nothing, step, end)
     empty = gemini_stream.GeminiStream(origin, "gemini-3", "seed")
     return Folding(lambda _: empty, gemini_stream.step, gemini_stream.end)
 

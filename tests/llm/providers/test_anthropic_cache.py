@@ -1,10 +1,11 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json
-from attractor.llm.providers.anthropic_cache import Prompt, mark_for_cache
+from attractor.base.canonical import Json, JsonObject
+from attractor.llm.providers.anthropic_cache import Prompt, is_marked, mark_for_cache
 
-MARK = {"cache_control": {"type": "ephemeral"}}
+MARK: dict[str, Json] = {"cache_control": {"type": "ephemeral"}}
 
 
 def block(name: str) -> Json:
@@ -46,6 +47,37 @@ def test_the_request_before_wrote_where_this_one_reads() -> None:
     now = [*before, turn("assistant", "a1"), turn("user", "u2")]
     written = marked(mark_for_cache(Prompt([], [], before)).messages)[-1]
     assert written in marked(mark_for_cache(Prompt([], [], now)).messages)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        MARK,
+        {"tools": [{"name": "a", **MARK}]},
+        {"system": [{"type": "text", "text": "a", **MARK}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "a", **MARK}]}]},
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "tool_result", "content": [{"type": "text", **MARK}]}],
+                }
+            ]
+        },
+    ],
+)
+def test_a_mark_is_found_wherever_it_may_stand(body: JsonObject) -> None:
+    assert is_marked(body)
+
+
+def test_words_that_look_like_a_mark_are_none() -> None:
+    call: Json = {"type": "tool_use", "input": MARK}
+    body: JsonObject = {
+        "system": "cache_control",
+        "tools": [{"name": "a", "input_schema": MARK}],
+        "messages": [{"role": "assistant", "content": [call]}, {"role": "user", "content": "b"}],
+    }
+    assert not is_marked(body)
 
 
 @given(st.lists(st.sampled_from(["user", "assistant"])), st.integers(0, 3), st.integers(0, 3))

@@ -4,10 +4,12 @@ import pytest
 
 from attractor.base.canonical import JsonObject
 from attractor.llm import (
+    AudioData,
     ConfigurationError,
     ContentKind,
     ContentPart,
     DocumentData,
+    ImageData,
     InvalidRequestError,
     Message,
     ProviderData,
@@ -136,6 +138,14 @@ def test_tools_and_the_choice_among_them() -> None:
     assert not {"tools", "tool_choice"} & set(none)
 
 
+def test_tools_that_were_called_are_shown_also_when_none_is_to_be_called() -> None:
+    call = ContentPart(ContentKind.TOOL_CALL, tool_call=ToolCallData("1", "shell", {}))
+    talk = [Message(Role.ASSISTANT, [call]), Message.tool_result("1", "a")]
+    sent = written(*talk, tools=[SHELL], tool_choice=ToolChoice("none")).body
+    assert sent["tool_choice"] == {"type": "none"}
+    assert "Run a command." in str(sent["tools"])
+
+
 def test_what_is_given_is_sent() -> None:
     given: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "max_tokens": 7}
     sent = written(**given, stop_sequences=["END"], metadata={"user_id": "u"}).body
@@ -151,7 +161,7 @@ def test_what_is_given_is_sent() -> None:
 
 
 def test_what_the_provider_does_not_take_is_warned_about() -> None:
-    sent = written(metadata={"run": "1"}, reasoning_effort="high")
+    sent = written(metadata={"run": "1"}, reasoning_effort="odd")
     assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 2
     assert "metadata" not in sent.body
 
@@ -175,7 +185,7 @@ def test_beta_headers_are_joined_and_no_part_of_the_body() -> None:
     assert sent.headers == {"anthropic-beta": "a-1,b-2"}
     assert sent.body["thinking"] == {"type": "enabled"}
     assert not {"beta_headers", "auto_cache"} & set(sent.body)
-    cached = written(options={"beta_headers": ["a-1"], "auto_cache": True})
+    cached = written(Message.user("a"), options={"beta_headers": ["a-1"], "auto_cache": True})
     assert cached.headers == {"anthropic-beta": f"a-1,{CACHING}"}
 
 
@@ -185,7 +195,68 @@ def test_beta_headers_are_a_list_of_names(names: Any) -> None:
         written(options={"beta_headers": names})
 
 
-def test_what_cannot_be_sent_yet_is_refused() -> None:
-    document = ContentPart(ContentKind.DOCUMENT, document=DocumentData(data=b""))
-    with pytest.raises(InvalidRequestError, match="document is not supported yet for anthropic"):
-        blocks(document, role=Role.USER)
+def test_audio_is_refused_with_the_name_of_who_takes_it() -> None:
+    audio = ContentPart(ContentKind.AUDIO, audio=AudioData(data=b""))
+    with pytest.raises(InvalidRequestError, match="anthropic takes no audio") as caught:
+        blocks(audio, role=Role.USER)
+    assert "gemini" in caught.value.hint
+
+
+def test_instructions_are_words_alone_and_keep_marks_of_their_own() -> None:
+    image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
+    with pytest.raises(InvalidRequestError, match="instructions are words alone"):
+        written(Message(Role.SYSTEM, [image]))
+    marked: JsonObject = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
+    kept = ProviderData("anthropic", marked)
+    part = ContentPart(ContentKind.TEXT, text="a", provider_data=kept)
+    sent = written(Message(Role.SYSTEM, [part]), Message.user("b"), options={"auto_cache": True})
+    assert sent.body["system"] == [marked]
+    assert "cache_control" not in str(sent.body["messages"])
+    assert sent.headers == {"anthropic-beta": CACHING}
+
+
+def test_the_header_for_the_cache_is_there_when_a_mark_is_and_not_else() -> None:
+    assert written(Message.user("a")).headers == {}
+    own: JsonObject = {"cache_control": {"type": "ephemeral"}}
+    sent = written(Message.user("a"), options=own | {"auto_cache": True})
+    assert sent.headers == {"anthropic-beta": CACHING}
+    assert "cache_control" not in str(sent.body["messages"])
+
+
+def test_a_result_may_bring_a_document() -> None:
+    brought = ToolResultData("1", "read", document=DocumentData(data=b"pdf", file_name="a.pdf"))
+    (block,) = blocks(ContentPart(ContentKind.TOOL_RESULT, tool_result=brought), role=Role.TOOL)
+    source = {"type": "base64", "media_type": "application/pdf", "data": "cGRm"}
+    assert block["content"] == [
+        {"type": "text", "text": "read"},
+        {"type": "document", "source": source, "title": "a.pdf"},
+    ]
+
+
+def test_what_a_call_says_beside_our_fields_goes_back_with_it() -> None:
+    call = ToolCallData("1", "shell", {"a": 1})
+    kept = ProviderData("anthropic", {"caller": {"type": "direct"}})
+    part = ContentPart(ContentKind.TOOL_CALL, tool_call=call, provider_data=kept)
+    (block,) = blocks(part)
+    assert block == {
+        "type": "tool_use",
+        "id": "1",
+        "name": "shell",
+        "input": {"a": 1},
+        "caller": {"type": "direct"},
+    }
+
+
+def test_what_is_asked_of_a_thinking_model_beside_its_effort() -> None:
+    sent = written(reasoning_effort="medium", temperature=0.5, top_p=0.5)
+    assert sent.body == {
+        "model": "claude",
+        "max_tokens": 4096 + 8192,
+        "messages": [],
+        "thinking": {"type": "adaptive", "display": "summarized"},
+        "output_config": {"effort": "medium"},
+    }
+    assert [one.message for one in sent.warnings] == [
+        "Anthropic does not take temperature while the model thinks",
+        "Anthropic does not take top_p while the model thinks",
+    ]

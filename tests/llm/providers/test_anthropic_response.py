@@ -36,6 +36,25 @@ def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
     assert response.reasoning == "abcdefghi"
 
 
+def test_what_a_block_says_beside_our_fields_is_kept() -> None:
+    cited: Json = {"type": "text", "text": "hi", "citations": [{"cited_text": "a"}]}
+    bare: Json = {"type": "text", "text": "hi", "citations": None}
+    caller: Json = {"type": "direct"}
+    call: Json = {"type": "tool_use", "id": "t", "name": "n", "input": {}, "caller": caller}
+    said, plain, called = read_anthropic(body(cited, bare, call)).message.content
+    assert said.provider_data
+    assert said.provider_data.item == cited
+    assert plain.provider_data is None
+    assert called.provider_data
+    assert called.provider_data.item == {"caller": caller}
+
+
+def test_thoughts_are_counted_by_the_provider_where_it_does_so() -> None:
+    counted: Json = {"output_tokens": 90, "output_tokens_details": {"thinking_tokens": 70}}
+    assert read_anthropic(body(THINKING, usage=counted)).usage.reasoning_tokens == 70
+    assert read_anthropic(body(THINKING, usage={"output_tokens": 90})).usage.reasoning_tokens == 3
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [

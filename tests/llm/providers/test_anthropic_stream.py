@@ -1,8 +1,5 @@
-from typing import Any
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from attractor.base.canonical import Json
 from attractor.llm import (
@@ -14,9 +11,9 @@ from attractor.llm import (
     StreamError,
     StreamEventType,
 )
-from tests.counts import count
-from tests.llm.providers.answers import bodies, read_anthropic, values
-from tests.llm.providers.streams import KEYS, WARNED, brief, fold, require_read, sse, whole
+from tests.llm.providers.answers import read_anthropic
+from tests.llm.providers.garbage import many_tries, odd_events, some_tries, spoilt_bytes
+from tests.llm.providers.streams import WARNED, brief, fold, require_read, sse, whole
 
 THINKING: Json = {"type": "thinking", "thinking": "hm so", "signature": "sig"}
 HIDDEN: Json = {"type": "redacted_thinking", "data": "opaque"}
@@ -213,24 +210,13 @@ def test_a_message_that_ends_before_it_begins_is_what_nobody_can_read(event: Jso
         fold("anthropic", event)
 
 
-@settings(max_examples=count(ci=100, full=5000), deadline=None)
-@given(st.integers(0, len(STREAM) - 1), KEYS, values, bodies)
-def test_whatever_events_come_are_read_or_an_error_of_ours(
-    at: int, key: str, value: Json, body: dict[str, Json]
-) -> None:
-    event: Any = STREAM[at]
-    odd: list[Json] = [{**event, key: value}, {**event, **body}]
-    require_read("anthropic", sse([*STREAM[:at], *odd, *STREAM[at:]]))
-    require_read("anthropic", sse([*STREAM[:at], odd[1], *STREAM[at:]]))
+@some_tries
+@given(odd_events(STREAM))
+def test_whatever_events_come_are_read_or_an_error_of_ours(events: list[Json]) -> None:
+    require_read("anthropic", sse(events))
 
 
-WHOLE = sse(STREAM)
-
-
-@settings(max_examples=count(ci=500, full=5000), deadline=None)
-@given(st.integers(0, len(WHOLE)), st.integers(0, 40), st.binary(max_size=6))
-def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(
-    at: int, lost: int, noise: bytes
-) -> None:
-    require_read("anthropic", WHOLE[:at] + noise)
-    require_read("anthropic", WHOLE[:at] + noise + WHOLE[at + lost :])
+@many_tries
+@given(spoilt_bytes(sse(STREAM)))
+def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(content: bytes) -> None:
+    require_read("anthropic", content)

@@ -136,6 +136,24 @@ def test_a_result_may_show_an_image(model: str, within: bool) -> None:
         assert sent["parts"] == [{"functionResponse": response}, PNG]
 
 
+def test_a_result_may_bring_a_document(tmp_path: Path) -> None:
+    pdf = {"inlineData": {"mimeType": "application/pdf", "data": "cGRm"}}
+    there = {"fileData": {"mimeType": "application/pdf", "fileUri": "https://x.org/a.pdf"}}
+    for document, model, within, beside in (
+        (DocumentData(data=b"pdf"), "gemini-3-pro", [pdf], []),
+        (DocumentData(data=b"pdf"), "gemini-2.5-pro", None, [pdf]),
+        (DocumentData(url="https://x.org/a.pdf"), "gemini-3-pro", None, [there]),
+    ):
+        brought = ToolResultData("1", "read", document=document)
+        _, sent = contents(
+            Message(Role.ASSISTANT, [called()]),
+            Message(Role.TOOL, [ContentPart(ContentKind.TOOL_RESULT, tool_result=brought)]),
+            model=model,
+        )
+        first, *others = sent["parts"]
+        assert (first["functionResponse"].get("parts"), others) == (within, beside)
+
+
 def test_what_came_from_here_goes_back_as_it_came_and_thoughts_of_others_do_not() -> None:
     thought: JsonObject = {"text": "hm", "thought": True, "thoughtSignature": "s", "odd": [1]}
     signed: JsonObject = {"thoughtSignature": "t"}
@@ -153,6 +171,14 @@ def test_what_came_from_here_goes_back_as_it_came_and_thoughts_of_others_do_not(
         ContentPart(ContentKind.TEXT, text="kept", provider_data=others),
         ContentPart(ContentKind.TEXT, text=""),
     ) == [thought, code, {"text": "hi", **signed}, {"text": "", **signed}, {"text": "kept"}]
+
+
+def test_an_image_that_was_made_here_goes_back_as_it_came() -> None:
+    drawn: Any = {**PNG, "thoughtSignature": "s"}
+    made = ImageData(data=b"png")
+    for provider, sent in (("gemini", drawn), ("openai", PNG)):
+        kept = ProviderData(provider, drawn)
+        assert parts(ContentPart(ContentKind.IMAGE, image=made, provider_data=kept)) == [sent]
 
 
 def test_the_first_of_calls_made_elsewhere_is_marked_where_the_model_wants_signatures() -> None:
@@ -217,6 +243,9 @@ def test_what_is_given_is_sent_and_what_is_not_is_left_to_the_provider() -> None
         ("gemini-2.5-pro", "low", {"thinkingBudget": 1024}),
         ("gemini-2.5-flash", "medium", {"thinkingBudget": 8192}),
         ("models/gemini-2.5-flash", "high", {"thinkingBudget": 24576}),
+        ("gemini-2.5-flash", "max", {"thinkingBudget": 24576}),
+        ("gemini-3-flash-preview", "xhigh", {"thinkingLevel": "high"}),
+        ("gemini-3.1-pro-preview", "minimal", {"thinkingLevel": "low"}),
     ],
 )
 def test_effort_is_a_level_or_a_budget_and_thoughts_are_shown(
@@ -227,10 +256,21 @@ def test_effort_is_a_level_or_a_budget_and_thoughts_are_shown(
 
 
 def test_what_the_provider_does_not_take_is_warned_about() -> None:
-    sent = written(model="gemini-2.5-pro", metadata={"run": "1"}, reasoning_effort="xhigh")
-    assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 2
-    assert "'xhigh' (give one of minimal, low" in sent.warnings[1].message
+    document = DocumentData(data=b"pdf", file_name="a.pdf")
+    said = Message(Role.USER, [ContentPart(ContentKind.DOCUMENT, document=document)])
+    sent = written(said, metadata={"run": "1"}, reasoning_effort="odd")
+    assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 3
+    told = [one.message for one in sent.warnings]
+    assert "'odd' (give one of minimal, low" in told[1]
+    assert told[2] == "Gemini does not take the file_name 'a.pdf' of a document"
     assert set(sent.body) == {"contents"}
+
+
+def test_instructions_are_words_alone() -> None:
+    image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
+    for role in (Role.SYSTEM, Role.DEVELOPER):
+        with pytest.raises(InvalidRequestError, match="instructions are words alone"):
+            written(Message(role, [image]))
 
 
 JSON = {"responseMimeType": "application/json"}

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import NotCanonical
-from attractor.llm import ContentFilterError, ContentKind, SDKError, ServerError, ThinkingData
+from attractor.llm import (
+    ContentFilterError,
+    ContentKind,
+    ImageData,
+    SDKError,
+    ServerError,
+    ThinkingData,
+)
 from tests.counts import count
 from tests.llm.providers.answers import bodies, leaves, read_gemini, require_whole, values
 
@@ -39,6 +46,16 @@ def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
     assert [call.arguments for call in response.tool_calls] == [{}, {"a": 1}]
     assert (response.text, response.reasoning) == ("hi", "hm")
     assert (response.id, response.model) == ("r", "m")
+
+
+def test_an_image_that_the_model_made_is_one_and_kept_as_it_came() -> None:
+    drawn: Json = {"inlineData": {"mimeType": "image/png", "data": "cG5n"}, "thoughtSignature": "s"}
+    spoken: Json = {"inlineData": {"mimeType": "audio/wav", "data": "cG5n"}}
+    image, other = read_gemini(body(drawn, spoken)).message.content
+    assert image.image == ImageData(data=b"png", media_type="image/png")
+    assert image.provider_data
+    assert image.provider_data.item == drawn
+    assert other.kind == "gemini.inlineData"
 
 
 def test_calls_have_ids_of_their_own_unless_the_provider_gave_one() -> None:

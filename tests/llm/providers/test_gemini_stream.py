@@ -1,8 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from attractor.base.canonical import Json
 from attractor.llm import (
@@ -13,10 +12,9 @@ from attractor.llm import (
     ServerError,
     StreamError,
 )
-from tests.counts import count
-from tests.llm.providers.answers import bodies, read_gemini, values
+from tests.llm.providers.answers import read_gemini
+from tests.llm.providers.garbage import many_tries, odd_events, some_tries, spoilt_bytes
 from tests.llm.providers.streams import (
-    KEYS,
     WARNED,
     brief,
     fold,
@@ -164,24 +162,13 @@ def test_an_error_of_the_provider_is_the_one_its_code_would_be(
     assert type(caught.value) is kind
 
 
-@settings(max_examples=count(ci=100, full=5000), deadline=None)
-@given(st.integers(0, len(STREAM) - 1), KEYS, values, bodies)
-def test_whatever_chunks_come_are_read_or_an_error_of_ours(
-    at: int, key: str, value: Json, body: dict[str, Json]
-) -> None:
-    event: Any = STREAM[at]
-    odd: list[Json] = [{**event, key: value}, {**event, **body}]
-    require_read("gemini", sse([*STREAM[:at], *odd, *STREAM[at:]]))
-    require_read("gemini", sse([*STREAM[:at], chunk(value, body), *STREAM[at:]]))
+@some_tries
+@given(odd_events(STREAM, chunk))
+def test_whatever_chunks_come_are_read_or_an_error_of_ours(events: list[Json]) -> None:
+    require_read("gemini", sse(events))
 
 
-WHOLE = sse(STREAM)
-
-
-@settings(max_examples=count(ci=500, full=5000), deadline=None)
-@given(st.integers(0, len(WHOLE)), st.integers(0, 40), st.binary(max_size=6))
-def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(
-    at: int, lost: int, noise: bytes
-) -> None:
-    require_read("gemini", WHOLE[:at] + noise)
-    require_read("gemini", WHOLE[:at] + noise + WHOLE[at + lost :])
+@many_tries
+@given(spoilt_bytes(sse(STREAM)))
+def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(content: bytes) -> None:
+    require_read("gemini", content)

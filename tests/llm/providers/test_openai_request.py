@@ -8,6 +8,7 @@ from attractor.llm import (
     AudioData,
     ContentKind,
     ContentPart,
+    DocumentData,
     ImageData,
     InvalidRequestError,
     Message,
@@ -121,7 +122,7 @@ def test_an_item_of_a_kind_of_its_own_goes_back_to_its_provider_alone() -> None:
         ("codex-mini-latest", None, True),
         ("gpt-4.1", None, False),
         ("gpt-5-chat-latest", None, False),
-        ("gpt-4.1", "low", True),
+        ("a-model-of-tomorrow", "low", True),
     ],
 )
 def test_thoughts_are_asked_for_where_the_model_has_them(
@@ -160,7 +161,7 @@ def test_tools_and_the_choice_among_them() -> None:
 
 def test_options_add_to_what_is_sent() -> None:
     options = {"openai": {"tools": [{"type": "web_search"}], "reasoning": {"summary": "auto"}}}
-    sent = body(tools=[SHELL], reasoning_effort="high", provider_options=options)
+    sent = body(model="gpt-5.2", tools=[SHELL], reasoning_effort="high", provider_options=options)
     tools: Any = sent["tools"]
     assert [tool["type"] for tool in tools] == ["function", "web_search"]
     assert sent["reasoning"] == {"effort": "high", "summary": "auto"}
@@ -198,7 +199,119 @@ def test_images_keep_their_detail(tmp_path: Path) -> None:
     ]
 
 
-def test_what_cannot_be_sent_yet_is_refused() -> None:
+def document(**given: Any) -> ContentPart:
+    return ContentPart(ContentKind.DOCUMENT, document=DocumentData(**given))
+
+
+def test_a_document_is_sent_by_address_by_content_or_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "plan.txt"
+    file.write_bytes(b"txt")
+    (item,) = items(
+        document(url="https://x.org/a.pdf", file_name="told of by its address"),
+        document(data=b"pdf", file_name="a.pdf"),
+        document(data=b"pdf"),
+        document(data=b"zip", media_type="application/zip"),
+        document(url=str(file)),
+        role=Role.USER,
+    )
+    pdf, zipped = "data:application/pdf;base64,cGRm", "data:application/zip;base64,emlw"
+    assert item["content"] == [
+        {"type": "input_file", "file_url": "https://x.org/a.pdf"},
+        {"type": "input_file", "filename": "a.pdf", "file_data": pdf},
+        {"type": "input_file", "filename": "document.pdf", "file_data": pdf},
+        {"type": "input_file", "filename": "document", "file_data": zipped},
+        {
+            "type": "input_file",
+            "filename": "plan.txt",
+            "file_data": "data:text/plain;base64,dHh0",
+        },
+    ]
+
+
+def test_a_result_may_bring_a_document() -> None:
+    brought = ToolResultData("1", "read", document=DocumentData(url="https://x.org/a.pdf"))
+    (item,) = items(ContentPart(ContentKind.TOOL_RESULT, tool_result=brought), role=Role.TOOL)
+    assert item["output"] == [
+        {"type": "input_text", "text": "read"},
+        {"type": "input_file", "file_url": "https://x.org/a.pdf"},
+    ]
+
+
+def test_audio_is_refused_with_the_name_of_who_takes_it() -> None:
     audio = ContentPart(ContentKind.AUDIO, audio=AudioData(data=b""))
-    with pytest.raises(InvalidRequestError, match="audio is not supported yet for openai"):
+    with pytest.raises(InvalidRequestError, match="openai takes no audio") as caught:
         items(audio, role=Role.USER)
+    assert "gemini" in caught.value.hint
+
+
+def test_instructions_are_words_alone() -> None:
+    image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
+    for role in (Role.SYSTEM, Role.DEVELOPER):
+        with pytest.raises(InvalidRequestError, match="instructions are words alone"):
+            items(image, role=role)
+
+
+def test_only_users_show_something_and_only_tools_answer_as_tools() -> None:
+    image = ContentPart(ContentKind.IMAGE, image=ImageData(url="https://x.org/a.png"))
+    said = items(TEXT, image, TEXT)
+    assert [one["role"] for one in said] == ["assistant", "user", "assistant"]
+    assert [one["content"][0]["type"] for one in said] == [
+        "output_text",
+        "input_image",
+        "output_text",
+    ]
+    (said,) = items(TEXT, image, role=Role.TOOL)
+    assert said["role"] == "user"
+
+
+def test_what_is_said_of_a_message_goes_back_with_its_words_alone() -> None:
+    def words(text: str, provider: str, phase: str) -> ContentPart:
+        kept = ProviderData(provider, {"phase": phase})
+        return ContentPart(ContentKind.TEXT, text=text, provider_data=kept)
+
+    said = items(
+        words("a", "openai", "commentary"),
+        words("b", "openai", "commentary"),
+        words("c", "openai", "final_answer"),
+        words("d", "anthropic", "commentary"),
+    )
+    assert [(one.get("phase"), len(one["content"])) for one in said] == [
+        ("commentary", 2),
+        ("final_answer", 1),
+        (None, 1),
+    ]
+
+
+def test_an_image_that_was_made_here_goes_back_as_its_item() -> None:
+    drawn: JsonObject = {"type": "image_generation_call", "id": "ig_1", "result": "cG5n"}
+    kept = ProviderData("openai", drawn)
+    made = ImageData(data=b"png")
+    part = ContentPart(ContentKind.IMAGE, image=made, provider_data=kept)
+    assert items(part) == [drawn]
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "is_sent"),
+    [
+        ("gpt-4.1", None, True),
+        ("gpt-5.2", None, True),
+        ("gpt-5.2", "none", True),
+        ("gpt-5.2", "low", False),
+        ("gpt-5-mini", None, False),
+        ("o3", None, False),
+    ],
+)
+def test_a_model_that_thinks_is_not_told_how_to_choose_its_words(
+    model: str, effort: str | None, is_sent: bool
+) -> None:
+    request = Request(model, [], temperature=0.5, top_p=0.5, reasoning_effort=effort)
+    sent = write_request(request, provider="openai")
+    assert ({"temperature", "top_p"} <= set(sent.body)) is is_sent
+    assert len(sent.warnings) == (0 if is_sent else 2)
+
+
+def test_a_model_that_does_not_think_is_not_asked_to() -> None:
+    sent = write_request(Request("gpt-4.1", [], reasoning_effort="high"), provider="openai")
+    assert not {"reasoning", "include"} & set(sent.body)
+    (warning,) = sent.warnings
+    assert warning.message.startswith("gpt-4.1 does not think")

@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given, settings
 
 from attractor.base.canonical import Json, JsonObject
-from attractor.llm import ContentKind, RateLimitError, SDKError, ServerError, ThinkingData
+from attractor.llm import (
+    ContentKind,
+    ImageData,
+    RateLimitError,
+    SDKError,
+    ServerError,
+    ThinkingData,
+)
 from tests.counts import count
 from tests.llm.providers.answers import bodies, read_openai, require_whole
 
@@ -29,6 +36,27 @@ def test_what_the_model_said_thought_and_called_is_read_in_order() -> None:
     assert found.provider_data.item == search
     assert response.tool_calls[0].id == "c"
     assert response.tool_calls[0].fault is not None
+
+
+def test_what_is_said_of_a_message_is_kept_with_its_words() -> None:
+    assert isinstance(MESSAGE, dict)
+    phased, plain = read_openai(body({**MESSAGE, "phase": "commentary"}, MESSAGE)).message.content
+    assert phased.provider_data
+    assert phased.provider_data.item == {"phase": "commentary"}
+    assert (phased.text, plain.provider_data) == ("hi", None)
+
+
+def test_an_image_that_the_model_made_is_one_and_kept_as_it_came() -> None:
+    drawn: dict[str, Json] = {"type": "image_generation_call", "id": "ig", "result": "cG5n"}
+    image, webp, none = read_openai(
+        body(drawn, drawn | {"output_format": "webp"}, drawn | {"result": None})
+    ).message.content
+    assert image.image == ImageData(data=b"png", media_type="image/png")
+    assert image.provider_data
+    assert image.provider_data.item == drawn
+    assert webp.image
+    assert webp.image.media_type == "image/webp"
+    assert none.kind == "openai.image_generation_call"
 
 
 def test_a_refusal_is_said_in_the_models_words() -> None:

@@ -1,0 +1,141 @@
+"""One call by litellm: in time, with every error made one of ours, and closed when it ends."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, TypeVar, cast
+
+from attractor.base.canonical import Json
+from attractor.base.late_dataclass import dataclass
+from attractor.llm.adapter import AdapterTimeout
+from attractor.llm.errors import RequestTimeoutError, SDKError, StreamError
+from attractor.llm.fields import Fields
+from attractor.llm.providers.chat_response import read_response
+from attractor.llm.providers.chat_stream import ChatStream
+from attractor.llm.providers.litellm_errors import Circumstances, read_error
+from attractor.llm.providers.litellm_exchange import Exchange, Pool
+from attractor.llm.providers.litellm_library import Chunks, load_litellm
+from attractor.llm.providers.litellm_providers import Access
+from attractor.llm.providers.litellm_request import list_images, write_request
+from attractor.llm.providers.litellm_response import speaker_of
+from attractor.llm.providers.litellm_stream import LiteLLMStream
+from attractor.llm.request import Request
+from attractor.llm.response import Response, Warning
+from attractor.llm.streaming import Origin, fields_of
+from attractor.llm.transport import Incoming, Reply
+
+T = TypeVar("T")
+# Images are sent beforehand there, and then named by ids.
+_UPLOADING = ("gigachat",)
+_PIECES = {"stream": True, "stream_options": {"include_usage": True}}
+
+
+@dataclass(frozen=True)
+class Whom:
+    """Who is to be asked: our name, the provider's, and what lets us in."""
+
+    name: str
+    provider: str
+    access: Access
+
+
+class Call:
+    """One request on its way; `request` has the model's name without the provider's."""
+
+    def __init__(self, request: Request, whom: Whom, pool: Pool, timeout: AdapterTimeout) -> None:
+        self._request, self._whom, self._timeout = request, whom, timeout
+        self._exchange = Exchange(pool, timeout.connect)
+        self._speaker = speaker_of(whom.name, whom.provider, whom.access.route, request.model)
+        self._warnings: Sequence[Warning] = ()
+
+    async def complete(self) -> Response:
+        """Ask and wait for the whole answer."""
+        ask = await self._prepare(is_stream=False)
+        answer = await self._in_time(ask, self._timeout.request, is_stream=False)
+        body = Fields(_json(answer), provider=self._whom.name)
+        reply = Reply(body, self._exchange.headers)
+        return read_response(reply, self._warnings, speaker=self._speaker)
+
+    def begin(self, headers: Mapping[str, str]) -> LiteLLMStream:
+        """Return what is known of the answer before its first piece."""
+        origin = Origin(self._whom.name, headers, self._warnings)
+        return LiteLLMStream(ChatStream(origin, self._speaker, uuid.uuid4().hex))
+
+    @asynccontextmanager
+    async def stream(self) -> AsyncGenerator[Incoming]:
+        """Ask and hear the answer as it comes, until the block ends."""
+        try:
+            ask = await self._prepare(is_stream=True)
+            chunks = cast(Chunks, await self._in_time(ask, self._timeout.request, is_stream=True))
+            try:
+                async with aclosing(self._pieces(chunks)) as pieces:
+                    # Some providers are only asked with the first piece, which may be an error.
+                    first = await anext(pieces, None)
+                    yield Incoming(_chained(first, pieces), self._exchange.headers)
+            finally:
+                await chunks.aclose()
+        finally:
+            await self._exchange.close()
+
+    async def _prepare(self, *, is_stream: bool) -> Callable[[], Awaitable[Any]]:
+        """Return what asks; to load litellm takes a while that is no time of the provider."""
+        library = await asyncio.to_thread(load_litellm)
+        access, model = self._whom.access, self._request.model
+        taken = library.get_supported_openai_params(model=model, custom_llm_provider=access.route)
+        body, self._warnings = write_request(self._request, provider=self._whom.name, taken=taken)
+        self._exchange.images = () if access.route in _UPLOADING else list_images(body)
+        parameters = {**access.parameters, **body, "model": f"{access.route}/{model}"}
+        parameters |= _PIECES if is_stream else {}
+        return lambda: library.acompletion(**parameters)
+
+    async def _pieces(self, chunks: Chunks) -> AsyncGenerator[Fields]:
+        pieces = aiter(chunks)
+        while True:
+            is_answered = self._exchange.status is not None
+            wait = self._timeout.stream_read if is_answered else self._timeout.request
+            chunk = await self._in_time(lambda: anext(pieces, None), wait, is_stream=True)
+            if chunk is None:
+                break
+            yield fields_of(_json(chunk), provider=self._whom.name, path="a piece")
+        # litellm makes up an end where none came.
+        if chunks.received_finish_reason is None and chunks.intermittent_finish_reason is None:
+            early = StreamError(f"the stream of {self._whom.name} ended before its answer did")
+            raise self._error(early, is_stream=True)
+
+    async def _in_time(
+        self, ask: Callable[[], Awaitable[T]], seconds: float, *, is_stream: bool
+    ) -> T:
+        deadline = asyncio.timeout(seconds)
+        name = self._whom.name
+        try:
+            async with deadline:
+                with self._exchange.watching():
+                    return await ask()
+        except Exception as trouble:  # noqa: BLE001 - litellm raises whatever its parts raise
+            if deadline.expired():
+                raise RequestTimeoutError(_late(name, seconds, self._exchange)) from None
+            # Without the cause: litellm's words could hold a key.
+            raise self._error(trouble, is_stream=is_stream) from None
+
+    def _error(self, trouble: Exception, *, is_stream: bool) -> SDKError:
+        secrets = self._whom.access.secrets
+        of = Circumstances(self._whom.name, secrets, self._timeout.connect, is_stream)
+        return read_error(trouble, self._exchange, of)
+
+
+async def _chained(first: Fields | None, rest: AsyncGenerator[Fields]) -> AsyncGenerator[Fields]:
+    if first is not None:
+        yield first
+    async for one in rest:
+        yield one
+
+
+def _json(model: Any) -> Json:
+    return model.model_dump(mode="json", warnings=False)
+
+
+def _late(name: str, seconds: float, exchange: Exchange) -> str:
+    if exchange.status is None:
+        return f"{name} did not answer in {seconds:g} s"
+    return f"{name} sent nothing more for {seconds:g} s"

@@ -1,0 +1,308 @@
+"""Providers asked by litellm: what goes to a twin, what comes back, and what can go wrong."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from attractor.base.canonical import JsonObject
+from attractor.llm import (
+    Client,
+    ConfigurationError,
+    ContentKind,
+    ContentPart,
+    ImageData,
+    InvalidRequestError,
+    Message,
+    Request,
+    Response,
+    ResponseFormat,
+    Role,
+    SDKError,
+    StreamEvent,
+    ToolCallData,
+    ToolChoice,
+    ToolResultData,
+    cost_of,
+    get_model_info,
+)
+from attractor.llm.errors import (
+    ContextLengthError,
+    ServerError,
+    UnsupportedToolChoiceError,
+)
+from attractor.llm.providers.litellm import LiteLLMAdapter
+from attractor.llm.providers.litellm_request import write_request
+from attractor.twins.provider_twin import ProviderTwin
+from tests.llm.asking import PATIENT, SERVED, SHELL, a_request, last_body, speaking, variables
+
+# litellm keeps that quiet by a filter of its own, which is undone here after every test.
+pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
+SCRIPT = """
+[[rules]]
+when = { last_user = "tool" }
+answer = { text = "I look.", tool_calls = [
+    { name = "shell", arguments = { command = "größe 🐍" } }, { name = "shell" },
+] }
+
+[[rules]]
+when = { last_user = "think" }
+answer = { thinking = "Well.", text = "So." }
+
+[[rules]]
+when = { last_user = "priced" }
+answer = { text = "So.", usage = { input = 1000, output = 100, cache_read = 400 } }
+
+[[rules]]
+when = { last_user = "overloaded" }
+answer.fault = { kind = "status", status = 529, message = "overloaded" }
+
+[[rules]]
+when = { last_user = "large" }
+answer.fault = { kind = "status", status = 413, message = "large" }
+
+[[rules]]
+when = { last_user = "echo" }
+answer.fault = { kind = "status", status = 401, message = "no sk-of-the-one-provider here" }
+
+[[rules]]
+answer = { text = "Hello." }
+"""
+WHOM = pytest.mark.parametrize("provider", SERVED)
+
+
+@pytest.fixture(scope="module")
+def twin() -> Iterator[ProviderTwin]:
+    with speaking(SCRIPT) as twin:
+        yield twin
+
+
+def client(twin: ProviderTwin) -> Client:
+    """Make one that has litellm alone, which is then asked for what others would be."""
+    return Client(providers={"litellm": LiteLLMAdapter(variables(twin), timeout=PATIENT)})
+
+
+def ask(twin: ProviderTwin, request: Request) -> Response:
+    async def asking() -> Response:
+        async with client(twin) as made:
+            return await made.complete(request)
+
+    return asyncio.run(asking())
+
+
+def hear(twin: ProviderTwin, request: Request) -> tuple[list[StreamEvent], SDKError | None]:
+    heard: list[StreamEvent] = []
+
+    async def hearing() -> None:
+        async with client(twin) as made:
+            async for event in made.stream(request):
+                heard.append(event)
+
+    try:
+        asyncio.run(hearing())
+    except SDKError as error:
+        return heard, error
+    return heard, None
+
+
+@WHOM
+def test_every_sort_of_message_arrives_as_the_provider_takes_it(
+    twin: ProviderTwin, provider: str
+) -> None:
+    asked = a_request(provider, Message.system("Be brief."), "tool", tools=[SHELL])
+    answered = ask(twin, asked)
+    results = [Message.tool_result(one.id, {"output": "größe"}) for one in answered.tool_calls]
+    messages = [*asked.messages, answered.message, *results, Message.user("See?")]
+    again = ask(twin, Request(asked.model, messages, provider, tools=[SHELL]))
+    assert again.text == "Hello."
+    body = str(last_body(twin))
+    for said in ("Be brief.", "I look.", "größe 🐍", answered.tool_calls[1].id, "See?"):
+        assert said in body
+
+
+def shown(image: ImageData) -> Message:
+    text = ContentPart(ContentKind.TEXT, text="See?")
+    return Message(Role.USER, [text, ContentPart(ContentKind.IMAGE, image=image)])
+
+
+def showing(image: ImageData) -> Message:
+    """Return the answer of a tool that shows something."""
+    result = ToolResultData("c", "seen", image_data=image.data, image_media_type=image.media_type)
+    return Message(Role.TOOL, [ContentPart(ContentKind.TOOL_RESULT, tool_result=result)])
+
+
+CALLED = ContentPart(ContentKind.TOOL_CALL, tool_call=ToolCallData("c", "shell", {}))
+GIF = ImageData(data=b"GIF89a", media_type="image/gif")
+FAR = ImageData(url="https://x.org/größe.png")
+IMAGES = pytest.mark.parametrize(
+    ("messages", "written"),
+    [
+        ([shown(GIF)], "R0lGODlh"),
+        ([shown(FAR)], "https://x.org/größe.png"),
+        ([Message.user("hi"), Message(Role.ASSISTANT, [CALLED]), showing(GIF)], "R0lGODlh"),
+    ],
+    ids=["bytes", "address", "of a tool"],
+)
+
+
+@IMAGES
+def test_images_arrive_at_a_model_that_sees(
+    twin: ProviderTwin, messages: list[Message], written: str
+) -> None:
+    ask(twin, a_request("litellm", *messages, tools=[SHELL]))
+    assert written in str(last_body(twin))
+
+
+@IMAGES
+def test_an_image_that_litellm_leaves_out_is_an_error_and_no_request(
+    twin: ProviderTwin, messages: list[Message], written: str
+) -> None:
+    before = len(twin.requests)
+    asked = a_request("deepseek", *messages, tools=[SHELL])
+    with pytest.raises(InvalidRequestError) as caught:
+        ask(twin, asked)
+    events, streamed = hear(twin, asked)
+    assert isinstance(streamed, InvalidRequestError)
+    for error in (caught.value, streamed):
+        assert error.message == "litellm hands no image on to this model of deepseek"
+        assert "a model that sees" in error.hint
+    assert (events, len(twin.requests)) == ([], before)
+
+
+@WHOM
+def test_settings_reach_the_provider(twin: ProviderTwin, provider: str) -> None:
+    settings = {"temperature": 0.5, "max_tokens": 50, "stop_sequences": ["END"]}
+    options = {"litellm": {"user": "u"}, "groq": {"top_k": 4}, provider: {"top_k": 3}}
+    asked = a_request(provider, "hi", **settings, provider_options=options)
+    assert ask(twin, asked).warnings == []
+    body = last_body(twin)
+    assert (body["temperature"], body["max_tokens"], body["top_k"]) == (0.5, 50, 3)
+    assert body.get("stop", body.get("stop_sequences")) == ["END"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "written"),
+    [
+        (ToolChoice("auto"), "auto"),
+        (ToolChoice("none"), "none"),
+        (ToolChoice("required"), "required"),
+        (ToolChoice("named", "shell"), {"type": "function", "function": {"name": "shell"}}),
+    ],
+)
+def test_each_tool_choice_is_told(twin: ProviderTwin, choice: ToolChoice, written: object) -> None:
+    ask(twin, a_request("deepseek", "hi", tools=[SHELL], tool_choice=choice))
+    assert last_body(twin)["tool_choice"] == written
+
+
+def test_a_form_is_asked_for(twin: ProviderTwin) -> None:
+    ask(twin, a_request("deepseek", "hi", response_format=ResponseFormat("json")))
+    assert last_body(twin)["response_format"] == {"type": "json_object"}
+    assert "one JSON object" in str(last_body(twin)["messages"])
+
+
+def test_what_the_provider_is_not_told_is_a_warning(twin: ProviderTwin) -> None:
+    answered = ask(twin, a_request("deepseek", "hi", metadata={"run": "1"}))
+    assert [one.code for one in answered.warnings] == ["unsupported_parameter"]
+    _, error = hear(twin, a_request("deepseek", "hi", tools=[SHELL]))
+    assert error is None
+
+
+@WHOM
+def test_a_stream_has_calls_and_the_whole_answer(twin: ProviderTwin, provider: str) -> None:
+    request = a_request(provider, "tool", tools=[SHELL])
+    events, _ = hear(twin, request)
+    whole = events[-1].response
+    assert whole is not None
+    assert (whole.text, whole.finish_reason.reason) == ("I look.", "tool_calls")
+    assert [one.arguments for one in whole.tool_calls] == [{"command": "größe 🐍"}, {}]
+    assert (whole.provider, whole.model) == (provider, SERVED[provider])
+
+
+def test_thoughts_come_back_to_whoever_signed_them(twin: ProviderTwin) -> None:
+    thinking: JsonObject = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    options = {"litellm": thinking}
+    asked = a_request("litellm", "think", provider_options=options, max_tokens=4096)
+    answered = ask(twin, asked)
+    assert (answered.reasoning, answered.text) == ("Well.", "So.")
+    events, _ = hear(twin, asked)
+    streamed = events[-1].response
+    assert streamed is not None
+    assert (streamed.reasoning, streamed.text) == ("Well.", "So.")
+    told = "".join(one.reasoning_delta or "" for one in events)
+    assert told == "Well."
+    for one in (answered, streamed):
+        messages = [*asked.messages, one.message, Message.user("hi")]
+        ask(twin, Request(asked.model, messages, "litellm", provider_options=options))
+        assert '"thinking": "Well."' in str(last_body(twin)).replace("'", '"')
+
+
+@WHOM
+def test_a_call_is_priced_with_what_came_from_the_cache(twin: ProviderTwin, provider: str) -> None:
+    answered = ask(twin, a_request(provider, "priced"))
+    events, _ = hear(twin, a_request(provider, "priced"))
+    model = get_model_info(SERVED[provider], provider)
+    assert model is not None
+    prices = model.prices()
+    assert prices.input
+    assert prices.output
+    assert prices.cache_read
+    cost = (600 * prices.input + 400 * prices.cache_read + 100 * prices.output) / 1_000_000
+    for usage in (answered.usage, events[-1].usage):
+        assert usage is not None
+        assert usage.cache_read_tokens == 400
+        assert cost_of(usage, model) == pytest.approx(cost)
+
+
+@WHOM
+@pytest.mark.parametrize(
+    ("asked", "kind", "status"),
+    [("overloaded", ServerError, 529), ("large", ContextLengthError, 413)],
+)
+def test_the_status_is_the_providers_own(
+    twin: ProviderTwin, provider: str, asked: str, kind: type[SDKError], status: int
+) -> None:
+    with pytest.raises(kind) as caught:
+        ask(twin, a_request(provider, asked))
+    _, streamed = hear(twin, a_request(provider, asked))
+    assert type(streamed) is kind
+    for error in (caught.value, streamed):
+        assert getattr(error, "status_code", None) == status
+
+
+def test_no_key_is_shown(twin: ProviderTwin) -> None:
+    with pytest.raises(SDKError, match=r"no \[key\] here") as caught:
+        ask(twin, a_request("deepseek", "echo"))
+    shown = f"{caught.value!r} {getattr(caught.value, 'raw', None)} {caught.value.__cause__}"
+    assert "sk-of" not in shown
+    assert "sk-of" not in repr(client(twin).providers["litellm"])
+
+
+@pytest.mark.parametrize(
+    ("model", "told", "hint"),
+    [
+        ("nobody/m", "litellm serves no provider 'nobody'", "PROVIDER/MODEL"),
+        ("deepsek/m", "no provider 'deepsek'", "did you mean deepseek?"),
+        ("gpt", "no provider 'gpt'", "PROVIDER/MODEL"),
+        ("groq/m", "the key of groq is not set", "set GROQ_API_KEY"),
+    ],
+)
+def test_whom_litellm_cannot_ask_is_said(
+    twin: ProviderTwin, model: str, told: str, hint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        ask(twin, Request(model, [Message.user("hi")], "litellm"))
+    assert hint in caught.value.hint
+
+
+def test_a_provider_with_an_adapter_of_its_own_is_not_served(twin: ProviderTwin) -> None:
+    adapter = LiteLLMAdapter(variables(twin))
+    assert adapter.serve("anthropic") is None
+    assert LiteLLMAdapter.from_env({"ANTHROPIC_API_KEY": "k"}) is None
+    with pytest.raises(ConfigurationError, match="no provider 'anthropic' is set up"):
+        ask(twin, Request("claude-opus-4-6", [Message.user("hi")], "anthropic"))
+
+
+def test_a_tool_choice_that_a_model_does_not_know_is_refused() -> None:
+    asked = a_request("deepseek", "hi", tools=[SHELL], tool_choice=ToolChoice("required"))
+    with pytest.raises(UnsupportedToolChoiceError):
+        write_request(asked, provider="deepseek", taken=["tools"])

@@ -1,0 +1,99 @@
+"""What went wrong in a call by litellm, told by what was seen of it."""
+
+import httpx
+import pytest
+
+from attractor.base.canonical import JsonObject
+from attractor.llm.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    NetworkError,
+    RateLimitError,
+    RequestTimeoutError,
+    SDKError,
+    ServerError,
+    StreamError,
+)
+from attractor.llm.providers.litellm_errors import Circumstances, read_error
+from attractor.llm.providers.litellm_exchange import Exchange, Pool
+
+WHOLE = Circumstances("groq", ["sk-0123456789", "k"], connect=5, is_stream=False)
+STREAM = Circumstances("groq", [], connect=5, is_stream=True)
+
+
+class Told(Exception):
+    """An error as litellm's are."""
+
+    def __init__(self, message: str, status_code: object = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status_code = status_code
+
+
+def seen(status: int | None = None, **more: object) -> Exchange:
+    exchange = Exchange(Pool(), 5, status=status)
+    for name, value in more.items():
+        setattr(exchange, name, value)
+    return exchange
+
+
+@pytest.mark.parametrize(
+    ("exchange", "of", "kind"),
+    [
+        (seen(trouble=httpx.ConnectTimeout("")), WHOLE, RequestTimeoutError),
+        (seen(trouble=httpx.ConnectError("")), WHOLE, NetworkError),
+        (seen(trouble=httpx.ConnectError("")), STREAM, NetworkError),
+        (seen(200, trouble=httpx.ReadError("")), WHOLE, NetworkError),
+        (seen(200, trouble=httpx.ReadError("")), STREAM, StreamError),
+        (seen(200, trouble=httpx.DecodingError("")), STREAM, StreamError),
+        (seen(200), WHOLE, ServerError),
+        (seen(200), STREAM, StreamError),
+        (seen(401, body="no JSON"), WHOLE, AuthenticationError),
+        (seen(302, body=""), WHOLE, SDKError),
+    ],
+)
+def test_what_was_seen_says_what_it_was(
+    exchange: Exchange, of: Circumstances, kind: type[SDKError]
+) -> None:
+    assert isinstance(read_error(Told("litellm has it otherwise", 418), exchange, of), kind)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "kind", "status"),
+    [
+        ({"error": {"type": "overloaded_error", "message": "m"}}, ServerError, 529),
+        ({"error": {"code": "rate_limit_exceeded", "message": "m"}}, RateLimitError, 429),
+        ({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}, RateLimitError, 429),
+        ({"error": "odd"}, ServerError, 500),
+        ({"type": "error", "message": "m"}, ServerError, 500),
+        ({"error": {"code": [], "message": {}}}, ServerError, 500),
+    ],
+)
+def test_an_error_in_a_stream_has_the_status_it_would_have_had(
+    complaint: JsonObject, kind: type[SDKError], status: int
+) -> None:
+    error = read_error(StreamError("ended"), seen(200, complaint=complaint), STREAM)
+    assert isinstance(error, kind)
+    assert getattr(error, "status_code", None) == status
+
+
+def test_of_what_was_not_seen_the_word_of_litellm_is_taken() -> None:
+    assert isinstance(read_error(Told("no", 400), seen(), WHOLE), InvalidRequestError)
+    assert isinstance(read_error(Told("no", 503), seen(), WHOLE), ServerError)
+    odd = read_error(Told("no", "odd"), seen(), WHOLE)
+    assert not odd.retryable
+    assert odd.message == "groq answered 400: no"
+
+
+def test_an_error_of_ours_stays_what_it_is() -> None:
+    ours = StreamError("ended")
+    assert read_error(ours, seen(200), STREAM) is ours
+
+
+def test_no_key_is_in_any_word() -> None:
+    body = '{"error": {"message": "sk-0123456789 is no key", "code": "sk-0123456789"}}'
+    refused = read_error(Told("x"), seen(401, body=body), WHOLE)
+    odd = read_error(Told("sk-0123456789"), seen(200), WHOLE)
+    for error in (refused, odd):
+        assert "sk-0123456789" not in f"{error} {vars(error)}"
+    assert refused.message == "groq answered 401: [key] is no key"

@@ -1,0 +1,80 @@
+"""Who can be asked by litellm, told from the environment without loading it."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.llm.errors import ConfigurationError
+from attractor.llm.providers import litellm_providers
+from attractor.llm.providers.litellm_providers import find_needs, find_ready, well_known
+
+
+@pytest.mark.parametrize(
+    ("environ", "ready"),
+    [
+        ({}, []),
+        ({"GROQ_API_KEY": "k"}, ["groq"]),
+        ({"GROQ_API_KEY": " "}, []),
+        ({"OLLAMA_API_BASE": "http://127.0.0.1:11434"}, ["ollama"]),
+        ({"AZURE_API_KEY": "k"}, []),
+        ({"AZURE_API_KEY": "k", "AZURE_API_BASE": "https://x"}, ["azure"]),
+        ({"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}, ["bedrock"]),
+        ({"DEEPINFRA_API_KEY": "k", "NOVITA_API_BASE": "b"}, ["deepinfra", "novita"]),
+        ({"SCX_AI_API_KEY": "k"}, ["scx-ai"]),
+        ({"ANTHROPIC_API_KEY": "k", "GEMINI_API_KEY": "k", "OPENAI_API_KEY": "k"}, []),
+        ({"SOME_OTHER_API_KEY": "k"}, []),
+    ],
+)
+def test_ready_is_who_has_what_it_needs(environ: dict[str, str], ready: list[str]) -> None:
+    assert find_ready(environ) == ready
+
+
+def test_what_is_set_becomes_a_parameter() -> None:
+    environ = {
+        "AWS_ACCESS_KEY_ID": "an-id",
+        "AWS_SECRET_ACCESS_KEY": "a-secret",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    needs = find_needs("bedrock")
+    assert needs is not None
+    access = needs.read(environ)
+    assert access.parameters == {
+        "aws_access_key_id": "an-id",
+        "aws_secret_access_key": "a-secret",
+        "aws_region_name": "eu-west-1",
+    }
+    assert sorted(access.secrets) == ["a-secret", "an-id"]
+    assert "a-secret" not in repr(access)
+
+
+def test_who_is_not_well_known_goes_by_the_convention() -> None:
+    needs = find_needs("deepinfra")
+    assert needs is not None
+    assert needs.route == "deepinfra"
+    environ = {"DEEPINFRA_API_KEY": "k", "DEEPINFRA_API_BASE": "b"}
+    assert needs.read(environ).parameters == {"api_key": "k", "api_base": "b"}
+    assert find_needs("nobody") is None
+
+
+def test_every_row_of_the_file_can_be_met_and_says_what_it_needs() -> None:
+    for name, needs in well_known().items():
+        for way in needs.ways:
+            environ = dict.fromkeys(way, "set")
+            assert needs.are_met(environ), name
+            assert needs.read(environ).parameters, name
+        assert not needs.are_met({})
+
+
+def test_without_the_table_the_well_known_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> Path:
+        raise ConfigurationError("there is no table of models")
+
+    monkeypatch.setattr(litellm_providers, "find_table", missing)
+    litellm_providers._of_the_table.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    try:
+        environ = {"GROQ_API_KEY": "k", "DEEPINFRA_API_KEY": "k"}
+        assert find_ready(environ) == ["groq"]
+        assert find_needs("deepinfra") is None
+    finally:
+        litellm_providers._of_the_table.cache_clear()  # pyright: ignore[reportPrivateUsage]

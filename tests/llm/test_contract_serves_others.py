@@ -1,0 +1,58 @@
+"""What everything does alike that serves providers without an adapter of their own."""
+
+import asyncio
+
+import pytest
+
+from attractor.base.kinds import find_shortcoming
+from attractor.llm import AdapterTimeout, ProviderAdapter
+from attractor.llm.adapter import ServesOthers
+from attractor.llm.providers.litellm import LiteLLMAdapter
+from tests.llm.test_client import Agency
+
+READY = {"litellm": "mistral", "agency": "xylo"}
+Serving = LiteLLMAdapter | Agency
+
+
+@pytest.fixture(params=READY)
+def serving(request: pytest.FixtureRequest) -> Serving:
+    if request.param == "litellm":
+        return LiteLLMAdapter({"MISTRAL_API_KEY": "k"})
+    return Agency("agency")
+
+
+def test_it_is_an_adapter_that_serves_others(serving: Serving) -> None:
+    assert find_shortcoming(serving, ProviderAdapter) == ""
+    assert find_shortcoming(serving, ServesOthers) == ""
+    assert isinstance(serving, ServesOthers)
+    assert issubclass(type(serving), ServesOthers)
+
+
+def test_whom_it_lists_it_serves_and_knows_the_variables_of(serving: Serving) -> None:
+    [name] = serving.list_served()
+    assert name == READY[serving.name]
+    assert serving.variables_of(name)
+    served = serving.serve(name)
+    assert served is not None
+    assert find_shortcoming(served, ProviderAdapter) == ""
+    assert name in served.name
+
+
+@pytest.mark.parametrize("name", ["", "nobody", "größe 🐍"])
+def test_of_whom_it_does_not_know_it_says_so(serving: Serving, name: str) -> None:
+    assert serving.serve(name) is None
+    assert not serving.variables_of(name)
+
+
+def test_what_it_serves_may_be_closed_and_closed_again(serving: Serving) -> None:
+    async def closing() -> None:
+        served = serving.serve(READY[serving.name])
+        assert served is not None
+        for one in (served, served, serving, serving):
+            await one.close()
+
+    asyncio.run(closing())
+
+
+def test_without_anybodys_key_none_is_made(serving: Serving) -> None:
+    assert type(serving).from_env({}, timeout=AdapterTimeout()) is None

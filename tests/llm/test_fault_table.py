@@ -1,0 +1,237 @@
+"""Every trouble of the twin on every adapter, streamed and not: which error, how many requests."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+
+from attractor.llm import (
+    AdapterTimeout,
+    AuthenticationError,
+    Client,
+    InvalidRequestError,
+    NetworkError,
+    NotFoundError,
+    RateLimitError,
+    RequestTimeoutError,
+    RetryPolicy,
+    SDKError,
+    ServerError,
+    StreamError,
+    StreamEvent,
+    StreamEventType,
+    generate,
+    retry,
+)
+from attractor.twins.provider_twin import ProviderTwin
+from tests.llm.asking import ADAPTERS, MODELS, PATIENT, SERVED, a_request, ask, speaking, variables
+from tests.llm.heard import a_stream, hear
+
+# litellm keeps that quiet by a filter of its own, which is undone here after every test.
+pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
+T = TypeVar("T")
+TEXT = "one two three four five six seven eight nine ten eleven twelve"
+AGAIN = RetryPolicy(max_retries=1, base_delay=0.01)
+HASTY = AdapterTimeout(connect=5, request=0.3, stream_read=0.3)
+everybody = pytest.mark.parametrize("provider", [*ADAPTERS, *SERVED])
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What the twin does, and what comes of it: of a whole answer, and of a stream."""
+
+    name: str
+    fault: str
+    whole: type[SDKError] | None
+    streamed: type[SDKError] | None
+    retryable: bool = True
+    said_before: bool = False
+    retry_after: float | None = None
+
+    @property
+    def limits(self) -> AdapterTimeout:
+        """What tries no limit is given time, for a busy machine."""
+        is_timed = any(kind in self.fault for kind in ('"hang"', '"slow"'))
+        return HASTY if is_timed else PATIENT
+
+
+TROUBLES = [
+    Trouble(
+        "400", 'kind = "status", status = 400', InvalidRequestError, InvalidRequestError, False
+    ),
+    Trouble(
+        "401", 'kind = "status", status = 401', AuthenticationError, AuthenticationError, False
+    ),
+    Trouble("404", 'kind = "status", status = 404', NotFoundError, NotFoundError, False),
+    Trouble(
+        "429",
+        'kind = "status", status = 429, retry_after = "90s"',
+        RateLimitError,
+        RateLimitError,
+        retry_after=90,
+    ),
+    Trouble("500", 'kind = "status", status = 500', ServerError, ServerError),
+    Trouble("529", 'kind = "status", status = 529', ServerError, ServerError),
+    Trouble("refused", 'kind = "refused"', NetworkError, NetworkError),
+    Trouble("hang", 'kind = "hang"', RequestTimeoutError, RequestTimeoutError, False),
+    Trouble(
+        "hang later",
+        'kind = "hang", after = 5',
+        RequestTimeoutError,
+        RequestTimeoutError,
+        False,
+        True,
+    ),
+    Trouble("slow", 'kind = "slow", size = 40, pause = "60ms"', RequestTimeoutError, None, False),
+    # A stream may take as long as it goes on.
+    Trouble("trickle", 'kind = "slow", size = 150, pause = "30ms"', None, None),
+    Trouble("cut", 'kind = "cut", after = 5', NetworkError, StreamError, said_before=True),
+    Trouble(
+        "malformed", 'kind = "malformed", after = 5', ServerError, StreamError, said_before=True
+    ),
+    Trouble(
+        "error in the middle",
+        'kind = "status", status = 500, after = 5',
+        ServerError,
+        ServerError,
+        said_before=True,
+    ),
+    Trouble("content length", 'kind = "content_length"', NetworkError, None),
+]
+RULES = [
+    f"""
+[[rules]]
+when = {{ last_user = "<{one.name}>" }}
+answer = {{ text = "{TEXT}", fault = {{ {one.fault} }} }}
+"""
+    for one in TROUBLES
+]
+SCRIPT = "".join([*RULES, "[[rules]]\nanswer.text = 'Hello.'"])
+each = pytest.mark.parametrize("trouble", TROUBLES, ids=lambda one: one.name)
+
+
+@pytest.fixture(scope="module")
+def twin() -> Iterator[ProviderTwin]:
+    with speaking(SCRIPT) as twin:
+        for provider in SERVED:
+            # The first requests take litellm longer than all that follow.
+            ask(twin, a_request(provider, "hello"))
+            run(twin, lambda client, asked=provider: hear(a_stream(client, asked)), PATIENT)
+        yield twin
+
+
+@everybody
+@pytest.mark.parametrize(
+    "trouble", [one for one in TROUBLES if one.name != "slow"], ids=lambda one: one.name
+)
+def test_a_stream_with_trouble(provider: str, trouble: Trouble, twin: ProviderTwin) -> None:
+    async def asking(client: Client) -> tuple[list[StreamEvent], SDKError | None]:
+        told: list[StreamEvent] = []
+        try:
+            async for event in client.stream(a_request(provider, f"<{trouble.name}>")):
+                told.append(event)
+        except SDKError as error:
+            return told, error
+        return told, None
+
+    before = len(twin.requests)
+    told, error = run(twin, asking, trouble.limits)
+    # Gemini's streams have no last event: they are over when the connection says so.
+    is_open = provider == "gemini" and trouble.name == "content length"
+    require(trouble, StreamError if is_open else trouble.streamed, error)
+    assert len(twin.requests) - before == 1
+    text = "".join(one.delta or "" for one in told if one.type == StreamEventType.TEXT_DELTA)
+    if error is None:
+        assert (text, told[-1].type) == (TEXT, StreamEventType.FINISH)
+    elif trouble.said_before or is_open:
+        assert text
+        assert TEXT.startswith(text)
+        assert (told[-1].type, told[-1].error) == (StreamEventType.ERROR, error)
+    else:
+        assert told == []
+
+
+@everybody
+@each
+def test_a_whole_answer_is_asked_for_as_often_as_the_policy_says(
+    provider: str, trouble: Trouble, twin: ProviderTwin
+) -> None:
+    """A wish beyond a minute is not waited for; what another try can't help is not tried again."""
+
+    async def asking(client: Client) -> SDKError | None:
+        try:
+            request = a_request(provider, f"<{trouble.name}>")
+            answer = await retry(lambda: client.complete(request), policy=AGAIN)
+        except SDKError as error:
+            return error
+        assert answer.text == TEXT
+        return None
+
+    before = len(twin.requests)
+    require(trouble, trouble.whole, run(twin, asking, trouble.limits))
+    tries = 2 if trouble.whole and trouble.retryable and trouble.retry_after is None else 1
+    assert len(twin.requests) - before == tries
+
+
+@everybody
+@pytest.mark.parametrize(
+    "trouble", [one for one in TROUBLES if one.said_before], ids=lambda one: one.name
+)
+def test_nothing_is_tried_again_after_text_was_delivered(
+    provider: str, trouble: Trouble, twin: ProviderTwin
+) -> None:
+    async def asking(client: Client) -> SDKError | None:
+        prompt = f"<{trouble.name}>"
+        told = await hear(a_stream(client, provider, prompt, max_retries=3))
+        assert told.text
+        return told.error
+
+    before = len(twin.requests)
+    require(trouble, trouble.streamed, run(twin, asking, trouble.limits))
+    assert len(twin.requests) - before == 1
+
+
+@everybody
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_providers_wish_to_wait_is_fulfilled(provider: str, is_streamed: bool) -> None:
+    script = """
+[[rules]]
+when = { attempt = 1 }
+answer.fault = { kind = "status", status = 429, retry_after = "150ms" }
+
+[[rules]]
+answer.text = "Now."
+"""
+
+    async def asking(client: Client) -> str:
+        if is_streamed:
+            return (await hear(a_stream(client, provider, "go"))).text
+        return (await generate(MODELS[provider], "go", provider=provider, client=client)).text
+
+    with speaking(script) as twin:
+        before = time.monotonic()
+        assert run(twin, asking, PATIENT) == "Now."
+        assert time.monotonic() - before >= 0.15
+        assert [one.status for one in twin.requests] == [429, 200]
+
+
+def run(
+    twin: ProviderTwin, asking: Callable[[Client], Coroutine[Any, Any, T]], limits: AdapterTimeout
+) -> T:
+    """Ask by a client that has so much patience."""
+
+    async def within() -> T:
+        async with Client.from_env(variables(twin), timeout=limits) as client:
+            return await asyncio.wait_for(asking(client), 30)
+
+    return asyncio.run(within())
+
+
+def require(trouble: Trouble, kind: type[SDKError] | None, error: SDKError | None) -> None:
+    """The error is of the very kind, and says what to do about it."""
+    assert (type(error) if error else None) is kind
+    if error is not None:
+        assert (error.retryable, error.retry_after) == (trouble.retryable, trouble.retry_after)
