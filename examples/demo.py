@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import load_script
 
 TODO = Path(__file__).parent / "todo"

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import load_script
 from examples.demo import PIPELINE, TODO, Stage, make_environ, make_project, prepare
 from tests.counts import count

@@ -19,6 +19,7 @@ from attractor.language.lint_rule import rule_registry
 from attractor.language.transform import transform_registry
 from attractor.llm.client import provider_registry
 from attractor.scenarios.judging import check_registry
+from attractor.twins.services.route import kind_registry
 from attractor.twins.wire import wire_registry
 
 REGISTRIES: list[Registry[Any]] = [
@@ -35,6 +36,7 @@ REGISTRIES: list[Registry[Any]] = [
     interviewer_registry(),
     check_registry(),
     wire_registry(),
+    kind_registry(),
 ]
 MEMBERS = [
     pytest.param(registry, name, id=f"{registry.noun} {name}")

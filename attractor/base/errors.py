@@ -62,6 +62,10 @@ class AttractorError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Copied without __init__, which in some classes takes other things than it keeps in args.
+        return _without_init, (type(self), *self.args), vars(self)
+
     @property
     def cause(self) -> BaseException | None:
         """What it was raised from."""
@@ -141,6 +145,10 @@ class Broken(AttractorError):
 
 class ChainBroken(Broken):
     """A line of a hash chain is not what was written."""
+
+
+def _without_init(kind: type[AttractorError], *args: object) -> AttractorError:
+    return kind.__new__(kind, *args)
 
 
 def first_sentence(kind: type) -> str:

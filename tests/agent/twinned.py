@@ -12,7 +12,8 @@ from attractor.base.canonical import JsonObject
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.llm.client import Client
 from attractor.twins.answer import Answer, ToolUse
-from attractor.twins.provider_twin import ProviderTwin, in_background
+from attractor.twins.hosting import in_background
+from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.script import Rule, Script, When
 from tests.agent.places import finish, local
 
