@@ -56,13 +56,17 @@ class Warning:
 
 @dataclass(frozen=True)
 class RateLimitInfo:
-    """What the provider says is left before it refuses."""
+    """What the provider says is left before it refuses, and when it counts anew what is used up.
+
+    `reset_after` is how many seconds that was away when it answered: no clock of ours is in it.
+    """
 
     requests_remaining: int | None = None
     requests_limit: int | None = None
     tokens_remaining: int | None = None
     tokens_limit: int | None = None
     reset_at: datetime | None = None
+    reset_after: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from attractor.language.diagnostics import Diagnostic
 from attractor.pipeline.knowing import known_in
+from attractor.pipeline.model_middleware import find_provider_faults
 from attractor.pipeline.needed_programs import Required
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.requirements import require_runnable
@@ -21,5 +22,6 @@ async def require_fit(
 ) -> Sequence[Required]:
     """Refuse what cannot be run to its end, or not without telling a secret."""
     told = [*find_told_secrets(pipeline, world.redactor, world.environ), *more]
+    told += find_provider_faults(world.llm)
     known = known_in(world)
     return await require_runnable(pipeline.graph, options, world.environ, known=known, more=told)

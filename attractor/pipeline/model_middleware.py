@@ -3,17 +3,19 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attractor.backends.provider_keys import is_provider
 from attractor.base.atomic_files import file_trouble
 from attractor.base.canonical import JsonObject
 from attractor.base.errors import UnknownName
 from attractor.engine.secrets import texts_of
+from attractor.language.diagnostics import Diagnostic, error
 from attractor.llm import middleware as shipped
 from attractor.llm.catalogue import shipped_catalogue
 from attractor.llm.client import StreamMiddleware, provider_registry
@@ -36,6 +38,7 @@ def model_middleware(world: World, stack: AsyncExitStack) -> Sequence[StreamMidd
 def _middleware(
     settings: "LlmSettings", world: World, stack: AsyncExitStack
 ) -> Iterator[StreamMiddleware]:
+    _require_providers(settings)
     logger = None
     if settings.log is not None:
         logger = _open_log(settings.log, stack)
@@ -52,11 +55,9 @@ def _middleware(
         if names
     }
     if others:
-        _require_providers(one.provider for names in others.values() for one in names)
         yield shipped.Fallback(by_model=others)
     limits = _limits(settings)
     if limits:
-        _require_providers(iter(limits))
         yield shipped.RateLimit(shared_rate_limits(tuple(sorted(limits.items()))), logger=logger)
 
 
@@ -76,12 +77,32 @@ def _limits(settings: "LlmSettings") -> Mapping[str, "Limit"]:
     return {name: shipped.Limit(*(table.get(name) for table in tables)) for name in providers}
 
 
-def _require_providers(names: Iterator[str]) -> None:
-    """Refuse a provider that nobody knows: a limit for it would do nothing."""
-    for name in names:
-        if name in provider_registry() or name in shipped_catalogue().providers:
-            continue
-        raise UnknownName("provider", name, provider_registry())
+def find_provider_faults(settings: "LlmSettings | None") -> Iterator[Diagnostic]:
+    """Yield the settings that name a provider which nobody knows: they would do nothing."""
+    for key, name in _providers_named(settings) if settings is not None else ():
+        if not is_provider(name):
+            unknown = UnknownName("provider", name, _all_providers())
+            yield error(f"the setting {key}: {unknown.message}", fix=unknown.hint)
+
+
+def _providers_named(settings: "LlmSettings") -> Iterator[tuple[str, str]]:
+    """Yield where a provider is named, and its name."""
+    for model, others in settings.fall_back.items():
+        for one in others:
+            yield f"llm.fall_back.{model}", shipped.ModelName.parse(one).provider
+    for key in ("requests_per_minute", "tokens_per_minute", "concurrent_requests"):
+        yield from ((f"llm.{key}", name) for name in getattr(settings, key))
+
+
+def _require_providers(settings: "LlmSettings") -> None:
+    """Refuse a provider that nobody knows, to whoever did not look before."""
+    for _, name in _providers_named(settings):
+        if not is_provider(name):
+            raise UnknownName("provider", name, _all_providers())
+
+
+def _all_providers() -> Set[str]:
+    return {*provider_registry(), *shipped_catalogue().providers}
 
 
 def _secrets(world: World) -> Sequence[str]:

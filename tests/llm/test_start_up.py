@@ -4,7 +4,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("name", ["litellm", "httpx", "openai", "anthropic", "pydantic"])
+@pytest.mark.parametrize("name", ["litellm", "httpx", "openai", "anthropic", "google", "pydantic"])
 def test_importing_the_room_loads_no_provider_and_no_transport(name: str) -> None:
     code = f"import sys, attractor.llm; sys.exit({name!r} in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)

@@ -10,15 +10,22 @@ from pathlib import Path
 import pytest
 
 from attractor import StageStatus
-from attractor.base.errors import FileTrouble, UnknownName
+from attractor.base.errors import ExitCode, FileTrouble, UnknownName
 from attractor.config.settings import LlmSettings
+from attractor.engine.errors import NotRunnable
 from attractor.llm import Client, Response
 from attractor.llm.middleware import DiskCache, Fallback, Limit, Logging, RateLimit, Redaction
-from attractor.pipeline.model_middleware import model_middleware, shared_rate_limits
+from attractor.pipeline.model_middleware import (
+    find_provider_faults,
+    model_middleware,
+    shared_rate_limits,
+)
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.running import start
 from attractor.pipeline.world import World
 from attractor.twins.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, a_request, speaking
-from tests.pipeline.projects import make_world
+from tests.pipeline.projects import LINEAR, make_project, make_world
 from tests.spec.runs import between, environ_for, events, run
 
 SCRIPT = """
@@ -123,6 +130,36 @@ def test_a_provider_that_nobody_knows_is_refused(tmp_path: Path, settings: LlmSe
     with pytest.raises(UnknownName, match="opneai") as caught:
         model_middleware(world_with(tmp_path / "p", settings), AsyncExitStack())
     assert caught.value.hint == "did you mean openai?"
+
+
+def test_a_run_that_names_an_unknown_provider_is_refused_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    project = make_project(tmp_path / "project", LINEAR)
+    options = RunOptions(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    settings = LlmSettings(
+        fall_back={"gpt-5.2": ("anthropic/claude-opus-4-6", "opneai/gpt-5.1")},
+        requests_per_minute={"antropic": 5},
+    )
+    with pytest.raises(NotRunnable) as caught:
+        asyncio.run(start(options, replace(make_world(project), llm=settings)))
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert caught.value.message.splitlines()[1:] == [
+        "  the setting llm.fall_back.gpt-5.2: unknown provider 'opneai' (did you mean openai?)",
+        "  the setting llm.requests_per_minute: unknown provider 'antropic' "
+        "(did you mean anthropic?)",
+    ]
+    assert not (tmp_path / "state").exists()
+    assert not (project / "runs").exists()
+
+
+def test_a_provider_that_another_one_serves_is_known(tmp_path: Path) -> None:
+    settings = LlmSettings(
+        fall_back={"gpt-5.2": ("groq/llama-3.3-70b-versatile", "litellm/deepseek/deepseek-chat")},
+        requests_per_minute={"bedrock": 5},
+    )
+    assert not [*find_provider_faults(settings)]
+    assert model_middleware(world_with(tmp_path / "p", settings), AsyncExitStack())
 
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from attractor.base.canonical import Json, content_hash, parse_json
 from attractor.base.errors import NotCanonical
 from attractor.base.late_dataclass import dataclass
 from attractor.base.private_folders import make_private_folder
+from attractor.llm.errors import ConfigurationError
 from attractor.llm.middleware.answer_records import read_answer, write_answer
 from attractor.llm.middleware.request_digest import Digest, differences
 from attractor.llm.response import Response
@@ -36,6 +37,10 @@ class AnswerFiles:
     """The answers in one folder; several processes may use it at the same time."""
 
     def __init__(self, folder: str | Path) -> None:
+        if not _is_name(folder):
+            raise ConfigurationError(
+                f"{str(folder)!r} is no name of a folder", hint="leave out what no path may hold"
+            )
         self.folder = Path(folder)
 
     def find(self, key: str) -> Kept:
@@ -43,7 +48,7 @@ class AnswerFiles:
         path = self._path(key)
         try:
             text = path.read_bytes().decode()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return Kept()
         except OSError as cause:
             return Kept(fault=f"{path} cannot be read: {reason_of(cause)}")
@@ -82,6 +87,13 @@ class AnswerFiles:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{_ENDING}"
+
+
+def _is_name(folder: str | Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(folder)
+    except UnicodeEncodeError:
+        return False
 
 
 def _read(text: str, key: str, path: Path) -> Kept:

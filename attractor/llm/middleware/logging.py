@@ -128,10 +128,11 @@ class _Call:
         """Log the answer."""
         cost, usage = self._log.price(self._request, response), response.usage
         seconds = self._end(failed=False)
+        by = f"{response.provider}/{response.model}"
         told = {
             "event": "answer",
             **self._told,
-            "answered_by": f"{response.provider}/{response.model}",
+            "answered_by": by,
             "request_id": response.id,
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
@@ -144,7 +145,8 @@ class _Call:
         }
         price = "at an unknown price" if cost is None else f"for ${cost:.6f}"
         tokens = f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
-        words = f"{self._named} answered in {seconds:.3f} s: {tokens}, {price}"
+        who = by if by == self._named else f"{by}, for {self._named},"
+        words = f"{who} answered in {seconds:.3f} s: {tokens}, {price}"
         self._log.write(words, told, {"said": response.text})
 
     def failed(self, error: BaseException) -> None:

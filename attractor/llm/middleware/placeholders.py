@@ -90,21 +90,17 @@ class Replacing:
 
     def _stand_in(self, found: str) -> str:
         self.places += 1
-        number = self._finder.forms.get(found)
+        said, known = unescaped(found), self._finder.values
+        number = self._finder.forms.get(found) or self._finder.forms.get(said)
         if number is not None:
-            placeholder, secret = self._placeholder(number), self._finder.values[number - 1]
+            found = said = known[number - 1]
         else:
-            secret = unescaped(found)
-            later = len(self._finder.values) + len(self._found) + 1
-            placeholder = self._placeholder(self._found.setdefault(secret, later))
-            # Only where it stands as JSON writes it, that is the form in which it is of use.
-            if secret != found:
-                secret = self.secrets.get(placeholder, found)
-        self.secrets[placeholder] = secret
+            number = self._found.setdefault(said, len(known) + len(self._found) + 1)
+        placeholder = f"[secret-{self._mark}{number}]"
+        # Where it stands only as JSON writes it, it comes back as it stands.
+        if found == said or placeholder not in self.secrets:
+            self.secrets[placeholder] = found
         return placeholder
-
-    def _placeholder(self, number: int) -> str:
-        return f"[secret-{self._mark}{number}]"
 
 
 class Restoring:
@@ -157,4 +153,5 @@ def _written(text: str, change: _Change) -> str:
     except NotCanonical:
         return change(text)
     changed = _changed(value, change)
-    return text if changed == value else json.dumps(changed, ensure_ascii=False)
+    # Unchanged it may still hold what some pattern finds in how it is written.
+    return change(text) if changed == value else json.dumps(changed, ensure_ascii=False)

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -12,6 +12,11 @@ from attractor.base.clock import Clock
 _WINDOW = 60.0
 # A clock's smallest step: a shorter wait would be none.
 _SHORTEST_WAIT = 0.001
+TELLING = 1.0
+"""A wait of so many seconds is told."""
+
+Tell = Callable[[float | None], None]
+"""Is told that somebody has to wait: for how many seconds, None when that is not known."""
 
 
 class Pass:
@@ -47,6 +52,10 @@ class _Turn:
         return True
 
 
+def _tell_nobody(seconds: float | None) -> None:
+    """Let somebody wait in silence."""
+
+
 class RateGate:
     """Lets so many requests and tokens through in any minute, and so many at once.
 
@@ -66,9 +75,12 @@ class RateGate:
         self._paused_until = 0.0
 
     @asynccontextmanager
-    async def place(self, tokens: int) -> AsyncGenerator[Pass]:
-        """Wait for a place, and give it back when the block ends, however it does."""
-        passed = await self._enter(tokens)
+    async def place(self, tokens: int, tell: Tell = _tell_nobody) -> AsyncGenerator[Pass]:
+        """Wait for a place, and give it back when the block ends, however it does.
+
+        A wait of a second or more is told once: at its beginning, or as soon as it has become one.
+        """
+        passed = await self._enter(tokens, tell)
         try:
             yield passed
         finally:
@@ -86,14 +98,20 @@ class RateGate:
             passed.tokens = passed.tokens if used is None else used
             self._wake_first()
 
-    async def _enter(self, tokens: int) -> Pass:
+    async def _enter(self, tokens: int, tell: Tell) -> Pass:
         begun = self._clock.monotonic()
         turn = _Turn(min(tokens, self._tokens or tokens))
         with self._lock:
             self._queue.append(turn)
         try:
+            is_told = False
             while not isinstance(found := self._look(turn), Pass):
-                await self._rest(turn, found)
+                untold = TELLING - (self._clock.monotonic() - begun)
+                if not is_told and (untold <= 0 or (found or 0.0) >= TELLING):
+                    is_told = True
+                    tell(found)
+                wait = untold if found is None and not is_told else found
+                await self._rest(turn, wait)
         except BaseException:
             with self._lock:
                 if turn in self._queue:
@@ -155,7 +173,9 @@ class RateGate:
             await asyncio.wait(resting, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in resting:
-                one.cancel()
+                # Who is thrown away with its event loop has nothing left to end.
+                if not one.get_loop().is_closed():
+                    one.cancel()
 
     def _wake_first(self) -> None:
         """Wake who is first; an event loop that was closed with somebody waiting is passed over."""

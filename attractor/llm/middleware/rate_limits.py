@@ -70,8 +70,10 @@ class RateLimits:
 
     def hear(self, provider: str, told: RateLimitInfo | None) -> None:
         """Pause until the provider counts anew, when it says that nothing is left."""
-        if told is None or told.reset_at is None:
+        if told is None or 0 not in (told.requests_remaining, told.tokens_remaining):
             return
-        if 0 in (told.requests_remaining, told.tokens_remaining):
+        seconds = told.reset_after
+        if seconds is None and told.reset_at is not None:
+            # By two clocks: all that is left where no span was told.
             seconds = (told.reset_at - self._clock.now()).total_seconds()
-            self.pause(provider, max(0.0, seconds))
+        self.pause(provider, max(0.0, seconds or 0.0))

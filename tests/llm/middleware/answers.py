@@ -71,7 +71,13 @@ parts = st.one_of(
 contents = st.lists(parts, max_size=4) | st.lists(parts, max_size=4).map(tuple)
 # Which of two equal hours it was is a question of clocks that are set back, and UTC's never is.
 moments = st.datetimes(timezones=st.just(UTC)).map(lambda one: one.replace(fold=0))
-limits = st.builds(RateLimitInfo, st.none() | counts, reset_at=st.none() | moments)
+spans = st.floats(0, 1e6)
+limits = st.builds(
+    RateLimitInfo,
+    st.none() | counts,
+    reset_at=st.none() | moments,
+    reset_after=st.none() | spans,
+)
 answers = st.builds(
     Response,
     id=texts,

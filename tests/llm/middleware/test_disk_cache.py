@@ -142,7 +142,16 @@ def test_a_damaged_file_is_a_miss_that_is_told(tmp_path: Path, damage: str) -> N
 def test_an_answer_that_cannot_be_kept_is_given_with_a_warning(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     answer = ask(ScriptedProvider(said("one")), around=[DiskCache(tmp_path / "file" / "kept")])
-    assert (answer.text, codes(answer)) == ("one", ["cache_damaged", "cache_not_written"])
+    assert (answer.text, codes(answer)) == ("one", ["cache_not_written"])
+    replaying = DiskCache(tmp_path / "file" / "kept", mode="read_only")
+    with pytest.raises(NotCachedError, match="there are none in"):
+        ask(ScriptedProvider(said("one")), around=[replaying])
+
+
+@pytest.mark.parametrize("folder", ["\0bad", "\ud800"])
+def test_a_name_that_no_folder_can_have_is_refused_when_it_is_made(folder: str) -> None:
+    with pytest.raises(ConfigurationError, match="no name of a folder"):
+        DiskCache(folder)
 
 
 def test_files_are_ours_alone_and_hold_no_key(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 
 from attractor.base.clock import TurnableClock
-from attractor.llm import Message, RateLimitError, Request, RetryPolicy, retry
-from attractor.llm.middleware import Logging, Redaction
+from attractor.llm import Message, RateLimitError, Request, RetryPolicy, ServerError, retry
+from attractor.llm.middleware import Fallback, Logging, Redaction
 from tests.agent.scripted import ScriptedProvider, never, said
 from tests.llm.asking import a_request, speaking
 from tests.llm.asking import ask as ask_twin
-from tests.llm.middleware.asked import HELLO, ask, client_of, hear, run
+from tests.llm.middleware.asked import HELLO, OPUS, ask, client_of, hear, run
 
 
 class Records(logging.Handler):
@@ -46,6 +46,18 @@ def test_a_call_has_a_record_when_it_is_asked_and_one_when_it_is_answered() -> N
     words = records.kept[1].getMessage()
     assert words.startswith("openai/gpt-5.2 answered in 0.0")
     assert "100 tokens in, 10 out" in words
+
+
+@pytest.mark.parametrize("listen", [ask, hear], ids=["whole", "stream"])
+def test_the_words_name_who_answered(listen: object) -> None:
+    records = Records()
+    down = ScriptedProvider(ServerError("down", provider="openai"))
+    other = ScriptedProvider(said("hi"), name="anthropic")
+    around = [Logging(records.logger), Fallback([OPUS])]
+    (ask if listen is ask else hear)(down, other, around=around)
+    assert records.told[-1]["answered_by"] == "anthropic/claude-opus-4-6"
+    words = records.kept[-1].getMessage()
+    assert words.startswith("anthropic/claude-opus-4-6, for openai/gpt-5.2, answered in 0.")
 
 
 @pytest.mark.parametrize("listen", [ask, hear], ids=["whole", "stream"])

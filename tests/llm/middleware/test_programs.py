@@ -18,6 +18,9 @@ answer.fault = { kind = "status", status = 503, message = "down" }
 [[rules]]
 when = { wire = "anthropic", words = "[secret-1]" }
 answer = { text = "[secret-1] is.", usage = { input = 7, output = 4 } }
+[[rules]]
+when = { wire = "anthropic", words = "Who are you?" }
+answer.text = "I am a twin."
 """
 PAGE = "put-middleware-around-models.md"
 PROGRAMS = [one for one in fences("python") if one.page.name == PAGE]
@@ -29,6 +32,7 @@ PRINTED = [
         "\n1 11\n",
     ],
     ["no answer is kept for this request to openai/gpt-5.2: there are none in answers\n"],
+    ["I am a twin.\nI am a twin.\n24 letters\n"],
 ]
 
 

@@ -22,7 +22,7 @@ from attractor.llm.middleware import Limit, RateLimit, RateLimits
 from attractor.llm.middleware.token_estimate import estimated_tokens
 from tests.agent.scripted import ScriptedProvider, Step, said
 from tests.llm.asking import a_request, speaking
-from tests.llm.middleware.asked import HELLO, client_of, run, settle
+from tests.llm.middleware.asked import HELLO, client_of, codes, run, settle, whole
 
 Ask = Callable[[Client, Request], Awaitable[object]]
 
@@ -110,6 +110,62 @@ def test_a_provider_that_has_nothing_left_is_not_asked(ask: Ask) -> None:
     assert times(ask, *steps, left=RateLimitInfo(0, 10, reset_at=soon)) == [0, 15]
     assert times(ask, *steps, left=RateLimitInfo(1, 10, reset_at=soon)) == [0, 0]
     assert times(ask, *steps, left=RateLimitInfo(0, 10)) == [0, 0]
+    assert times(ask, *steps, left=RateLimitInfo(tokens_remaining=0, reset_after=20.0)) == [0, 20]
+
+
+@both
+def test_a_clock_that_is_wrong_makes_no_pause_longer_or_shorter(ask: Ask) -> None:
+    steps = [said("one"), said("two")]
+    for skew in (timedelta(hours=-1), timedelta(hours=1)):
+        theirs = TurnableClock().now() + skew + timedelta(seconds=15)
+        left = RateLimitInfo(0, 10, reset_at=theirs, reset_after=15.0)
+        assert times(ask, *steps, left=left) == [0, 15]
+
+
+def test_a_stream_that_takes_long_does_not_make_the_pause_longer() -> None:
+    clock = TurnableClock()
+    limits = RateLimits(clock=clock)
+    left = RateLimitInfo(0, 10, reset_after=15.0)
+    provider = Timed(clock, said("one two"), said("three"), left=left)
+
+    async def asking() -> None:
+        client = client_of(provider, around=[RateLimit(limits)])
+        async for event in client.stream(HELLO):
+            if event.start is not None:
+                await clock.turn(timedelta(seconds=10))
+        asked = asyncio.ensure_future(client.complete(HELLO))
+        await clock.until_asleep()
+        await clock.turn(timedelta(seconds=5))
+        await asked
+
+    run(asking())
+    assert provider.times == [0, 15]
+
+
+@pytest.mark.parametrize("ask", [complete, listen])
+def test_over_http_the_tokens_that_are_used_up_are_waited_for(ask: Ask) -> None:
+    used_up = {
+        "x-ratelimit-remaining-requests": "99",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-requests": "10ms",
+        "x-ratelimit-reset-tokens": "20s",
+    }
+    clock = TurnableClock()
+    limits = RateLimits(clock=clock)
+
+    async def asking(environ: Mapping[str, str]) -> None:
+        async with Client.from_env(environ, middleware=[RateLimit(limits)]) as client:
+            await ask(client, a_request("openai", "one"))
+            asked = asyncio.ensure_future(ask(client, a_request("openai", "two")))
+            await clock.until_asleep()
+            await clock.turn(timedelta(seconds=19))
+            assert not asked.done()
+            await clock.turn(timedelta(seconds=1))
+            await asked
+
+    told = ", ".join(f'"{name}" = "{value}"' for name, value in used_up.items())
+    with speaking(f'[[rules]]\nanswer = {{ text = "hi", headers = {{ {told} }} }}') as twin:
+        run(asking(twin.environ()))
 
 
 @both
@@ -170,12 +226,84 @@ def test_over_http_no_more_are_open_at_once() -> None:
     assert (inside, most) == (0, 2)
 
 
-def test_a_long_wait_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = TurnableClock()
+    limits = RateLimits({"openai": Limit(requests_per_minute=1)}, clock=clock)
+    provider = ScriptedProvider(said("one"), said("two"))
+
+    async def asking() -> None:
+        client = client_of(provider, around=[RateLimit(limits)])
+        await client.complete(HELLO)
+        assert caplog.records == []
+        asked = asyncio.ensure_future(client.complete(HELLO))
+        await clock.until_asleep()
+        begun = [one.getMessage() for one in caplog.records]
+        assert begun == ["waits 60.0 s for the limits of openai"]
+        await clock.turn(timedelta(seconds=60))
+        await asked
+
     with caplog.at_level(logging.INFO, "attractor.llm"):
-        times(complete, said("one"), said("two"), limit=Limit(requests_per_minute=1))
-    assert [one.getMessage() for one in caplog.records] == [
-        "waited 60.0 s for the limits of openai"
+        run(asking())
+    assert [(one.getMessage(), vars(one)["llm"]["event"]) for one in caplog.records] == [
+        ("waits 60.0 s for the limits of openai", "waiting"),
+        ("waited 60.0 s for the limits of openai", "wait"),
     ]
+
+
+def test_a_wait_for_others_is_logged_as_soon_as_it_is_long(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = TurnableClock()
+    limits = RateLimits({"openai": Limit(concurrent_requests=1)}, clock=clock)
+
+    async def asking() -> None:
+        client = client_of(ScriptedProvider(said("one")), around=[RateLimit(limits)])
+        async with limits.gate("openai").place(1):
+            asked = asyncio.ensure_future(client.complete(HELLO))
+            await clock.until_asleep()
+            await clock.turn(timedelta(seconds=0.9))
+            assert caplog.records == []
+            await clock.turn(timedelta(seconds=0.1))
+            assert [one.getMessage() for one in caplog.records] == [
+                "waits for the limits of openai"
+            ]
+            await clock.turn(timedelta(seconds=4))
+        await asked
+
+    with caplog.at_level(logging.INFO, "attractor.llm"):
+        run(asking())
+    last = "waited 5.0 s for the limits of openai"
+    assert [one.getMessage() for one in caplog.records][1:] == [last]
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(9, []), (10, ["waited"])])
+def test_a_very_long_wait_is_a_warning_of_the_answer(seconds: int, told: list[str]) -> None:
+    clock = TurnableClock()
+    limits = RateLimits(clock=clock)
+    provider = ScriptedProvider(said("one"), said("two"))
+
+    async def answered(asked: "asyncio.Future[Response]") -> Response:
+        await clock.until_asleep()
+        await clock.turn(timedelta(seconds=seconds))
+        return await asked
+
+    async def asking() -> list[Response]:
+        client = client_of(provider, around=[RateLimit(limits)])
+        limits.pause("openai", seconds)
+        first = await answered(asyncio.ensure_future(client.complete(HELLO)))
+        limits.pause("openai", seconds)
+        return [first, await answered(asyncio.ensure_future(heard(client)))]
+
+    async def heard(client: Client) -> Response:
+        return whole([one async for one in client.stream(HELLO)])
+
+    answers = run(asking())
+    assert [codes(one) for one in answers] == [told, told]
+    if told:
+        words = "the call waited 10.0 s for the limits of openai"
+        assert [one.warnings[0].message for one in answers] == [words, words]
 
 
 def test_a_limit_that_lets_nothing_pass_is_refused() -> None:

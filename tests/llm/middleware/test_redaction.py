@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from attractor.llm import (
     ProviderData,
     Request,
     Response,
+    ResponseFormat,
     Role,
     StreamEvent,
     StreamEventType,
@@ -103,13 +105,137 @@ def test_one_secret_has_one_placeholder() -> None:
     one, two = KEYS["cloud"], KEYS["code host"]
     request = replace(HELLO, messages=[Message.user(f"{two} {one} {TOKEN} {two}")])
     seen, _ = sent(request, Redaction([TOKEN]))
-    assert seen.messages[0].text == "[secret-3] [secret-2] [secret-1] [secret-3]"
+    assert seen.messages[0].text == "[secret-2] [secret-3] [secret-1] [secret-2]"
 
 
 def test_a_secret_that_begins_with_another_is_replaced_whole() -> None:
     request = replace(HELLO, messages=[Message.user(f"{TOKEN}-and-more")])
     seen, _ = sent(request, Redaction([TOKEN, f"{TOKEN}-and-more"]))
     assert seen.messages[0].text == "[secret-2]"
+
+
+def test_secrets_that_overlap_are_replaced_together() -> None:
+    request = replace(HELLO, messages=[Message.user("see acme-key-1234.")])
+    seen, _ = sent(request, Redaction(["acme-key"], patterns=["key-[0-9]+"]))
+    assert seen.messages[0].text == "see [secret-2]."
+
+
+@pytest.mark.parametrize("value", ["secret", "secret-1", "[secret-2]"])
+def test_nothing_is_replaced_in_a_placeholder(value: str) -> None:
+    said_of_both = f"{TOKEN} and {value}"
+    request = replace(HELLO, messages=[Message.user(said_of_both)])
+    provider = ScriptedProvider(repeat)
+    answer = ask(provider, around=[Redaction([TOKEN, value], restore=True)], request=request)
+    assert answer.text == said_of_both
+    [told] = [one.messages[0].text for one in provider.requests]
+    assert re.fullmatch(r"\[secret-x*1\] and \[secret-x*2\]", told)
+
+
+async def repeat(request: Request) -> Message:
+    """Say what was said."""
+    return said(request.messages[-1].text)
+
+
+LINES = KEYS["private key"]
+WRITES = json.dumps({"path": "key.pem", "text": LINES})
+
+
+@pytest.mark.parametrize("first", ["text", "call"])
+def test_a_key_of_several_lines_is_one_secret_in_texts_and_in_earlier_calls(first: str) -> None:
+    kept = ProviderData("openai", {"type": "mcp_call", "arguments": WRITES})
+    call = calls(called("write", WRITES), ContentPart("openai.mcp_call", provider_data=kept))
+    told = [Message.user(f"This is it:\n{LINES}"), call, Message.tool_result("call_1", WRITES)]
+    messages = told if first == "text" else [*told[1:], told[0]]
+    again = calls(called("write", {"text": "[secret-1]"}))
+    provider = ScriptedProvider(again)
+    around = [Redaction(restore=True)]
+    answer = ask(provider, around=around, request=replace(HELLO, messages=messages))
+    shown = repr(provider.requests[0].messages)
+    assert shown.count("[secret-1]") == 4
+    assert "[secret-2]" not in shown
+    assert "PRIVATE" not in shown
+    assert answer.tool_calls[0].arguments == {"text": LINES}
+
+
+def test_a_key_that_stands_only_as_json_writes_it_comes_back_as_it_stands() -> None:
+    line = f"KEY={json.dumps(LINES)}"
+    request = replace(HELLO, messages=[Message.user(line)])
+    around = [Redaction(restore=True)]
+    assert ask(ScriptedProvider(repeat), around=around, request=request).text == line
+
+
+def test_the_text_of_a_call_stays_as_it_came_where_there_is_no_secret() -> None:
+    messages = [Message.user(TOKEN), calls(called("write", '{ "b":1,"a" :2 }'))]
+    seen, _ = sent(replace(HELLO, messages=messages), Redaction([TOKEN]))
+    assert seen.messages[1] is not messages[1]
+    assert [*seen.messages[1].content] == [*messages[1].content]
+
+
+def test_what_a_pattern_finds_in_how_a_call_is_written_is_replaced_too() -> None:
+    messages = [calls(called("write", '{"pin": 123456}'))]
+    seen, _ = sent(replace(HELLO, messages=messages), Redaction(patterns=['"pin": [0-9]+']))
+    assert "123456" not in repr(seen.messages)
+
+
+FORM = ResponseFormat(
+    "json_schema",
+    {
+        "type": "object",
+        "description": f"As {TOKEN} has it.",
+        "properties": {"login": {"enum": [PASSWORD, "none"]}},
+    },
+)
+
+
+@pytest.mark.parametrize("listen", ["whole", "stream"])
+def test_the_form_of_an_answer_has_no_secret_and_the_answer_stays_json(listen: str) -> None:
+    provider = ScriptedProvider(said('{"login": "[secret-1]"}'))
+    around = [Redaction([PASSWORD, TOKEN], restore=True)]
+    request = replace(HELLO, response_format=FORM)
+    if listen == "whole":
+        answer = ask(provider, around=around, request=request)
+    else:
+        events = hear(provider, around=around, request=request)
+        answer = whole(events)
+        assert "".join(one.delta or "" for one in events) == answer.text
+    assert provider.requests[0].response_format == ResponseFormat(
+        "json_schema",
+        {
+            "type": "object",
+            "description": "As [secret-2] has it.",
+            "properties": {"login": {"enum": ["[secret-1]", "none"]}},
+        },
+    )
+    assert json.loads(answer.text) == {"login": PASSWORD}
+
+
+@pytest.mark.parametrize("listen", ["whole", "stream"])
+def test_words_that_look_like_a_placeholder_stay_what_they_are(listen: str) -> None:
+    words = f"[secret-1], [secret-x1] and [secret-xxx1] are not {TOKEN}"
+    request = replace(HELLO, messages=[Message.user(words)])
+    provider, around = ScriptedProvider(repeat), [Redaction([TOKEN], restore=True)]
+    if listen == "whole":
+        answer = ask(provider, around=around, request=request)
+    else:
+        answer = whole(hear(provider, around=around, request=request))
+    assert provider.requests[0].messages[0].text == words.replace(TOKEN, "[secret-xx1]")
+    assert answer.text == words
+    assert codes(answer) == ["secrets_replaced"]
+
+
+def test_the_models_own_placeholders_that_were_never_restored_change_nothing() -> None:
+    thought = ContentPart(
+        ContentKind.THINKING,
+        thinking=ThinkingData("I use [secret-1]", "signed"),
+        provider_data=ProviderData("openai", {"summary": "I use [secret-1]"}),
+    )
+    messages = [Message.user(TOKEN), Message(Role.ASSISTANT, [thought])]
+    seen, _ = sent(replace(HELLO, messages=messages), Redaction([TOKEN], restore=True))
+    assert seen.messages[0].text == "[secret-1]"
+    # Who gets nothing back sees the words of the model in its next request.
+    messages = [Message.user(TOKEN), Message.assistant("I use [secret-1]")]
+    seen, _ = sent(replace(HELLO, messages=messages), Redaction([TOKEN]))
+    assert [one.text for one in seen.messages] == ["[secret-1]", "I use [secret-1]"]
 
 
 def test_where_there_is_no_secret_nothing_changes() -> None:
@@ -154,7 +280,7 @@ def test_placeholders_come_back_as_secrets_if_that_is_wished() -> None:
     assert plain.message == ANSWER
 
 
-SECRETS = {"[secret-1]": PASSWORD, "[secret-12]": TOKEN}
+SECRETS = {"[secret-1]": PASSWORD, "[secret-12]": TOKEN, "[secret-xxxxxxxxxxxx1]": TOKEN}
 PIECES = st.sampled_from(
     [*SECRETS, "[secret-3]", "[", "[sec", "ret-1", "]", " ", "a", "[[secret-1"]
 )
