@@ -55,40 +55,58 @@ def read_object_generation(
 
 
 def read_object(result: GenerateResult, schema: JsonObject) -> GenerateResult:
-    """Return a result with the object its last answer holds, or say why there is none."""
-    found = find_object(result.text)
-    if found is None:
+    """Return a result with the object its last answer holds, or say why there is none.
+
+    Of several objects it is the first that is as the schema wants it.
+    """
+    faults: Sequence[str] = ()
+    for found in find_objects(result.text):
+        wrong = find_faults(found.value, schema)
+        if not wrong:
+            steps = result.steps if found.stood_alone else _with_warning(result)
+            return replace(result, steps=steps, output=dict(found.value))
+        faults = faults or wrong
+    if not faults:
         raise NoObjectGeneratedError(_why_none(result), text=result.text)
-    faults = find_faults(found.value, schema)
-    if faults:
-        raise NoObjectGeneratedError(
-            f"the object is not as its schema wants it: {'; '.join(faults)}", text=result.text
-        )
-    steps = result.steps if found.stood_alone else _with_warning(result)
-    return replace(result, steps=steps, output=dict(found.value))
+    raise NoObjectGeneratedError(
+        f"the object is not as its schema wants it: {'; '.join(faults)}", text=result.text
+    )
 
 
-def find_object(text: str) -> Found | None:
-    """Return the JSON object that a text is, or holds."""
+def find_objects(text: str) -> Iterator[Found]:
+    """Find the JSON object that a text is, or those that it holds, in blocks of code first."""
     try:
         whole = parse_json(text)
     except NotCanonical:
         inner = (_parsed(one) for one in _candidates(text))
-        value = next((one for one in inner if one is not None), None)
-        return None if value is None else Found(value, stood_alone=False)
-    return Found(whole, stood_alone=True) if isinstance(whole, dict) else None
+        yield from (Found(one, stood_alone=False) for one in inner if one is not None)
+        return
+    if isinstance(whole, dict):
+        yield Found(whole, stood_alone=True)
 
 
 def _candidates(text: str) -> Iterator[str]:
     yield from _FENCE.findall(text)
-    # The first object that is one: words around it may have braces too.
-    decoder = json.JSONDecoder()
-    for match in re.finditer(r"\{", text):
+    # Words around an object may have braces too; what is within one is no object of its own.
+    decoder, at = json.JSONDecoder(), 0
+    while (at := text.find("{", at)) >= 0:
         try:
-            _, end = decoder.raw_decode(text, match.start())
-        except (ValueError, RecursionError):
+            _, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as fault:
+            if _is_cut_off(fault, text):
+                # What stands within is a part of an object, and never meant to be one.
+                return
+            at += 1
             continue
-        yield text[match.start() : end]
+        yield text[at:end]
+        at = end
+
+
+def _is_cut_off(fault: Exception, text: str) -> bool:
+    """Say whether everything up to the end of the text may belong to one object."""
+    if not isinstance(fault, json.JSONDecodeError):
+        return False
+    return fault.pos >= len(text.rstrip()) or fault.msg.startswith("Unterminated string")
 
 
 def _parsed(text: str) -> JsonObject | None:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, cast
 
-from jsonschema import FormatChecker, SchemaError, ValidationError
+from jsonschema import FormatChecker, SchemaError, ValidationError, validators
 from jsonschema.exceptions import UnknownType
-from jsonschema.validators import Draft202012Validator, extend, validator_for
+from jsonschema.validators import Draft202012Validator, validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -21,9 +22,9 @@ _LONGEST_FAULT = 300
 _NOWHERE = cast("Any", Registry)()
 # The patterns of a schema are ECMAScript's, such as `^\p{L}+$`, and Python's `re` does not know all
 # of them. What it cannot read may be right: it is not refused, and nothing is held against it.
-_PATTERNS = ("pattern", "patternProperties", "additionalProperties", "unevaluatedProperties")
+_ON_PATTERNS = ("pattern", "patternProperties", "additionalProperties", "unevaluatedProperties")
 _FORMATS = FormatChecker({*FormatChecker.checkers} - {"regex"})
-Judge = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
+_Judge = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
 _TYPE_NAMES: Sequence[tuple[type, str]] = (
     (bool, "boolean"),
     (int, "integer"),
@@ -73,22 +74,31 @@ def _kind(schema: JsonObject) -> Any:
 @cache
 def _lenient(kind: Any) -> Any:
     """Return a kind of validator that lets pass what depends on a pattern it cannot read."""
-    judges = cast("Mapping[str, Judge]", kind.VALIDATORS)
-    return cast("Any", extend)(
-        kind, {name: _one_by_one(judges[name]) for name in _PATTERNS if name in judges}
-    )
+    judges = {
+        name: _where_readable(one)
+        for name, one in cast("Mapping[str, _Judge]", kind.VALIDATORS).items()
+        if name in _ON_PATTERNS
+    }
+    judges["patternProperties"] = _one_by_one(judges["patternProperties"])
+    return cast("Any", validators).extend(kind, judges)
 
 
-def _one_by_one(judge: Judge) -> Judge:
+def _where_readable(judge: _Judge) -> _Judge:
     def judged(
         validator: Any, wanted: Any, instance: Any, schema: Any
     ) -> Iterator[ValidationError]:
-        several = isinstance(wanted, Mapping) and wanted is schema.get("patternProperties")
-        for one in [{key: wanted[key]} for key in wanted] if several else [wanted]:
-            try:
-                yield from judge(validator, one, instance, schema)
-            except re.error:
-                continue
+        with suppress(re.error):
+            yield from judge(validator, wanted, instance, schema)
+
+    return judged
+
+
+def _one_by_one(judge: _Judge) -> _Judge:
+    def judged(
+        validator: Any, wanted: Any, instance: Any, schema: Any
+    ) -> Iterator[ValidationError]:
+        for pattern, one in wanted.items():
+            yield from judge(validator, {pattern: one}, instance, schema)
 
     return judged
 

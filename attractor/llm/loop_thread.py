@@ -44,10 +44,10 @@ class LoopThread:
         """Do something in the loop, and wait until it is done; it ends when waiting does."""
         doing = self._begun(work)
         try:
-            wait([doing, self._ended], return_when=FIRST_COMPLETED)
+            either: list[Future[Any]] = [doing, self._ended]
+            wait(either, return_when=FIRST_COMPLETED)
             if self._ended.done() and (doing.cancelled() or not doing.done()):
-                self._ended.result()
-                raise RuntimeError("the event loop has ended meanwhile")
+                raise self._reason()
             return doing.result().result()
         except BaseException:
             doing.cancel()
@@ -55,16 +55,19 @@ class LoopThread:
 
     def _begun(self, work: Coroutine[Any, Any, T]) -> "Future[Future[T]]":
         loop = self._ready.result().loop
-        keeping = ending_of(work)
-        try:
-            return asyncio.run_coroutine_threadsafe(keeping, loop)
-        except RuntimeError:
-            # It is closed. What it ended with, if with anything, says more.
-            keeping.close()
-            work.close()
-            self._thread.join()
-            self._ended.result()
-            raise
+        # One that is about to close takes things yet, and does not do them.
+        if not self._ended.done():
+            keeping = ending_of(work)
+            try:
+                return asyncio.run_coroutine_threadsafe(keeping, loop)
+            except RuntimeError:
+                keeping.close()
+        work.close()
+        raise self._reason()
+
+    def _reason(self) -> BaseException:
+        """Return what ended the loop, or that it has ended."""
+        return self._ended.exception() or RuntimeError("the event loop has ended")
 
     def end(self) -> None:
         """Tell it to end, from wherever."""
@@ -100,5 +103,7 @@ def _run(ready: "Future[_Ready]", ended: "Future[None]", last: Last) -> None:
         if had_begun and isinstance(error, Exception):
             raise
     else:
-        runner.close()
-        ended.set_result(None)
+        try:
+            runner.close()
+        finally:
+            ended.set_result(None)

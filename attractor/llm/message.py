@@ -94,14 +94,14 @@ def _role(given: object) -> Role:
 def _parts(given: object) -> Sequence[ContentPart]:
     if isinstance(given, str):
         return _text(given)
-    if isinstance(given, list | tuple):
+    strange = given
+    if isinstance(given, Sequence):
         parts = cast("Sequence[object]", given)
-        strange = next((one for one in parts if not isinstance(one, ContentPart)), None)
-        if strange is None:
+        if all(isinstance(one, ContentPart) for one in parts):
             return cast("Sequence[ContentPart]", given)
-        given = strange
+        strange = next(one for one in parts if not isinstance(one, ContentPart))
     raise UsageError(
-        f"a {type(given).__name__} is no content of a message",
+        f"a {type(strange).__name__} is no content of a message",
         hint="give a text, or a list of ContentPart, each made like"
         ' ContentPart(ContentKind.TEXT, text="...")',
     )

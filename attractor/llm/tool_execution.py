@@ -64,7 +64,7 @@ class Execution:
             return _failed(call, f"Tool error ({call.name}): {_words(fault)}")
         # Tools come from anywhere; whatever goes wrong in one, the model is to hear it (5.2). One
         # that exits, as command lines do, ends its own work and nobody else's.
-        except (Exception, SystemExit) as fault:
+        except (Exception, SystemExit) as fault:  # noqa: BLE001
             hint = fault.hint if isinstance(fault, AttractorError) else ""
             return _failed(call, f"Tool error ({call.name}): {_words(fault)}", hint)
         except BaseException as fault:

@@ -1,4 +1,5 @@
 import inspect
+import pickle
 import re
 
 import pytest
@@ -64,3 +65,9 @@ def test_the_tree_in_the_docstring_is_the_tree(kind: type[AttractorError]) -> No
     code = {name: int(number) for _, name, number in drawn}
     assert code[kind.__name__] == kind.exit_code
     assert depth[kind.__name__] == len([one for one in kind.__mro__ if one in TREE]) - 1
+
+
+def test_an_error_goes_to_another_process_with_all_it_says() -> None:
+    error = UnknownName("tool", "hamer", ["hammer", "saw"])
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (UnknownName, str(error), vars(error))

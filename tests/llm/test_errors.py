@@ -1,4 +1,7 @@
+import copy
 import inspect
+import pickle
+from typing import Any
 
 import pytest
 
@@ -92,3 +95,34 @@ def test_what_is_set_up_wrong_is_wrong_usage_and_all_else_can_be_resumed() -> No
     codes = {kind.__name__: kind.exit_code for kind in kinds()}
     assert codes.pop("ConfigurationError") is ExitCode.USAGE
     assert set(codes.values()) == {ExitCode.UNFINISHED}
+
+
+def made(kind: type[SDKError]) -> SDKError:
+    """Make an error with everything that its kind takes."""
+    values: dict[str, Any] = {
+        "message": "no",
+        "hint": "try this",
+        "provider": "openai",
+        "status_code": 429,
+        "error_code": "slow",
+        "retry_after": 2.5,
+        "raw": {"error": {"message": "slow"}},
+        "text": "the answer",
+    }
+    taken = [one for one in inspect.signature(kind).parameters if one != "self"]
+    return kind(**{name: values[name] for name in taken})
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_every_error_goes_to_another_process_and_is_copied_with_all_it_says(
+    kind: type[SDKError],
+) -> None:
+    error = made(kind)
+    error.others = [made(errors.RateLimitError)]
+    pickled = [pickle.loads(pickle.dumps(error, protocol)) for protocol in range(6)]
+    for one in [*pickled, copy.copy(error), copy.deepcopy(error)]:
+        assert type(one) is kind
+        assert (str(one), one.args, one.hint) == (str(error), error.args, "try this")
+        (other,) = one.others
+        assert vars(other) == vars(error.others[0])
+        assert {**vars(one), "others": ()} == {**vars(error), "others": ()}

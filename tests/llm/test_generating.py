@@ -1,7 +1,10 @@
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +26,7 @@ from attractor.twins.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, last_body, speaking
 from tests.llm.generated import NUMBERS, adder, generated, told, within
 
+ROOT = Path(__file__).parent.parent.parent
 ROUNDS = """
 [[rules]]
 when = { step = 2 }
@@ -74,6 +78,17 @@ def test_a_stop_condition_sees_each_step_with_its_results() -> None:
         assert len(twin.requests) == 2
     assert seen == [["3"], ["3"]]
     assert told(result, 1) == ["3"]
+
+
+@pytest.mark.parametrize(("is_last", "steps"), [(True, 1), (False, 2)])
+def test_a_stop_condition_may_be_async(is_last: bool, steps: int) -> None:
+    async def stop(steps: Sequence[StepResult]) -> bool:
+        await asyncio.sleep(0)
+        return is_last
+
+    with speaking(ROUNDS) as twin:
+        result = generated(twin, tools=[adder()], stop_when=stop)
+        assert (len(twin.requests), len(result.steps)) == (steps, steps)
 
 
 def test_a_passive_tool_ends_the_loop_and_the_others_are_executed() -> None:
@@ -166,6 +181,83 @@ def test_a_handler_in_a_thread_hears_of_every_end(ending: str) -> None:
     while running_threads() and time.monotonic() < deadline:
         time.sleep(0.001)
     assert running_threads() == []
+
+
+@pytest.mark.parametrize("ending", ["cancel", "abort", "timeout"])
+def test_an_async_handler_can_tell_that_it_is_ended(ending: str) -> None:
+    controller, heard = AbortController(), list[bool]()
+
+    async def handler(a: int, abort_signal: AbortSignal) -> None:
+        heard.append(abort_signal.aborted)
+        if ending == "abort":
+            controller.abort()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            heard.append(abort_signal.aborted)
+
+    async def work(client: Client) -> None:
+        task = asyncio.create_task(
+            generate(
+                "gpt-5.2",
+                "go",
+                provider="openai",
+                tools=[adder(handler)],
+                client=client,
+                abort_signal=controller.signal,
+                timeout=0.2 if ending == "timeout" else None,
+            )
+        )
+        while ending == "cancel" and not heard:
+            await asyncio.sleep(0.001)
+        if ending == "cancel":
+            task.cancel()
+        await task
+
+    kinds = {"cancel": asyncio.CancelledError, "abort": AbortError, "timeout": RequestTimeoutError}
+    with speaking(HANGING) as twin, pytest.raises(kinds[ending]):
+        within(twin, work)
+    assert heard == [False, True]
+
+
+PROGRAM = """
+import time
+from attractor.llm import RequestTimeoutError, Tool, generate_sync
+try:
+    generate_sync(
+        "gpt-5.2", "go", provider="openai", timeout=0.2,
+        tools=[Tool("add", "Wait.", {"type": "object"}, lambda a: time.sleep(60))],
+    )
+except RequestTimeoutError as error:
+    print(error)
+"""
+
+
+def test_a_program_ends_though_a_handler_does_not() -> None:
+    with speaking(HANGING.replace("step = 1", "step = 9")) as twin:
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", "-c", PROGRAM],
+            env={"PYTHONPATH": str(ROOT), **twin.environ()},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (ended.stdout, ended.stderr) == ("the generation took longer than 0.2 s\n", "")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, StopIteration])
+def test_what_a_handler_raises_instead_of_failing_hangs_nobody(error: type[BaseException]) -> None:
+    def handler(a: int, b: int) -> None:
+        raise error
+
+    with speaking(ROUNDS) as twin:
+        if error is KeyboardInterrupt:
+            with pytest.raises(KeyboardInterrupt):
+                generated(twin, tools=[adder(handler)], timeout=10)
+        else:
+            result = generated(twin, tools=[adder(handler)], timeout=10)
+            assert error.__name__ in str(told(result)[0])
 
 
 def hanging(twin: ProviderTwin, **options: Any) -> None:

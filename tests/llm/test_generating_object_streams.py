@@ -67,6 +67,19 @@ def test_an_object_in_the_middle_of_a_line_is_told_when_it_is_whole() -> None:
         with_client(twin, work)
 
 
+@pytest.mark.parametrize("end", ["\n", " "])
+def test_the_first_object_that_the_schema_wants_is_the_last_that_is_told(end: str) -> None:
+    async def work(client: Client) -> None:
+        objects = an_object_stream(client)
+        told = [one async for one in objects]
+        assert told[-2:] == [{"x": 1}, ALICE]
+        assert await objects.object() == objects.partial_object == ALICE
+
+    text = f'{{"x": 1}}{end}is given, and the answer {json.dumps(ALICE)}'
+    with speaking(answering(text)) as twin:
+        with_client(twin, work)
+
+
 @everybody
 @pytest.mark.parametrize(
     ("text", "words"),

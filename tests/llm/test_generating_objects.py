@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
 from attractor.llm import ConfigurationError, NoObjectGeneratedError, ResponseFormat
-from attractor.llm.generating_objects import Found, find_object
+from attractor.llm.generating_objects import Found, find_objects
 from tests.llm.asking import PROVIDERS, speaking
 from tests.llm.generated import PERSON, adder, an_object
 
@@ -20,25 +20,47 @@ def answering(text: str, more: str = "") -> str:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (' {"a": 1}\n', Found({"a": 1}, True)),
-        ('Here:\n```json\n{"a": 1}\n```\nWell?', Found({"a": 1}, False)),
-        ('In {braces}: {"a": {"b": 2}}, {"c": 3}', Found({"a": {"b": 2}}, False)),
-        ("No object.", None),
-        ('[{"a": 1}]', None),
-        ('"{}"', None),
-        ('{"a": 1', None),
-        ('{"a": NaN}', None),
-        ("", None),
+        (' {"a": 1}\n', [Found({"a": 1}, True)]),
+        ('Here:\n```json\n{"a": 1}\n```\nWell?', [Found({"a": 1}, False)] * 2),
+        (
+            'In {braces}: {"a": {"b": 2}}, {"c": 3}',
+            [Found({"a": {"b": 2}}, False), Found({"c": 3}, False)],
+        ),
+        ("No object.", []),
+        ('[{"a": 1}]', []),
+        ('"{}"', []),
+        ('{"a": 1', []),
+        ('{"a": NaN}', []),
+        ('{"a": [{"b": 1}, {"c', []),
+        ('{"a": [{"b": 1}, 2', []),
+        ('{"a": 1} or {"a": [{"b": 1}, {', [Found({"a": 1}, False)]),
+        ("", []),
     ],
 )
-def test_an_object_is_found_alone_or_among_words(text: str, found: Found | None) -> None:
-    assert find_object(text) == found
+def test_objects_are_found_alone_or_among_words(text: str, found: list[Found]) -> None:
+    assert list(find_objects(text)) == found
 
 
 @given(st.text(alphabet='{}[]":, a1`\n', max_size=40))
 def test_no_text_is_too_odd(text: str) -> None:
-    found = find_object(text)
-    assert found is None or isinstance(found.value, dict)
+    assert all(isinstance(one.value, dict) for one in find_objects(text))
+
+
+BEHIND_ANOTHER = 'Given {"x": 1} the answer is {"name": "Alice", "age": 30}, not {"name": "B"}.'
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_first_object_that_the_schema_wants_is_taken(provider: str) -> None:
+    with speaking(answering(BEHIND_ANOTHER)) as twin:
+        assert an_object(twin, provider).output == ALICE
+
+
+def test_of_objects_that_are_all_wrong_the_first_is_told_of() -> None:
+    with (
+        speaking(answering('{"name": 1, "age": 2} or {"x": 1}')) as twin,
+        pytest.raises(NoObjectGeneratedError, match="wants it: name must be string"),
+    ):
+        an_object(twin)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

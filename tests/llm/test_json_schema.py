@@ -111,7 +111,33 @@ def test_everything_that_is_missing_is_named_once() -> None:
     assert find_faults([], ARGUMENTS) == ["the value must be object, not array"]
 
 
-@pytest.mark.parametrize("schema", [{"type": "txt"}, {"pattern": "("}, {"required": 3}])
+LETTERS = r"^\p{L}+$"
+DRAFT_7 = "http://json-schema.org/draft-07/schema#"
+
+
+@pytest.mark.parametrize("draft", [{}, {"$schema": DRAFT_7}])
+def test_a_pattern_that_python_cannot_read_is_not_held_against_anything(draft: JsonObject) -> None:
+    schema: JsonObject = {
+        **draft,
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "pattern": LETTERS, "minLength": 2},
+            "id": {"pattern": "^[a-z]$"},
+            "inner": {"$ref": "#"},
+            "rest": {"unevaluatedProperties": False, "patternProperties": {LETTERS: True}},
+        },
+        "propertyNames": {"pattern": r"^[\p{L}]"},
+        "patternProperties": {LETTERS: {"type": "null"}, "^x-": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+    check_schema(schema, "this")
+    assert find_faults({"name": "Zoë", "more": 1, "rest": {"a": 1}}, schema) == []
+    wrong: JsonObject = {"name": "1", "id": "A", "x-a": "b", "inner": {"name": 1}}
+    places = [one.split(" ")[0] for one in find_faults(wrong, schema)]
+    assert places == ["id:", "inner.name", "name:", "['x-a']"]
+
+
+@pytest.mark.parametrize("schema", [{"type": "txt"}, {"required": 3}])
 def test_a_schema_that_is_none_is_told(schema: JsonObject) -> None:
     with pytest.raises(UsageError, match="the schema is none"):
         find_faults({"a": 1} if "required" in schema else "a", schema)

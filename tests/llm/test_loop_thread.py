@@ -68,3 +68,51 @@ def test_time_goes_on_while_nobody_waits() -> None:
     assert is_up.wait(5)
     thread.end()
     thread.join()
+
+
+async def leave(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_what_would_end_the_loop_is_raised_to_who_waits_and_the_loop_goes_on(
+    error: BaseException,
+) -> None:
+    thread = LoopThread("waiting", nothing)
+    with pytest.raises(type(error)) as caught:
+        thread.wait_for(leave(error))
+    assert caught.value is error
+    thread.wait_for(nothing())
+    thread.end()
+    thread.join()
+
+
+def test_nobody_waits_for_a_loop_that_something_ended() -> None:
+    done: list[str] = []
+
+    async def last() -> None:
+        done.append("last")
+
+    async def waiting() -> None:
+        ending = asyncio.create_task(leave(SystemExit(3)))
+        try:
+            await asyncio.sleep(60)
+        finally:
+            done.append("cleaned up")
+            ending.cancel()
+
+    thread = LoopThread("waiting", last)
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="3"):
+            thread.wait_for(waiting())
+    thread.end()
+    thread.join()
+    assert (done, threads()) == (["cleaned up"], [])
+
+
+def test_nobody_waits_for_a_loop_that_has_ended() -> None:
+    thread = LoopThread("waiting", nothing)
+    thread.end()
+    thread.join()
+    with pytest.raises(RuntimeError, match="has ended"):
+        thread.wait_for(nothing())

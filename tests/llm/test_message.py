@@ -1,4 +1,18 @@
-from attractor.llm import ContentKind, ContentPart, Message, Role, ThinkingData
+from typing import Any
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.llm import (
+    Client,
+    ContentKind,
+    ContentPart,
+    Message,
+    Role,
+    ThinkingData,
+    generate_sync,
+)
+from tests.llm.asking import MODELS, PROVIDERS, speaking
 
 
 def test_the_short_ways_make_whole_messages() -> None:
@@ -25,3 +39,35 @@ def test_the_text_is_that_of_the_text_parts_alone() -> None:
     message = Message(Role.ASSISTANT, [*parts, ContentPart(ContentKind.TEXT, text="b")])
     assert message.text == "ab"
     assert Message(Role.ASSISTANT, [thought]).text == ""
+
+
+def test_a_role_is_known_by_its_name_and_words_are_one_text() -> None:
+    short = Message("user", "hi")
+    assert short == Message.user("hi") == Message(role="user", content=Message.user("hi").content)
+    assert (type(short.role), short.text) == (Role, "hi")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_message_in_short_reaches_the_provider(provider: str) -> None:
+    said = [Message("system", "Be kind."), Message(role="user", content="hi")]
+    with speaking("rules = [{ when.first_user = 'hi', answer.text = 'Hello.' }]") as twin:
+        client = Client.from_env(twin.environ())
+        options: Any = {"provider": provider, "client": client}
+        assert generate_sync(MODELS[provider], messages=said, **options).text == "Hello."
+
+
+TEXT = ContentPart(ContentKind.TEXT, text="a")
+
+
+@pytest.mark.parametrize("content", [TEXT, ["a"], [TEXT, None], None, {"text": "a"}, 1, b"a"])
+def test_what_is_no_content_is_refused_with_what_would_be(content: Any) -> None:
+    with pytest.raises(UsageError, match=" is no content of a message") as caught:
+        Message(Role.USER, content)
+    assert "a list of ContentPart" in caught.value.hint
+
+
+@pytest.mark.parametrize("role", ["User", "", None, 1, ["user"]])
+def test_what_is_no_role_is_refused_with_those_there_are(role: Any) -> None:
+    with pytest.raises(UsageError, match="nobody speaks in the role") as caught:
+        Message(role, "a")
+    assert caught.value.hint == "one of system, user, assistant, tool, developer"

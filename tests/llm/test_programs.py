@@ -44,6 +44,7 @@ PRINTED = [
     "{'name': 'Alice', 'age': 30}\n",
     "so far: 5\n{'recipes': ['soup', 'salad', 'bread', 'cake', 'tea']}\n",
     "Hello to you.\n",
+    "Hello to you.\nOld silent code waits for tests\n2 calls\n",
 ]
 
 

@@ -1,24 +1,37 @@
 import asyncio
+import sys
 import threading
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
 
 import pytest
 
 from attractor.base.canonical import JsonObject
-from attractor.llm import AbortController, InvalidToolCallError, Tool, ToolCall, ToolResult
+from attractor.llm import (
+    AbortController,
+    AbortSignal,
+    InvalidToolCallError,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
 from attractor.llm.tool_execution import Execution
-from tests.llm.generated import adder
+from tests.llm.generated import NUMBERS, adder
 
-SIGNAL = AbortController().signal
+T = TypeVar("T")
 
 
 def execute(
     tool: Tool, *given: JsonObject, repair: Any = None, name: str = "add"
 ) -> list[ToolResult]:
     calls = [ToolCall(str(number), name, one) for number, one in enumerate(given)]
-    execution = Execution({tool.name: tool}, [], SIGNAL, repair)
-    return list(asyncio.run(execution.execute_all(calls)))
+    execution = Execution({tool.name: tool}, [], AbortController(), repair)
+    return list(asyncio.run(in_time(execution.execute_all(calls))))
+
+
+async def in_time(work: Awaitable[T]) -> T:
+    async with asyncio.timeout(10):
+        return await work
 
 
 def content(handler: Callable[..., object]) -> tuple[str, object]:
@@ -57,6 +70,29 @@ async def cancelled_within(a: int) -> None:
     raise asyncio.CancelledError
 
 
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+class OddError(BaseException):
+    """As some frameworks raise to end their own work."""
+
+
+def raising(error: BaseException) -> Callable[[Any], object]:
+    def fail(a: int) -> None:
+        raise error
+
+    return fail
+
+
+def raising_later(error: BaseException) -> Callable[[Any], object]:
+    async def fail(a: int) -> None:
+        raise error
+
+    return fail
+
+
 def wanting_more(a: int, c: int) -> None:
     pytest.fail("was called")
 
@@ -69,6 +105,14 @@ FAILING: list[tuple[Callable[[Any], object], str]] = [
     (cast("Any", wanting_more), "wanting_more() missing 1 required positional argument: 'c'"),
     (cancelled, "CancelledError"),
     (cancelled_within, "CancelledError"),
+    (lambda a: next(iter([])), "StopIteration was raised"),
+    (raising_later(StopIteration()), "coroutine raised StopIteration"),
+    (raising_later(StopAsyncIteration()), "StopAsyncIteration"),
+    (lambda a: sys.exit(2), "SystemExit: 2"),
+    (raising_later(SystemExit("no such option")), "SystemExit: no such option"),
+    (raising(MuteError()), "MuteError"),
+    (raising_later(MuteError()), "MuteError"),
+    (raising(ValueError("a\udc80b")), "a\\udc80b"),
 ]
 
 
@@ -109,6 +153,7 @@ IN_VAIN: list[tuple[Callable[[Any, Any, Any], object], str]] = [
     (lambda call, tool, error: None, "a is missing"),
     (lambda call, tool, error: {"a": "y"}, "a must be integer, not string"),
     (lambda call, tool, error: 1 / 0, "division by zero"),
+    (lambda call, tool, error: next(iter([])), "StopIteration was raised"),
 ]
 
 
@@ -132,6 +177,36 @@ def test_all_run_at_once_and_their_results_keep_the_order() -> None:
     assert [one.tool_call_id for one in results] == [str(number) for number in range(12)]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OddError(), GeneratorExit()])
+@pytest.mark.parametrize("how", [raising, raising_later])
+def test_what_is_no_failure_is_raised_as_it_is_and_ends_the_others(
+    error: BaseException, how: Callable[[BaseException], Callable[[Any], object]]
+) -> None:
+    heard: list[bool] = []
+
+    async def wait(a: int, abort_signal: AbortSignal) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            heard.append(abort_signal.aborted)
+
+    async def working() -> None:
+        tools = {"fail": Tool("fail", "", NUMBERS, how(error)), "add": adder(wait)}
+        execution = Execution(tools, [], AbortController())
+        await execution.execute_all(
+            [ToolCall("1", "add", {"a": 1}), ToolCall("2", "fail", {"a": 1})]
+        )
+
+    with pytest.raises(type(error)) as caught:
+        asyncio.run(in_time(working()))
+    assert caught.value is error
+    assert heard == [True]
+
+
+def test_nothing_to_execute_has_no_results() -> None:
+    assert execute(adder()) == []
+
+
 def test_cancelling_ends_every_handler_before_it_returns() -> None:
     ended: list[int] = []
 
@@ -142,7 +217,7 @@ def test_cancelling_ends_every_handler_before_it_returns() -> None:
             ended.append(a)
 
     async def cancelling() -> None:
-        execution = Execution({"add": adder(wait)}, [], SIGNAL)
+        execution = Execution({"add": adder(wait)}, [], AbortController())
         calls = [ToolCall(str(number), "add", {"a": number}) for number in range(3)]
         task = asyncio.create_task(execution.execute_all(calls))
         while len(asyncio.all_tasks()) < 5:

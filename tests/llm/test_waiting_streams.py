@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from attractor.base.errors import UsageError
 from attractor.llm import (
     AbortController,
     AbortError,
@@ -139,6 +140,61 @@ def test_time_and_an_abort_signal_count_while_the_caller_does_something_else() -
         events = a_stream(twin, prompt="slow", abort_signal=controller.signal)
         with pytest.raises(AbortError, match="enough"):
             listen(events, lambda: controller.abort("enough"))
+
+
+def test_a_second_listener_is_refused_and_the_first_one_hears_all() -> None:
+    refused: list[UsageError] = []
+
+    def listen_too(a: int, b: int) -> int:
+        # The first one waits for its next event meanwhile.
+        for asked in (lambda: next(events), events.result):
+            try:
+                asked()
+            except UsageError as error:
+                refused.append(error)
+        return a + b
+
+    with speaking(SCRIPT) as twin, no_thread_is_left():
+        events = a_stream(twin, tools=[adder(listen_too)])
+        assert events.response().text == "It is three, I think."
+    assert [one.message for one in refused] == ["two listen to one stream at the same time"] * 2
+
+
+def raising(error: BaseException) -> Callable[..., object]:
+    def fail(*_: object, **__: object) -> object:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [SystemExit(2), StopIteration()])
+def test_a_tool_that_exits_or_is_at_its_end_hangs_nobody(error: BaseException) -> None:
+    with speaking(SCRIPT) as twin, no_thread_is_left():
+        events = a_stream(twin, tools=[adder(raising(error))], timeout=10)
+        (result,) = events.result().steps[0].tool_results
+    assert result.is_error
+    assert type(error).__name__ in str(result.content)
+
+
+ENDS: list[tuple[dict[str, Any], type[BaseException]]] = [
+    ({"tools": [adder(raising(KeyboardInterrupt()))]}, KeyboardInterrupt),
+    ({"stop_when": raising(KeyboardInterrupt())}, KeyboardInterrupt),
+    ({"stop_when": raising(SystemExit(2))}, SystemExit),
+    ({"stop_when": raising(StopIteration())}, RuntimeError),
+    ({"stop_when": raising(StopAsyncIteration())}, RuntimeError),
+]
+
+
+@pytest.mark.parametrize(("options", "wanted"), ENDS)
+def test_what_is_to_end_the_program_is_raised_where_it_is_waited_for(
+    options: dict[str, Any], wanted: type[BaseException]
+) -> None:
+    with speaking(SCRIPT) as twin, no_thread_is_left():
+        given: dict[str, Any] = {"tools": [adder()], **options}
+        events = a_stream(twin, timeout=10, **given)
+        for _ in range(2):
+            with pytest.raises(wanted):
+                list(events)
 
 
 def listen(events: SyncStreamResult, meanwhile: Callable[[], None]) -> None:
