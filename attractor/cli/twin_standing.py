@@ -1,12 +1,14 @@
 """How twins stand until they are told to end."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import FrameType
 from typing import Any
 
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, ExitCode
 
 
 class Ending:
@@ -15,6 +17,7 @@ class Ending:
     def __init__(self) -> None:
         self.told = asyncio.Event()
         self.error: AttractorError | None = None
+        self.is_heard = False
 
     def because_of(self, error: AttractorError) -> None:
         """End: what is recorded no more would be missed too late."""
@@ -25,11 +28,23 @@ class Ending:
 async def stand(
     twins: Sequence[AbstractAsyncContextManager[Any]], ending: Ending, tell: Callable[[], None]
 ) -> None:
-    """Let twins stand until a signal or trouble ends them, and tell when all of them do."""
-    # By the loop: an interruption raised while a request is answered would end with that request.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ending.told.set)
+    """Let twins stand until a signal or trouble ends them, and tell when all of them do.
+
+    A second signal ends them at once.
+    """
+    loop = asyncio.get_running_loop()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if ending.is_heard:
+            # What a script runs may never come back. What was recorded is on the disk.
+            os._exit(ExitCode.INTERRUPTED)
+        # Not raised: it would end with the request that is answered just now.
+        loop.call_soon_threadsafe(ending.told.set)
+        ending.is_heard = True
+
     async with AsyncExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, hear))
         for twin in twins:
             await stack.enter_async_context(twin)
         tell()

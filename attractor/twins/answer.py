@@ -18,6 +18,9 @@ from pydantic import (
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
 
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OF_THE_MESSAGE = frozenset({"content-length", "transfer-encoding", "connection"})
+
 
 def _duration(value: object) -> object:
     if not isinstance(value, str):
@@ -38,6 +41,17 @@ def _pattern(value: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
+def _require_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name) or not (value.isprintable() and value.isascii()):
+            raise ValueError(f"no HTTP message can have the header {name!r}: {value!r}")
+        if name.lower() in _OF_THE_MESSAGE:
+            raise ValueError(f"the header {name!r} follows from what is sent")
+    return headers
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
@@ -128,7 +142,7 @@ class Answer(Written):
     usage: Tokens = Tokens()
     delay: Duration = timedelta()
     pace: Duration = timedelta()
-    headers: dict[str, str] = {}
+    headers: Annotated[dict[str, str], AfterValidator(_require_headers)] = {}
     fault: Fault | None = None
 
     @property

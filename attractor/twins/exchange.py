@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import timedelta
+from urllib.parse import parse_qsl
 
 from attractor.base.canonical import JsonObject, content_hash, parse_json
 from attractor.base.errors import NotCanonical
@@ -13,6 +14,7 @@ from attractor.twins.choosing import choose, entries_of
 from attractor.twins.errors import NoRule, Rejection
 from attractor.twins.faults import place_of, troubled
 from attractor.twins.hidden_keys import HiddenKeys, keys_of
+from attractor.twins.hiding import hide_in_body
 from attractor.twins.memory import Memory
 from attractor.twins.prompt_cache import Cached
 from attractor.twins.recording import request_of
@@ -23,6 +25,7 @@ from attractor.twins.server_events import ServerEvent, json_text
 from attractor.twins.wire import Asked, ListsModels, Wire
 
 _SEED_LENGTH = 24
+_GOOGLES = "x-goog-api-key"
 _PING = "ping"
 _GOOD = 200
 _SAYS_WHAT_IT_TOOK = {"input", "cache_read", "cache_write"}
@@ -60,6 +63,12 @@ class Arrival:
         return self.target.partition("?")[2]
 
     @property
+    def told(self) -> Mapping[str, str]:
+        """The headers, with the key that Google's clients may put into the query instead."""
+        named = dict(parse_qsl(self.query))
+        return {**({_GOOGLES: named["key"]} if "key" in named else {}), **self.headers}
+
+    @property
     def keys(self) -> HiddenKeys:
         """The keys it comes with."""
         return keys_of(self.headers, self.query)
@@ -68,7 +77,7 @@ class Arrival:
     def sought(self) -> Sought:
         """The request as recordings know it."""
         keys = self.keys
-        request = request_of(keys.hide(self.body))
+        request = request_of(hide_in_body(self.body, keys))
         return Sought(self.wire.name, self.method, keys.hide_text(self.path), request)
 
 
@@ -94,7 +103,7 @@ def reply_to(
 def understand(arrival: Arrival) -> Asked:
     """Return what a request says, or refuse it as its provider would."""
     body = {**_object(arrival.body), **arrival.from_path}
-    return Asked(arrival.wire.read(arrival.headers, body), body, arrival.seed)
+    return Asked(arrival.wire.read(arrival.told, body), body, arrival.seed)
 
 
 def list_models(
@@ -112,7 +121,7 @@ def list_models(
         for one in script.models_of(listed)
     ]
     try:
-        models = wire.write_models(arrival.headers, list(dict.fromkeys(named)))
+        models = wire.write_models(arrival.told, list(dict.fromkeys(named)))
     except Rejection as rejection:
         return refusal(wire, rejection)
     if not scripts and recordings is not None:

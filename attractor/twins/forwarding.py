@@ -102,7 +102,7 @@ class _ToProvider:
             request=sought.request,
             status=came.status,
             headers={name: keys.hide_text(said) for name, said in headers.items()},
-            body=tuple(pieces_of(came.chunks, is_stream=is_stream, hide=keys.hide)),
+            body=tuple(pieces_of(came.chunks, is_stream=is_stream, keys=keys)),
             ended="complete" if came.is_whole else "dropped",
         )
         return self._forwarder.keep(recording)

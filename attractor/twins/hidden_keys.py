@@ -52,8 +52,9 @@ def keys_of(headers: Mapping[str, str], query: str, names: Collection[str] = ())
     said = [value for name, value in headers.items() if is_secret(name) or name in names]
     said += [value for name, value in parse_qsl(query) if name.lower() in _QUERY or name in names]
     # Behind the name of a scheme, or between the names of several cookies.
-    parts = {part.partition("=")[2] or part for one in said for part in one.split()}
-    plain = {one.strip(";") for one in (*said, *parts)}
+    words = [part.strip(";") for one in said for part in one.split()]
+    # A key may itself end in such a sign, as what is written in base64 does.
+    plain = {one for word in (*said, *words) for one in (word, word.partition("=")[2])}
     forms = {form for one in plain for form in (one, quote(one, safe=""), json.dumps(one)[1:-1])}
     keys = [one for one in forms if len(one) >= _SHORTEST]
     return HiddenKeys(sorted(keys, key=lambda one: (-len(one), one)))

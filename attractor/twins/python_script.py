@@ -37,7 +37,7 @@ class AnswerFunction:
         """Return what it answers, if it does, or refuse the request and say where it failed."""
         try:
             found = self.function(conversation, attempt)
-        except Exception as cause:
+        except (Exception, SystemExit, KeyboardInterrupt) as cause:
             raise self._failed(_told(cause, self.path)) from cause
         if found is None or isinstance(found, Answer):
             return found

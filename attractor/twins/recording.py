@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from binascii import Error as NotBase64
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
@@ -13,6 +13,8 @@ from attractor.base.canonical import Json, JsonObject, canonical_json, content_h
 from attractor.base.errors import NotCanonical
 from attractor.twins.answer import Written
 from attractor.twins.errors import RecordingError
+from attractor.twins.hidden_keys import HiddenKeys
+from attractor.twins.hiding import hide_in_body, hide_in_events
 
 VERSION = 1
 _EVENT_ENDS = re.compile(rb"\r\n\r\n|\n\n|\r\r")
@@ -109,12 +111,14 @@ def headers_that_matter(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def pieces_of(
-    chunks: Iterable[tuple[float, bytes]], *, is_stream: bool, hide: Callable[[bytes], bytes]
+    chunks: Iterable[tuple[float, bytes]], *, is_stream: bool, keys: HiddenKeys
 ) -> Sequence[Piece]:
-    """Return the pieces of an answer: its events, or all of it as one."""
-    cut = _events(chunks) if is_stream else _whole(chunks)
+    """Return the pieces of an answer without the keys: its events, or all of it as one."""
     # A key may lie across two chunks, so they are put together first.
-    return [_piece(at, hide(content)) for at, content in cut]
+    cut = list(_events(chunks) if is_stream else _whole(chunks))
+    came = [content for _, content in cut]
+    hidden = hide_in_events(came, keys) if is_stream else [hide_in_body(one, keys) for one in came]
+    return [_piece(at, content) for (at, _), content in zip(cut, hidden, strict=True)]
 
 
 def _matters(name: str) -> bool:

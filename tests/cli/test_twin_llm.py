@@ -220,3 +220,17 @@ async def _streamed(url: str, count: int) -> list[bool]:
         return b"response.completed" in came and came.endswith(b"\r\n0\r\n\r\n")
 
     return await asyncio.gather(*(one() for _ in range(count)))
+
+
+def test_a_script_that_never_comes_back_is_ended_by_the_second_signal(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("def answer(conversation, attempt):\n    while True:\n        pass\n")
+    with standing_in(script, "--json") as twin:
+        url = json.loads(lines_of(twin, "}"))["environ"]["OPENAI_BASE_URL"]
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{url}/responses", json=ASKED, headers={"authorization": "x"}, timeout=0.5)
+        twin.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            twin.wait(0.5)
+        twin.send_signal(signal.SIGTERM)
+        assert twin.wait(10) == 130

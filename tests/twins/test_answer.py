@@ -61,3 +61,20 @@ def test_trouble_comes_in_the_middle_where_it_has_to(kind: str, before: int) -> 
 def test_what_a_fault_has_no_use_for_is_refused(fault: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Fault.model_validate(fault)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"x": "a\r\nb: c"},
+        {"x\n": "a"},
+        {"": "a"},
+        {"x": "é"},
+        {"Content-Length": "3"},
+        {"transfer-encoding": "chunked"},
+    ],
+)
+def test_a_header_that_would_break_the_message_is_refused(header: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="header"):
+        Answer(text="Hi.", headers=header)
+    assert Answer(text="Hi.", headers={"X-RateLimit-Remaining": "0"}).headers

@@ -83,6 +83,16 @@ def test_a_script_that_raises_is_an_error_of_the_provider(
     assert twin.requests[0].rule == "answer of script.py"
 
 
+@pytest.mark.parametrize("code", ["import sys; sys.exit(3)", "raise KeyboardInterrupt"])
+def test_a_script_that_would_end_the_twin_is_an_error_of_it(
+    code: str, file: Path, provider_twin: StartTwin
+) -> None:
+    file.write_text(f"def answer(conversation, attempt):\n    {code}\n")
+    answer = ask(provider_twin(file).url)
+    assert answer.status_code == 500
+    assert f"{file}, line 2: " in answer.json()["error"]["message"]
+
+
 def test_what_is_no_answer_is_an_error_too(file: Path, provider_twin: StartTwin) -> None:
     file.write_text("def answer(conversation, attempt): return {'txt': 'a'}")
     answer = ask(provider_twin(file).url)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.twins.errors import RecordingError
+from attractor.twins.hidden_keys import HiddenKeys
 from attractor.twins.recording import (
     Piece,
     Recording,
@@ -17,17 +18,14 @@ from attractor.twins.recording import (
 )
 
 STREAM = b'event: a\ndata: {"n": 1}\n\ndata: \xc3\xa9\r\n\r\ndata: [DONE]\n\nrest'
-
-
-def same(content: bytes) -> bytes:
-    return content
+NONE = HiddenKeys(())
 
 
 @given(st.lists(st.integers(1, len(STREAM) - 1), max_size=6))
 def test_a_stream_is_kept_event_by_event_wherever_the_network_cut_it(cuts: list[int]) -> None:
     ends = [0, *sorted(set(cuts)), len(STREAM)]
     chunks = [(n * 1.0, STREAM[ends[n] : ends[n + 1]]) for n in range(len(ends) - 1)]
-    pieces = pieces_of(chunks, is_stream=True, hide=same)
+    pieces = pieces_of(chunks, is_stream=True, keys=NONE)
     assert b"".join(one.content for one in pieces) == STREAM
     assert len(pieces) == 4
     assert [one.at for one in pieces] == sorted(one.at for one in pieces)
@@ -35,13 +33,13 @@ def test_a_stream_is_kept_event_by_event_wherever_the_network_cut_it(cuts: list[
 
 def test_what_is_hidden_may_lie_across_two_chunks() -> None:
     chunks = [(0.0, b"my sec"), (1.0, b"ret here")]
-    (piece,) = pieces_of(chunks, is_stream=False, hide=lambda one: one.replace(b"secret", b"?"))
-    assert (piece.text, piece.at) == ("my ? here", 1.0)
+    (piece,) = pieces_of(chunks, is_stream=False, keys=HiddenKeys(["secret"]))
+    assert (piece.text, piece.at) == ("my [hidden] here", 1.0)
 
 
 @given(st.binary(max_size=40))
 def test_all_bytes_come_back(content: bytes) -> None:
-    pieces = tuple(pieces_of([(0.5, content)], is_stream=False, hide=same))
+    pieces = tuple(pieces_of([(0.5, content)], is_stream=False, keys=NONE))
     recording = Recording(version=1, wire="w", path="/p", status=200, body=pieces)
     again = parse_recording(recording.written(), place="here")
     assert again == recording

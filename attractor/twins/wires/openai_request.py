@@ -52,6 +52,8 @@ class ResponseBody(_Loose):
     instructions: str | None = None
     include: list[str] | None = None
     stream: bool | None = False
+    previous_response_id: str | None = None
+    conversation: object = None
 
     @property
     def items(self) -> Sequence[ResponseItem]:
@@ -64,6 +66,7 @@ class ResponseBody(_Loose):
 def read_body(body: JsonObject) -> ResponseBody:
     """Return the body with its types, or raise the Rejection the provider would answer with."""
     asked = check_body(ResponseBody, body)
+    _check_is_whole(asked)
     _check_calls(asked.items)
     _check_reasoning(asked.items)
     for index, one in enumerate(asked.items):
@@ -87,6 +90,14 @@ def read_turns(item: ResponseItem) -> Iterator[Turn]:
         yield Turn(Speaker.USER, item.text)
     elif not _instructs(item):
         yield Turn(Speaker.ASSISTANT, item.text)
+
+
+def _check_is_whole(asked: ResponseBody) -> None:
+    """A twin keeps nothing between requests: it cannot go on with what was said in another one."""
+    for name in ("previous_response_id", "conversation"):
+        if getattr(asked, name):
+            told = f"this twin keeps no conversations: send all of it in `input`, without `{name}`"
+            raise Rejection(400, told, code="unsupported_parameter")
 
 
 def _instructs(item: ResponseItem) -> bool:

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from attractor.twins.provider_twin import ProviderTwin
@@ -129,3 +130,11 @@ def test_a_stream_that_breaks_is_no_answer(models: Any, words: str) -> None:
 
 def test_models_are_listed(models: Any) -> None:
     assert [one.name for one in models.list()] == ["models/a-model-with-a-name"]
+
+
+def test_the_key_may_stand_in_the_address(twin: ProviderTwin) -> None:
+    url = f"{twin.url}/v1beta/models/{MODEL}:generateContent"
+    asked = {"contents": [{"role": "user", "parts": [{"text": "say"}]}]}
+    assert httpx.post(url, json=asked, params={"key": "any"}).status_code == 200
+    assert httpx.post(url, json=asked).status_code == 403
+    assert "any" not in twin.requests[-2].path

@@ -170,3 +170,12 @@ def test_a_model_says_other_things_than_a_user() -> None:
     ):
         said = {"type": "message", "role": role, "content": [content]}
         assert "Supported values are" in refusal("openai", ask(said))[1]["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("previous_response_id", "resp_1"), ("conversation", {"id": "conv_1"})]
+)
+def test_what_would_be_kept_at_the_provider_is_refused(name: str, value: object) -> None:
+    status, error = refusal("openai", {**HELLO["openai"], name: value})
+    assert (status, f"without `{name}`" in error["message"]) == (400, True)
+    assert answer("openai", {**HELLO["openai"], name: None})["status"] == "completed"
