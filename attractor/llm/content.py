@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from attractor.base.canonical import Json, JsonObject
-from attractor.base.errors import UsageError
 from attractor.base.late_dataclass import dataclass
+from attractor.llm.errors import ConfigurationError
 
 
 class ContentKind(StrEnum):
@@ -117,7 +117,7 @@ class ContentPart:
         filled = [name for name in _ALL_FIELDS if getattr(self, name) is not None]
         if filled not in ([wanted], [wanted, "provider_data"]):
             held = ", ".join(filled) or "nothing"
-            raise UsageError(
+            raise ConfigurationError(
                 f"a content part of kind {self.kind!s} holds {held}",
                 hint=f"fill {wanted} and nothing else",
             )
@@ -125,7 +125,9 @@ class ContentPart:
 
 def _one_source(noun: str, url: str | None, data: bytes | None) -> None:
     if (url is None) == (data is None):
-        raise UsageError(f"{noun} has either a url or data", hint="give exactly one of the two")
+        raise ConfigurationError(
+            f"{noun} has either a url or data", hint="give exactly one of the two"
+        )
 
 
 _FIELDS: Mapping[str, str] = {

@@ -28,7 +28,7 @@ Every one says whether another try may help (`retryable`). None of them shows a 
 from collections.abc import Mapping, Sequence
 
 from attractor.base.canonical import JsonObject
-from attractor.base.errors import ExitCode, MachineryError
+from attractor.base.errors import ExitCode, MachineryError, UsageError
 
 
 class SDKError(MachineryError):
@@ -176,8 +176,8 @@ class NotCachedError(SDKError):
     hint = "ask once with a cache that is not read-only, or send what was sent then"
 
 
-class ConfigurationError(SDKError):
-    """The client is not set up for this."""
+class ConfigurationError(SDKError, UsageError):
+    """The client is not set up for this, or what it is given is not what it takes."""
 
     exit_code = ExitCode.USAGE
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from attractor.base.canonical import Json
-from attractor.base.errors import FileTrouble, UsageError
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.content import AudioData, DocumentData, ImageData
+from attractor.llm.errors import ConfigurationError
 
 Media = ImageData | AudioData | DocumentData
 _LOCAL = ("/", "./", "~")
@@ -102,7 +102,7 @@ def _said(url: str, noun: str) -> bytes:
     try:
         return base64.b64decode(content, validate=True)
     except ValueError as cause:
-        raise UsageError(
+        raise ConfigurationError(
             f"the data: address of the {noun} is no base64: {cause}",
             hint="give the bytes themselves as data",
         ) from cause
@@ -112,7 +112,7 @@ def _read(path: Path, noun: str) -> bytes:
     try:
         return path.expanduser().read_bytes()
     except (OSError, RuntimeError) as cause:
-        raise FileTrouble(f"the {noun} {path} cannot be read: {cause}") from cause
+        raise ConfigurationError(f"the {noun} {path} cannot be read: {cause}") from cause
 
 
 def _encoded(content: bytes, media_type: str) -> InlineMedia:

@@ -13,8 +13,8 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from attractor.base.canonical import Json, JsonObject, canonical_json
-from attractor.base.errors import UsageError
 from attractor.base.suggestions import suggest
+from attractor.llm.errors import ConfigurationError
 
 _MOST_FAULTS = 5
 _LONGEST_FAULT = 300
@@ -40,7 +40,7 @@ def check_schema(schema: JsonObject, noun: str) -> None:
     try:
         _kind(schema).check_schema(dict(schema), format_checker=_FORMATS)
     except SchemaError as fault:
-        raise UsageError(
+        raise ConfigurationError(
             f"{noun} is no JSON Schema: {_shortened(_told(fault, fault.message))}",
             hint="see https://json-schema.org",
         ) from None
@@ -54,12 +54,12 @@ def find_faults(value: Json | JsonObject, schema: JsonObject) -> Sequence[str]:
     try:
         found = sorted(validator.iter_errors(value), key=lambda fault: fault.json_path)
     except (Unresolvable, RecursionError) as cause:
-        raise UsageError(
+        raise ConfigurationError(
             f"the schema refers to what it does not hold, or to itself: {cause}",
             hint='write what "$ref" names below "$defs" of the same schema',
         ) from cause
     except (UnknownType, re.error, TypeError, AttributeError) as cause:
-        raise UsageError(
+        raise ConfigurationError(
             f"the schema is none: {cause}"[:_LONGEST_FAULT], hint="see https://json-schema.org"
         ) from cause
     # Of each name that is missing there is a fault, and each tells all of them.

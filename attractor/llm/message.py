@@ -5,9 +5,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self, cast
 
 from attractor.base.canonical import Json, JsonObject
-from attractor.base.errors import UsageError
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.content import ContentKind, ContentPart, ToolResultData
+from attractor.llm.errors import ConfigurationError
 
 
 class Role(StrEnum):
@@ -86,7 +86,7 @@ def _role(given: object) -> Role:
     try:
         return Role(cast("str", given))
     except ValueError:
-        raise UsageError(
+        raise ConfigurationError(
             f"nobody speaks in the role {given!r}", hint=f"one of {', '.join(Role)}"
         ) from None
 
@@ -100,7 +100,7 @@ def _parts(given: object) -> Sequence[ContentPart]:
         if all(isinstance(one, ContentPart) for one in parts):
             return cast("Sequence[ContentPart]", given)
         strange = next(one for one in parts if not isinstance(one, ContentPart))
-    raise UsageError(
+    raise ConfigurationError(
         f"a {type(strange).__name__} is no content of a message",
         hint="give a text, or a list of ContentPart, each made like"
         ' ContentPart(ContentKind.TEXT, text="...")',

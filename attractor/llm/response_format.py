@@ -3,8 +3,8 @@
 import json
 
 from attractor.base.canonical import JsonObject
-from attractor.base.errors import UsageError
 from attractor.base.late_dataclass import dataclass
+from attractor.llm.errors import ConfigurationError
 
 NOT_ENFORCED = "schema_not_enforced"
 """The code of the warning that nothing but words holds the model to a schema."""
@@ -22,17 +22,17 @@ class ResponseFormat:
 
     def __post_init__(self) -> None:
         if self.type not in _TYPES:
-            raise UsageError(
+            raise ConfigurationError(
                 f"there is no response format {self.type!r}", hint=f"one of {', '.join(_TYPES)}"
             )
         if (self.type == "json_schema") != (self.json_schema is not None):
-            raise UsageError(
+            raise ConfigurationError(
                 f"the response format {self.type!r} "
                 + ("has no schema" if self.json_schema is None else "has a schema"),
                 hint="'json_schema' takes a json_schema, and nothing else does",
             )
         if self.json_schema is not None and self.json_schema.get("type") != "object":
-            raise UsageError(
+            raise ConfigurationError(
                 "the schema of the answer is not one of an object",
                 hint='its root says "type": "object"; put anything else into a property',
             )

@@ -3,8 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Self
 
-from attractor.base.errors import UsageError
-from attractor.llm.errors import StreamError
+from attractor.llm.errors import ConfigurationError, StreamError
 from attractor.llm.generate_result import GenerateResult
 from attractor.llm.handover import Giving
 from attractor.llm.response import Response
@@ -12,9 +11,9 @@ from attractor.llm.stream_event import StreamEvent, StreamEventType
 from attractor.llm.telling import Telling
 
 
-def second_listener() -> UsageError:
+def second_listener() -> ConfigurationError:
     """Return what is told somebody who listens while another one does; that one goes on."""
-    return UsageError(
+    return ConfigurationError(
         "two listen to one stream at the same time",
         hint="let one of them listen, and hand on what it hears",
     )

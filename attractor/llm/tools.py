@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from attractor.base.canonical import Json, JsonObject, parse_json
-from attractor.base.errors import NotCanonical, UsageError
+from attractor.base.errors import NotCanonical
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.content import ToolCallData
 from attractor.llm.errors import ConfigurationError, InvalidToolCallError
@@ -24,12 +24,12 @@ class ToolDefinition:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise UsageError(
+            raise ConfigurationError(
                 f"no provider takes the tool name {self.name[:80]!r}",
                 hint="a letter first, then letters, digits and underscores, at most 64",
             )
         if self.parameters.get("type") != "object":
-            raise UsageError(
+            raise ConfigurationError(
                 f"the parameters of the tool {self.name!r} are not an object",
                 hint='the schema\'s root says "type": "object"',
             )
@@ -66,9 +66,11 @@ class ToolChoice:
 
     def __post_init__(self) -> None:
         if self.mode not in _MODES:
-            raise UsageError(f"no tool choice {self.mode!r}", hint=f"one of {', '.join(_MODES)}")
+            raise ConfigurationError(
+                f"no tool choice {self.mode!r}", hint=f"one of {', '.join(_MODES)}"
+            )
         if (self.mode == "named") != (self.tool_name is not None):
-            raise UsageError(
+            raise ConfigurationError(
                 f"tool choice {self.mode!r} with the tool {self.tool_name!r}",
                 hint="'named' takes a tool_name, and nothing else does",
             )

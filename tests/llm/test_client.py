@@ -24,7 +24,6 @@ from attractor.llm import (
     provider_registry,
 )
 from attractor.llm.middleware import replay
-from tests.agent.scripted import said
 from tests.llm.asking import a_request, ask, speaking
 
 HELLO = Request(model="m", messages=[Message.user("hello")])
@@ -316,7 +315,8 @@ class Bare:
     name = "bare"
 
     async def complete(self, request: Request) -> Response:
-        return said("Yes.")
+        said = Message.assistant("Yes.")
+        return Response("1", request.model, self.name, said, FinishReason("stop"), Usage())
 
 
 class Checked(Bare):

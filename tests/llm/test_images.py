@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble, UsageError
-from attractor.llm import DocumentData, ImageData
+from attractor.base.errors import UsageError
+from attractor.llm import ConfigurationError, DocumentData, ImageData
 from attractor.llm.images import file_name, inline, read_image
 
 PNG = b"\x89PNG\r\n"
@@ -41,7 +41,7 @@ def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileTrouble, match="nowhere.png cannot be read"):
+    with pytest.raises(ConfigurationError, match="nowhere.png cannot be read"):
         inline(ImageData(url=str(tmp_path / "nowhere.png")))
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import cast
 
 from attractor.base.canonical import Json, canonical_json, content_hash
-from attractor.base.errors import FileTrouble, NotCanonical
+from attractor.base.errors import NotCanonical
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.content import AudioData, DocumentData, ImageData
-from attractor.llm.errors import InvalidRequestError
+from attractor.llm.errors import ConfigurationError, InvalidRequestError
 from attractor.llm.images import inline
 from attractor.llm.request import Request
 
@@ -92,7 +92,7 @@ def _media(media: ImageData | AudioData | DocumentData) -> Json:
     """A file goes by what is in it: that is what a model sees."""
     try:
         found = inline(media)
-    except FileTrouble:
+    except ConfigurationError:
         # Whoever sends it says what is wrong with it.
         found = None
     told: dict[str, Json] = {"media_type": media.media_type}

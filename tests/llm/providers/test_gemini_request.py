@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from attractor.base.canonical import JsonObject
-from attractor.base.errors import FileTrouble
 from attractor.llm import (
     AudioData,
+    ConfigurationError,
     ContentKind,
     ContentPart,
     DocumentData,
@@ -218,7 +218,7 @@ def test_media_are_sent_by_address_by_content_or_from_a_file(tmp_path: Path) -> 
     ]
     file.unlink()
     missing = ContentPart(ContentKind.DOCUMENT, document=DocumentData(url=str(file)))
-    with pytest.raises(FileTrouble, match="the document .*a.pdf cannot be read"):
+    with pytest.raises(ConfigurationError, match="the document .*a.pdf cannot be read"):
         parts(missing, role=Role.USER)
 
 
