@@ -18,6 +18,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 _HEALTH = "/health"
 _SINCE = "since"
+# Python reads no number of any length.
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_LONGEST_QUOTE = 60
 _IN_BRACES = re.compile(r"\{(\w+)[^}]*\}")
 
 
@@ -58,14 +61,17 @@ def request_faces(log: BoundedLog[L], filters: Sequence[str]) -> Sequence[Face]:
         return JSONResponse({"requests": told, "dropped": log.dropped})
 
     async def one_request(request: Request) -> Response:
-        number = request.path_params["number"]
+        written = request.path_params["number"]
+        if not _NUMBER.fullmatch(written):
+            raise HTTPException(404, f"{_quoted(written)} is the number of no request")
+        number = int(written)
         found = next((one for one in log.entries if one.number == number), None)
         if found is None:
             why = "is kept no more" if 0 < number <= log.dropped else "has not come"
             raise HTTPException(404, f"request {number} {why}")
         return JSONResponse(found.record())
 
-    return [Face("GET", "/requests", requests), Face("GET", "/requests/{number:int}", one_request)]
+    return [Face("GET", "/requests", requests), Face("GET", "/requests/{number}", one_request)]
 
 
 async def _health(request: Request) -> Response:
@@ -104,6 +110,10 @@ def _upper(name: re.Match[str]) -> str:
     return name[1].upper()
 
 
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…")
+
+
 def _chosen(entries: Sequence[L], wanted: Mapping[str, str], filters: Sequence[str]) -> list[L]:
     """Return the requests that came since a number and have what is wanted."""
     for name in wanted:
@@ -111,8 +121,8 @@ def _chosen(entries: Sequence[L], wanted: Mapping[str, str], filters: Sequence[s
             known = ", ".join((*filters, _SINCE))
             raise HTTPException(400, f"unknown filter {name!r}; there are {known}")
     since = wanted.get(_SINCE, "0")
-    if not (since.isascii() and since.isdecimal()):
-        raise HTTPException(400, f"since is the number of a request, not {since!r}")
+    if not _NUMBER.fullmatch(since):
+        raise HTTPException(400, f"since is the number of a request, not {_quoted(since)}")
     exact = {name: said for name, said in wanted.items() if name != _SINCE}
     return [
         one

@@ -1,11 +1,10 @@
 """Hides keys: in headers, in the query, and wherever else somebody repeats one."""
 
 import json
-import re
+from base64 import b64decode
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import parse_qsl, quote, unquote_plus
 
-from attractor.base.canonical import Json
 from attractor.base.late_dataclass import dataclass
 
 HIDDEN = "[hidden]"
@@ -14,17 +13,10 @@ _HEADERS = frozenset(
     {"authorization", "x-api-key", "x-goog-api-key", "api-key", "proxy-authorization", "cookie"}
 )
 _QUERY = frozenset({"key", "api_key", "api-key", "access_token", "token"})
-# As letters alone, however they are put together.
-_MEMBERS = frozenset(
-    {
-        *("password", "passwd", "passphrase", "secret", "clientsecret", "privatekey", "apikey"),
-        *("token", "accesstoken", "refreshtoken", "idtoken", "authtoken", "sessiontoken"),
-    }
-)
-_NO_LETTERS = re.compile(r"[^a-z]")
-_IN_A_QUERY = re.compile(r"(?P<before>[?&#])(?P<name>[^=&#\s<>]+)=(?P<value>[^&#\s<>]*)")
 # What is shorter is no key, and would be found in the middle of words.
 _SHORTEST = 6
+_SCHEMES = frozenset({"basic", "bearer", "digest", "token"})
+_NO_PASSWORDS = frozenset({"x-oauth-basic", "api_token"})
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,8 @@ def keys_of(headers: Mapping[str, str], query: str, names: Collection[str] = ())
     said = [value for name, value in headers.items() if is_secret(name) or name in names]
     said += [value for name, value in parse_qsl(query) if name.lower() in _QUERY or name in names]
     # Behind the name of a scheme, or between the names of several cookies.
-    words = [part.strip(";") for one in said for part in one.split()]
+    words = [word for one in said for word in one.split() if word.lower() not in _SCHEMES]
+    words = [word.strip(";") for word in words]
     # A key may itself end in such a sign, as what is written in base64 does.
     plain = {one for word in (*said, *words) for one in (word, word.partition("=")[2])}
     forms = {form for one in plain for form in (one, quote(one, safe=""), json.dumps(one)[1:-1])}
@@ -75,29 +68,17 @@ def without_keys(query: str, names: Collection[str] = ()) -> str:
     return "&".join(part for part in query.split("&") if not is_key(part))
 
 
-def is_secret_member(name: str) -> bool:
-    """Tell whether what a member of a table or a field of a form is called says it is secret."""
-    return _NO_LETTERS.sub("", name.lower()) in _MEMBERS
-
-
-def without_secrets(value: Json) -> Json:
-    """Return a value of JSON with its secret members hidden."""
-    if isinstance(value, list):
-        return [without_secrets(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: HIDDEN if one and isinstance(one, str) and is_secret_member(name) else rest
-        for name, one in value.items()
-        for rest in [without_secrets(one)]
-    }
-
-
-def without_secrets_in_address(address: str) -> str:
-    """Return an address, or several in a header, with the secrets in their queries hidden."""
-
-    def hidden(found: re.Match[str]) -> str:
-        is_key = found["name"].lower() in _QUERY or is_secret_member(found["name"])
-        return f"{found['before']}{found['name']}={HIDDEN if is_key else found['value']}"
-
-    return _IN_A_QUERY.sub(hidden, address)
+def credentials_in(header_value: str) -> Sequence[str]:
+    """Return what is secret in `Basic ...`: the password, and the user where that is the key."""
+    scheme, _, encoded = header_value.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return []
+    try:
+        decoded = b64decode(encoded.strip() + "==").decode("utf-8", "replace")
+    except ValueError:
+        return []
+    user, _, password = decoded.partition(":")
+    # Services that want one key alone take it as the user, with no password or a word for none.
+    is_alone = len(password) < _SHORTEST or password in _NO_PASSWORDS
+    said = (decoded, user if is_alone else "", password)
+    return [one for one in said if len(one) >= _SHORTEST]

@@ -95,6 +95,8 @@ async def serve(application: ASGIApp, listener: socket.socket) -> AsyncGenerator
             server_header=False,
             # The time is the twin's own, or its answers would not be the same twice.
             date_header=False,
+            # Longer than any client keeps an idle connection: none is closed while it is used anew.
+            timeout_keep_alive=75,
             # Who is dropped is known by its own address, whatever its headers say.
             proxy_headers=False,
         )

@@ -129,6 +129,21 @@ def test_a_person_is_told_where_it_records_from(folder: Path, tmp_path: Path) ->
     ]
 
 
+def test_what_replays_its_recordings_records_the_first_of_them(tmp_path: Path) -> None:
+    route = 'method = "*"\npath = "/{rest...}"\nkind = "replay"\n'
+    recordings = 'recordings = ["recordings/*.jsonl"]\nthen = "stay"\n'
+    (tmp_path / "twin.toml").write_text(f'name = "s"\n[[routes]]\n{route}{recordings}')
+    file = tmp_path / "recordings" / "first.jsonl"
+    with serving(PAYMENTS, "--json") as real:
+        words = ("--record", file, "--to", told_by(real)[0]["url"])
+        with serving(tmp_path, *words, "--json") as process:
+            statuses = [httpx.get(f"{told_by(process)[0]['url']}/").status_code]
+    with serving(tmp_path, "--json") as process:
+        statuses.append(httpx.get(f"{told_by(process)[0]['url']}/").status_code)
+    assert statuses == [404, 404]
+    assert "x-twin-error" not in file.read_text()
+
+
 def test_a_recording_that_cannot_be_kept_ends_the_twin(tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
     with serving(PAYMENTS, "--json") as real:

@@ -110,3 +110,14 @@ def test_what_is_not_there_is_told_with_what_is(kind: str, twin: Twin) -> None:
         assert status in (404, 405)
         assert "GET /health, /requests, /requests/NUMBER, " in told["error"]
         assert "; POST /reset, " in told["error"]
+
+
+def test_a_number_of_any_length_is_told_in_json(twin: Twin) -> None:
+    long = "9" * 5000
+    status, told = control(twin, "GET", f"/requests?since={long}")
+    assert status == 400
+    assert told["error"].startswith("since is the number of a request, not '9999")
+    assert len(told["error"]) < 200
+    for number in (long, "x"):
+        status, told = control(twin, "GET", f"/requests/{number}")
+        assert (status, "is the number of no request" in told["error"]) == (404, True)

@@ -1,6 +1,13 @@
+from base64 import b64encode
+
 import pytest
 
-from attractor.twins.hidden_keys import is_secret, keys_of, without_keys, without_secrets_in_address
+from attractor.twins.hidden_keys import (
+    credentials_in,
+    is_secret,
+    keys_of,
+    without_keys,
+)
 
 KEY = "sk-very/secret+1"
 
@@ -46,22 +53,32 @@ def test_more_names_may_hold_a_key() -> None:
     assert keys.hide_text(f"{KEY} another-key") == "[hidden] [hidden]"
 
 
-@pytest.mark.parametrize(
-    ("address", "told"),
-    [
-        ("https://a/b?x=1&token=abc", "https://a/b?x=1&token=[hidden]"),
-        (
-            "/b?api_key=a&page_token=b#id_token=c",
-            "/b?api_key=[hidden]&page_token=b#id_token=[hidden]",
-        ),
-        ('<https://a?key=1>; rel="next"', '<https://a?key=[hidden]>; rel="next"'),
-        ("/plain", "/plain"),
-    ],
-)
-def test_secrets_in_addresses_are_hidden(address: str, told: str) -> None:
-    assert without_secrets_in_address(address) == told
-
-
 def test_other_headers_are_no_secret() -> None:
     assert is_secret("Authorization")
     assert not is_secret("anthropic-version")
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("jonathan:hunter2-xyz", ["jonathan:hunter2-xyz", "hunter2-xyz"]),
+        ("hunter2-xyz:", ["hunter2-xyz:", "hunter2-xyz"]),
+        (
+            "hunter2-xyz:x-oauth-basic",
+            ["hunter2-xyz:x-oauth-basic", "hunter2-xyz", "x-oauth-basic"],
+        ),
+        ("a:b", []),
+    ],
+)
+def test_the_credentials_in_basic_are_its_password_or_a_user_that_is_the_key(
+    said: str, found: list[str]
+) -> None:
+    assert list(credentials_in(f"Basic {b64encode(said.encode()).decode()}")) == found
+    assert list(credentials_in("Basic é")) == list(credentials_in(f"Bearer {said}")) == []
+
+
+def test_the_name_of_a_scheme_is_no_key() -> None:
+    keys = keys_of({"authorization": "Bearer sk-secret"}, "")
+    assert keys.hide_text("www-authenticate: Bearer, not sk-secret") == (
+        "www-authenticate: Bearer, not [hidden]"
+    )

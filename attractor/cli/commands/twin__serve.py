@@ -55,7 +55,7 @@ def twin_serve(
     With --record one of them asks the service itself with the client's own key, passes on what it
     answers and keeps it without the key, for attractor twin check.
     """
-    loaded = load_services(services)
+    loaded = load_services(services, is_recording=record is not None)
     _refuse_what_several_cannot_share(loaded, record, port or control_port)
     _refuse_half_a_recording(record, to, seed)
     ending, shows_lines = Ending(), is_told(is_verbose, as_json=as_json)

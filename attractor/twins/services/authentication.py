@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from pydantic import Field, model_validator
 
 from attractor.twins.services.requests import ServiceRequest
-from attractor.twins.services.responses import WrittenResponse
+from attractor.twins.services.responses import WrittenResponse, is_header_name
 
 _AUTHORIZATION = "authorization"
 
@@ -27,6 +27,8 @@ class Authentication(WrittenResponse):
     def _is_whole(self) -> Self:
         if self.kind in ("header", "query") and not self.name:
             raise ValueError(f"the name of the {self.kind} is missing: say name")
+        if self.kind == "header" and not is_header_name(self.name):
+            raise ValueError(f"{self.name!r} is no name of a header")
         if self.kind in ("bearer", "basic") and self.name:
             raise ValueError(f"{self.kind} has no name: it is the header Authorization")
         if self.kind == "basic" and ":" not in self.key:

@@ -10,6 +10,8 @@ from attractor.base.errors import UsageError
 from attractor.twins.answer import Duration, Written
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+END = datetime.max.replace(tzinfo=UTC)
+"""No time can be written that is later."""
 
 
 class WrittenClock(Written):
@@ -24,12 +26,17 @@ class WrittenClock(Written):
     def _has_a_zone(cls, value: datetime) -> datetime:
         if value.tzinfo is None:
             raise ValueError("a start needs a time zone: write a Z behind it")
-        return value.astimezone(UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError as cause:
+            raise ValueError(f"{value} cannot be written in UTC") from cause
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
         if self.real and self.model_fields_set & {"start", "step"}:
             raise ValueError("a real clock takes no start and no step")
+        if self.step > END - self.start:
+            raise ValueError(f"the first step leads behind {written_time(END)}, the last time")
         return self
 
 
@@ -45,19 +52,30 @@ class ServiceClock:
     @property
     def now(self) -> datetime:
         """The date and time, in UTC."""
-        return (self._machine.now() if self._written.real else self._began) + self._turned
+        now = self._machine.now() if self._written.real else self._began
+        # A real one goes on by itself, also at the end of time.
+        return now + min(self._turned, END - now)
 
     @property
     def elapsed(self) -> timedelta:
         """How much time went by since it began."""
         return self.now - self._began
 
+    @property
+    def is_at_its_end(self) -> bool:
+        """Whether no time can be written that is a step later."""
+        return self._written.step > END - self.now
+
     def step(self) -> None:
-        """Let the time of one request go by."""
-        self._turned += self._written.step
+        """Let the time of one request go by, unless there is none left."""
+        if not self.is_at_its_end:
+            self._turned += self._written.step
 
     def advance(self, by: timedelta) -> None:
         """Let time go by."""
+        if by > END - self.now:
+            told = f"it is {written_time(self.now)}, and no time is later than {written_time(END)}"
+            raise UsageError(told, hint="let less time go by, or reset the twin to begin anew")
         self._turned += by
 
     def set(self, to: datetime) -> None:
@@ -67,7 +85,7 @@ class ServiceClock:
         if to < self.now:
             told = f"it is {written_time(self.now)} already, and time does not go backwards"
             raise UsageError(told, hint="reset the twin to begin anew")
-        self._turned += to - self.now
+        self.advance(to - self.now)
 
 
 def written_time(time: datetime) -> str:

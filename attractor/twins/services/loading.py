@@ -30,8 +30,11 @@ _ROUTES = "routes"
 _COMMON = frozenset(info.alias or name for name, info in WrittenRoute.model_fields.items())
 
 
-def load_service(path: Path) -> Service:
-    """Read a service from its file, or from the `twin.toml` in its folder."""
+def load_service(path: Path, *, is_recording: bool = False) -> Service:
+    """Read a service from its file, or from the `twin.toml` in its folder.
+
+    One that is to be recorded may lack the recordings that its routes name.
+    """
     file = path / FILE if path.is_dir() else path
     try:
         text = file.read_text("utf-8")
@@ -39,7 +42,7 @@ def load_service(path: Path) -> Service:
         raise ServiceError(f"{file} is not UTF-8: {cause}") from cause
     except OSError as cause:
         raise FileTrouble(f"the service {file} cannot be read: {cause}") from cause
-    return parse_service(text, folder=file.parent, source=str(file))
+    return parse_service(text, folder=file.parent, source=str(file), is_recording=is_recording)
 
 
 def find_services(path: Path) -> Sequence[Path]:
@@ -52,14 +55,20 @@ def find_services(path: Path) -> Sequence[Path]:
     return found
 
 
-def parse_service(text: str, *, folder: Path = Path(), source: str = "the service") -> Service:
+def parse_service(
+    text: str,
+    *,
+    folder: Path = Path(),
+    source: str = "the service",
+    is_recording: bool = False,
+) -> Service:
     """Read a service from TOML, or say what is wrong with it and where."""
     try:
         table = parse_table(text)
     except tomllib.TOMLDecodeError as cause:
         raise ServiceError(f"{source} is not TOML: {cause}") from cause
     mistakes = Mistakes(text, source)
-    service = _Reading(folder, mistakes).service(table)
+    service = _Reading(folder, mistakes, is_recording).service(table)
     if service is None or mistakes:
         raise ServiceError(mistakes.told())
     return service
@@ -71,6 +80,7 @@ class _Reading:
 
     folder: Path
     mistakes: Mistakes
+    is_recording: bool
 
     def service(self, table: Table) -> Service | None:
         rest = {name: one for name, one in table.items() if name != _ROUTES}
@@ -113,8 +123,8 @@ class _Reading:
             return None
         self._check_names(read, written, at)
         try:
-            answers = read.open(Surroundings(self.folder, written.path, collections))
-            return Route(written.name, written, answers)
+            around = Surroundings(self.folder, written.path, collections, self.is_recording)
+            return Route(written.name, written, read.open(around))
         except Misfit as cause:
             self.mistakes.add((*at, cause.key), cause.message)
             return None

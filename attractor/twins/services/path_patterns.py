@@ -38,10 +38,7 @@ class PathPattern:
 
     def match(self, segments: Sequence[str]) -> Mapping[str, str] | None:
         """Return what a path says for each name, or nothing when it does not fit."""
-        given = list(segments)
-        if self.takes_the_rest and len(given) >= len(self._segments):
-            kept = len(self._segments) - 1
-            given = [*given[:kept], "/".join(given[kept:])]
+        given = self._cut(segments)
         if len(given) != len(self._segments):
             return None
         found: dict[str, str] = {}
@@ -50,13 +47,26 @@ class PathPattern:
                 found[named[1]] = one
             elif segment != one:
                 return None
-        return found if all(found.values()) else None
+        # What is left may be nothing.
+        named = self.names[:-1] if self.takes_the_rest else self.names
+        return found if all(found[name] for name in named) else None
+
+    def _cut(self, segments: Sequence[str]) -> list[str]:
+        """Return as many parts as there are in the pattern, if there are enough."""
+        kept = len(self._segments) - 1
+        if not self.takes_the_rest or len(segments) <= kept:
+            return _without_last_stroke(segments)
+        return [*segments[:kept], "/".join(_without_last_stroke(segments[kept:]))]
 
     def covers(self, other: "PathPattern") -> bool:
         """Tell whether every path that fits the other one fits this one."""
         if other.takes_the_rest and not self.takes_the_rest:
             return False
         return self.match([_sample(one) for one in other._segments]) is not None
+
+
+def _without_last_stroke(segments: Sequence[str]) -> list[str]:
+    return [*segments[:-1]] if len(segments) > 1 and not segments[-1] else [*segments]
 
 
 def _sample(segment: str) -> str:

@@ -10,14 +10,8 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
 from attractor.base.canonical import Json
-from attractor.twins.hidden_keys import (
-    HIDDEN,
-    is_secret,
-    is_secret_member,
-    without_keys,
-    without_secrets,
-    without_secrets_in_address,
-)
+from attractor.twins.hidden_keys import HIDDEN, is_secret, without_keys
+from attractor.twins.services.hidden_bodies import hidden_body
 from attractor.twins.services.recordings import (
     Exchange,
     RecordedRequest,
@@ -27,6 +21,8 @@ from attractor.twins.services.recordings import (
 from attractor.twins.services.request_log import Curtain
 from attractor.twins.services.requests import FORM, ServiceRequest, media_type
 from attractor.twins.services.responses import Response
+from attractor.twins.services.secret_names import is_secret_name
+from attractor.twins.services.secrets_in_texts import without_secrets_in_text
 from attractor.twins.services.service import Service
 
 _ASKED = frozenset(
@@ -66,11 +62,11 @@ def _request(service: Service, asked: ServiceRequest, curtain: Curtain) -> dict[
     }
     query = without_keys(asked.target.partition("?")[2], own)
     target = f"{asked.path}?{query}" if query else asked.path
-    path = without_secrets_in_address(curtain.text(target))
+    path = without_secrets_in_text(curtain.text(target))
     written = {"method": asked.method, "path": path, "headers": kept}
     if media_type(asked.headers) == FORM:
         return {**written, "body": _form(asked.content, curtain, as_table=True)}
-    return {**written, **_body(asked.content, curtain)}
+    return {**written, **_body(asked.content, asked.headers, curtain)}
 
 
 def _response(service: Service, response: Response, curtain: Curtain) -> dict[str, object]:
@@ -84,33 +80,38 @@ def _response(service: Service, response: Response, curtain: Curtain) -> dict[st
     written: dict[str, object] = {"status": response.status, "headers": kept}
     if media_type(response.headers) == FORM:
         return {**written, "body": _form(response.content, curtain, as_table=False)}
-    return {**written, **_body(response.content, curtain)}
+    return {**written, **_body(response.content, response.headers, curtain)}
 
 
 def _is_hidden(name: str, own: set[str] | tuple[str, ...]) -> bool:
-    return is_secret(name) or name in _NEVER or name in own
+    return is_secret(name) or is_secret_name(name) or name in _NEVER or name in own
 
 
 def _header(name: str, said: str) -> str:
-    return without_secrets_in_address(said) if name in _ADDRESSES else said
+    return without_secrets_in_text(said) if name in _ADDRESSES else said
 
 
-def _body(content: bytes, curtain: Curtain) -> Mapping[str, object]:
-    hidden = curtain.content(content)
+def _body(content: bytes, headers: Mapping[str, str], curtain: Curtain) -> Mapping[str, object]:
+    hidden = hidden_body(content, headers.get("content-type", ""), curtain.text)
     try:
         hidden.decode()
     except UnicodeDecodeError:
         return {"base64": b64encode(hidden).decode("ascii")}
-    return {"body": without_secrets(readable_body(hidden))}
+    return {"body": curtain.value(readable_body(hidden))}
 
 
 def _form(content: bytes, curtain: Curtain, *, as_table: bool) -> Json:
     """Return a form as a table, unless that would lose a field that comes twice; else as text."""
     said = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True)
     shown = [
-        (name, HIDDEN if is_secret_member(name) else curtain.text(value)) for name, value in said
+        (curtain.text(name), HIDDEN if value and is_secret_name(name) else _text(value, curtain))
+        for name, value in said
     ]
     is_plain = max(Counter(name for name, _ in said).values(), default=1) == 1
     if as_table and is_plain and shown:
         return {**dict(shown)}
     return urlencode(shown) or None
+
+
+def _text(value: str, curtain: Curtain) -> str:
+    return without_secrets_in_text(curtain.text(value))

@@ -1,13 +1,13 @@
 """What a service twin was asked, in order, with keys hidden."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from urllib.parse import quote, quote_plus
 
 from attractor.base.canonical import Json
 from attractor.base.late_dataclass import dataclass
-from attractor.twins.hidden_keys import HIDDEN, HiddenKeys, is_secret, keys_of
+from attractor.twins.hidden_keys import HIDDEN, credentials_in, is_secret, keys_of
 from attractor.twins.services.authentication import Authentication
+from attractor.twins.services.key_forms import KeyFinder
 from attractor.twins.services.requests import ServiceRequest
 
 
@@ -76,9 +76,13 @@ class Curtain:
         self._names = ({auth.hidden_header, auth.hidden_query} - {""}) if auth else set[str]()
         query = request.target.partition("?")[2]
         given = keys_of(request.headers, query, self._names).values
-        keys = {*given, *(_forms(auth.key) if auth else ())}
-        # The longest first, for one may begin another.
-        self._keys = HiddenKeys(sorted(keys, key=lambda one: (-len(one), one)))
+        basic = (
+            key
+            for name, said in request.headers.items()
+            if is_secret(name) or name in self._names
+            for key in credentials_in(said)
+        )
+        self._keys = KeyFinder([*given, *basic, *([auth.key] if auth else ())])
 
     def headers(self) -> dict[str, str]:
         """Return the headers."""
@@ -90,11 +94,7 @@ class Curtain:
 
     def text(self, text: str) -> str:
         """Return a text."""
-        return self._keys.hide_text(text)
-
-    def content(self, content: bytes) -> bytes:
-        """Return some bytes."""
-        return self._keys.hide(content)
+        return self._keys.hide(text)
 
     def value(self, value: Json) -> Json:
         """Return a value of JSON."""
@@ -111,8 +111,3 @@ class Curtain:
             name: HIDDEN if name in self._names or is_secret(name) else self.text(value)
             for name, value in given.items()
         }
-
-
-def _forms(key: str) -> Sequence[str]:
-    """Return how a key may be written in a path or a query."""
-    return [key, quote(key), quote(key, safe=""), quote_plus(key)]

@@ -27,8 +27,9 @@ class ServiceRequest:
 
     @cached_property
     def segments(self) -> Sequence[str]:
-        """What stands between the strokes of the path."""
-        return [unquote(one) for one in self.path.strip("/").split("/")]
+        """What stands between the strokes of the path, and an empty text behind the last one."""
+        parts = [unquote(one) for one in self.path.strip("/").split("/")]
+        return [*parts, ""] if any(parts) and self.path.endswith("/") else parts
 
     @cached_property
     def query(self) -> Mapping[str, str]:

@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from attractor.base.canonical import Json
 from attractor.base.late_dataclass import dataclass
@@ -56,21 +56,39 @@ def json_response(
     return Response(status, {"content-type": JSON, **said}, content)
 
 
+def is_header_name(name: str) -> bool:
+    """Tell whether a header can be called so."""
+    return _HEADER_NAME.fullmatch(name) is not None
+
+
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return headers with lower-case names, or say which cannot be sent."""
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+        if not is_header_name(name) or not _HEADER_VALUE.fullmatch(value):
             raise TemplateTrouble(f"the header {name!r} cannot be sent with the value {value!r}")
         if name.lower() in _SET_BY_THE_TWIN:
             raise TemplateTrouble(f"the header {name!r} is made by the twin; leave it out")
     return {name.lower(): value for name, value in headers.items()}
 
 
+def _sendable(headers: dict[str, Template]) -> dict[str, Template]:
+    """Refuse early what could not be sent with any request."""
+    fixed = {name: "" if one.expressions else one.text({}) for name, one in headers.items()}
+    try:
+        checked_headers(fixed)
+    except TemplateTrouble as cause:
+        raise ValueError(str(cause)) from cause
+    return headers
+
+
+WrittenHeaders = Annotated[dict[str, TextTemplate], AfterValidator(_sendable)]
+
+
 class WrittenResponse(Written):
     """A response as a file declares it: JSON, or a text, or no body."""
 
     status: int = Field(default=200, ge=200, le=599)
-    headers: dict[str, TextTemplate] = {}
+    headers: WrittenHeaders = {}
     json_: JsonTemplate | None = Field(default=None, alias="json")
     body: TextTemplate | None = None
 

@@ -73,11 +73,15 @@ class Collection(Written):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What stands around a route in its file: its folder, its path, and the collections."""
+    """What stands around a route in its file: its folder, its path, and the collections.
+
+    While it is recorded the service itself answers, and there may be no recording yet.
+    """
 
     folder: Path
     pattern: PathPattern
     collections: Mapping[str, Collection]
+    is_recording: bool = False
 
     def require_collection(self, name: str) -> Collection:
         """Return a collection, or say which there are."""

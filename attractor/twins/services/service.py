@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
+from attractor.base.canonical import Json, canonical_json
+from attractor.base.errors import NotCanonical
 from attractor.base.late_dataclass import dataclass
 from attractor.twins.answer import Written
 from attractor.twins.services.authentication import Authentication
 from attractor.twins.services.clocks import WrittenClock
 from attractor.twins.services.json_paths import WrittenPath
 from attractor.twins.services.limits import Limit
-from attractor.twins.services.responses import Response, json_response
+from attractor.twins.services.responses import Response, WrittenHeaders, json_response
 from attractor.twins.services.route import Collection, Route
 from attractor.twins.services.state import State
 from attractor.twins.services.templates import JsonTemplate, Names, Template, TextTemplate
@@ -29,7 +31,7 @@ _ERROR = Template({"error": {"code": "{{ code }}", "message": "{{ message }}"}})
 class ErrorShape(Written):
     """How the service says that it refuses a request."""
 
-    headers: dict[str, TextTemplate] = {}
+    headers: WrittenHeaders = {}
     json_: JsonTemplate | None = Field(default=None, alias="json")
 
     def written(self, status: int, names: Names) -> Response:
@@ -46,6 +48,14 @@ class Comparison(Written):
     headers: Annotated[tuple[str, ...], Field(strict=False)] = ("content-type",)
 
 
+def _of_json(state: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    try:
+        canonical_json(cast("Json", state))
+    except NotCanonical as cause:
+        raise ValueError(cause.message) from cause
+    return state
+
+
 class WrittenService(Written):
     """What a file says about a service, but for its routes."""
 
@@ -58,7 +68,7 @@ class WrittenService(Written):
     errors: ErrorShape = ErrorShape()
     limit: Limit | None = None
     faults: Annotated[tuple[Trouble, ...], Field(strict=False)] = ()
-    state: dict[str, JsonValue] = {}
+    state: Annotated[dict[str, JsonValue], AfterValidator(_of_json)] = {}
     collections: dict[str, Collection] = {}
     check: Comparison = Comparison()
 

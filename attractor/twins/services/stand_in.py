@@ -26,6 +26,8 @@ from attractor.twins.services.trouble import Trouble
 
 Onlooker = Callable[[ServedRequest], None]
 
+_ENDED = "the twin's clock cannot go on by its step: reset the twin, or declare an earlier start"
+
 
 @dataclass
 class _Armed:
@@ -124,6 +126,8 @@ class StandIn:
 
     def _answered(self, request: ServiceRequest, at: datetime) -> tuple[Outcome, Reply]:
         try:
+            if self._clock.is_at_its_end:
+                raise Unanswerable(400, "clock_ended", _ENDED)
             route, from_path = find_route(self.service.routes, request)
         except Unanswerable as cause:
             reply = own_error(cause).reply

@@ -129,6 +129,8 @@ class Template:
             table = cast("Mapping[str, object]", written)
             members = {name: self._read(one) for name, one in table.items()}
             return lambda names: {name: item(names) for name, item in members.items()}
+        if isinstance(written, float) and not math.isfinite(written):
+            raise ValueError(f"{written} is no number in JSON")
         if written is None or isinstance(written, int | float):
             return lambda names: written
         raise ValueError(f"{written} is no JSON: write it in quotes")

@@ -9,9 +9,10 @@ from attractor.twins.services.loading import find_services, load_service
 from attractor.twins.services.service import Service
 
 
-def load_services(paths: Sequence[Path]) -> Sequence[Service]:
+def load_services(paths: Sequence[Path], *, is_recording: bool = False) -> Sequence[Service]:
     """Read the services that paths mean: files, services' folders, or folders of such folders."""
-    services = [load_service(one) for path in paths for one in find_services(path)]
+    found = [one for path in paths for one in find_services(path)]
+    services = [load_service(one, is_recording=is_recording) for one in found]
     _refuse_doubled("service", [one.name for one in services])
     _refuse_doubled("variable", [name for one in services for name in one.written.environ])
     return services

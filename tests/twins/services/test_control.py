@@ -53,6 +53,20 @@ def test_the_clock_is_turned(twin: ServiceTwin) -> None:
     assert httpx.get(twin.url + "/x").json() == "2026-12-31T23:00:00Z"
 
 
+def test_the_end_of_time_is_refused_and_breaks_nothing(service_twin: StartServiceTwin) -> None:
+    twin = service_twin('name = "s"\nclock.step = "1h"\n' + fixed('"{{ now }}"'))
+    last = "9999-12-31T22:30:00Z"
+    assert control(twin, "POST /clock", {"set": last})[0] == 200
+    status, told = control(twin, "POST /clock", {"advance": "2h"})
+    assert (status, "no time is later" in told["error"]) == (400, True)
+    answers = [httpx.get(twin.url + "/x") for _ in range(2)]
+    assert [one.status_code for one in answers] == [200, 400]
+    assert answers[1].headers["x-twin-error"] == "clock_ended"
+    assert control(twin, "GET /clock")[0] == 200
+    assert control(twin, "POST /reset")[0] == 200
+    assert httpx.get(twin.url + "/x").status_code == 200
+
+
 def test_trouble_is_armed(twin: ServiceTwin) -> None:
     fault = {"kind": "status", "status": 503, "next": 2, "route": "GET /x"}
     assert control(twin, "POST /faults", fault) == (200, {"armed": "status", "next": 2})
@@ -66,6 +80,7 @@ def test_trouble_is_armed(twin: ServiceTwin) -> None:
         ("POST /clock", {"advance": "1 h"}, "has a blank in it"),
         ("POST /clock", {"set": "2020-01-01T00:00:00Z"}, "time does not go backwards"),
         ("POST /clock", {"set": "2027-01-01T00:00:00"}, "should have timezone info"),
+        ("POST /clock", {"set": "9999-12-31T23:59:59-14:00"}, "no time is later than 9999-12-31"),
         ("POST /clock", [1], "the body: "),
         ("POST /faults", {"kind": "status", "on": [1]}, "on has no use here"),
         ("POST /faults", {"kind": "cut", "status": 404}, "does not take 'status'"),

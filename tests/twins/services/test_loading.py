@@ -67,6 +67,23 @@ ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
         ),
         (ROUTE + 'kind = "fixed"\njson = "{{ quary }}"', "did you mean query?"),
         (ROUTE + 'kind = "fixed"\njson = { a = 2026-01-01 }', "is no JSON: write it in quotes"),
+        (ROUTE + 'kind = "fixed"\njson = { a = [nan] }', "nan is no number in JSON"),
+        (ROUTE + 'kind = "fixed"\njson = -inf', "t.toml:5: routes[0].json: -inf is no number"),
+        ('name = "s"\nstate.a = { b = nan }\n' + fixed("1"), "state: this cannot be written as"),
+        (
+            ROUTE + 'kind = "fixed"\nheaders = { "a\\nb" = "x" }',
+            "t.toml:5: routes[0].headers: the header 'a\\nb' cannot be sent",
+        ),
+        (ROUTE + 'kind = "fixed"\nheaders = { a = "x\\ny" }', "cannot be sent with the value"),
+        (ROUTE + 'kind = "fixed"\nheaders = { "a b" = "{{ now }}" }', "the header 'a b' cannot"),
+        (
+            'name = "s"\nerrors.headers = { "a\\nb" = "x" }\n' + fixed("1"),
+            "errors.headers: the header 'a\\nb' cannot be sent",
+        ),
+        (
+            'name = "s"\nauth = { kind = "header", name = "a\\nb", key = "k" }\n' + fixed("1"),
+            "is no name of a header",
+        ),
         (ROUTE + 'kind = "fixed"\nmethod = "get"', "t.toml:5: routes[0].method: String should"),
         (ROUTE + 'kind = "get"', "t.toml:2: routes[0]: it needs 'collection'"),
         (ROUTE + 'kind = "get"\ncollection = "c"', "no collection 'c' in the state; there are: no"),

@@ -11,6 +11,12 @@ from attractor.twins.services.path_patterns import PathPattern
         ("/{a}/x/{b}", "1/x/2", {"a": "1", "b": "2"}),
         ("/files/{name...}", "files/a/b", {"name": "a/b"}),
         ("/files/{name...}", "files", None),
+        ("/files/{name...}", "files/", {"name": ""}),
+        ("/files/{name...}", "files/a/", {"name": "a"}),
+        ("/{rest...}", "", {"rest": ""}),
+        ("/{id}", "", None),
+        ("/", "", {}),
+        ("/v1/customers", "v1/customers/", {}),
         ("/v1/customers/{id}", "v1/customers", None),
         ("/v1/customers/{id}", "v1/customers/", None),
         ("/v1/customers", "v1/customers/c1", None),
@@ -32,6 +38,8 @@ def test_a_pattern_takes_paths_of_its_form(
         ("/a/{id}", "/{rest...}", False),
         ("/{rest...}", "/a/{more...}", True),
         ("/a/{more...}", "/{rest...}", False),
+        ("/{rest...}", "/", True),
+        ("/a/{more...}", "/a", False),
     ],
 )
 def test_a_pattern_knows_which_others_it_covers(one: str, other: str, covers: bool) -> None:

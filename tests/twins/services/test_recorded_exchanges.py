@@ -1,6 +1,8 @@
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -52,6 +54,36 @@ def test_the_key_a_client_has_is_nowhere(toml: str, target: str, headers: dict[s
     assert made.request.path.partition("?")[2] in ("", "a=1")
     assert made.request.body == {"you": "[hidden]", "list": ["[hidden]"]}
     assert made.response.headers["location"] == "/x/[hidden]"
+
+
+BEARER = "Bearer hunter2-REALSECRET-xyz"
+
+
+def basic(said: str) -> str:
+    return f"Basic {b64encode(said.encode()).decode()}"
+
+
+@pytest.mark.parametrize(
+    "said", [BEARER, basic("user:hunter2-REALSECRET-xyz"), basic("hunter2-REALSECRET-xyz:")]
+)
+def test_a_key_in_other_letters_is_nowhere(said: str) -> None:
+    written_key = rb"hunter2\u002dREALSECRET\u002Dxyz"
+    told = b'{"a": "%s", "%s": ["%s"]}' % (written_key, written_key, written_key)
+    answer = Response(200, {**JSON, "location": "/x/hunter2%2dREALSECRET-xyz"}, told)
+    target = "/x/hunter2%2DREALSECRET-xyz?q=hunter2%252DREALSECRET-xyz"
+    made = exchange(target, {**JSON, "authorization": said}, told, answer)
+    assert "REALSECRET" not in written_exchange(made)
+    assert made.request.path == "/x/[hidden]?q=[hidden]"
+    assert made.response.body == {"a": "[hidden]", "[hidden]": ["[hidden]"]}
+
+
+def test_secrets_in_forms_and_in_headers_that_are_looked_at_are_hidden() -> None:
+    route = '[[routes]]\npath = "/y"\nkind = "fixed"\nwhen.header = { x-session-token = "a" }\n'
+    content = urlencode({"secretKey": "s", "next": "/a?token=t", "j": '{"otp": "1"}'}).encode()
+    made = exchange("/x", {"content-type": FORM, "x-session-token": "a"}, content, toml=route)
+    assert made.request.headers == {"content-type": FORM}
+    told = {"secretKey": "[hidden]", "next": "/a?token=[hidden]", "j": '{"otp": "[hidden]"}'}
+    assert made.request.body == told
 
 
 def test_what_is_secret_by_its_name_is_hidden() -> None:

@@ -51,3 +51,10 @@ def test_the_first_route_that_fits_answers() -> None:
     assert ask("GET /v1/things/1?page=1", x_mode="slow") == (200, "slow")
     assert ask("POST /v1/things") == (200, "post")
     assert ask("DELETE /any/a/b") == (200, "DELETE a/b")
+    assert ask("GET /any/") == (200, "GET ")
+    assert ask("POST /v1/things/") == (200, "post")
+
+
+def test_what_takes_all_that_is_left_answers_the_root_too() -> None:
+    ask = Asked('[[routes]]\npath = "/{rest...}"\nkind = "fixed"\nbody = "<{{ path.rest }}>"\n')
+    assert [ask(f"GET {path}") for path in ("/", "/a/b")] == [(200, "<>"), (200, "<a/b>")]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from attractor.twins.services.errors import ServiceError
+from attractor.twins.services.together import load_services
 from tests.twins.services.asking import Asked
 
 ROUTE = """
@@ -57,6 +58,13 @@ def test_what_was_not_recorded_is_told(folder: Path) -> None:
     status, body = Asked(ROUTE.replace("{then}", "stay"), folder)("POST /a", {"b": 3})
     assert (status, body["error"]["code"]) == (404, "not_recorded")
     assert "POST /a with this body" in body["error"]["message"]
+
+
+def test_what_is_recorded_for_the_first_time_has_no_recordings(tmp_path: Path) -> None:
+    (tmp_path / "twin.toml").write_text('name = "s"' + ROUTE.replace("{then}", "stay"))
+    with pytest.raises(ServiceError, match="no file in"):
+        load_services([tmp_path])
+    assert [one.name for one in load_services([tmp_path], is_recording=True)] == ["s"]
 
 
 def test_a_recording_that_is_none_is_told_when_it_is_loaded(folder: Path) -> None:
