@@ -1,9 +1,9 @@
 """Reads server-sent events from an answer that is still coming in (7.7)."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
+import anyio
 import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
@@ -37,17 +37,17 @@ async def read_server_events(
 
 async def _let_end(events: AsyncGenerator[ServerSentEvent]) -> None:
     """Let the connection serve again; nothing of what may still come says anything."""
-    with suppress(TimeoutError, SSEError, httpx.RequestError):
-        async with asyncio.timeout(LONGEST_END):
-            async for _ in events:
-                pass
+    with suppress(SSEError, httpx.RequestError), anyio.move_on_after(LONGEST_END):
+        async for _ in events:
+            pass
 
 
 async def _next(
     events: AsyncGenerator[ServerSentEvent], provider: str, wait: float
 ) -> ServerSentEvent | None:
     try:
-        async with asyncio.timeout(wait):
+        # Not by asyncio: its time-out would break off the closing of another connection, too.
+        with anyio.fail_after(wait):
             return await anext(events, None)
     except TimeoutError as cause:
         raise RequestTimeoutError(f"{provider} streamed nothing more for {wait:g} s") from cause

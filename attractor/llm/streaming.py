@@ -1,9 +1,10 @@
 """Turns what a provider's server sends piece by piece into stream events (7.7)."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from typing import Generic, NamedTuple, TypeVar
+
+import anyio
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.base.late_dataclass import dataclass
@@ -91,18 +92,16 @@ async def _next(incoming: Incoming, *, is_whole: bool) -> Fields | None:
     """Return what comes next; behind a whole answer it is waited for a short while only."""
     if not is_whole:
         return await anext(incoming.events, None)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LONGEST_REST):
-            return await anext(incoming.events, None)
+    with anyio.move_on_after(_LONGEST_REST):
+        return await anext(incoming.events, None)
     return None
 
 
 async def _read_to_the_end(incoming: Incoming) -> None:
     """Let the connection serve again: nothing of what may still come is part of the answer."""
-    with suppress(TimeoutError, SDKError):
-        async with asyncio.timeout(LONGEST_END):
-            async for _ in incoming.events:
-                pass
+    with suppress(SDKError), anyio.move_on_after(LONGEST_END):
+        async for _ in incoming.events:
+            pass
 
 
 def finish(response: Response) -> StreamEvent:

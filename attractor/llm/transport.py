@@ -1,12 +1,12 @@
 """Carries JSON to a provider and back over HTTP, in time, and never shows a key."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import field
 from typing import TypeVar
 
+import anyio
 import httpx
 
 from attractor import __version__
@@ -177,7 +177,7 @@ class Transport:
         provider, limit = self._endpoint.provider, self._endpoint.limits
         with self._own_errors():
             try:
-                async with asyncio.timeout(limit.request):
+                with anyio.fail_after(limit.request):
                     yield
             except TimeoutError as cause:
                 raise RequestTimeoutError(

@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
+from httpcore._backends.anyio import AnyIOStream
 
 from attractor.base.canonical import Json
 from attractor.llm import (
     AdapterTimeout,
     AuthenticationError,
+    Client,
     ProviderAdapter,
     RateLimitError,
     RequestTimeoutError,
@@ -23,7 +26,7 @@ from attractor.llm import (
     StreamEventType,
     provider_registry,
 )
-from tests.llm.asking import ADAPTERS, MODELS, a_request
+from tests.llm.asking import ADAPTERS, MODELS, a_request, speaking
 from tests.llm.providers.streams import brief, sse, whole
 from tests.llm.providers.test_anthropic_stream import BEGUN, LAST, STOP, delta, start, stop
 from tests.llm.providers.test_chat_stream import COUNTED, STOPPED, piece
@@ -351,3 +354,32 @@ def test_who_stops_listening_closes_the_connection_within_100_ms(
 
     # On a busy machine one of a few shows it.
     assert min(run(leaving) for _ in range(3)) < 0.1
+
+
+def test_an_end_that_takes_too_long_leaves_no_connection_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    close, begun, ended = AnyIOStream.aclose, Counter[str](), Counter[str]()
+
+    async def close_slowly(stream: AnyIOStream) -> None:
+        begun["closing"] += 1
+        await asyncio.sleep(0.05)
+        await close(stream)
+        ended["closing"] += 1
+
+    async def listen(client: Client, provider: str) -> str:
+        told = [event async for event in client.stream(a_request(provider, "hello"))]
+        return told[-1].response.text if told[-1].response else ""
+
+    async def many(environ: Mapping[str, str]) -> list[str]:
+        async with Client.from_env(environ, timeout=PATIENT) as client:
+            # More than are kept for the next request, so that some are closed.
+            return await asyncio.gather(*(listen(client, name) for name in ADAPTERS * 30))
+
+    monkeypatch.setattr(AnyIOStream, "aclose", close_slowly)
+    monkeypatch.setattr("attractor.llm.streaming.LONGEST_END", 0.02)
+    monkeypatch.setattr("attractor.llm.server_events.LONGEST_END", 0.02)
+    with speaking("rules = [{ answer.text = 'Hello.' }]") as twin:
+        assert set(asyncio.run(many(twin.environ()))) == {"Hello."}
+    assert begun["closing"] > 0
+    assert ended == begun
