@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import IO, Literal
 
-from attractor.base.bounded_output import BoundedOutput, OutputLimit
+from attractor.base.bounded_output import BoundedOutput, KeptOutput, OutputLimit
 from attractor.base.late_dataclass import dataclass
 
 Stream = Literal["stdout", "stderr"]
@@ -32,8 +32,7 @@ OnOutput = Callable[[Chunk], None]
 class OutputPipe:
     """One stream of output, of which the two ends are kept."""
 
-    def __init__(self, name: Stream, pipe: IO[bytes] | None, keep: OutputLimit) -> None:
-        assert pipe is not None
+    def __init__(self, name: Stream, pipe: IO[bytes], keep: OutputLimit) -> None:
         self.name: Stream = name
         self.pipe = pipe
         self.kept = BoundedOutput(keep)
@@ -55,7 +54,7 @@ class OutputPipe:
 
 
 class Pipes:
-    """The three pipes of a started program on the running event loop."""
+    """The pipes of a started program on the running event loop; not all need be there."""
 
     def __init__(
         self,
@@ -64,13 +63,20 @@ class Pipes:
         on_output: OnOutput | None,
         keep: OutputLimit,
     ) -> None:
-        self.stdout = OutputPipe("stdout", popen.stdout, keep)
-        self.stderr = OutputPipe("stderr", popen.stderr, keep)
-        self._open = [self.stdout, self.stderr]
+        pipes: dict[Stream, IO[bytes] | None] = {"stdout": popen.stdout, "stderr": popen.stderr}
+        self._outputs = {
+            name: OutputPipe(name, pipe, keep) for name, pipe in pipes.items() if pipe is not None
+        }
+        self._open = list(self._outputs.values())
         self._stdin = popen.stdin
         self._input = memoryview(stdin)
         self._on_output = on_output
         self._loop = asyncio.get_running_loop()
+
+    def kept(self, stream: Stream) -> KeptOutput:
+        """Return what is kept of one stream of output."""
+        output = self._outputs.get(stream)
+        return output.kept.kept() if output else KeptOutput("", 0)
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Wake whoever reads when there is output, and feed the input as it is taken."""

@@ -3,8 +3,11 @@
 import errno
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO, Literal
 
+from attractor.base.atomic_files import file_trouble
 from attractor.base.errors import ProcessNotStarted
 
 _HINTS: Mapping[int | None, str] = {
@@ -14,24 +17,43 @@ _HINTS: Mapping[int | None, str] = {
 
 
 def start_process(
-    argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, *, piped: bool
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str] | None,
+    *,
+    stdin: bytes | Path = b"",
+    output: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, or say why it could not be started."""
+    """Start a program in a session of its own, or say why it could not be started.
+
+    Bytes are for its pipe; a file it reads itself, and it writes one when `output` names it.
+    """
     if not argv:
         raise ProcessNotStarted("no program is named", hint="give its name, then its arguments")
+    piped = subprocess.PIPE if stdin else subprocess.DEVNULL
+    with ExitStack() as files:
+        given = files.enter_context(_opened(stdin, "rb")) if isinstance(stdin, Path) else piped
+        taken = files.enter_context(_opened(output, "wb")) if output else subprocess.PIPE
+        try:
+            return subprocess.Popen(
+                list(argv),
+                bufsize=0,
+                cwd=cwd,
+                env=env,
+                stdin=given,
+                stdout=taken,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise _not_started(argv[0], cwd, error) from error
+
+
+def _opened(file: Path, mode: Literal["rb", "wb"]) -> BinaryIO:
     try:
-        return subprocess.Popen(
-            list(argv),
-            bufsize=0,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise _not_started(argv[0], cwd, error) from error
+        return file.open(mode)
+    except OSError as cause:
+        raise file_trouble("read" if mode == "rb" else "write", file, cause) from cause
 
 
 def _not_started(program: str, cwd: Path, error: OSError | ValueError) -> ProcessNotStarted:

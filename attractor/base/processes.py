@@ -55,15 +55,20 @@ async def run_process(
     cwd: str | Path,
     env: Mapping[str, str] | None,
     timeout: timedelta | None,
-    stdin: bytes = b"",
+    stdin: bytes | Path = b"",
+    output: Path | None = None,
     on_output: OnOutput | None = None,
     keep: OutputLimit = DEFAULT_LIMIT,
     grace: timedelta = timedelta(seconds=2),
 ) -> ExecResult:
-    """Run a program to its end or its time limit, and end whatever it left in its group."""
+    """Run a program to its end or its time limit, and end whatever it left in its group.
+
+    It reads bytes or a file; what it prints goes into a file, byte for byte, if `output` names one.
+    """
     started = monotonic()
-    popen = start_process(argv, Path(cwd), env, piped=bool(stdin))
-    child = _Child(popen, Pipes(popen, stdin, on_output, keep))
+    popen = start_process(argv, Path(cwd), env, stdin=stdin, output=output)
+    fed = stdin if isinstance(stdin, bytes) else b""
+    child = _Child(popen, Pipes(popen, fed, on_output, keep))
     try:
         try:
             timed_out = await child.run(timeout)
@@ -124,7 +129,7 @@ class _Child:
                 f"process group {self._popen.pid} goes on after SIGKILL",
                 hint="it may run as another user, or hang in the kernel; look at it with ps",
             )
-        stdout, stderr = self.pipes.stdout.kept.kept(), self.pipes.stderr.kept.kept()
+        stdout, stderr = self.pipes.kept("stdout"), self.pipes.kept("stderr")
         return ExecResult(
             stdout=stdout.text,
             stderr=stderr.text,

@@ -59,7 +59,6 @@ _VARIABLES = {
     "GIT_NO_LAZY_FETCH": "1",
     "LC_ALL": "C",
 }
-_INTO = ("/bin/sh", "-c", 'exec "$@" >"$0"')
 _TIMEOUT = timedelta(minutes=10)
 _PATIENCE = timedelta(seconds=30)
 _MISSING = ("bad object", "unable to find", "unable to read", "not a tree", "Not a valid object")
@@ -87,34 +86,44 @@ class Git:
 
     async def answer(self, *arguments: str, stdin: bytes = b"") -> ExecResult:
         """Run a command that may fail, and return how it ended."""
-        return await self._run((), arguments, stdin)
+        return await self._run(arguments, stdin=stdin)
 
     async def run_to(self, output: Path, *arguments: str, stdin: bytes = b"") -> None:
         """Run a command and put what it prints into a file, byte for byte."""
-        self._check(await self._run((*_INTO, str(output)), arguments, stdin), arguments)
+        self._check(await self._run(arguments, stdin=stdin, output=output), arguments)
 
     async def run_up_to(self, most: int, output: Path, *arguments: str) -> None:
         """Run a command and put the first bytes that it prints into a file; then it may end."""
         # The pipe would hide how it ended.
         script = 'm=$1; shift; { { "$@"; echo $? >&3; } | head -c "$m" >"$0"; } 3>&1'
         shell = ("/bin/sh", "-c", script, str(output), str(most))
-        result = await self._run(shell, arguments, b"")
+        result = await self._run(arguments, before=shell)
         told = int(result.stdout.strip() or result.exit_code or 1)
         code = 0 if told == _READER_LEFT else told
         self._check(replace(result, exit_code=result.exit_code or code), arguments)
 
     async def run_from(self, source: Path, *arguments: str) -> str:
         """Run a command that reads a file, and return what it prints."""
-        shell = ("/bin/sh", "-c", 'exec "$@" <"$0"', str(source))
-        result = await self._run(shell, arguments, b"")
+        result = await self._run(arguments, stdin=source)
         self._check(result, arguments)
         return result.stdout.removesuffix("\n")
 
     async def _run(
-        self, before: Sequence[str], arguments: Sequence[str], stdin: bytes
+        self,
+        arguments: Sequence[str],
+        *,
+        before: Sequence[str] = (),
+        stdin: bytes | Path = b"",
+        output: Path | None = None,
     ) -> ExecResult:
-        cwd = self.work_tree or self.git_dir
-        return await _run_git(before, arguments, cwd, self._variables(), stdin)
+        return await run_process(
+            [*before, "git", *_OPTIONS, *arguments],
+            cwd=self.work_tree or self.git_dir,
+            env=self._variables(),
+            timeout=_TIMEOUT,
+            stdin=stdin,
+            output=output,
+        )
 
     def _variables(self) -> Mapping[str, str]:
         chosen = {"PATH": self.search_path, "GIT_DIR": str(self.git_dir)}
@@ -139,8 +148,11 @@ class Git:
 
 async def find_git_dir(folder: Path, *, search_path: str) -> Path | None:
     """Return the git directory that a folder belongs to, if it belongs to one."""
-    told = await _run_git(
-        (), ("rev-parse", "--absolute-git-dir"), folder, _VARIABLES | {"PATH": search_path}, b""
+    told = await run_process(
+        ["git", *_OPTIONS, "rev-parse", "--absolute-git-dir"],
+        cwd=folder,
+        env=_VARIABLES | {"PATH": search_path},
+        timeout=_TIMEOUT,
     )
     return Path(told.stdout.removesuffix("\n")) if told.exit_code == 0 else None
 
@@ -169,29 +181,13 @@ async def ask_as_owner(
     told = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0"}
     for number, (key, value) in enumerate(settings.items()):
         told |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    before = () if output is None else (*_INTO, str(output))
     return await run_process(
-        [*before, "git", "--no-pager", "--no-optional-locks", *arguments],
+        ["git", "--no-pager", "--no-optional-locks", *arguments],
         cwd=folder,
         env=own | told,
         timeout=timeout,
         stdin=stdin,
-    )
-
-
-async def _run_git(
-    before: Sequence[str],
-    arguments: Sequence[str],
-    cwd: Path,
-    variables: Mapping[str, str],
-    stdin: bytes,
-) -> ExecResult:
-    return await run_process(
-        [*before, "git", *_OPTIONS, *arguments],
-        cwd=cwd,
-        env=variables,
-        timeout=_TIMEOUT,
-        stdin=stdin,
+        output=output,
     )
 
 

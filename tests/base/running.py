@@ -21,7 +21,8 @@ NEVER = "1000"  # seconds that no test waits for
 def run(
     *argv: str,
     timeout: timedelta | None = FAR,
-    stdin: bytes = b"",
+    stdin: bytes | Path = b"",
+    output: Path | None = None,
     on_output: Callable[[Chunk], None] | None = None,
     keep: OutputLimit | None = None,
     grace: timedelta = timedelta(seconds=2),
@@ -34,6 +35,7 @@ def run(
             env=None,
             timeout=timeout,
             stdin=stdin,
+            output=output,
             on_output=on_output,
             keep=keep or OutputLimit(),
             grace=grace,

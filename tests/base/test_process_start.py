@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ProcessNotStarted
+from attractor.base.errors import FileTrouble, ProcessNotStarted
 from tests.base.running import run
 
 
@@ -60,3 +60,22 @@ def test_other_reasons_not_to_start_are_told(tmp_path: Path):
         run("echo", "a\0b")
     with pytest.raises(ProcessNotStarted, match="no program is named"):
         run()
+
+
+def test_it_reads_a_file_and_writes_another_byte_for_byte(tmp_path: Path):
+    given, taken = tmp_path / "given", tmp_path / "taken"
+    given.write_bytes(bytes(range(256)) * 4096)
+    result = run("cat", stdin=given, output=taken)
+    assert taken.read_bytes() == given.read_bytes()
+    assert (result.stdout, result.stderr, result.exit_code) == ("", "", 0)
+    assert run("sh", "-c", "wc -c; echo odd >&2", stdin=taken).stdout == f"{256 * 4096}\n"
+    assert run("sh", "-c", "echo odd >&2", output=taken).stderr == "odd\n"
+    assert taken.read_bytes() == b""
+
+
+def test_a_file_that_cannot_be_opened_is_told_and_nothing_is_started(tmp_path: Path):
+    with pytest.raises(FileTrouble, match=f"cannot read {tmp_path}/none: No such file"):
+        run("touch", str(tmp_path / "made"), stdin=tmp_path / "none")
+    with pytest.raises(FileTrouble, match=f"cannot write {tmp_path}/no/where: No such file"):
+        run("touch", str(tmp_path / "made"), output=tmp_path / "no" / "where")
+    assert not (tmp_path / "made").exists()
