@@ -1,5 +1,6 @@
 """Tells whether an object is of a kind: a class, a protocol, or `type[...]` of either."""
 
+from functools import cache
 from types import FunctionType
 from typing import Any, get_args, get_origin
 
@@ -9,7 +10,7 @@ def find_shortcoming(part: object, kind: Any) -> str:
     if get_origin(kind) is type:
         return _class_shortcoming(part, get_args(kind)[0])
     if _is_protocol(kind):
-        return _lacking(part, [*_methods(kind), *_attributes(kind)], kind)
+        return _lacking(part, (*_methods(kind), *_attributes(kind)), kind)
     return "" if isinstance(part, kind) else f"{_described(part)} is not a {kind.__name__}"
 
 
@@ -26,7 +27,7 @@ def _is_protocol(kind: Any) -> bool:
     return bool(getattr(kind, "_is_protocol", False))
 
 
-def _lacking(part: object, wanted: list[str], kind: Any) -> str:
+def _lacking(part: object, wanted: tuple[str, ...], kind: Any) -> str:
     missing = [name for name in wanted if not hasattr(part, name)]
     missing += [name for name in _methods(kind) if not callable(getattr(part, name, callable))]
     if not missing:
@@ -34,21 +35,23 @@ def _lacking(part: object, wanted: list[str], kind: Any) -> str:
     return f"{_described(part)} has no {', '.join(missing)}, which a {kind.__name__} needs"
 
 
-def _methods(kind: type) -> list[str]:
-    return [
+@cache
+def _methods(kind: type) -> tuple[str, ...]:
+    return tuple(
         name
         for base in _protocols(kind)
         for name, value in vars(base).items()
         if isinstance(value, FunctionType) and name not in _MADE_BY_TYPING
-    ]
+    )
 
 
-def _attributes(kind: type) -> list[str]:
-    return [
+@cache
+def _attributes(kind: type) -> tuple[str, ...]:
+    return tuple(
         name
         for base in _protocols(kind)
         for name in [*vars(base).get("__annotations__", {}), *_properties(base)]
-    ]
+    )
 
 
 def _properties(base: type) -> list[str]:

@@ -12,7 +12,7 @@ regular expressions, which cost more than the listing itself.
 import importlib
 import os
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from attractor.base.entry_points import EntryPoint, find_entry_points
@@ -104,7 +104,17 @@ def part_name(stem: str) -> str:
     return stem.replace("__", ".")
 
 
-def _listed(folder: str, package: str) -> Iterator[tuple[str, Source]]:
+def _listed(folder: str, package: str) -> tuple[tuple[str, Source], ...]:
+    return _listed_at(folder, package, os.stat(folder).st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _listed_at(folder: str, package: str, _changed: int) -> tuple[tuple[str, Source], ...]:
+    """Look into a folder; a process looks again when a file came there or went."""
+    return tuple(_read_in(folder, package))
+
+
+def _read_in(folder: str, package: str) -> Iterator[tuple[str, Source]]:
     for file in sorted(os.listdir(folder)):
         stem, ending = os.path.splitext(file)
         # Editors and other systems leave files here whose names are no modules.

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attractor.base.suggestions import suggest
 
@@ -31,3 +33,12 @@ def test_a_word_of_a_million_letters_takes_no_time() -> None:
 
 def test_nothing_is_suggested_when_nothing_is_known() -> None:
     assert suggest("doctor", []) == ""
+
+
+@given(st.text("abcd", min_size=5, max_size=40), st.data())
+def test_two_neighbours_that_were_swapped_and_a_letter_too_many_are_near(
+    word: str, data: st.DataObject
+) -> None:
+    at = data.draw(st.integers(0, len(word) - 2))
+    swapped = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    assert suggest(f"{swapped}x", [word, "far from that"]) == word
