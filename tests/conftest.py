@@ -1,6 +1,8 @@
 """What every test may ask for."""
 
 import gc
+import ssl
+from functools import cache
 
 from hypothesis import settings
 
@@ -8,6 +10,8 @@ from tests.counts import count
 
 pytest_plugins = ["tests.packages"]
 
+# Certificates take 15 ms to load for every client, and no test has one of its own.
+ssl.create_default_context = cache(ssl.create_default_context)
 # How long one example takes says nothing on a busy machine.
 settings.register_profile("patient", deadline=None, max_examples=count(ci=25, full=100))
 settings.load_profile("patient")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -48,6 +49,18 @@ class Begun:
                 raise subprocess.TimeoutExpired(PROGRAM, timeout or 0) from cause
             self.line.close()
         return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Read what it prints until it has ended."""
+        with ThreadPoolExecutor() as pool:
+            reading = [pool.submit(one.read) for one in (self.stdout, self.stderr) if one]
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+        out, err = (one.result() for one in reading)
+        return out, err
 
     def send_signal(self, number: int) -> None:
         """Send it a signal if it is still there."""

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import attractor
 
-_LATER = ("attractor.__main__", "attractor.cli.language_server", "attractor.twins")
+_LATER = ("attractor.__main__", "attractor.cli.language_server", "attractor.twins.pytest_plugin")
 
 
 def load() -> None:
@@ -29,9 +29,16 @@ def load() -> None:
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     for module in pkgutil.walk_packages(attractor.__path__, "attractor."):
         if not module.name.startswith(_LATER):
-            importlib.import_module(module.name)
+            _ready(vars(importlib.import_module(module.name)))
     gc.collect()
     gc.freeze()
+
+
+def _ready(names: dict[str, Any]) -> None:
+    """Let classes write what they write when they are first used."""
+    for one in list(names.values()):
+        if isinstance(one, type) and one.__module__ == names["__name__"]:
+            getattr(one, "__init__", None)
 
 
 def serve(line: socket.socket) -> list[str] | None:

@@ -4,10 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.prepared import PROGRAM, run_prepared
+from tests.prepared import PROGRAM, Process, begin_prepared, plain, run_prepared
 
 NO_HOME = Path("/nonexistent")
 ROOT = Path(__file__).parent.parent.parent
@@ -38,6 +39,26 @@ def attractor(
         timeout=60,
         check=False,
     )
+
+
+@contextmanager
+def at_work(*words: str | Path) -> Generator[Process]:
+    """Begin the program, and end it without a word if it has not ended by then."""
+    process = begin_prepared(
+        [str(word) for word in words],
+        folder=ROOT,
+        variables=plain(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(20)
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
 
 
 def copied_package(folder: Path, **commands: str) -> Path:

@@ -3,8 +3,7 @@ import json
 import resource
 import signal
 import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import httpx
 import pytest
 
 from attractor.twins.wire import wire_registry
-from tests.cli.running import ATTRACTOR, attractor
+from tests.cli.running import at_work, attractor
+from tests.prepared import Process
 
 ASKED = {"model": "gpt-5", "input": "hello"}
 
@@ -24,20 +24,12 @@ def script(tmp_path: Path) -> Path:
     return file
 
 
-@contextmanager
-def standing_in(script: Path | None, *words: str) -> Generator[subprocess.Popen[str]]:
+def standing_in(script: Path | None, *words: str) -> AbstractContextManager[Process]:
     by = ["--script", str(script)] if script else []
-    command = [ATTRACTOR, "twin", "llm", *by, *words]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as twin:
-        try:
-            yield twin
-        finally:
-            twin.kill()
+    return at_work("twin", "llm", *by, *words)
 
 
-def lines_of(twin: subprocess.Popen[str], last: str) -> str:
+def lines_of(twin: Process, last: str) -> str:
     """Read what is printed up to a line."""
     assert twin.stdout is not None
     read = ""

@@ -1,15 +1,14 @@
 import json
 import signal
-import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.cli.running import ATTRACTOR, ROOT, attractor
+from tests.cli.running import ROOT, at_work, attractor
+from tests.prepared import Process
 
 PAYMENTS = ROOT / "examples" / "twins" / "payments"
 HELLO = """
@@ -23,19 +22,11 @@ json = "{{ letters(9) }}"
 """
 
 
-@contextmanager
-def serving(*words: str | Path) -> Generator[subprocess.Popen[str]]:
-    command = [ATTRACTOR, "twin", "serve", *map(str, words)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as twin:
-        try:
-            yield twin
-        finally:
-            twin.kill()
+def serving(*words: str | Path) -> AbstractContextManager[Process]:
+    return at_work("twin", "serve", *words)
 
 
-def told_by(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+def told_by(process: Process) -> list[dict[str, Any]]:
     """Read what is printed for a program."""
     assert process.stdout is not None
     read = ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from attractor.base.clock import SystemClock
 from attractor.base.events import Event
 from attractor.pipeline.world import World
+from tests.repositories import begin_repository
 
 LINEAR = """
 digraph linear {
@@ -24,7 +25,7 @@ digraph linear {
 
 def git(folder: Path, *words: str) -> str:
     identity = ["-c", "user.name=T", "-c", "user.email=t@localhost"]
-    command = ["git", *identity, *words]
+    command = ["git", *identity, "-c", "maintenance.auto=false", *words]
     result = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=30, check=True
     )
@@ -34,7 +35,7 @@ def git(folder: Path, *words: str) -> str:
 def make_project(folder: Path, pipeline: str = LINEAR, **files: str) -> Path:
     """Make a repository with one commit: a pipeline, and what is given."""
     folder.mkdir(parents=True)
-    git(folder, "init", "--quiet", "--initial-branch", "main")
+    begin_repository(folder)
     for name, text in {"pipeline.dot": pipeline, "readme.txt": "hello\n", **files}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

@@ -17,6 +17,15 @@ EXAMPLE = next(
 BY_OPTION = EXAMPLE.replace(', provider_twin\n\n__all__ = ["provider_twin"]', "")
 
 
+def pytest_in(folder: Path, *words: str) -> str:
+    """Run tests in a folder, and return what was said; what older runs left is not cleared up."""
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "--basetemp=temporary", *words]
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    return result.stdout + result.stderr
+
+
 @pytest.mark.parametrize(
     ("code", "options"),
     [(EXAMPLE, []), (BY_OPTION, ["-p", "attractor.twins.pytest_plugin"])],
@@ -24,11 +33,8 @@ BY_OPTION = EXAMPLE.replace(', provider_twin\n\n__all__ = ["provider_twin"]', ""
 )
 def test_the_example_passes(code: str, options: list[str], tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(code)
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", *options, "test_mine.py"]
-    result = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert "1 passed" in result.stdout, result.stdout + result.stderr
+    said = pytest_in(tmp_path, *options, "test_mine.py")
+    assert "1 passed" in said, said
 
 
 PROJECT = """
@@ -77,8 +83,5 @@ def test_it_works_in_a_project_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["attractor.twins.pytest_plugin"]\n')
     (tmp_path / "test_own.py").write_text(PROJECT)
     (tmp_path / "calls.jsonl").write_text(json.dumps(RECORDED))
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "test_own.py"]
-    result = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert "3 passed" in result.stdout, result.stdout + result.stderr
+    said = pytest_in(tmp_path, "test_own.py")
+    assert "3 passed" in said, said

@@ -15,6 +15,7 @@ from attractor.workspaces.isolated import make_isolated
 from attractor.workspaces.opening import open_again
 from attractor.workspaces.repository import Repository, open_repository
 from attractor.workspaces.snapshot import Snapshot
+from tests.repositories import copy_project
 
 SEARCH_PATH = os.environ["PATH"]
 RUN = "01JZ0000000000000000000000"
@@ -108,34 +109,13 @@ class Project:
     def made(cls, below: Path, *, object_format: str = "sha1") -> "Project":
         """Make one with two commits."""
         project = cls(below / "project", below / "state")
-        project.folder.mkdir(parents=True)
-        git(project.folder, "init", "-q", "-b", "main", f"--object-format={object_format}")
-        write(project.folder, {"old.txt": "the past knows a secret\n"})
-        project.commit("first")
-        (project.folder / "old.txt").unlink()
-        write(
-            project.folder,
-            {
-                "todo.py": "print('todo')\n",
-                "docs/read me.txt": "read me\n",
-                ".gitignore": "*.log\nbuild/\n",
-                "build/kept.txt": "in git, though ignored\n",
-                "scenarios/todo/holdout/one.scenario.toml": "secret = 'holdout'\n",
-                "runs/README.md": "records\n",
-                "src/scenarios/no_holdout.txt": "only called so\n",
-            },
-        )
-        (project.folder / "link").symlink_to("todo.py")
-        tool = project.folder / "tool"
-        tool.write_text("#!/bin/sh\n")
-        tool.chmod(0o755)
-        project.commit("second")
+        copy_project(project.folder, _begin, object_format)
         return project
 
     def commit(self, subject: str) -> str:
         """Commit everything, ignored or not, and return the commit's id."""
         git(self.folder, "add", "-A", "-f")
-        git(self.folder, "commit", "-q", "-m", subject)
+        git(self.folder, "-c", "maintenance.auto=false", "commit", "-q", "-m", subject)
         return self.head()
 
     def head(self, name: str = "HEAD") -> str:
@@ -171,6 +151,32 @@ class Project:
     def hear(self, subject: str, snapshot: Snapshot) -> None:
         """Note a snapshot."""
         self.snapshots.append((subject, snapshot))
+
+
+def _begin(folder: Path, object_format: str) -> None:
+    project = Project(folder, folder.parent / "state")
+    folder.mkdir(parents=True)
+    git(folder, "init", "-q", "-b", "main", f"--object-format={object_format}")
+    write(folder, {"old.txt": "the past knows a secret\n"})
+    project.commit("first")
+    (folder / "old.txt").unlink()
+    write(
+        folder,
+        {
+            "todo.py": "print('todo')\n",
+            "docs/read me.txt": "read me\n",
+            ".gitignore": "*.log\nbuild/\n",
+            "build/kept.txt": "in git, though ignored\n",
+            "scenarios/todo/holdout/one.scenario.toml": "secret = 'holdout'\n",
+            "runs/README.md": "records\n",
+            "src/scenarios/no_holdout.txt": "only called so\n",
+        },
+    )
+    (folder / "link").symlink_to("todo.py")
+    tool = folder / "tool"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    project.commit("second")
 
 
 def environment(folder: Path) -> MemoryExecutionEnvironment:

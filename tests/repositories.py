@@ -1,0 +1,44 @@
+"""Copies what git would make anew for every test: a repository without a commit, or a whole one."""
+
+import atexit
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+
+def begin_repository(folder: Path) -> None:
+    """Leave in a folder what `git init` does."""
+    shutil.copytree(_begun(os.getpid()) / ".git", folder / ".git")
+
+
+def copy_project(folder: Path, make: Callable[[Path, str], None], kind: str) -> None:
+    """Copy what `make` made for the first test that wanted this kind, as git knows it."""
+    shutil.copytree(_made(os.getpid(), make, kind), folder, symlinks=True)
+    # Times and numbers of files are others in a copy.
+    command = ["git", "update-index", "-q", "--refresh"]
+    subprocess.run(command, cwd=folder, timeout=30, check=True)
+
+
+@cache
+def _begun(_worker: int) -> Path:
+    folder = _kept()
+    command = ["git", "init", "--quiet", "--initial-branch", "main"]
+    subprocess.run(command, cwd=folder, timeout=30, check=True)
+    return folder
+
+
+@cache
+def _made(_worker: int, make: Callable[[Path, str], None], kind: str) -> Path:
+    folder = _kept() / "made"
+    make(folder, kind)
+    return folder
+
+
+def _kept() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="attractor-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
