@@ -1,7 +1,8 @@
 """The ids that the parts of a drawing go by, the same in every drawing of a pipeline.
 
 They are valid in XML and need no escape in a CSS selector: a letter, digit or underscore stands for
-itself, any other character is `--`, its number in hexadecimal, and `-`; an empty id is `--0-`.
+itself, any other character is `--`, its number in hexadecimal, and `-`; an empty id is `--0-`, and
+the character with the number 0 is `--00-`.
 """
 
 import re
@@ -31,9 +32,13 @@ def edge_elements(edges: Iterable[Edge]) -> Iterator[str]:
 
 def encoded(text: str) -> str:
     """Return a text as it stands in an element's id."""
-    return _ODD.sub(lambda odd: f"--{ord(odd[0]):x}-", text) or _NOTHING
+    return _ODD.sub(_number, text) or _NOTHING
 
 
 def as_class(text: str) -> str:
     """Return a text as the name of a class: `wait.human` is `wait-human`."""
     return _ODD.sub("-", text)
+
+
+def _number(odd: re.Match[str]) -> str:
+    return "--00-" if odd[0] == "\0" else f"--{ord(odd[0]):x}-"

@@ -16,7 +16,7 @@ def test_plain_ids_stand_for_themselves() -> None:
 
 def test_odd_letters_have_their_number() -> None:
     assert node_element("a.b é") == "node-a--2e-b--20---e9-"
-    assert node_element("") == "node---0-"
+    assert (node_element(""), node_element("\0")) == ("node---0-", "node---00-")
 
 
 @given(WORDS, WORDS)
