@@ -78,6 +78,31 @@ class Tokens(Written):
     cache_read: int = Field(default=0, ge=0)
     cache_write: int = Field(default=0, ge=0)
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Refuse a part that is larger than the whole it is a part of."""
+        cached = self.cache_read + self.cache_write
+        if self.input is not None and cached > self.input:
+            raise ValueError(
+                f"cache_read and cache_write are {cached} together, but input is {self.input}; "
+                f"input is the whole prompt with both, so write at least {cached}"
+            )
+        if self.output is not None and (self.reasoning or 0) > self.output:
+            raise ValueError(
+                f"reasoning is {self.reasoning}, but output is {self.output}; output is all that "
+                f"was made, thoughts too, so write at least {self.reasoning}"
+            )
+        return self
+
+    def spent(self, counted: int) -> int:
+        """Return how long the whole prompt is: as said, else as counted, with all that is cached.
+
+        What is said to be cached may be more than a short prompt in a test is long.
+        """
+        return (
+            max(counted, self.cache_read + self.cache_write) if self.input is None else self.input
+        )
+
 
 class FaultKind(StrEnum):
     """Which trouble happens."""

@@ -1,77 +1,125 @@
 """What the clients of a provider twin see: every wire at its paths."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from attractor.twins.delivery import Delivery
+from attractor.twins.errors import NotSpoken
 from attractor.twins.exchange import Arrival
 from attractor.twins.forwarding import Forwarder
+from attractor.twins.meant_wire import meant_wire
 from attractor.twins.state import State
-from attractor.twins.wire import ListsModels, Wire
+from attractor.twins.telling import Telling, all_models, one_model, token_count
+from attractor.twins.wire import CountsTokens, ListsModels, Wire
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
+_ONE = "/{model:path}"
 
-def provider_application(state: State, forwarder: Forwarder | None = None) -> Starlette:
+
+def provider_application(state: State, forwarder: Forwarder | None = None) -> ASGIApp:
     """Answer every wire at its paths, or ask its provider and record what that answers."""
+    desk = _Desk(state, forwarder)
     wires = list(state.wires.values())
     routes = [
-        Route(path, _answers(state, wire, forwarder), methods=["POST"])
-        for wire in wires
-        for path in _paths(wire)
+        *_answering(desk, wires),
+        *_counting(desk, [one for one in wires if isinstance(one, CountsTokens)]),
+        *_listing(desk, [one for one in wires if isinstance(one, ListsModels)]),
     ]
-    listing = [wire for wire in wires if isinstance(wire, ListsModels)]
-    shown = dict.fromkeys(path for wire in listing for path in wire.models_paths)
-    routes += [
-        Route(path, _lists(state, listing, path, forwarder), methods=["GET"]) for path in shown
-    ]
-    spoken = ", ".join(f"POST {path}" for wire in wires for path in _paths(wire))
-    told = {"error": {"message": f"this twin speaks {spoken} and nothing else"}}
+    spoken = ", ".join(f"{_method(one)} {one.path.replace(':path}', '}')}" for one in routes)
 
     async def not_spoken(request: Request, error: Exception) -> Response:
-        return JSONResponse(told, 404)
+        if not isinstance(error, HTTPException):
+            raise error
+        arrival = await desk.arrival(request, meant_wire(wires, request.url.path, request.headers))
+        asked = f"{request.method} {request.url.path}"
+        told = f"this twin does not speak {asked}; it speaks {spoken}"
+        found = HTTPException(404) if _calls_unknown(request) else error
+        reply = state.refuse(arrival, NotSpoken(found.status_code, told), found.headers)
+        return Response(reply.body, reply.status, reply.headers)
 
-    return Starlette(routes=routes, exception_handlers={404: not_spoken, 405: not_spoken})
+    application = Starlette(routes=routes, exception_handlers={HTTPException: not_spoken})
+    # A client that is sent elsewhere would be told in nobody's shape.
+    application.router.redirect_slashes = False
+    return application
 
 
-def _paths(wire: Wire) -> Sequence[str]:
-    return [wire.path, *wire.other_paths]
+def _calls_unknown(request: Request) -> bool:
+    """Tell whether this calls what Google writes behind a model, and none of it is known."""
+    # It would have been answered; now it looks like another method for just that model.
+    return request.method == "POST" and ":" in request.url.path.rpartition("/")[2]
 
 
-def _answers(state: State, wire: Wire, forwarder: Forwarder | None) -> Endpoint:
-    async def answer(request: Request) -> ASGIApp:
+class _Desk:
+    """Takes requests in, and hands out what answers them."""
+
+    def __init__(self, state: State, forwarder: Forwarder | None) -> None:
+        self.state = state
+        self.forwarder = forwarder
+
+    async def arrival(self, request: Request, wire: Wire) -> Arrival:
         body = await request.body()
-        attempt = state.log.count_attempt(f"{wire.name} {request.url.path}", body)
-        headers = dict(request.headers)
-        arrival = Arrival(wire, headers, body, attempt, request.path_params, _target(request))
-        if forwarder:
-            return forwarder.forward(arrival)
-        return Delivery(state.answer(arrival), state.clock)
+        query = request.url.query
+        return Arrival(
+            wire,
+            dict(request.headers),
+            body,
+            self.state.log.count_attempt(f"{wire.name} {request.url.path}", body),
+            request.path_params,
+            f"{request.url.path}?{query}" if query else request.url.path,
+            request.method,
+        )
 
-    return answer
+    async def answer(self, request: Request, wire: Wire, telling: Telling | None) -> ASGIApp:
+        arrival = await self.arrival(request, wire)
+        if self.forwarder:
+            return self.forwarder.forward(arrival)
+        state = self.state
+        reply = state.tell(arrival, telling) if telling else state.answer(arrival)
+        return Delivery(reply, state.clock)
+
+    def endpoint(self, wire: Wire, telling: Telling | None = None) -> Endpoint:
+        async def answer(request: Request) -> ASGIApp:
+            return await self.answer(request, wire, telling)
+
+        return answer
 
 
-def _lists(
-    state: State, wires: Sequence[ListsModels], path: str, forwarder: Forwarder | None
+def _answering(desk: _Desk, wires: Sequence[Wire]) -> Iterator[Route]:
+    for wire in wires:
+        for path in (wire.path, *wire.other_paths):
+            yield Route(path, desk.endpoint(wire), methods=["POST"])
+
+
+def _counting(desk: _Desk, wires: Sequence[CountsTokens]) -> Iterator[Route]:
+    for wire in wires:
+        for path in wire.count_paths:
+            yield Route(path, desk.endpoint(wire, token_count(wire)), methods=["POST"])
+
+
+def _listing(desk: _Desk, wires: Sequence[ListsModels]) -> Iterator[Route]:
+    """Yield where models are listed, and each by itself; headers say by which provider."""
+    for path in dict.fromkeys(path for wire in wires for path in wire.models_paths):
+        here = [one for one in wires if path in one.models_paths]
+        for place, telling in ((path, all_models), (path + _ONE, one_model)):
+            yield Route(place, _by_headers(desk, here, telling), methods=["GET"])
+
+
+def _by_headers(
+    desk: _Desk, wires: Sequence[ListsModels], telling: Callable[[ListsModels], Telling]
 ) -> Endpoint:
-    here = [wire for wire in wires if path in wire.models_paths]
-
     async def models(request: Request) -> ASGIApp:
-        wire = next((one for one in here if one.is_meant(request.headers)), here[-1])
-        headers = dict(request.headers)
-        arrival = Arrival(wire, headers, b"", target=_target(request), method="GET")
-        if forwarder:
-            return forwarder.forward(arrival)
-        return Delivery(state.answer_models(arrival, wire), state.clock)
+        wire = next((one for one in wires if one.is_meant(request.headers)), wires[-1])
+        return await desk.answer(request, wire, telling(wire))
 
     return models
 
 
-def _target(request: Request) -> str:
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
+def _method(route: Route) -> str:
+    return "GET" if route.methods and "GET" in route.methods else "POST"

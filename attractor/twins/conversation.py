@@ -27,18 +27,30 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Block:
+    """One block of a prompt for a provider that caches whole blocks.
+
+    It says all that is in it, after how many letters of the words it ends, and whether it is marked
+    to be cached with all before it.
+    """
+
+    content: str
+    end: int
+    is_marked: bool
+
+
+@dataclass(frozen=True)
 class Conversation:
     """What a model is asked: its name, its instructions, and who said what so far.
 
-    Marks say after how many letters of its words it may be cached; without any that is left to the
-    provider.
+    Where a client marks what is to be cached there are blocks; else that is left to the provider.
     """
 
     wire: str
     model: str
     system: str = ""
     turns: Sequence[Turn] = ()
-    marks: Sequence[int] | None = None
+    blocks: Sequence[Block] | None = None
 
     @property
     def step(self) -> int:

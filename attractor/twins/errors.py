@@ -4,7 +4,8 @@ UsageError
 ├── ScriptError      2  a script that is not one
 └── RecordingError   2  recordings that are none, or nowhere to record from
 Rejection               a request that is answered with an error, in its provider's own shape
-└── NoRule              a request that no rule fits
+├── NoRule              a request that no rule fits
+└── NotSpoken           a request to a path, or by a method, that the twin does not know
 """
 
 from datetime import timedelta
@@ -33,6 +34,7 @@ class Rejection(Exception):
         message: str,
         *,
         code: str | None = None,
+        param: str | None = None,
         retry_after: timedelta | None = None,
         rule: str = "",
     ) -> None:
@@ -40,9 +42,14 @@ class Rejection(Exception):
         self.status = status
         self.message = message
         self.code = code
+        self.param = param
         self.retry_after = retry_after
         self.rule = rule
 
 
 class NoRule(Rejection):
     """A request is not answered by any rule."""
+
+
+class NotSpoken(Rejection):
+    """A request is none that the twin speaks."""

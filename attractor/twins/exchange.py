@@ -22,7 +22,7 @@ from attractor.twins.recordings import Sought
 from attractor.twins.reply import Reply, streamed, whole
 from attractor.twins.script import Script
 from attractor.twins.server_events import ServerEvent, json_text
-from attractor.twins.wire import Asked, ListsModels, Wire
+from attractor.twins.wire import Asked, Wire
 
 _SEED_LENGTH = 24
 _GOOGLES = "x-goog-api-key"
@@ -90,11 +90,11 @@ def reply_to(
     try:
         asked = understand(arrival)
     except Rejection as rejection:
-        return _unanswered(arrival, rejection, tried, memory)
+        return unanswered(arrival, rejection, tried, memory)
     try:
         reply = _scripted(arrival, asked, tried, memory)
     except NoRule as rejection:
-        reply = _unanswered(arrival, rejection, tried, memory)
+        reply = unanswered(arrival, rejection, tried, memory)
     except Rejection as rejection:
         reply = refusal(arrival.wire, rejection)
     return replace(reply, model=asked.conversation.model, step=asked.conversation.step)
@@ -102,31 +102,13 @@ def reply_to(
 
 def understand(arrival: Arrival) -> Asked:
     """Return what a request says, or refuse it as its provider would."""
-    body = {**_object(arrival.body), **arrival.from_path}
+    body = body_of(arrival)
     return Asked(arrival.wire.read(arrival.told, body), body, arrival.seed)
 
 
-def list_models(
-    arrival: Arrival, wire: ListsModels, scripts: Sequence[Script], memory: Memory
-) -> Reply:
-    """Tell which models there are: as it was recorded, else those that the scripts name."""
-    recordings = memory.recordings
-    recorded = recordings.answer(arrival.sought) if recordings is not None else None
-    if recorded:
-        return recorded
-    named = [
-        one
-        for script in scripts
-        for listed in wire.listed_wires
-        for one in script.models_of(listed)
-    ]
-    try:
-        models = wire.write_models(arrival.told, list(dict.fromkeys(named)))
-    except Rejection as rejection:
-        return refusal(wire, rejection)
-    if not scripts and recordings is not None:
-        return _unanswered(arrival, NoRule(400, ""), scripts, memory)
-    return whole(200, json_text(models).encode(), {})
+def body_of(arrival: Arrival) -> JsonObject:
+    """Return the body of a request with what its path says, or refuse it."""
+    return {**_object(arrival.body), **arrival.from_path}
 
 
 def _scripted(arrival: Arrival, asked: Asked, scripts: Sequence[Script], memory: Memory) -> Reply:
@@ -143,7 +125,7 @@ def _scripted(arrival: Arrival, asked: Asked, scripts: Sequence[Script], memory:
     return replace(written, rule=rule, delay=choice.answer.delay)
 
 
-def _unanswered(
+def unanswered(
     arrival: Arrival, rejection: Rejection, scripts: Sequence[Script], memory: Memory
 ) -> Reply:
     """Answer as it was recorded where no script does, or refuse."""

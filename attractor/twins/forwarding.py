@@ -1,12 +1,13 @@
 """Asks the real provider in a client's name, passes on what comes, and records the exchange."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Self
 
 import httpx
 from starlette.types import ASGIApp
 
-from attractor.base.errors import AttractorError
+from attractor.twins.complaints import Complaints
 from attractor.twins.delivery import Delivery
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange import Arrival, refusal
@@ -19,8 +20,6 @@ from attractor.twins.state import State, described
 
 _NAME = "recorded"
 
-Complains = Callable[[AttractorError], None]
-
 
 class Forwarder:
     """Forwards requests to the providers, within `async with`."""
@@ -31,13 +30,13 @@ class Forwarder:
         file: RecordingFile,
         providers: Mapping[str, str],
         *,
-        complains: Complains,
+        complaints: Complaints,
         patience: httpx.Timeout = PATIENCE,
     ) -> None:
         self.state = state
         self.file = file
         self._providers = providers
-        self._complains = complains
+        self._complaints = complaints
         self._client = passing_client(patience)
 
     async def __aenter__(self) -> Self:
@@ -62,12 +61,7 @@ class Forwarder:
 
     def keep(self, recording: Recording) -> bool:
         """Keep a recording, and tell whether that could be done."""
-        try:
-            self.file.add(recording)
-        except AttractorError as error:
-            self._complains(error)
-            return False
-        return True
+        return self._complaints.has_done(partial(self.file.add, recording))
 
 
 class _ToProvider:

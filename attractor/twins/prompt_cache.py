@@ -3,18 +3,17 @@
 import hashlib
 from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 
 from attractor.base.canonical import Json, content_hash
 from attractor.base.late_dataclass import dataclass
-from attractor.twins.conversation import whole_tokens
+from attractor.twins.conversation import Block, whole_tokens
 from attractor.twins.server_events import json_text
 from attractor.twins.wire import Asked
 
 _MOST_LETTERS = 32_000_000
 _MOST_MARKS = 200_000
+_MARK = "cache_control"
 
 
 @dataclass(frozen=True)
@@ -28,34 +27,38 @@ class Cached:
 class PromptCache:
     """Remembers prompts by wire, model and tools, for tools stand before all that is said.
 
-    The oldest are forgotten when they are too many letters, or marks, in all.
+    Without marks a prompt is read as far as it is like an earlier one. With marks it is read up to
+    the end of a block that was marked in an earlier one, in which all blocks before it were the
+    same. The oldest are forgotten when they are too many letters, or marks, in all.
     """
 
     def __init__(self, *, letters: int = _MOST_LETTERS, marks: int = _MOST_MARKS) -> None:
         self._most_letters, self._most_marks = letters, marks
         self._prompts: dict[str, list[str]] = defaultdict(list)
-        self._marked: dict[str, dict[int, set[bytes]]] = defaultdict(dict)
+        # In the order in which they came.
+        self._marked: dict[bytes, None] = {}
         self._oldest = deque[tuple[str, str]]()
-        self._oldest_marks = deque[tuple[str, int, bytes]]()
         self._letters = 0
 
     def look_up(self, asked: Asked) -> Cached:
         """Return what is cached of a request: as far as it begins like one that came before."""
         conversation, kind = asked.conversation, _kind(asked)
-        if conversation.marks is None:
+        if conversation.blocks is None:
             return Cached(whole_tokens(_longest_shared(conversation.words, self._prompts[kind])), 0)
-        last = max(conversation.marks, default=0)
-        read = _longest_marked(conversation.words[:last], self._marked[kind])
-        return Cached(whole_tokens(read), whole_tokens(last) - whole_tokens(read))
+        told = _up_to_last_mark(conversation.blocks)
+        shared = (block.end for block, name in _named(kind, told) if name in self._marked)
+        read = whole_tokens(max(shared, default=0))
+        return Cached(read, whole_tokens(told[-1].end) - read if told else 0)
 
     def remember(self, asked: Asked) -> None:
         """Remember a request that was answered: all of it, or where the marks are up to them."""
         conversation, kind = asked.conversation, _kind(asked)
-        if conversation.marks is None:
+        if conversation.blocks is None:
             self._remember_words(kind, conversation.words)
             return
-        for mark, digest in _digests(conversation.words, sorted(conversation.marks)):
-            self._remember_mark(kind, mark, digest)
+        for block, name in _named(kind, _up_to_last_mark(conversation.blocks)):
+            if block.is_marked:
+                self._remember_mark(name)
 
     def _remember_words(self, kind: str, words: str) -> None:
         prompts = self._prompts[kind]
@@ -70,19 +73,21 @@ class PromptCache:
             self._letters -= len(said)
             del self._prompts[old][bisect_left(self._prompts[old], said)]
 
-    def _remember_mark(self, kind: str, mark: int, digest: bytes) -> None:
-        known = self._marked[kind].setdefault(mark, set())
-        if digest in known:
-            return
-        known.add(digest)
-        self._oldest_marks.append((kind, mark, digest))
-        if len(self._oldest_marks) > self._most_marks:
-            old, place, gone = self._oldest_marks.popleft()
-            self._marked[old][place].discard(gone)
+    def _remember_mark(self, name: bytes) -> None:
+        self._marked[name] = None
+        if len(self._marked) > self._most_marks:
+            del self._marked[next(iter(self._marked))]
+
+
+def without_marks(value: Json) -> Json:
+    """Return what is said without the marks of what to cache, which change nothing of a prompt."""
+    if isinstance(value, dict):
+        return {name: without_marks(one) for name, one in value.items() if name != _MARK}
+    return [without_marks(one) for one in value] if isinstance(value, list) else value
 
 
 def _kind(asked: Asked) -> str:
-    tools: dict[str, Json] = {"tools": asked.body.get("tools")}
+    tools: dict[str, Json] = {"tools": without_marks(asked.body.get("tools"))}
     conversation = asked.conversation
     return content_hash(f"{conversation.wire} {conversation.model} {json_text(tools)}".encode())
 
@@ -105,17 +110,15 @@ def _shared(one: str, other: str) -> int:
     return least
 
 
-def _longest_marked(text: str, marked: Mapping[int, AbstractSet[bytes]]) -> int:
-    """Return the farthest mark up to which a text is like one that came before."""
-    marks = sorted(mark for mark in marked if mark <= len(text))
-    return max(
-        (mark for mark, digest in _digests(text, marks) if digest in marked[mark]), default=0
-    )
+def _up_to_last_mark(blocks: Sequence[Block]) -> Sequence[Block]:
+    """Return what is to be cached: nothing without a mark."""
+    marked = [number for number, block in enumerate(blocks, 1) if block.is_marked]
+    return blocks[: max(marked, default=0)]
 
 
-def _digests(text: str, marks: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    """Yield for each mark, in their order, a digest of the text up to it."""
-    digest = hashlib.sha256()
-    for before, mark in pairwise([0, *marks]):
-        digest.update(text[before:mark].encode("utf-8", "surrogatepass"))
-        yield mark, digest.digest()
+def _named(kind: str, blocks: Sequence[Block]) -> Iterator[tuple[Block, bytes]]:
+    """Yield each block with a name that only the same blocks up to it have."""
+    name = kind.encode()
+    for block in blocks:
+        name = hashlib.sha256(name + block.content.encode("utf-8", "surrogatepass")).digest()
+        yield block, name

@@ -10,6 +10,7 @@ from attractor.base.errors import AttractorError
 from attractor.base.registry import Registry
 from attractor.twins.applications import provider_application
 from attractor.twins.bounded_log import KEEP, BoundedLog
+from attractor.twins.complaints import Complaints
 from attractor.twins.control import control_application
 from attractor.twins.errors import RecordingError
 from attractor.twins.forwarding import Forwarder
@@ -60,9 +61,8 @@ class ProviderTwin:
             clock=self.clock,
             hears=hears,
         )
-        self.troubles: list[AttractorError] = []
         self._record = record
-        self._complains = complains
+        self._complaints = Complaints(complains)
         if record and (self.state.scripts or recordings is not None):
             raise RecordingError("a twin that records has no script and no recordings to replay")
         self.providers = providers_of(providers, self._wires) if record else dict[str, str]()
@@ -84,6 +84,11 @@ class ProviderTwin:
     def requests(self) -> Sequence[LoggedRequest]:
         """What it was asked so far, as far as it is kept."""
         return self.state.log.kept.entries
+
+    @property
+    def troubles(self) -> Sequence[AttractorError]:
+        """What went wrong of which no client can be told."""
+        return self._complaints.troubles
 
     @property
     def dropped(self) -> int:
@@ -119,13 +124,7 @@ class ProviderTwin:
         return self
 
     def _forwarder(self, file: RecordingFile) -> Forwarder:
-        return Forwarder(self.state, file, self.providers, complains=self._complain)
-
-    def _complain(self, error: AttractorError) -> None:
-        """Tell of trouble that no client can be told of; without a listener at the end."""
-        self.troubles.append(error)
-        if self._complains:
-            self._complains(error)
+        return Forwarder(self.state, file, self.providers, complaints=self._complaints)
 
     async def __aexit__(self, *exit: object) -> None:
         await self._stack.aclose()

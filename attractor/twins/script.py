@@ -7,7 +7,6 @@ not say what a prompt took, the cached tokens are counted.
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, PrivateAttr, field_validator
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileTrouble, UnknownName
 from attractor.twins.answer import Answer, Pattern, Written
 from attractor.twins.conversation import Conversation
 from attractor.twins.errors import ScriptError
 from attractor.twins.python_script import AnswerFunction, run_script
-from attractor.twins.toml_mistakes import Mistakes, parse_table, validated
+from attractor.twins.toml_mistakes import Mistakes, NotToml, parse_table, validated
+from attractor.twins.wire import wire_registry
 
 _LONGEST_QUOTE = 80
 _PATTERN = re.compile(r"[*?[]")
@@ -47,6 +47,16 @@ class When(Written):
     words: Words | None = None
     step: int | None = Field(default=None, ge=0)
     attempt: int | None = Field(default=None, ge=1)
+
+    @field_validator("wire")
+    @classmethod
+    def _spoken(cls, wire: str | None) -> str | None:
+        """Refuse a wire that nobody speaks: a rule for it would never answer."""
+        if wire is not None and wire not in (wires := wire_registry()):
+            unknown = UnknownName("wire", wire, wires)
+            # Of the errors raised while a model is made, pydantic only gathers this kind.
+            raise ValueError(f"{unknown.message}, {unknown.hint}")
+        return wire
 
     def misses(self, conversation: Conversation, attempt: int) -> Mapping[str, str]:
         """Return every condition that does not hold, and what was found instead."""
@@ -125,9 +135,9 @@ def parse_script(text: str, *, source: str = "") -> Script:
     """Read a script from TOML, or say what is wrong with it and where."""
     told = source or "the script"
     try:
-        table = parse_table(text)
-    except tomllib.TOMLDecodeError as cause:
-        raise ScriptError(f"{told} is not TOML: {cause}") from cause
+        table = parse_table(text, told)
+    except NotToml as cause:
+        raise ScriptError(str(cause)) from cause
     return Script.made(table, Mistakes(text, told), source)
 
 

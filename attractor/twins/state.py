@@ -1,20 +1,20 @@
 """What a twin is while it stands: its scripts, its log, and what it remembers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from attractor.base.canonical import Json
 from attractor.base.clock import Clock
-from attractor.base.errors import UnknownName
 from attractor.base.registry import Registry
 from attractor.twins.choosing import entries_of
-from attractor.twins.errors import Rejection, ScriptError
-from attractor.twins.exchange import Arrival, list_models, reply_to, understand
+from attractor.twins.errors import Rejection
+from attractor.twins.exchange import Arrival, refusal, reply_to, understand
 from attractor.twins.memory import Memory
 from attractor.twins.reply import Reply
 from attractor.twins.request_log import LoggedRequest, RequestLog
 from attractor.twins.script import Script
-from attractor.twins.wire import ListsModels, Wire
+from attractor.twins.telling import Telling, tell
+from attractor.twins.wire import Wire
 
 Hears = Callable[[LoggedRequest], None]
 
@@ -32,7 +32,6 @@ class State:
         clock: Clock,
         hears: Hears | None = None,
     ) -> None:
-        _check_wires(scripts, wires)
         self.scripts = tuple(scripts)
         self.wires = wires
         self.log = log
@@ -47,9 +46,17 @@ class State:
         self.remember(arrival, reply)
         return reply
 
-    def answer_models(self, arrival: Arrival, wire: ListsModels) -> Reply:
-        """Tell which models there are, and remember who asked."""
-        reply = list_models(arrival, wire, self.scripts, self.memory)
+    def tell(self, arrival: Arrival, telling: Telling) -> Reply:
+        """Tell what a client asks beside answers, and remember who asked."""
+        reply = tell(arrival, telling, self.scripts, self.memory)
+        self.remember(arrival, reply)
+        return reply
+
+    def refuse(
+        self, arrival: Arrival, rejection: Rejection, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Refuse a request as its provider would, and remember it."""
+        reply = refusal(arrival.wire, rejection, headers=headers)
         self.remember(arrival, reply)
         return reply
 
@@ -68,7 +75,6 @@ class State:
 
     def replace_script(self, script: Script) -> None:
         """Follow another script from now on."""
-        _check_wires([script], self.wires)
         self.scripts = (script,)
         self.memory.forget_uses()
 
@@ -93,12 +99,3 @@ def described(arrival: Arrival, reply: Reply) -> Reply:
     except Rejection:
         return reply
     return replace(reply, model=conversation.model, step=conversation.step)
-
-
-def _check_wires(scripts: Sequence[Script], wires: Registry[Wire]) -> None:
-    """A rule for a wire nobody speaks would never answer."""
-    for rule in [rule for script in scripts for rule in script.rules]:
-        wire = rule.when.wire
-        if wire is not None and wire not in wires:
-            unknown = UnknownName("wire", wire, wires)
-            raise ScriptError(f"{rule.name!r}: {unknown.message}", hint=unknown.hint)

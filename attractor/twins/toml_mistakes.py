@@ -3,16 +3,14 @@
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar, cast, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from attractor.base.late_dataclass import dataclass
 from attractor.base.suggestions import suggest
 from attractor.twins.places import Place, Step, written_path
-
-Table: TypeAlias = dict[str, Any]
+from attractor.twins.toml_unions import Table, Wrong, find_wrongs, without_echoes
 
 _MOST_TOLD = 3
 _KEY = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
@@ -21,8 +19,13 @@ _HEADER = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_KEYS})[ \t]*\]")
 _ASSIGNED = re.compile(rf"[ \t]*({_KEYS})[ \t]*=")
 _ONE_KEY = re.compile(_KEY)
 _LONG_TEXT = re.compile(r'"""|' + "'''")
+_POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class NotToml(ValueError):
+    """This text is no TOML; it is told in which line."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,14 @@ class Mistakes:
         return f"{place}: {key}: " if key else f"{place}: "
 
 
-def parse_table(text: str) -> Table:
-    """Read TOML; a text that is none is a `ValueError` that names the line."""
-    return tomllib.loads(text)
+def parse_table(text: str, source: str) -> Table:
+    """Read TOML, or say in which line of its source it is none."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as cause:
+        raise NotToml(f"{source}: its values are nested too deeply") from cause
+    except tomllib.TOMLDecodeError as cause:
+        raise NotToml(_broken(str(cause), text, source)) from cause
 
 
 def validated(
@@ -81,9 +89,8 @@ def validated(
         return model.model_validate(table)
     except ValidationError as cause:
         names = {*known, *_all_keys(model)}
-        for one in cause.errors():
-            path, message = _mistake(one, table, names)
-            mistakes.add((*at, *path), message)
+        for one in without_echoes(find_wrongs(cause.errors(), table), names):
+            mistakes.add((*at, *one.place), _message(one, names))
         return None
 
 
@@ -102,6 +109,15 @@ def key_lines(text: str) -> Mapping[Place, int]:
                 path = (*path, key)
                 found.setdefault(path, number)
     return found
+
+
+def _broken(said: str, text: str, source: str) -> str:
+    found = _POSITION.search(said)
+    if found is None:
+        return f"{source}: this is not TOML: {said}"
+    at_end = len(text.rstrip().splitlines()) or 1
+    line = found["line"] or at_end
+    return f"{source}:{line}: this is not TOML: {_POSITION.sub('', said)}"
 
 
 def _opened(bracket: str, keys: Sequence[str], counts: dict[Place, int]) -> Place:
@@ -128,28 +144,13 @@ def _lines_outside_long_texts(text: str) -> Iterator[tuple[int, str]]:
         inside ^= len(_LONG_TEXT.findall(line)) % 2 == 1
 
 
-def _mistake(error: ErrorDetails, table: object, names: set[str]) -> tuple[Place, str]:
-    """Leave out the steps that nobody wrote: names of types, and where a key was moved to."""
-    path: list[Step] = []
-    value: Any = table
-    for step in error["loc"]:
-        if _leads_on(value, step):
-            path.append(step)
-            value = value[step]
-    last = error["loc"][-1] if error["loc"] else ""
-    if error["type"] == "missing":
-        return tuple(path), f"it needs {str(last)!r}"
-    if error["type"] == "extra_forbidden":
-        near = suggest(str(last), names)
-        return tuple(path), "there is no such key" + (f", did you mean {near!r}?" if near else "")
-    return tuple(path), error["msg"].removeprefix("Value error, ")
-
-
-def _leads_on(value: Any, step: Step) -> bool:
-    if isinstance(step, int):
-        # A script in Python may have tuples where one in TOML has lists.
-        return isinstance(value, list | tuple) and step < len(cast("Sequence[object]", value))
-    return isinstance(value, dict) and step in value
+def _message(wrong: Wrong, names: set[str]) -> str:
+    if wrong.kind == "missing":
+        return f"it needs {wrong.key!r}"
+    if wrong.kind == "extra_forbidden":
+        near = suggest(wrong.key, names)
+        return "there is no such key" + (f", did you mean {near!r}?" if near else "")
+    return wrong.told
 
 
 def _all_keys(model: type[BaseModel]) -> set[str]:

@@ -96,6 +96,30 @@ class ListsModels(Wire, Protocol):
         """Write the list as the provider would, or raise the Rejection it would answer with."""
         ...
 
+    def write_model(
+        self, headers: Mapping[str, str], model: str, models: Sequence[str]
+    ) -> JsonObject:
+        """Write one model of these as the provider would, or raise such a Rejection."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Wire, Protocol):
+    """A wire that also tells how many tokens a prompt is long."""
+
+    @property
+    def count_paths(self) -> Sequence[str]:
+        """Where prompts are posted to be counted."""
+        ...
+
+    def read_count(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
+        """Understand such a request, or raise the Rejection the provider would answer with."""
+        ...
+
+    def write_count(self, conversation: Conversation) -> JsonObject:
+        """Write the count as the provider would."""
+        ...
+
 
 def wire_registry() -> Registry[Wire]:
     """Return the wires by name."""

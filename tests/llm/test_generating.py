@@ -122,6 +122,9 @@ def test_a_handler_is_told_of_the_conversation() -> None:
     assert heard[2].content[-1].tool_call is not None
 
 
+OWN = {"anthropic": "service_tier", "gemini": "cachedContent", "openai": "user"}
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_what_is_asked_for_reaches_the_provider(provider: str) -> None:
     with speaking(ROUNDS) as twin:
@@ -130,10 +133,10 @@ def test_what_is_asked_for_reaches_the_provider(provider: str) -> None:
             provider,
             temperature=0.25,
             max_tokens=77,
-            provider_options={provider: {"odd": 1}},
+            provider_options={provider: {OWN[provider]: "mine"}},
         )
         body = last_body(twin)
-    assert body["odd"] == 1
+    assert body[OWN[provider]] == "mine"
     assert "0.25" in str(body)
     assert "77" in str(body)
 

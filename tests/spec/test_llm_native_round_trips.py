@@ -4,6 +4,7 @@ move from one provider to any other with all that the other one can take. All ov
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -179,6 +180,39 @@ def test_who_comes_back_finds_its_own_thoughts_and_not_those_of_the_other(
     assert "So it is there." not in json.dumps(sent)
 
 
+# Other models of the same providers.
+OTHERS = {
+    "anthropic": "claude-sonnet-4-6",
+    "gemini": "gemini-3.1-pro-preview",
+    "openai": "gpt-5.2-codex",
+}
+
+
+@WAYS
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_one_model_thought_is_not_given_to_another_of_its_provider(
+    provider: str, way: Any
+) -> None:
+    with speaking(SCRIPT) as twin:
+        first = way(twin, asked(provider, LOOK))
+        talk = [LOOK, first.message, *results(first)]
+        second = way(twin, replace(asked(provider, *talk), model=OTHERS[provider]))
+        assert second.text == "Found."
+        sent = json.dumps(said_by_model(provider, last_body(twin)), ensure_ascii=False)
+        back = way(twin, asked(provider, *talk, second.message, Message.user("And now?")))
+        assert back.text == "Done."
+        returned = said_by_model(provider, last_body(twin))
+    own, others = (list(sealed(raw_answer(provider, one))) for one in (first, second))
+    assert own
+    assert others
+    assert THOUGHT not in sent
+    assert not [one for one in own if one in sent]
+    # The words and the calls go along.
+    assert "I look." in sent
+    assert sent.count("shell") == 2
+    assert list(sealed(returned)) == own
+
+
 @pytest.mark.parametrize("there", ["gemini", "openai"])
 def test_an_older_model_takes_over_between_a_call_and_its_result(there: str) -> None:
     with speaking(SCRIPT) as twin:
@@ -198,9 +232,9 @@ def test_an_older_model_takes_over_between_a_call_and_its_result(there: str) -> 
 
 
 OPTIONS: dict[str, Any] = {
-    "anthropic": {"service_tier": "auto", "odd": {"größe": [1, None]}},
+    "anthropic": {"service_tier": "auto", "diagnostics": {"größe": [1, None]}},
     "gemini": {"safetySettings": [{"category": "größe"}], "cachedContent": "cachedContents/1"},
-    "openai": {"prompt_cache_key": "größe", "odd": {"a": [1, None]}},
+    "openai": {"prompt_cache_key": "größe", "prompt_cache_options": {"a": [1, None]}},
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from attractor.twins.complaints import Complaints
 from attractor.twins.errors import RecordingError
 from attractor.twins.forwarding import Forwarder
 from attractor.twins.hosting import in_background
@@ -156,6 +157,18 @@ def test_models_are_recorded_too(recorder: Recorder, provider_twin: StartTwin) -
     assert listed["data"][0]["id"] == "gpt-5"
     replay = provider_twin(replay=recorder.file)
     assert httpx.get(f"{replay.url}/v1/models", headers=SECRET["openai"]).json() == listed
+    one = httpx.get(f"{place}/gpt-5", headers=SECRET["openai"]).json()
+    assert one == listed["data"][0]
+    count = place.replace("/v1/models", "/v1/messages/count_tokens")
+    said = {name: one for name, one in HELLO["anthropic"].items() if name != "max_tokens"}
+    counted = httpx.post(count, json=said, headers=SECRET["anthropic"]).json()
+    assert counted == {"input_tokens": 2}
+    kept = [(one.wire, one.method, one.path) for one in recorder.recordings]
+    assert kept == [
+        ("openai", "GET", "/v1/models"),
+        ("openai", "GET", "/v1/models/gpt-5"),
+        ("anthropic", "POST", "/v1/messages/count_tokens"),
+    ]
     unknown = httpx.get(f"{replay.url}/v1/models", headers=SECRET["anthropic"])
     assert unknown.status_code == 400
 
@@ -212,7 +225,7 @@ def test_a_provider_that_resets_or_is_silent_is_told_too(
             self.state,
             file,
             self.providers,
-            complains=self.troubles.append,
+            complaints=Complaints(),
             patience=httpx.Timeout(0.2),
         )
 

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.twins.conversation import Conversation, Speaker, Turn
+from attractor.twins.conversation import Block, Conversation
 from attractor.twins.prompt_cache import Cached, PromptCache
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.wire import Asked
-from attractor.twins.wires.anthropic import part
 from tests.twins.exchanging import ANY, KEYS, PATHS
 
 LETTERS = st.text("ab", max_size=24)
 NOTHING = Cached(0, 0)
 MARK = {"cache_control": {"type": "ephemeral"}}
+PICTURE = {"type": "base64", "media_type": "image/png", "data": "cGljdHVyZQ=="}
 
 
 def asked(
@@ -27,8 +27,11 @@ def asked(
     model: str = "m",
     tools: Any = None,
 ) -> Asked:
-    """Ask with just these words."""
-    return Asked(Conversation(wire, model, text, (), marks), {"tools": tools}, "seed")
+    """Ask with just these words; with marks every letter is a block, and these are marked."""
+    blocks = None
+    if marks is not None:
+        blocks = [Block(one, end, end in marks) for end, one in enumerate(text, 1)]
+    return Asked(Conversation(wire, model, text, (), blocks), {"tools": tools}, "seed")
 
 
 def looked_up(now: Asked, *earlier: Asked) -> Cached:
@@ -164,23 +167,68 @@ def test_what_was_not_answered_is_not_cached(provider_twin: StartTwin) -> None:
     assert usage(twin.url, "openai", body) == (0, 100, 0)
 
 
-def test_marks_stand_where_their_blocks_end() -> None:
-    text = {"type": "text", "text": "12345"}
-    said = [
-        {"role": "user", "content": [text, text | MARK, text]},
-        {"role": "assistant", "content": "ok"},
-        {"role": "user", "content": [text | MARK]},
+def said(*blocks: Any, **more: Any) -> dict[str, Any]:
+    """Say texts, of which `*` marks the end of one, and other blocks, as Anthropic's user."""
+    content = [
+        {"type": "text", "text": one.rstrip("*"), **(MARK if one.endswith("*") else {})}
+        if isinstance(one, str)
+        else one
+        for one in blocks
     ]
-    body: Any = {
+    return {
         "model": "m",
         "max_tokens": 9,
-        "messages": said,
-        "system": [{"type": "text", "text": "Be brief.", **MARK}],
+        "messages": [{"role": "user", "content": content}],
+        **more,
     }
-    talk = part.read(KEYS["anthropic"], body)
-    prefixes = [talk.words[:mark] for mark in talk.marks or ()]
-    assert prefixes == ["Be brief.", "Be brief.\n12345\n12345", talk.words]
-    assert talk.turns[1] == Turn(Speaker.ASSISTANT, "ok")
+
+
+A, B, C = "a" * 399, "b" * 399, "c" * 399
+TOOL = {"name": "look", "input_schema": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "read", "written"),
+    [
+        # A block that goes on is another block, however long they are alike.
+        (said(A + "*"), said(A + B + "*"), 0, 199),
+        (said(A + "*"), said(A, B + "*"), 100, 100),
+        # What is put together otherwise is another prompt.
+        (said(A, B + "*"), said(f"{A}\n{B}*"), 0, 200),
+        # Unmarked ends are no places to read up to; the farthest marked one is.
+        (said(A, B + "*"), said(A, C + "*"), 0, 200),
+        (said(A + "*", B, C + "*"), said(A, B, "d" * 399 + "*"), 100, 200),
+        (said(A + "*", B + "*"), said(A, B, C + "*"), 200, 100),
+        # Without a mark of its own a request reads nothing, and behind its last one neither.
+        (said(A + "*", B + "*"), said(A, B), 0, 0),
+        (said(A + "*", B + "*"), said(A + "*", B), 100, 0),
+        # Whoever moves a mark has the same prompt.
+        (said(A + "*", B), said(A, B + "*"), 100, 100),
+        (said(A + "*", tools=[TOOL]), said(A + "*", tools=[TOOL | MARK]), 100, 0),
+        # Another image is another prompt, though it has no words.
+        (
+            said({"type": "image", "source": PICTURE}, A + "*"),
+            said({"type": "image", "source": PICTURE}, A + "*"),
+            100,
+            0,
+        ),
+        (
+            said({"type": "image", "source": PICTURE}, A + "*"),
+            said({"type": "image", "source": PICTURE | {"data": "YWJj"}}, A + "*"),
+            0,
+            100,
+        ),
+        # One mark for all of it is one on its last block.
+        (said(A, **MARK), said(A, B, **MARK), 100, 100),
+        (said(A, **MARK), said(A + "*", B), 100, 0),
+    ],
+)
+def test_what_was_marked_is_read_whole_blocks_at_a_time(
+    provider_twin: StartTwin, before: Any, now: Any, read: int, written: int
+) -> None:
+    twin = provider_twin(ANY)
+    usage(twin.url, "anthropic", before)
+    assert usage(twin.url, "anthropic", now)[1:] == (read, written)
 
 
 def test_the_oldest_prompts_are_forgotten_when_they_are_too_many_letters() -> None:

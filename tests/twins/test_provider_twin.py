@@ -8,11 +8,12 @@ import httpx
 import pytest
 
 from attractor.base.errors import MachineryError
-from attractor.twins.errors import ScriptError
+from attractor.twins.errors import NotSpoken
 from attractor.twins.hosting import in_background
 from attractor.twins.provider_twin import ProviderTwin
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.script import parse_script
+from attractor.twins.wire import wire_registry
 from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 
 HANG = 'rules = [{ answer = { fault = { kind = "hang" } } }]'
@@ -157,12 +158,43 @@ def test_the_control_port_shows_requests_to_whoever_has_the_token(
     assert httpx.get(f"{twin.url}/requests").status_code == 404
 
 
-def test_a_path_nobody_speaks_is_told_which_ones_are(provider_twin: StartTwin) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "wire", "status"),
+    [
+        ("POST", "/v1/completions", {}, "openai", 404),
+        ("POST", "/v1/completions", KEYS["anthropic"], "anthropic", 404),
+        ("GET", "/v1/messages", {}, "anthropic", 405),
+        ("GET", "/v1/messages/batches", {}, "anthropic", 404),
+        ("DELETE", "/v1/responses", KEYS["openai"], "openai", 405),
+        ("POST", "/v1beta/models/m:embedContent", {}, "gemini", 404),
+        ("PUT", "/v1beta/models", {}, "gemini", 405),
+        ("POST", "/v1/messages/", KEYS["anthropic"], "anthropic", 404),
+        ("PUT", "/v1/chat/completions", {}, "openai_chat", 405),
+        ("POST", "/", {}, "openai", 404),
+    ],
+)
+def test_what_nobody_speaks_is_refused_as_the_provider_does_that_was_meant(
+    provider_twin: StartTwin,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    wire: str,
+    status: int,
+) -> None:
     twin = provider_twin(ANY)
-    for answer in (httpx.post(f"{twin.url}/v1/completions"), httpx.get(url(twin, "openai"))):
-        assert answer.status_code == 404
-        told = answer.json()["error"]["message"]
-        assert "POST /v1/messages, POST /v1beta/models/{model}:generateContent, POST" in told
+    answer = httpx.request(method, twin.url + path, headers=headers)
+    assert answer.status_code == status
+    message = answer.json()["error"]["message"]
+    assert message.startswith(f"this twin does not speak {method} {path}; it speaks POST /v1/mes")
+    written = wire_registry()[wire].write_error(NotSpoken(status, message))
+    assert answer.json() == written
+    (kept,) = twin.requests
+    assert (kept.wire, kept.method, kept.path) == (wire, method, path)
+    assert (kept.status, kept.error) == (status, message)
+
+
+def test_who_asks_by_another_method_is_told_which_one(provider_twin: StartTwin) -> None:
+    assert httpx.get(url(provider_twin(ANY), "openai")).headers["allow"] == "POST"
 
 
 def test_a_cut_answer_breaks_off_in_the_middle(provider_twin: StartTwin) -> None:
@@ -239,13 +271,6 @@ def test_clients_find_it_by_the_variables_they_know(provider_twin: StartTwin) ->
     providers = ("OPENAI", "OPENAI_COMPATIBLE", "ANTHROPIC", "GEMINI")
     assert keys == {f"{one}_API_KEY" for one in providers}
     assert len({environ[name] for name in keys}) == 1
-
-
-def test_a_rule_for_a_wire_nobody_speaks_is_refused() -> None:
-    script = parse_script('rules = [{ name = "r", when = { wire = "opnai" }, answer = {} }]')
-    with pytest.raises(ScriptError, match="'r': unknown wire 'opnai'") as caught:
-        ProviderTwin(script)
-    assert "openai" in caught.value.hint
 
 
 def test_tokens_are_of_one_twin_alone() -> None:

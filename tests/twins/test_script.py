@@ -135,10 +135,10 @@ def test_the_scene_weighs_more_than_the_step() -> None:
 
 
 def test_models_are_listed_that_rules_for_a_wire_name_outright() -> None:
-    whens = ('model = "a"', 'model = "b-[0-9]"', 'model = "c", wire = "x"', 'model = "a"', "")
+    whens = ('model = "a"', 'model = "b-[0-9]"', 'model = "c", wire = "gemini"', 'model = "a"', "")
     rules = [f"{{ when = {{ {one} }}, answer = {{}} }}" for one in whens]
     script = parse_script(f"rules = [{', '.join(rules)}]")
-    assert [script.models_of(wire) for wire in ("x", "y")] == [["a", "c"], ["a"]]
+    assert [script.models_of(wire) for wire in ("gemini", "openai")] == [["a", "c"], ["a"]]
 
 
 def test_an_empty_script_answers_nothing() -> None:
@@ -161,7 +161,34 @@ def test_long_words_are_quoted_short_and_on_one_line() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("rules = [", "the script is not TOML"),
+        ("rules = [", "the script:1: this is not TOML: Invalid value"),
+        ("rules = []\nseed = 1 2\n", "the script:2: this is not TOML: Expected newline"),
+        ('rules = []\nseed = "a', "the script:2: this is not TOML: Unterminated string"),
+        ("seed = 1\nseed = 2", "the script:2: this is not TOML: Cannot overwrite a value"),
+        (f"rules = {'[' * 9999}", "the script: its values are nested too deeply"),
+        (
+            'rules = [{ when = { wire = "opnai" }, answer = {} }]',
+            r"the script:1: rules\[0\]\.when\.wire: unknown wire 'opnai', did you mean openai\?$",
+        ),
+        (
+            "[[rules]]\nwhen.first_user = 5\nanswer = {}",
+            r"^the script:2: rules\[0\]\.when\.first_user: Input should be a valid string or a "
+            "table$",
+        ),
+        (
+            'rules = [{ when.words = { regx = "a" }, answer = {} }]',
+            r"^the script:1: rules\[0\]\.when\.words\.regx: there is no such key, did you mean "
+            r"'regex'\?$",
+        ),
+        (
+            "[[rules]]\n[rules.answer]\nusage = { input = 5, cache_read = 10 }",
+            r"^the script:3: rules\[0\]\.answer\.usage: cache_read and cache_write are 10 "
+            "together, but input is 5; input is the whole prompt with both, so write at least 10$",
+        ),
+        (
+            "rules = [{ answer = { usage = { output = 5, reasoning = 6 } } }]",
+            "reasoning is 6, but output is 5; .* so write at least 6$",
+        ),
         ("", "it needs 'rules'"),
         ("rules = 1", "rules: "),
         ("rule = []", "the script:1: rule: there is no such key, did you mean 'rules'\\?"),

@@ -57,8 +57,10 @@ def failure(details: Fields, provider: str, raw: JsonObject) -> SDKError:
     """Return the error that the words of a failure stand for."""
     code = details.text_or_none("code")
     message = details.text_or_none("message") or "no reason given"
+    # What went wrong at the provider may have a type alone.
+    word = code or details.text_or_none("type") or ""
     return error_from_status_code(
-        FAILURES.get(code or "", 400), message, provider=provider, error_code=code, raw=raw
+        FAILURES.get(word, 400), message, provider=provider, error_code=code, raw=raw
     )
 
 

@@ -1,6 +1,5 @@
 """Reads a service from its file, and tells every mistake with its line."""
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -9,6 +8,7 @@ from typing import Any, cast
 
 from attractor.base.errors import FileTrouble, UnknownName
 from attractor.base.late_dataclass import dataclass
+from attractor.twins.places import Step
 from attractor.twins.services.errors import Misfit, ServiceError
 from attractor.twins.services.route import (
     NAMES,
@@ -23,7 +23,8 @@ from attractor.twins.services.route import (
 from attractor.twins.services.seeding import collections_of, seeded
 from attractor.twins.services.service import ERROR_NAMES, PLACE_NAMES, Service, WrittenService
 from attractor.twins.services.templates import Template
-from attractor.twins.toml_mistakes import Mistakes, Step, Table, parse_table, validated
+from attractor.twins.toml_mistakes import Mistakes, NotToml, parse_table, validated
+from attractor.twins.toml_unions import Table
 
 FILE = "twin.toml"
 _ROUTES = "routes"
@@ -64,9 +65,9 @@ def parse_service(
 ) -> Service:
     """Read a service from TOML, or say what is wrong with it and where."""
     try:
-        table = parse_table(text)
-    except tomllib.TOMLDecodeError as cause:
-        raise ServiceError(f"{source} is not TOML: {cause}") from cause
+        table = parse_table(text, source)
+    except NotToml as cause:
+        raise ServiceError(str(cause)) from cause
     mistakes = Mistakes(text, source)
     service = _Reading(folder, mistakes, is_recording).service(table)
     if service is None or mistakes:

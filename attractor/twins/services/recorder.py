@@ -1,6 +1,5 @@
 """Asks the real service in a client's name, passes on what comes, and records the exchange."""
 
-from collections.abc import Callable
 from typing import Self
 
 import httpx
@@ -8,7 +7,7 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import AttractorError
+from attractor.twins.complaints import Complaints
 from attractor.twins.delivery import Delivery
 from attractor.twins.passage import PATIENCE, Came, Passage, is_address, passing_client
 from attractor.twins.services.answering import own_error
@@ -32,7 +31,7 @@ class Recorder:
         file: ExchangeFile,
         to: str,
         *,
-        complains: Callable[[AttractorError], None],
+        complaints: Complaints,
         patience: httpx.Timeout = PATIENCE,
     ) -> None:
         if not is_address(to):
@@ -41,7 +40,7 @@ class Recorder:
         self.stand_in = stand_in
         self.base = to.rstrip("/")
         self._file = file
-        self._complains = complains
+        self._complaints = complaints
         self._client = passing_client(patience)
 
     async def __aenter__(self) -> Self:
@@ -64,12 +63,11 @@ class Recorder:
 
     def keep(self, asked: ServiceRequest, response: Response) -> bool:
         """Keep an exchange, and tell whether that could be done."""
-        try:
+
+        def add() -> None:
             self._file.add(recorded_exchange(self.stand_in.service, asked, response))
-        except AttractorError as error:
-            self._complains(error)
-            return False
-        return True
+
+        return self._complaints.has_done(add)
 
 
 class _ToService:

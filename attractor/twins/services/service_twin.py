@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from attractor.base.canonical import Json
 from attractor.base.errors import AttractorError
 from attractor.twins.bounded_log import KEEP
+from attractor.twins.complaints import Complaints
 from attractor.twins.hosting import Addresses, Ports, hosted
 from attractor.twins.services.applications import service_application
 from attractor.twins.services.clocks import written_time
@@ -45,9 +46,8 @@ class ServiceTwin:
     ) -> None:
         self.service = service
         self.token = token or secrets.token_urlsafe(24)
-        self.troubles: list[AttractorError] = []
         self._stand_in = StandIn(service, seed=seed, onlooker=onlooker, keep=keep)
-        self._complains = complains
+        self._complaints = Complaints(complains)
         self._recorder = self._recorder_of(record, to) if record or to else None
         self._ports = Ports(port, control_port)
         self._addresses = Addresses("", "")
@@ -72,6 +72,11 @@ class ServiceTwin:
     def to(self) -> str:
         """Where the service itself is, while it is recorded."""
         return self._recorder.base if self._recorder else ""
+
+    @property
+    def troubles(self) -> Sequence[AttractorError]:
+        """What went wrong of which no client can be told."""
+        return self._complaints.troubles
 
     @property
     def dropped(self) -> int:
@@ -143,10 +148,4 @@ class ServiceTwin:
         if record is None or not to:
             told = "a twin that records needs a file, and where the service is"
             raise RecordingError(told, hint="give both record and to")
-        return Recorder(self._stand_in, record, to, complains=self._complain)
-
-    def _complain(self, error: AttractorError) -> None:
-        """Tell of trouble that no client can be told of; without a listener at the end."""
-        self.troubles.append(error)
-        if self._complains:
-            self._complains(error)
+        return Recorder(self._stand_in, record, to, complaints=self._complaints)

@@ -1,16 +1,17 @@
 """Anthropic's Messages API, seen from the provider's side."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.twins.answer import Answer
-from attractor.twins.conversation import Conversation, count_tokens, join_turns
+from attractor.twins.conversation import Conversation, count_tokens
 from attractor.twins.errors import Rejection
 from attractor.twins.seals import enclose, seal
 from attractor.twins.server_events import ServerEvent
 from attractor.twins.wire import Asked
-from attractor.twins.wires.anthropic_request import read_body, read_marks, read_turns
+from attractor.twins.wires.anthropic_blocks import read_blocks
+from attractor.twins.wires.anthropic_body import CountBody
+from attractor.twins.wires.anthropic_request import read_body, read_count, read_said
 from attractor.twins.wires.anthropic_stream import stream_error, stream_message
 from attractor.twins.wires.bodies import arguments_object, arguments_text, spoken
 
@@ -40,6 +41,7 @@ class AnthropicWire:
     path = "/v1/messages"
     other_paths = ()
     models_paths = ("/v1/models",)
+    count_paths = ("/v1/messages/count_tokens",)
     listed_wires = ("anthropic",)
     base_path = ""
     variables = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY")
@@ -48,9 +50,7 @@ class AnthropicWire:
         """Understand a request, or raise the Rejection the provider would answer with."""
         _require_key(headers)
         asked = read_body(body)
-        said = [turn for one in asked.messages for turn in read_turns(one)]
-        conversation = Conversation(self.name, asked.model, spoken(asked.system), join_turns(said))
-        return replace(conversation, marks=read_marks(asked))
+        return _conversation(asked)
 
     def write(self, answer: Answer, asked: Asked) -> JsonObject:
         """Write an answer as the provider would."""
@@ -84,12 +84,27 @@ class AnthropicWire:
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
         """Write the list of models as the provider would, on one page."""
         _require_key(headers)
-        listed: list[Json] = [
-            {"type": "model", "id": one, "display_name": one, "created_at": _UNKNOWN_DAY}
-            for one in models
-        ]
+        listed: Json = [_model(one) for one in models]
         ends = [models[0], models[-1]] if models else [None, None]
         return {"data": listed, "has_more": False, "first_id": ends[0], "last_id": ends[1]}
+
+    def write_model(
+        self, headers: Mapping[str, str], model: str, models: Sequence[str]
+    ) -> JsonObject:
+        """Write one model as the provider would."""
+        _require_key(headers)
+        if model not in models:
+            raise Rejection(404, f"model: {model}")
+        return _model(model)
+
+    def read_count(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
+        """Understand what is to be counted, or raise such a Rejection."""
+        _require_key(headers)
+        return _conversation(read_count(body))
+
+    def write_count(self, conversation: Conversation) -> JsonObject:
+        """Write the count as the provider would."""
+        return {"input_tokens": conversation.tokens}
 
     def write_error(self, rejection: Rejection) -> JsonObject:
         """Write an error as the provider would."""
@@ -98,11 +113,20 @@ class AnthropicWire:
         return {"type": "error", "error": {"type": kind, "message": rejection.message}}
 
 
+def _conversation(asked: CountBody) -> Conversation:
+    system, turns = spoken(asked.system), read_said(asked)
+    return Conversation(AnthropicWire.name, asked.model, system, turns, read_blocks(asked))
+
+
 def _require_key(headers: Mapping[str, str]) -> None:
     if not (headers.get("x-api-key") or headers.get("authorization")):
         raise Rejection(401, "x-api-key header is required")
     if not headers.get("anthropic-version"):
         raise Rejection(400, "anthropic-version: header is required")
+
+
+def _model(name: str) -> dict[str, Json]:
+    return {"type": "model", "id": name, "display_name": name, "created_at": _UNKNOWN_DAY}
 
 
 def _content(answer: Answer, asked: Asked) -> Iterator[Json]:
@@ -127,11 +151,11 @@ def _content(answer: Answer, asked: Asked) -> Iterator[Json]:
 
 def _usage(answer: Answer, conversation: Conversation) -> Json:
     given = answer.usage
-    spent = conversation.tokens if given.input is None else given.input
+    spent = given.spent(conversation.tokens)
     said = answer.text + (answer.thinking or "") + "".join(map(arguments_text, answer.tool_calls))
     return {
         # What came from the cache or went there is not counted again.
-        "input_tokens": max(0, spent - given.cache_read - given.cache_write),
+        "input_tokens": spent - given.cache_read - given.cache_write,
         "cache_read_input_tokens": given.cache_read,
         "cache_creation_input_tokens": given.cache_write,
         "output_tokens": count_tokens(said) if given.output is None else given.output,

@@ -1,141 +1,62 @@
 """What Anthropic's Messages API takes, and what it refuses."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from attractor.base.canonical import JsonObject
-from attractor.twins.conversation import Conversation, Speaker, Turn, join_turns
+from attractor.twins.conversation import Turn, join_turns
 from attractor.twins.errors import Rejection
 from attractor.twins.seals import is_intact, seal
+from attractor.twins.wires.anthropic_blocks import find_mark_fault, read_turns
+from attractor.twins.wires.anthropic_body import (
+    FIELDS,
+    FIELDS_TO_COUNT,
+    ContentBlock,
+    CountBody,
+    MessagesBody,
+    SaidMessage,
+    Shown,
+    join_messages,
+)
 from attractor.twins.wires.anthropic_content import find_fault, order_fault
 from attractor.twins.wires.anthropic_thinking import begun_with, find_setting_fault
-from attractor.twins.wires.bodies import check_body, spoken
-
-_MOST_MARKS = 4
-
-
-class _Loose(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class _Text(_Loose):
-    type: str
-    text: str = ""
-    cache_control: dict[str, str] | None = None
-
-
-class _Shown(_Text):
-    source: dict[str, object] | None = None
-
-
-class ContentBlock(_Shown):
-    """One block of a message, of any type."""
-
-    id: str = ""
-    name: str = ""
-    input: dict[str, object] | None = None
-    tool_use_id: str = ""
-    content: str | list[_Shown] = ""
-    thinking: str = ""
-    signature: str = ""
-    data: str = ""
-
-
-class SaidMessage(_Loose):
-    """One message of it."""
-
-    role: Literal["user", "assistant"]
-    content: str | list[ContentBlock]
-
-    @property
-    def blocks(self) -> Sequence[ContentBlock]:
-        """Its content as blocks, also where it is one text."""
-        if isinstance(self.content, str):
-            return [ContentBlock(type="text", text=self.content)]
-        return self.content
-
-
-class _Tool(_Loose):
-    cache_control: dict[str, str] | None = None
-
-
-class MessagesBody(_Loose):
-    """A request's body."""
-
-    model: str
-    max_tokens: int = Field(ge=1)
-    messages: list[SaidMessage] = Field(min_length=1)
-    system: str | list[_Text] = ""
-    tools: list[_Tool] = []
-    stream: bool | None = False
-    temperature: float | None = None
-    top_p: float | None = None
-    thinking: dict[str, object] | None = None
-    output_config: dict[str, object] | None = None
-    tool_choice: dict[str, object] | None = None
+from attractor.twins.wires.bodies import check_body, unknown_fields
 
 
 def read_body(body: JsonObject) -> MessagesBody:
     """Return the body with its types, or raise the Rejection the provider would answer with."""
+    _check_fields(body, FIELDS)
     asked = check_body(MessagesBody, body)
-    _check_order(asked.messages)
-    _check_calls(asked.messages)
-    _check_blocks(asked.messages)
-    _check_marks(asked)
+    _check_prompt(asked)
     _check_settings(asked)
     return asked
 
 
-def read_turns(message: SaidMessage) -> Iterator[Turn]:
-    """Yield what a message says, block by block."""
-    for block in message.blocks:
-        if message.role == "assistant":
-            yield Turn(Speaker.ASSISTANT, _said(block))
-        elif block.type == "tool_result":
-            yield Turn(Speaker.TOOL, spoken(block.content))
-        else:
-            yield Turn(Speaker.USER, block.text)
+def read_count(body: JsonObject) -> CountBody:
+    """Return what is to be counted with its types, or raise such a Rejection."""
+    _check_fields(body, FIELDS_TO_COUNT)
+    asked = check_body(CountBody, body)
+    _check_prompt(asked)
+    return asked
 
 
-def read_marks(asked: MessagesBody) -> Sequence[int]:
-    """Return after how many letters of its words a request is marked to be cached."""
-    return [len(one.words) for one in _up_to_marks(asked)]
+def read_said(asked: CountBody) -> Sequence[Turn]:
+    """Return who said what, however many messages and blocks there are of one speaker."""
+    return join_turns(turn for one in asked.messages for turn in read_turns(one))
 
 
-def _up_to_marks(asked: MessagesBody) -> Iterator[Conversation]:
-    """Yield what was said up to each mark."""
-    blocks = [] if isinstance(asked.system, str) else asked.system
-    for number, block in enumerate(blocks, 1):
-        if block.cache_control is not None:
-            yield Conversation("", asked.model, spoken(blocks[:number]))
-    turns: list[Turn] = []
-    for message in asked.messages:
-        for block, turn in zip(message.blocks, read_turns(message), strict=True):
-            turns.append(turn)
-            if block.cache_control is not None:
-                yield Conversation("", asked.model, spoken(asked.system), join_turns(turns))
+def _check_prompt(asked: CountBody) -> None:
+    asked.messages = join_messages(asked.messages)
+    _check_calls(asked.messages)
+    _check_blocks(asked.messages)
+    if fault := find_mark_fault(asked):
+        raise Rejection(400, fault)
 
 
-def _said(block: ContentBlock) -> str:
-    if block.type != "tool_use":
-        return block.text
-    return f"{block.name}({json.dumps(block.input, ensure_ascii=False)})"
-
-
-def _check_order(messages: Sequence[SaidMessage]) -> None:
-    if messages[0].role != "user":
-        raise Rejection(400, 'messages: first message must use the "user" role')
-    for one, other in pairwise(messages):
-        if one.role == other.role:
-            raise Rejection(
-                400,
-                'messages: roles must alternate between "user" and "assistant", but found '
-                f'multiple "{one.role}" roles in a row',
-            )
+def _check_fields(body: JsonObject, known: AbstractSet[str]) -> None:
+    for name in unknown_fields(body, known):
+        raise Rejection(400, f"{name}: Extra inputs are not permitted")
 
 
 def _check_calls(messages: Sequence[SaidMessage]) -> None:
@@ -181,17 +102,6 @@ def _fault(block: ContentBlock) -> str:
         return "Invalid `signature` in `thinking` block"
     if block.type == "redacted_thinking" and not is_intact(block.data):
         return "Invalid `data` in `redacted_thinking` block"
-    inner: Sequence[_Shown] = [] if isinstance(block.content, str) else block.content
+    inner: Sequence[Shown] = [] if isinstance(block.content, str) else block.content
     faults = [find_fault(one) for one in (block, *inner)]
     return next(filter(None, faults), "")
-
-
-def _check_marks(asked: MessagesBody) -> None:
-    system = asked.system if isinstance(asked.system, list) else []
-    blocks = [block for message in asked.messages for block in message.blocks]
-    marks = sum(one.cache_control is not None for one in [*asked.tools, *system, *blocks])
-    if marks > _MOST_MARKS:
-        raise Rejection(
-            400,
-            f"A maximum of {_MOST_MARKS} blocks with cache_control may be provided. Found {marks}.",
-        )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +17,11 @@ B = TypeVar("B", bound=BaseModel)
 
 class _Spoken(Protocol):
     text: str
+
+
+def unknown_fields(body: JsonObject, known: AbstractSet[str]) -> Sequence[str]:
+    """Return the fields of a body that its interface does not have."""
+    return [name for name in body if name not in known]
 
 
 def check_body(model: type[B], body: JsonObject) -> B:

@@ -9,7 +9,13 @@ from attractor.twins.errors import Rejection
 from attractor.twins.server_events import ServerEvent
 from attractor.twins.wire import Asked
 from attractor.twins.wires.bodies import arguments_object, check_body
-from attractor.twins.wires.gemini_request import ContentBody, read_body, read_system, read_turns
+from attractor.twins.wires.gemini_request import (
+    ContentBody,
+    read_body,
+    read_count,
+    read_system,
+    read_turns,
+)
 from attractor.twins.wires.gemini_signatures import sign, sign_thought
 from attractor.twins.wires.gemini_stream import stream_chunks, stream_error, wants_stream
 from attractor.twins.wires.token_counts import count_answer
@@ -19,6 +25,7 @@ _CODES = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
     409: "ABORTED",
     429: "RESOURCE_EXHAUSTED",
     499: "CANCELLED",
@@ -35,6 +42,7 @@ _REASONS = {
 }
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 _METHOD = "generateContent"
+_COUNT = "countTokens"
 
 
 class GeminiWire:
@@ -47,6 +55,7 @@ class GeminiWire:
         "/v1/models/{model}:generateContent",
         "/v1/models/{model}:streamGenerateContent",
     )
+    count_paths = (f"/v1beta/models/{{model}}:{_COUNT}", f"/v1/models/{{model}}:{_COUNT}")
     models_paths = ("/v1beta/models", "/v1/models")
     listed_wires = ("gemini",)
     base_path = ""
@@ -56,9 +65,7 @@ class GeminiWire:
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Understand a request, or raise the Rejection the provider would answer with."""
         _require_key(headers)
-        asked = read_body(body)
-        turns = join_turns(turn for one in asked.contents for turn in read_turns(one))
-        return Conversation(self.name, asked.model, read_system(asked), turns)
+        return _conversation(read_body(body))
 
     def write(self, answer: Answer, asked: Asked) -> JsonObject:
         """Write an answer as the provider would."""
@@ -105,17 +112,43 @@ class GeminiWire:
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
         """Write the list of models as the provider would."""
         _require_key(headers)
-        methods: list[Json] = [_METHOD]
-        return {
-            "models": [
-                {
-                    "name": f"models/{one}",
-                    "displayName": one,
-                    "supportedGenerationMethods": methods,
-                }
-                for one in models
-            ]
-        }
+        listed: Json = [_model(one) for one in models]
+        return {"models": listed}
+
+    def write_model(
+        self, headers: Mapping[str, str], model: str, models: Sequence[str]
+    ) -> JsonObject:
+        """Write one model as the provider would."""
+        _require_key(headers)
+        if model not in models:
+            raise Rejection(
+                404,
+                f"models/{model} is not found. Call ListModels to see the list of available "
+                "models and their supported methods.",
+            )
+        return _model(model)
+
+    def read_count(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
+        """Understand what is to be counted, or raise such a Rejection."""
+        _require_key(headers)
+        return _conversation(read_count(body))
+
+    def write_count(self, conversation: Conversation) -> JsonObject:
+        """Write the count as the provider would."""
+        tokens = conversation.tokens
+        details: Json = [{"modality": "TEXT", "tokenCount": tokens}]
+        return {"totalTokens": tokens, "promptTokensDetails": details}
+
+
+def _conversation(asked: ContentBody) -> Conversation:
+    turns = join_turns(turn for one in asked.contents for turn in read_turns(one))
+    return Conversation(GeminiWire.name, asked.model, read_system(asked), turns)
+
+
+def _model(name: str) -> dict[str, Json]:
+    methods: Json = [_METHOD, _COUNT]
+    told: dict[str, Json] = {"name": f"models/{name}", "displayName": name}
+    return told | {"supportedGenerationMethods": methods}
 
 
 def _require_key(headers: Mapping[str, str]) -> None:

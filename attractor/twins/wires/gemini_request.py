@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import groupby, pairwise
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from attractor.base.canonical import JsonObject
 from attractor.twins.conversation import Speaker, Turn
 from attractor.twins.errors import Rejection
-from attractor.twins.wires.bodies import check_body
+from attractor.twins.wires.bodies import check_body, unknown_fields
 from attractor.twins.wires.gemini_content import find_media_fault
 from attractor.twins.wires.gemini_signatures import is_signature
 
@@ -19,6 +20,14 @@ _ROLES = ("user", "model")
 _OLDER = re.compile(r"gemini-[12]\b")
 _NOT_FETCHED = 'Unknown name "fileData" at function_response.parts: Cannot find field.'
 _SHOWN = ("result", "output", "error")
+_NAMES = (
+    *("model", "contents", "tools", "tool_config", "safety_settings", "system_instruction"),
+    *("generation_config", "cached_content", "service_tier", "store"),
+)
+_FIELDS = frozenset({*_NAMES, *map(to_camel, _NAMES)})
+_FIELDS_TO_COUNT = frozenset(
+    {"model", "contents", "generate_content_request", "generateContentRequest"}
+)
 
 
 class _Loose(BaseModel):
@@ -113,11 +122,8 @@ class ContentBody(_Loose):
 
 def read_body(body: JsonObject) -> ContentBody:
     """Return the body with its types, or raise the Rejection the provider would answer with."""
+    _check_fields(body, _FIELDS)
     asked = check_body(ContentBody, body)
-    if "stream" in body:
-        raise Rejection(
-            400, 'Invalid JSON payload received. Unknown name "stream": Cannot find field.'
-        )
     if any(one.role not in _ROLES for one in asked.contents):
         raise Rejection(400, "Please use a valid role: user, model.")
     _check_media(asked.contents)
@@ -127,6 +133,18 @@ def read_body(body: JsonObject) -> ContentBody:
     if not _OLDER.match(asked.model):
         _check_signed(contents)
     return asked
+
+
+def read_count(body: JsonObject) -> ContentBody:
+    """Return what is to be counted: contents, or a whole request for an answer to them."""
+    _check_fields(body, _FIELDS_TO_COUNT)
+    whole = body.get("generateContentRequest", body.get("generate_content_request"))
+    if whole is None:
+        return read_body(body)
+    if not isinstance(whole, dict) or "contents" in body:
+        raise Rejection(400, "Please give either contents or a generateContentRequest.")
+    # The model stands in the path; what the inner request says has to be written, no more.
+    return read_body({**whole, "model": body["model"]})
 
 
 def read_system(asked: ContentBody) -> str:
@@ -144,6 +162,12 @@ def read_turns(content: Content) -> Iterator[Turn]:
             yield Turn(Speaker.USER, part.text or "")
         else:
             yield Turn(Speaker.ASSISTANT, _said(part))
+
+
+def _check_fields(body: JsonObject, known: AbstractSet[str]) -> None:
+    for name in unknown_fields(body, known):
+        told = f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.'
+        raise Rejection(400, told)
 
 
 def _said(part: Part) -> str:

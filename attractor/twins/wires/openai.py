@@ -10,7 +10,7 @@ from attractor.twins.seals import enclose
 from attractor.twins.server_events import ServerEvent
 from attractor.twins.wire import Asked
 from attractor.twins.wires.bodies import arguments_text
-from attractor.twins.wires.openai_errors import error_code, require_key, write_error
+from attractor.twins.wires.openai_errors import require_key, write_error
 from attractor.twins.wires.openai_request import read_body, read_system, read_turns
 from attractor.twins.wires.openai_stream import stream_error, stream_response
 from attractor.twins.wires.token_counts import count_answer
@@ -69,7 +69,7 @@ class OpenAIWire:
 
     def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
         """Return how the provider would end a stream with an error."""
-        return stream_error(rejection, error_code(rejection) or "server_error", sent)
+        return stream_error(write_error(rejection), sent)
 
     def is_meant(self, headers: Mapping[str, str]) -> bool:
         """Tell whether who sends these headers wants this provider's list."""
@@ -79,14 +79,26 @@ class OpenAIWire:
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
         """Write the list of models as the provider would."""
         require_key(headers)
-        listed: Json = [
-            {"id": one, "object": "model", "created": 0, "owned_by": "openai"} for one in models
-        ]
+        listed: Json = [_model(one) for one in models]
         return {"object": "list", "data": listed}
+
+    def write_model(
+        self, headers: Mapping[str, str], model: str, models: Sequence[str]
+    ) -> JsonObject:
+        """Write one model as the provider would."""
+        require_key(headers)
+        if model not in models:
+            told = f"The model '{model}' does not exist"
+            raise Rejection(404, told, code="model_not_found", param="model")
+        return _model(model)
 
     def write_error(self, rejection: Rejection) -> JsonObject:
         """Write an error as the provider would."""
         return write_error(rejection)
+
+
+def _model(name: str) -> dict[str, Json]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "openai"}
 
 
 def _output(answer: Answer, asked: Asked) -> Iterator[Json]:

@@ -9,6 +9,8 @@ from attractor.base.canonical import JsonObject
 from attractor.twins.conversation import Speaker, Turn
 from attractor.twins.errors import Rejection
 from attractor.twins.wires.bodies import check_body, spoken
+from attractor.twins.wires.openai_errors import check_fields
+from attractor.twins.wires.openai_fields import CHAT_FIELDS
 
 _Count = Annotated[int, Field(ge=1)]
 _INSTRUCTS = ("system", "developer")
@@ -94,6 +96,7 @@ class ChatBody(_Loose):
 
 def read_body(body: JsonObject) -> ChatBody:
     """Return the body with its types, or raise the Rejection the provider would answer with."""
+    check_fields(body, CHAT_FIELDS)
     asked = check_body(ChatBody, body)
     fault = next(_faults(asked), "")
     if fault:

@@ -10,6 +10,8 @@ from attractor.twins.errors import Rejection
 from attractor.twins.seals import is_intact
 from attractor.twins.wires.bodies import check_body, spoken
 from attractor.twins.wires.openai_content import check_content
+from attractor.twins.wires.openai_errors import check_fields
+from attractor.twins.wires.openai_fields import RESPONSE_FIELDS
 
 
 class _Loose(BaseModel):
@@ -65,6 +67,7 @@ class ResponseBody(_Loose):
 
 def read_body(body: JsonObject) -> ResponseBody:
     """Return the body with its types, or raise the Rejection the provider would answer with."""
+    check_fields(body, RESPONSE_FIELDS)
     asked = check_body(ResponseBody, body)
     _check_is_whole(asked)
     _check_calls(asked.items)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from attractor.base.canonical import Json, JsonObject
-from attractor.twins.errors import Rejection
 from attractor.twins.server_events import (
     ServerEvent,
     in_letters,
@@ -16,6 +15,7 @@ from attractor.twins.server_events import (
 
 _Told: TypeAlias = tuple[str, Mapping[str, Json]]
 _NOTHING: Json = []
+_NO_CODE = "server_error"
 
 
 def stream_response(response: JsonObject) -> Iterator[ServerEvent]:
@@ -23,16 +23,15 @@ def stream_response(response: JsonObject) -> Iterator[ServerEvent]:
     return _numbered(_told(response))
 
 
-def stream_error(
-    rejection: Rejection, code: str, sent: Sequence[ServerEvent]
-) -> Sequence[ServerEvent]:
-    """Return the events that end a stream with an error."""
-    error: Json = {"code": code, "message": rejection.message}
-    failed: Json = {**record_at(sent[0].data, "response"), "status": "failed", "error": error}
-    ends: list[_Told] = [
-        ("error", {"code": code, "message": rejection.message, "param": None}),
-        ("response.failed", {"response": failed}),
-    ]
+def stream_error(error: JsonObject, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+    """Return the events that end a stream with an error: it is told, and the response failed.
+
+    The reference shows the error's own fields in its event; what is sent has them in a table.
+    """
+    said = record_at(error, "error")
+    brief: Json = {"code": said["code"] or _NO_CODE, "message": said["message"]}
+    failed: Json = {**record_at(sent[0].data, "response"), "status": "failed", "error": brief}
+    ends: list[_Told] = [("error", error), ("response.failed", {"response": failed})]
     return list(_numbered(ends, start=len(sent)))
 
 

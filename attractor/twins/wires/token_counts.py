@@ -21,6 +21,6 @@ def count_answer(answer: Answer, conversation: Conversation) -> TokenCounts:
     given = answer.usage
     thought = count_tokens(answer.thinking or "") if given.reasoning is None else given.reasoning
     said = answer.text + "".join(map(arguments_text, answer.tool_calls))
-    spent = conversation.tokens if given.input is None else given.input
+    spent = given.spent(conversation.tokens)
     made = thought + count_tokens(said) if given.output is None else given.output
     return TokenCounts(spent, given.cache_read, made, thought)

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -71,6 +72,12 @@ fault = {{ kind = "status", status = 529, message = "full", after = 4 }}
 when = {{ model = "a-model-with-a-name" }}
 answer.text = "Listed."
 """
+
+
+def fields_of(params: Any) -> set[str]:
+    """Return the fields that a client's own type of a request names, those it inherits too."""
+    bases = [fields_of(one) for one in getattr(params, "__orig_bases__", ())]
+    return {*getattr(params, "__annotations__", ())}.union(*bases)
 
 
 class Person(BaseModel):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from attractor.twins.provider_twin import ProviderTwin
-from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, speaking
+from attractor.twins.wires.anthropic_body import FIELDS, FIELDS_TO_COUNT
+from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, fields_of, speaking
 
 ASKED: dict[str, Any] = {"model": "claude-opus-4-6", "max_tokens": 2000}
 LOOK: dict[str, Any] = {
@@ -132,3 +133,69 @@ def test_its_own_tries_are_counted(client: Any, twin: ProviderTwin) -> None:
 
 def test_models_are_listed(client: Any) -> None:
     assert [one.id for one in client.models.list()] == ["a-model-with-a-name"]
+
+
+def test_one_model_is_told(client: Any, anthropic: Any) -> None:
+    (listed,) = client.models.list()
+    assert client.models.retrieve("a-model-with-a-name") == listed
+    with pytest.raises(anthropic.NotFoundError, match="model: nobody") as caught:
+        client.models.retrieve("nobody")
+    assert caught.value.body["error"]["type"] == "not_found_error"
+
+
+def test_tokens_are_counted_before_they_are_paid(client: Any) -> None:
+    asked: dict[str, Any] = {
+        "model": ASKED["model"],
+        "system": "Be brief.",
+        "tools": [LOOK],
+        "messages": saying("look"),
+    }
+    counted = client.messages.count_tokens(**asked)
+    answer = client.messages.create(max_tokens=9, **asked)
+    assert counted.input_tokens == answer.usage.input_tokens == 4
+    beta = client.beta.messages.count_tokens(**asked, betas=["token-counting-2024-11-01"])
+    assert beta.input_tokens == counted.input_tokens
+
+
+def test_what_is_no_prompt_is_not_counted(client: Any, anthropic: Any) -> None:
+    with pytest.raises(anthropic.BadRequestError, match="messages: "):
+        client.messages.count_tokens(model="m", messages=[])
+    with pytest.raises(anthropic.BadRequestError, match="max_tokens: Extra inputs are not"):
+        client.messages.count_tokens(
+            model="m", messages=saying("look"), extra_body={"max_tokens": 1}
+        )
+
+
+def test_a_field_it_does_not_have_is_told_by_its_name(client: Any, anthropic: Any) -> None:
+    told = "temprature: Extra inputs are not permitted"
+    with pytest.raises(anthropic.BadRequestError, match=told) as caught:
+        client.messages.create(**ASKED, messages=saying("say"), extra_body={"temprature": 1})
+    assert caught.value.body["error"]["type"] == "invalid_request_error"
+
+
+def test_what_the_beta_versions_have_is_taken(client: Any) -> None:
+    answer = client.beta.messages.create(
+        **ASKED,
+        messages=saying("say"),
+        betas=["context-management-2025-06-27", "mcp-client-2025-11-20"],
+        context_management={"edits": []},
+        container=None,
+        mcp_servers=[],
+    )
+    assert answer.content[0].text == TEXT
+
+
+def test_every_field_that_the_client_has_is_known(anthropic: Any) -> None:
+    # These two are headers, whatever the client makes them look like.
+    headers = {"betas", "anthropic_beta"}
+    for types in ("anthropic.types", "anthropic.types.beta"):
+        asked = importlib.import_module(f"{types}.message_create_params").__dict__
+        counted = importlib.import_module(f"{types}.message_count_tokens_params").__dict__
+        assert fields_of(asked["MessageCreateParamsStreaming"]) - headers <= FIELDS
+        assert fields_of(counted["MessageCountTokensParams"]) - headers <= FIELDS_TO_COUNT
+
+
+def test_what_is_not_spoken_is_an_error_of_the_provider(client: Any, anthropic: Any) -> None:
+    with pytest.raises(anthropic.NotFoundError, match="GET /v1/messages/batches") as caught:
+        client.messages.batches.list()
+    assert caught.value.body["error"]["type"] == "not_found_error"

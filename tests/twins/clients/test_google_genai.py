@@ -132,6 +132,29 @@ def test_models_are_listed(models: Any) -> None:
     assert [one.name for one in models.list()] == ["models/a-model-with-a-name"]
 
 
+def test_one_model_is_told(models: Any, genai: Any) -> None:
+    (listed,) = models.list()
+    found = models.get(model="a-model-with-a-name")
+    assert (found.name, found.supported_actions) == (listed.name, listed.supported_actions)
+    with pytest.raises(genai.errors.ClientError, match="models/nobody is not found") as caught:
+        models.get(model="nobody")
+    assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
+
+
+def test_tokens_are_counted_before_they_are_paid(models: Any) -> None:
+    words = "look around"
+    counted = models.count_tokens(model=MODEL, contents=words).total_tokens
+    assert counted == 3
+    with pytest.raises(Exception, match="contents"):
+        models.count_tokens(model=MODEL, contents=[])
+
+
+def test_what_is_not_spoken_is_an_error_of_the_provider(models: Any, genai: Any) -> None:
+    with pytest.raises(genai.errors.ClientError, match="does not speak POST") as caught:
+        models.embed_content(model=MODEL, contents="say")
+    assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
+
+
 def test_the_key_may_stand_in_the_address(twin: ProviderTwin) -> None:
     url = f"{twin.url}/v1beta/models/{MODEL}:generateContent"
     asked = {"contents": [{"role": "user", "parts": [{"text": "say"}]}]}

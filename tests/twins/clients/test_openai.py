@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from attractor.twins.provider_twin import ProviderTwin
-from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, speaking
+from attractor.twins.wires.openai_fields import CHAT_FIELDS, RESPONSE_FIELDS
+from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, fields_of, speaking
 
 MODEL = "gpt-5.2"
 LOOK: dict[str, Any] = {
@@ -111,16 +112,40 @@ def test_errors_are_those_of_the_provider(client: Any, openai: Any) -> None:
         client.responses.create(model=MODEL, input="nobody expects this")
 
 
-def test_a_stream_that_breaks_is_no_answer(client: Any) -> None:
+def test_a_stream_that_breaks_is_no_answer(client: Any, openai: Any) -> None:
     with (
         pytest.raises(Exception, match="closed"),
         client.responses.stream(model=MODEL, input="in the middle") as stream,
     ):
         list(stream)
-    # What fails in the middle of a stream its client tells as an event.
-    with client.responses.stream(model=MODEL, input="overloaded") as stream:
-        *_, last = stream
-    assert (last.type, last.response.error.message) == ("response.failed", "full")
+    with (
+        pytest.raises(openai.APIError, match="full") as caught,
+        client.responses.stream(model=MODEL, input="overloaded") as stream,
+    ):
+        list(stream)
+    assert caught.value.type == "server_error"
+
+
+def test_a_field_it_does_not_have_is_told_by_its_name(client: Any, openai: Any) -> None:
+    with pytest.raises(openai.BadRequestError, match="Unknown parameter: 'temprature'") as caught:
+        client.responses.create(model=MODEL, input="say", extra_body={"temprature": 1})
+    assert (caught.value.code, caught.value.param) == ("unknown_parameter", "temprature")
+
+
+def test_every_field_that_the_client_has_is_known(openai: Any) -> None:
+    said = [
+        importlib.import_module("openai.types.responses.response_create_params"),
+        importlib.import_module("openai.types.chat.completion_create_params"),
+    ]
+    response, chat = (one.__dict__ for one in said)
+    assert fields_of(response["ResponseCreateParamsStreaming"]) <= RESPONSE_FIELDS
+    assert fields_of(chat["CompletionCreateParamsStreaming"]) <= CHAT_FIELDS
+
+
+def test_what_is_not_spoken_is_an_error_of_the_provider(client: Any, openai: Any) -> None:
+    with pytest.raises(openai.NotFoundError, match="POST /v1/embeddings") as caught:
+        client.embeddings.create(model=MODEL, input="say")
+    assert (caught.value.code, caught.value.type) == ("unknown_url", "invalid_request_error")
 
 
 def test_without_a_key_nobody_is_let_in(twin: ProviderTwin, openai: Any) -> None:
@@ -141,3 +166,11 @@ def test_its_own_tries_are_counted(client: Any, twin: ProviderTwin) -> None:
 
 def test_models_are_listed(client: Any) -> None:
     assert [one.id for one in client.models.list()] == ["a-model-with-a-name"]
+
+
+def test_one_model_is_told(client: Any, openai: Any) -> None:
+    (listed,) = client.models.list()
+    assert client.models.retrieve("a-model-with-a-name") == listed
+    with pytest.raises(openai.NotFoundError, match="'meta/llama' does not exist") as caught:
+        client.models.retrieve("meta/llama")
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")

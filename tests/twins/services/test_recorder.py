@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from attractor.twins.complaints import Complaints
 from attractor.twins.hosting import in_background
 from attractor.twins.services.checking import check_recording
 from attractor.twins.services.errors import RecordingError
@@ -159,7 +160,7 @@ def test_a_method_that_no_recording_has_is_refused_before_anything_is_asked(
 def test_what_is_no_address_is_refused(to: str, file: Path) -> None:
     stand_in = StandIn(load_service(PAYMENTS))
     with pytest.raises(RecordingError, match="no address of a service"):
-        Recorder(stand_in, ExchangeFile(file), to, complains=lambda error: None)
+        Recorder(stand_in, ExchangeFile(file), to, complaints=Complaints())
 
 
 def test_half_of_what_a_recording_needs_is_refused(file: Path) -> None:

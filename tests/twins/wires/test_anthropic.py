@@ -87,13 +87,22 @@ def test_what_the_provider_refuses_is_refused(turns: list[Any], words: str) -> N
     assert error["message"].startswith(words)
 
 
-@pytest.mark.parametrize(
-    ("roles", "words"),
-    [(["assistant"], "first message must use"), (["user", "user"], "roles must alternate")],
-)
-def test_user_and_assistant_take_turns(roles: list[str], words: str) -> None:
-    said = [{"role": role, "content": "a"} for role in roles]
-    assert words in refusal("anthropic", ask() | {"messages": said})[1]["message"]
+def test_what_one_speaker_says_in_a_row_is_one_message() -> None:
+    second = {**CALL, "id": "toolu_2"}
+    results = [RESULT, {**RESULT, "tool_use_id": "toolu_2"}]
+    said = [
+        *({"role": "user", "content": text} for text in ("a", "b")),
+        *({"role": "assistant", "content": [call]} for call in (CALL, second)),
+        *({"role": "user", "content": [result]} for result in results),
+    ]
+    assert answer("anthropic", ask() | {"messages": said})
+    _, error = refusal("anthropic", ask() | {"messages": said[:-1]})
+    assert "ids were found without `tool_result` blocks" in error["message"]
+    assert error["message"].endswith("toolu_2")
+
+
+def test_an_assistant_may_begin() -> None:
+    assert answer("anthropic", ask() | {"messages": [{"role": "assistant", "content": "a"}]})
 
 
 def test_four_cache_marks_are_the_most() -> None:
@@ -165,3 +174,38 @@ def test_errors_have_the_providers_types(status: int, kind: str) -> None:
     script = f'rules = [{{ answer = {{ fault = {{ kind = "status", status = {status} }} }} }}]'
     found, error = refusal("anthropic", HELLO["anthropic"], script=script)
     assert (found, error["type"]) == (status, kind)
+
+
+@pytest.mark.parametrize("name", ["temprature", "n", "stop"])
+def test_a_field_nobody_knows_is_refused_by_its_name(name: str) -> None:
+    status, error = refusal("anthropic", {**HELLO["anthropic"], name: 1})
+    assert (status, error["type"]) == (400, "invalid_request_error")
+    assert error["message"] == f"{name}: Extra inputs are not permitted"
+
+
+def test_what_is_known_and_means_nothing_to_a_twin_is_taken() -> None:
+    more: dict[str, Any] = {
+        "container": None,
+        "context_management": {"edits": []},
+        "mcp_servers": [],
+        "output_format": None,
+        "service_tier": "auto",
+        "top_k": 1,
+    }
+    assert answer("anthropic", HELLO["anthropic"] | more)["type"] == "message"
+
+
+def test_one_mark_for_all_of_a_prompt_is_one_of_four() -> None:
+    text = {"type": "text", "text": "a", **MARK}
+    assert answer("anthropic", ask([text, text, text], **MARK))
+    told = refusal("anthropic", ask([text, text, text, text], **MARK))[1]["message"]
+    assert told == "A maximum of 4 blocks with cache_control may be provided. Found 5."
+
+
+def test_what_is_said_to_be_cached_may_be_more_than_was_counted() -> None:
+    usage = "{ cache_read = 800, cache_write = 30 }"
+    used = answer("anthropic", HELLO["anthropic"], f"rules = [{{ answer.usage = {usage} }}]")[
+        "usage"
+    ]
+    assert (used["input_tokens"], used["cache_read_input_tokens"]) == (0, 800)
+    assert used["cache_creation_input_tokens"] == 30

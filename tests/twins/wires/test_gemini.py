@@ -232,7 +232,7 @@ def test_models_are_listed_by_the_providers_names() -> None:
     assert model == {
         "name": "models/gemini-x",
         "displayName": "gemini-x",
-        "supportedGenerationMethods": ["generateContent"],
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
     }
 
 
@@ -268,3 +268,22 @@ def test_files_that_are_none_are_refused(part: dict[str, Any], words: str) -> No
 def test_a_result_shows_less_than_a_message(part: dict[str, Any], words: str) -> None:
     result: Any = {"functionResponse": {"name": "shell", "response": {}, "parts": [part]}}
     assert words in refusal("gemini", ask("a", [CALL], [result]))[1]["message"]
+
+
+@pytest.mark.parametrize("name", ["generationConfg", "messages", "stream"])
+def test_a_field_nobody_knows_is_refused_by_its_name(name: str) -> None:
+    status, error = refusal("gemini", {**HELLO["gemini"], name: 1})
+    assert (status, error["status"]) == (400, "INVALID_ARGUMENT")
+    told = f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.'
+    assert error["message"] == told
+
+
+@pytest.mark.parametrize("name", ["safetySettings", "safety_settings"])
+def test_what_is_known_is_taken_in_both_spellings(name: str) -> None:
+    assert answer("gemini", {**HELLO["gemini"], name: []})["candidates"]
+
+
+def test_no_more_comes_from_the_cache_than_there_is() -> None:
+    script = "rules = [{ answer.usage = { cache_read = 800 } }]"
+    used = answer("gemini", HELLO["gemini"], script)["usageMetadata"]
+    assert (used["promptTokenCount"], used["cachedContentTokenCount"]) == (800, 800)

@@ -73,11 +73,22 @@ def test_an_error_in_the_middle_is_told_and_the_response_failed() -> None:
     assert told[4] == {
         "type": "error",
         "sequence_number": 4,
-        "code": "rate_limit_exceeded",
-        "message": "no",
-        "param": None,
+        "error": {
+            "type": "requests",
+            "code": "rate_limit_exceeded",
+            "message": "no",
+            "param": None,
+        },
     }
     failed = told[5]["response"]
     assert (told[5]["type"], failed["status"]) == ("response.failed", "failed")
     assert failed["error"] == {"code": "rate_limit_exceeded", "message": "no"}
     assert failed["id"] == told[0]["response"]["id"]
+
+
+def test_an_error_without_a_code_in_the_middle_is_the_servers() -> None:
+    fault = '{ kind = "status", message = "no", after = 4 }'
+    script = f'rules = [{{ answer = {{ text = "a", fault = {fault} }} }}]'
+    *_, error, failed = events(stream("openai", script).body)
+    assert (error["error"]["type"], error["error"]["code"]) == ("server_error", None)
+    assert failed["response"]["error"] == {"code": "server_error", "message": "no"}
