@@ -3,9 +3,10 @@
 This door is light: what stands behind a name is imported when the name is first asked for.
 """
 
-import importlib
 import os
 from typing import TYPE_CHECKING
+
+from attractor.base import light_door
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,8 +98,4 @@ def __environ__() -> "Mapping[str, str]":
     return os.environ
 
 
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+__getattr__ = light_door.opening(__name__, _HOMES)

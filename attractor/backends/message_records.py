@@ -56,7 +56,7 @@ def _part_to_record(part: ContentPart) -> dict[str, Json]:
             "redacted": thought.redacted,
         }
     if own := part.provider_data:
-        record["own"] = {"provider": own.provider, "item": dict(own.item)}
+        record["own"] = {"provider": own.provider, "item": dict(own.item), "model": own.model}
     return record
 
 
@@ -86,7 +86,8 @@ def _thought(fields: Fields) -> ThinkingData:
 
 
 def _own(fields: Fields) -> ProviderData:
-    return ProviderData(fields.text("provider"), fields.members("item"))
+    model = fields.text("model") if fields.has("model") else None
+    return ProviderData(fields.text("provider"), fields.members("item"), model)
 
 
 def _is_spoilt(part: ContentPart) -> bool:

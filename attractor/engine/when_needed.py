@@ -3,8 +3,9 @@
 Every start of a program would pay for it otherwise.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from attractor.base import light_door
 
 if TYPE_CHECKING:
     from attractor.engine.drawn_run import read_drawn as read_drawn
@@ -12,14 +13,9 @@ if TYPE_CHECKING:
     from attractor.language.draw import draw as draw
 
 _HOMES = {
-    "draw": "attractor.language.draw",
-    "read_drawn": "attractor.engine.drawn_run",
-    "render_prompt": "attractor.engine.rendering",
+    "draw": "language.draw",
+    "read_drawn": "engine.drawn_run",
+    "render_prompt": "engine.rendering",
 }
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(home), name)
+__getattr__ = light_door.opening(__name__, _HOMES, below="attractor")

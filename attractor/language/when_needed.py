@@ -3,8 +3,9 @@
 Every start of a program would pay for it otherwise.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from attractor.base import light_door
 
 if TYPE_CHECKING:
     from attractor.language.condition_grammar import parse_extended as parse_extended
@@ -43,9 +44,4 @@ _HOMES = {
     "why_dead": "dead_conditions",
 }
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"attractor.language.{home}"), name)
+__getattr__ = light_door.opening(__name__, _HOMES, below="attractor.language")

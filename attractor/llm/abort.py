@@ -10,6 +10,8 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 
+import anyio
+
 from attractor.llm.errors import AbortError
 
 
@@ -83,33 +85,24 @@ class AbortController:
 
 @asynccontextmanager
 async def abortable(signal: AbortSignal | None) -> AsyncGenerator[None]:
-    """Cancel what is within when the signal says so, and raise an AbortError instead."""
+    """Cancel what is within when the signal says so, and raise an AbortError instead.
+
+    By a scope and not by `Task.cancel()`: that one would also break off the closing of connections,
+    which scopes let come to its end. Whoever cancels the task itself does so all the same.
+    """
     if signal is None:
         yield
         return
     signal.raise_if_aborted()
     loop = asyncio.get_running_loop()
-    is_over = False
-
-    def end_now() -> None:
-        if not is_over:
-            scope.reschedule(loop.time())
+    scope = anyio.CancelScope()
 
     def abort() -> None:
         # A loop that is closed has nothing left to end.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(end_now)
+            loop.call_soon_threadsafe(scope.cancel)
 
-    # A time limit that comes to its end early cancels this task as it should be cancelled.
-    scope = asyncio.timeout(None)
-    try:
-        async with scope:
-            try:
-                with signal.calling(abort):
-                    yield
-            finally:
-                is_over = True
-    except TimeoutError:
-        if scope.expired():
-            signal.raise_if_aborted()
-        raise
+    with scope, signal.calling(abort):
+        yield
+    if scope.cancelled_caught:
+        signal.raise_if_aborted()

@@ -92,10 +92,18 @@ class ThinkingData:
 
 @dataclass(frozen=True)
 class ProviderData:
-    """A provider's own item, kept as it came and given back to that provider alone."""
+    """A provider's own item, kept as it came and given back to that provider alone.
+
+    What its model thought is for that model alone; without one it is for all of the provider.
+    """
 
     provider: str
     item: JsonObject
+    model: str | None = None
+
+    def is_of(self, model: str) -> bool:
+        """Tell whether a model may be the one that said it."""
+        return self.model in (None, model)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ def ending_of_call(function: Callable[[], T]) -> "Future[T]":
     ending: Future[T] = Future()
     try:
         ending.set_result(function())
+    # Nothing is hushed up here either, and a thread that an error leaves only prints it.
     except BaseException as error:  # noqa: BLE001
         ending.set_exception(_raisable(error))
     return ending

@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Sequence
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.canonical import Json, JsonObject, parse_json
+from attractor.base.errors import NotCanonical
 from attractor.llm.errors import SDKError, ServerError
 
 _HINT = "check the provider's base URL: does it speak this interface?"
 Malformed = Callable[[str, str], SDKError]
+
+
+def object_in(text: str) -> dict[str, Json]:
+    """Return the JSON object a text is, or an empty one."""
+    try:
+        value = parse_json(text)
+    except NotCanonical:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def trouble_of_the_provider(provider: str, fault: str) -> SDKError:

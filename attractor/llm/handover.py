@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
+import anyio
+
 from attractor.llm.endings import ending_of
 
 T = TypeVar("T")
@@ -52,7 +54,9 @@ class Giving(Generic[T, R]):
     def __init__(self, work: Callable[[], Coroutine[Any, Any, R]], handover: Handover[T]) -> None:
         self._work = work
         self._handover = handover
-        self._task: asyncio.Task[Future[R]] | None = None
+        self._task: asyncio.Task[Future[R] | None] | None = None
+        # What ends the task: cancelled itself, it would break off the closing of connections, too.
+        self._scope: anyio.CancelScope | None = None
         self._is_left = False
 
     async def take(self) -> T | None:
@@ -60,7 +64,9 @@ class Giving(Generic[T, R]):
         if self._task is None:
             if self._is_left:
                 return None
-            self._task = _begun(self._work, self._handover)
+            self._scope = anyio.CancelScope()
+            self._task = asyncio.create_task(_ending_within(self._scope, self._work()))
+            self._task.add_done_callback(lambda _: self._handover.leave(None))
         one = await self._handover.take()
         if one is None:
             # Who asks again shall hear it again.
@@ -72,32 +78,29 @@ class Giving(Generic[T, R]):
         task = self._task
         if task is None or not task.done() or task.cancelled():
             return None
-        return task.result().result()
+        ending = task.result()
+        return ending.result() if ending else None
 
     async def close(self) -> None:
         """End it, and wait until it has cleaned up."""
         self._is_left = True
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
+        if self._task and self._scope and not self._task.done():
+            self._scope.cancel()
             await asyncio.wait([self._task])
 
     def abandon(self) -> None:
         """End it without waiting, from wherever."""
-        task = self._task
-        if task is not None and not task.done():
+        task, scope = self._task, self._scope
+        if task and scope and not task.done():
             # A loop that is closed has ended it already.
             with suppress(RuntimeError):
-                task.get_loop().call_soon_threadsafe(task.cancel)
+                task.get_loop().call_soon_threadsafe(scope.cancel)
 
 
-def _begun(
-    work: Callable[[], Coroutine[Any, Any, R]], handover: Handover[Any]
-) -> "asyncio.Task[Future[R]]":
-    """Begin the work in a task, which knows nothing of whoever takes what it gives."""
-
-    def ended(task: "asyncio.Task[Future[R]]") -> None:
-        handover.leave(None)
-
-    task = asyncio.create_task(ending_of(work()))
-    task.add_done_callback(ended)
-    return task
+async def _ending_within(
+    scope: anyio.CancelScope, work: Coroutine[Any, Any, R]
+) -> "Future[R] | None":
+    """Return how the work ended, None where the scope ended it."""
+    with scope:
+        return await ending_of(work)
+    return None

@@ -50,6 +50,7 @@ class LoopThread:
                 raise self._reason()
             return doing.result().result()
         except BaseException:
+            # By asyncio, for nothing is known of the work: what closes a connection is broken off.
             doing.cancel()
             raise
 

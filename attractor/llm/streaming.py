@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
 
 import anyio
@@ -11,6 +12,7 @@ from attractor.base.late_dataclass import dataclass
 from attractor.llm.errors import SDKError, StreamError
 from attractor.llm.fields import Fields
 from attractor.llm.response import Response, Warning
+from attractor.llm.said_by import said_by
 from attractor.llm.server_events import LONGEST_END, malformed
 from attractor.llm.stream_event import StreamEvent, StreamEventType
 from attractor.llm.transport import Incoming
@@ -51,7 +53,11 @@ class Folding(Generic[S]):
 
 
 async def stream_events(
-    opening: AbstractAsyncContextManager[Incoming], folding: Folding[S], *, provider: str
+    opening: AbstractAsyncContextManager[Incoming],
+    folding: Folding[S],
+    *,
+    provider: str,
+    model: str,
 ) -> AsyncGenerator[StreamEvent]:
     """Yield what is told, up to the FINISH; an error is raised, after an event if one came before.
 
@@ -62,7 +68,7 @@ async def stream_events(
         async with opening as incoming, aclosing(_folded(incoming, folding, provider)) as events:
             async for event in events:
                 has_begun = True
-                yield event
+                yield _by(model, event) if event.response else event
     except SDKError as error:
         if has_begun:
             yield StreamEvent(StreamEventType.ERROR, error=error)
@@ -102,6 +108,11 @@ async def _read_to_the_end(incoming: Incoming) -> None:
     with suppress(SDKError), anyio.move_on_after(LONGEST_END):
         async for _ in incoming.events:
             pass
+
+
+def _by(model: str, event: StreamEvent) -> StreamEvent:
+    answer = event.response
+    return replace(event, response=said_by(model, answer)) if answer else event
 
 
 def finish(response: Response) -> StreamEvent:

@@ -1,8 +1,9 @@
 """How long a generation may take: all of it, and each call to a model (4.7)."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+
+import anyio
 
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.errors import ConfigurationError, RequestTimeoutError
@@ -28,11 +29,8 @@ class TimeoutConfig:
 @asynccontextmanager
 async def limited(seconds: float | None, noun: str) -> AsyncGenerator[None]:
     """Cancel what is within when its time is up, and raise a RequestTimeoutError instead."""
-    scope = asyncio.timeout(seconds)
-    try:
-        async with scope:
-            yield
-    except TimeoutError as cause:
-        if not scope.expired():
-            raise
-        raise RequestTimeoutError(f"{noun} took longer than {seconds:g} s") from cause
+    # Not by asyncio: its time-out would break off the closing of connections, too.
+    with anyio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise RequestTimeoutError(f"{noun} took longer than {seconds:g} s")

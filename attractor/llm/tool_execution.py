@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import cast
 
+import anyio
+
 from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import AttractorError, NotCanonical, UnknownName
 from attractor.base.late_dataclass import dataclass
@@ -50,8 +52,13 @@ class Execution:
             if tasks:
                 await asyncio.wait(tasks)
         except asyncio.CancelledError:
-            # Before the group cancels them, so that each can read there that it is to end.
+            # Before they are cancelled, so that each can read there that it is to end.
             self.controller.abort(_OVER)
+            for task in tasks:
+                task.cancel()
+            # A scope would go on cancelling who waits here, until the last one has cleaned up.
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait(tasks)
             raise
 
     async def _execute(self, call: ToolCall) -> ToolResult:

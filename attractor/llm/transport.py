@@ -24,7 +24,7 @@ from attractor.llm.errors import (
     ServerError,
     error_from_status_code,
 )
-from attractor.llm.fields import Fields
+from attractor.llm.fields import Fields, object_in
 from attractor.llm.headers import read_retry_after
 from attractor.llm.per_loop import PerLoop
 from attractor.llm.server_events import read_server_events
@@ -218,7 +218,7 @@ class Transport:
             ) from cause
 
     def _error(self, response: httpx.Response) -> SDKError:
-        raw = self._hidden(_object_in(response.text))
+        raw = self._hidden(object_in(response.text))
         told = raw.get("error")
         details = told if isinstance(told, dict) else raw
         message = details.get("message") or told or response.text.strip() or response.reason_phrase
@@ -256,18 +256,9 @@ class Transport:
 
     def _hidden(self, told: JsonObject) -> dict[str, Json]:
         """Return an object without the key, however it was escaped on its way."""
-        return _object_in(self._hide(json.dumps(told, ensure_ascii=False)))
+        return object_in(self._hide(json.dumps(told, ensure_ascii=False)))
 
     def _hide(self, text: str) -> str:
         # Some gateways repeat the key they refuse. A stand-in's key may be a letter in any word.
         key = self._endpoint.api_key or ""
         return text.replace(key, _HIDDEN) if len(key) >= _SHORTEST_SECRET else text
-
-
-def _object_in(text: str) -> dict[str, Json]:
-    """Return the JSON object a text is, or an empty one."""
-    try:
-        value = parse_json(text)
-    except NotCanonical:
-        return {}
-    return value if isinstance(value, dict) else {}

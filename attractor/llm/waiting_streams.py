@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from threading import Lock
-from typing import Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from attractor.base.canonical import JsonObject
 from attractor.llm.client import Client
@@ -15,96 +15,6 @@ from attractor.llm.stream_result import StreamResult, second_listener
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-# The method of this name hides the type in its class.
-_Exit: TypeAlias = object
-
-
-class SyncStreamResult:
-    """The events of a StreamResult, for a `for` loop; best within `with`."""
-
-    def __init__(self, events: StreamResult, client: Client | None) -> None:
-        self._events = events
-        self._waiting = _Waiting(events, client)
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> StreamEvent:
-        return self._waiting.next()
-
-    @property
-    def text_stream(self) -> Iterator[str]:
-        """The pieces of text that come from here on, and nothing else."""
-        texts = (event.delta for event in self if event.type == StreamEventType.TEXT_DELTA)
-        return (text for text in texts if text)
-
-    @property
-    def partial_response(self) -> Response | None:
-        """The answer of the step that is being told, as far as it came; None before it begins."""
-        return self._events.partial_response
-
-    def response(self) -> Response:
-        """Return the answer of the last step, after listening to what is left."""
-        return self.result().response
-
-    def result(self) -> GenerateResult:
-        """Return all steps, after listening to what is left; raises what the stream ended with."""
-        return self._waiting.result()
-
-    def close(self) -> None:
-        """End it: close the connection, and end the tools that are at work."""
-        self._waiting.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exit: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self._waiting.abandon()
-
-
-class SyncObjectStreamResult:
-    """The growing object of an ObjectStreamResult, for a `for` loop; best within `with`."""
-
-    def __init__(self, objects: ObjectStreamResult, client: Client | None) -> None:
-        self._objects = objects
-        self._waiting = _Waiting(objects, client)
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> JsonObject:
-        return self._waiting.next()
-
-    @property
-    def partial_object(self) -> JsonObject | None:
-        """The object as far as it is sure, None before it begins."""
-        return self._objects.partial_object
-
-    def object(self) -> JsonObject:
-        """Return the whole object, after listening to what is left."""
-        for _ in self:
-            pass
-        return self._objects.whole()
-
-    def result(self) -> GenerateResult:
-        """Return all steps with the object as their `output`, after listening to what is left."""
-        return self._waiting.result()
-
-    def close(self) -> None:
-        """End it: close the connection, and end the tools that are at work."""
-        self._waiting.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exit: _Exit) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self._waiting.abandon()
 
 
 class _Source(Protocol[T_co]):
@@ -120,7 +30,10 @@ class _Source(Protocol[T_co]):
 
 
 class _Waiting(Generic[T]):
-    """Waits for one thing after another; the loop is there from the first to the last."""
+    """Waits for one thing after another; the loop is there from the first to the last.
+
+    What is left by `with`, or forgotten, ends.
+    """
 
     def __init__(self, source: _Source[T], client: Client | None) -> None:
         self._source = source
@@ -129,9 +42,12 @@ class _Waiting(Generic[T]):
         self._is_over = False
         self._listening = Lock()
 
-    def next(self) -> T:
-        """Return the next one; StopIteration is the end, and an error is raised once more."""
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
         if self._is_over:
+            # What it ended with is raised once more.
             self._source.outcome()
             raise StopIteration
         if not self._listening.acquire(blocking=False):
@@ -145,22 +61,26 @@ class _Waiting(Generic[T]):
         return one
 
     def result(self) -> GenerateResult:
-        while not self._is_over:
-            try:
-                self.next()
-            except StopIteration:
-                break
+        """Return all steps, after listening to what is left; raises what the stream ended with."""
+        for _ in self:
+            pass
         return self._source.outcome()
 
     def close(self) -> None:
-        """End it, and wait until everything is cleaned up."""
+        """End it: close the connection, and end the tools that are at work."""
         self._is_over = True
         if self._thread is not None:
             self._thread.end()
             self._thread.join()
 
-    def abandon(self) -> None:
-        """End it without waiting."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exit: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Without waiting.
         if self._thread is not None:
             self._thread.end()
 
@@ -190,3 +110,48 @@ class _Waiting(Generic[T]):
 
 async def _next(source: _Source[T]) -> T | None:
     return await anext(source, None)
+
+
+class SyncStreamResult(_Waiting[StreamEvent]):
+    """The events of a StreamResult, for a `for` loop; best within `with`."""
+
+    def __init__(self, events: StreamResult, client: Client | None) -> None:
+        super().__init__(events, client)
+        self._events = events
+
+    @property
+    def text_stream(self) -> Iterator[str]:
+        """The pieces of text that come from here on, and nothing else."""
+        texts = (event.delta for event in self if event.type == StreamEventType.TEXT_DELTA)
+        return (text for text in texts if text)
+
+    @property
+    def partial_response(self) -> Response | None:
+        """The answer of the step that is being told, as far as it came; None before it begins."""
+        return self._events.partial_response
+
+    def response(self) -> Response:
+        """Return the answer of the last step, after listening to what is left."""
+        return self.result().response
+
+
+class SyncObjectStreamResult(_Waiting[JsonObject]):
+    """The growing object of an ObjectStreamResult, for a `for` loop; best within `with`.
+
+    The steps that `result()` returns have the object as their `output`.
+    """
+
+    def __init__(self, objects: ObjectStreamResult, client: Client | None) -> None:
+        super().__init__(objects, client)
+        self._objects = objects
+
+    @property
+    def partial_object(self) -> JsonObject | None:
+        """The object as far as it is sure, None before it begins."""
+        return self._objects.partial_object
+
+    def object(self) -> JsonObject:
+        """Return the whole object, after listening to what is left."""
+        for _ in self:
+            pass
+        return self._objects.whole()

@@ -40,7 +40,7 @@ def answer(*parts: ContentPart) -> AssistantTurn:
 
 @st.composite
 def parts(draw: st.DrawFn) -> ContentPart:
-    own = ProviderData(draw(words), draw(objects))
+    own = ProviderData(draw(words), draw(objects), draw(st.none() | words))
     thought = ThinkingData(draw(words), draw(st.none() | words), draw(st.booleans()))
     made = Call(draw(words), draw(words), draw(objects | words))
     return draw(

@@ -156,6 +156,22 @@ def test_every_setting_is_listed_with_its_origin(tmp_path: Path) -> None:
     assert told["doctor.min_free_mb"]["value"] == 1024
 
 
+def test_what_is_not_set_is_said_in_words_and_to_programs_by_null(tmp_path: Path) -> None:
+    (tmp_path / "attractor.toml").write_text(
+        '[llm]\nredact = true\nredact_patterns = ["a+"]\n[llm.requests_per_minute]\nopenai = 9\n'
+    )
+    result = look(tmp_path)
+    told = {one["key"]: one["value"] for one in json.loads(result.stdout)["configuration"]}
+    assert (told["llm.log"], told["llm.fall_back"]) == (None, {})
+    assert told["llm.redact_patterns"] == ["a+"]
+    assert told["llm.requests_per_minute.openai"] == 9
+    lines = attractor("doctor", folder=tmp_path).stdout.splitlines()
+    values = {line.split()[0]: " ".join(line.split()[1:]) for line in lines if line.strip()}
+    assert values["llm.log"] == "not set default"
+    assert values["llm.fall_back"] == "none default"
+    assert values["notify.url"] == "not set default"
+
+
 @pytest.mark.parametrize("color", ["always", "never"])
 def test_colour_is_as_chosen(tmp_path: Path, color: str) -> None:
     result = attractor("--config", f"output.color={color}", "doctor", folder=tmp_path)

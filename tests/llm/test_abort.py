@@ -1,10 +1,16 @@
 import asyncio
 import threading
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 
+import anyio
 import pytest
+from httpcore._backends.anyio import AnyIOStream
 
-from attractor.llm import AbortController, AbortError
+from attractor.llm import AbortController, AbortError, Client, generate
 from attractor.llm.abort import abortable
+from tests.llm.asking import ADAPTERS, MODELS, PATIENT, speaking
 
 
 def test_a_signal_is_what_its_controller_says() -> None:
@@ -82,6 +88,59 @@ def test_a_time_limit_within_is_none_of_its_business() -> None:
 
     with pytest.raises(TimeoutError):
         asyncio.run(limited())
+
+
+def test_what_closes_connections_meanwhile_comes_to_its_end() -> None:
+    closed: list[str] = []
+
+    async def aborting() -> None:
+        controller = AbortController()
+        async with abortable(controller.signal):
+            controller.abort("enough")
+            # As below httpx.
+            with anyio.CancelScope(shield=True):
+                await asyncio.sleep(0.01)
+                closed.append("one")
+                await asyncio.sleep(0.01)
+                closed.append("another")
+            await asyncio.Event().wait()
+
+    with pytest.raises(AbortError, match="enough"):
+        asyncio.run(aborting())
+    assert closed == ["one", "another"]
+
+
+def test_an_abort_leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    close, begun, ended = AnyIOStream.aclose, Counter[str](), Counter[str]()
+    controller = AbortController()
+
+    async def close_slowly(stream: AnyIOStream) -> None:
+        begun["closing"] += 1
+        controller.abort("enough")
+        await asyncio.sleep(0.05)
+        await close(stream)
+        ended["closing"] += 1
+
+    async def ask(client: Client, provider: str) -> None:
+        with suppress(AbortError):
+            await generate(
+                MODELS[provider],
+                "hello",
+                provider=provider,
+                client=client,
+                abort_signal=controller.signal,
+            )
+
+    async def many(environ: Mapping[str, str]) -> None:
+        async with Client.from_env(environ, timeout=PATIENT) as client:
+            # More than are kept for the next request, so that some are closed.
+            await asyncio.gather(*(ask(client, name) for name in ADAPTERS * 30))
+
+    monkeypatch.setattr(AnyIOStream, "aclose", close_slowly)
+    with speaking("rules = [{ answer.text = 'Hello.' }]") as twin:
+        asyncio.run(many(twin.environ()))
+    assert begun["closing"] > 0
+    assert ended == begun
 
 
 def test_nothing_happens_to_who_is_through() -> None:

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import anyio
 import pytest
 
 from attractor.llm.handover import Giving, Handover
@@ -66,6 +67,36 @@ def test_who_closes_it_finds_everything_cleaned_up(has_begun: bool) -> None:
         await given.close()
         assert done == (["make 1", "end"] if has_begun else [])
         assert (await given.take(), given.outcome()) == (None, None)
+
+    run(work())
+
+
+@pytest.mark.parametrize("is_awaited", [True, False])
+def test_what_closes_connections_when_it_is_left_comes_to_its_end(is_awaited: bool) -> None:
+    closed: list[str] = []
+
+    async def work() -> None:
+        handover: Handover[int] = Handover()
+
+        async def give() -> None:
+            handover.leave(1)
+            # As below httpx.
+            with anyio.CancelScope(shield=True):
+                await asyncio.sleep(0.01)
+                closed.append("one")
+                await asyncio.sleep(0.01)
+                closed.append("another")
+            await handover.give(2)
+
+        given = Giving(give, handover)
+        assert await given.take() == 1
+        if is_awaited:
+            await given.close()
+        else:
+            given.abandon()
+            while await given.take() is not None:
+                pass
+        assert (closed, given.outcome()) == (["one", "another"], None)
 
     run(work())
 

@@ -1,5 +1,6 @@
 import asyncio
 
+import anyio
 import pytest
 
 from attractor.llm import ConfigurationError, RequestTimeoutError, TimeoutConfig
@@ -19,6 +20,24 @@ def test_what_takes_longer_is_ended_and_told() -> None:
 @pytest.mark.parametrize("seconds", [None, 10])
 def test_what_is_done_in_time_is_let_be(seconds: float | None) -> None:
     asyncio.run(wait(seconds))
+
+
+def test_what_closes_connections_meanwhile_comes_to_its_end() -> None:
+    closed: list[str] = []
+
+    async def closing() -> None:
+        async with limited(0.001, "this"):
+            # As below httpx.
+            with anyio.CancelScope(shield=True):
+                await asyncio.sleep(0.01)
+                closed.append("one")
+                await asyncio.sleep(0.01)
+                closed.append("another")
+            await asyncio.sleep(10)
+
+    with pytest.raises(RequestTimeoutError):
+        asyncio.run(closing())
+    assert closed == ["one", "another"]
 
 
 def test_another_ones_time_limit_is_not_this_one() -> None:

@@ -1,9 +1,11 @@
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
+import anyio
 import pytest
 
 from attractor.base.canonical import JsonObject
@@ -205,6 +207,30 @@ def test_what_is_no_failure_is_raised_as_it_is_and_ends_the_others(
 
 def test_nothing_to_execute_has_no_results() -> None:
     assert execute(adder()) == []
+
+
+def test_who_waits_for_handlers_that_clean_up_rests_meanwhile() -> None:
+    cleaned: list[str] = []
+
+    async def cleaning(a: int) -> None:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            await asyncio.sleep(0.1)
+            cleaned.append("one")
+            await asyncio.sleep(0.1)
+            cleaned.append("another")
+
+    async def working() -> float:
+        execution = Execution({"add": adder(cleaning)}, [], AbortController())
+        begun = time.thread_time()
+        # Such a scope cancels again and again whoever waits in it.
+        with anyio.move_on_after(0.01):
+            await execution.execute_all([ToolCall("1", "add", {"a": 1})])
+        return time.thread_time() - begun
+
+    assert asyncio.run(in_time(working())) < 0.1
+    assert cleaned == ["one", "another"]
 
 
 def test_cancelling_ends_every_handler_before_it_returns() -> None:

@@ -1,9 +1,10 @@
 """Look at this machine and say what is missing, each with its remedy."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -92,7 +93,17 @@ def as_record(
 
 
 def _plain(value: object) -> object:
-    return value if isinstance(value, bool | int | float) else str(value)
+    """Return a setting as JSON has it; what is not set is null."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            members = cast("Mapping[object, object]", value)
+            return {str(key): _plain(one) for key, one in members.items()}
+        case list() | tuple():
+            return [_plain(one) for one in cast("Sequence[object]", value)]
+        case _:
+            return str(value)
 
 
 def as_text(findings: Sequence[Finding], configuration: Configuration[Settings]) -> str:
@@ -113,8 +124,17 @@ def _describe(finding: Finding, width: int) -> list[str]:
     return lines
 
 
+def _in_words(value: object) -> str:
+    """Return a setting for a person."""
+    plain = _plain(value)
+    if plain in (None, ""):
+        return "not set"
+    return "none" if plain in ({}, []) else str(plain)
+
+
 def _settings(configuration: Configuration[Settings]) -> list[str]:
-    rows = [(one.key, str(one.value), one.origin.describe()) for one in configuration.entries()]
+    entries = configuration.entries()
+    rows = [(one.key, _in_words(one.value), one.origin.describe()) for one in entries]
     keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     return [f"  {key:<{keys}}  {value:<{values}}  {origin}" for key, value, origin in rows]
 

@@ -10,6 +10,7 @@ from attractor.llm.providers.anthropic_response import read_response
 from attractor.llm.providers.anthropic_stream import AnthropicStream, end, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
+from attractor.llm.said_by import said_by
 from attractor.llm.stream_event import StreamEvent
 from attractor.llm.streaming import Folding, Origin, stream_events
 from attractor.llm.transport import Endpoint, Transport
@@ -55,9 +56,10 @@ class AnthropicAdapter:
         """Ask and wait for the whole answer."""
         written = write_request(request, provider=self.name, betas=self._betas)
         read = partial(read_response, warnings=written.warnings, provider=self.name)
-        return await self._transport.post(
+        answer = await self._transport.post(
             "v1/messages", written.body, read, headers=written.headers
         )
+        return said_by(request.model, answer)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
@@ -68,7 +70,9 @@ class AnthropicAdapter:
         def begin(headers: Mapping[str, str]) -> AnthropicStream:
             return AnthropicStream(Origin(self.name, headers, written.warnings))
 
-        return stream_events(opening, Folding(begin, step, end), provider=self.name)
+        return stream_events(
+            opening, Folding(begin, step, end), provider=self.name, model=request.model
+        )
 
     def supports_tool_choice(self, mode: str) -> bool:
         """Tell whether the provider knows a tool choice."""

@@ -21,12 +21,16 @@ from attractor.llm.tools import ToolCall
 _OURS = frozenset(ContentKind)
 
 
-def write_parts(parts: Sequence[ContentPart], role: Role, provider: str) -> Iterator[Json]:
+def write_parts(
+    parts: Sequence[ContentPart], role: Role, provider: str, model: str
+) -> Iterator[Json]:
     """Yield a block for every part that this provider can take."""
     for part in parts:
         kept = part.provider_data
         if kept is not None and kept.provider == provider:
-            yield _kept(part, kept.item)
+            # What another model thought is refused: it is not this one that signed it.
+            if part.thinking is None or kept.is_of(model):
+                yield _kept(part, kept.item)
         elif part.text is not None:
             yield from _text(part.text)
         elif part.thinking is not None:

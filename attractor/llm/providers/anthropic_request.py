@@ -11,6 +11,7 @@ from attractor.llm.providers.anthropic_content import write_parts
 from attractor.llm.providers.anthropic_sampling import write_sampling
 from attractor.llm.providers.anthropic_thinking import Thinking, write_thinking
 from attractor.llm.providers.anthropic_turns import write_turns
+from attractor.llm.providers.names import untold_names
 from attractor.llm.providers.refusals import INSTRUCTIONS, check_instructions
 from attractor.llm.request import Request
 from attractor.llm.response import Warning
@@ -37,9 +38,8 @@ def write_request(request: Request, *, provider: str, betas: str = "") -> Writte
     check_instructions(request.messages, provider)
     options = request.options_for(provider)
     own = {key: value for key, value in options.items() if key not in _OURS}
-    prompt = Prompt(
-        _tools(request), _system(request, provider), write_turns(request.messages, provider)
-    )
+    turns = write_turns(request.messages, provider, request.model)
+    prompt = Prompt(_tools(request), _system(request, provider), turns)
     thinking = write_thinking(request, prompt.messages, provider=provider)
     thinks = _thinks({**thinking.fields, **own}.get("thinking"))
     sampling = write_sampling(request, thinks=thinks)
@@ -78,7 +78,7 @@ def _settings(request: Request, thinking: Thinking) -> dict[str, Json]:
 
 def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
     metadata = [f"metadata {name!r}" for name in request.metadata if name != "user_id"]
-    for one in [*metadata, *ignored]:
+    for one in [*metadata, *ignored, *untold_names(request.messages)]:
         yield Warning(f"Anthropic does not take {one}", "unsupported_parameter")
     if format_in_words(request.response_format):
         yield Warning("Anthropic is asked for JSON in words alone", NOT_ENFORCED)
@@ -123,7 +123,11 @@ def _choice(choice: ToolChoice) -> Json:
 
 def _system(request: Request, provider: str) -> list[Json]:
     said = [one for one in request.messages if one.role in INSTRUCTIONS]
-    blocks = [block for one in said for block in write_parts(one.content, one.role, provider)]
+    blocks = [
+        block
+        for one in said
+        for block in write_parts(one.content, one.role, provider, request.model)
+    ]
     # The provider is asked for a form in words (4.5).
     asked = format_in_words(request.response_format)
     return [*blocks, {"type": "text", "text": asked}] if asked else blocks

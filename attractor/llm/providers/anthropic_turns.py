@@ -10,10 +10,10 @@ from attractor.llm.providers.refusals import INSTRUCTIONS
 _SHOWN = ("image", "document")
 
 
-def write_turns(messages: Sequence[Message], provider: str) -> list[Json]:
+def write_turns(messages: Sequence[Message], provider: str, model: str) -> list[Json]:
     """Write user and assistant by turns: neighbours of one role become one message."""
     turns: list[tuple[str, list[Json]]] = []
-    for role, blocks in _said(messages, provider):
+    for role, blocks in _said(messages, provider, model):
         if turns and turns[-1][0] == role:
             turns[-1][1].extend(blocks)
         elif blocks:
@@ -21,11 +21,13 @@ def write_turns(messages: Sequence[Message], provider: str) -> list[Json]:
     return [{"role": role, "content": _results_first(blocks)} for role, blocks in turns]
 
 
-def _said(messages: Sequence[Message], provider: str) -> Iterator[tuple[str, list[Json]]]:
+def _said(
+    messages: Sequence[Message], provider: str, model: str
+) -> Iterator[tuple[str, list[Json]]]:
     for message in messages:
         if message.role in INSTRUCTIONS:
             continue
-        blocks = list(write_parts(message.content, message.role, provider))
+        blocks = list(write_parts(message.content, message.role, provider, model))
         if message.role is Role.ASSISTANT:
             # Models of others may have made images; here only users show something.
             yield "assistant", [one for one in blocks if _type(one) not in _SHOWN]

@@ -22,6 +22,9 @@ from attractor.llm.providers.openai_request import call_arguments, result_text
 from attractor.llm.providers.refusals import INSTRUCTIONS, check_instructions
 from attractor.llm.request import Request
 
+NAMED = frozenset({Role.USER, Role.ASSISTANT})
+"""Whose messages bear the name they were given."""
+
 _FORMATS = {"mpeg": "mp3", "mp4": "m4a", "wave": "wav"}
 _FILE_NAME = "document"
 GiveBack = Callable[[Sequence[JsonObject], bool], JsonObject]
@@ -54,8 +57,9 @@ def write_messages(
             shown = []
         if message.role is Role.ASSISTANT:
             is_going_on = index > max(users, default=-1)
-            thoughts = list(_thoughts(message, provider))
-            yield {**_assistant(message, provider), **give_back(thoughts, is_going_on)}
+            thoughts = list(_thoughts(message, provider, request.model))
+            said_so = _assistant(message, provider)
+            yield {**said_so, **_name(message), **give_back(thoughts, is_going_on)}
         else:
             yield from _message(message, provider)
         shown += [one for part in message.content for one in _beside_result(part, provider)]
@@ -63,10 +67,14 @@ def write_messages(
         yield _user(shown)
 
 
-def _thoughts(message: Message, provider: str) -> Iterator[JsonObject]:
+def _thoughts(message: Message, provider: str, model: str) -> Iterator[JsonObject]:
     for part in message.content:
-        if part.provider_data is not None and part.provider_data.provider == provider:
-            yield part.provider_data.item
+        own, thought = part.provider_data, part.thinking
+        if own is None or own.provider != provider:
+            continue
+        # What is signed is for the model that signed it.
+        if own.is_of(model) or not (thought and (thought.signature or thought.redacted)):
+            yield own.item
 
 
 def _message(message: Message, provider: str) -> Iterator[Json]:
@@ -74,10 +82,14 @@ def _message(message: Message, provider: str) -> Iterator[Json]:
         for part in message.content:
             yield _result(part, message, provider)
     else:
-        yield _user([_part(one, provider) for one in message.content])
+        yield {**_user([_part(one, provider) for one in message.content]), **_name(message)}
 
 
-def _user(parts: Sequence[Json]) -> Json:
+def _name(message: Message) -> JsonObject:
+    return {"name": message.name} if message.name else {}
+
+
+def _user(parts: Sequence[Json]) -> dict[str, Json]:
     match parts:
         case [{"type": "text", "text": str(text)}]:
             return {"role": "user", "content": text}

@@ -13,6 +13,7 @@ from attractor.llm.providers.gemini_response import read_response
 from attractor.llm.providers.gemini_stream import GeminiStream, end, is_whole, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
+from attractor.llm.said_by import said_by
 from attractor.llm.stream_event import StreamEvent
 from attractor.llm.streaming import Folding, Origin, stream_events
 from attractor.llm.transport import Endpoint, Transport
@@ -65,7 +66,8 @@ class GeminiAdapter:
         written = write_request(request, provider=self.name)
         known = {"provider": self.name, "model": request.model}
         read = partial(read_response, warnings=written.warnings, **known)
-        return await self._transport.post(written.path, written.body, read)
+        answer = await self._transport.post(written.path, written.body, read)
+        return said_by(request.model, answer)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
@@ -77,7 +79,9 @@ class GeminiAdapter:
             origin = Origin(self.name, headers, written.warnings)
             return GeminiStream(origin, request.model, uuid.uuid4().hex)
 
-        return stream_events(opening, Folding(begin, step, end, is_whole), provider=self.name)
+        return stream_events(
+            opening, Folding(begin, step, end, is_whole), provider=self.name, model=request.model
+        )
 
     def supports_tool_choice(self, mode: str) -> bool:
         """Tell whether the provider knows a tool choice."""

@@ -58,7 +58,7 @@ def find_calls(messages: Sequence[Message], provider: str) -> Mapping[str, Calle
 def write_parts(parts: Sequence[ContentPart], talk: Talk) -> Iterator[Part]:
     """Yield what stands for each part that this provider can take."""
     for part in parts:
-        kept = _kept(part, talk.provider)
+        kept = _valid(part, talk)
         if part.text is not None:
             # The provider refuses empty texts, but what it signed it wants back.
             yield from [{"text": part.text, **kept}] if part.text or kept else []
@@ -84,6 +84,14 @@ def _kept(part: ContentPart, provider: str) -> Part:
     """Return what the provider itself had said beside what our fields hold."""
     own = part.provider_data
     return dict(own.item) if own is not None and own.provider == provider else {}
+
+
+def _valid(part: ContentPart, talk: Talk) -> Part:
+    """Return of that what the model takes back: no thought and no signature of another one."""
+    kept, own = _kept(part, talk.provider), part.provider_data
+    if own is None or own.is_of(talk.model):
+        return kept
+    return {} if part.thinking else {key: kept[key] for key in kept if key != _SIGNATURE}
 
 
 def _own_id(kept: Part) -> str | None:

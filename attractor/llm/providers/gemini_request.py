@@ -17,6 +17,7 @@ from attractor.llm.providers.gemini_content import (
 )
 from attractor.llm.providers.gemini_thinking import write_thinking
 from attractor.llm.providers.gemini_tools import write_choice, write_schema, write_tools
+from attractor.llm.providers.names import untold_names
 from attractor.llm.providers.refusals import INSTRUCTIONS, check_instructions
 from attractor.llm.request import Request
 from attractor.llm.response import Warning
@@ -89,14 +90,14 @@ def _config(request: Request, thinking: Json) -> dict[str, Json]:
 
 def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
     metadata = [f"metadata {name!r}" for name in request.metadata]
-    for one in [*metadata, *ignored, *_names(request)]:
+    for one in [*metadata, *ignored, *_file_names(request), *untold_names(request.messages)]:
         yield Warning(f"Gemini does not take {one}", "unsupported_parameter")
     if not _takes_format(request) and format_in_words(request.response_format):
         told = "before Gemini 3 a model with tools is asked for JSON in words alone"
         yield Warning(told, NOT_ENFORCED)
 
 
-def _names(request: Request) -> Iterator[str]:
+def _file_names(request: Request) -> Iterator[str]:
     parts = [part for message in request.messages for part in message.content]
     documents = [
         part.document or (part.tool_result and part.tool_result.document) for part in parts

@@ -74,7 +74,10 @@ class LiteLLMAdapter:
         """Ask and hear the answer piece by piece."""
         call = self._call(request)
         return stream_events(
-            call.stream(), Folding(call.begin, step, end, is_whole), provider=self.name
+            call.stream(),
+            Folding(call.begin, step, end, is_whole),
+            provider=self.name,
+            model=call.model,
         )
 
     def supports_tool_choice(self, mode: str) -> bool:

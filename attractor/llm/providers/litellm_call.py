@@ -6,7 +6,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar, cast
 
-from attractor.base.canonical import Json
+import anyio
+
+from attractor.base.canonical import Json, parse_json
+from attractor.base.errors import NotCanonical
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.adapter import AdapterTimeout
 from attractor.llm.errors import RequestTimeoutError, SDKError, StreamError
@@ -22,6 +25,7 @@ from attractor.llm.providers.litellm_response import speaker_of
 from attractor.llm.providers.litellm_stream import LiteLLMStream
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Warning
+from attractor.llm.said_by import said_by
 from attractor.llm.streaming import Origin, fields_of
 from attractor.llm.transport import Incoming, Reply
 
@@ -44,6 +48,7 @@ class Call:
     """One request on its way; `request` has the model's name without the provider's."""
 
     def __init__(self, request: Request, whom: Whom, pool: Pool, timeout: AdapterTimeout) -> None:
+        self.model = request.model
         self._request, self._whom, self._timeout = request, whom, timeout
         self._exchange = Exchange(pool, timeout.connect)
         self._speaker = speaker_of(whom.name, whom.provider, whom.access.route, request.model)
@@ -53,9 +58,10 @@ class Call:
         """Ask and wait for the whole answer."""
         ask = await self._prepare(is_stream=False)
         answer = await self._in_time(ask, self._timeout.request, is_stream=False)
-        body = Fields(_json(answer), provider=self._whom.name)
+        body = Fields(self._plain(answer, is_stream=False), provider=self._whom.name)
         reply = Reply(body, self._exchange.headers)
-        return read_response(reply, self._warnings, speaker=self._speaker)
+        response = read_response(reply, self._warnings, speaker=self._speaker)
+        return said_by(self.model, response)
 
     def begin(self, headers: Mapping[str, str]) -> LiteLLMStream:
         """Return what is known of the answer before its first piece."""
@@ -81,7 +87,7 @@ class Call:
     async def _prepare(self, *, is_stream: bool) -> Callable[[], Awaitable[Any]]:
         """Return what asks; to load litellm takes a while that is no time of the provider."""
         library = await asyncio.to_thread(load_litellm)
-        access, model = self._whom.access, self._request.model
+        access, model = self._whom.access, self.model
         taken = library.get_supported_openai_params(model=model, custom_llm_provider=access.route)
         body, self._warnings = write_request(self._request, provider=self._whom.name, taken=taken)
         self._exchange.images = () if access.route in _UPLOADING else list_images(body)
@@ -97,7 +103,8 @@ class Call:
             chunk = await self._in_time(lambda: anext(pieces, None), wait, is_stream=True)
             if chunk is None:
                 break
-            yield fields_of(_json(chunk), provider=self._whom.name, path="a piece")
+            piece = self._plain(chunk, is_stream=True)
+            yield fields_of(piece, provider=self._whom.name, path="a piece")
         # litellm makes up an end where none came.
         if chunks.received_finish_reason is None and chunks.intermittent_finish_reason is None:
             early = StreamError(f"the stream of {self._whom.name} ended before its answer did")
@@ -106,16 +113,22 @@ class Call:
     async def _in_time(
         self, ask: Callable[[], Awaitable[T]], seconds: float, *, is_stream: bool
     ) -> T:
-        deadline = asyncio.timeout(seconds)
-        name = self._whom.name
+        # Not by asyncio: its time-out would break off the closing of another connection, too.
+        deadline = anyio.move_on_after(seconds)
         try:
-            async with deadline:
-                with self._exchange.watching():
-                    return await ask()
+            with deadline, self._exchange.watching():
+                return await ask()
         except Exception as trouble:  # noqa: BLE001 - litellm raises whatever its parts raise
-            if deadline.expired():
-                raise RequestTimeoutError(_late(name, seconds, self._exchange)) from None
-            # Without the cause: litellm's words could hold a key.
+            if not deadline.cancel_called:
+                # Without the cause: litellm's words could hold a key.
+                raise self._error(trouble, is_stream=is_stream) from None
+        raise RequestTimeoutError(_late(self._whom.name, seconds, self._exchange))
+
+    def _plain(self, model: Any, *, is_stream: bool) -> Json:
+        """Return as JSON what litellm read, which reads more than JSON: half a character, NaN."""
+        try:
+            return parse_json(model.model_dump_json(warnings=False))
+        except (NotCanonical, ValueError) as trouble:
             raise self._error(trouble, is_stream=is_stream) from None
 
     def _error(self, trouble: Exception, *, is_stream: bool) -> SDKError:
@@ -129,10 +142,6 @@ async def _chained(first: Fields | None, rest: AsyncGenerator[Fields]) -> AsyncG
         yield first
     async for one in rest:
         yield one
-
-
-def _json(model: Any) -> Json:
-    return model.model_dump(mode="json", warnings=False)
 
 
 def _late(name: str, seconds: float, exchange: Exchange) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import httpx
 
-from attractor.base.canonical import Json, JsonObject, parse_json
-from attractor.base.errors import NotCanonical
+from attractor.base.canonical import JsonObject
 from attractor.base.late_dataclass import dataclass
 from attractor.llm.errors import (
     InvalidRequestError,
@@ -18,6 +17,7 @@ from attractor.llm.errors import (
     StreamError,
     error_from_status_code,
 )
+from attractor.llm.fields import object_in
 from attractor.llm.headers import read_retry_after
 from attractor.llm.providers.litellm_exchange import Exchange, ImageLeftOut
 
@@ -93,7 +93,7 @@ def _of_the_network(trouble: httpx.RequestError, exchange: Exchange, of: Circums
 
 
 def _of_the_provider(exchange: Exchange, status: int, of: Circumstances) -> SDKError:
-    raw = _object_in(of.hide(exchange.body))
+    raw = object_in(of.hide(exchange.body))
     told = raw.get("error")
     details = told if isinstance(told, dict) else raw
     message = details.get("message") or told or exchange.body.strip() or "no reason given"
@@ -110,7 +110,7 @@ def _of_the_provider(exchange: Exchange, status: int, of: Circumstances) -> SDKE
 
 def _of_a_complaint(complaint: JsonObject, of: Circumstances) -> SDKError:
     """Return the error that stands in a stream which began well."""
-    raw = _object_in(of.hide(json.dumps(complaint, ensure_ascii=False)))
+    raw = object_in(of.hide(json.dumps(complaint, ensure_ascii=False)))
     told = raw.get("error")
     details = told if isinstance(told, dict) else raw
     codes = [str(details[key]) for key in ("code", "type", "status") if details.get(key)]
@@ -149,11 +149,3 @@ def _status_of(trouble: Exception) -> int | None:
 def _words_of(trouble: Exception) -> str:
     told: object = getattr(trouble, "message", None)
     return told if isinstance(told, str) and told else f"{type(trouble).__name__}: {trouble}"
-
-
-def _object_in(text: str) -> dict[str, Json]:
-    try:
-        value = parse_json(text)
-    except NotCanonical:
-        return {}
-    return value if isinstance(value, dict) else {}

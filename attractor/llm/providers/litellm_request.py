@@ -7,13 +7,14 @@ from attractor.llm.errors import InvalidRequestError, UnsupportedToolChoiceError
 from attractor.llm.options import merge_options
 from attractor.llm.providers.chat_messages import write_messages
 from attractor.llm.providers.chat_request import write_choice, write_settings, write_tools
+from attractor.llm.providers.names import untold_names
+from attractor.llm.providers.openai_format import NOT_EVERYWHERE_HELD, held_to_schema, name_schema
 from attractor.llm.providers.openai_request import Written
 from attractor.llm.request import Request
 from attractor.llm.response import Warning
-from attractor.llm.response_format import NOT_ENFORCED, ResponseFormat, format_in_words
+from attractor.llm.response_format import NOT_ENFORCED, format_in_words
 from attractor.llm.tools import ToolChoice
 
-_NAME = "answer"
 _OWN_OPTIONS = "litellm"
 _IGNORED = "unsupported_parameter"
 # Nothing is tried twice; what has not come in time is ended by us.
@@ -30,11 +31,14 @@ def write_request(request: Request, *, provider: str, taken: Collection[str] | N
     words = _words(request, provider, _takes(taken, "response_format"), warnings)
     messages = list(write_messages(request, provider, give_back=_as_blocks, words=words))
     body: dict[str, Json] = {"messages": messages}
-    for name, value in write_settings(request, _as_it_is).items():
+    for name, value in write_settings(request, name_schema).items():
         if _takes(taken, name):
             body[name] = value
         else:
             warnings.append(Warning(f"{provider} is told no {name} by litellm", _IGNORED))
+    for one in untold_names(request.messages):
+        # litellm says nothing of where it leaves one out; instructions go as one message.
+        warnings.append(Warning(f"not every provider is told {one} by litellm", _IGNORED))
     if request.metadata:
         warnings.append(Warning("litellm hands no metadata on", _IGNORED))
     body |= _tools(request, provider, taken)
@@ -63,11 +67,6 @@ def _takes(taken: Collection[str] | None, name: str) -> bool:
     return taken is None or name in taken
 
 
-def _as_it_is(wanted: ResponseFormat, schema: JsonObject) -> Json:
-    """Name a schema; what a provider makes of its open parts, litellm knows."""
-    return {"name": _NAME, "schema": dict(schema), "strict": wanted.strict}
-
-
 def _tools(request: Request, provider: str, taken: Collection[str] | None) -> JsonObject:
     if not request.tools:
         return {}
@@ -90,9 +89,11 @@ def _words(request: Request, provider: str, is_held: bool, warnings: list[Warnin
     wanted = request.response_format
     if wanted is None or wanted.type == "text":
         return ""
-    if wanted.type == "json_schema" and wanted.strict and not is_held:
+    if wanted.strict and not is_held:
         told = f"{provider} cannot be made to hold the model to the schema by litellm"
         warnings.append(Warning(told, NOT_ENFORCED))
+    elif wanted.strict and not held_to_schema(wanted):
+        warnings.append(Warning(NOT_EVERYWHERE_HELD, NOT_ENFORCED))
     # Some providers refuse the form of any JSON without a word of it in the request.
     return format_in_words(wanted) if wanted.type == "json" or not is_held else ""
 

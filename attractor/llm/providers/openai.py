@@ -10,6 +10,7 @@ from attractor.llm.providers.openai_response import read_response
 from attractor.llm.providers.openai_stream import OpenAIStream, end, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
+from attractor.llm.said_by import said_by
 from attractor.llm.stream_event import StreamEvent
 from attractor.llm.streaming import Folding, Origin, stream_events
 from attractor.llm.transport import Endpoint, Transport
@@ -61,7 +62,8 @@ class OpenAIAdapter:
         """Ask and wait for the whole answer."""
         body, warnings = write_request(request, provider=self.name)
         read = partial(read_response, warnings=warnings, provider=self.name)
-        return await self._transport.post("responses", body, read)
+        answer = await self._transport.post("responses", body, read)
+        return said_by(request.model, answer)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
@@ -71,7 +73,9 @@ class OpenAIAdapter:
         def begin(headers: Mapping[str, str]) -> OpenAIStream:
             return OpenAIStream(Origin(self.name, headers, warnings))
 
-        return stream_events(opening, Folding(begin, step, end), provider=self.name)
+        return stream_events(
+            opening, Folding(begin, step, end), provider=self.name, model=request.model
+        )
 
     def supports_tool_choice(self, mode: str) -> bool:
         """Tell whether the provider knows a tool choice."""

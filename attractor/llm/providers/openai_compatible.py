@@ -11,6 +11,7 @@ from attractor.llm.providers.chat_stream import ChatStream, end, is_whole, step
 from attractor.llm.providers.openai_compatible_request import write_request
 from attractor.llm.request import Request
 from attractor.llm.response import Response
+from attractor.llm.said_by import said_by
 from attractor.llm.stream_event import StreamEvent
 from attractor.llm.streaming import Folding, Origin, stream_events
 from attractor.llm.transport import Endpoint, Transport
@@ -54,7 +55,8 @@ class OpenAICompatibleAdapter:
         body, warnings = write_request(request, provider=self.name)
         speaker = Speaker(self.name, request.model)
         read = partial(read_response, warnings=warnings, speaker=speaker)
-        return await self._transport.post(_PATH, body, read)
+        answer = await self._transport.post(_PATH, body, read)
+        return said_by(request.model, answer)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
@@ -65,7 +67,9 @@ class OpenAICompatibleAdapter:
             origin = Origin(self.name, headers, warnings)
             return ChatStream(origin, Speaker(self.name, request.model), uuid.uuid4().hex)
 
-        return stream_events(opening, Folding(begin, step, end, is_whole), provider=self.name)
+        return stream_events(
+            opening, Folding(begin, step, end, is_whole), provider=self.name, model=request.model
+        )
 
     def supports_tool_choice(self, mode: str) -> bool:
         """Tell whether the interface knows a tool choice."""

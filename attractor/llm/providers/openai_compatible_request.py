@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from attractor.base.canonical import Json
 from attractor.llm.options import merge_options
-from attractor.llm.providers.chat_messages import write_messages
+from attractor.llm.providers.chat_messages import NAMED, write_messages
 from attractor.llm.providers.chat_request import write_choice, write_settings, write_tools
-from attractor.llm.providers.openai_format import held_to_schema, name_schema
+from attractor.llm.providers.names import untold_names
+from attractor.llm.providers.openai_format import NOT_EVERYWHERE_HELD, held_to_schema, name_schema
 from attractor.llm.providers.openai_request import Written
 from attractor.llm.request import Request
 from attractor.llm.response import Warning
@@ -40,6 +41,9 @@ def _words(request: Request) -> str:
 
 
 def _warnings(request: Request) -> Iterator[Warning]:
+    for one in untold_names(request.messages, told=NAMED):
+        told = f"{one} is not sent: instructions go as one message"
+        yield Warning(told, "unsupported_parameter")
     for name in request.metadata:
         told = (
             f"metadata {name!r} is not sent: many servers of Chat Completions refuse it "
@@ -51,5 +55,4 @@ def _warnings(request: Request) -> Iterator[Warning]:
         yield Warning(told, "unsupported_parameter")
     wanted = request.response_format
     if wanted is not None and wanted.strict and not held_to_schema(wanted):
-        told = "the schema has optional or open parts, so not every server holds the model to it"
-        yield Warning(told, NOT_ENFORCED)
+        yield Warning(NOT_EVERYWHERE_HELD, NOT_ENFORCED)

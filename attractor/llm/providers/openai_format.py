@@ -1,4 +1,4 @@
-"""Writes the form of an answer as OpenAI's Responses API takes it (4.5).
+"""Writes the form of an answer as OpenAI takes it, and whoever speaks as OpenAI does (4.5).
 
 Held to a schema is a model only where every object of the schema is closed and has no optional
 properties, and where no other words than these are in it.
@@ -8,6 +8,11 @@ from collections.abc import Iterator
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.llm.response_format import ResponseFormat
+
+NOT_EVERYWHERE_HELD = (
+    "the schema has optional or open parts, so not every server holds the model to it"
+)
+"""What is to be told where some take a schema that `held_to_schema` says others refuse."""
 
 _NAME = "answer"
 _TAKEN = frozenset(

@@ -9,6 +9,7 @@ from attractor.base.canonical import Json, JsonObject
 from attractor.llm.content import ContentKind, ContentPart, ImageData, ToolCallData, ToolResultData
 from attractor.llm.message import Message, Role
 from attractor.llm.options import merge_options
+from attractor.llm.providers.names import untold_names
 from attractor.llm.providers.openai_content import write_content, write_document, write_image
 from attractor.llm.providers.openai_format import held_to_schema, write_format
 from attractor.llm.providers.openai_response import OF_MESSAGES
@@ -35,13 +36,22 @@ class Written(NamedTuple):
     warnings: Sequence[Warning]
 
 
+class _Asked(NamedTuple):
+    """Who is asked, and whether the provider keeps what its models think."""
+
+    provider: str
+    model: str
+    stored: bool
+
+
 def write_request(request: Request, *, provider: str) -> Written:
     """Translate a request; the provider's own options come last and win."""
     check_instructions(request.messages, provider)
     options = request.options_for(provider)
     # Nothing is kept at the provider: every request holds the conversation whole.
     stored = bool(options.get("store", False))
-    items = [item for one in request.messages for item in _items(one, provider, stored)]
+    asked = _Asked(provider, request.model, stored)
+    items = [item for one in request.messages for item in _items(one, asked)]
     body: dict[str, Json] = {"model": request.model, "input": items, "store": False}
     effort = _effort(request, provider)
     given = _given(request, effort, stored)
@@ -85,6 +95,8 @@ def _sampling(request: Request, effort: str | None) -> Mapping[str, float | None
 
 
 def _warnings(request: Request, effort: str | None) -> Iterator[Warning]:
+    for one in untold_names(request.messages):
+        yield Warning(f"OpenAI's Responses API does not take {one}", _UNSUPPORTED)
     if request.stop_sequences:
         yield Warning("OpenAI's Responses API knows no stop sequences", _UNSUPPORTED)
     if request.reasoning_effort and effort is None:
@@ -117,20 +129,20 @@ def _choice(choice: ToolChoice) -> Json:
     return choice.mode
 
 
-def _items(message: Message, provider: str, stored: bool) -> Iterator[Json]:
+def _items(message: Message, asked: _Asked) -> Iterator[Json]:
     """Yield a message's items: calls, results and reasoning stand beside messages, not in them."""
     if message.role is Role.SYSTEM:
         return
     said: list[Json] = []
     about: JsonObject = {}
     for part in message.content:
-        content = write_content(part, message.role, provider)
-        meant = _about(part, message.role, provider)
+        content = write_content(part, message.role, asked.provider)
+        meant = _about(part, message.role, asked.provider)
         if said and (content is None or meant != about):
             yield {"type": "message", **about, "content": said}
             said = []
         if content is None:
-            yield from _item(part, provider, stored)
+            yield from _item(part, asked)
         else:
             said.append(content)
             about = meant
@@ -150,15 +162,17 @@ def _about(part: ContentPart, role: Role, provider: str) -> JsonObject:
     return {"role": role.value, **{key: own[key] for key in OF_MESSAGES if key in own}}
 
 
-def _item(part: ContentPart, provider: str, stored: bool) -> Iterator[Json]:
+def _item(part: ContentPart, asked: _Asked) -> Iterator[Json]:
     if part.tool_call is not None:
         yield _call(part.tool_call)
     elif part.tool_result is not None:
         yield _result(part.tool_result)
-    elif part.provider_data is not None and part.provider_data.provider == provider:
-        item = dict(part.provider_data.item)
-        # Without its encrypted content the provider would look a thought up that it never kept.
-        if part.kind != ContentKind.THINKING or item.get("encrypted_content") or stored:
+    elif (own := part.provider_data) is not None and own.provider == asked.provider:
+        item = dict(own.item)
+        # Without its encrypted content the provider would look a thought up that it never kept,
+        # and another model does not go on with it.
+        is_known = bool(item.get("encrypted_content")) or asked.stored
+        if part.kind != ContentKind.THINKING or (is_known and own.is_of(asked.model)):
             yield item
 
 

@@ -1,8 +1,7 @@
 """Reads bytes as a provider's stream, and bytes as a provider would stream them."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -90,30 +89,31 @@ def sse(events: Iterable[Json | JsonObject]) -> bytes:
     return b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in events)
 
 
-def read_bytes(provider: str, content: bytes) -> tuple[Sequence[StreamEvent], SDKError | None]:
-    """Return what is told of some bytes, and what is raised at the end."""
-    told: list[StreamEvent] = []
+def stream_of(provider: str, content: bytes) -> AsyncGenerator[StreamEvent]:
+    """Return what is told of some bytes."""
 
     @asynccontextmanager
     async def opening() -> AsyncGenerator[Incoming]:
         response = httpx.Response(200, headers=HEADERS, content=content)
         yield Incoming(read_server_events(response, provider=provider, wait=10), HEADERS)
 
-    async def reading() -> None:
-        events = stream_events(opening(), folding(provider), provider=provider)
+    return stream_events(opening(), folding(provider), provider=provider, model="asked")
+
+
+async def hear(events: AsyncIterable[StreamEvent]) -> tuple[Sequence[StreamEvent], SDKError | None]:
+    """Return what a stream tells, and what it raises at the end."""
+    told: list[StreamEvent] = []
+    try:
         async for event in events:
             told.append(event)
-
-    try:
-        asyncio.run(reading())
     except SDKError as error:
         return told, error
     return told, None
 
 
-def require_read(provider: str, content: bytes) -> None:
-    """Whatever the bytes are, they end with a whole answer or an error of ours, told as well."""
-    told, error = read_bytes(provider, content)
+async def require_heard(events: AsyncIterable[StreamEvent]) -> None:
+    """Whatever a stream is, it ends with a whole answer or an error of ours, told as well."""
+    told, error = await hear(events)
     if error is None:
         require_whole(whole(told))
     elif told:

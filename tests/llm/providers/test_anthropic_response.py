@@ -1,10 +1,9 @@
 import pytest
-from hypothesis import given, settings
 
 from attractor.base.canonical import Json, JsonObject
-from attractor.llm import ContentKind, SDKError, ThinkingData
-from tests.counts import count
-from tests.llm.providers.answers import bodies, read_anthropic, require_whole
+from attractor.llm import ContentKind, ThinkingData
+from tests.llm.providers.answers import read_anthropic, require_read
+from tests.llm.providers.garbage import Garbage, every_number
 
 TEXT: Json = {"type": "text", "text": "hi"}
 THINKING: Json = {"type": "thinking", "thinking": "abcdefghi", "signature": "s", "odd": 1}
@@ -90,11 +89,18 @@ def test_tokens_of_thinking_are_estimated_from_its_length() -> None:
     assert read_anthropic(body(THINKING, TEXT)).usage.reasoning_tokens == 3
 
 
-@settings(max_examples=count(ci=60, full=5000))
-@given(bodies)
-def test_whatever_comes_is_read_or_an_error_of_ours(answer: dict[str, Json]) -> None:
-    try:
-        response = read_anthropic({**body(), **answer})
-    except SDKError:
-        return
-    require_whole(response)
+WHOLE: Json = {
+    **body(
+        THINKING,
+        {"type": "redacted_thinking", "data": "x"},
+        {**TEXT, "citations": [{"cited_text": "a"}]},
+        {"type": "tool_use", "id": "t", "name": "n", "input": {"a": 1}},
+        {"type": "server_tool_use", "id": "ws"},
+        usage={"input_tokens": 10, "output_tokens": 20, "cache_read_input_tokens": 5},
+    )
+}
+
+
+@every_number
+def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    require_read(read_anthropic, garbage.odd(WHOLE))

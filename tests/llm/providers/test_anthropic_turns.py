@@ -17,7 +17,7 @@ TEXT = ContentPart(ContentKind.TEXT, text="a")
 
 
 def kinds(*messages: Message) -> list[tuple[str, list[str]]]:
-    turns: Any = write_turns(messages, "anthropic")
+    turns: Any = write_turns(messages, "anthropic", "claude-opus-4-6")
     return [(one["role"], [block["type"] for block in one["content"]]) for one in turns]
 
 

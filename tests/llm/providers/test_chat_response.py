@@ -1,19 +1,17 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 
 from attractor.base.canonical import Json
 from attractor.llm import (
     ContentKind,
     ProviderData,
     RateLimitError,
-    SDKError,
     ServerError,
     ThinkingData,
 )
-from tests.counts import count
-from tests.llm.providers.answers import bodies, read_compatible, require_whole, values
+from tests.llm.providers.answers import read_compatible, require_read
+from tests.llm.providers.garbage import Garbage, every_number
 
 NAME = "openai_compatible"
 CALL: Json = {"id": "c", "type": "function", "function": {"name": "n", "arguments": '{"a": 1}'}}
@@ -146,19 +144,20 @@ def test_a_failure_with_a_good_status_is_raised() -> None:
     assert read_compatible(body(content="a") | {"error": None}).text == "a"
 
 
-@settings(max_examples=count(ci=60, full=5000))
-@given(bodies, bodies, values)
-def test_whatever_comes_is_read_or_an_error_of_ours(
-    answer: dict[str, Json], message: dict[str, Json], call: Json
-) -> None:
-    function: Json = {"function": call}
-    for one in (
-        body() | answer,
-        body(**message) | answer,
-        body(**message, **{} if "tool_calls" in message else {"tool_calls": [call, function]}),
-    ):
-        try:
-            response = read_compatible(one)
-        except SDKError:
-            continue
-        require_whole(response)
+WHOLE: Json = {
+    **body(
+        "tool_calls",
+        role="assistant",
+        reasoning_content="hm",
+        content="hi",
+        refusal=None,
+        tool_calls=[CALL, {**CALL, "id": "d"}],
+    ),
+    "error": None,
+    "usage": {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 5}},
+}
+
+
+@every_number
+def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    require_read(read_compatible, garbage.odd(WHOLE))

@@ -1,7 +1,7 @@
+import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
 
 from attractor.base.canonical import Json
 from attractor.llm import (
@@ -15,8 +15,17 @@ from attractor.llm import (
     StreamEventType,
 )
 from tests.llm.providers.answers import read_compatible
-from tests.llm.providers.garbage import many_tries, odd_events, some_tries, spoilt_bytes
-from tests.llm.providers.streams import WARNED, brief, fold, read_bytes, require_read, sse, whole
+from tests.llm.providers.garbage import Garbage, every_number
+from tests.llm.providers.streams import (
+    WARNED,
+    brief,
+    fold,
+    hear,
+    require_heard,
+    sse,
+    stream_of,
+    whole,
+)
 
 NAME = "openai_compatible"
 USAGE: Json = {
@@ -168,7 +177,7 @@ def test_another_answer_beside_the_first_is_left_out() -> None:
 
 @pytest.mark.parametrize("reason", [None, ""])
 def test_an_answer_without_a_reason_to_stop_is_not_whole(reason: str | None) -> None:
-    told, error = read_bytes(NAME, sse([piece(content="a"), piece(reason)]))
+    told, error = asyncio.run(hear(stream_of(NAME, sse([piece(content="a"), piece(reason)]))))
     assert isinstance(error, StreamError)
     assert error.message == f"the stream of {NAME} ended before its answer did"
     assert told[-1].error is error
@@ -201,13 +210,12 @@ def test_an_error_may_be_nothing_but_words() -> None:
         fold(NAME, {"error": "no memory"})
 
 
-@some_tries
-@given(odd_events(STREAM, odd_choice))
-def test_whatever_chunks_come_are_read_or_an_error_of_ours(events: list[Json]) -> None:
-    require_read(NAME, sse(events))
+@every_number
+async def test_whatever_chunks_come_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    await require_heard(stream_of(NAME, sse(garbage.stream(STREAM, odd_choice))))
 
 
-@many_tries
-@given(spoilt_bytes(sse(STREAM) + b"data: [DONE]\n\n"))
-def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(content: bytes) -> None:
-    require_read(NAME, content)
+@every_number
+async def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    content = garbage.spoilt_bytes(sse(STREAM) + b"data: [DONE]\n\n")
+    await require_heard(stream_of(NAME, content))

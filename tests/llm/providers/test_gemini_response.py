@@ -1,9 +1,8 @@
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import NotCanonical
@@ -11,12 +10,11 @@ from attractor.llm import (
     ContentFilterError,
     ContentKind,
     ImageData,
-    SDKError,
     ServerError,
     ThinkingData,
 )
-from tests.counts import count
-from tests.llm.providers.answers import bodies, leaves, read_gemini, require_whole, values
+from tests.llm.providers.answers import read_gemini, require_read
+from tests.llm.providers.garbage import Garbage, every_number
 
 CALL: Json = {"functionCall": {"name": "n", "args": {"a": 1}}}
 
@@ -133,46 +131,26 @@ def test_an_answer_without_a_candidate_is_the_providers_trouble(more: Any) -> No
         read_gemini({**body(), **more})
 
 
-@settings(max_examples=count(ci=250, full=5000))
-@given(bodies)
-def test_whatever_comes_is_read_or_an_error_of_ours(answer: dict[str, Json]) -> None:
-    try:
-        response = read_gemini({**body(), **answer})
-    except SDKError:
-        return
-    require_whole(response)
-
-
-@settings(max_examples=count(ci=250, full=5000))
-@given(values, values, leaves)
-def test_whatever_parts_come_are_read_or_an_error_of_ours(one: Json, two: Json, why: Any) -> None:
-    call: Json = {"functionCall": two}
-    try:
-        response = read_gemini(body(one, two, call, why=why))
-    except SDKError:
-        return
-    require_whole(response)
-
-
-WHOLE = json.dumps(
-    body(
+WHOLE: Json = {
+    **body(
         {"text": "hm", "thought": True, "thoughtSignature": "s"},
+        {"text": "hi"},
         CALL,
+        {"inlineData": {"mimeType": "image/png", "data": "aGk="}},
         promptFeedback={"blockReason": None},
         usageMetadata={"promptTokenCount": 10, "thoughtsTokenCount": 2},
     )
-).encode()
+}
 
 
-@settings(max_examples=count(ci=500, full=5000))
-@given(st.integers(0, len(WHOLE)), st.integers(0, 9), st.binary(max_size=4))
-def test_bytes_that_were_spoilt_are_read_or_an_error_of_ours(
-    at: int, lost: int, noise: bytes
-) -> None:
-    try:
-        # Bytes that are no JSON never come as far as to the reader.
-        spoilt = parse_json(WHOLE[:at] + noise + WHOLE[at + lost :])
-        response = read_gemini(spoilt)
-    except (NotCanonical, SDKError):
-        return
-    require_whole(response)
+@every_number
+def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    require_read(read_gemini, garbage.odd(WHOLE))
+
+
+@every_number
+def test_bytes_that_were_spoilt_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    spoilt = garbage.spoilt_bytes(json.dumps(WHOLE).encode())
+    # Bytes that are no JSON never come as far as to the reader.
+    with suppress(NotCanonical):
+        require_read(read_gemini, parse_json(spoilt))

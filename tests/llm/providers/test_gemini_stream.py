@@ -1,7 +1,7 @@
+import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
 
 from attractor.base.canonical import Json
 from attractor.llm import (
@@ -13,14 +13,15 @@ from attractor.llm import (
     StreamError,
 )
 from tests.llm.providers.answers import read_gemini
-from tests.llm.providers.garbage import many_tries, odd_events, some_tries, spoilt_bytes
+from tests.llm.providers.garbage import Garbage, every_number
 from tests.llm.providers.streams import (
     WARNED,
     brief,
     fold,
-    read_bytes,
-    require_read,
+    hear,
+    require_heard,
     sse,
+    stream_of,
     whole,
 )
 
@@ -133,7 +134,7 @@ def test_what_is_counted_after_the_end_counts() -> None:
 
 
 def test_an_answer_without_a_reason_to_stop_is_not_whole() -> None:
-    told, error = read_bytes("gemini", sse(STREAM[:-1]))
+    told, error = asyncio.run(hear(stream_of("gemini", sse(STREAM[:-1]))))
     assert isinstance(error, StreamError)
     assert error.message == "the stream of gemini ended before its answer did"
     assert told[-1].error is error
@@ -162,13 +163,12 @@ def test_an_error_of_the_provider_is_the_one_its_code_would_be(
     assert type(caught.value) is kind
 
 
-@some_tries
-@given(odd_events(STREAM, chunk))
-def test_whatever_chunks_come_are_read_or_an_error_of_ours(events: list[Json]) -> None:
-    require_read("gemini", sse(events))
+@every_number
+async def test_whatever_chunks_come_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    await require_heard(stream_of("gemini", sse(garbage.stream(STREAM, chunk))))
 
 
-@many_tries
-@given(spoilt_bytes(sse(STREAM)))
-def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(content: bytes) -> None:
-    require_read("gemini", content)
+@every_number
+async def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    content = garbage.spoilt_bytes(sse(STREAM))
+    await require_heard(stream_of("gemini", content))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from attractor.base.canonical import Json
 from attractor.llm import (
     AudioData,
     ContentKind,
@@ -20,7 +21,9 @@ from attractor.llm import (
 from attractor.llm.providers.litellm_request import Written, write_request
 from tests.llm.asking import SHELL
 
-SCHEMA = ResponseFormat("json_schema", {"type": "object", "properties": {}}, strict=True)
+PROPERTIES: Json = {"a": {"type": "string"}}
+CLOSED: dict[str, Json] = {"type": "object", "properties": PROPERTIES, "required": ["a"]}
+SCHEMA = ResponseFormat("json_schema", CLOSED, strict=True)
 
 
 def written(*said: Message, taken: list[str] | None = None, **more: Any) -> Written:
@@ -62,8 +65,32 @@ def test_a_schema_that_nobody_enforces_is_asked_for_in_words() -> None:
     assert "JSON Schema" not in str(held.body["messages"])
     assert held.body["response_format"] == {
         "type": "json_schema",
-        "json_schema": {"name": "answer", "schema": dict(SCHEMA.json_schema or {}), "strict": True},
+        "json_schema": {
+            "name": "answer",
+            "schema": {**CLOSED, "additionalProperties": False},
+            "strict": True,
+        },
     }
+
+
+def test_who_speaks_as_openai_does_is_not_told_to_hold_the_model_to_an_open_schema() -> None:
+    opened: dict[str, Json] = {"type": "object", "properties": PROPERTIES}
+    for strict, codes in ((True, ["schema_not_enforced"]), (False, [])):
+        body, warnings = written(response_format=ResponseFormat("json_schema", opened, strict))
+        named = {"name": "answer", "schema": opened, "strict": False}
+        assert body["response_format"] == {"type": "json_schema", "json_schema": named}
+        assert [one.code for one in warnings] == codes
+
+
+def test_names_go_along_though_not_every_provider_is_told() -> None:
+    body, warnings = written(Message("user", "hi", name="ann"))
+    assert body["messages"] == [{"role": "user", "content": "hi", "name": "ann"}]
+    assert [(one.message, one.code) for one in warnings] == [
+        (
+            "not every provider is told the name 'ann' of a message (user) by litellm",
+            "unsupported_parameter",
+        )
+    ]
 
 
 def test_tools_are_not_left_out_in_silence() -> None:
@@ -90,6 +117,19 @@ def test_thoughts_go_back_to_their_own_provider_alone() -> None:
     said = Message(Role.ASSISTANT, [*told, ContentPart(ContentKind.TEXT, text="So.")])
     message = {"role": "assistant", "content": "So.", "thinking_blocks": [block]}
     assert written(said).body["messages"] == [message]
+
+
+def test_signed_thoughts_go_back_to_their_own_model_alone() -> None:
+    block: dict[str, Json] = {"type": "thinking", "thinking": "Well.", "signature": "s"}
+    for model, sent in (("m", {"thinking_blocks": [block]}), ("another", {})):
+        thought = ContentPart(
+            ContentKind.THINKING,
+            thinking=ThinkingData("Well.", "s"),
+            provider_data=ProviderData("groq", block, model),
+        )
+        said = Message(Role.ASSISTANT, [thought, ContentPart(ContentKind.TEXT, text="So.")])
+        message = {"role": "assistant", "content": "So.", **sent}
+        assert written(said).body["messages"] == [message]
 
 
 def test_what_cannot_be_said_is_refused() -> None:

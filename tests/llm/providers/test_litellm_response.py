@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
 
 from attractor.base.canonical import Json
 from attractor.llm import ContentKind, Response, SDKError
@@ -11,8 +10,8 @@ from attractor.llm.fields import Fields
 from attractor.llm.providers.chat_response import Speaker, read_response
 from attractor.llm.providers.litellm_response import speaker_of
 from attractor.llm.transport import Reply
-from tests.llm.providers.answers import bodies, require_whole, values
-from tests.llm.providers.garbage import some_tries
+from tests.llm.providers.answers import require_read
+from tests.llm.providers.garbage import Garbage, every_number
 
 GROQ = speaker_of("groq", "groq", "groq", "m")
 BLOCKS: list[Json] = [
@@ -93,18 +92,20 @@ def test_what_is_no_answer_is_an_error_of_ours(odd: dict[str, Any]) -> None:
         read({}, **odd)
 
 
-@some_tries
-@given(bodies, bodies, values)
-def test_whatever_comes_is_read_or_an_error_of_ours(
-    more: dict[str, Json], message: dict[str, Json], thought: Json
-) -> None:
-    thoughts: Json = [
-        {"type": "thinking", **message},
-        {"type": "redacted_thinking", "data": thought},
-    ]
-    odd: dict[str, Any] = more
-    for said in (message, {**message, "thinking_blocks": thoughts}, {"thinking_blocks": thought}):
-        try:
-            require_whole(read(said, **odd))
-        except SDKError:
-            continue
+WHOLE: Json = {
+    "role": "assistant",
+    "content": "So.",
+    "reasoning_content": "Well.",
+    "thinking_blocks": BLOCKS,
+    "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}],
+}
+
+
+@every_number
+def test_whatever_message_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    require_read(read, garbage.odd(WHOLE))
+
+
+@every_number
+def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    require_read(lambda odd: read(WHOLE, **odd), garbage.body())

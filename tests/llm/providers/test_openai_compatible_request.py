@@ -95,3 +95,19 @@ def test_warnings_say_what_to_do() -> None:
     (warning,) = write_request(request, provider=NAME).warnings
     assert isinstance(warning, Warning)
     assert "provider_options" in warning.message
+
+
+def test_users_and_models_keep_their_names() -> None:
+    said = [
+        Message("developer", "Be brief.", name="house"),
+        Message("user", "hi", name="ann"),
+        Message("assistant", "hello", name="bot"),
+    ]
+    sent, warnings = write_request(Request(model="m", messages=said), provider=NAME)
+    assert sent["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "hi", "name": "ann"},
+        {"role": "assistant", "content": "hello", "name": "bot"},
+    ]
+    told = "the name 'house' of a message (developer) is not sent: instructions go as one message"
+    assert [(one.message, one.code) for one in warnings] == [(told, "unsupported_parameter")]

@@ -1,5 +1,4 @@
 import pytest
-from hypothesis import given, settings
 
 from attractor.base.canonical import Json, JsonObject
 from attractor.llm import (
@@ -10,8 +9,8 @@ from attractor.llm import (
     ServerError,
     ThinkingData,
 )
-from tests.counts import count
-from tests.llm.providers.answers import bodies, read_openai, require_whole
+from tests.llm.providers.answers import read_openai, require_read
+from tests.llm.providers.garbage import Garbage, every_number
 
 MESSAGE: Json = {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}
 CALL: Json = {"type": "function_call", "id": "fc", "call_id": "c", "name": "n", "arguments": "{"}
@@ -111,11 +110,19 @@ def test_a_failure_with_a_good_status_is_raised() -> None:
         read_openai(body(status="failed"))
 
 
-@settings(max_examples=count(ci=60, full=5000))
-@given(bodies)
-def test_whatever_comes_is_read_or_an_error_of_ours(answer: dict[str, Json]) -> None:
-    try:
-        response = read_openai({**body(), **answer})
-    except SDKError:
-        return
-    require_whole(response)
+WHOLE: Json = {
+    **body(
+        {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "a"}]},
+        {"type": "web_search_call", "id": "ws"},
+        MESSAGE,
+        CALL,
+        error=None,
+        incomplete_details=None,
+        usage={"input_tokens": 10, "output_tokens_details": {"reasoning_tokens": 15}},
+    )
+}
+
+
+@every_number
+def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    require_read(read_openai, garbage.odd(WHOLE))

@@ -1,5 +1,4 @@
 import pytest
-from hypothesis import given
 
 from attractor.base.canonical import Json
 from attractor.llm import (
@@ -11,8 +10,8 @@ from attractor.llm import (
     StreamEventType,
 )
 from tests.llm.providers.answers import read_openai
-from tests.llm.providers.garbage import many_tries, odd_events, some_tries, spoilt_bytes
-from tests.llm.providers.streams import WARNED, brief, fold, require_read, sse, whole
+from tests.llm.providers.garbage import Garbage, every_number
+from tests.llm.providers.streams import WARNED, brief, fold, require_heard, sse, stream_of, whole
 
 REASONING: Json = {
     "type": "reasoning",
@@ -178,13 +177,12 @@ def test_arguments_of_no_call_are_what_nobody_can_read() -> None:
         fold("openai", delta("function_call_arguments", 7, "{}"))
 
 
-@some_tries
-@given(odd_events(STREAM))
-def test_whatever_events_come_are_read_or_an_error_of_ours(events: list[Json]) -> None:
-    require_read("openai", sse(events))
+@every_number
+async def test_whatever_events_come_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    await require_heard(stream_of("openai", sse(garbage.stream(STREAM))))
 
 
-@many_tries
-@given(spoilt_bytes(sse(STREAM)))
-def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(content: bytes) -> None:
-    require_read("openai", content)
+@every_number
+async def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    content = garbage.spoilt_bytes(sse(STREAM))
+    await require_heard(stream_of("openai", content))
