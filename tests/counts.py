@@ -2,7 +2,9 @@
 
 import os
 
+IS_FULL = os.environ.get("COUNTS") == "full"
+
 
 def count(*, ci: int, full: int) -> int:
     """Return the small count, or the full one when `COUNTS=full` is set."""
-    return full if os.environ.get("COUNTS") == "full" else ci
+    return full if IS_FULL else ci
