@@ -80,8 +80,11 @@ def shown_value(value: object) -> str:
 def _sentence(error: ErrorDetails, where: KeyPath) -> str:
     if error["type"] == HIDDEN:
         return f"{dotted(where)}: {error['msg']}"
-    subject = f"{dotted(where)} = {shown_value(error['input'])}" if where else "the settings"
     said = printable(error["msg"]).removeprefix("Value error, ").replace("an object", "a table")
+    if where and error["type"] == "value_error" and isinstance(error["input"], dict):
+        # What does not go together in a table is named there; all the rest is in order.
+        return f"{dotted(where)}: {said}"
+    subject = f"{dotted(where)} = {shown_value(error['input'])}" if where else "the settings"
     demand = said.removeprefix("Input ")
     return f"{subject}: {said}" if demand == said else f"{subject} {demand}"
 

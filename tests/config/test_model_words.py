@@ -25,8 +25,8 @@ def test_a_pattern_is_one_that_finds_something_and_not_everything() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[llm]\ncache_mode = "read_only"', "llm.cache_mode read_only needs a folder in llm.cache"),
-        ('[llm]\nredact_patterns = ["acme-[0-9]+"]', "count with llm.redact = true alone"),
+        ('[llm]\ncache_mode = "read_only"', "llm: llm.cache_mode read_only needs a folder in"),
+        ('[llm]\nredact_patterns = ["a"]', "llm: llm.redact_patterns count with llm.redact = true"),
         ('[llm]\nredact = true\nredact_patterns = ["["]', "no regular expression"),
         ('[llm.fall_back]\n"gpt-5.2" = ["claude-opus-4-6"]', "write a model as provider/model"),
         ("[llm.requests_per_minute]\nopenai = 0", "greater than or equal to 1"),
