@@ -19,7 +19,8 @@ class _Aborted:
     """What a controller and its signal share."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # Handlers of signals abort, too, also while their own thread is in here.
+        self.lock = threading.RLock()
         self.reason: str | None = None
         self.listeners: list[Callable[[], None]] = []
 
@@ -29,7 +30,16 @@ class _Aborted:
             if self.reason is not None:
                 return ()
             self.reason = reason
-            return tuple(self.listeners)
+            told = tuple(self.listeners)
+            self.listeners.clear()
+            return told
+
+    def leave(self, listener: Callable[[], None]) -> bool:
+        """Tell somebody nothing any more; say whether he was still to be told."""
+        with self.lock, suppress(ValueError):
+            self.listeners.remove(listener)
+            return True
+        return False
 
 
 class AbortSignal:
@@ -58,16 +68,14 @@ class AbortSignal:
         """Call somebody when it is to end, at once if that is now; on the thread that aborts."""
         shared = self._shared
         with shared.lock:
-            waits = not self.aborted
-            if waits:
-                shared.listeners.append(listener)
-        if not waits:
+            shared.listeners.append(listener)
+        # Whoever aborted in between did not see him.
+        if self.aborted and shared.leave(listener):
             listener()
         try:
             yield
         finally:
-            with shared.lock, suppress(ValueError):
-                shared.listeners.remove(listener)
+            shared.leave(listener)
 
 
 class AbortController:

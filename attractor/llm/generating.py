@@ -75,7 +75,8 @@ async def run_generation(wanted: Generation, asking: Asking) -> GenerateResult:
         stack.callback(controller.abort, "the generation is over")
         await stack.enter_async_context(abortable(wanted.abort_signal))
         if wanted.abort_signal is not None:
-            stack.enter_context(wanted.abort_signal.calling(controller.abort))
+            signal = wanted.abort_signal
+            stack.enter_context(signal.calling(lambda: controller.abort(signal.reason)))
         await stack.enter_async_context(limited(wanted.limits.total, "the generation"))
         return GenerateResult(await _take_steps(wanted, asking, client, controller))
 

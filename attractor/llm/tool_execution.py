@@ -62,11 +62,16 @@ class Execution:
             raise
 
     async def _execute(self, call: ToolCall) -> ToolResult:
+        task = asyncio.current_task()
         try:
-            return await self._answer(call)
+            result = await self._answer(call)
+            if task is not None and task.cancelling():
+                # A tool cancelled the task it runs in: that comes out here and not when it ends.
+                await asyncio.sleep(0)
+            return result
         except asyncio.CancelledError as fault:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            # Who ends the generation says so first; all else is the tool's own affair.
+            if self.controller.signal.aborted:
                 raise
             return _failed(call, f"Tool error ({call.name}): {_words(fault)}")
         # Tools come from anywhere; whatever goes wrong in one, the model is to hear it (5.2). One

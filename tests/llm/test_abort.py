@@ -1,16 +1,22 @@
 import asyncio
+import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import anyio
 import pytest
 from httpcore._backends.anyio import AnyIOStream
 
 from attractor.llm import AbortController, AbortError, Client, generate
+from attractor.llm import abort as abort_module
 from attractor.llm.abort import abortable
 from tests.llm.asking import ADAPTERS, MODELS, PATIENT, speaking
+
+Trace = Callable[[FrameType, str, Any], Any]
 
 
 def test_a_signal_is_what_its_controller_says() -> None:
@@ -35,6 +41,34 @@ def test_listeners_are_called_once_and_only_while_they_listen() -> None:
         controller.abort()
     with controller.signal.calling(lambda: heard.append("late")):
         assert heard == ["here", "late"]
+
+
+def told_when_aborted_at(moment: int) -> list[str]:
+    """Abort as a handler of a signal does: between two steps of who listens or leaves."""
+    controller, told, met = AbortController(), list[str](), Counter[str]()
+
+    def trace(frame: FrameType, _event: str, _: object) -> Trace | None:
+        if frame.f_code.co_filename != abort_module.__file__:
+            return None
+        met["steps"] += 1
+        if met["steps"] == moment:
+            sys.settrace(None)
+            controller.abort()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with controller.signal.calling(lambda: told.append("told")):
+            sys.settrace(before)
+            controller.abort()
+    finally:
+        sys.settrace(before)
+    return told
+
+
+def test_a_handler_of_a_signal_aborts_at_any_moment() -> None:
+    assert [told_when_aborted_at(moment) for moment in range(12)] == [["told"]] * 12
 
 
 async def wait_forever(signal: AbortController) -> None:

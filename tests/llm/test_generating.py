@@ -188,16 +188,17 @@ def test_a_handler_in_a_thread_hears_of_every_end(ending: str) -> None:
 
 @pytest.mark.parametrize("ending", ["cancel", "abort", "timeout"])
 def test_an_async_handler_can_tell_that_it_is_ended(ending: str) -> None:
-    controller, heard = AbortController(), list[bool]()
+    controller, heard, why = AbortController(), list[bool](), list[str]()
 
     async def handler(a: int, abort_signal: AbortSignal) -> None:
         heard.append(abort_signal.aborted)
         if ending == "abort":
-            controller.abort()
+            controller.abort("enough")
         try:
             await asyncio.sleep(60)
         finally:
             heard.append(abort_signal.aborted)
+            why.append(abort_signal.reason)
 
     async def work(client: Client) -> None:
         task = asyncio.create_task(
@@ -221,6 +222,7 @@ def test_an_async_handler_can_tell_that_it_is_ended(ending: str) -> None:
     with speaking(HANGING) as twin, pytest.raises(kinds[ending]):
         within(twin, work)
     assert heard == [False, True]
+    assert why == ["enough" if ending == "abort" else "the generation is over"]
 
 
 PROGRAM = """

@@ -72,6 +72,20 @@ async def cancelled_within(a: int) -> None:
     raise asyncio.CancelledError
 
 
+async def cancelling_its_task(a: int) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(10)
+
+
+async def cancelling_and_returning(a: int) -> str:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    return "fine"
+
+
 class MuteError(Exception):
     def __str__(self) -> str:
         raise ValueError("no words")
@@ -107,6 +121,8 @@ FAILING: list[tuple[Callable[[Any], object], str]] = [
     (cast("Any", wanting_more), "wanting_more() missing 1 required positional argument: 'c'"),
     (cancelled, "CancelledError"),
     (cancelled_within, "CancelledError"),
+    (cancelling_its_task, "CancelledError"),
+    (cancelling_and_returning, "CancelledError"),
     (lambda a: next(iter([])), "StopIteration was raised"),
     (raising_later(StopIteration()), "coroutine raised StopIteration"),
     (raising_later(StopAsyncIteration()), "StopAsyncIteration"),

@@ -23,6 +23,11 @@ from attractor.twins.wires.anthropic_content import find_fault, order_fault
 from attractor.twins.wires.anthropic_thinking import begun_with, find_setting_fault
 from attractor.twins.wires.bodies import check_body, unknown_fields
 
+_REPEATED = {
+    "tool_use": "`tool_use` ids must be unique",
+    "tool_result": "each tool_use must have a single result",
+}
+
 
 def read_body(body: JsonObject) -> MessagesBody:
     """Return the body with its types, or raise the Rejection the provider would answer with."""
@@ -49,6 +54,7 @@ def read_said(asked: CountBody) -> Sequence[Turn]:
 def _check_prompt(asked: CountBody) -> None:
     asked.messages = join_messages(asked.messages)
     _check_calls(asked.messages)
+    _check_unique(asked.messages)
     _check_blocks(asked.messages)
     if fault := find_mark_fault(asked):
         raise Rejection(400, fault)
@@ -77,6 +83,18 @@ def _check_calls(messages: Sequence[SaidMessage]) -> None:
                 f"messages.{index}: unexpected `tool_use_id` found in `tool_result` blocks: "
                 f"{call_id}",
             )
+
+
+def _check_unique(messages: Sequence[SaidMessage]) -> None:
+    """No two calls have one id, and no call has two results."""
+    met: set[tuple[str, str]] = set()
+    for place, message in enumerate(messages):
+        for number, block in enumerate(message.blocks):
+            told = _REPEATED.get(block.type)
+            name = (block.type, block.tool_use_id or block.id)
+            if told and name in met:
+                raise Rejection(400, f"messages.{place}.content.{number}: {told}")
+            met.add(name)
 
 
 def _check_settings(asked: MessagesBody) -> None:

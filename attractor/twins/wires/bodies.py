@@ -1,6 +1,7 @@
 """Checks a request's body and reads what is spoken in it, on any wire."""
 
 import json
+import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol, TypeVar
@@ -31,7 +32,9 @@ def check_body(model: type[B], body: JsonObject) -> B:
     except ValidationError as cause:
         fault = cause.errors()[0]
         place = ".".join(map(str, fault["loc"]))
-        raise Rejection(400, f"{place}: {fault['msg']}") from cause
+        # What our own types are called is nobody's business.
+        told = re.sub(r" or instance of \w+", "", fault["msg"])
+        raise Rejection(400, f"{place}: {told}") from cause
 
 
 def spoken(content: str | Sequence[_Spoken]) -> str:

@@ -78,6 +78,8 @@ def test_thoughts_that_were_changed_are_refused() -> None:
         ),
         ([[{"type": "text", "text": ""}]], "messages.0.content.0: text content blocks must be"),
         ([""], "messages.0.content.0: text content blocks must be"),
+        (["a", [CALL, CALL], [RESULT]], "messages.1.content.1: `tool_use` ids must be unique"),
+        (["a", [CALL], [RESULT, RESULT]], "messages.2.content.1: each tool_use must have a single"),
     ],
 )
 def test_what_the_provider_refuses_is_refused(turns: list[Any], words: str) -> None:
@@ -103,6 +105,11 @@ def test_what_one_speaker_says_in_a_row_is_one_message() -> None:
 
 def test_an_assistant_may_begin() -> None:
     assert answer("anthropic", ask() | {"messages": [{"role": "assistant", "content": "a"}]})
+
+
+def test_a_refusal_speaks_of_json_and_of_no_type_of_ours() -> None:
+    _, error = refusal("anthropic", ask() | {"messages": [5]})
+    assert error["message"] == "messages.0: Input should be a valid dictionary"
 
 
 def test_four_cache_marks_are_the_most() -> None:
