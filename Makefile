@@ -8,8 +8,10 @@ READY := .venv/ready
 MOVED := $(shell [ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" ] || echo moved)
 # Half more workers than cores: tests that wait for a process or a moment leave room for others.
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) \* 3 / 2)
+# Tests make thousands of small files: in memory where there is room.
+FILES := $(or $(PYTEST_DEBUG_TEMPROOT),$(shell scripts/room-in-memory))
 # What is compiled is kept, whatever a person told Python: the workers load the same modules.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 

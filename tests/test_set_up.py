@@ -161,3 +161,29 @@ def test_nothing_is_asked_for_when_everything_is_there(tmp_path: Path) -> None:
         write_program(tmp_path / name, "#!/bin/sh\n")
     result = system_packages(tmp_path, user=0, apt="exit 9")
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("kilobytes", "is_room"), [(5_000_000, True), (3_000_000, False)])
+def test_files_of_tests_lie_in_memory_only_where_there_is_room(
+    tmp_path: Path, kilobytes: int, is_room: bool
+) -> None:
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("this system has no /dev/shm")
+    df = tmp_path / "df"
+    df.write_text(f"#!/bin/sh\necho head; echo tmpfs 0 0 {kilobytes} 0% /dev/shm\n")
+    df.chmod(0o755)
+    awk = tmp_path / "awk"
+    awk.write_text(
+        '#!/bin/sh\ncase "$*" in *MemAvailable*) echo 9000000;; *exit*) ;; *) sed 1d |'
+        " cut -d' ' -f4;; esac\n"
+    )
+    awk.chmod(0o755)
+    told = subprocess.run(
+        [ROOT / "scripts" / "room-in-memory"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    )
+    assert told.stdout == ("/dev/shm\n" if is_room else "")
