@@ -9,9 +9,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from attractor.base.late_dataclass import dataclass
+from attractor.base.toml_keys import KeyPath, dotted
 from attractor.config.errors import ConfigError, InvalidSetting
 from attractor.config.explanations import explain, not_a_table, shown_value, unknown_setting
-from attractor.config.keys import KeyPath, dotted
 from attractor.config.origins import Origin, OriginKind
 from attractor.config.places import absolute
 from attractor.config.shapes import Leaf, is_table, leaves

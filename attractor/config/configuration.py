@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from attractor.base.errors import UnknownName
 from attractor.base.late_dataclass import dataclass
-from attractor.config.keys import dotted
+from attractor.base.toml_keys import dotted
 from attractor.config.origins import Origin
 from attractor.config.shapes import leaves
 

@@ -11,15 +11,9 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from attractor.base.suggestions import suggest
+from attractor.base.toml_keys import KeyPath, dotted, printable
 from attractor.config.errors import ConfigError, InvalidSetting, UnknownSetting
-from attractor.config.keys import (
-    RESERVED_VARIABLES,
-    VARIABLE_PREFIX,
-    KeyPath,
-    dotted,
-    printable,
-    variable_name,
-)
+from attractor.config.keys import RESERVED_VARIABLES, VARIABLE_PREFIX, variable_name
 from attractor.config.origins import Origin, OriginKind
 from attractor.config.shapes import keys_at, slots
 from attractor.config.web_addresses import HIDDEN

@@ -11,11 +11,11 @@ from typing import cast
 
 from pydantic import BaseModel, ValidationError
 
+from attractor.base.toml_keys import KeyPath, dotted
 from attractor.config.checking import Found, check
 from attractor.config.configuration import Configuration, Model
 from attractor.config.errors import ConfigError, raise_mistakes
 from attractor.config.explanations import explain
-from attractor.config.keys import KeyPath, dotted
 from attractor.config.origins import DEFAULT, Origin, OriginKind
 from attractor.config.places import shown
 from attractor.config.projects import PROJECT_FILE, find_project_root

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from attractor.base.late_dataclass import dataclass
-from attractor.config.keys import printable
+from attractor.base.toml_keys import printable
 
 
 class OriginKind(StrEnum):

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from attractor.base.late_dataclass import dataclass
-from attractor.config.keys import KeyPath
+from attractor.base.toml_keys import KeyPath
 
 FREE_KEY = "NAME"
 """What stands for the key of a free table where it is documented."""

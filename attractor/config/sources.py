@@ -10,18 +10,16 @@ from pathlib import Path
 from typing import cast
 
 from attractor.base.late_dataclass import dataclass
+from attractor.base.toml_keys import KeyPath, dotted, read_key
+from attractor.base.toml_places import KeyLines, key_lines, line_of
 from attractor.config.errors import BrokenFile, InvalidSetting
 from attractor.config.keys import (
     INPUT_PREFIX,
     RESERVED_VARIABLES,
     VARIABLE_PREFIX,
-    KeyPath,
-    dotted,
     path_of_variable,
-    read_key,
 )
 from attractor.config.origins import Origin, OriginKind
-from attractor.config.toml_places import KeyLines, key_lines, line_of
 
 MOST_BYTES = 1_000_000
 """How long a configuration file may be; what is longer was not written by hand."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from attractor.base.suggestions import suggest
+from attractor.base.toml_keys import dotted
 from attractor.config.configuration import Configuration
 from attractor.config.errors import ConfigError, InvalidSetting, UnknownSetting, raise_mistakes
-from attractor.config.keys import dotted
 from attractor.config.origins import OriginKind
 from attractor.config.settings import Settings
 from attractor.language.severities import VITAL, Level, Levels

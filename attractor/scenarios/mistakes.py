@@ -8,10 +8,10 @@ from pydantic_core import ErrorDetails
 
 from attractor.base.late_dataclass import dataclass
 from attractor.base.suggestions import suggest
+from attractor.base.toml_keys import KeyPath, dotted, printable
+from attractor.base.toml_places import key_lines, line_of
 from attractor.config.explanations import shown_value
-from attractor.config.keys import KeyPath, dotted, printable
 from attractor.config.shapes import child, keys_at
-from attractor.config.toml_places import key_lines, line_of
 from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.suite import STEP_KINDS
 

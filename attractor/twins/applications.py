@@ -27,11 +27,12 @@ def provider_application(state: State, forwarder: Forwarder | None = None) -> AS
     """Answer every wire at its paths, or ask its provider and record what that answers."""
     desk = _Desk(state, forwarder)
     wires = list(state.wires.values())
-    routes = [
+    posted = [
         *_answering(desk, wires),
         *_counting(desk, [one for one in wires if isinstance(one, CountsTokens)]),
-        *_listing(desk, [one for one in wires if isinstance(one, ListsModels)]),
     ]
+    listing = [one for one in wires if isinstance(one, ListsModels)]
+    routes = [*posted, *_listing(desk, listing, posted)]
     spoken = ", ".join(f"{_method(one)} {one.path.replace(':path}', '}')}" for one in routes)
 
     async def not_spoken(request: Request, error: Exception) -> Response:
@@ -103,18 +104,24 @@ def _counting(desk: _Desk, wires: Sequence[CountsTokens]) -> Iterator[Route]:
             yield Route(path, desk.endpoint(wire, token_count(wire)), methods=["POST"])
 
 
-def _listing(desk: _Desk, wires: Sequence[ListsModels]) -> Iterator[Route]:
+def _listing(desk: _Desk, wires: Sequence[ListsModels], posted: Sequence[Route]) -> Iterator[Route]:
     """Yield where models are listed, and each by itself; headers say by which provider."""
     for path in dict.fromkeys(path for wire in wires for path in wire.models_paths):
         here = [one for one in wires if path in one.models_paths]
         for place, telling in ((path, all_models), (path + _ONE, one_model)):
-            yield Route(place, _by_headers(desk, here, telling), methods=["GET"])
+            yield Route(place, _by_headers(desk, here, telling, posted), methods=["GET"])
 
 
 def _by_headers(
-    desk: _Desk, wires: Sequence[ListsModels], telling: Callable[[ListsModels], Telling]
+    desk: _Desk,
+    wires: Sequence[ListsModels],
+    telling: Callable[[ListsModels], Telling],
+    posted: Sequence[Route],
 ) -> Endpoint:
     async def models(request: Request) -> ASGIApp:
+        # What is called of a model stands where a model's own name could.
+        if any(one.path_regex.match(request.url.path) for one in posted):
+            raise HTTPException(405, headers={"Allow": "POST"})
         wire = next((one for one in wires if one.is_meant(request.headers)), wires[-1])
         return await desk.answer(request, wire, telling(wire))
 

@@ -2,23 +2,18 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from attractor.base.late_dataclass import dataclass
 from attractor.base.suggestions import suggest
+from attractor.base.toml_places import KeyLines, key_lines, line_of
 from attractor.twins.places import Place, Step, written_path
 from attractor.twins.toml_unions import Table, Wrong, find_wrongs, without_echoes
 
 _MOST_TOLD = 3
-_KEY = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
-_KEYS = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
-_HEADER = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_KEYS})[ \t]*\]")
-_ASSIGNED = re.compile(rf"[ \t]*({_KEYS})[ \t]*=")
-_ONE_KEY = re.compile(_KEY)
-_LONG_TEXT = re.compile(r'"""|' + "'''")
 _POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 M = TypeVar("M", bound=BaseModel)
@@ -58,9 +53,8 @@ class Mistakes:
         more = len(self._found) - len(told)
         return "; ".join(told) + (f"; and {more} more" if more else "")
 
-    def _place(self, mistake: Mistake, lines: Mapping[Place, int]) -> str:
-        known = (mistake.path[:length] for length in range(len(mistake.path), 0, -1))
-        line = next((lines[path] for path in known if path in lines), None)
+    def _place(self, mistake: Mistake, lines: KeyLines) -> str:
+        line = line_of(mistake.path, lines)
         place = f"{self._source}:{line}" if line else self._source
         key = written_path(mistake.path)
         return f"{place}: {key}: " if key else f"{place}: "
@@ -94,23 +88,6 @@ def validated(
         return None
 
 
-def key_lines(text: str) -> Mapping[Place, int]:
-    """Return in which line each key stands, as far as it begins a line."""
-    found: dict[Place, int] = {}
-    table: Place = ()
-    counts: dict[Place, int] = {}
-    for number, line in _lines_outside_long_texts(text):
-        if header := _HEADER.match(line):
-            table = _opened(header[1], _keys(header[2]), counts)
-            found.setdefault(table, number)
-        elif assigned := _ASSIGNED.match(line):
-            path = table
-            for key in _keys(assigned[1]):
-                path = (*path, key)
-                found.setdefault(path, number)
-    return found
-
-
 def _broken(said: str, text: str, source: str) -> str:
     found = _POSITION.search(said)
     if found is None:
@@ -118,30 +95,6 @@ def _broken(said: str, text: str, source: str) -> str:
     at_end = len(text.rstrip().splitlines()) or 1
     line = found["line"] or at_end
     return f"{source}:{line}: this is not TOML: {_POSITION.sub('', said)}"
-
-
-def _opened(bracket: str, keys: Sequence[str], counts: dict[Place, int]) -> Place:
-    """Return the path of a table; a step into a list of tables is into its last one so far."""
-    path: Place = ()
-    for number, key in enumerate(keys, 1):
-        path = (*path, key)
-        if number == len(keys) and bracket == "[[":
-            counts[path] = counts.get(path, -1) + 1
-        if path in counts:
-            path = (*path, counts[path])
-    return path
-
-
-def _keys(written: str) -> list[str]:
-    return [one.strip("\"'") for one in _ONE_KEY.findall(written)]
-
-
-def _lines_outside_long_texts(text: str) -> Iterator[tuple[int, str]]:
-    inside = False
-    for number, line in enumerate(text.splitlines(), 1):
-        if not inside:
-            yield number, line
-        inside ^= len(_LONG_TEXT.findall(line)) % 2 == 1
 
 
 def _message(wrong: Wrong, names: set[str]) -> str:

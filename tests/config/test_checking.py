@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attractor.base.toml_keys import KeyPath
 from attractor.config.checking import check
 from attractor.config.errors import UnknownSetting
-from attractor.config.keys import KeyPath
 from attractor.config.origins import Origin, OriginKind
 from attractor.config.settings import Settings
 from attractor.config.sources import Source

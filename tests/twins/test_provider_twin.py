@@ -168,6 +168,8 @@ def test_the_control_port_shows_requests_to_whoever_has_the_token(
         ("DELETE", "/v1/responses", KEYS["openai"], "openai", 405),
         ("POST", "/v1beta/models/m:embedContent", {}, "gemini", 404),
         ("PUT", "/v1beta/models", {}, "gemini", 405),
+        ("GET", "/v1beta/models/m:generateContent", {}, "gemini", 405),
+        ("GET", "/v1beta/models/m:countTokens", KEYS["gemini"], "gemini", 405),
         ("POST", "/v1/messages/", KEYS["anthropic"], "anthropic", 404),
         ("PUT", "/v1/chat/completions", {}, "openai_chat", 405),
         ("POST", "/", {}, "openai", 404),

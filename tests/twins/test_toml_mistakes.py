@@ -1,66 +1,9 @@
 import tomllib
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
-from attractor.twins.places import written_path
-from attractor.twins.toml_mistakes import Mistakes, key_lines, validated
-
-TOML = '''
-name = "a"
-a.b = 1
-[one.two]
-x = 1
-text = """
-y = 2
-"""
-[[list]]
-n = 1
-[[list]]
-n = 2
-[list.inner]
-m = 3
-[[list.rows]]
-[[list.rows]]
-"q r" = 4
-'''
-
-
-def test_the_line_of_every_key_that_begins_one_is_known() -> None:
-    lines = {written_path(path): line for path, line in key_lines(TOML).items()}
-    assert lines == {
-        "name": 2,
-        "a": 3,
-        "a.b": 3,
-        "one.two": 4,
-        "one.two.x": 5,
-        "one.two.text": 6,
-        "list[0]": 9,
-        "list[0].n": 10,
-        "list[1]": 11,
-        "list[1].n": 12,
-        "list[1].inner": 13,
-        "list[1].inner.m": 14,
-        "list[1].rows[0]": 15,
-        "list[1].rows[1]": 16,
-        "list[1].rows[1].q r": 17,
-    }
-
-
-@given(st.lists(st.sampled_from(["[a]", "[[b]]", "[[b.c]]", "x = 1", "y.z = 2", "#"])))
-def test_every_key_that_is_found_is_there(lines: list[str]) -> None:
-    text = "\n".join(lines)
-    try:
-        table: Any = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return
-    for path in key_lines(text):
-        value = table
-        for step in path:
-            value = value[step]
+from attractor.twins.toml_mistakes import Mistakes, validated
 
 
 class Inner(BaseModel):

@@ -86,15 +86,18 @@ class _Reading:
     def service(self, table: Table) -> Service | None:
         rest = {name: one for name, one in table.items() if name != _ROUTES}
         written = validated(WrittenService, rest, self.mistakes, known=[_ROUTES])
-        collections = collections_of(written) if written else dict[str, Collection]()
+        # Of routes only what they are without the state is told when that cannot be read.
+        collections = collections_of(written) if written else None
         routes = self._routes(table.get(_ROUTES), collections)
-        if written is None:
+        if written is None or collections is None:
             return None
         self._check_shapes(written)
         state = seeded(written, collections, self.mistakes)
         return Service(written, routes, state, self.folder)
 
-    def _routes(self, tables: object, collections: Mapping[str, Collection]) -> Sequence[Route]:
+    def _routes(
+        self, tables: object, collections: Mapping[str, Collection] | None
+    ) -> Sequence[Route]:
         if not isinstance(tables, list) or not tables:
             self.mistakes.add([], "it needs routes: [[routes]] with a method, a path and a kind")
             return []
@@ -107,7 +110,7 @@ class _Reading:
         return found
 
     def _route(
-        self, table: object, at: tuple[Step, ...], collections: Mapping[str, Collection]
+        self, table: object, at: tuple[Step, ...], collections: Mapping[str, Collection] | None
     ) -> Route | None:
         if not isinstance(table, dict):
             self.mistakes.add(at, "a route is a table")
@@ -123,6 +126,8 @@ class _Reading:
         if written is None or read is None:
             return None
         self._check_names(read, written, at)
+        if collections is None:
+            return None
         try:
             around = Surroundings(self.folder, written.path, collections, self.is_recording)
             return Route(written.name, written, read.open(around))

@@ -34,6 +34,21 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert told('name = "s"\nurl = ').startswith("t.toml:2: this is not TOML: Invalid value")
 
 
+KEPT = """
+[[state.people]]
+id = "p_1"
+[[routes]]
+path = "/people"
+kind = "list"
+collection = "people"
+"""
+
+
+def test_a_mistake_beside_the_state_brings_no_others_with_it() -> None:
+    assert parse_service(f'name = "s"\n{KEPT}').name == "s"
+    assert told(f'name = "s"\nquux = 1\n{KEPT}') == "t.toml:2: quux: there is no such key"
+
+
 ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.config.keys import KeyPath, dotted
-from attractor.config.toml_places import key_lines, line_of
+from attractor.base.toml_keys import KeyPath, dotted
+from attractor.base.toml_places import key_lines, line_of
 from tests.counts import count
 
 Table = dict[str, object]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from attractor.base.late_dataclass import dataclass
-from attractor.config.keys import KEY_PATTERN, KeyPath, read_key
+from attractor.base.toml_keys import KEY_PATTERN, KeyPath, read_key
 
 KeyLines = Mapping[KeyPath, int]
 
