@@ -1,7 +1,7 @@
 """What is asked for when something is generated, checked and made into requests (4.3)."""
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Protocol, TypedDict
+from typing import Protocol, TypedDict, cast
 
 from attractor.base.canonical import JsonObject
 from attractor.base.late_dataclass import dataclass
@@ -18,6 +18,13 @@ from attractor.llm.time_limits import TimeoutConfig
 from attractor.llm.tools import Tool, ToolCall, ToolChoice, ToolDefinition
 
 AnyTool = Tool | ToolDefinition
+# What is easily mistaken, and what is to be given.
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "max_tool_rounds": ((int,), "a whole number"),
+    "max_retries": ((int,), "a whole number"),
+    "timeout": ((int, float, TimeoutConfig), "seconds as a number, or a TimeoutConfig"),
+    "abort_signal": ((AbortSignal,), "the `signal` of an AbortController"),
+}
 Mended = JsonObject | None
 
 
@@ -104,12 +111,23 @@ class Generation:
                 f"{given} messages are given",
                 hint="give the prompt, which is one message of the user, or all the messages",
             )
+        self._check_kinds()
         for name in ("max_tool_rounds", "max_retries"):
             count = getattr(self, name)
             if count < 0:
                 raise ConfigurationError(f"{name} is {count}", hint="write 0 for none")
         for tool in self.active_tools.values():
             check_schema(tool.parameters, f"what the tool {tool.name!r} takes")
+
+    def _check_kinds(self) -> None:
+        """Refuse what is of another kind than it says, as programs without types may give it."""
+        for name, (kinds, wanted) in _KINDS.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kinds):
+                raise _of_another_kind(name, value, wanted)
+        for one in cast("Sequence[object]", self.tools or ()):
+            if not isinstance(one, AnyTool):
+                raise _of_another_kind("one of the tools", one, "a Tool or a ToolDefinition")
 
     @property
     def active_tools(self) -> Mapping[str, Tool]:
@@ -160,3 +178,8 @@ def read_generation(model: str, prompt: str | None, options: GenerateOptions) ->
             hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}"
             raise ConfigurationError(f"nothing is done with {name}", hint=hint)
     return Generation(model, prompt, **options)
+
+
+def _of_another_kind(name: str, value: object, wanted: str) -> ConfigurationError:
+    kind = type(value).__name__
+    return ConfigurationError(f"{name} is of the kind {kind}", hint=f"give {wanted}")

@@ -4,6 +4,7 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.llm import ConfigurationError, Message, TimeoutConfig, Tool, ToolDefinition
+from attractor.llm.abort import AbortController
 from attractor.llm.generation import Generation, read_generation
 from tests.llm.asking import SHELL
 from tests.llm.generated import NUMBERS, adder
@@ -20,6 +21,10 @@ def read(**options: Any) -> Generation:
         ({}, "neither prompt nor messages"),
         ({"prompt": "a", "max_tool_rounds": -1}, "max_tool_rounds is -1"),
         ({"prompt": "a", "max_retries": -1}, "max_retries is -1"),
+        ({"prompt": "a", "max_retries": "2"}, "max_retries is of the kind str"),
+        ({"prompt": "a", "timeout": {"total": 1}}, "timeout is of the kind dict"),
+        ({"prompt": "a", "abort_signal": AbortController()}, "is of the kind AbortController"),
+        ({"prompt": "a", "tools": ["x"]}, "one of the tools is of the kind str"),
         ({"prompt": "a", "temprature": 1}, "nothing is done with temprature"),
     ],
 )
