@@ -68,7 +68,7 @@ async def stream_events(
         async with opening as incoming, aclosing(_folded(incoming, folding, provider)) as events:
             async for event in events:
                 has_begun = True
-                yield _by(model, event) if event.response else event
+                yield _by(model, event)
     except SDKError as error:
         if has_begun:
             yield StreamEvent(StreamEventType.ERROR, error=error)
