@@ -127,10 +127,11 @@ class Hunt:
 
     def _signal(self, number: int, settled: set[int]) -> Sequence[Process]:
         """Signal all who can be found, and return them."""
-        # Looked for again and again: who forks while we go through /proc can be overlooked.
+        # Looked for again and again: who forks while we go through /proc can be overlooked, and
+        # who was found can be gone, with another in his place.
         looks = (self.found(settled) for _ in range(_LOOKS))
-        found = next((one for one in looks if one), ())
-        there = [one for one in found if signal_process(one, number)]
+        signalled = ([one for one in found if signal_process(one, number)] for found in looks)
+        there = next((ones for ones in signalled if ones), list[Process]())
         self.ended |= {(one.number, one.started): one for one in there if number}
         return there
 

@@ -13,6 +13,7 @@ import pytest
 from attractor.environments.left_over import can_be_known, end_marked
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.marks import MARK
+from attractor.environments.process_table import Process, signal_process
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR
 
@@ -160,6 +161,22 @@ def test_who_forks_again_and_again_is_ended_all_the_same(
             assert at_home(workspace) == []
     finally:
         (workspace / "stop").touch()
+
+
+def test_who_is_gone_before_the_signal_may_have_left_another(
+    environment: LocalExecutionEnvironment, pids: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    too_late: list[Process] = []
+
+    def signal_late(process: Process, number: int) -> bool:
+        if not too_late:
+            too_late.append(process)
+            return False
+        return signal_process(process, number)
+
+    monkeypatch.setattr("attractor.environments.left_over.signal_process", signal_late)
+    assert leave(environment, pids, f"setsid sh stay & {WAIT}") == [True, False]
+    assert too_late
 
 
 async def _once(environment: LocalExecutionEnvironment, command: str) -> None:
