@@ -156,7 +156,7 @@ def _is_conditional(graph: Graph, node: str) -> bool:
 def _to_judges(graph: Graph, ways: "_Ways") -> Sequence[Edge]:
     """Return the ways into conditionals, the best first; one that asks nothing judges nothing."""
     to_judges = [edge for edge in ways.unconditional if _is_conditional(graph, edge.target)]
-    unasked = unasked_conditionals(graph) if to_judges else ()
+    unasked = unasked_conditionals(graph, [edge.target for edge in to_judges])
     return _ranked(edge for edge in to_judges if edge.target not in unasked)
 
 

@@ -62,7 +62,7 @@ class FailureFallsThrough:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each edge that a failure does not take, or takes as if there had been none."""
-        unasked = unasked_conditionals(graph)
+        unasked = unasked_conditionals(graph, [node.id for node in graph.of_type(CONDITIONAL)])
         for id_, node in graph.nodes.items():
             edges = graph.outgoing(id_)
             if (len(edges) < 2 and not unasked) or node.type in _SILENT:
