@@ -73,6 +73,7 @@ class _Walk:
         self._text = text
         self._is_in_list = False
         self._has_open_html = False
+        self._line_ends = -1
 
     def find(self) -> Iterator[LooseEnd]:
         at = 0
@@ -118,8 +119,11 @@ class _Walk:
         return Looseness.OPEN_QUOTE, at + max(len(line), 1)
 
     def _end_of_line(self, at: int) -> int:
-        end = self._text.find("\n", at)
-        return end if end >= 0 else len(self._text)
+        # A long line is looked through once, however many values stand in it.
+        if at > self._line_ends:
+            end = self._text.find("\n", at)
+            self._line_ends = end if end >= 0 else len(self._text)
+        return self._line_ends
 
     def _html(self, at: int) -> tuple[Looseness | None, int]:
         """Find the end of an HTML label; of one in a line anybody can tell."""

@@ -85,7 +85,7 @@ def _is_part(place: Place, found: re.Match[str]) -> bool:
 
 def _begins_another(place: Place, blank: re.Match[str]) -> bool:
     """Tell whether the key behind a blank begins another attribute, and is no part of the value."""
-    if not place.is_in_list or place.text[place.at : blank.start()].endswith(_JOINS):
+    if not place.is_in_list or place.text.endswith(_JOINS, place.at, blank.start()):
         return False
     key = _KEY_BEHIND.match(place.text, blank.start())
     is_known = key is None or key["key"] in ATTRIBUTES or key["key"] in GRAPHVIZ_ATTRIBUTES

@@ -260,7 +260,7 @@ def test_a_run_that_is_ended_in_its_branches_leaves_nobody_and_goes_on(
     os.kill(process.pid, number)
     assert process.wait(PATIENCE_S) == 130
     await_(lambda: not any(is_there(pid) for pid in pids))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     done = desk.do("resume", "latest")
     assert done.returncode == 0, done.stderr
     # What the first try left in each tree was set aside.

@@ -162,7 +162,7 @@ def test_a_canceled_run_ends_within_seconds_with_all_it_began(desk: PlainDesk) -
     assert canceled.returncode == 0, canceled.stderr
     began = time.monotonic()
     assert process.wait(PATIENCE_S) == 1
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert [is_there(one) for one in pids] == [False, False]
     status = status_of(desk)
     assert (status["status"], "a mistake" in status["reason"]) == ("canceled", True)

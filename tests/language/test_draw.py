@@ -26,6 +26,7 @@ from attractor.language.values import Attributes
 from tests.counts import count
 from tests.language.drawing.graphs import large_graph
 from tests.language.pipelines import BRANCH, any_graphs
+from tests.patience import is_soon
 
 SVG = "{http://www.w3.org/2000/svg}"
 ODD = ["node", "graph", "a b", 'x"y', "\\N", "<b>", "é", "a:b", "back\\", "", "a.b", "a-b"]
@@ -162,9 +163,13 @@ def test_a_graph_that_takes_too_long_says_what_to_do() -> None:
 
 def test_a_hundred_nodes_take_less_than_a_second() -> None:
     graph = large_graph(100)
-    before = monotonic()
-    run(draw(graph))
-    assert monotonic() - before < 1
+
+    def once() -> float:
+        before = monotonic()
+        run(draw(graph))
+        return monotonic() - before
+
+    assert is_soon(once, within_s=1)
 
 
 @pytest.mark.parametrize(

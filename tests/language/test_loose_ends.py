@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from attractor.language.loose_ends import Looseness, find_loose_ends
-from tests.counts import count
-from tests.language.growing import times_longer
+from tests.growing import times_more
+from tests.language.repeated import LOOSE
 
 
 def found(text: str) -> list[str]:
@@ -77,18 +77,10 @@ def test_a_quote_without_another_is_told_from_one_with() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "piece",
-    [
-        *("='a", "k='a", "k='a\n", "k='a'b", "k=<", "k=<\n", "k={", "k=[", "k=a b", "k=a/", "k= "),
-        *("k=\n", "k=\na", '"', '\\"', "/*", "k", "k.", "k ", " ", "graph ", "[", "{", "=", "#"),
-        "k=' ,",
-        *("k='a',", "k=`a\n", "label=a k", "condition=a&& b", "k=\u201ca", " '", "k='\n' k"),
-    ],
-)
-def test_loose_ends_are_found_in_linear_time(piece: str) -> None:
+@pytest.mark.parametrize("piece", LOOSE)
+def test_ten_times_as_many_loose_ends_are_ten_times_the_work(piece: str) -> None:
     def work(times: int) -> Callable[[], object]:
         text = "digraph G { a [b=" + piece * times
         return lambda: list(find_loose_ends(text))
 
-    assert times_longer(work, few=count(ci=700, full=2_000)) < 40
+    assert times_more(work, few=100) < 15

@@ -1,5 +1,4 @@
 import re
-import time
 from contextlib import suppress
 
 import pytest
@@ -7,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language.matching import LONGEST, InvalidPattern, compile_pattern
+from tests.growing import times_more
 
 _ATOMS = st.sampled_from(
     ["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", r"\s", r"\.", "^", "$", r"\b", r"[\d-]", r"\x61"]
@@ -82,11 +82,10 @@ def test_a_pattern_that_cannot_be_read_says_so(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a*)*b", ".*.*.*.*x", "(.*a){12}b"])
-def test_no_text_takes_long(pattern: str) -> None:
+def test_ten_times_the_text_is_ten_times_the_work(pattern: str) -> None:
     compiled = compile_pattern(pattern)
-    before = time.process_time()
     assert not compiled.search("a" * 2_000 + "!")
-    assert time.process_time() - before < 5
+    assert times_more(lambda few: lambda: compiled.search("a" * few + "!"), few=30) < 15
 
 
 def test_of_a_long_text_only_the_beginning_is_looked_at() -> None:

@@ -9,8 +9,8 @@ from attractor.language.parsing import read_graph
 from attractor.language.preparation import prepare
 from attractor.language.report import as_text
 from attractor.language.sources import Source
-from tests.counts import count
-from tests.language.growing import times_longer
+from tests.growing import times_more
+from tests.language.repeated import MISTAKEN
 
 MANY = """digraph G {
   graph [goal="x", label=<<b>hi</b>>]
@@ -124,17 +124,10 @@ def test_around_a_mistake_attributes_are_looked_at_all_the_same() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "piece",
-    [
-        *("{", "{\n", "  {\n}", "a {", "a {k=v ", "a {k=v}", "a -> {", "{a} -> ", "subgraph x {\n"),
-        *("}", "} x", "a -> subgraph {", "subgraph {} -> ", "a -", "a ~> ", "x = {", "[,", "[a b,"),
-        *("goal=", "digraph ", "a -- b\n", "  }\n x", "} digraph a "),
-    ],
-)
-def test_however_many_mistakes_there_are_reading_takes_linear_time(piece: str) -> None:
+@pytest.mark.parametrize("piece", MISTAKEN)
+def test_ten_times_as_many_mistakes_are_ten_times_the_work(piece: str) -> None:
     def work(times: int) -> Callable[[], object]:
         text = "digraph G {" + piece * times + "\n}"
         return lambda: read_graph(Source(text))
 
-    assert times_longer(work, few=count(ci=100, full=300)) < 30
+    assert times_more(work, few=30) < 15

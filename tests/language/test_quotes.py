@@ -1,6 +1,6 @@
 """One wrong quote is reported where it is, once, and hides no other mistake."""
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,8 @@ from attractor.language.patterns import TEXT_OR_COMMENT
 from attractor.language.quotes import Fault, find_slips
 from attractor.language.sources import Source
 from tests.counts import count
+from tests.growing import times_more
+from tests.language.repeated import SLIPPED
 
 PIPELINES = sorted(Path("pipelines").glob("*.dot"))
 
@@ -190,17 +192,10 @@ def test_a_slip_says_where_its_text_is() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "piece",
-    ['"', 'a"', ' a=b"', "\n", "x\n", "] //", " k=v", ' k="', "k.", " ", ",", "]", "\\", ' y"z'],
-)
-def test_slips_are_found_in_linear_time(piece: str) -> None:
-    def taken(times: int) -> float:
-        before = time.process_time()
-        find_slips('digraph G { a [b="' + piece * times)
-        return time.process_time() - before
+@pytest.mark.parametrize("piece", SLIPPED)
+def test_ten_times_as_many_slips_are_ten_times_the_work(piece: str) -> None:
+    def work(times: int) -> Callable[[], object]:
+        text = 'digraph G { a [b="' + piece * times
+        return lambda: find_slips(text)
 
-    taken(100)
-    few = count(ci=1_000, full=3_000)
-    small = max(taken(few), 0.002)
-    assert taken(10 * few) < 40 * small
+    assert times_more(work, few=100) < 15

@@ -1,4 +1,3 @@
-import time
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +12,7 @@ from attractor.language.parsing import parse
 from attractor.language.stylesheet import parse_stylesheet, read_stylesheet
 from attractor.language.values import Attributes, quoted
 from attractor.language.vocabulary import Vocabulary
-from tests.language.growing import times_longer
+from tests.growing import times_more
 
 EITHER = "llm_model, llm_provider or reasoning_effort"
 
@@ -223,7 +222,7 @@ def test_a_large_stylesheet_over_many_nodes_takes_no_longer_than_it_is_worth() -
 
 
 @pytest.mark.parametrize("selector", [".a", "*", "box"])
-def test_many_rules_for_one_selector_take_as_much_longer_as_there_are(selector: str) -> None:
+def test_many_rules_for_one_selector_are_as_much_more_work_as_there_are(selector: str) -> None:
     def work(number: int) -> Callable[[], object]:
         sheet = parse_stylesheet(
             " ".join(f"{selector} {{ llm_model: m{i} }}" for i in range(number))
@@ -231,7 +230,7 @@ def test_many_rules_for_one_selector_take_as_much_longer_as_there_are(selector: 
         nodes = [Node(f"n{i}", classes=("a",)) for i in range(number)]
         return lambda: [sheet.properties(node) for node in nodes]
 
-    assert times_longer(work, few=200) < 30
+    assert times_more(work, few=50) < 20
 
 
 @given(st.text())
@@ -297,9 +296,7 @@ def test_behind_a_broken_rule_the_next_ones_are_read(text: str, places: list[str
 
 def test_what_is_nothing_but_mistakes_is_given_up_in_the_end() -> None:
     assert len(read_stylesheet("* { llm_model = a } " * 900).mistakes) == 900
-    started = time.process_time()
     assert len(read_stylesheet('"} \\' * 100_000).mistakes) == 1000
-    assert time.process_time() - started < 20
 
 
 def test_mistakes_stand_at_their_places_in_the_file_behind_escapes_too() -> None:

@@ -312,7 +312,7 @@ def test_an_abort_signal_ends_it_at_any_time(when: str) -> None:
     with speaking(ROUNDS if when == "tools" else slow("30ms")) as twin:
         begun = time.monotonic()
         with_client(twin, work)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
 
 
 def test_every_event_of_middleware_counts() -> None:

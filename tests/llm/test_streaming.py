@@ -33,6 +33,7 @@ from tests.llm.providers.test_chat_stream import COUNTED, STOPPED, piece
 from tests.llm.providers.test_gemini_stream import chunk, last
 from tests.llm.providers.test_openai_stream import COMPLETED, CREATED, MESSAGE, item
 from tests.llm.providers.test_openai_stream import delta as openai_delta
+from tests.patience import is_soon
 
 T = TypeVar("T")
 KEY = "sk-very-secret-0123456789"
@@ -306,7 +307,7 @@ def test_a_server_that_does_not_hang_up_is_not_waited_for() -> None:
     scene, error = hear("openai", HEAD, good("openai"), stays=True)
     assert error is None
     assert brief(scene.told)[-1] == "finish"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 async def closing(scene: Scene, events: AsyncGenerator[StreamEvent]) -> None:
@@ -352,8 +353,7 @@ def test_who_stops_listening_closes_the_connection_within_100_ms(
             await asyncio.wait_for(scene.gone.wait(), 5)
             return time.monotonic() - begun
 
-    # On a busy machine one of a few shows it.
-    assert min(run(leaving) for _ in range(3)) < 0.1
+    assert is_soon(lambda: run(leaving), within_s=0.1)
 
 
 def test_an_end_that_takes_too_long_leaves_no_connection_open(

@@ -232,9 +232,9 @@ def test_R12_time_in_which_nobody_is_at_work_does_not_count(tmp_path: Path) -> N
     )
     stopped = run(tmp_path, text, max_duration="600ms")
     assert "the budget max_duration is used up" in stopped.reason
-    time.sleep(3)
-    ended = resume(tmp_path, max_duration="3s")
+    time.sleep(5)
+    ended = resume(tmp_path, max_duration="5s")
     assert ended.outcome is StageStatus.SUCCESS
     took = record(ended, "final.json")["seconds"]
     assert isinstance(took, float)
-    assert 1.2 <= took < 3
+    assert 1.2 <= took < 5

@@ -228,8 +228,8 @@ def test_closing_waits_for_nobody(script: str) -> None:
         while not twin.requests:
             time.sleep(0.001)
         closed_at = time.monotonic()
-    thread.join(10)
-    assert time.monotonic() - closed_at < 5
+    thread.join(60)
+    assert time.monotonic() - closed_at < 20
     assert len(ended) == 1
 
 

@@ -25,6 +25,7 @@ from tests.llm.providers.garbage import Garbage, every_number
 from tests.llm.providers.streams import hear, require_heard, sse, whole
 from tests.llm.providers.test_gemini_response import body as gemini_body
 from tests.llm.test_transport import without_room
+from tests.patience import is_soon
 
 # litellm keeps that quiet by a filter of its own, which is undone here after every test.
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
@@ -87,7 +88,7 @@ def test_who_gives_up_closes_the_connection_at_once(is_stream: bool, begun: byte
             await adapter.close()
             return took
 
-    assert asyncio.run(giving_up()) < 0.1
+    assert is_soon(lambda: asyncio.run(giving_up()), within_s=0.1)
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
@@ -106,7 +107,7 @@ def test_a_connection_that_is_not_taken_is_not_waited_for(is_stream: bool) -> No
             asyncio.run(asking(url))
     assert not caught.value.retryable
     # Longer than that is only what litellm takes to load.
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 25
 
 
 class Sends(Pool):

@@ -127,4 +127,4 @@ def test_behind_its_last_word_a_server_is_not_waited_for() -> None:
     for stays in (True, False):
         scene, error = hear_all(NAME, HEAD, done, stays=stays)
         assert (error, whole(scene.told).text) == (None, "Hi.")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20

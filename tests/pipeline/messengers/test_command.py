@@ -61,7 +61,7 @@ def test_who_takes_too_long_is_ended_with_all_it_started(tmp_path: Path) -> None
     started = time.monotonic()
     fault = told(tmp_path, "(sleep 60; touch late) & sleep 60", 0.2)
     assert fault == "it did not end within 200ms"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 def test_who_does_not_read_its_input_is_no_fault(tmp_path: Path) -> None:

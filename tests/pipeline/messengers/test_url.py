@@ -92,7 +92,7 @@ def test_who_does_not_answer_is_waited_for_no_longer_than_the_limit(chat: Chat) 
     chat.waits_for = threading.Event()
     started = time.monotonic()
     assert told(chat.address, 0.2) == "no answer within 200ms"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_the_event_loop_goes_on_meanwhile(chat: Chat) -> None:

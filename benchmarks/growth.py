@@ -1,0 +1,196 @@
+"""How much longer reading takes when there is ten times as much: ten times, not a hundred.
+
+The tests count the lines that run. What a single line lets a library do (a pattern that goes back
+and forth, a text that is copied again and again) only time can show.
+"""
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from attractor.engine.coverage import cover
+from attractor.language.forks import find_forks
+from attractor.language.inputs import read_inputs
+from attractor.language.loose_ends import find_loose_ends
+from attractor.language.matching import compile_pattern
+from attractor.language.needs import read_needs
+from attractor.language.parsing import parse, read_graph
+from attractor.language.preparation import prepare
+from attractor.language.quotes import find_slips
+from attractor.language.sources import Source
+from attractor.language.stylesheet import parse_stylesheet, read_stylesheet
+from attractor.llm.growing_object import GrowingObject
+from benchmarks.ratios import Ratio, report
+from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED
+
+ROUNDS = 5
+# A work of less time cannot be measured.
+LEAST_S = 0.004
+# Below this, measuring again could only tell the same.
+CLEARLY_LINEAR = 14
+LIMIT = 30
+TELLING = 60
+
+Work = Callable[[], object]
+Making = Callable[[int], Work]
+"""Makes so much of something ready, and returns what is to be done with it."""
+
+
+@dataclass(frozen=True)
+class Growing:
+    """Works that must not take longer than there is of them; the worst one counts."""
+
+    name: str
+    works: Sequence[Making]
+
+    def measure(self) -> Ratio:
+        """Measure each."""
+        value = max(map(_times_longer, self.works))
+        return Ratio(f"10 times as much / as much: {self.name}", value, LIMIT)
+
+
+def main() -> int:
+    """Measure everything."""
+    return report([*(one.measure() for one in growing()), _telling()])
+
+
+def growing() -> Iterator[Growing]:
+    """Return all that is measured."""
+    yield Growing("loose ends", [_loose_ends(one) for one in LOOSE])
+    yield Growing("mistakes", [_mistakes(one) for one in MISTAKEN])
+    yield Growing("quotes", [_quotes(one) for one in SLIPPED])
+    yield Growing("inputs", [_unknown_inputs, _declarations])
+    yield Growing("needs", [_needs])
+    yield Growing("conditions", [_clauses("context.a{0}=b"), _clauses("(a{0}=c || a{0}=d)")])
+    yield Growing("patterns", [_pattern(one) for one in ("(a+)+$", ".*.*.*.*x", "(.*a){12}b")])
+    yield Growing("rules of a stylesheet", [_stylesheet, _broken_stylesheet])
+    yield Growing("forks", [_forks])
+    yield Growing("coverage", [_coverage])
+
+
+def _loose_ends(piece: str) -> Making:
+    return lambda few: partial(_all, find_loose_ends, "digraph G { a [b=" + piece * few)
+
+
+def _mistakes(piece: str) -> Making:
+    return lambda few: partial(read_graph, Source("digraph G {" + piece * few + "\n}"))
+
+
+def _quotes(piece: str) -> Making:
+    return lambda few: partial(find_slips, 'digraph G { a [b="' + piece * few)
+
+
+def _unknown_inputs(few: int) -> Work:
+    prompt = " ".join(f"${{inputs.x{one}}}" for one in range(few))
+    return partial(prepare, f'digraph G {{ s [shape=Mdiamond]; a [prompt="{prompt}"] }}')
+
+
+def _declarations(few: int) -> Work:
+    return partial(read_inputs, " " * 20 * few + ", ".join(f"a{one}" for one in range(few)))
+
+
+def _needs(few: int) -> Work:
+    return partial(read_needs, "x" * few + "," + " " * few + ",a>" + ">" * few)
+
+
+def _clauses(clause: str) -> Making:
+    def make(few: int) -> Work:
+        condition = " && ".join(clause.format(one) for one in range(few))
+        return partial(prepare, f'digraph G {{ a -> b; a -> c [condition="{condition}"] }}')
+
+    return make
+
+
+def _pattern(pattern: str) -> Making:
+    compiled = compile_pattern(pattern)
+    return lambda few: partial(compiled.search, "a" * few + "!")
+
+
+def _stylesheet(few: int) -> Work:
+    return partial(parse_stylesheet, " ".join(f"#n{one} {{ llm_model: m }}" for one in range(few)))
+
+
+def _broken_stylesheet(few: int) -> Work:
+    return partial(read_stylesheet, "* { llm_model = a } " * few)
+
+
+def _forks(few: int) -> Work:
+    pieces = [
+        f"p{i} [shape=component]; j{i} [shape=tripleoctagon]; j{i} -> p{i + 1};"
+        f"p{i} -> a{i} -> j{i}; p{i} -> b{i} -> j{i};"
+        for i in range(few)
+    ]
+    ends = f"s [shape=Mdiamond]; e [shape=Msquare]; s -> p0; p{few} -> e;"
+    return partial(_all, find_forks, parse(f"digraph G {{ {ends} {''.join(pieces)} }}"))
+
+
+def _coverage(few: int) -> Work:
+    pieces = [
+        f'g{i} [shape=diamond]; w{i} -> g{i}; g{i} -> w{i + 1} [condition="outcome=success"];'
+        f'g{i} -> w{i} [condition="outcome!=success"];'
+        for i in range(few)
+    ]
+    ends = f"start [shape=Mdiamond]; exit [shape=Msquare]; start -> w0; w{few} -> exit;"
+    return partial(cover, parse(f"digraph G {{ {ends} {''.join(pieces)} }}"))
+
+
+def _all(find: Callable[[Any], Iterable[object]], given: object) -> list[object]:
+    return list(find(given))
+
+
+def _telling() -> Ratio:
+    """Measure an object that grows: at every piece a flat copy of what there is must be told."""
+    objects = [
+        {"a": "word " * 40_000},
+        {f"k{number}": number for number in range(13_000)},
+        {"a": [1] * 66_000},
+        {"a": [{"name": f"n{number}", "tags": ["a", "b"]} for number in range(5_000)]},
+    ]
+    texts = [json.dumps(one) for one in objects]
+    ratios = [_seconds(partial(_grow, one)) / _seconds(partial(_copy, one)) for one in texts]
+    return Ratio("an object in 10,000 pieces / flat copies", max(ratios), TELLING)
+
+
+def _grow(text: str) -> None:
+    growing = GrowingObject()
+    for at in range(0, len(text), 20):
+        if growing.feed(text[at : at + 20]):
+            assert growing.value is not None
+
+
+def _copy(text: str) -> None:
+    for at in range(0, len(text), 20):
+        assert text[:at] is not text
+
+
+def _times_longer(make: Making) -> float:
+    few = 10
+    while _seconds(make(few)) < LEAST_S and few < 100_000:
+        few *= 2
+    small, large = make(few), make(10 * few)
+    least, taken = _seconds(small), _seconds(large)
+    for _ in range(ROUNDS):
+        if taken > CLEARLY_LINEAR * least:
+            least, taken = min(least, _seconds(small)), min(taken, _seconds(large))
+    return taken / least
+
+
+def _seconds(work: Work) -> float:
+    # What others left behind is nothing to this work.
+    gc.collect()
+    gc.disable()
+    try:
+        before = time.process_time()
+        work()
+        return time.process_time() - before
+    finally:
+        gc.enable()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
