@@ -256,6 +256,7 @@ def require_spread(ends: Sequence[tuple[str, int]], steps: int, events: int) -> 
     """Require that the run was killed all along its way, and at work on all sorts of things."""
     deaths = Counter(death for death, _ in ends)
     assert sum(deaths.values()) == KILLS
-    assert len(deaths) >= min(KILLS, len(MOMENTS) - 3), deaths
+    # A moment that does not come for long is given up for another one.
+    assert len(deaths) >= min(KILLS - 2, len(MOMENTS) - 3), deaths
     thirds = Counter(min(2, at * 3 // events) for _, at in ends)
     assert len(thirds) == 3, (ends, steps)
