@@ -120,7 +120,6 @@ def _end(code: int) -> NoReturn:
     """End as python does, but for taking apart all that was loaded: most commands are quicker."""
     threading._shutdown()  # pyright: ignore  # as python itself, and `multiprocessing` after a fork
     atexit._run_exitfuncs()  # pyright: ignore
-    gc.collect()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

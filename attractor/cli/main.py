@@ -1,5 +1,6 @@
 """The program `attractor`: it runs one command and ends with an exit code."""
 
+import atexit
 import gc
 import os
 import signal
@@ -25,6 +26,9 @@ it, a start looks through the same modules hundreds of times."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     gc.set_threshold(max(NEW_OBJECTS, gc.get_threshold()[0]), *gc.get_threshold()[1:])
+    # Python looks through everything once more when it ends, and that is a tenth of most commands.
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
     arguments = list(sys.argv[1:] if argv is None else argv)
     invocation = Invocation()
     # It asks every distribution for plugins, and would end us at one that is damaged. What we

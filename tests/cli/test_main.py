@@ -204,6 +204,20 @@ def test_the_package_runs_as_a_module() -> None:
     assert result.stdout == f"attractor {__version__}\n"
 
 
+AT_ITS_END = """
+import atexit, gc
+from attractor.cli.main import main
+atexit.register(lambda: print("frozen", gc.get_freeze_count() > 1000))
+main(["--version"])
+main(["--version"])
+"""
+
+
+def test_at_its_end_nothing_is_looked_through_once_more() -> None:
+    done = subprocess.run([sys.executable, "-c", AT_ITS_END], capture_output=True, check=True)
+    assert done.stdout.decode().splitlines()[2:] == ["frozen True"]
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", [["--help"], ["doctor", "--json"], ["doctr", "--json"]])
 def test_a_full_disk_behind_the_output_is_told_once(words: list[str], unbuffered: str) -> None:
