@@ -100,8 +100,8 @@ def _checked(function: object, path: Path) -> AnswerFunction:
 def _told(cause: BaseException, path: Path) -> str:
     """Return the file, the last line in it that was at work, and the exception."""
     if isinstance(cause, SyntaxError) and cause.filename == str(path):
-        return f"{path}, line {cause.lineno}: {type(cause).__name__}: {cause.msg}"
+        return f"{path}:{cause.lineno}: {type(cause).__name__}: {cause.msg}"
     steps = traceback.extract_tb(cause.__traceback__)
     lines = [one.lineno for one in steps if one.filename == str(path)]
-    place = f"{path}, line {lines[-1]}" if lines else str(path)
+    place = f"{path}:{lines[-1]}" if lines else str(path)
     return f"{place}: {type(cause).__name__}: {cause}"

@@ -64,7 +64,7 @@ def _read(path: Path, name: str) -> Mapping[str, Recording]:
     if path.suffix == _ONE:
         return {name: parse_recording(content, place=str(path))}
     return {
-        f"{name}:{number}": parse_recording(line, place=f"{path}, line {number}")
+        f"{name}:{number}": parse_recording(line, place=f"{path}:{number}")
         for number, line in enumerate(whole_lines(content, _is_torn), 1)
         if line.strip()
     }

@@ -156,7 +156,7 @@ def test_a_recording_that_cannot_be_kept_ends_the_twin(script: Path, tmp_path: P
         ("--script s.toml --to http://a", "--to says where to record from"),
         ("--script s.toml --pace recorded", "--pace is that of recordings"),
         ("--record c.jsonl --to nonsense", "'nonsense' is no address"),
-        ("--replay s.toml", "s.toml, line 1 is not JSON"),
+        ("--replay s.toml", "s.toml:1 is not JSON"),
         ("", "a twin needs something to answer by"),
     ],
 )
@@ -171,7 +171,7 @@ def test_a_script_in_python_is_told_where_it_fails(tmp_path: Path) -> None:
     (tmp_path / "s.py").write_text("x = 1\n1 / 0\n")
     result = attractor("twin", "llm", "--script", "s.py", folder=tmp_path)
     assert result.returncode == 2
-    assert "s.py, line 2: ZeroDivisionError" in result.stderr
+    assert "s.py:2: ZeroDivisionError" in result.stderr
 
 
 def test_help_names_streaming_and_every_wire() -> None:

@@ -77,7 +77,7 @@ def test_a_script_that_raises_is_an_error_of_the_provider(
     answer = ask(twin.url, wire)
     with opened(twin, wire) as streamed:
         assert streamed.status_code == 500
-    told = f"{file}, line 2: KeyError: 'gone'"
+    told = f"{file}:2: KeyError: 'gone'"
     assert (answer.status_code, answer.json()["error"]["message"]) == (500, told)
     assert [one.error for one in twin.requests] == [told, told]
     assert twin.requests[0].rule == "answer of script.py"
@@ -90,7 +90,7 @@ def test_a_script_that_would_end_the_twin_is_an_error_of_it(
     file.write_text(f"def answer(conversation, attempt):\n    {code}\n")
     answer = ask(provider_twin(file).url)
     assert answer.status_code == 500
-    assert f"{file}, line 2: " in answer.json()["error"]["message"]
+    assert f"{file}:2: " in answer.json()["error"]["message"]
 
 
 def test_what_is_no_answer_is_an_error_too(file: Path, provider_twin: StartTwin) -> None:
@@ -104,10 +104,10 @@ def test_what_is_no_answer_is_an_error_too(file: Path, provider_twin: StartTwin)
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("def answer(:", r"script\.py, line 1: SyntaxError"),
-        ("\nimport nowhere_to_be_found", r"script\.py, line 2: ModuleNotFoundError"),
-        ("def f():\n    1 / 0\nf()", r"script\.py, line 2: ZeroDivisionError"),
-        ("raise SystemExit(3)", r"script\.py, line 1: SystemExit: 3"),
+        ("def answer(:", r"script\.py:1: SyntaxError"),
+        ("\nimport nowhere_to_be_found", r"script\.py:2: ModuleNotFoundError"),
+        ("def f():\n    1 / 0\nf()", r"script\.py:2: ZeroDivisionError"),
+        ("raise SystemExit(3)", r"script\.py:1: SystemExit: 3"),
         ("x = 1", r"has neither a list `rules` nor a function `answer`"),
         ("answer = 5", r"`answer` is no function"),
         ("async def answer(a, b): ...", r"`answer` is async"),

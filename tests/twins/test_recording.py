@@ -70,8 +70,8 @@ GOOD: dict[str, Any] = {"version": 1, "wire": "w", "path": "/", "status": 200}
     ],
 )
 def test_what_is_no_recording_is_told_with_its_place(record: str, told: str) -> None:
-    with pytest.raises(RecordingError, match=r"x\.jsonl, line 3.*") as caught:
-        parse_recording(record, place="x.jsonl, line 3")
+    with pytest.raises(RecordingError, match=r"x\.jsonl:3.*") as caught:
+        parse_recording(record, place="x.jsonl:3")
     assert told in str(caught.value)
 
 

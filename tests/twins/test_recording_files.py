@@ -64,7 +64,7 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     place = tmp_path / "notes.txt"
     for notes in ("My notes.\nMore.", "My notes."):
         place.write_text(notes)
-        with pytest.raises(RecordingError, match=r"notes\.txt, line 1"):
+        with pytest.raises(RecordingError, match=r"notes\.txt:1"):
             RecordingFile(place)
         assert place.read_text() == notes
 

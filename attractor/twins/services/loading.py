@@ -162,6 +162,9 @@ class _Reading:
             self._check_template(template, NAMES | ERROR_NAMES, ["auth"])
         for name, template in written.environ.items():
             self._check_template(template, PLACE_NAMES, ["environ", name])
+        for name, collection in written.collections.items():
+            if collection.id is not None:
+                self._check_template(collection.id, NAMES, ["collections", name, "id"])
 
     def _check_template(self, template: Template, known: Iterable[str], at: Sequence[Step]) -> None:
         for name in sorted(template.names - {*known}):

@@ -123,6 +123,10 @@ ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
             'name = "s"\nenviron = { URL = "{{ urll }}" }\n' + fixed("1"),
             "environ.URL: unknown name 'urll' in braces, did you mean url?",
         ),
+        (
+            'name = "s"\n[collections.c]\nid = "c_{{ leters(8) }}"\n' + fixed("1"),
+            "t.toml:3: collections.c.id: unknown name 'leters' in braces, did you mean letters?",
+        ),
         ('name = "s"\nerrors.json = "{{ mesage }}"\n' + fixed("1"), "did you mean message?"),
         (
             'name = "s"\n[[state.c]]\nname = "x"\n' + fixed("1"),
