@@ -20,9 +20,10 @@ from attractor.engine.goal_gates import redirect
 from attractor.engine.outcome import Outcome
 from attractor.engine.possible_outcomes import suggestions
 from attractor.engine.routing import RouteReason, find_jump
-from attractor.engine.ways_out import Lookout, Place, Ways, is_judge, look_out
+from attractor.engine.ways_out import Lookout, Place, Ways, look_out
 from attractor.language.forks import FORKS, Fork, Forks
 from attractor.language.graph import Edge, Graph, Node
+from attractor.language.judges import is_conditional
 
 MOST_AT_A_PLACE = 100_000
 """How many looks at an edge are allowed at one place."""
@@ -177,7 +178,7 @@ class _Exploring:
 
     def _is_new(self, target: str) -> bool:
         """Whether there may be more to find at a node that is gone to."""
-        return target not in self.places or is_judge(self.graph, target)
+        return target not in self.places or is_conditional(self.graph, target)
 
     def _assume(self, node: Node) -> None:
         """Take every way out of a node to be possible that was not chosen, and none of them."""

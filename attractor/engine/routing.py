@@ -12,7 +12,7 @@ from attractor.engine.labels import normalize_label
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.language.conditions import Lookup
 from attractor.language.graph import Edge, Graph, Node
-from attractor.language.judges import unasked_conditionals
+from attractor.language.judges import is_conditional, unasked_conditionals
 from attractor.language.values import Attributes
 
 
@@ -149,13 +149,9 @@ def _targets(
     yield attributes.text("fallback_retry_target"), second
 
 
-def _is_conditional(graph: Graph, node: str) -> bool:
-    return node in graph.nodes and graph.nodes[node].type == "conditional"
-
-
 def _to_judges(graph: Graph, ways: "_Ways") -> Sequence[Edge]:
     """Return the ways into conditionals, the best first; one that asks nothing judges nothing."""
-    to_judges = [edge for edge in ways.unconditional if _is_conditional(graph, edge.target)]
+    to_judges = [edge for edge in ways.unconditional if is_conditional(graph, edge.target)]
     unasked = unasked_conditionals(graph, [edge.target for edge in to_judges])
     return _ranked(edge for edge in to_judges if edge.target not in unasked)
 

@@ -20,6 +20,7 @@ from attractor.engine.possible_outcomes import (
 from attractor.engine.progress import Progress, begin
 from attractor.engine.routing import Route, route_failure, select_edge
 from attractor.language.graph import Graph, Node
+from attractor.language.judges import is_conditional
 from attractor.language.restarts import is_restart
 
 _ASKED_ANYWAY = frozenset({"outcome", "preferred_label", "current_node"})
@@ -90,7 +91,7 @@ class Ways:
 
     def _ahead(self, target: str, outcome: Outcome, values: Mapping[str, Json]) -> Place:
         """Return the place a route leads to; only a conditional is handed anything (ruling R1)."""
-        if not is_judge(self.graph, target):
+        if not is_conditional(self.graph, target):
             return Place(target)
         label = outcome.preferred_label
         is_free = not label and self.node.type not in SAY_NO_LABEL
@@ -131,7 +132,7 @@ def look_out(graph: Graph) -> Lookout:
         node: told_apart(edge.condition for edge in graph.outgoing(node)) for node in graph.nodes
     }
     asked = Counter(
-        key for node, one in told.items() if is_judge(graph, node) for key in one.values
+        key for node, one in told.items() if is_conditional(graph, node) for key in one.values
     )
     shared = frozenset(key for key, times in asked.items() if times > 1)
     return Lookout(graph, begin(graph, "", {}).context, told, shared)
@@ -139,15 +140,10 @@ def look_out(graph: Graph) -> Lookout:
 
 def _ahead_anew(graph: Graph, target: str) -> Place:
     """Return the place where another run begins: nothing was said before it (ruling R7)."""
-    if not is_judge(graph, target):
+    if not is_conditional(graph, target):
         return Place(target)
     fresh = Progress(target)
     return Place(target, fresh.last_status, fresh.last_label)
-
-
-def is_judge(graph: Graph, node: str) -> bool:
-    """Tell whether a node hands on what the stage before it came to (ruling R1)."""
-    return node in graph.nodes and graph.nodes[node].type == "conditional"
 
 
 def _outcomes(graph: Graph, node: Node, place: Place) -> Sequence[Outcome]:

@@ -21,7 +21,7 @@ def unasked_conditionals(graph: Graph, among: Iterable[str]) -> Set[str]:
             is_unasked[at] = True
             passed.append(at)
             at = onward
-        is_unasked.update(dict.fromkeys(passed, is_unasked.get(at, not _is_one(graph, at))))
+        is_unasked.update(dict.fromkeys(passed, is_unasked.get(at, not is_conditional(graph, at))))
     return {node for node, one in is_unasked.items() if one}
 
 
@@ -29,8 +29,9 @@ def _onward(graph: Graph, node: str) -> str:
     """Return what a conditional that asks nothing leads to, or nothing."""
     edges = graph.outgoing(node)
     asks_nothing = len(edges) == 1 and not edges[0].is_conditional
-    return edges[0].target if asks_nothing and _is_one(graph, node) else ""
+    return edges[0].target if asks_nothing and is_conditional(graph, node) else ""
 
 
-def _is_one(graph: Graph, node: str) -> bool:
+def is_conditional(graph: Graph, node: str) -> bool:
+    """Tell whether a node hands on what the stage before it came to (ruling R1)."""
     return node in graph.nodes and graph.nodes[node].type == CONDITIONAL

@@ -42,7 +42,7 @@ from attractor.language.conditions import OUTCOME_KEYS, Condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.forks import FORKS
 from attractor.language.graph import Edge, Graph, Node
-from attractor.language.judges import CONDITIONAL, unasked_conditionals
+from attractor.language.judges import CONDITIONAL, is_conditional, unasked_conditionals
 from attractor.language.possibilities import FAIL, SUCCESS, could_hold
 from attractor.language.vocabulary import Vocabulary
 from attractor.language.ways import failure_targets
@@ -89,7 +89,7 @@ class FailureFallsThrough:
     def _report_unasked(
         self, graph: Graph, node: Node, plain: Sequence[Edge], unasked: Set[str]
     ) -> Iterator[Diagnostic]:
-        into = [edge for edge in plain if _is_conditional(graph, edge.target)]
+        into = [edge for edge in plain if is_conditional(graph, edge.target)]
         taken = min(into, key=lambda edge: (-edge.weight, edge.target), default=None)
         if taken and taken.target in unasked and not _may_go_on(graph, node):
             yield Diagnostic(
@@ -114,17 +114,13 @@ def _ends(graph: Graph, node: Node, plain: Sequence[Edge]) -> bool:
     return not (
         _may_go_on(graph, node)
         or any(jump in graph.nodes for jump in jumps)
-        or any(_is_conditional(graph, edge.target) for edge in plain)
+        or any(is_conditional(graph, edge.target) for edge in plain)
     )
 
 
 def _may_go_on(graph: Graph, node: Node) -> bool:
     nearest = node if node.attributes.text("on_failure") else graph
     return nearest.attributes.text("on_failure") == "continue"
-
-
-def _is_conditional(graph: Graph, node: str) -> bool:
-    return node in graph.nodes and graph.nodes[node].type == CONDITIONAL
 
 
 part = FailureFallsThrough()
