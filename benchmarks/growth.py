@@ -6,6 +6,7 @@ and forth, a text that is copied again and again) only time can show.
 
 import gc
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,11 +29,11 @@ from attractor.llm.growing_object import GrowingObject
 from benchmarks.ratios import Ratio, report
 from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED
 
-ROUNDS = 5
-# A work of less time cannot be measured.
-LEAST_S = 0.004
+ROUNDS = 8
+# In less time what grows with the square is hidden by what does not.
+LEAST_S = 0.02
 # Below this, measuring again could only tell the same.
-CLEARLY_LINEAR = 14
+CLEARLY_LINEAR = 12
 LIMIT = 30
 TELLING = 60
 
@@ -172,11 +173,13 @@ def _times_longer(make: Making) -> float:
     few = 10
     while _seconds(make(few)) < LEAST_S and few < 100_000:
         few *= 2
-    small, large = make(few), make(10 * few)
-    least, taken = _seconds(small), _seconds(large)
-    for _ in range(ROUNDS):
-        if taken > CLEARLY_LINEAR * least:
-            least, taken = min(least, _seconds(small)), min(taken, _seconds(large))
+    least = taken = math.inf
+    for more in range(1, ROUNDS + 1):
+        # Another size each time: what the program keeps of one text is of no use to another.
+        least = min(least, _seconds(make(few + more)))
+        taken = min(taken, _seconds(make(10 * (few + more))))
+        if taken <= CLEARLY_LINEAR * least:
+            break
     return taken / least
 
 
