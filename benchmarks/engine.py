@@ -14,8 +14,8 @@ from pathlib import Path
 
 from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
-from attractor.base.canonical import Json
 from attractor.base.clock import SystemClock
+from attractor.base.json import Json
 from attractor.engine.manifest import Manifest
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.open_run import open_run

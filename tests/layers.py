@@ -29,7 +29,7 @@ OUTSIDE_WORLD = {
     "date.today",
 }
 READINGS = {name.rpartition(".")[2] for name in OUTSIDE_WORLD}
-DECLARES_DATA = "attractor.base.late_dataclass"
+DECLARES_DATA = "attractor.base.dataclasses"
 LONGEST_FUNCTION = 60
 
 

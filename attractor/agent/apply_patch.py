@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from attractor.agent.errors import PatchMismatch
 from attractor.agent.patch_hunks import NOTHING_CHANGED, apply_hunks
 from attractor.agent.patches import AddFile, DeleteFile, Operation, Patch, UpdateFile
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, FileTrouble
-from attractor.base.late_dataclass import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 
 

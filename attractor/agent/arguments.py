@@ -1,7 +1,7 @@
 """Reads a tool's arguments, each as what it must be."""
 
 from attractor.agent.errors import InvalidArguments
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 
 
 def text_of(arguments: JsonObject, name: str, default: str = "") -> str:

@@ -19,7 +19,7 @@ from attractor.agent.turns import (
     size_of,
 )
 from attractor.base.clock import Clock
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.client import Client
 from attractor.llm.response import Usage

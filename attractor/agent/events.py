@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 
-from attractor.base.canonical import Json, JsonObject
 from attractor.base.clock import Clock
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
 
 
 class EventKind(StrEnum):

@@ -17,8 +17,8 @@ from attractor.agent.turns import (
     convert_history_to_messages,
     tool_call_signatures,
 )
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.llm.errors import SDKError
 from attractor.llm.message import Message
 from attractor.llm.request import Request

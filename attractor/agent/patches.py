@@ -3,7 +3,7 @@
 from dataclasses import field
 from enum import StrEnum
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 
 class Mark(StrEnum):

@@ -7,8 +7,8 @@ from pathlib import Path
 from attractor.agent.prompts import read_prompt
 from attractor.agent.surroundings import Surroundings
 from attractor.agent.tool import ToolRegistry, tool_parts
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.base.registry import Registry
 from attractor.llm.tools import ToolDefinition
 

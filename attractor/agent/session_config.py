@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import field
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.llm.retrying import RetryPolicy
 
 _COUNTS = ("max_turns", "max_tool_rounds_per_input")

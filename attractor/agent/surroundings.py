@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import NotSupported
 

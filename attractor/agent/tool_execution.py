@@ -10,8 +10,8 @@ from attractor.agent.events import EventKind
 from attractor.agent.tool import RegisteredTool
 from attractor.agent.tool_hooks import HookedCall, HookRun, When
 from attractor.agent.truncation import truncate_tool_output
-from attractor.base.canonical import JsonObject
 from attractor.base.errors import AttractorError, MachineryError, UnknownName, UsageError
+from attractor.base.json import JsonObject
 from attractor.llm.json_schema import find_faults
 from attractor.llm.tools import ToolCall, ToolResult
 

@@ -10,11 +10,11 @@ from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
-from attractor.base.bounded_output import BoundedOutput, OutputLimit
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError, MachineryError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
+from attractor.base.process_output import BoundedOutput, OutputLimit
 from attractor.base.processes import ExecResult
 from attractor.environments.command_faults import missing_command
 from attractor.environments.environment import ExecutionEnvironment

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from attractor.agent.session_config import SessionConfig
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 
 class TruncationMode(StrEnum):

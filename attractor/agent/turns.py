@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.llm.content import ContentKind, ContentPart
 from attractor.llm.message import Message
 from attractor.llm.response import Response, Usage

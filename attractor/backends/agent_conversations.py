@@ -11,9 +11,9 @@ from attractor.agent.turns import Turn
 from attractor.backends.agent_threads import Spoken, without_loose_end
 from attractor.backends.model_choice import ModelChoice
 from attractor.backends.turn_records import turn_from_record, turn_to_record
-from attractor.base.canonical import Json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, parse_json
 from attractor.engine.errors import ConversationLost, RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.kept_conversations import ReadKept

@@ -5,8 +5,8 @@ from pathlib import Path
 from attractor.agent.session_config import SessionConfig
 from attractor.backends.model_choice import ModelChoice, ModelDefaults
 from attractor.base.clock import Clock, SystemClock
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.seams import Stage
 from attractor.llm.client import Client
 

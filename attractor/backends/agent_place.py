@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from attractor.base.process_pipes import OnOutput
+from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.engine.output_tail import tail_in
 from attractor.engine.seams import StageFiles

@@ -5,7 +5,7 @@ import json
 from attractor.agent.events import EventKind, SessionEvent
 from attractor.agent.truncation import TruncationMode, truncate_output
 from attractor.backends.agent_reporting import REPORT_OUTCOME, Reporting
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.engine.seams import Stage
 
 TRANSCRIPT = "transcript.jsonl"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from attractor.agent.tool import RegisteredTool, define
 from attractor.backends.status_file import StatusFile
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import InvalidReport
 from attractor.engine.events import REPORT_REFUSED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus

@@ -16,7 +16,7 @@ from attractor.agent.turns import (
     size_of,
 )
 from attractor.backends.model_choice import ModelChoice
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.events import THREAD_CONTINUED, THREAD_RESTORED, THREAD_SHORTENED
 from attractor.engine.preamble import put_before
 from attractor.engine.seams import Stage

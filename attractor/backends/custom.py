@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
 
-from attractor.base.calls import call
+from attractor.base.callables import call
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
-from attractor.base.signatures import count_wanted
+from attractor.base.registry import count_wanted
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Backend, Said, Stage

@@ -7,8 +7,8 @@ secret was replaced in such a thing, it is left out: its provider would not take
 import json
 from collections.abc import Iterable
 
-from attractor.base.canonical import Json, JsonObject
 from attractor.base.errors import UsageError
+from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.secrets import PLACEHOLDER

@@ -1,7 +1,7 @@
 """Which model does a stage: what its node says, else what the run says."""
 
 from attractor.agent.provider_profile import find_provider
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.graph import Node
 
 MODEL, PROVIDER = "llm_model", "llm_provider"

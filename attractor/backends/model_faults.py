@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attractor.agent.provider_profile import find_provider, profile_parts
 from attractor.backends.model_choice import MODEL, PROVIDER, ModelChoice, ModelDefaults
 from attractor.backends.provider_keys import has_key, is_provider, key_remedy
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.late_dataclass import dataclass
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph import Node
 from attractor.language.spans import NOWHERE, Span

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.simulated_outcomes import NO_OUTCOMES, SimulatedOutcomes
 
 if TYPE_CHECKING:  # the client of the models is slow to load, and not every run has one

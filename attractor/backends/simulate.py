@@ -1,7 +1,7 @@
 """Works without any model: every stage ends as it was told to, or well."""
 
 from attractor.backends.parts import BackendParts
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.events import THREAD_CONTINUED
 from attractor.engine.outcome import Outcome
 from attractor.engine.seams import Said, Stage

@@ -8,8 +8,8 @@ leads to nothing but what the agent itself may read.
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import InvalidReport
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import NotSupported

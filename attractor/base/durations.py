@@ -4,8 +4,7 @@ import re
 from datetime import timedelta
 from fractions import Fraction
 
-from attractor.base.errors import InvalidDuration
-from attractor.base.suggestions import suggest
+from attractor.base.errors import InvalidDuration, suggest
 
 # Longest unit first: the first one that divides a duration writes it shortest.
 _UNITS = {

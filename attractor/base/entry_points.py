@@ -121,7 +121,7 @@ def _read(file: str, environment: _Environment) -> list[EntryPoint] | None:
 def _write(file: str, environment: _Environment, found: list[EntryPoint]) -> None:
     from pathlib import Path
 
-    from attractor.base.atomic_files import write_whole
+    from attractor.base.files import write_whole
 
     lines = [environment.name, environment.age, *("\t".join(one) for one in found)]
     try:

@@ -6,10 +6,9 @@ from dataclasses import field
 from datetime import UTC, datetime
 from typing import NoReturn, TypeVar
 
-from attractor.base.canonical import Json, JsonObject
-from attractor.base.changed import changed
+from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import Broken
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _REQUIRED = ("time", "run_id", "type", "data")

@@ -3,32 +3,29 @@
 A line is acknowledged when `append` returns. A writer that dies in the middle leaves at most one
 torn line, the bytes after the last newline: the next writer cuts it off and reports it, and readers
 do not see it. Whether the lines in between are what was written is not told here (see `chains`).
+
+One sync of the disk for all who wait for one at the same time.
 """
 
+import asyncio
 import io
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from attractor.base.atomic_files import (
-    file_trouble,
-    hint_for,
-    reason_of,
-    sync_folder,
-    write_fully,
-)
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble, JournalError, LockHeld
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import file_trouble, hint_for, reason_of, sync_folder, write_fully
 from attractor.base.locks import lock_at_once, open_to_lock, unlock
 
 _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Line:
+class JournalLine:
     """One whole line, without its newline, and the byte it begins at."""
 
     offset: int
@@ -169,7 +166,7 @@ class Journal:
         return JournalError(f"cannot {verb} {self.path}: {reason_of(cause)}", hint=hint_for(cause))
 
 
-def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[Line]:
+def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[JournalLine]:
     """Yield the whole lines of a journal that begin at an offset or after it.
 
     It may have a writer meanwhile. To follow it, read again from the `end` of the last line.
@@ -180,7 +177,7 @@ def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[Line]:
             for raw in file:
                 if not raw.endswith(b"\n"):
                     return
-                line = Line(offset, raw[:-1])
+                line = JournalLine(offset, raw[:-1])
                 offset = line.end
                 yield line
     except OSError as cause:
@@ -229,3 +226,30 @@ def _end_of_lines(file: int, size: int) -> int:
             return start + newline + 1
         at = start
     return 0
+
+
+class SharedSync:
+    """Syncs in a thread; who asks while a sync is at work shares the next one with others.
+
+    What was written before asking is on the disk when the asking returns.
+    """
+
+    def __init__(self, sync: Callable[[], None]) -> None:
+        self._sync = sync
+        self._current: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+
+    async def wait(self) -> None:
+        """Wait until all that was written before is on the disk, or raise what keeps it from it."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._current))
+        # Whoever stops waiting leaves the sync to the others.
+        await asyncio.shield(self._next)
+
+    async def _after(self, before: "asyncio.Task[None] | None") -> None:
+        if before is not None:
+            # Its failure was told to those who waited for it; ours would fail too.
+            with suppress(Exception):
+                await asyncio.shield(before)
+        self._current, self._next = self._next, None
+        await asyncio.to_thread(self._sync)

@@ -18,10 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from attractor.base.atomic_files import file_trouble, is_running, mode_within, write_whole
-from attractor.base.canonical import JsonObject, canonical_json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble, LockHeld, NotCanonical, UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import file_trouble, is_running, mode_within, write_whole
+from attractor.base.json import JsonObject, canonical_json, parse_json
 
 
 @dataclass(frozen=True)

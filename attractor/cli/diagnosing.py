@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from attractor import __version__
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.cli.invocation import Invocation
 from attractor.cli.output import show, show_json
 from attractor.cli.pipeline_files import UNREADABLE

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.drawn_subjects import Readable, Subject
 from attractor.cli.formats import write_result
 from attractor.cli.options import JSON

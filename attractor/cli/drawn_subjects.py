@@ -6,8 +6,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.invocation import Invocation
 from attractor.cli.pipeline_files import STANDARD_INPUT, is_pipeline_name, open_pipeline
 from attractor.language.diagnostics import Diagnostic

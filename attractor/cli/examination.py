@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ProcessNotStarted
-from attractor.base.late_dataclass import dataclass
 from attractor.base.processes import ExecResult, run_process
 from attractor.config.load import Configuration
 from attractor.config.settings import Settings

@@ -6,8 +6,8 @@ from dataclasses import field
 
 import click
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode
-from attractor.base.late_dataclass import dataclass
 
 LONGEST_NAME = 100
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.journal_reading import JournalReading, ReadLine
 from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.budget_options import budget_options, budgets_of
 from attractor.cli.given_options import given_of, given_options
 from attractor.cli.invocation import Invocation

@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Mapping
 
-from attractor.base.atomic_files import write_whole
 from attractor.base.errors import UsageError
+from attractor.base.files import write_whole
 from attractor.cli.output import show
 
 BINARY = frozenset({"png", "pdf"})

@@ -6,8 +6,8 @@ Git gives up whatever it is doing when a driver fails, so every change has an an
 from collections.abc import Sequence
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.text_diffs import text_diff
 from attractor.language.diffing.comparing import diff
 from attractor.language.diffing.telling import NO_CHANGE, tell

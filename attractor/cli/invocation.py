@@ -7,8 +7,8 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.output import wants_color
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from attractor.base.canonical import parse_json
-from attractor.base.chains import GENESIS, Flaw, Verdict, verify
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken, NotCanonical
 from attractor.base.events import Event
-from attractor.base.journal import Line, read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.hash_chain import GENESIS, ChainCheck, Flaw, verify
+from attractor.base.journal import JournalLine, read_lines
+from attractor.base.json import parse_json
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class JournalReading:
         self._journal = journal
         self._offset = 0
         self._number = 0
-        self.verdict = Verdict(GENESIS, None)
+        self.verdict = ChainCheck(GENESIS, None)
 
     def more(self) -> Iterator[ReadLine]:
         """Yield the lines that are new and whole."""
@@ -50,12 +50,12 @@ class JournalReading:
         if self.verdict.flaw is None:
             verdict = verify(lines, start=self.verdict.head)
             flaw = verdict.flaw and Flaw(self._number + verdict.flaw.line, verdict.flaw.reason)
-            self.verdict = Verdict(verdict.head, flaw)
+            self.verdict = ChainCheck(verdict.head, flaw)
         for _ in lines:
             """Count those behind a flaw too."""
         return lines.count
 
-    def _read(self, line: Line, before: int) -> ReadLine:
+    def _read(self, line: JournalLine, before: int) -> ReadLine:
         flaw = self.verdict.flaw
         is_guilty = flaw is not None and flaw.line == self._number and flaw.line > before
         return ReadLine(
@@ -66,7 +66,7 @@ class JournalReading:
 class _Counted:
     """The contents of lines, counted as they are taken."""
 
-    def __init__(self, lines: Iterator[Line]) -> None:
+    def __init__(self, lines: Iterator[JournalLine]) -> None:
         self._lines = lines
         self.count = 0
 

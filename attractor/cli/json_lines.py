@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from attractor.base.canonical import canonical_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.events import Event
 from attractor.base.journal import TornLine, read_lines, read_torn
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import canonical_json
 from attractor.cli.output import show, show_json
 from attractor.cli.results import as_record, look_ahead, show_result
 from attractor.engine.results import RunResult

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import file_trouble
 from attractor.cli.drawings import ENDINGS, Drawing, refuse_replacing
 from attractor.cli.drawn_subjects import Readable, find_subject
 from attractor.cli.failures import describe_failure

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.cli.diagnosing import Judge, Judged, told_once
 from attractor.cli.pipeline_files import PipelineFile, write_pipeline
 from attractor.cli.text_diffs import text_diff

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from attractor.agent.provider_profile import find_provider
 from attractor.backends.model_choice import ModelChoice
 from attractor.backends.provider_keys import is_provider, key_remedy
-from attractor.base.canonical import Json
 from attractor.base.clock import Clock, SystemClock
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.llm.client import Client, provider_registry
 from attractor.llm.costs import cost_of
 from attractor.llm.message import Message

@@ -2,8 +2,8 @@
 
 import getpass
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.invocation import Invocation
 
 TOKEN_VARIABLE = "ATTRACTOR_TOKEN"

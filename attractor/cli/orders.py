@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from attractor.base.canonical import Json
 from attractor.base.errors import ExitCode
+from attractor.base.json import Json
 from attractor.cli.invocation import Invocation
 from attractor.cli.operators import operator_name
 from attractor.cli.output import show, show_json

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble, UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.parsing import decode
@@ -87,7 +87,7 @@ def is_pipeline_name(name: str) -> bool:
 
 def write_pipeline(file: str, text: str) -> None:
     """Put a new text into a pipeline's file; a symbolic link stays one."""
-    from attractor.base.atomic_files import write_whole
+    from attractor.base.files import write_whole
 
     real = os.path.realpath(file)
     if not os.access(real, os.W_OK):

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from attractor.base.canonical import Json
 from attractor.base.events import Event
+from attractor.base.json import Json
 from attractor.cli.output import show
 from attractor.engine.asked_within import where_in
 from attractor.engine.excerpts import shorten

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.asked_within import branch_of, in_order, where_asked
 from attractor.engine.asking import Answer, Question
 from attractor.engine.excerpts import shorten

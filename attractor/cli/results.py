@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.output import show, show_json
 from attractor.cli.questions import next_commands
 from attractor.engine.asked_within import MOST_TOLD, asked_where, in_order

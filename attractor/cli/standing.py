@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.cli.amounts import cost_of
 from attractor.cli.live.last_lines import shown_lines
 from attractor.cli.questions import next_commands

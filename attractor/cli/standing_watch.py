@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.cli.standing import Standing, standing_of
 from attractor.engine.fence import is_held
 from attractor.engine.output_tail import TAIL

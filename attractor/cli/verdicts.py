@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.status import AWAITING_DECISION, EVALUATING
 from attractor.factory.gate import BOUND_SENTENCE, GateReport, Judged
 from attractor.factory.gate import gate as judge

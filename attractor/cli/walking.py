@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, MachineryError
 from attractor.base.events import Event
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.invocation import Invocation
 from attractor.cli.onlookers import Lines, onlookers_of
 from attractor.engine.events import RunRestarting

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.cli.diagnosing import Judge, Judged
 from attractor.cli.pipeline_files import find_pipelines, open_pipelines
 from attractor.cli.watching import changed_files

@@ -8,8 +8,8 @@ from typing import Never, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from attractor.base.late_dataclass import dataclass
-from attractor.base.toml_keys import KeyPath, dotted
+from attractor.base.dataclasses import dataclass
+from attractor.base.toml import KeyPath, dotted
 from attractor.config.errors import ConfigError, InvalidSetting
 from attractor.config.explanations import explain, not_a_table, shown_value, unknown_setting
 from attractor.config.origins import Origin, OriginKind

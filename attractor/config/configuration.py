@@ -6,9 +6,9 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.late_dataclass import dataclass
-from attractor.base.toml_keys import dotted
+from attractor.base.toml import dotted
 from attractor.config.origins import Origin
 from attractor.config.shapes import leaves
 

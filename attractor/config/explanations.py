@@ -10,8 +10,8 @@ from typing import cast
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from attractor.base.suggestions import suggest
-from attractor.base.toml_keys import KeyPath, dotted, printable
+from attractor.base.errors import suggest
+from attractor.base.toml import KeyPath, dotted, printable
 from attractor.config.errors import ConfigError, InvalidSetting, UnknownSetting
 from attractor.config.keys import RESERVED_VARIABLES, VARIABLE_PREFIX, variable_name
 from attractor.config.origins import Origin, OriginKind

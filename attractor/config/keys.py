@@ -1,6 +1,6 @@
 """The variables that stand for settings."""
 
-from attractor.base.toml_keys import KeyPath
+from attractor.base.toml import KeyPath
 
 VARIABLE_PREFIX = "ATTRACTOR_"
 

@@ -11,7 +11,7 @@ from typing import cast
 
 from pydantic import BaseModel, ValidationError
 
-from attractor.base.toml_keys import KeyPath, dotted
+from attractor.base.toml import KeyPath, dotted
 from attractor.config.checking import Found, check
 from attractor.config.configuration import Configuration, Model
 from attractor.config.errors import ConfigError, raise_mistakes

@@ -2,8 +2,8 @@
 
 from enum import StrEnum
 
-from attractor.base.late_dataclass import dataclass
-from attractor.base.toml_keys import printable
+from attractor.base.dataclasses import dataclass
+from attractor.base.toml import printable
 
 
 class OriginKind(StrEnum):

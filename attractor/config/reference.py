@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter
 
-from attractor.base.late_dataclass import dataclass
-from attractor.base.toml_keys import KeyPath, dotted
+from attractor.base.dataclasses import dataclass
+from attractor.base.toml import KeyPath, dotted
 from attractor.config.explanations import shown_value
 from attractor.config.keys import variable_name
 from attractor.config.shapes import Slot, default_values, leaves, slots

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from attractor.base.late_dataclass import dataclass
-from attractor.base.toml_keys import KeyPath
+from attractor.base.dataclasses import dataclass
+from attractor.base.toml import KeyPath
 
 FREE_KEY = "NAME"
 """What stands for the key of a free table where it is documented."""

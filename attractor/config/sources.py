@@ -9,9 +9,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import cast
 
-from attractor.base.late_dataclass import dataclass
-from attractor.base.toml_keys import KeyPath, dotted, read_key
-from attractor.base.toml_places import KeyLines, key_lines, line_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.toml import KeyLines, KeyPath, dotted, key_lines, line_of, read_key
 from attractor.config.errors import BrokenFile, InvalidSetting
 from attractor.config.keys import (
     INPUT_PREFIX,

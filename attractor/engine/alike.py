@@ -2,7 +2,7 @@
 
 import re
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.graph import Graph, Node
 
 LONGEST = 200

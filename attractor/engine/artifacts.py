@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from threading import RLock
 
-from attractor.base.atomic_files import file_trouble, sync_folder
-from attractor.base.canonical import Json, canonical_json, content_hash, parse_json
 from attractor.base.clock import Clock, SystemClock
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import file_trouble, sync_folder
+from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.engine.blobs import Blobs, make_folder
 from attractor.engine.documents import read_document, write_document
 from attractor.engine.large_values import FILE_BACKING_THRESHOLD

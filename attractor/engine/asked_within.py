@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from attractor.base.canonical import Json, canonical_json
+from attractor.base.json import Json, canonical_json
 from attractor.engine.asking import Question, Within
 from attractor.engine.errors import RecordBroken
 from attractor.engine.excerpts import shorten

@@ -5,8 +5,8 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 
 
 class QuestionKind(StrEnum):

@@ -7,8 +7,7 @@ from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
-from attractor.base.changed import changed
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import changed, dataclass
 from attractor.engine.alike import alike_limit, signature
 from attractor.engine.attempt_folders import begin_attempt, history_folder
 from attractor.engine.carrying import Carrying, carry

@@ -10,9 +10,9 @@ import stat
 from itertools import count
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, remove_leavings
-from attractor.base.canonical import parse_json
 from attractor.base.errors import FileTrouble, NotCanonical
+from attractor.base.files import file_trouble, remove_leavings
+from attractor.base.json import parse_json
 from attractor.engine.foreign_files import read_foreign
 
 STATUS = "status.json"

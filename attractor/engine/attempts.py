@@ -1,7 +1,6 @@
 """One visit of a node: it is tried until an attempt is the last one (attractor-spec 3.5, R3)."""
 
-from attractor.base.changed import changed
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import changed, dataclass
 from attractor.engine.alike import NO_STREAK
 from attractor.engine.attempt import TOUCH_NO_FILES, Attempt
 from attractor.engine.branching import attempt_key, meeting_of

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from attractor.base.atomic_files import file_trouble, remove_leavings, sync_folder, write_whole
-from attractor.base.canonical import content_hash
 from attractor.base.errors import Broken, FileTrouble
+from attractor.base.files import file_trouble, remove_leavings, sync_folder, write_whole
+from attractor.base.json import content_hash
 
 ARTIFACTS = "artifacts"
 """The folder of a run directory that holds them."""

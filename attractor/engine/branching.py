@@ -5,8 +5,8 @@ Values only, and pure functions: a run, a resume and a simulation branch the sam
 
 from collections.abc import Mapping, Sequence
 
-from attractor.base.canonical import Json
-from attractor.base.changed import changed
+from attractor.base.dataclasses import changed
+from attractor.base.json import Json
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.past import join_past, remember_keys
 from attractor.engine.progress import Ending, Progress, StageRecord, SteppedOver

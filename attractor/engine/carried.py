@@ -3,7 +3,7 @@
 from dataclasses import field
 from functools import cached_property
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.fidelity import DEGRADED
 from attractor.engine.preamble import Remembered, write_news, write_preamble
 from attractor.engine.threads import Thread

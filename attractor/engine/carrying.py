@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.carried import NOTHING_CARRIED, Carried
 from attractor.engine.errors import ConversationLost
 from attractor.engine.events import FidelityDegraded

@@ -8,8 +8,13 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
-from attractor.base.canonical import (
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.errors import Broken, FileTrouble, NotCanonical
+from attractor.base.events import Event
+from attractor.base.files import file_trouble
+from attractor.base.hash_chain import GENESIS, Head, require_intact, verify
+from attractor.base.journal import JournalLine, read_lines
+from attractor.base.json import (
     Json,
     JsonObject,
     canonical_json,
@@ -18,12 +23,6 @@ from attractor.base.canonical import (
     content_hash,
     parse_json,
 )
-from attractor.base.chains import GENESIS, Head, require_intact, verify
-from attractor.base.changed import changed
-from attractor.base.errors import Broken, FileTrouble, NotCanonical
-from attractor.base.events import Event
-from attractor.base.journal import Line, read_lines
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import CheckpointBroken, RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.folding import fold
@@ -130,13 +129,15 @@ def _replay(journal: Path) -> Found:
     return Found(state, head, heard=heard)
 
 
-def _verified(journal: Path, lines: Sequence[Line], at: Position) -> Head:
+def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> Head:
     verdict = verify((line.content for line in lines), start=at.before)
     require_intact(verdict, f"{journal} from byte {at.offset}")
     return verdict.head
 
 
-def _folded(state: RunState, lines: Sequence[Line], heard: datetime) -> tuple[RunState, datetime]:
+def _folded(
+    state: RunState, lines: Sequence[JournalLine], heard: datetime
+) -> tuple[RunState, datetime]:
     """Return the state after some lines, and when stages were heard of last."""
     for line in lines:
         event = _event(line)
@@ -145,14 +146,14 @@ def _folded(state: RunState, lines: Sequence[Line], heard: datetime) -> tuple[Ru
     return state, heard
 
 
-def _event(line: Line) -> Event:
+def _event(line: JournalLine) -> Event:
     record = parse_json(line.content)
     if not isinstance(record, dict):
         raise RecordBroken(f"the line at byte {line.offset} of the journal is no event")
     return Event.from_record(record)
 
 
-def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[Line]:
+def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[JournalLine]:
     if not journal.exists() or journal.stat().st_size <= offset:
         raise CheckpointBroken(
             f"{journal} has lost lines: {checkpoint.name} knows one at byte {offset}",

@@ -6,8 +6,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.seams import Workspace
 from attractor.language.graph import Graph

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from threading import RLock
 
-from attractor.base.canonical import Json, canonical_json
+from attractor.base.json import Json, canonical_json
 from attractor.engine.large_values import ReadValue, as_it_is
 
 

@@ -14,7 +14,7 @@ from dataclasses import field
 from enum import IntEnum
 from functools import cached_property
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.goal_gates import redirect
 from attractor.engine.outcome import Outcome

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.canonical import Json, JsonObject, canonical_json, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.files import file_trouble, write_whole
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
 

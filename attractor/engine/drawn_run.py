@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from attractor.base.canonical import parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import parse_json
 from attractor.engine.branching import GIVEN_UP
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import StageStatus

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from attractor.base.canonical import Json
 from attractor.base.errors import MachineryError
+from attractor.base.json import Json
 from attractor.engine.above import ALONE, Above
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import StageOver

@@ -5,16 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 
-from attractor.base.broadcast import Broadcast
-from attractor.base.canonical import JsonObject
-from attractor.base.chains import GENESIS, Head, Link, seal
+from attractor.base.broadcast import Broadcast, Missed, Stream, Subscription
 from attractor.base.clock import Clock
 from attractor.base.errors import NotCanonical
 from attractor.base.events import Event
+from attractor.base.hash_chain import GENESIS, Head, Link, seal
 from attractor.base.journal import Journal, TornLine
-from attractor.base.reader_buffer import Missed
-from attractor.base.stream import Stream
-from attractor.base.subscription import Subscription
+from attractor.base.json import JsonObject
 from attractor.engine.events import NO_PLACE, Place
 from attractor.engine.secrets import Redactor
 

@@ -7,8 +7,8 @@ stand in the envelope. Handlers emit kinds of their own, but none of these.
 from dataclasses import field
 from typing import TypeAlias
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import re
 
-from attractor.base.bounded_output import BoundedOutput, OutputLimit
-from attractor.base.canonical import Json
+from attractor.base.json import Json
+from attractor.base.process_output import BoundedOutput, OutputLimit
 
 ENDS = OutputLimit(head=2_000, tail=6_000)
 LONGEST_RESPONSE = 200

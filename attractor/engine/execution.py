@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from attractor.base.calls import call
-from attractor.base.canonical import JsonObject, canonical_json
+from attractor.base.callables import call
 from attractor.base.durations import describe_duration
 from attractor.base.errors import NotCanonical
+from attractor.base.json import JsonObject, canonical_json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.outcome_records import fault_of
 from attractor.engine.reports import auto_status

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from attractor.base.atomic_files import file_trouble
+from attractor.base.files import file_trouble
 from attractor.base.locks import FileLock
 from attractor.engine.errors import FenceLost
 

@@ -5,7 +5,7 @@ A thread is the name under which stages share one conversation. Only `full` fide
 
 from collections.abc import Mapping
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.attributes import DEFAULT_FIDELITY, Fidelity
 from attractor.language.fidelities import resolve_fidelity
 from attractor.language.graph import Graph, Node

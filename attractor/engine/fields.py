@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NoReturn, TypeVar
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import RecordBroken
 
 Word = TypeVar("Word", bound=StrEnum)

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from attractor.base.canonical import Json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import Json
 
 _NOT_JSON = "not JSON: "
 _NOT_WRITTEN = "this cannot be written as JSON: "

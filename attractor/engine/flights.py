@@ -2,9 +2,8 @@
 
 from datetime import datetime
 
-from attractor.base.canonical import Json
-from attractor.base.changed import changed
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.json import Json
 from attractor.engine.alike import NO_STREAK, Streak
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import NOTHING_USED, Usage

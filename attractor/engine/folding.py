@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from attractor.base.changed import changed
+from attractor.base.dataclasses import changed
 from attractor.base.events import Event
 from attractor.engine.alike import NO_STREAK, Streak, signature
 from attractor.engine.asking import Answer, AnswerKind

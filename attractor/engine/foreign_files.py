@@ -4,8 +4,8 @@ import os
 import stat
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
 from attractor.base.errors import FileTrouble
+from attractor.base.files import file_trouble
 
 LARGEST = 1 << 20
 

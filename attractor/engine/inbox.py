@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.canonical import canonical_json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble, NotCanonical, UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import file_trouble, write_whole
+from attractor.base.json import canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.foreign_files import read_foreign

@@ -7,8 +7,8 @@ failed, or ask a person. Who is asked has three choices; nothing is done before 
 from collections.abc import Sequence
 from enum import StrEnum
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.events import Place
 from attractor.engine.flights import InFlight

@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from attractor.base.canonical import parse_json
 from attractor.base.errors import FileTrouble
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
+from attractor.base.json import parse_json
 from attractor.engine.attempt_folders import folder_of_attempt
 from attractor.engine.errors import ConversationLost
 from attractor.engine.events import CheckpointSaved

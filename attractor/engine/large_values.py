@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
-from attractor.base.canonical import Json, JsonObject, canonical_json, parse_json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.blobs import Blobs
 
 FILE_BACKING_THRESHOLD = 100 * 1024

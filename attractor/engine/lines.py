@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from functools import cached_property
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.above import ALONE, Above
 from attractor.engine.absent import NOBODY
 from attractor.engine.asking import Interviewer

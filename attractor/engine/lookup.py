@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.context import text_of
 from attractor.engine.large_values import ReadValue, as_it_is
 from attractor.engine.outcome import StageStatus

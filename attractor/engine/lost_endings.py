@@ -1,9 +1,9 @@
 """How a run ended, from its journal alone: for a final.json that was lost or cannot be read."""
 
-from attractor.base.canonical import Json, parse_json
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
+from attractor.base.json import Json, parse_json
 from attractor.engine.documents import read_document
 from attractor.engine.errors import RecordBroken
 from attractor.engine.events import PipelineCompleted, PipelineFailed

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 
-from attractor.base.canonical import Json, JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.engine.fields import Fields
 from attractor.engine.promise_records import promises_from_record, promises_to_record
 from attractor.engine.seams import Base

@@ -3,8 +3,7 @@
 Pure: the whole decision stands in one step of the journal, and a simulated walk makes the same.
 """
 
-from attractor.base.changed import changed
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import changed, dataclass
 from attractor.engine.alike import alike_limit
 from attractor.engine.goal_gates import find_unsatisfied, redirect, redirect_limit, visit_limit
 from attractor.engine.large_values import ReadValue, as_it_is

@@ -11,13 +11,13 @@ from threading import RLock
 from types import TracebackType
 from typing import Self
 
-from attractor.base.atomic_files import remove_leavings, write_whole
-from attractor.base.canonical import Json
-from attractor.base.changed import changed
 from attractor.base.clock import Clock
+from attractor.base.dataclasses import changed
 from attractor.base.errors import AttractorError, Broken, UsageError
 from attractor.base.events import Event
-from attractor.base.shared_sync import SharedSync
+from attractor.base.files import remove_leavings, write_whole
+from attractor.base.journal import SharedSync
+from attractor.base.json import Json
 from attractor.engine.artifacts import ArtifactStore
 from attractor.engine.asking import Answer, Question
 from attractor.engine.blobs import Blobs

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 
 
 class StageStatus(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 

@@ -4,8 +4,8 @@ import tomllib
 from pathlib import Path
 from typing import cast
 
-from attractor.base.canonical import Json, canonical_json, parse_json
 from attractor.base.errors import NotCanonical, UsageError
+from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.file_faults import DEEPEST, TOO_DEEP, is_too_deep, words_of
 from attractor.engine.simulated_outcomes import check_outcomes
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 from attractor.base.errors import FileTrouble
-from attractor.base.process_pipes import Chunk, OnOutput
+from attractor.base.process_output import Chunk, OnOutput
 from attractor.engine.seams import StageFiles
 
 TAIL = "tail.txt"

@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 
-from attractor.base.canonical import Json
-from attractor.base.changed import changed
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.json import Json
 from attractor.engine.excerpts import shorten
 from attractor.engine.fields import Fields
 

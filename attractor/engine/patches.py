@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import TreeId, Workspace
 from attractor.engine.secrets import PLACEHOLDER, Redactor
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import cast
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.labels import normalize_label
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.language.conditions import ALWAYS, Comparison, Condition, Unreadable

@@ -7,8 +7,8 @@ what is left out is counted, not listed.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.engine.context import text_of
 from attractor.engine.large_values import find_reference
 from attractor.engine.past import (

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
-from attractor.base.canonical import Json
-from attractor.base.changed import changed
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.json import Json
 from attractor.engine.alike import NO_STREAK, Streak, signature
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.past import (

@@ -1,6 +1,6 @@
 """Writes steps and progress as JSON records and reads them back."""
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.alike import NO_STREAK
 from attractor.engine.fields import Fields
 from attractor.engine.flights import streak_from_record, streak_to_record

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, fields
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.fields import Fields
 from attractor.environments.environment import Promises
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind, Within
 from attractor.engine.fields import Fields
 

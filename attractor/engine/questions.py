@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.asked_within import way_to
 from attractor.engine.asking import Answer, Question
 from attractor.engine.events import NO_PLACE, Place, QuestionAsked, QuestionSettled

@@ -6,7 +6,7 @@ from typing import Any, cast
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.errors import TemplateFailed
 
 # A loop in a template can make any amount of text out of little.

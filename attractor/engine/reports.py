@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from attractor.base.canonical import Json, JsonObject, parse_json
-from attractor.base.errors import FileTrouble, NotCanonical
-from attractor.base.late_dataclass import dataclass
-from attractor.base.suggestions import suggest
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileTrouble, NotCanonical, suggest
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.engine.errors import InvalidReport
 from attractor.engine.foreign_files import read_foreign
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success

@@ -6,9 +6,9 @@ from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.asking import Question
 from attractor.engine.blobs import Blobs
 from attractor.engine.large_values import WholeValues

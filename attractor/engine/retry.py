@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from attractor.base.backoff import Backoff
+from attractor.base.clock import Backoff
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UnknownName
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.alike import TRIED_OUT
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.language.graph import Graph, Node

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.labels import normalize_label
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.language.conditions import Lookup

@@ -6,9 +6,8 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from attractor.base.changed import changed
+from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import AttractorError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.branching import GIVEN_UP, attempt_key, branch_key, canceled, end_of
 from attractor.engine.events import ParallelBranchCompleted, ParallelBranchStarted, Place
 from attractor.engine.large_values import WholeValues, put_aside

@@ -6,10 +6,10 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, sync_folder, write_whole
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken, FileTrouble, JournalError, Refused
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import file_trouble, sync_folder, write_whole
+from attractor.base.json import Json
 from attractor.engine.documents import read_document, write_document
 from attractor.engine.errors import NewerFormat
 from attractor.engine.manifest import FORMAT, Manifest, manifest_from_record, manifest_to_record

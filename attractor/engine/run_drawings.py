@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from attractor.base.atomic_files import write_whole
 from attractor.base.errors import AttractorError
+from attractor.base.files import write_whole
 from attractor.engine import when_needed
 from attractor.engine.open_run import OpenRun
 from attractor.engine.run_directory import RunDirectory

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.above import ALONE, Above
 from attractor.engine.absent import NOBODY
 from attractor.engine.asked_within import waits_for

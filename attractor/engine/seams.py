@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from attractor.base.canonical import Json
 from attractor.base.clock import Clock, SystemClock
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.engine.artifacts import ArtifactStore
 from attractor.engine.asking import Interviewer, Question
 from attractor.engine.carried import NOTHING_CARRIED, Carried

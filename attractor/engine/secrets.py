@@ -10,7 +10,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 
 PLACEHOLDER = "***"
 SHORTEST = 8

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import field
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.branching import attempt_key, branch_key, canceled, end_of, fork_off
 from attractor.engine.moves import Bounds

@@ -6,9 +6,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.reports import check_report

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from pathlib import Path
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.alike import NO_STREAK, Streak, alike_limit, signature
 from attractor.engine.context import Context
 from attractor.engine.no_workspace import NoWorkspace

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.engine.alike import NO_STREAK, Streak
 from attractor.engine.branch_bounds import BranchBounds
 from attractor.engine.branching import join, meeting_of

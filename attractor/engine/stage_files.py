@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
-from attractor.base.atomic_files import file_trouble, write_fully, write_whole
-from attractor.base.canonical import JsonObject
 from attractor.base.errors import FileTrouble, UsageError
+from attractor.base.files import file_trouble, write_fully, write_whole
+from attractor.base.json import JsonObject
 from attractor.engine.attempt_folders import HISTORY, STATUS, require_folder
 from attractor.engine.documents import pretty_json
 from attractor.engine.errors import StageOver

@@ -1,8 +1,8 @@
 """Leaves in the folder of a stage what it changed: `diff.patch`."""
 
-from attractor.base.atomic_files import write_whole
-from attractor.base.canonical import Json
 from attractor.base.errors import AttractorError, FileTrouble
+from attractor.base.files import write_whole
+from attractor.base.json import Json
 from attractor.engine.attempt_folders import history_folder
 from attractor.engine.events import Place
 from attractor.engine.lines import Line

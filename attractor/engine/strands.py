@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
 
-from attractor.base.canonical import Json
-from attractor.base.changed import changed
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.json import Json
 from attractor.engine.asking import Question
 from attractor.engine.branching import attempt_key, fork_off, join, spend, visit_key
 from attractor.engine.fields import Fields

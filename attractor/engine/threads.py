@@ -7,7 +7,7 @@ taken up again from the disk.
 
 from collections.abc import Sequence
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 MOST_HELD = 100
 """How many conversations are held; the one that was used longest ago is let go first."""

@@ -5,7 +5,7 @@ The walk from the start is one, and each branch is one (ruling R6).
 
 from dataclasses import replace
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.asking import Question
 from attractor.engine.attempts import Attempts
 from attractor.engine.events import EdgeSelected, Place, StageParked

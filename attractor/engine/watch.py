@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.flights import InFlight
 from attractor.engine.inbox import Action, Received

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import product
 from math import prod
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.engine.lookup import make_lookup
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.possible_outcomes import (

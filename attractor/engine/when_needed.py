@@ -5,7 +5,7 @@ Every start of a program would pay for it otherwise.
 
 from typing import TYPE_CHECKING
 
-from attractor.base import light_door
+from attractor.base import lazy_exports as light_door
 
 if TYPE_CHECKING:
     from attractor.engine.drawn_run import read_drawn as read_drawn

@@ -8,8 +8,8 @@ folder that may be read or is shown in the workspace, is covered.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.environments.shown import Shown
 
 WORKSPACE = "/workspace"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.late_dataclass import dataclass
 from attractor.environments.bubblewrap import HOME, Interpreter, Walls
 from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.errors import LessGuarded, NotSupported, SandboxImpossible

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from attractor.base.late_dataclass import dataclass
-from attractor.base.process_pipes import OnOutput
+from attractor.base.dataclasses import dataclass
+from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
 
 

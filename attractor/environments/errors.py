@@ -18,8 +18,8 @@ AttractorError
 
 import errno
 
-from attractor.base.atomic_files import file_trouble, hint_for, reason_of
 from attractor.base.errors import AttractorError, MachineryError, UsageError
+from attractor.base.files import file_trouble, hint_for, reason_of
 
 _MACHINERY = {
     errno.ENOSPC,

@@ -6,9 +6,9 @@ import stat
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
-from attractor.base.atomic_files import write_fully
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import write_fully
 from attractor.environments.confined import Confined, Place, identity_of
 from attractor.environments.environment import DirEntry
 from attractor.environments.errors import FileMissing, FileUnusable, NotText

@@ -3,8 +3,7 @@
 import codecs
 from collections.abc import Callable
 
-from attractor.base.bounded_output import BoundedOutput
-from attractor.base.process_pipes import Chunk, OnOutput, Stream
+from attractor.base.process_output import BoundedOutput, Chunk, OnOutput, Stream
 
 
 def handed_on(

@@ -14,8 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from attractor.base.bounded_output import OutputLimit
-from attractor.base.process_pipes import OnOutput
+from attractor.base.process_output import OnOutput, OutputLimit
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments import files
 from attractor.environments.confined import Confined

@@ -8,7 +8,7 @@ forges a mark marks nobody but himself.
 import os
 import secrets
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.environments.process_table import find_process
 
 # Not with the prefix of our settings: what is unknown among those is refused.

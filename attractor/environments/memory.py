@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from attractor.base.errors import UsageError
-from attractor.base.process_pipes import Chunk, OnOutput
+from attractor.base.process_output import Chunk, OnOutput
 from attractor.base.processes import ExecResult
 from attractor.environments.confined import Confined
 from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service

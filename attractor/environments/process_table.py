@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 _PIECE = 64 * 1024
 

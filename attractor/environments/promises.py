@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.environments.baits import Bystander, Listeners, listening, standing_by
 from attractor.environments.environment import ExecutionEnvironment, Promises
 

@@ -15,10 +15,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from attractor.base.atomic_files import reason_of
-from attractor.base.canonical import JsonObject
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import reason_of
+from attractor.base.json import JsonObject
 from attractor.environments.bubblewrap import ACCOUNTS, Walls, options
 from attractor.environments.errors import SandboxLost, SandboxNotStarted
 from attractor.environments.failed_start import failed_start

@@ -15,9 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
-from attractor.base.bounded_output import BoundedOutput, OutputLimit
 from attractor.base.errors import MachineryError, UsageError
-from attractor.base.process_pipes import OnOutput
+from attractor.base.process_output import BoundedOutput, OnOutput, OutputLimit
 from attractor.base.processes import ExecResult
 from attractor.environments import files
 from attractor.environments.bubblewrap import WORKSPACE, Walls

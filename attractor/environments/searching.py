@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import GrepOptions
 from attractor.environments.errors import FileUnusable, InvalidPattern

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_trouble
 from attractor.environments.confined import Identity, identity_of
 from attractor.environments.errors import SandboxNotStarted
 

@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NoGo
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.open_run import OpenRun
 from attractor.engine.status import APPROVED, AWAITING_DECISION, REJECTED
 from attractor.factory.decisions import DECIDED, decision_of, keep_in_run

@@ -7,9 +7,9 @@ together to an earlier day verify, but the run's own line shows that there was m
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attractor.base.canonical import Json, canonical_json, parse_json
 from attractor.base.errors import NotCanonical
 from attractor.base.journal import Journal, read_lines
+from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.status import APPROVED, REJECTED
 from attractor.factory.errors import DecisionsDiffer
 from attractor.factory.ledger import Entry, Ledger

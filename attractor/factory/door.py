@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Unpack
 
-from attractor.base.event_loops import require_no_loop
+from attractor.base.callables import require_no_loop
 from attractor.base.events import Event
 from attractor.engine.results import RunResult
 from attractor.factory.event_stream import EventStream

@@ -7,9 +7,9 @@ tree does not get rid of a red one.
 
 from collections.abc import Sequence
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.engine.fields import Fields
 from attractor.engine.promise_records import promises_from_record, promises_to_record
 from attractor.environments.environment import Promises

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.base.chains import GENESIS
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken, ChainBroken
-from attractor.base.late_dataclass import dataclass
+from attractor.base.hash_chain import GENESIS
 from attractor.engine.checkpoint import verify_journal
 from attractor.engine.documents import write_document
 from attractor.engine.open_run import OpenRun

@@ -7,8 +7,8 @@ that whoever has the same records comes to the same answer.
 from collections.abc import Sequence
 from fractions import Fraction
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.environments.environment import Promises
 from attractor.factory.profile import Profile
 from attractor.scenarios.satisfaction import BOUND_SENTENCE, Tally, lower_bound, satisfaction

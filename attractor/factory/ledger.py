@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from attractor.base.atomic_files import write_whole
-from attractor.base.canonical import Json, JsonObject, parse_json
-from attractor.base.chains import GENESIS, Head, Link, Verdict, require_intact, seal, verify
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken, ChainBroken
+from attractor.base.files import make_private_folder, write_whole
+from attractor.base.hash_chain import GENESIS, ChainCheck, Head, Link, require_intact, seal, verify
 from attractor.base.journal import Journal, read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.base.locks import FileLock
-from attractor.base.private_folders import make_private_folder
 from attractor.factory.ledger_head import OWNER_ONLY, read_head, write_head
 
 LEDGER_FILE = "ledger.jsonl"
@@ -98,10 +97,10 @@ class Ledger:
                 hint="name the state folder the run was begun with, or bring it back from a copy",
             )
 
-    def verify(self) -> Verdict:
+    def verify(self) -> ChainCheck:
         """Check chain, seals and end; without the key the seals are counted, not checked."""
         if self._is_new():
-            return Verdict(GENESIS, None)
+            return ChainCheck(GENESIS, None)
         key = self._key_file.read_bytes() if self._key_file.exists() else None
         expected = read_head(self._head_file, key)
         return verify(self._lines(), expected=expected, key=key)

@@ -8,10 +8,10 @@ one that is ahead of a whole ledger.
 import hmac
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.canonical import Json, canonical_json, parse_json
-from attractor.base.chains import Head
 from attractor.base.errors import Broken, NotCanonical
+from attractor.base.files import file_trouble, write_whole
+from attractor.base.hash_chain import Head
+from attractor.base.json import Json, canonical_json, parse_json
 
 OWNER_ONLY = 0o600
 

@@ -1,7 +1,7 @@
 """What a run pins when it starts: the exact version of its suite and revision of its profile."""
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken
-from attractor.base.late_dataclass import dataclass
 from attractor.factory.profile import Profile
 from attractor.factory.profiles import ProfileStore
 from attractor.factory.suites import SuiteStore, SuiteVersion

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from attractor.base.atomic_files import write_whole
 from attractor.base.errors import UnknownName
+from attractor.base.files import make_private_folder, write_whole
 from attractor.base.locks import FileLock
-from attractor.base.private_folders import make_private_folder
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.profile import Profile
 

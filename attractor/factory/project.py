@@ -7,9 +7,9 @@ begun with stands in the ledger, so a run directory can't claim another.
 from collections.abc import Callable
 from pathlib import Path
 
-from attractor.base.atomic_files import write_whole
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import write_whole
+from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.engine.fields import Fields
 from attractor.engine.run_directory import RunDirectory, read_manifest

@@ -3,9 +3,8 @@
 import shlex
 from collections.abc import Callable
 
-from attractor.base.errors import NoGo
-from attractor.base.late_dataclass import dataclass
-from attractor.base.suggestions import suggest
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import NoGo, suggest
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Base
 from attractor.factory.deciding import Verdict

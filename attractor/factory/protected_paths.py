@@ -7,7 +7,7 @@ what git itself takes orders from.
 
 from collections.abc import Sequence
 
-from attractor.base.toml_keys import printable
+from attractor.base.toml import printable
 from attractor.engine.excerpts import shorten
 from attractor.engine.seams import TreeId, Workspace
 from attractor.workspaces.dimension import Dimension

@@ -7,11 +7,10 @@ whoever has no key, and pin the whole result by its seal.
 import hmac
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.canonical import Json, JsonObject, canonical_json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken, NotCanonical
-from attractor.base.late_dataclass import dataclass
-from attractor.base.private_folders import make_private_folder
+from attractor.base.files import file_trouble, make_private_folder, write_whole
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.factory.ledger import Ledger
 from attractor.scenarios.trial import TrialKey, TrialResult
 

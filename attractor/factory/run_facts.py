@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from attractor.base.canonical import content_hash
-from attractor.base.chains import GENESIS, Head
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.hash_chain import GENESIS, Head
+from attractor.base.json import content_hash
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun

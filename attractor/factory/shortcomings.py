@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.factory.gate import Judged
 from attractor.scenarios.trial import TrialResult, tally
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from attractor.base.atomic_files import write_whole
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import make_private_folder, write_whole
 from attractor.base.locks import FileLock
-from attractor.base.private_folders import make_private_folder
 from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.feasibility import failures_allowed
 from attractor.scenarios.reading import read_suite

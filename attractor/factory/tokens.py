@@ -8,11 +8,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from attractor.base.atomic_files import write_whole
-from attractor.base.canonical import content_hash
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import make_private_folder, write_whole
+from attractor.base.json import content_hash
 from attractor.base.locks import FileLock
-from attractor.base.private_folders import make_private_folder
 from attractor.factory.errors import InvalidToken
 
 TOKENS_FILE = "tokens.json"

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from attractor.base.canonical import Json, JsonObject, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.engine.open_run import OpenRun
 from attractor.factory.results import Results, Sitting
 from attractor.scenarios.evaluation import Earlier

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.life import Ended
 from attractor.scenarios.judging import build_checks, check_registry, judge_all

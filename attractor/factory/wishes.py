@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from attractor.backends.custom import AnyBackend, adapt_backend
-from attractor.base.canonical import JsonObject
+from attractor.base.dataclasses import dataclass
 from attractor.base.durations import parse_duration
-from attractor.base.errors import UsageError
+from attractor.base.errors import UsageError, suggest
 from attractor.base.events import Event
-from attractor.base.late_dataclass import dataclass
-from attractor.base.suggestions import suggest
+from attractor.base.json import JsonObject
 from attractor.config.load import load_configuration
 from attractor.config.places import user_config_file
 from attractor.engine.budgets import Budgets

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine import when_needed
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.excerpts import response_updates

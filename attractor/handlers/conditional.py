@@ -1,6 +1,6 @@
 """A fork in the road, which does nothing; the engine chooses by the conditions on its edges."""
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Parts, Stage
 

@@ -1,6 +1,6 @@
 """The exit of a pipeline, which does nothing; the engine checks the goal gates before it."""
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Parts, Stage
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attractor.base.canonical import Json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, parse_json
 from attractor.engine.excerpts import is_cut
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Branch, Parts, Stage

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.branching import GIVEN_UP
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.seams import BranchEnd

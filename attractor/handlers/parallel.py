@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from itertools import count
 from time import monotonic
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Branch, BranchEnd, Exhausted, Parts, Stage, Waiting
 from attractor.handlers.join_policies import JoinPolicy, count_good, read_policy

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.child_runs import ChildEnd, ChildRun
 from attractor.engine.context import text_of
 from attractor.engine.excerpts import shorten

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.excerpts import response_updates
 from attractor.engine.goal_gates import wants_verdict

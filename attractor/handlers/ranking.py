@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from math import isnan
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.engine.labels import normalize_label
 
 _RANKS = ("success", "partial_success", "retry", "fail", "canceled")

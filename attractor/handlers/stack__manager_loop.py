@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import replace
 from functools import partial
 
-from attractor.base.canonical import Json, canonical_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, canonical_json
 from attractor.engine.child_runs import ChildEnd, ChildRun, Telemetry
 from attractor.engine.lookup import make_lookup
 from attractor.engine.models_asked import STEER

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.models_asked import STEER
 from attractor.language.condition_parser import parse_condition
 from attractor.language.conditions import Condition

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.base.late_dataclass import dataclass
 from attractor.base.processes import ExecResult
 from attractor.engine.excerpts import keep_ends, shorten
 from attractor.engine.outcome import FailureClass, Outcome, failure, success

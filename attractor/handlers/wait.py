@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, time, timedelta
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.excerpts import shorten
 from attractor.engine.options import LONGEST_WORDS, TARGETS

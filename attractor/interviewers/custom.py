@@ -4,9 +4,9 @@ import io
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-from attractor.base.calls import call
+from attractor.base.callables import call
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.asking import Answer, Interviewer, Question
 from attractor.interviewers.callback import Callback
 from attractor.interviewers.parts import AnswerFunction, InterviewerParts

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 INTERVIEWERS = "console, park, auto_approve, queue, recording[:OTHER[:FILE]] or replay:FILE"
 """Whom a command may name, in words."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.answers import ask_each
 from attractor.engine.asking import Answer, Question
 from attractor.engine.seams import Parked

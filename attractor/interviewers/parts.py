@@ -6,7 +6,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import TextIO
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.asking import Answer, Interviewer, Question
 from attractor.engine.secrets import Redactor
 from attractor.interviewers.replies import Reply

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from attractor.base.canonical import Json, canonical_json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.journal import Journal, read_lines, read_torn
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.asking import Answer, Question
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.base.canonical import canonical_json
 from attractor.base.errors import Refused, UsageError
+from attractor.base.json import canonical_json
 from attractor.engine.answers import ask_each
 from attractor.engine.asking import Answer, Question
 from attractor.engine.seams import Stopped

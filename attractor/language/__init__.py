@@ -5,7 +5,7 @@ This door is light: what stands behind a name is imported when the name is first
 
 from typing import TYPE_CHECKING
 
-from attractor.base import light_door
+from attractor.base import lazy_exports as light_door
 
 if TYPE_CHECKING:
     from attractor.language.building import GraphBuilder

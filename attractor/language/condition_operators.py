@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.conditions import AllOf, Condition, Lookup
 
 NUMBER = re.compile(r"-?[0-9]{1,40}(?P<decimal>(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?)")

@@ -7,7 +7,7 @@ when it holds nothing; the aliases of outcome words are compared as their canoni
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 Lookup = Callable[[str], str]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, cast
 
 from attractor.base.errors import UsageError
-from attractor.base.signatures import count_wanted
+from attractor.base.registry import count_wanted
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph import Graph
 from attractor.language.lint_rule import LintRule

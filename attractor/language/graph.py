@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from functools import cached_property
 from typing import TypeVar
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.condition_parser import read_condition
 from attractor.language.conditions import ALWAYS, Condition
 from attractor.language.shapes import DEFAULT_SHAPE, DEFAULT_TYPE, TYPE_OF_SHAPE

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import islice
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.comments import Comment, comments_of
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.nearest import suggester

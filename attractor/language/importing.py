@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import field, replace
 from typing import NamedTuple
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language import when_needed
 from attractor.language.diagnostics import Diagnostic, error, warning
 from attractor.language.errors import UnreadablePipeline

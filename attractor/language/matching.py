@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.language.wording import quote
 
 LONGEST = 20_000

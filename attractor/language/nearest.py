@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import cache
 
-from attractor.base.suggestions import suggest
+from attractor.base.errors import suggest
 
 # To compare two names takes about as long as to read a line of the pipeline.
 _COMPARISONS = 20_000

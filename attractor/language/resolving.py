@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 from itertools import pairwise
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.graph import Edge, Graph, Node, Repeat, Subgraph
 from attractor.language.repeats import changed, repeated
 from attractor.language.spans import NOWHERE, Span

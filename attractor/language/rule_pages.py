@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.late_dataclass import dataclass
 from attractor.language.diagnostics import Severity
 from attractor.language.lint_rule import rule_registry
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.graph import Graph, Node
 from attractor.language.inputs import Input, declared_inputs
 from attractor.language.nearest import suggester

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.errors import InvalidStylesheet
 from attractor.language.graph import Node
 from attractor.language.literals import read_text

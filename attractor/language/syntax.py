@@ -5,7 +5,7 @@ A large pipeline has tens of thousands of them, so most are as cheap as a tuple.
 
 from typing import NamedTuple
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.spans import Span
 from attractor.language.values import Attribute
 

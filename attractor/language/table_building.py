@@ -9,7 +9,7 @@ from typing import Any
 from lark import Lark
 from lark.parsers.lalr_analysis import Shift
 
-from attractor.base.atomic_files import write_whole
+from attractor.base.files import write_whole
 from attractor.language.lalr import TABLE
 
 _START = "pipeline"

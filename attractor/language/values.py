@@ -6,9 +6,9 @@ from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_duration, parse_duration
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.language.spans import NOWHERE, Span
 
 

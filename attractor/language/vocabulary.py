@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Set
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol, Self, runtime_checkable
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.llm.request import Request
 from attractor.llm.response import Response
 from attractor.llm.stream_event import StreamEvent

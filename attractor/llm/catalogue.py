@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.late_dataclass import dataclass
 from attractor.llm.model_info import CAPABILITIES, ModelInfo
 from attractor.llm.model_overrides import OVERRIDES, put_over, read_overrides
 from attractor.llm.model_table import LITELLM, NATIVE, find_table, read_table

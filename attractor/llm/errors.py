@@ -27,8 +27,8 @@ Every one says whether another try may help (`retryable`). None of them shows a 
 
 from collections.abc import Mapping, Sequence
 
-from attractor.base.canonical import JsonObject
 from attractor.base.errors import ExitCode, MachineryError, UsageError
+from attractor.base.json import JsonObject
 
 
 class SDKError(MachineryError):

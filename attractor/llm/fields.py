@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.llm.errors import SDKError, ServerError
 
 _HINT = "check the provider's base URL: does it speak this interface?"

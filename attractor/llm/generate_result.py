@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import add
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.llm.response import FinishReason, Response, Usage, Warning
 from attractor.llm.tools import ToolCall, ToolResult
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol, Unpack
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.llm.abort import AbortController, abortable
 from attractor.llm.client import Client
 from attractor.llm.default_client import find_client

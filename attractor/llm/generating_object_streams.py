@@ -3,7 +3,7 @@
 import re
 from typing import Self, TypeAlias, Unpack
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm.generate_result import GenerateResult
 from attractor.llm.generating_objects import read_object, read_object_generation
 from attractor.llm.generating_streams import stream_generation

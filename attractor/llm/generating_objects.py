@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Unpack
 
-from attractor.base.canonical import JsonObject, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import JsonObject, parse_json
 from attractor.llm.errors import ConfigurationError, NoObjectGeneratedError
 from attractor.llm.generate_result import GenerateResult, StepResult
 from attractor.llm.generating import WholeAnswers, run_generation

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, TypedDict, cast
 
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
-from attractor.base.suggestions import suggest
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import suggest
+from attractor.base.json import JsonObject
 from attractor.llm.abort import AbortSignal
 from attractor.llm.client import Client
 from attractor.llm.errors import ConfigurationError, InvalidToolCallError

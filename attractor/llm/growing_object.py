@@ -12,8 +12,8 @@ of the text that is; whatever is closed is shared.
 import re
 from enum import Enum, auto
 
-from attractor.base.canonical import DEEPEST, Json, JsonObject, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import DEEPEST, Json, JsonObject, parse_json
 
 Container = dict[str, Json] | list[Json]
 _SPACE = re.compile(r"[ \t\n\r]*")

@@ -12,8 +12,8 @@ from jsonschema.validators import Draft202012Validator, validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from attractor.base.canonical import Json, JsonObject, canonical_json
-from attractor.base.suggestions import suggest
+from attractor.base.errors import suggest
+from attractor.base.json import Json, JsonObject, canonical_json
 from attractor.llm.errors import ConfigurationError
 
 _MOST_FAULTS = 5

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from threading import Thread
 from typing import Any, TypeVar
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.llm.endings import ending_of
 
 T = TypeVar("T")

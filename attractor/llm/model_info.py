@@ -1,6 +1,6 @@
 """What is known of a model: its window, its abilities and its prices (2.9)."""
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 CAPABILITIES = ("tools", "vision", "reasoning")
 """What a model may be asked for by name."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeGuard, cast
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.model_info import ModelInfo, Prices, PriceTier
 

@@ -1,6 +1,6 @@
 """Adds a provider's own options to a request's body (3.6)."""
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 
 
 def merge_options(body: JsonObject, options: JsonObject) -> dict[str, Json]:

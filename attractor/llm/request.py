@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.llm.message import Message
 from attractor.llm.response_format import ResponseFormat
 from attractor.llm.tools import ToolChoice, ToolDefinition, check_tools

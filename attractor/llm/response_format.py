@@ -2,8 +2,8 @@
 
 import json
 
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.llm.errors import ConfigurationError
 
 NOT_ENFORCED = "schema_not_enforced"

@@ -7,8 +7,8 @@ import anyio
 import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from attractor.base.canonical import parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import parse_json
 from attractor.llm.errors import RequestTimeoutError, ServerError, StreamError
 from attractor.llm.fields import Fields
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.llm.errors import SDKError
 from attractor.llm.generate_result import StepResult
 from attractor.llm.response import FinishReason, RateLimitInfo, Response, Usage, Warning

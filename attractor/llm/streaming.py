@@ -7,8 +7,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 import anyio
 
-from attractor.base.canonical import Json, JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import SDKError, StreamError
 from attractor.llm.fields import Fields
 from attractor.llm.response import Response, Warning

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.llm.errors import ConfigurationError, RequestTimeoutError
 
 

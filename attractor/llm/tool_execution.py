@@ -9,9 +9,9 @@ from typing import cast
 
 import anyio
 
-from attractor.base.canonical import Json, JsonObject, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, NotCanonical, UnknownName
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.llm.abort import AbortController
 from attractor.llm.daemon_thread import call_in_thread
 from attractor.llm.errors import InvalidToolCallError

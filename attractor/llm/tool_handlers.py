@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import Parameter
 
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.llm.abort import AbortSignal
 from attractor.llm.message import Message
 from attractor.llm.tools import Tool

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Self
 
-from attractor.base.canonical import Json, JsonObject, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.llm.content import ToolCallData
 from attractor.llm.errors import ConfigurationError, InvalidToolCallError
 

@@ -10,9 +10,9 @@ import anyio
 import httpx
 
 from attractor import __version__
-from attractor.base.canonical import Json, JsonObject, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.llm.adapter import AdapterTimeout
 from attractor.llm.errors import (
     ConfigurationError,

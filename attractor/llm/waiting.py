@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar, Unpack
 
-from attractor.base.canonical import JsonObject
-from attractor.base.event_loops import require_no_loop
+from attractor.base.callables import require_no_loop
+from attractor.base.json import JsonObject
 from attractor.llm.client import Client
 from attractor.llm.default_client import get_default_client
 from attractor.llm.generate_result import GenerateResult

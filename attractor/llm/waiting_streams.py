@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from threading import Lock
 from typing import Generic, Protocol, Self, TypeVar
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm.client import Client
 from attractor.llm.generate_result import GenerateResult
 from attractor.llm.generating_object_streams import ObjectStreamResult

@@ -7,11 +7,11 @@ one takes the place of the old one. So a process that dies in between leaves a r
 from collections.abc import Mapping
 from pathlib import Path
 
-from attractor.base.atomic_files import write_whole
-from attractor.base.canonical import parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
+from attractor.base.files import write_whole
 from attractor.base.journal import read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import parse_json
 from attractor.engine.fields import Fields
 from attractor.engine.run_directory import RunDirectory, read_kept_files, write_kept_files
 from attractor.pipeline.source import PipelineSource, pipeline_hash

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import GraphChanged
 from attractor.engine.excerpts import keep_ends
 from attractor.engine.open_run import OpenRun

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from attractor.backends.agent_prices import FindModel
 from attractor.backends.model_choice import ModelChoice, ModelDefaults
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.models_asked import Asked, what_is_asked
 from attractor.language.graph import Node
 from attractor.llm.catalogue import get_model_info

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.attempt_folders import history_folder
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.flights import InFlight

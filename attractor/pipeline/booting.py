@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from attractor.base.atomic_files import write_whole
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import write_whole
 from attractor.base.ids import time_of
 from attractor.base.journal import read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.events import Place
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Workspace

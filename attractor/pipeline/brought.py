@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.asking import Interviewer
 from attractor.engine.seams import Backend, Handler
 from attractor.language.diagnostics import Diagnostic, error

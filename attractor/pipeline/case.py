@@ -4,7 +4,7 @@ import shlex
 from datetime import datetime
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.progress import Progress
 from attractor.engine.run_state import RunState
 from attractor.language.graph import Graph, Node

@@ -6,7 +6,7 @@ from collections import deque
 from itertools import count, takewhile
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, sync_folder
+from attractor.base.files import file_trouble, sync_folder
 from attractor.base.ids import new_run_id
 from attractor.engine.errors import NotRunnable
 from attractor.engine.manifest import Manifest

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
 from attractor.handlers.supervision_plans import read_plan
 from attractor.language.diagnostics import Diagnostic, error

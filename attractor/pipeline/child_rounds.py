@@ -6,7 +6,7 @@ Whoever accompanies the child sees the round at work: what is said to it reaches
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.endings import end_run
 from attractor.engine.events import OperatorAction
 from attractor.engine.open_run import OpenRun

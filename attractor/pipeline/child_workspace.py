@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import PATCH_LIMIT, Base, TreeId, Workspace
 from attractor.environments.environment import ExecutionEnvironment
 

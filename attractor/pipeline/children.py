@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import field, replace
 from functools import partial
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.child_runs import Child
 from attractor.engine.endings import end_run

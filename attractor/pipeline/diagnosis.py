@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.fence import is_held
 from attractor.engine.flights import InFlight

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.engine.models_asked import Asked, speaks_with_a_model, what_is_asked
 from attractor.engine.retry import retry_policy
 from attractor.language.graph import Graph, Node

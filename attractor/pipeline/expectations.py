@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import NotRunnable
 from attractor.engine.simulated_walk import SimulatedWalk
 from attractor.pipeline.pipeline_tests import (

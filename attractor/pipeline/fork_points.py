@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.events import Event
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.checkpoint import verify_journal
 from attractor.engine.events import ParallelBranchStarted, StageStarted
 from attractor.engine.fields import Fields

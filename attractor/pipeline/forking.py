@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.blobs import Blobs
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import GraphChanged

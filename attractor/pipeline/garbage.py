@@ -9,9 +9,9 @@ from dataclasses import field
 from functools import partial
 from pathlib import Path
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, LockHeld
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory

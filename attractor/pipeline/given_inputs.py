@@ -8,8 +8,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from attractor.base.canonical import parse_json
 from attractor.base.errors import NotCanonical, UsageError
+from attractor.base.json import parse_json
 from attractor.engine.file_faults import words_of
 
 _VARIABLE, _FILE = "@env:", "@file:"

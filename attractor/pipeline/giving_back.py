@@ -7,12 +7,12 @@ import shlex
 from functools import partial
 from pathlib import Path
 
-from attractor.base.atomic_files import write_whole
-from attractor.base.canonical import Json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
+from attractor.base.files import write_whole
 from attractor.base.journal import read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, parse_json
 from attractor.engine.open_run import OpenRun
 from attractor.engine.patches import Patch, written
 from attractor.engine.run_directory import RunDirectory

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import RunOver
 from attractor.engine.manifest import Manifest

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.progress import Move, Visit
 
 

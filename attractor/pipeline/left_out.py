@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.events import FilesLeftOut, Place
 from attractor.engine.excerpts import shorten
 from attractor.engine.open_run import OpenRun

@@ -6,7 +6,7 @@ Whoever does so holds the run: what somebody is at work on is left alone.
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.run_directory import CHILDREN, RunDirectory, read_manifest

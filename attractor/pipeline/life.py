@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import read_budgets, tell_budgets
 from attractor.engine.kept_conversations import KeptConversations
 from attractor.engine.open_run import OpenRun, open_run

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attractor.backends.provider_keys import is_provider
-from attractor.base.atomic_files import file_trouble
-from attractor.base.canonical import JsonObject
 from attractor.base.errors import UnknownName
+from attractor.base.files import file_trouble
+from attractor.base.json import JsonObject
 from attractor.engine.secrets import texts_of
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.llm import middleware as shipped

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.ids import time_of
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory, read_manifest

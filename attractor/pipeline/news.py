@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from attractor.base.broadcast import Missed, Subscription
 from attractor.base.events import Event
-from attractor.base.reader_buffer import Missed
-from attractor.base.subscription import Subscription
 from attractor.engine.event_log import EventLog
 
 Watch = Callable[[Event], None]

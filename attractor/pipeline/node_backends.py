@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from attractor.backends.registry import backend_registry
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.errors import ConversationLost
 from attractor.engine.kept_conversations import ReadKept, rebuilder_of
 from attractor.engine.outcome import Outcome

@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
-from attractor.base.canonical import Json, JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
 from attractor.engine.asked_within import branch_of, where_asked
 from attractor.engine.asking import Question

@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from attractor.base.canonical import JsonObject, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import JsonObject, parse_json
 from attractor.engine.answers import Overhears, ask_each
 from attractor.engine.asking import Answer, Interviewer, Question
 from attractor.engine.endings import end_run

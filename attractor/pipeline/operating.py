@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.clock import Clock
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import LockHeld, Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.asked_within import in_order
 from attractor.engine.asking import Answer, Question
 from attractor.engine.checkpoint import open_journal

@@ -5,8 +5,8 @@ from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 
-from attractor.base.canonical import Json, JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.engine.budgets import (
     NO_BUDGETS,
     Budgets,

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
-from attractor.base.canonical import parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import parse_json
 from attractor.engine.events import OperatorAction
 from attractor.engine.run_directory import RunDirectory
 

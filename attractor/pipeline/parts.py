@@ -7,8 +7,8 @@ from pathlib import Path
 from attractor.backends.agent_parts import AgentParts
 from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.absent import NOBODY
 from attractor.engine.answers import AnsweredFirst
 from attractor.engine.asking import Interviewer

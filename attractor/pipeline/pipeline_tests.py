@@ -11,10 +11,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from attractor.base.canonical import Json, canonical_json
-from attractor.base.errors import NotCanonical, UnknownName, UsageError
-from attractor.base.late_dataclass import dataclass
-from attractor.base.suggestions import suggest
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
+from attractor.base.json import Json, canonical_json
 from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.engine.simulated_walk import MAX_STEPS
 from attractor.language.graph import Edge, Graph

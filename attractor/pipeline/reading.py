@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from attractor.base.atomic_files import file_trouble
 from attractor.base.errors import Broken
+from attractor.base.files import file_trouble
 from attractor.engine.manifest import Manifest
 from attractor.engine.run_directory import RunDirectory, read_files
 from attractor.language.parsing import decode

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.branching import GIVEN_UP
 from attractor.engine.events import OUTCOME_ASSUMED
 from attractor.engine.fields import Fields

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.ids import new_run_id
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.endings import end_run
 from attractor.engine.events import PipelineStarted, RunRestarted, RunRestarting
 from attractor.engine.manifest import Manifest

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from attractor.base.suggestions import suggest
-from attractor.base.toml_keys import dotted
+from attractor.base.errors import suggest
+from attractor.base.toml import dotted
 from attractor.config.configuration import Configuration
 from attractor.config.errors import ConfigError, InvalidSetting, UnknownSetting, raise_mistakes
 from attractor.config.origins import OriginKind

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from attractor.base.canonical import parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import parse_json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.manifest import Manifest
 from attractor.engine.run_directory import RunDirectory, read_manifest

@@ -5,8 +5,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.attempt_folders import history_folder
 from attractor.engine.child_runs import ChildEnd, Telemetry
 from attractor.engine.events import OperatorAction

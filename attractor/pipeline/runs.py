@@ -7,12 +7,12 @@ from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attractor.base.canonical import Json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, parse_json
 from attractor.engine.asking import Answer, Question
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.documents import read_document

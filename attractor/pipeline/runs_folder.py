@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attractor.base.atomic_files import write_whole
+from attractor.base.files import write_whole
 from attractor.pipeline.world import World
 
 

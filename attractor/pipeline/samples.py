@@ -5,9 +5,9 @@ from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.outcome import Usage
 from attractor.engine.run_state import outcome_of

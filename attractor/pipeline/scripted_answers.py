@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from attractor.base.errors import UnknownName, UsageError
-from attractor.base.suggestions import suggest
+from attractor.base.errors import UnknownName, UsageError, suggest
 from attractor.engine.labels import normalize_label
 from attractor.handlers.choices import Choice, find_choices, match_choice
 from attractor.language.graph import Edge, Graph

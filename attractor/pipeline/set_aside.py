@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.excerpts import shorten
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Workspace

@@ -9,9 +9,9 @@ from dataclasses import field, replace
 
 from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.answers import ask_each
 from attractor.engine.asking import Answer, AnswerKind, Interviewer, Question
 from attractor.engine.errors import NotRunnable

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
 
-from attractor.base.canonical import Json, canonical_json, content_hash
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, canonical_json, content_hash
 from attractor.engine.secrets import Redactor
 from attractor.handlers.registry import handler_registry
 from attractor.language.diagnostics import Diagnostic

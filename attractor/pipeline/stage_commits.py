@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
-from attractor.base.canonical import parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import parse_json
 from attractor.engine.attempt import TOUCH_NO_FILES
 from attractor.engine.branching import GIVEN_UP, attempt_key
 from attractor.engine.events import (

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attractor.base.errors import AttractorError
-from attractor.base.private_folders import close_all_below, close_to_others, make_private_folder
+from attractor.base.files import close_all_below, close_to_others, make_private_folder
 from attractor.pipeline.world import World
 from attractor.workspaces.held_folders import collect_left_behind
 from attractor.workspaces.place import NAME, prepare_place

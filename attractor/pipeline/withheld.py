@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 
-from attractor.base.canonical import Json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.engine.secrets import Redactor
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.nearest import suggester

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from attractor.base.clock import Clock
+from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.secrets import Redactor, is_telling
 from attractor.language.secret_inputs import is_of_input
 from attractor.language.severities import Level, Levels

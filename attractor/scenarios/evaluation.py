@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Protocol
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError
-from attractor.base.late_dataclass import dataclass
 from attractor.scenarios.suite import Scenario
 from attractor.scenarios.trial import TrialKey, TrialResult
 

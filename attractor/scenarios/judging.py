@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from attractor.base.errors import UnknownName
 from attractor.base.registry import Registry
-from attractor.base.toml_keys import KeyPath, dotted
+from attractor.base.toml import KeyPath, dotted
 from attractor.scenarios.mistakes import Mistake, mistakes_of
 from attractor.scenarios.observed import Check, CheckResult, Observed
 from attractor.scenarios.suite import CheckSpec, Scenario, ServiceStep

@@ -6,10 +6,9 @@ from typing import Never
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from attractor.base.late_dataclass import dataclass
-from attractor.base.suggestions import suggest
-from attractor.base.toml_keys import KeyPath, dotted, printable
-from attractor.base.toml_places import key_lines, line_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import suggest
+from attractor.base.toml import KeyPath, dotted, key_lines, line_of, printable
 from attractor.config.explanations import shown_value
 from attractor.config.shapes import child, keys_at
 from attractor.scenarios.errors import InvalidSuite

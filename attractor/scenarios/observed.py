@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from attractor.base.canonical import content_hash
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import content_hash
 from attractor.environments.environment import ExecutionEnvironment
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.base.registry import Registry
 from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.judging import check_registry, wrong_checks

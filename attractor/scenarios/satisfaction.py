@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import exp, lgamma, log, log1p
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 BOUND_SENTENCE = (
     "The bound says how sure we are about these scenarios; it says nothing about others."

@@ -8,10 +8,9 @@ import os
 import shutil
 from pathlib import Path
 
-from attractor.base.atomic_files import sync_folder, write_whole
-from attractor.base.canonical import canonical_json, content_hash
-from attractor.base.late_dataclass import dataclass
-from attractor.base.private_folders import make_private_folder
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import make_private_folder, sync_folder, write_whole
+from attractor.base.json import canonical_json, content_hash
 from attractor.scenarios.errors import InvalidSuite, SuiteChanged
 from attractor.scenarios.reading import read_suite
 from attractor.scenarios.suite import Suite

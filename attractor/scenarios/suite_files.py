@@ -8,8 +8,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_trouble
 from attractor.scenarios.errors import InvalidSuite
 
 MOST_BYTES = 16 * 1024 * 1024

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.scenarios.observed import CheckResult
 from attractor.scenarios.satisfaction import Tally
 from attractor.scenarios.suite import Scenario, Suite

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.twins.answer import Answer
 from attractor.twins.chance import strikes
 from attractor.twins.conversation import Conversation

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.base.late_dataclass import dataclass
 from attractor.twins.bounded_log import BoundedLog, L
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import groupby, takewhile
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 _LETTERS_A_TOKEN = 4
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Final, TypeAlias
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.twins.places import Place, written_path
 
 _LONGEST = 60

@@ -6,9 +6,9 @@ from dataclasses import field, replace
 from datetime import timedelta
 from urllib.parse import parse_qsl
 
-from attractor.base.canonical import JsonObject, content_hash, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import JsonObject, content_hash, parse_json
 from attractor.twins.answer import Answer, Fault, FaultKind
 from attractor.twins.choosing import choose, entries_of
 from attractor.twins.errors import NoRule, Rejection

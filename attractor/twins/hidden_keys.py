@@ -5,7 +5,7 @@ from base64 import b64decode
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import parse_qsl, quote, unquote_plus
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 HIDDEN = "[hidden]"
 # A key is a secret, also a key to a twin: somebody may have pointed the wrong client here.

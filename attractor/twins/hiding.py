@@ -8,9 +8,9 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from attractor.base.canonical import Json, JsonObject, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.twins.hidden_keys import HIDDEN, HiddenKeys
 
 _DATA = b"data:"

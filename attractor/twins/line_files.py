@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_fully
+from attractor.base.files import file_trouble, write_fully
 
 IsTorn = Callable[[bytes], bool]
 

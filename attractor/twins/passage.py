@@ -10,7 +10,7 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attractor.base.clock import Clock
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.twins.delivery import until_gone
 from attractor.twins.serving import drop_connection
 

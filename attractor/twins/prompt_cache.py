@@ -5,8 +5,8 @@ from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 
-from attractor.base.canonical import Json, content_hash
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, content_hash
 from attractor.twins.conversation import Block, whole_tokens
 from attractor.twins.server_events import json_text
 from attractor.twins.wire import Asked

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.twins.answer import Answer
 from attractor.twins.conversation import Conversation
 from attractor.twins.errors import Rejection, ScriptError

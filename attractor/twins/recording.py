@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from attractor.base.canonical import Json, JsonObject, canonical_json, content_hash, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import Json, JsonObject, canonical_json, content_hash, parse_json
 from attractor.twins.answer import Written
 from attractor.twins.errors import RecordingError
 from attractor.twins.hidden_keys import HiddenKeys

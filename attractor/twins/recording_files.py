@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
 from attractor.base.errors import FileTrouble
+from attractor.base.files import file_trouble, write_whole
 from attractor.twins.errors import RecordingError
 from attractor.twins.line_files import add_line, mend_lines, whole_lines
 from attractor.twins.recording import Recording, parse_recording

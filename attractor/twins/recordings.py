@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import islice, pairwise
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.twins.differences import differences
 from attractor.twins.recording import Recording, name_of_request
 from attractor.twins.reply import Ending, Reply, streamed, whole

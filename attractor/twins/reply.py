@@ -5,7 +5,7 @@ from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 JSON = "application/json"
 STREAM = "text/event-stream"

@@ -7,9 +7,9 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import fields
 
-from attractor.base.canonical import Json, content_hash, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, content_hash, parse_json
 from attractor.twins.bounded_log import BoundedLog
 from attractor.twins.exchange import Arrival
 from attractor.twins.hidden_keys import HIDDEN, is_secret

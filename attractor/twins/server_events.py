@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Sequence
 
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 
 _WORDS_A_PIECE = 3
 _LETTERS_A_PIECE = 12

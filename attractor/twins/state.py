@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from attractor.base.canonical import Json
 from attractor.base.clock import Clock
+from attractor.base.json import Json
 from attractor.base.registry import Registry
 from attractor.twins.choosing import entries_of
 from attractor.twins.errors import Rejection

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.twins.errors import NoRule, Rejection
 from attractor.twins.exchange import Arrival, body_of, refusal, unanswered
 from attractor.twins.memory import Memory

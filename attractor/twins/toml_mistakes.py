@@ -7,9 +7,9 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from attractor.base.late_dataclass import dataclass
-from attractor.base.suggestions import suggest
-from attractor.base.toml_places import KeyLines, key_lines, line_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import suggest
+from attractor.base.toml import KeyLines, key_lines, line_of
 from attractor.twins.places import Place, Step, written_path
 from attractor.twins.toml_unions import Table, Wrong, find_wrongs, without_echoes
 

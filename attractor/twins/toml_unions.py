@@ -6,8 +6,8 @@ from typing import Any, TypeAlias, cast
 
 from pydantic_core import ErrorDetails
 
-from attractor.base.late_dataclass import dataclass
-from attractor.base.suggestions import suggest
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import suggest
 from attractor.twins.places import Place, Step
 
 Table: TypeAlias = dict[str, Any]

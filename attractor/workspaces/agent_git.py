@@ -7,7 +7,7 @@ it afterwards: whatever the agent makes of it, it is the agent's alone.
 from functools import partial
 from pathlib import Path
 
-from attractor.base.atomic_files import write_whole
+from attractor.base.files import write_whole
 from attractor.workspaces.commits import Author, bring_commit, write_commit
 from attractor.workspaces.git import Git
 from attractor.workspaces.in_thread import in_thread

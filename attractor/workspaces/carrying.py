@@ -11,8 +11,8 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from attractor.base.atomic_files import file_trouble, write_fully
 from attractor.base.errors import UsageError
+from attractor.base.files import file_trouble, write_fully
 from attractor.workspaces.snapshot import DEEPEST, Rules
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

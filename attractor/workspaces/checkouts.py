@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.workspaces.git import Git, find_git_dir
 from attractor.workspaces.objects import object_id
 from attractor.workspaces.repository import Repository

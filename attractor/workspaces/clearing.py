@@ -10,8 +10,8 @@ from dataclasses import field
 from functools import partial
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_trouble
 from attractor.workspaces.git import Git
 from attractor.workspaces.held_folders import remove_folder
 from attractor.workspaces.in_thread import in_thread

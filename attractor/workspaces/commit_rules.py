@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.repository import Repository
 from attractor.workspaces.result_tree import LEFT_OUT, kept_of

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.workspaces.git import Git
 from attractor.workspaces.objects import Objects
 

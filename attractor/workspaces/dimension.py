@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.patches import clean_line
 from attractor.engine.seams import PATCH_LIMIT, Base, TreeId
 from attractor.engine.secrets import Redactor

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_fully
+from attractor.base.files import file_trouble, write_fully
 from attractor.workspaces.trees import LINK, TreeEntry
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

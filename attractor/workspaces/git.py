@@ -13,8 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ProcessNotStarted
-from attractor.base.late_dataclass import dataclass
 from attractor.base.processes import ExecResult, run_process
 from attractor.workspaces.errors import GitFailed, ObjectMissing
 

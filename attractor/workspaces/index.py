@@ -5,10 +5,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.canonical import canonical_json, parse_json
 from attractor.base.errors import NotCanonical
-from attractor.base.private_folders import make_private_folder
+from attractor.base.files import file_trouble, make_private_folder, write_whole
+from attractor.base.json import canonical_json, parse_json
 from attractor.workspaces import stat_cache
 from attractor.workspaces.errors import RecordBroken
 from attractor.workspaces.preparation import Readiness, readiness_from_record

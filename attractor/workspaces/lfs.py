@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_trouble
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.in_thread import in_thread
 from attractor.workspaces.objects import Objects

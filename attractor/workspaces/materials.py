@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 from dataclasses import field
 from itertools import chain
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.workspaces.trees import FlatTree, TreeEntry, folders_above
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_trouble, write_whole
 from attractor.engine.seams import TreeId
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.in_thread import in_thread

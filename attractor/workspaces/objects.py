@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal
 
-from attractor.base.atomic_files import file_trouble, remove_leavings, write_fully, write_whole
+from attractor.base.files import file_trouble, remove_leavings, write_fully, write_whole
 
 Kind = Literal["blob", "tree", "commit"]
 

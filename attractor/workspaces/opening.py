@@ -3,7 +3,7 @@
 from itertools import chain
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
+from attractor.base.files import file_trouble
 from attractor.workspaces.dimension import Dimension, Ground, MakeEnvironment, OnSnapshot
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.index import Index

@@ -12,9 +12,8 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, reason_of
+from attractor.base.files import close_to_others, file_trouble, make_private_folder, reason_of
 from attractor.base.locks import FileLock
-from attractor.base.private_folders import close_to_others, make_private_folder
 
 NAME = "workspaces"
 SHARED = Path("/var/tmp")

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
+from attractor.base.files import file_trouble
 from attractor.workspaces.dot_git import is_dot_git
 from attractor.workspaces.errors import FolderTooLarge
 from attractor.workspaces.ignores import IgnoreRules

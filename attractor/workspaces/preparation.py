@@ -6,9 +6,9 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-from attractor.base.canonical import Json, JsonObject, canonical_json, content_hash
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject, canonical_json, content_hash
 from attractor.engine.seams import TreeId
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.store import Store

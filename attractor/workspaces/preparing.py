@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import TreeId
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.carrying import (

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.canonical import canonical_json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import file_trouble, write_whole
+from attractor.base.json import canonical_json, parse_json
 from attractor.engine.seams import Base, TreeId
 from attractor.workspaces.errors import RecordBroken
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.workspaces.errors import BranchMoved, NotARepository, UnknownCommit
 from attractor.workspaces.git import Git, find_git_dir
 

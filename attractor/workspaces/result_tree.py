@@ -3,7 +3,7 @@
 from collections.abc import Sequence, Set
 from functools import partial
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import Base, TreeId
 from attractor.workspaces.dot_git import is_dot_git
 from attractor.workspaces.ignores import IgnoreRules

@@ -4,10 +4,10 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.canonical import canonical_json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.files import file_trouble, write_whole
+from attractor.base.json import canonical_json, parse_json
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.carrying import carry, is_there

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble, sync_folder
+from attractor.base.files import file_trouble, sync_folder
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.in_thread import in_thread
 from attractor.workspaces.store import Store

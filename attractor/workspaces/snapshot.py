@@ -8,8 +8,8 @@ from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_trouble
 from attractor.workspaces.dot_git import is_dot_git, is_modules
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.materials import NO_MATERIALS, Materials

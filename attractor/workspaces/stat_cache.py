@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from attractor.base.atomic_files import write_whole
-from attractor.base.canonical import content_hash
+from attractor.base.files import write_whole
+from attractor.base.json import content_hash
 
 # A file can change twice within one tick of the system's clock, and look the same.
 RACY_NS = 10_000_000

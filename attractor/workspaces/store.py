@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from attractor.base.atomic_files import file_trouble, write_whole
-from attractor.base.private_folders import close_all_below, make_private_folder
+from attractor.base.files import close_all_below, file_trouble, make_private_folder, write_whole
 from attractor.engine.patches import QUOTE
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git import Git

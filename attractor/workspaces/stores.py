@@ -5,7 +5,7 @@ from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
+from attractor.base.files import file_trouble
 from attractor.workspaces.errors import RecordBroken, WorkspaceExists
 from attractor.workspaces.index import fork_folders
 from attractor.workspaces.record import RECORD_FILE, Record, read_record

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.workspaces.commits import bring_commit
 from attractor.workspaces.git import Git
 from attractor.workspaces.store import Store

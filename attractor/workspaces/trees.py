@@ -3,7 +3,7 @@
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.workspaces.objects import Objects
 
 FILE = 0o100644

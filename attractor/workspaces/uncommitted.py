@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from attractor.base.atomic_files import file_trouble
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_trouble
 from attractor.workspaces.commits import Author, write_commit
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.git import ask_as_owner

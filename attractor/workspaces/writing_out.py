@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
+from attractor.base.files import file_trouble
 from attractor.engine.seams import TreeId
 from attractor.workspaces.errors import FolderInUse
 from attractor.workspaces.folder import write_files

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Self
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm.adapter import AdapterTimeout
 from attractor.llm.client import Client
 from attractor.llm.content import ContentKind, ContentPart, ToolCallData

@@ -11,8 +11,8 @@ from attractor.agent.provider_profile import (
 )
 from attractor.agent.surroundings import Surroundings
 from attractor.agent.tool import RegisteredTool, define, tool_parts
-from attractor.base.canonical import JsonObject
 from attractor.base.errors import UnknownName
+from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 
 PLACE = Surroundings("/workspace", "linux", "6.1", date(2026, 11, 20), "m-1")

@@ -15,8 +15,8 @@ from attractor.agent.session_config import SessionConfig
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.turns import AssistantTurn, SteeringTurn, ToolResultsTurn, UserTurn
 from attractor.base.broadcast import Broadcast
-from attractor.base.canonical import JsonObject
 from attractor.base.errors import FileTrouble, MachineryError
+from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.content import ContentKind, ContentPart, ThinkingData
 from attractor.llm.errors import AuthenticationError, ContextLengthError, ServerError

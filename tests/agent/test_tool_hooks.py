@@ -13,8 +13,8 @@ from attractor.agent.session import Session
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.tool_hooks import HookedCall, ToolHooks, When
 from attractor.agent.turns import ToolResultsTurn
-from attractor.base.canonical import Json, JsonObject
 from attractor.base.errors import MachineryError
+from attractor.base.json import Json, JsonObject
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import SandboxLost

@@ -8,7 +8,7 @@ from attractor.agent.events import EventKind, SessionEvent
 from attractor.agent.provider_profile import create_profile
 from attractor.agent.session import Session
 from attractor.agent.session_config import SessionConfig
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.llm.client import Client
 from attractor.twins.answer import Answer, ToolUse

@@ -10,9 +10,9 @@ from attractor.agent.session_config import SessionConfig
 from attractor.backends.agent import Agent, part
 from attractor.backends.agent_parts import AgentParts
 from attractor.backends.parts import BackendParts
-from attractor.base.canonical import Json
 from attractor.base.errors import FileTrouble, UsageError
-from attractor.base.kinds import find_shortcoming
+from attractor.base.json import Json
+from attractor.base.registry import find_shortcoming
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.seams import Backend, Said
 from attractor.environments.local import LocalExecutionEnvironment

@@ -12,7 +12,7 @@ from attractor.backends.custom import adapt_backend
 from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
 from attractor.backends.simulate import Simulate
-from attractor.base.canonical import canonical_json
+from attractor.base.json import canonical_json
 from attractor.engine.outcome import Outcome, StageStatus, failure, success
 from attractor.engine.seams import Backend, Said, Stage
 from attractor.engine.simulated_outcomes import SimulatedOutcomes

@@ -15,7 +15,7 @@ from attractor.agent.turns import (
     convert_history_to_messages,
 )
 from attractor.backends.turn_records import turn_from_record, turn_to_record
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
 from attractor.llm.content import ContentKind, ContentPart, ImageData, ProviderData, ThinkingData

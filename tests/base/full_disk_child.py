@@ -3,8 +3,8 @@
 import resource
 import sys
 
-from attractor.base.atomic_files import write_whole
 from attractor.base.errors import FileTrouble, JournalError
+from attractor.base.files import write_whole
 from attractor.base.journal import Journal
 
 LIMIT = 4096

@@ -4,9 +4,7 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 
-from attractor.base.broadcast import Broadcast
-from attractor.base.reader_buffer import Missed
-from attractor.base.stream import Stream
+from attractor.base.broadcast import Broadcast, Missed, Stream
 
 LONG = timedelta(seconds=30)
 Item = int | Missed

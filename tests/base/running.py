@@ -9,8 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from attractor.base.bounded_output import OutputLimit
-from attractor.base.process_pipes import Chunk
+from attractor.base.process_output import Chunk, OutputLimit
 from attractor.base.processes import ExecResult, run_process
 
 FAR = timedelta(seconds=60)

@@ -3,10 +3,8 @@ import threading
 
 import pytest
 
-from attractor.base.broadcast import Broadcast
+from attractor.base.broadcast import Broadcast, Stream, Undelivered
 from attractor.base.errors import MachineryError, UsageError
-from attractor.base.reader_buffer import Undelivered
-from attractor.base.stream import Stream
 from tests.base.readers import LONG, Blocked, Item, publish_all, refuse
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")

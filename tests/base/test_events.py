@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json, canonical_json, parse_json
-from attractor.base.chains import GENESIS, seal
 from attractor.base.errors import Broken
 from attractor.base.events import Event
+from attractor.base.hash_chain import GENESIS, seal
+from attractor.base.json import Json, canonical_json, parse_json
 
 NOON = datetime(2026, 1, 31, 12, 30, 5, 40, tzinfo=UTC)
 

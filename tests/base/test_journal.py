@@ -1,3 +1,6 @@
+"""Who waits for the disk at the same time shares one sync, and is never told too soon."""
+
+import asyncio
 import os
 import random
 import signal
@@ -16,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import ExitCode, FileTrouble, JournalError, LockHeld
-from attractor.base.journal import Journal, Line, TornLine, read_lines, read_torn
+from attractor.base.journal import Journal, JournalLine, SharedSync, TornLine, read_lines, read_torn
 from tests.base.journal_child import line_of
 from tests.base.start_child import start_child
 from tests.counts import count
@@ -67,7 +70,7 @@ def test_lines_are_read_back_with_their_places(tmp_path: Path) -> None:
         assert journal.append("") == 8
         assert journal.offset == 8
     assert path.read_bytes() == b"\xc3\xa4\n\xff\r\x0b\n\n"
-    lines = [Line(0, b"\xc3\xa4"), Line(3, b"\xff\r\x0b"), Line(7, b"")]
+    lines = [JournalLine(0, b"\xc3\xa4"), JournalLine(3, b"\xff\r\x0b"), JournalLine(7, b"")]
     assert list(read_lines(str(path))) == lines
     assert [line.end for line in lines] == [3, 7, 8]
 
@@ -327,3 +330,87 @@ def assert_kept(path: Path, acknowledged: int, *, may_have_one_more: bool) -> To
         assert line_of(len(whole) + 1).startswith(torn.content)
     assert [line.content for line in read_lines(path, offset=whole[-1].end)] == [b"next"]
     return torn
+
+
+class Disk:
+    """Counts syncs, and notes what was written before each began."""
+
+    def __init__(self) -> None:
+        self.written = 0
+        self.synced = 0
+        self.syncs = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.broken = False
+
+    def sync(self) -> None:
+        seen = self.written
+        assert self.gate.wait(10)
+        self.syncs += 1
+        if self.broken:
+            raise OSError("the disk is gone")
+        self.synced = seen
+
+
+def test_many_share_few_syncs_and_each_finds_what_it_wrote_on_the_disk() -> None:
+    async def scene() -> Disk:
+        disk = Disk()
+        shared = SharedSync(disk.sync)
+
+        async def write() -> None:
+            for _ in range(3):
+                disk.written += 1
+                mine = disk.written
+                await shared.wait()
+                assert disk.synced >= mine
+
+        await asyncio.gather(*(write() for _ in range(50)))
+        return disk
+
+    assert asyncio.run(scene()).syncs <= 10
+
+
+def test_what_is_written_while_a_sync_is_at_work_waits_for_the_next_one() -> None:
+    async def scene() -> None:
+        disk = Disk()
+        shared = SharedSync(disk.sync)
+        disk.gate.clear()
+        disk.written = 1
+        first = asyncio.create_task(shared.wait())
+        await asyncio.sleep(0.05)
+        disk.written = 2
+        second = asyncio.create_task(shared.wait())
+        await asyncio.sleep(0.05)
+        disk.gate.set()
+        await first
+        await second
+        assert (disk.syncs, disk.synced) == (2, 2)
+
+    asyncio.run(scene())
+
+
+def test_a_disk_that_fails_is_told_to_everybody_who_waits() -> None:
+    async def scene() -> list[BaseException | None]:
+        disk = Disk()
+        disk.broken = True
+        shared = SharedSync(disk.sync)
+        return await asyncio.gather(*(shared.wait() for _ in range(3)), return_exceptions=True)
+
+    assert [type(one) for one in asyncio.run(scene())] == [OSError] * 3
+
+
+def test_who_stops_waiting_does_not_stop_the_others() -> None:
+    async def scene() -> int:
+        disk = Disk()
+        shared = SharedSync(disk.sync)
+        disk.gate.clear()
+        leaving, staying = (asyncio.create_task(shared.wait()) for _ in range(2))
+        await asyncio.sleep(0.05)
+        leaving.cancel()
+        disk.gate.set()
+        await staying
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        return disk.syncs
+
+    assert asyncio.run(scene()) == 1

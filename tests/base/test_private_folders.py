@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileTrouble
-from attractor.base.private_folders import close_all_below, close_to_others, make_private_folder
+from attractor.base.files import close_all_below, close_to_others, make_private_folder
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,14 @@
+"""What must be handed in is counted."""
+
 import shutil
 import sys
+from collections.abc import Callable
 from typing import Protocol
 
 import pytest
 
 from attractor.base.errors import ExitCode, InvalidPart, UnknownName
-from attractor.base.registry import Registry, part_name
+from attractor.base.registry import Registry, count_wanted, find_shortcoming, part_name
 from tests.packages import Places
 
 ROSE = '''"""A flower with thorns."""
@@ -168,3 +171,80 @@ def test_a_part_offered_twice_is_refused_and_both_owners_named(places: Places) -
     ) as caught:
         registry["git"]
     assert caught.value.hint == "update or uninstall the distribution 'garden', which offers it"
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class Caller(Named, Protocol):
+    def __call__(self, number: int) -> int: ...
+
+
+class Good:
+    name = "good"
+
+    def __call__(self, number: int) -> int:
+        return number
+
+
+class Nameless:
+    def __call__(self, number: int) -> int:
+        return number
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def test_a_protocol_asks_for_what_the_protocols_above_it_ask_for() -> None:
+    assert find_shortcoming(Good(), Caller) == ""
+    assert find_shortcoming(Nameless(), Caller) == (
+        "Nameless object has no name, which a Caller needs"
+    )
+
+
+def test_a_function_can_satisfy_a_protocol_that_is_called() -> None:
+    class Doubler(Protocol):
+        def __call__(self, number: int) -> int: ...
+
+    assert find_shortcoming(double, Doubler) == ""
+    assert find_shortcoming(3, Doubler) == "int object has no __call__, which a Doubler needs"
+
+
+def test_a_class_is_not_asked_for_what_only_its_objects_have() -> None:
+    class Sized(Protocol):
+        size: int
+
+        def grow(self) -> None: ...
+
+    class Tree:
+        def __init__(self) -> None:
+            self.size = 1
+
+        def grow(self) -> None:
+            self.size += 1
+
+    assert find_shortcoming(Tree, type[Sized]) == ""
+    assert find_shortcoming(Good, type[Sized]) == "Good has no grow, which a Sized needs"
+
+
+class Method:
+    def plain(self, one: int, two: int) -> None: ...
+
+    def __call__(self, one: int) -> None: ...
+
+
+def positional(one: int, /, two: int) -> None: ...
+
+
+def optional(one: int, two: int = 2, *more: int, three: int = 3, **rest: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("called", "wanted"),
+    [(Method().plain, 2), (Method(), 1), (positional, 2), (optional, 1), (lambda: None, 0)],
+)
+def test_what_must_be_handed_in_is_counted(called: Callable[..., object], wanted: int) -> None:
+    assert count_wanted(called) == wanted

@@ -5,8 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from attractor.base.broadcast import Broadcast
-from attractor.base.reader_buffer import Missed
+from attractor.base.broadcast import Broadcast, Missed
 from tests.base.readers import LONG, Item, publish_all, read_all
 from tests.counts import count
 

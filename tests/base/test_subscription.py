@@ -3,9 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from attractor.base.broadcast import Broadcast
-from attractor.base.reader_buffer import Missed, Undelivered
-from attractor.base.subscription import Subscription
+from attractor.base.broadcast import Broadcast, Missed, Subscription, Undelivered
 from tests.base.readers import LONG, Blocked, Item, publish_all, refuse
 from tests.counts import count
 

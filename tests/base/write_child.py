@@ -4,7 +4,7 @@ import os
 import sys
 from itertools import count
 
-from attractor.base.atomic_files import write_whole
+from attractor.base.files import write_whole
 
 
 def content_of(number: int) -> bytes:

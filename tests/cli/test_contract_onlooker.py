@@ -10,8 +10,8 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from rich.console import Console
 
-from attractor.base.canonical import canonical_json
 from attractor.base.events import Event
+from attractor.base.json import canonical_json
 from attractor.cli.json_lines import JsonLines
 from attractor.cli.live.display import LiveDisplay
 from attractor.cli.onlookers import Lines, Onlooker

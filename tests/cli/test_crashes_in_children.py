@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.chains import verify_file
+from attractor.base.hash_chain import verify_file
 from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events, is_anyone_in
 from tests.cli.git_desk import desk as desk  # a fixture
 from tests.cli.test_child_runs import EACH, ENDS, FORKS, OUTER, made

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.chains import verify_file
+from attractor.base.hash_chain import verify_file
 from tests.cli.git_desk import UNGUARDED, GitDesk, events
 from tests.cli.git_desk import desk as desk  # a fixture
 from tests.cli.running import ATTRACTOR

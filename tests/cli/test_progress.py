@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.cli.progress import describe_event
 from tests.cli.live.happenings import Happenings
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.base.toml_keys import KeyPath
+from attractor.base.toml import KeyPath
 from attractor.config.checking import check
 from attractor.config.errors import UnknownSetting
 from attractor.config.origins import Origin, OriginKind

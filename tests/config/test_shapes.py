@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Never
 import pytest
 from pydantic import BaseModel, Field
 
-from attractor.base.toml_keys import KeyPath
+from attractor.base.toml import KeyPath
 from attractor.config.shapes import child, default_values, is_table, keys_at, leaves, slots
 
 

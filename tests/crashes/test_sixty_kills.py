@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import Json
-from attractor.base.chains import verify_file
+from attractor.base.hash_chain import verify_file
+from attractor.base.json import Json
 from attractor.language.parsing import parse
 from tests.counts import count
 from tests.crashes.deaths import MOMENTS, STEP

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.progress import Progress
 from attractor.engine.seams import Stage

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attractor.base.canonical import Json, parse_json
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
+from attractor.base.json import Json, parse_json
 from attractor.engine.answers import ask_each
 from attractor.engine.asking import Answer, Question
 from attractor.engine.manifest import Manifest

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json
 from attractor.base.clock import TurnableClock
 from attractor.base.errors import FileTrouble, NotCanonical, UnknownName
+from attractor.base.json import Json
 from attractor.engine.artifacts import ArtifactInfo, ArtifactStore
 from attractor.engine.blobs import ARTIFACTS, Blobs
 from attractor.engine.large_values import FILE_BACKING_THRESHOLD

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.answers import AnsweredFirst
 from attractor.engine.asked_within import (
     LONGEST_ITEM,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import content_hash
 from attractor.base.errors import Broken, FileTrouble
+from attractor.base.json import content_hash
 from attractor.engine.blobs import ARTIFACTS, Blobs, share
 
 

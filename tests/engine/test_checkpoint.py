@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.chains import GENESIS, seal
 from attractor.base.errors import ChainBroken, FileTrouble
 from attractor.base.events import Event
+from attractor.base.hash_chain import GENESIS, seal
 from attractor.engine.checkpoint import open_journal, verify_journal
 from attractor.engine.errors import CheckpointBroken
 from attractor.engine.status import BOOTING, EXECUTING

@@ -2,8 +2,8 @@ from threading import Thread
 
 import pytest
 
-from attractor.base.canonical import Json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import Json
 from attractor.engine.context import Context
 
 

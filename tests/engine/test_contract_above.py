@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.kinds import find_shortcoming
+from attractor.base.registry import find_shortcoming
 from attractor.engine.above import ALONE, Above
 from attractor.engine.budgets import Budgets
 from attractor.engine.events import OperatorAction

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.kinds import find_shortcoming
+from attractor.base.registry import find_shortcoming
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Branch, Branches, Stage, Waiting
 from attractor.engine.simulated_walk import walk

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.base.kinds import find_shortcoming
+from attractor.base.registry import find_shortcoming
 from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.child_runs import Child, ChildEnd, ChildRun, ChildRuns
 from attractor.engine.no_workspace import NoWorkspace

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
 from attractor.base.errors import NotCanonical, UsageError
+from attractor.base.json import Json
 from attractor.engine.emitter import Emitter
 from attractor.engine.errors import StageOver
 from attractor.engine.events import ENGINE_KINDS, Place

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.kinds import find_shortcoming
+from attractor.base.registry import find_shortcoming
 from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions import ChildQuestions, Questions, RunQuestions, Unkept

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.chains import verify_file
 from attractor.base.errors import LockHeld
+from attractor.base.hash_chain import verify_file
 from attractor.engine.progress import Progress
 from tests.counts import count
 from tests.engine.dying_run import looping_graph, workplace

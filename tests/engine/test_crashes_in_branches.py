@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
-from attractor.base.chains import verify_file
+from attractor.base.hash_chain import verify_file
+from attractor.base.json import Json
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.progress import Progress
 from tests.counts import count

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from attractor.base.chains import verify_file
 from attractor.base.clock import TurnableClock
+from attractor.base.hash_chain import verify_file
 from attractor.engine.event_log import EventLog
 from attractor.engine.events import Place
 from attractor.engine.secrets import Redactor

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.bounded_output import OutputLimit
+from attractor.base.process_output import OutputLimit
 from attractor.engine.excerpts import LONGEST_RESPONSE, keep_ends, response_updates, shorten
 
 

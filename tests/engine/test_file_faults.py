@@ -4,8 +4,8 @@ import tomllib
 
 import pytest
 
-from attractor.base.canonical import Json, canonical_json, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.file_faults import DEEPEST, is_too_deep, words_of
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.chains import GENESIS
 from attractor.base.clock import TurnableClock
 from attractor.base.events import Event
+from attractor.base.hash_chain import GENESIS
 from attractor.engine.asking import Question, QuestionKind
 from attractor.engine.checkpoint import Position, draw_up, open_journal
 from attractor.engine.errors import RecordBroken

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.blobs import Blobs
 from attractor.engine.large_values import (
     FILE_BACKING_THRESHOLD,

@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.lookup import make_lookup
 from attractor.engine.outcome import StageStatus
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.atomic_files import write_whole
 from attractor.base.errors import Broken, ExitCode, LockHeld, UsageError
+from attractor.base.files import write_whole
 from attractor.engine.errors import FenceLost, IllegalTransition, NewerFormat
 from attractor.engine.inbox import Action, Order, leave_order
 from attractor.engine.open_run import SMALL_CHECKPOINT

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.process_pipes import Chunk
+from attractor.base.process_output import Chunk
 from attractor.engine.output_tail import LONGEST_LINE, MOST_LINES, TAIL, OutputTail, tail_in
 from attractor.engine.secrets import Redactor
 from attractor.engine.stage_files import FolderFiles

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import canonical_json, parse_json
+from attractor.base.json import canonical_json, parse_json
 from attractor.engine.fields import Fields
 from attractor.engine.past import (
     MOST_KEYS,

@@ -3,7 +3,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json, canonical_json, parse_json
+from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.fields import Fields
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
 from attractor.engine.progress import (

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import canonical_json, parse_json
+from attractor.base.json import canonical_json, parse_json
 from attractor.engine.fields import Fields
 from attractor.engine.promise_records import NAMES, promises_from_record, promises_to_record
 from attractor.environments.environment import Promises

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import canonical_json, parse_json
 from attractor.base.clock import TurnableClock
+from attractor.base.json import canonical_json, parse_json
 from attractor.engine.answers import AnsweredFirst, ask_each
 from attractor.engine.asking import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
 from attractor.engine.fields import Fields

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.rendering import render_prompt
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
 from attractor.base.errors import FileTrouble
+from attractor.base.json import Json
 from attractor.engine.no_workspace import NoEnvironment
 from attractor.engine.outcome import Outcome, StageStatus, Usage, success
 from attractor.engine.results import RunResult

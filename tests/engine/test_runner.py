@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from attractor.base.broadcast import Missed
 from attractor.base.clock import TurnableClock
 from attractor.base.errors import ExitCode, FileTrouble
 from attractor.base.events import Event
-from attractor.base.reader_buffer import Missed
 from attractor.engine.asking import Question, QuestionKind
 from attractor.engine.errors import GraphChanged, NotRunnable, RunOver
 from attractor.engine.inbox import Action, Order, leave_order

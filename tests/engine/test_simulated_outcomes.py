@@ -1,7 +1,7 @@
 import pytest
 
-from attractor.base.canonical import Json
 from attractor.base.errors import UnknownName, UsageError
+from attractor.base.json import Json
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.simulated_outcomes import NO_OUTCOMES, SimulatedOutcomes, read_outcomes

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import parse_json
 from attractor.base.errors import FileTrouble, UsageError
+from attractor.base.json import parse_json
 from attractor.engine.attempt_folders import begin_attempt
 from attractor.engine.errors import StageOver
 from attractor.engine.secrets import Redactor

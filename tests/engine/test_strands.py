@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import canonical_json, parse_json
+from attractor.base.json import canonical_json, parse_json
 from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.branching import fork_off
 from attractor.engine.fields import Fields

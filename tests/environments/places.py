@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attractor.base.bounded_output import OutputLimit
+from attractor.base.process_output import OutputLimit
 from attractor.base.processes import ExecResult
 from attractor.environments.bubblewrap import HOME, Walls
 from attractor.environments.choose import find_interpreter

@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from attractor.base.errors import AttractorError, UsageError
-from attractor.base.process_pipes import Chunk
+from attractor.base.process_output import Chunk
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import DirEntry, ExecutionEnvironment, GrepOptions, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, PathOutside

@@ -33,7 +33,7 @@ from attractor import (
     run_pipeline_sync,
     success,
 )
-from attractor.base.chains import verify_file
+from attractor.base.hash_chain import verify_file
 from attractor.engine.errors import NotRunnable
 from attractor.engine.status import AWAITING_ANSWER, AWAITING_DECISION
 from attractor.language.errors import ValidationError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
 from attractor.base.errors import Broken, ChainBroken, NoGo, UnknownName, UsageError
+from attractor.base.json import Json
 from attractor.engine.results import RunResult
 from attractor.engine.status import AWAITING_DECISION, EVALUATING
 from attractor.environments.choose import Choice, choose_environment

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import canonical_json
 from attractor.base.errors import Broken
+from attractor.base.json import canonical_json
 from attractor.engine.results import RunResult
 from attractor.factory.deciding import Verdict
 from attractor.factory.gate import gate

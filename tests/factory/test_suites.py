@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UnknownName
-from attractor.base.private_folders import close_all_below
+from attractor.base.files import close_all_below
 from attractor.factory.suites import SuiteStore
 from attractor.scenarios.errors import InvalidSuite, SuiteChanged
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json, parse_json
-from attractor.base.chains import GENESIS, seal
 from attractor.base.errors import Broken, ChainBroken, ExitCode
+from attractor.base.hash_chain import GENESIS, seal
+from attractor.base.json import Json, parse_json
 from attractor.engine.documents import read_document
 from attractor.engine.results import RunResult
 from attractor.engine.status import EVALUATING

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
-from attractor.base.canonical import Json, canonical_json, parse_json
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import UsageError
-from attractor.base.process_pipes import OnOutput
+from attractor.base.json import Json, canonical_json, parse_json
+from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.engine.answers import ask_each
 from attractor.engine.asking import Answer, AnswerKind, Interviewer, Question

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from attractor.base.canonical import canonical_json
-from attractor.base.kinds import find_shortcoming
+from attractor.base.json import canonical_json
 from attractor.base.processes import ExecResult
+from attractor.base.registry import find_shortcoming
 from attractor.engine.answers import ask_each
 from attractor.engine.asking import Answer, Question
 from attractor.engine.context import Context

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.seams import Parts, Stage

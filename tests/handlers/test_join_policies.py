@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import canonical_json
 from attractor.base.errors import UnknownName, UsageError
+from attractor.base.json import canonical_json
 from attractor.engine.outcome import FailureClass, StageStatus, Usage
 from attractor.engine.seams import BranchEnd
 from attractor.handlers.join_policies import JoinPolicy, read_policy

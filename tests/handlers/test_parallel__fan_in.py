@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.context import Context
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.child_runs import Child, ChildEnd
 from attractor.engine.context import Context

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.handlers.ranking import (
     Candidate,
     best_of,

@@ -4,10 +4,9 @@ import inspect
 
 import pytest
 
-from attractor.base.canonical import Json
 from attractor.base.errors import InvalidPart, UnknownName
-from attractor.base.kinds import find_shortcoming
-from attractor.base.registry import Registry
+from attractor.base.json import Json
+from attractor.base.registry import Registry, find_shortcoming
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Handler, Parts

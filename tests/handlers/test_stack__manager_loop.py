@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from attractor.base.canonical import Json
 from attractor.base.clock import TurnableClock
+from attractor.base.json import Json
 from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.child_runs import ChildEnd, Telemetry
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Refused
-from attractor.base.kinds import find_shortcoming
+from attractor.base.registry import find_shortcoming
 from attractor.engine.answers import AnsweredFirst
 from attractor.engine.asking import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
 from attractor.engine.questions import Unkept

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.base.kinds import find_shortcoming
+from attractor.base.registry import find_shortcoming
 from attractor.engine.asking import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
 from attractor.engine.seams import Parked
 from attractor.interviewers.registry import build_interviewer, interviewer_registry

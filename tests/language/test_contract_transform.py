@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.base.kinds import find_shortcoming
+from attractor.base.registry import find_shortcoming
 from attractor.language.graph import Edge, Graph, Node
 from attractor.language.parsing import parse
 from attractor.language.surroundings import KnownFiles, Surroundings

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from attractor.base.kinds import find_shortcoming
+from attractor.base.registry import find_shortcoming
 from attractor.llm import (
     AdapterTimeout,
     Message,

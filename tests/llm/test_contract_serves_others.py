@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from attractor.base.kinds import find_shortcoming
+from attractor.base.registry import find_shortcoming
 from attractor.llm import AdapterTimeout, ProviderAdapter
 from attractor.llm.adapter import ServesOthers
 from attractor.llm.providers.litellm import LiteLLMAdapter

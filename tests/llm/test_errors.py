@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import JsonObject
 from attractor.base.errors import ExitCode
+from attractor.base.json import JsonObject
 from attractor.llm import errors
 from attractor.llm.errors import ProviderError, SDKError, error_from_status_code
 

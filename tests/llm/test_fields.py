@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm.errors import ServerError
 from attractor.llm.fields import Fields
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 
 import pytest
 
-from attractor.base.canonical import Json, JsonObject
 from attractor.base.errors import UsageError
+from attractor.base.json import Json, JsonObject
 from attractor.llm import (
     AdapterTimeout,
     Client,

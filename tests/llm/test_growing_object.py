@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import DEEPEST, Json, JsonObject
+from attractor.base.json import DEEPEST, Json, JsonObject
 from attractor.llm.growing_object import GrowingObject
 from tests.growing import times_more
 

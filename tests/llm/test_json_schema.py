@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json, JsonObject
 from attractor.base.errors import UsageError
+from attractor.base.json import Json, JsonObject
 from attractor.llm.json_schema import check_schema, find_faults
 from tests.llm.generated import PERSON
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.model_info import ModelInfo, Prices, PriceTier
 from attractor.llm.model_table import find_table, read_providers, read_table

@@ -1,4 +1,4 @@
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm.options import merge_options
 
 BODY: JsonObject = {

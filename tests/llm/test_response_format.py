@@ -1,7 +1,7 @@
 import pytest
 
-from attractor.base.canonical import JsonObject
 from attractor.base.errors import UsageError
+from attractor.base.json import JsonObject
 from attractor.llm import ResponseFormat
 from attractor.llm.response_format import format_in_words
 from tests.llm.generated import PERSON

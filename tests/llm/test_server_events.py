@@ -3,7 +3,7 @@ import asyncio
 import httpx
 import pytest
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm import SDKError, ServerError, StreamError
 from attractor.llm.server_events import read_server_events
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 from httpcore._backends.anyio import AnyIOStream
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import (
     AdapterTimeout,
     AuthenticationError,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 import anyio
 import pytest
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm import (
     AbortController,
     AbortSignal,

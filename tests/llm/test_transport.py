@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm import (
     AdapterTimeout,
     ConfigurationError,

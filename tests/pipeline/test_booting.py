@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
 from attractor.engine.results import RunResult
 from attractor.pipeline.options import RunOptions, WorkspaceKind

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
 from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.engine.simulated_walk import SimulatedWalk

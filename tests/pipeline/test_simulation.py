@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
-from attractor.base.canonical import Json
 from attractor.base.errors import UsageError
+from attractor.base.json import Json
 from attractor.engine.coverage import cover
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import Outcome

@@ -16,7 +16,7 @@ from attractor import (
     resume_pipeline_sync,
     run_pipeline_sync,
 )
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.asking import AnswerKind
 from attractor.engine.outcome import Outcome
 from attractor.factory.wishes import ResumeWishes, RunWishes

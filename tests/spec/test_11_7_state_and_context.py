@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
 from tests.engine.graphs import chain, end, graph, line, node, start

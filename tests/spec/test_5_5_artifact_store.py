@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.broadcast import Missed
 from attractor.base.errors import Broken, FileTrouble
 from attractor.base.events import Event
-from attractor.base.reader_buffer import Missed
+from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
 from attractor.engine.secrets import Redactor

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import JsonObject
 from attractor.base.errors import ExitCode
+from attractor.base.json import JsonObject
 from attractor.engine.results import RunResult
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import start

@@ -8,7 +8,7 @@ import pytest
 
 from tests.examples import ROOT
 
-FORBIDDEN_MODULES = {"attractor.base.atomic_files", "io", "os", "shutil", "tempfile"}
+FORBIDDEN_MODULES = {"attractor.base.files", "io", "os", "shutil", "tempfile"}
 FORBIDDEN_NAMES = {"logs_root", "mkdir", "open", "touch", "unlink", "write_bytes", "write_text"}
 FILES = [
     file for room in ("handlers", "backends") for file in (ROOT / "attractor" / room).glob("*.py")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
 from attractor.base.clock import TurnableClock
+from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.run_directory import create_run_directory
 from attractor.engine.seams import Stage

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.errors import RunOver
 from attractor.engine.open_run import open_run
 from attractor.engine.outcome import StageStatus

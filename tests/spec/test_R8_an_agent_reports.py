@@ -7,7 +7,7 @@ import pytest
 from attractor.backends.agent import Agent
 from attractor.backends.agent_parts import AgentParts
 from attractor.backends.parts import BackendParts
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.llm.client import Client
 from attractor.twins.answer import Answer

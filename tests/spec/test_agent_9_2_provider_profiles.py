@@ -7,8 +7,8 @@ import pytest
 from attractor.agent.events import EventKind
 from attractor.agent.provider_profile import create_profile
 from attractor.agent.tool import RegisteredTool, define
-from attractor.base.canonical import JsonObject
 from attractor.base.errors import UnknownName
+from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from tests.agent.twinned import WIRES, Talk, says, talk, use, uses
 

@@ -8,7 +8,7 @@ import pytest
 from attractor.agent.events import EventKind
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.turns import ToolResultsTurn
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.twins.answer import ToolUse
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses

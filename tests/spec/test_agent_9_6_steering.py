@@ -6,7 +6,7 @@ import pytest
 
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.turns import SteeringTurn, UserTurn
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from tests.agent.twinned import WIRES, Talk, says, talk, use, uses
 

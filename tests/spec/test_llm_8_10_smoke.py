@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import (
     Client,
     ContentKind,

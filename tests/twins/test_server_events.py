@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.twins.server_events import (
     ServerEvent,
     in_letters,

@@ -4,7 +4,7 @@ from attractor.agent.apply_patch import apply_patch
 from attractor.agent.arguments import text_of
 from attractor.agent.patch_parsing import parse_patch
 from attractor.agent.tool import RegisteredTool, define
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 
 

@@ -4,7 +4,7 @@ from attractor.agent.arguments import flag_of, text_of
 from attractor.agent.errors import ToolError
 from attractor.agent.patch_matching import find_lines
 from attractor.agent.tool import RegisteredTool, define
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 
 

@@ -3,7 +3,7 @@
 from attractor.agent.arguments import number_of, text_of
 from attractor.agent.errors import CommandFailed
 from attractor.agent.tool import RegisteredTool, define
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult
 from attractor.environments.command_faults import missing_command
 from attractor.environments.environment import ExecutionEnvironment

@@ -2,7 +2,7 @@
 
 from attractor.agent.arguments import text_of
 from attractor.agent.tool import RegisteredTool, define
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 
 

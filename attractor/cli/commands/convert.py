@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from attractor.base.atomic_files import write_whole
 from attractor.base.errors import ExitCode
+from attractor.base.files import write_whole
 from attractor.cli.diagnosing import judge_for
 from attractor.cli.invocation import Invocation
 from attractor.cli.line_ends import with_line_ends_of

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import click
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.diagnosing import Judged, has_color, show_diagnostics
 from attractor.cli.invocation import Invocation
 from attractor.cli.line_ends import has_mixed_line_ends, with_line_ends_of

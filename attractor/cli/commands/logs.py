@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from attractor.base.chains import require_intact
 from attractor.base.clock import SystemClock
+from attractor.base.dataclasses import dataclass
 from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode, InvalidDuration, UnknownName, UsageError
 from attractor.base.events import Event
+from attractor.base.hash_chain import require_intact
 from attractor.base.journal import read_torn
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.following import OFTEN_S, Following
 from attractor.cli.invocation import Invocation
 from attractor.cli.journal_reading import JournalReading, ReadLine

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from attractor.base.canonical import Json
 from attractor.base.errors import ExitCode, UsageError
+from attractor.base.json import Json
 from attractor.cli.coverages import coverage_record, coverage_text
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json

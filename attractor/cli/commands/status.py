@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from attractor.base.canonical import Json
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
+from attractor.base.json import Json
 from attractor.cli.invocation import Invocation
 from attractor.cli.onlookers import wants_picture
 from attractor.cli.options import json_option

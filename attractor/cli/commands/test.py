@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
-from attractor.base.late_dataclass import dataclass
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.paths import aligned

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from attractor.base.canonical import Json
 from attractor.base.events import Event
+from attractor.base.json import Json
 from attractor.cli.live.last_lines import said_by
 from attractor.cli.live.questions import asked, parked, settled, without_stage
 from attractor.cli.live.view import KEPT, LAST_LINES, WAITS, StageRow, View, stage_key

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from attractor.base.canonical import Json
 from attractor.base.events import Event
+from attractor.base.json import Json
 from attractor.cli.live.view import LAST_LINES
 from attractor.language.wording import visible
 

@@ -7,8 +7,8 @@ is one question all the same, that of the parent.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from attractor.base.canonical import Json
 from attractor.base.events import Event
+from attractor.base.json import Json
 from attractor.cli.live.view import Asked, View, stage_key
 from attractor.engine.asked_within import where_in
 

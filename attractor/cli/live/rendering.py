@@ -6,7 +6,7 @@ from datetime import datetime
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.cli.live.view import WAITS, WORKS, StageRow, View
 from attractor.cli.live.wording import (
     budgets_used,

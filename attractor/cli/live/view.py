@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
-from attractor.base.late_dataclass import dataclass
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.outcome import NOTHING_USED, Usage
 

@@ -1,6 +1,6 @@
 """What there is to know of an attribute besides its own words."""
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.graph import Graph
 from attractor.language.sources import Source
 from attractor.language.spans import Span

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.converting.foreign_words import NO_KEY, OUR_KEYS, OUR_OUTCOMES, OUTCOMES
 
 # Within the quotes of an attribute, quotes and backslashes have a backslash before them.

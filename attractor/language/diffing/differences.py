@@ -1,6 +1,6 @@
 """How one graph differs from another."""
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.diffing.saying import Saying
 from attractor.language.graph import Edge, Node
 from attractor.language.values import Value

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from attractor.base.atomic_files import file_trouble
+from attractor.base.files import file_trouble
 from attractor.base.processes import run_process
 from attractor.language.errors import DrawingFailed
 

@@ -5,7 +5,7 @@ import sys
 from datetime import timedelta
 from importlib.util import find_spec
 
-from attractor.base.bounded_output import OutputLimit
+from attractor.base.process_output import OutputLimit
 from attractor.base.processes import run_process
 from attractor.language.errors import DrawingFailed
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import field
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.drawing.element_ids import encoded
 from attractor.language.graph import Graph, Subgraph
 

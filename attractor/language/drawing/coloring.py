@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.drawing import author
 from attractor.language.drawing.colors import Colors, Rgb, as_rgb, lightened, reads_on
 from attractor.language.drawing.palette import (

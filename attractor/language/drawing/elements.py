@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.drawing import author
 from attractor.language.drawing.boxes import Box
 from attractor.language.drawing.captions import (

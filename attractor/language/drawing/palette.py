@@ -8,7 +8,7 @@ the light one, so one light colour has one dark one.
 from enum import StrEnum
 from typing import NamedTuple
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 
 
 class Theme(StrEnum):

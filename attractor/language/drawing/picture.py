@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import field
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.drawing.palette import Look
 from attractor.language.graph import Graph
 

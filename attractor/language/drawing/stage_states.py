@@ -6,8 +6,8 @@ from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.base.late_dataclass import dataclass
 from attractor.language.drawing.captions import in_one_line, listed
 from attractor.language.drawing.element_ids import edge_elements, node_element
 from attractor.language.drawing.jumps import jumps

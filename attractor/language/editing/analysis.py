@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import field, replace
 from functools import cached_property
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.editing.names import Occurrence, occurrences
 from attractor.language.graph import Graph

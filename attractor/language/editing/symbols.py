@@ -3,7 +3,7 @@
 from collections.abc import Sequence, Set
 from dataclasses import field
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.language.editing.names import Role, roles_of
 from attractor.language.findings import Findings
 from attractor.language.graph import Graph

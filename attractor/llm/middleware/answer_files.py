@@ -8,11 +8,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attractor.base.atomic_files import reason_of, write_whole
-from attractor.base.canonical import Json, content_hash, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
-from attractor.base.private_folders import make_private_folder
+from attractor.base.files import make_private_folder, reason_of, write_whole
+from attractor.base.json import Json, content_hash, parse_json
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.middleware.answer_records import read_answer, write_answer
 from attractor.llm.middleware.request_digest import Digest, differences

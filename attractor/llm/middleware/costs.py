@@ -3,7 +3,7 @@
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.llm.catalogue import get_model_info
 from attractor.llm.client import Complete, Stream
 from attractor.llm.costs import cost_of

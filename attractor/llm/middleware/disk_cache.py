@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble
-from attractor.base.late_dataclass import dataclass
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError, NotCachedError
 from attractor.llm.middleware.answer_files import AnswerFiles

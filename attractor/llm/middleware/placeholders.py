@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import cast
 
-from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.llm.middleware.secret_finding import Finder, escaped, unescaped
 
 PLACEHOLDER = re.compile(r"\[secret-(x*)\d+\]")

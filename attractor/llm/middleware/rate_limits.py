@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from attractor.base.clock import Clock, SystemClock
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.middleware.rate_gate import RateGate
 from attractor.llm.response import RateLimitInfo

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm.content import ContentPart, ProviderData, ToolCallData
 from attractor.llm.message import Message
 from attractor.llm.middleware.placeholders import Replacing

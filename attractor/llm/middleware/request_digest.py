@@ -5,9 +5,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import cast
 
-from attractor.base.canonical import Json, canonical_json, content_hash
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, canonical_json, content_hash
 from attractor.llm.content import AudioData, DocumentData, ImageData
 from attractor.llm.errors import ConfigurationError, InvalidRequestError
 from attractor.llm.images import inline

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from attractor.base.canonical import Json, JsonObject, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.llm.fields import Fields
 
 

@@ -9,7 +9,7 @@ it off too.
 
 from typing import NamedTuple
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 
 _KEY = "cache_control"
 _MARK: dict[str, Json] = {_KEY: {"type": "ephemeral"}}

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.content import (
     ContentKind,
     ContentPart,

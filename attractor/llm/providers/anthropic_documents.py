@@ -1,6 +1,6 @@
 """Writes documents as Anthropic's blocks: PDFs as they are, anything that is text as text (7.3)."""
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm.content import DocumentData
 from attractor.llm.errors import InvalidRequestError
 from attractor.llm.images import InlineMedia, file_name, inline, media_type

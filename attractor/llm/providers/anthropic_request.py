@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.options import merge_options
 from attractor.llm.providers.anthropic_cache import Prompt, is_marked, mark_for_cache

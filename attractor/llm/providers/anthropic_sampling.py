@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm.providers.anthropic_thinking import model_version
 from attractor.llm.request import Request
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm.message import Message, Role
 from attractor.llm.providers.anthropic_content import write_parts
 from attractor.llm.providers.refusals import INSTRUCTIONS

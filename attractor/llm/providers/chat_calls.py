@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
-from attractor.base.canonical import Json, JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.llm.fields import Fields
 from attractor.llm.providers.chat_response import call_id
 from attractor.llm.stream_event import StreamEvent, StreamEventType

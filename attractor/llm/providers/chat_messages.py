@@ -6,7 +6,7 @@ there is nothing but text; results right behind their calls.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.content import (
     AudioData,
     ContentKind,

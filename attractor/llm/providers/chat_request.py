@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.request import Request
 from attractor.llm.response_format import ResponseFormat
 from attractor.llm.tools import ToolChoice, ToolDefinition

@@ -4,8 +4,8 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import get_args
 
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.llm.content import (
     ContentKind,
     ContentPart,

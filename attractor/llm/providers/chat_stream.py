@@ -7,8 +7,8 @@ comes by turns: one goes on until the other begins. Calls end when the answer do
 from collections.abc import Sequence
 from dataclasses import field, replace
 
-from attractor.base.canonical import Json, JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.llm.fields import Fields
 from attractor.llm.headers import OPENAI_LIMITS, read_rate_limit
 from attractor.llm.providers.chat_calls import CallsBegun, grow_calls

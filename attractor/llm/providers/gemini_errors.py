@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import (
     AccessDeniedError,
     AuthenticationError,

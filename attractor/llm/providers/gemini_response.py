@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm.content import (
     ContentKind,
     ContentPart,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import field, replace
 
-from attractor.base.canonical import Json, JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import ProviderError, error_from_status_code
 from attractor.llm.fields import Fields
 from attractor.llm.headers import OPENAI_LIMITS, read_rate_limit

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm.providers.gemini_content import is_older
 from attractor.llm.providers.reasoning import may_reason
 from attractor.llm.request import Request

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.tools import ToolChoice, ToolDefinition
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}

@@ -8,9 +8,9 @@ from typing import Any, TypeVar, cast
 
 import anyio
 
-from attractor.base.canonical import Json, parse_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, parse_json
 from attractor.llm.adapter import AdapterTimeout
 from attractor.llm.errors import RequestTimeoutError, SDKError, StreamError
 from attractor.llm.fields import Fields

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import httpx
 
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.llm.errors import (
     InvalidRequestError,
     NetworkError,

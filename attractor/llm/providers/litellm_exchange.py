@@ -14,8 +14,8 @@ from functools import partial
 
 import httpx
 
-from attractor.base.canonical import Json, JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.llm.per_loop import PerLoop
 
 _END_OF_EVENT = re.compile(rb"\r?\n\r?\n")

@@ -9,7 +9,7 @@ from dataclasses import field
 from functools import cache
 from pathlib import Path
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.model_table import NATIVE, find_table, read_providers
 

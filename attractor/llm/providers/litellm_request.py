@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import InvalidRequestError, UnsupportedToolChoiceError
 from attractor.llm.options import merge_options
 from attractor.llm.providers.chat_messages import write_messages

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm.content import ContentKind, ContentPart, ProviderData, ThinkingData
 from attractor.llm.fields import Fields
 from attractor.llm.providers import chat_response

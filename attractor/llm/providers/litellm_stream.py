@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attractor.base.canonical import Json, JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
 from attractor.llm.fields import Fields
 from attractor.llm.providers import chat_stream
 from attractor.llm.providers.chat_response import objects_or_none

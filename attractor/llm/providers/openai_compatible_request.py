@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm.options import merge_options
 from attractor.llm.providers.chat_messages import NAMED, write_messages
 from attractor.llm.providers.chat_request import write_choice, write_settings, write_tools

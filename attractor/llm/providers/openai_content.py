@@ -1,6 +1,6 @@
 """Writes what is said in a message as OpenAI's Responses API takes it (7.3)."""
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm.content import ContentPart, DocumentData, ImageData
 from attractor.llm.images import file_name, inline, media_type
 from attractor.llm.message import Role

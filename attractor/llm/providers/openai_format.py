@@ -6,7 +6,7 @@ properties, and where no other words than these are in it.
 
 from collections.abc import Iterator
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.response_format import ResponseFormat
 
 NOT_EVERYWHERE_HELD = (

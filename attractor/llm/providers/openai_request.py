@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.content import ContentKind, ContentPart, ImageData, ToolCallData, ToolResultData
 from attractor.llm.message import Message, Role
 from attractor.llm.options import merge_options

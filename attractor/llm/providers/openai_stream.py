@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 
-from attractor.base.canonical import JsonObject
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.llm.content import ContentPart
 from attractor.llm.fields import Fields
 from attractor.llm.headers import OPENAI_LIMITS, read_rate_limit

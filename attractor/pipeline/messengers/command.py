@@ -1,8 +1,8 @@
 """Tells people by a command of theirs, which runs outside of every sandbox."""
 
-from attractor.base.bounded_output import OutputLimit
-from attractor.base.canonical import JsonObject
 from attractor.base.durations import describe_duration
+from attractor.base.json import JsonObject
+from attractor.base.process_output import OutputLimit
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments.command_faults import missing_command
 from attractor.pipeline.notices import Messenger, Notify, sent_bytes, variables_of

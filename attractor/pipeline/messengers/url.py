@@ -11,8 +11,8 @@ from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from attractor import __version__
-from attractor.base.canonical import JsonObject
 from attractor.base.durations import describe_duration
+from attractor.base.json import JsonObject
 from attractor.pipeline.notices import Messenger, Notify, sent_bytes
 
 

@@ -20,8 +20,8 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
-from attractor.base.late_dataclass import dataclass
 from attractor.pipeline.tracing.folding import fold
 from attractor.pipeline.tracing.spans import Span, SpanKey, Spans, close
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from attractor.base.canonical import Json
 from attractor.base.events import Event
+from attractor.base.json import Json
 from attractor.engine.seams import stage_id
 from attractor.pipeline.tracing.spans import (
     BRANCH,

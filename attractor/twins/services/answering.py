@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.twins.answer import Fault, FaultKind
 from attractor.twins.errors import Rejection
 from attractor.twins.faults import troubled

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, unquote, urlencode
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.twins.hidden_keys import HIDDEN
 from attractor.twins.services.comparing import Difference, body_of, differences
 from attractor.twins.services.json_paths import members, places

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.twins.differences import Found, Missing, gaps
 from attractor.twins.hidden_keys import HIDDEN
 from attractor.twins.places import Place

@@ -6,7 +6,7 @@ from typing import Annotated, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.twins.answer import Pattern, Written
 from attractor.twins.services.json_paths import WrittenPath
 from attractor.twins.services.requests import ServiceRequest

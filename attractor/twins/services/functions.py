@@ -9,10 +9,9 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, TypeAlias, cast
 
-from attractor.base.canonical import Json, canonical_json
-from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
-from attractor.base.suggestions import suggest
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import NotCanonical, suggest
+from attractor.base.json import Json, canonical_json
 from attractor.twins.services.clocks import written_time
 from attractor.twins.services.errors import Misfit, Unanswerable
 from attractor.twins.services.responses import Response, json_response

@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 from pydantic import PlainValidator
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.twins.places import Place
 
 _STEP = re.compile(

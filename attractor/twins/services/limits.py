@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from pydantic import Field, field_validator
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.twins.answer import Duration, Written
 from attractor.twins.errors import Rejection
 

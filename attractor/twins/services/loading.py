@@ -6,8 +6,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble, UnknownName
-from attractor.base.late_dataclass import dataclass
 from attractor.twins.places import Step
 from attractor.twins.services.errors import Misfit, ServiceError
 from attractor.twins.services.route import (

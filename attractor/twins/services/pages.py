@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.twins.answer import Written
 from attractor.twins.errors import Rejection
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.twins.hidden_keys import HIDDEN, is_secret, without_keys
 from attractor.twins.services.hidden_bodies import hidden_body
 from attractor.twins.services.recordings import (

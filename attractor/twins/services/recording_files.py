@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
+from attractor.base.files import file_trouble
 from attractor.twins.line_files import add_line, mend_lines, whole_lines
 from attractor.twins.services.errors import RecordingError
 from attractor.twins.services.recordings import Exchange, parse_recording, written_exchange

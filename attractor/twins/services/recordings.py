@@ -18,9 +18,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from attractor.base.canonical import Json, parse_json
-from attractor.base.errors import FileTrouble, NotCanonical
-from attractor.base.suggestions import suggest
+from attractor.base.errors import FileTrouble, NotCanonical, suggest
+from attractor.base.json import Json, parse_json
 from attractor.twins.answer import Written
 from attractor.twins.reply import JSON
 from attractor.twins.services.errors import RecordingError

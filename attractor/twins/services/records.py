@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.twins.errors import Rejection
 from attractor.twins.services.errors import Misfit
 from attractor.twins.services.json_paths import members

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.twins.hidden_keys import HIDDEN, credentials_in, is_secret, keys_of
 from attractor.twins.services.authentication import Authentication
 from attractor.twins.services.key_forms import KeyFinder

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, TypeAlias, cast
 from pydantic import Field
 from starlette.datastructures import Headers
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.base.registry import Registry
 from attractor.twins.answer import Written
 from attractor.twins.services.clocks import written_time

@@ -5,7 +5,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.twins.services.route import Collection
 from attractor.twins.services.service import WrittenService
 from attractor.twins.services.state import Records, State

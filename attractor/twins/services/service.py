@@ -6,9 +6,9 @@ from typing import Annotated, cast
 
 from pydantic import AfterValidator, Field, JsonValue
 
-from attractor.base.canonical import Json, canonical_json
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json, canonical_json
 from attractor.twins.answer import Written
 from attractor.twins.services.authentication import Authentication
 from attractor.twins.services.clocks import WrittenClock

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Self
 from urllib.parse import urlsplit
 
-from attractor.base.canonical import Json
 from attractor.base.errors import AttractorError
+from attractor.base.json import Json
 from attractor.twins.bounded_log import KEEP
 from attractor.twins.complaints import Complaints
 from attractor.twins.hosting import Addresses, Ports, hosted

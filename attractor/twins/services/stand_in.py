@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
-from attractor.base.canonical import Json
 from attractor.base.clock import Clock, SystemClock
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.late_dataclass import dataclass
+from attractor.base.json import Json
 from attractor.twins.bounded_log import KEEP, BoundedLog
 from attractor.twins.reply import Reply
 from attractor.twins.services.answering import Desk, own_error

@@ -7,8 +7,8 @@ from random import Random
 from typing import TypeAlias, cast
 from uuid import UUID
 
-from attractor.base.canonical import Json
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 
 Records: TypeAlias = dict[str, dict[str, Json]]
 

@@ -14,7 +14,7 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefine
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import PlainValidator
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 
 Names: TypeAlias = Mapping[str, object]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.twins.conversation import Turn, join_turns
 from attractor.twins.errors import Rejection
 from attractor.twins.seals import is_intact, seal

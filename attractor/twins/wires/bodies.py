@@ -8,8 +8,8 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.twins.answer import ToolUse
 from attractor.twins.errors import Rejection
 

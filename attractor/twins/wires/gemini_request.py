@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.twins.conversation import Speaker, Turn
 from attractor.twins.errors import Rejection
 from attractor.twins.wires.bodies import check_body, unknown_fields

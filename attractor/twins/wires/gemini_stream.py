@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
 from attractor.twins.server_events import ServerEvent, in_words, record_at, records_at, text_at
 

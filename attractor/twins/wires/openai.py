@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.twins.answer import Answer
 from attractor.twins.conversation import Conversation, join_turns
 from attractor.twins.errors import Rejection

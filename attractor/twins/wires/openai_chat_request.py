@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.twins.conversation import Speaker, Turn
 from attractor.twins.errors import Rejection
 from attractor.twins.wires.bodies import check_body, spoken

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.twins.server_events import (
     ServerEvent,
     in_letters,

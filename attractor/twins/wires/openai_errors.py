@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.twins.errors import NotSpoken, Rejection
 from attractor.twins.wires.bodies import unknown_fields
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.twins.conversation import Speaker, Turn
 from attractor.twins.errors import Rejection
 from attractor.twins.seals import is_intact

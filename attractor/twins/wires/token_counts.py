@@ -1,6 +1,6 @@
 """How many tokens an answer took, for the wires that count the whole prompt and thoughts apart."""
 
-from attractor.base.late_dataclass import dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.twins.answer import Answer
 from attractor.twins.conversation import Conversation, count_tokens
 from attractor.twins.wires.bodies import arguments_text

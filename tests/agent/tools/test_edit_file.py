@@ -4,7 +4,7 @@ import pytest
 
 from attractor.agent.errors import ToolError
 from attractor.agent.tools.edit_file import part
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from tests.agent.places import finish, local, write
 
 

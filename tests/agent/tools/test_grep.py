@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from attractor.agent.tools.grep import part
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from tests.agent.places import finish, local, write
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from attractor.agent.tool import tool_parts
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.base.processes import ExecResult
 from attractor.environments.memory import MemoryExecutionEnvironment
 from tests.agent.places import finish

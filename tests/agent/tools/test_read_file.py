@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from attractor.agent.tools.read_file import part
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.environments.errors import FileMissing, NotText
 from tests.agent.places import finish, local, write
 

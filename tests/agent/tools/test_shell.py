@@ -5,7 +5,7 @@ import pytest
 
 from attractor.agent.errors import CommandFailed
 from attractor.agent.tools.shell import part
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from tests.agent.places import finish, local
 
 

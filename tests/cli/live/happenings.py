@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from attractor.base.canonical import Json
 from attractor.base.events import Event
+from attractor.base.json import Json
 from attractor.cli.live.folding import fold
 from attractor.cli.live.view import View
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.cli.live.folding import fold
 from attractor.cli.live.view import KEPT, LAST_LINES, WAITS, WORKS, View
 from attractor.cli.live.wording import question_line

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import (
     AudioData,
     ContentKind,

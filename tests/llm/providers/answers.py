@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, get_args
 
-from attractor.base.canonical import Json, JsonObject, canonical_json
+from attractor.base.json import Json, JsonObject, canonical_json
 from attractor.llm import Response, SDKError
 from attractor.llm.fields import Fields
 from attractor.llm.providers import (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import TypeVar
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from tests.counts import count
 
 # What providers call things, and what they say.

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm import (
     Response,
     SDKError,

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.providers.anthropic_cache import Prompt, is_marked, mark_for_cache
 
 MARK: dict[str, Json] = {"cache_control": {"type": "ephemeral"}}

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import DocumentData, InvalidRequestError
 from attractor.llm.providers.anthropic_documents import write_document
 

@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm import ContentKind, ThinkingData
 from tests.llm.providers.answers import read_anthropic, require_read
 from tests.llm.providers.garbage import Garbage, every_number

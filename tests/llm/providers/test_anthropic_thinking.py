@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm import Request, ToolChoice
 from attractor.llm.providers.anthropic_thinking import Thinking, model_version, write_thinking
 from tests.llm.asking import SHELL

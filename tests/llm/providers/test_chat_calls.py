@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import StreamError, StreamEventType
 from tests.llm.providers.streams import brief, fold, whole
 from tests.llm.providers.test_chat_stream import NAME, call, piece

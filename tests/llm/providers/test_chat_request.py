@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm import Message, Request, ResponseFormat, ToolChoice
 from attractor.llm.providers.chat_request import write_choice, write_settings, write_tools
 from tests.llm.asking import SHELL

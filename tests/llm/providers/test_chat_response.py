@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import (
     ContentKind,
     ProviderData,

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import Json, JsonObject, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import Json, JsonObject, parse_json
 from attractor.llm import (
     ContentFilterError,
     ContentKind,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm import (
     Client,
     ConfigurationError,

@@ -9,7 +9,7 @@ import anyio
 import httpx
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import AdapterTimeout, Message, Request, SDKError
 from attractor.llm.errors import RequestTimeoutError
 from attractor.llm.providers.litellm import LiteLLMAdapter

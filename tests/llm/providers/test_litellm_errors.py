@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm.errors import (
     AuthenticationError,
     InvalidRequestError,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import ContentKind, Response, SDKError
 from attractor.llm.fields import Fields
 from attractor.llm.providers.chat_response import Speaker, read_response

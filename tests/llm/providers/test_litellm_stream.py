@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import SDKError, StreamEvent, StreamEventType
 from attractor.llm.providers.chat_stream import ChatStream
 from attractor.llm.providers.litellm_stream import LiteLLMStream, end, step

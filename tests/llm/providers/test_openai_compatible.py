@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import (
     AdapterTimeout,
     Client,

@@ -1,6 +1,6 @@
 from typing import Any
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm import Message, Request, ResponseFormat, ToolChoice, Warning
 from attractor.llm.providers.openai_compatible_request import write_request
 from tests.llm.asking import SHELL

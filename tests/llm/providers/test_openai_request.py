@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm import (
     AudioData,
     ContentKind,

@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.base.canonical import Json, JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm import (
     ContentKind,
     ImageData,

@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.llm import (
     InvalidRequestError,
     RateLimitError,

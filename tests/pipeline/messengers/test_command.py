@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.pipeline.messengers.command import tell
 from attractor.pipeline.notices import Notify
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import JsonObject
+from attractor.base.json import JsonObject
 from attractor.pipeline.messengers.url import tell
 from attractor.pipeline.notices import Notify
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from attractor.base.canonical import Json
 from attractor.base.events import Event
+from attractor.base.json import Json
 from attractor.pipeline.tracing.folding import fold
 from attractor.pipeline.tracing.spans import Span, SpanKey, Spans, close, run_key
 from tests.cli.live.happenings import CHILD, RUN, Happenings, a_run

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.twins.services.comparing import differences
 from attractor.twins.services.responses import Response, json_response
 from attractor.twins.services.service import Comparison

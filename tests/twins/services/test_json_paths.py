@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.twins.services.json_paths import JsonPath, places, written_place
 
 VALUE: Json = {"id": 1, "data": [{"id": 2}, {"id": 3, "a b": {"id": 4}}]}

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from attractor.base.canonical import JsonObject, canonical_json
-from attractor.base.kinds import find_shortcoming
+from attractor.base.json import JsonObject, canonical_json
+from attractor.base.registry import find_shortcoming
 from attractor.twins.answer import Answer, Tokens, ToolUse
 from attractor.twins.conversation import Conversation, Speaker
 from attractor.twins.errors import Rejection

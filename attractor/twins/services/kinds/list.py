@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, cast
 
 from pydantic import Field
 
-from attractor.base.canonical import Json
+from attractor.base.json import Json
 from attractor.twins.errors import Rejection
 from attractor.twins.services.pages import Page, Paging
 from attractor.twins.services.responses import Response, WrittenResponse

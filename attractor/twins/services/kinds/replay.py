@@ -6,8 +6,8 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
-from attractor.base.canonical import Json, canonical_json
 from attractor.base.errors import AttractorError
+from attractor.base.json import Json, canonical_json
 from attractor.twins.services.errors import Misfit, Unanswerable
 from attractor.twins.services.recordings import Exchange, load_recording
 from attractor.twins.services.requests import ServiceRequest

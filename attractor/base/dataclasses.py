@@ -4,6 +4,8 @@ The standard decorator compiles up to six functions for every class, used or not
 hundreds of classes and makes values of a few. Here `__init__` is compiled when the first value is
 made, and the other methods are shared. All else is the standard library's: `fields`, `replace`,
 `asdict`, `field` and matching work as ever, and so does a class that writes a method of its own.
+
+A frozen value with other fields: what `dataclasses.replace` makes, in a fraction of the time.
 """
 
 import sys
@@ -155,3 +157,20 @@ def _taken(one: Field[Any]) -> str:
     if one.default_factory is MISSING:
         return one.name if one.init else f"default[{one.name!r}]"
     return f"{made} if {one.name} is missing else {one.name}" if one.init else made
+
+
+Value = TypeVar("Value")
+
+
+def changed(value: Value, **fields: object) -> Value:
+    """Return a copy of a frozen dataclass in which some fields are others.
+
+    It is not made anew by its class: one that checks itself when it is made needs `replace`.
+    """
+    held = vars(value)
+    if not fields.keys() <= held.keys():
+        unknown = ", ".join(sorted(fields.keys() - held.keys()))
+        raise TypeError(f"{type(value).__name__} has no field {unknown}")
+    twin = object.__new__(type(value))
+    vars(twin).update(held, **fields)
+    return twin

@@ -1,6 +1,8 @@
+""""""
+
 import pytest
 
-from attractor.base import light_door
+from attractor.base import lazy_exports as light_door
 from attractor.base.registry import Registry
 
 

@@ -1,3 +1,5 @@
+""""""
+
 import hashlib
 from collections import OrderedDict
 from enum import IntEnum, StrEnum
@@ -8,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import DEEPEST, Json, canonical_json, content_hash, parse_json
 from attractor.base.errors import NotCanonical
+from attractor.base.json import DEEPEST, Json, canonical_json, content_hash, parse_json
 
 LEAVES = (
     st.none()

@@ -12,8 +12,10 @@ import hmac
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from attractor.base.atomic_files import file_trouble
-from attractor.base.canonical import (
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ChainBroken, NotCanonical, UsageError
+from attractor.base.files import file_trouble
+from attractor.base.json import (
     Json,
     JsonObject,
     canonical_json,
@@ -22,8 +24,6 @@ from attractor.base.canonical import (
     content_hash,
     parse_json,
 )
-from attractor.base.errors import ChainBroken, NotCanonical, UsageError
-from attractor.base.late_dataclass import dataclass
 
 _RESERVED = ("seq", "prev", "hash", "seal")
 
@@ -56,7 +56,7 @@ class Flaw:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChainCheck:
     """The head that the good lines lead to, the flaw behind them, and the seals nobody checked."""
 
     head: Head
@@ -97,7 +97,7 @@ def verify(
     start: Head = GENESIS,
     expected: Head | None = None,
     key: bytes | None = None,
-) -> Verdict:
+) -> ChainCheck:
     """Find the first bad line among lines without their newlines.
 
     The chain must pass through the `expected` head; more lines may follow, and the verdict's head
@@ -113,7 +113,7 @@ def verify_file(
     start: Head = GENESIS,
     expected: Head | None = None,
     key: bytes | None = None,
-) -> Verdict:
+) -> ChainCheck:
     """Find the first bad line of a file, from a byte and the head before it; see `verify`."""
     try:
         with Path(path).open("rb") as file:
@@ -123,7 +123,7 @@ def verify_file(
         raise file_trouble("read", path, cause) from cause
 
 
-def require_intact(verdict: Verdict, what: str) -> None:
+def require_intact(verdict: ChainCheck, what: str) -> None:
     """Raise ChainBroken with the first bad line, if there is one."""
     if flaw := verdict.flaw:
         hint = "nothing from that line on can be trusted: compare it with a copy"
@@ -132,24 +132,24 @@ def require_intact(verdict: Verdict, what: str) -> None:
 
 def _verify(
     lines: Iterable[bytes], start: Head, expected: Head | None, key: bytes | None
-) -> Verdict:
+) -> ChainCheck:
     if expected and start.seq >= expected.seq and start != expected:
-        return Verdict(start, Flaw(1, "does not begin behind the line expected before it"))
+        return ChainCheck(start, Flaw(1, "does not begin behind the line expected before it"))
     rest = iter(lines)
     head, number, unchecked = start, 0, 0
     for number, raw in enumerate(rest, 1):
         sealed = _follow(raw, head, key)
         if sealed is None:
-            return Verdict(head, Flaw(number, _reason(raw, head, key, rest)), unchecked)
+            return ChainCheck(head, Flaw(number, _reason(raw, head, key, rest)), unchecked)
         if expected and sealed.head.seq == expected.seq and sealed.head != expected:
             replaced = Flaw(number, "is not the line expected here: it was replaced")
-            return Verdict(head, replaced, unchecked)
+            return ChainCheck(head, replaced, unchecked)
         head = sealed.head
         unchecked += key is None and sealed.seal is not None
     if expected and head.seq < expected.seq:
         lost = f"is missing: the chain went on to number {expected.seq}"
-        return Verdict(head, Flaw(number + 1, lost), unchecked)
-    return Verdict(head, None, unchecked)
+        return ChainCheck(head, Flaw(number + 1, lost), unchecked)
+    return ChainCheck(head, None, unchecked)
 
 
 def _follow(raw: bytes, head: Head, key: bytes | None) -> _Sealed | None:

@@ -1,3 +1,5 @@
+""""""
+
 import errno
 import os
 import random
@@ -13,14 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.atomic_files import (
-    is_running,
-    remove_leavings,
-    sync_folder,
-    write_fully,
-    write_whole,
-)
 from attractor.base.errors import ExitCode, FileTrouble
+from attractor.base.files import is_running, remove_leavings, sync_folder, write_fully, write_whole
 from tests.base.start_child import start_child
 from tests.base.write_child import content_of
 from tests.counts import count

@@ -4,7 +4,7 @@ import inspect
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import FrozenInstanceError, asdict, field, fields, is_dataclass, replace
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, is_dataclass, replace
 from dataclasses import dataclass as standard
 from typing import Any, ClassVar
 
@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.late_dataclass import dataclass as late
+from attractor.base.dataclasses import changed
+from attractor.base.dataclasses import dataclass as late
 
 BOTH = pytest.mark.parametrize("dataclass", [standard, late], ids=["standard", "late"])
 Dataclass = Callable[..., Callable[[type[Any]], Any]]
@@ -247,3 +248,33 @@ def test_many_may_make_the_first_value_at_once() -> None:
 
         with ThreadPoolExecutor(many) as people:
             assert list(people.map(make, range(many))) == list(range(many))
+
+
+@dataclass(frozen=True)
+class Point:
+    x: int
+    y: int = 0
+    names: tuple[str, ...] = field(default=(), compare=False)
+
+
+@given(st.integers(), st.integers(), st.integers())
+def test_it_makes_what_replace_makes(x: int, y: int, other: int) -> None:
+    point = Point(x, y, ("a",))
+
+    assert changed(point, y=other) == replace(point, y=other)
+    assert changed(point, x=other, names=()).names == ()
+    assert changed(point) == point
+
+
+def test_the_first_one_stays_as_it_was_and_the_other_is_frozen_too() -> None:
+    point = Point(1, 2)
+    other = changed(point, x=5)
+
+    assert (point.x, other.x, other.y) == (1, 5, 2)
+    with pytest.raises(FrozenInstanceError):
+        other.x = 6  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_field_that_is_not_there_is_refused_by_its_name() -> None:
+    with pytest.raises(TypeError, match="Point has no field z"):
+        changed(Point(1), z=3)

@@ -1,3 +1,5 @@
+""""""
+
 import hashlib
 import hmac
 import random
@@ -10,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.canonical import Json, parse_json
-from attractor.base.chains import (
+from attractor.base.errors import ChainBroken, ExitCode, FileTrouble, NotCanonical, UsageError
+from attractor.base.hash_chain import (
     GENESIS,
+    ChainCheck,
     Head,
-    Verdict,
     require_intact,
     seal,
     verify,
     verify_file,
 )
-from attractor.base.errors import ChainBroken, ExitCode, FileTrouble, NotCanonical, UsageError
+from attractor.base.json import Json, parse_json
 from tests.counts import count
 
 LENGTH = 1_000
@@ -53,7 +55,7 @@ def record_of(line: bytes) -> dict[str, Json]:
     return {name: value for name, value in record.items() if name not in own}
 
 
-def flaw_of(verdict: Verdict) -> tuple[int, str]:
+def flaw_of(verdict: ChainCheck) -> tuple[int, str]:
     """Return the bad line, after seeing that the head is that of the line before."""
     assert verdict.flaw
     return verdict.flaw.line, verdict.flaw.reason
@@ -81,7 +83,7 @@ def test_what_is_sealed_verifies_and_keeps_its_records(
     records: list[dict[str, Json]], key: bytes | None
 ) -> None:
     lines, head = chained(records, key)
-    assert verify(lines, expected=head, key=key) == Verdict(head, None)
+    assert verify(lines, expected=head, key=key) == ChainCheck(head, None)
     assert head.seq == len(records)
     assert [record_of(line) for line in lines] == records
 
@@ -122,12 +124,12 @@ def test_a_record_that_is_not_json_is_refused_with_its_place() -> None:
 def test_a_file_is_verified_whole_and_from_a_line(tmp_path: Path) -> None:
     lines, head = long_chain()
     write(tmp_path / "chain", lines)
-    assert verify_file(tmp_path / "chain", expected=head) == Verdict(head, None)
+    assert verify_file(tmp_path / "chain", expected=head) == ChainCheck(head, None)
     (tmp_path / "empty").write_bytes(b"")
-    assert verify_file(tmp_path / "empty") == Verdict(GENESIS, None)
+    assert verify_file(tmp_path / "empty") == ChainCheck(GENESIS, None)
     start = verify(lines[:600]).head
     offset = sum(len(line) + 1 for line in lines[:600])
-    assert verify_file(tmp_path / "chain", offset=offset, start=start) == Verdict(head, None)
+    assert verify_file(tmp_path / "chain", offset=offset, start=start) == ChainCheck(head, None)
     assert flaw_of(verify_file(tmp_path / "chain", offset=offset + 1, start=start))[0] == 1
     assert flaw_of(verify_file(tmp_path / "chain", offset=offset))[0] == 1
     with pytest.raises(FileTrouble, match="missing"):
@@ -272,9 +274,9 @@ def test_a_chain_rewritten_to_the_end_is_found_by_the_expected_head() -> None:
 def test_the_chain_may_go_on_behind_the_expected_head() -> None:
     lines, head = chained([{"n": n} for n in range(5)])
     early = verify(lines[:3]).head
-    assert verify(lines, expected=early) == Verdict(head, None)
-    assert verify(lines[3:], start=early, expected=early) == Verdict(head, None)
-    assert verify([], start=early, expected=early) == Verdict(early, None)
+    assert verify(lines, expected=early) == ChainCheck(head, None)
+    assert verify(lines[3:], start=early, expected=early) == ChainCheck(head, None)
+    assert verify([], start=early, expected=early) == ChainCheck(early, None)
     for wrong in (Head(3, "0" * 64), Head(2, "0" * 64), GENESIS):
         assert flaw_of(verify(lines[3:], start=early, expected=wrong))[0] == 1
 
@@ -282,7 +284,7 @@ def test_the_chain_may_go_on_behind_the_expected_head() -> None:
 def test_only_the_right_key_verifies() -> None:
     keyed, head = long_chain(KEY)
     open_lines, _ = long_chain()
-    assert verify(keyed, expected=head, key=KEY) == Verdict(head, None)
+    assert verify(keyed, expected=head, key=KEY) == ChainCheck(head, None)
     for lines, key in [(keyed, b"another key"), (keyed, b""), (open_lines, KEY)]:
         line, reason = flaw_of(verify(lines, key=key))
         assert (line, reason) == (1, "was changed, or sealed with another key")
@@ -290,7 +292,7 @@ def test_only_the_right_key_verifies() -> None:
 
 def test_without_the_key_the_chain_is_checked_and_the_seals_are_counted() -> None:
     keyed, head = long_chain(KEY)
-    assert verify(keyed, expected=head) == Verdict(head, None, unchecked_seals=len(keyed))
+    assert verify(keyed, expected=head) == ChainCheck(head, None, unchecked_seals=len(keyed))
     assert verify(long_chain()[0]).unchecked_seals == 0
     changed = [*keyed[:499], keyed[499].replace(b'"data":', b'"dada":'), *keyed[500:]]
     verdict = verify(changed)
@@ -327,7 +329,7 @@ def test_a_file_is_verified_line_by_line(tmp_path: Path) -> None:
     write(tmp_path / "chain", lines)
     tracemalloc.start()
     try:
-        assert verify_file(tmp_path / "chain", expected=head) == Verdict(head, None)
+        assert verify_file(tmp_path / "chain", expected=head) == ChainCheck(head, None)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
