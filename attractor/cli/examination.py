@@ -10,7 +10,7 @@ from typing import Protocol
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ProcessNotStarted
 from attractor.base.processes import ExecResult, run_process
-from attractor.config.load import Configuration
+from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 
 PATIENCE = timedelta(seconds=10)

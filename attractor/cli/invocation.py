@@ -14,7 +14,7 @@ from attractor.cli.output import wants_color
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from attractor.config.load import Configuration
+    from attractor.config.schema import Configuration
     from attractor.config.settings import Settings
 
 
@@ -42,7 +42,7 @@ class Invocation:
     def configuration(self) -> "Configuration[Settings]":
         """The effective settings, read when a command first asks for one."""
         from attractor.config.load import load_configuration
-        from attractor.config.places import user_config_file
+        from attractor.config.user_folders import user_config_file
 
         return load_configuration(
             start=self.folder,

@@ -2,26 +2,131 @@
 
 The later wins, value by value. Every mistake in every source is found, even in a value that a
 later source would win over; they are raised together.
+
+Checks what one source sets against the model, value by value.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Never, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.toml import KeyPath, dotted
-from attractor.config.checking import Found, check
-from attractor.config.configuration import Configuration, Model
-from attractor.config.errors import ConfigError, raise_mistakes
-from attractor.config.explanations import explain
-from attractor.config.origins import DEFAULT, Origin, OriginKind
-from attractor.config.places import shown
+from attractor.config.errors import (
+    ConfigError,
+    InvalidSetting,
+    explain,
+    not_a_table,
+    raise_mistakes,
+    shown_value,
+    unknown_setting,
+)
 from attractor.config.projects import PROJECT_FILE, find_project_root
+from attractor.config.schema import (
+    DEFAULT,
+    Configuration,
+    Leaf,
+    Model,
+    Origin,
+    OriginKind,
+    default_values,
+    is_table,
+    leaves,
+)
 from attractor.config.settings import Settings
-from attractor.config.shapes import default_values, leaves
 from attractor.config.sources import Source, read_file, read_flag, read_variable, set_variables
+from attractor.config.user_folders import absolute, shown
+
+
+@dataclass(frozen=True)
+class SourcedValue:
+    """A value that one source gives a setting."""
+
+    path: KeyPath
+    value: object
+    origin: Origin
+
+
+def check(
+    source: Source, model: type[BaseModel], *, home: str
+) -> tuple[list[SourcedValue], list[ConfigError]]:
+    """Sort what a source sets into good values and mistakes, the mistakes by line."""
+    found: list[SourcedValue] = []
+    mistakes: list[ConfigError] = []
+    for leaf in leaves(model, source.values):
+        outcome = _checked(leaf, source, model, home)
+        if isinstance(outcome, SourcedValue):
+            found.append(outcome)
+        else:
+            mistakes.extend(outcome)
+    return found, sorted(mistakes, key=_line)
+
+
+def _checked(
+    leaf: Leaf, source: Source, model: type[BaseModel], home: str
+) -> SourcedValue | list[ConfigError]:
+    origin = source.origin_of(leaf.path)
+    if leaf.shape is Never:
+        return [unknown_setting(model, leaf.path, origin)]
+    if is_table(leaf.shape) and leaf.value != {}:
+        return [not_a_table(model, leaf.path, leaf.value, origin)]
+    try:
+        value = _placed(_validated(leaf, source), partial(absolute, base=source.base, home=home))
+    except ValidationError as cause:
+        return list(
+            explain(
+                cause, model=model, path=leaf.path, value=leaf.value, origin_of=source.origin_of
+            )
+        )
+    except ValueError as cause:
+        return [_refused(leaf, origin, cause)]
+    return SourcedValue(leaf.path, value, origin)
+
+
+def _validated(leaf: Leaf, source: Source) -> object:
+    if source.origin.kind is OriginKind.DEFAULT or is_table(leaf.shape):
+        return leaf.value
+    adapter = TypeAdapter(cast(type[object], leaf.shape))
+    if source.is_text and isinstance(leaf.value, str):
+        value = adapter.validate_python(leaf.value)
+    else:
+        # TOML has JSON's types and a date: a text is no number and a truth is no number, but a
+        # text may be a path. That is what pydantic holds JSON to when it is strict.
+        value = adapter.validate_json(to_json(leaf.value), strict=True)
+    if leaf.value == "" and isinstance(value, Path):
+        raise ValueError("no path is empty; write . for the folder itself")
+    return value
+
+
+def _placed(value: object, place: Callable[[Path], Path]) -> object:
+    """Make every path in a value absolute."""
+    if isinstance(value, Path):
+        return place(value)
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={key: _placed(inner, place) for key, inner in value})
+    if isinstance(value, dict):
+        items = cast(dict[object, object], value).items()
+        return {key: _placed(inner, place) for key, inner in items}
+    if type(value) in (list, tuple, set, frozenset):
+        rebuilt = cast(Callable[[Iterable[object]], object], type(value))
+        return rebuilt(_placed(inner, place) for inner in cast(Iterable[object], value))
+    return value
+
+
+def _refused(leaf: Leaf, origin: Origin, cause: ValueError) -> ConfigError:
+    refused = InvalidSetting(
+        f"{dotted(leaf.path)} = {shown_value(leaf.value)}: {cause}", origin=origin
+    )
+    refused.__cause__ = cause
+    return refused
+
+
+def _line(mistake: ConfigError) -> int:
+    return (mistake.origin and mistake.origin.line) or 0
 
 
 def load_configuration(
@@ -66,8 +171,8 @@ def load(
 
 def _merged(
     model: type[BaseModel], readers: Iterable[Callable[[], Source]], *, home: str
-) -> dict[KeyPath, Found]:
-    merged: dict[KeyPath, Found] = {}
+) -> dict[KeyPath, SourcedValue]:
+    merged: dict[KeyPath, SourcedValue] = {}
     mistakes: list[ConfigError] = []
     for read in readers:
         try:
@@ -80,7 +185,7 @@ def _merged(
     return merged
 
 
-def _built(model: type[Model], found: Mapping[KeyPath, Found]) -> Model:
+def _built(model: type[Model], found: Mapping[KeyPath, SourcedValue]) -> Model:
     tree = _tree(found.values())
     try:
         return model.model_validate(tree)
@@ -90,7 +195,7 @@ def _built(model: type[Model], found: Mapping[KeyPath, Found]) -> Model:
         raise
 
 
-def _tree(found: Iterable[Found]) -> dict[str | int, object]:
+def _tree(found: Iterable[SourcedValue]) -> dict[str | int, object]:
     tree: dict[str | int, object] = {}
     for one in found:
         *outer, last = one.path
@@ -102,7 +207,7 @@ def _tree(found: Iterable[Found]) -> dict[str | int, object]:
     return tree
 
 
-def _nearest_origin(found: Mapping[KeyPath, Found], path: KeyPath) -> Origin | None:
+def _nearest_origin(found: Mapping[KeyPath, SourcedValue], path: KeyPath) -> Origin | None:
     """Return where a path is set, else where something beside it in the same table is."""
     lengths = range(len(path), 0, -1)
     set_near = (
@@ -114,6 +219,6 @@ def _nearest_origin(found: Mapping[KeyPath, Found], path: KeyPath) -> Origin | N
     return next(set_near, None)
 
 
-def _origins(settings: BaseModel, found: Mapping[KeyPath, Found]) -> dict[str, Origin]:
+def _origins(settings: BaseModel, found: Mapping[KeyPath, SourcedValue]) -> dict[str, Origin]:
     paths = (leaf.path for leaf in leaves(type(settings), settings))
     return {dotted(path): found[path].origin if path in found else DEFAULT for path in paths}

@@ -8,9 +8,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.toml import KeyPath, dotted
-from attractor.config.explanations import shown_value
-from attractor.config.keys import variable_name
-from attractor.config.shapes import Slot, default_values, leaves, slots
+from attractor.config.errors import shown_value
+from attractor.config.schema import Slot, default_values, leaves, slots
+from attractor.config.user_folders import variable_name
 
 JsonSchema = Mapping[str, Any]
 

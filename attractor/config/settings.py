@@ -3,17 +3,68 @@
 The variable, the flag, the documentation and the origin follow from the field. A path is written
 relative to the place it is written in; a relative default is relative to the project's root.
 Every field has a default and a description.
+
+Checks what settings say of models: their names, and patterns of what is secret.
+
+Tells web addresses from other texts, without ever showing them: one may hold a secret.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
 
-from attractor.config.model_words import require_model_name, require_pattern
-from attractor.config.places import default_state_dir
-from attractor.config.web_addresses import require_web_address
+from attractor.config.user_folders import default_state_dir
+
+
+def require_model_name(text: str) -> str:
+    """Let a model of a provider pass, and nothing else."""
+    provider, slash, model = text.partition("/")
+    if not (provider and slash and model):
+        raise ValueError("write a model as provider/model")
+    return text
+
+
+def require_pattern(text: str) -> str:
+    """Let a regular expression pass that is not found in every text."""
+    try:
+        is_everywhere = re.compile(text).match("") is not None
+    except re.error as cause:
+        raise ValueError(f"no regular expression: {cause}") from cause
+    if is_everywhere:
+        raise ValueError("this is found in every text")
+    return text
+
+
+HIDDEN = "hidden_value"
+"""The type of mistakes whose value is not to be shown."""
+
+
+def require_web_address(value: SecretStr) -> SecretStr:
+    """Return an address of http or https, or none at all; refuse everything else."""
+    address = value.get_secret_value()
+    if address and not _is_web_address(address):
+        raise PydanticCustomError(
+            HIDDEN, "this is no address: write https://, a host and a path, without a user's name"
+        )
+    return value
+
+
+def _is_web_address(address: str) -> bool:
+    if not address.isascii() or not address.isprintable() or " " in address:
+        return False
+    try:
+        parts = urlsplit(address)
+        # Asking for the port is what finds out whether it is one.
+        has_port = parts.port != 0
+    except ValueError:
+        return False
+    is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+    return is_web and has_port and "@" not in parts.netloc
 
 
 class Section(BaseModel):

@@ -12,13 +12,13 @@ from typing import cast
 from attractor.base.dataclasses import dataclass
 from attractor.base.toml import KeyLines, KeyPath, dotted, key_lines, line_of, read_key
 from attractor.config.errors import BrokenFile, InvalidSetting
-from attractor.config.keys import (
+from attractor.config.schema import Origin, OriginKind
+from attractor.config.user_folders import (
     INPUT_PREFIX,
     RESERVED_VARIABLES,
     VARIABLE_PREFIX,
     path_of_variable,
 )
-from attractor.config.origins import Origin, OriginKind
 
 MOST_BYTES = 1_000_000
 """How long a configuration file may be; what is longer was not written by hand."""

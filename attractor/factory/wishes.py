@@ -14,7 +14,7 @@ from attractor.base.errors import UsageError, suggest
 from attractor.base.events import Event
 from attractor.base.json import JsonObject
 from attractor.config.load import load_configuration
-from attractor.config.places import user_config_file
+from attractor.config.user_folders import user_config_file
 from attractor.engine.budgets import Budgets
 from attractor.engine.simulated_outcomes import check_outcomes
 from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from attractor.base.errors import suggest
 from attractor.base.toml import dotted
-from attractor.config.configuration import Configuration
 from attractor.config.errors import ConfigError, InvalidSetting, UnknownSetting, raise_mistakes
-from attractor.config.origins import OriginKind
+from attractor.config.schema import Configuration, OriginKind
 from attractor.config.settings import Settings
 from attractor.language.severities import VITAL, Level, Levels
 from attractor.language.validation import rule_names

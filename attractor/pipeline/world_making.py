@@ -9,7 +9,7 @@ from typing import TextIO
 
 from attractor import __version__
 from attractor.base.clock import SystemClock
-from attractor.config.configuration import Configuration
+from attractor.config.schema import Configuration
 from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
 from attractor.environments.variables import inherited
 from attractor.pipeline.brought import NOTHING_BROUGHT, Brought

@@ -9,8 +9,8 @@ from pydantic_core import ErrorDetails
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import suggest
 from attractor.base.toml import KeyPath, dotted, key_lines, line_of, printable
-from attractor.config.explanations import shown_value
-from attractor.config.shapes import child, keys_at
+from attractor.config.errors import shown_value
+from attractor.config.schema import child, keys_at
 from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.suite import STEP_KINDS
 

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from attractor.config.configuration import Configuration
 from attractor.config.load import load
+from attractor.config.schema import Configuration
 
 Model = TypeVar("Model", bound=BaseModel)
 

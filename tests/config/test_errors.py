@@ -1,4 +1,10 @@
+""""""
+
+from enum import StrEnum
+from pathlib import Path
+
 import pytest
+from pydantic import BaseModel
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.config.errors import (
@@ -8,8 +14,12 @@ from attractor.config.errors import (
     SeveralMistakes,
     UnknownSetting,
     raise_mistakes,
+    shown_value,
 )
-from attractor.config.origins import Origin, OriginKind
+from attractor.config.schema import Origin, OriginKind
+from attractor.config.settings import Settings
+from tests.config.models import Everything
+from tests.config.project import Project
 
 PLACE = Origin(OriginKind.PROJECT, "attractor.toml", 3)
 
@@ -62,3 +72,254 @@ def test_of_very_many_mistakes_the_first_are_told_and_the_others_counted():
     assert len(lines) == 11
     assert "number 9" in lines[9]
     assert lines[10] == "and 15 more"
+
+
+def mistake(
+    project: Project,
+    model: type[BaseModel] = Settings,
+    *,
+    text: str = "",
+    flag: str = "",
+    **environ: str,
+) -> ConfigError:
+    """Return the one mistake of a project's file, a flag or a variable."""
+    project.write(text)
+    with pytest.raises((UnknownSetting, InvalidSetting)) as caught:
+        project.load(model, environ=environ, flags=[flag] if flag else [])
+    assert len(caught.value.message.splitlines()) == 1
+    assert len(caught.value.hint.splitlines()) <= 1
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (
+            "\n[output]\ncolour = 'never'",
+            "attractor.toml:3: unknown setting output.colour",
+            "did you mean output.color?",
+        ),
+        (
+            "[ouput]\ncolor = 'never'",
+            "attractor.toml:1: unknown setting ouput",
+            "did you mean output?",
+        ),
+        (
+            "color = 'never'",
+            "attractor.toml:1: unknown setting color",
+            "did you mean output.color?",
+        ),
+        (
+            "[output]\nruns_dir = 'r'",
+            "attractor.toml:2: unknown setting output.runs_dir",
+            "did you mean runs_dir?",
+        ),
+        (
+            "[output]\n\n'new\\nline' = 1",
+            'attractor.toml:3: unknown setting output."new\\\\nline"',
+            "known: output.color",
+        ),
+        (
+            "zzz = 1",
+            "attractor.toml:1: unknown setting zzz",
+            "known: state_dir, runs_dir, workspaces_dir, output, doctor, workspace, tracing, "
+            "notify, llm, rules",
+        ),
+    ],
+)
+def test_an_unknown_key_says_where_it_stands_and_what_was_meant(
+    project: Project, text: str, message: str, hint: str
+):
+    error = mistake(project, text=text)
+    assert isinstance(error, UnknownSetting)
+    assert (error.message, error.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("ATTRACTOR_OUTPUT__COLOUR", "did you mean ATTRACTOR_OUTPUT__COLOR?"),
+        ("ATTRACTOR_OUTPUT_COLOR", "did you mean ATTRACTOR_OUTPUT__COLOR?"),
+        ("ATTRACTOR_STATEDIR", "did you mean ATTRACTOR_STATE_DIR?"),
+        ("ATTRACTOR_Runs_Dir", "did you mean ATTRACTOR_RUNS_DIR?"),
+        ("ATTRACTOR_ZZZ", "known: ATTRACTOR_STATE_DIR, ATTRACTOR_RUNS_DIR, "),
+        ("ATTRACTOR_", "known: "),
+    ],
+)
+def test_an_unknown_variable_is_answered_with_a_variable(project: Project, name: str, hint: str):
+    with pytest.raises(ConfigError) as caught:
+        project.load(Settings, environ={name: "x"})
+    error = caught.value
+    assert isinstance(error, UnknownSetting)
+    assert error.message.startswith(f"{name}: unknown setting ")
+    assert error.hint.startswith(hint)
+
+
+def test_an_unknown_flag_is_answered_with_a_key(project: Project):
+    error = mistake(project, flag="output.colour=never")
+    assert error.message == "--config output.colour=never: unknown setting output.colour"
+    assert error.hint == "did you mean output.color?"
+
+
+def test_a_wrong_choice_lists_the_choices_and_suggests_one(project: Project):
+    error = mistake(project, text="[output]\ncolor = 'alway'")
+    assert isinstance(error, InvalidSetting)
+    assert error.message == (
+        "attractor.toml:2: output.color = 'alway' should be 'auto', 'always' or 'never'"
+    )
+    assert error.hint == "did you mean always?"
+
+
+def test_a_choice_like_none_of_them_is_answered_without_a_guess(project: Project):
+    error = mistake(project, text="[output]\ncolor = 'xyz'")
+    assert "'auto', 'always' or 'never'" in error.message
+    assert "did you mean" not in error.hint
+
+
+def test_the_choices_of_an_enumeration_are_listed_too(project: Project):
+    error = mistake(project, Everything, ATTRACTOR_OUTER__TONE="lout")
+    assert "'plain' or 'loud'" in error.message
+    assert error.hint == "did you mean loud?"
+
+
+@pytest.mark.parametrize(
+    ("text", "subject"),
+    [
+        ("[doctor]\nmin_free_mb = true", "2: doctor.min_free_mb = true should be a valid integer"),
+        ("[doctor]\nmin_free_mb = '5'", "2: doctor.min_free_mb = '5' should be a valid integer"),
+        ("[doctor]\nmin_free_mb = 5.0", "2: doctor.min_free_mb = 5.0 should be a valid integer"),
+        ("[doctor]\nmin_free_mb = 1979-05-27", "2: doctor.min_free_mb = "),
+        ("[doctor]\nmin_free_mb = -1", "2: doctor.min_free_mb = -1 should be greater than or"),
+        ("[doctor]\nmin_free_mb = nan", "2: doctor.min_free_mb = nan should be"),
+        ("[runs_dir]\nx = 1", "1: runs_dir = {'x': 1} should be"),
+        ("runs_dir = 5", "1: runs_dir = 5 should be"),
+        ("runs_dir = ''", "1: runs_dir = '': no path is empty"),
+        ("runs_dir = '~bob/x'", "1: runs_dir = '~bob/x': only ~ itself"),
+        ('runs_dir = "a\\u0000b"', "1: runs_dir = 'a\\x00b': no path holds a NUL"),
+        ("runs_dir = '''\na\nb\n'''\noutput = 'x'", "5: output = 'x' should be a table"),
+        ("output = 'never'", "1: output = 'never' should be a table"),
+        ("[[output]]\ncolor = 'never'", "1: output = [{'color': 'never'}] should be a table"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_its_line(project: Project, text: str, subject: str):
+    error = mistake(project, text=text)
+    assert isinstance(error, InvalidSetting)
+    assert error.message.startswith(f"attractor.toml:{subject}")
+    assert error.hint
+
+
+def test_a_value_nested_beyond_all_bounds_is_a_mistake_like_another(project: Project):
+    error = mistake(project, text=f"runs_dir = {'[' * 300}{']' * 300}")
+    assert error.message.startswith("attractor.toml:1: runs_dir = [[")
+
+
+def test_a_section_given_as_a_text_says_what_can_be_set(project: Project):
+    assert mistake(project, text="output = 'never'").hint == "set output.color"
+    assert mistake(project, ATTRACTOR_OUTPUT="never").hint == "set output.color"
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"), [("abc", "'abc'"), ("-1", "'-1'"), ("1.5", "'1.5'"), ("[1]", "[1]")]
+)
+def test_texts_that_stand_for_no_such_value_are_refused(project: Project, value: str, wrong: str):
+    error = mistake(project, ATTRACTOR_DOCTOR__MIN_FREE_MB=value)
+    assert error.message.startswith(
+        f"ATTRACTOR_DOCTOR__MIN_FREE_MB: doctor.min_free_mb = {wrong} should be "
+    )
+
+
+def test_a_list_given_as_a_plain_text_says_how_to_write_one(project: Project):
+    assert mistake(project, Everything, flag="words=a,b").hint == 'write a list, such as ["a", "b"]'
+
+
+HOOKS = "[[hooks]]\ncommand = 'a'\n[[hooks]]\ncommand = 'b'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("comand = 'c'", "5: unknown setting hooks[1].comand", "did you mean hooks[1].command?"),
+        (
+            "on = ['start', 'ends']",
+            "5: hooks[1].on[1] = 'ends' should be 'start' or 'end'",
+            "did you mean end?",
+        ),
+        ("[[hooks]]", "5: hooks[2].command is not set", "give hooks[2].command a value"),
+        ("mounts = {a = 1}", "5: hooks[1].mounts.a = 1 should be a valid string", "mend"),
+        ("folder = '~bob'", "1: hooks = [", "mend"),
+    ],
+)
+def test_mistakes_within_a_list_of_tables_are_found_by_line_and_index(
+    project: Project, text: str, message: str, hint: str
+):
+    error = mistake(project, Everything, text=HOOKS + text)
+    assert error.message.startswith(f"attractor.toml:{message}")
+    assert hint in error.hint
+
+
+def test_a_mistake_within_a_free_table_is_suggested_the_keys_of_its_entries(project: Project):
+    error = mistake(project, Everything, text="[profiles.p]\nmodel = 'm'\neffor = 'low'")
+    assert error.message == "attractor.toml:3: unknown setting profiles.p.effor"
+    assert error.hint == "did you mean profiles.p.effort?"
+
+
+def test_a_mistake_within_an_optional_table_is_found_by_line(project: Project):
+    error = mistake(project, Everything, text="[one_hook]\ncommand = 'a'\ncomand = 'b'")
+    assert error.message == "attractor.toml:3: unknown setting one_hook.comand"
+    assert error.hint == "did you mean one_hook.command?"
+
+
+def test_a_rule_of_a_setting_is_told_in_one_line_with_its_origin(project: Project):
+    error = mistake(project, Everything, text="\nnote = 'help!'")
+    assert error.message.startswith("attractor.toml:2: note = 'help!': do not")
+    assert error.message.endswith("shout")
+
+
+def test_the_members_of_a_union_are_not_taken_for_keys(project: Project):
+    project.write("either = ['x']")
+    with pytest.raises(ConfigError) as caught:
+        project.load(Everything)
+    assert "either[0] = 'x' should be" in caught.value.message
+    assert "list[int]" not in caught.value.message
+
+
+def test_a_plain_value_in_a_list_of_tables_should_be_a_table(project: Project):
+    error = mistake(project, Everything, text="hooks = [5]")
+    assert error.message == "attractor.toml:1: hooks[0] = 5 should be a table"
+
+
+def test_no_keys_are_suggested_where_they_depend_on_the_member_of_a_union(project: Project):
+    project.write("mixed = {command = 'a', comand = 'b'}")
+    with pytest.raises(ConfigError) as caught:
+        project.load(Everything)
+    assert "attractor.toml:1: unknown setting mixed.comand" in caught.value.message.splitlines()
+
+
+def test_what_pydantic_said_is_kept_as_the_cause(project: Project):
+    assert mistake(project, text="output.color = 1").cause is not None
+    assert mistake(project, text="runs_dir = ''").cause is not None
+
+
+class Side(StrEnum):
+    LEFT = "left"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (True, "true"),
+        (None, "none"),
+        (5, "5"),
+        ("a\nb", "'a\\nb'"),
+        ("\udcff", "'\\udcff'"),
+        (Path("/a b"), "'/a b'"),
+        (Side.LEFT, "'left'"),
+    ],
+)
+def test_values_are_shown_nearly_as_toml_writes_them(value: object, words: str):
+    assert shown_value(value) == words
+
+
+def test_long_values_are_shortened():
+    assert len(shown_value("x" * 1000)) < 80
+    assert len(shown_value(["x" * 1000] * 1000)) < 500

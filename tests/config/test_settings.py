@@ -1,13 +1,17 @@
+"""An address is checked, and never shown: whoever knows it may be able to write there."""
+
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from attractor.config.keys import path_of_variable, variable_name
-from attractor.config.places import default_state_dir
+from attractor.config.errors import InvalidSetting
+from attractor.config.load import load
 from attractor.config.reference import SettingReference, list_settings
-from attractor.config.settings import OutputSettings, Settings
-from attractor.config.shapes import FREE_KEY, Slot, default_values, leaves, slots
+from attractor.config.schema import FREE_KEY, Configuration, Slot, default_values, leaves, slots
+from attractor.config.settings import OutputSettings, Settings, require_model_name, require_pattern
+from attractor.config.user_folders import default_state_dir, path_of_variable, variable_name
+from tests.config.project import Project
 
 SLOTS = list(slots(Settings))
 KEYS = [".".join(str(part) for part in slot.path) for slot in SLOTS]
@@ -49,3 +53,70 @@ def test_settings_cannot_be_changed():
 def test_settings_take_no_key_they_do_not_know():
     with pytest.raises(ValidationError, match="colour"):
         OutputSettings.model_validate({"colour": "never"})
+
+
+def test_a_model_is_written_with_its_provider() -> None:
+    assert require_model_name("openai/gpt-5.2") == "openai/gpt-5.2"
+    assert require_model_name("openrouter/meta/llama") == "openrouter/meta/llama"
+    for text in ("gpt-5.2", "openai/", "/gpt-5.2"):
+        with pytest.raises(ValueError, match="provider/model"):
+            require_model_name(text)
+
+
+def test_a_pattern_is_one_that_finds_something_and_not_everything() -> None:
+    assert require_pattern("acme-[0-9]+") == "acme-[0-9]+"
+    with pytest.raises(ValueError, match="no regular expression"):
+        require_pattern("acme-[")
+    with pytest.raises(ValueError, match="in every text"):
+        require_pattern("x*")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[llm]\ncache_mode = "read_only"', "llm: llm.cache_mode read_only needs a folder in"),
+        ('[llm]\nredact_patterns = ["a"]', "llm: llm.redact_patterns count with llm.redact = true"),
+        ('[llm]\nredact = true\nredact_patterns = ["["]', "no regular expression"),
+        ('[llm.fall_back]\n"gpt-5.2" = ["claude-opus-4-6"]', "write a model as provider/model"),
+        ("[llm.requests_per_minute]\nopenai = 0", "greater than or equal to 1"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_told(project: Project, text: str, told: str) -> None:
+    project.write(text)
+    with pytest.raises(InvalidSetting, match=told) as caught:
+        project.load(Settings)
+    assert "attractor.toml" in str(caught.value)
+
+
+def loaded(folder: Path, address: str) -> Configuration[Settings]:
+    (folder / "attractor.toml").write_text(f"[notify]\nurl = '{address}'\n")
+    return load(Settings, root=folder, cwd=folder, environ={}, user_file=folder / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "address", ["https://chat.example/hooks/T0/secret?x=1", "http://127.0.0.1:8080", ""]
+)
+def test_an_address_of_the_web_is_taken_and_not_shown(tmp_path: Path, address: str) -> None:
+    found = loaded(tmp_path, address)
+    assert found.settings.notify.url.get_secret_value() == address
+    [shown] = [str(one.value) for one in found.entries() if one.key == "notify.url"]
+    assert shown == ("*" * 10 if address else "")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "file:///etc/the-secret",
+        "the-secret",
+        "https:///the-secret",
+        "https://host:99999/the-secret",
+        "https://me:the-secret@host/",
+        "https://host/the-secret with blanks",
+        "https://hóst/the-secret",
+        "https://[host/the-secret",
+    ],
+)
+def test_anything_else_is_refused_without_being_shown(tmp_path: Path, address: str) -> None:
+    with pytest.raises(InvalidSetting, match="notify.url: this is no address") as refused:
+        loaded(tmp_path, address)
+    assert "the-secret" not in str(refused.value)

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.config.errors import BrokenFile, InvalidSetting
-from attractor.config.keys import RESERVED_VARIABLES
-from attractor.config.origins import Origin, OriginKind
+from attractor.config.schema import Origin, OriginKind
 from attractor.config.sources import (
     MOST_BYTES,
     Source,
@@ -15,6 +14,7 @@ from attractor.config.sources import (
     read_variable,
     set_variables,
 )
+from attractor.config.user_folders import RESERVED_VARIABLES
 
 CWD = Path("/cwd")
 

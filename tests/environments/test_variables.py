@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 from pydantic import SecretStr
 
-from attractor.config.keys import variable_name
 from attractor.config.settings import Section, Settings
+from attractor.config.user_folders import variable_name
 from attractor.environments.variables import Inherit, inherited, sandboxed
 
 OPERATOR = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.config.keys import INPUT_PREFIX
+from attractor.config.user_folders import INPUT_PREFIX
 from attractor.engine.secrets import SHORTEST
 from attractor.language.inputs import read_inputs
 from attractor.language.parsing import parse

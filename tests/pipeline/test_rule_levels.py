@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.config.configuration import Configuration
 from attractor.config.load import load_configuration
+from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 from attractor.language.severities import VITAL, Level
 from attractor.language.validation import rule_names

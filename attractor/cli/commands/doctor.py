@@ -15,7 +15,7 @@ from attractor.cli.examination import Examination, Finding, Machine, Standing, p
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
-from attractor.config.load import Configuration
+from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 
 COLORS = {Standing.OK: "green", Standing.MISSING: "yellow", Standing.PROBLEM: "red"}

@@ -1,4 +1,7 @@
-"""Finds the folders and files of the user; imports nothing heavy."""
+"""Finds the folders and files of the user; imports nothing heavy.
+
+The variables that stand for settings.
+"""
 
 import os
 from collections.abc import Callable
@@ -7,6 +10,7 @@ from pathlib import Path
 from platformdirs import user_config_path, user_state_path
 
 from attractor.base.errors import UsageError
+from attractor.base.toml import KeyPath
 
 _APPLICATION = "attractor"
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
@@ -56,3 +60,25 @@ def _place(find: Callable[[str], Path]) -> Path:
         raise UsageError(
             "nothing says where the home folder is", hint="set HOME to a folder"
         ) from cause
+
+
+VARIABLE_PREFIX = "ATTRACTOR_"
+
+RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE", "ATTRACTOR_TOKEN")
+"""Variables that have our prefix and set no setting."""
+
+INPUT_PREFIX = "ATTRACTOR_INPUT_"
+"""What variables begin with that give a run an input; they set no setting either."""
+
+
+def variable_name(path: KeyPath) -> str:
+    """Name the variable that sets a setting."""
+    return VARIABLE_PREFIX + "__".join(str(part) for part in path).upper()
+
+
+def path_of_variable(name: str) -> tuple[str, ...]:
+    """Say which setting a variable sets; one that is not in upper case sets none there is."""
+    bare = name.removeprefix(VARIABLE_PREFIX)
+    # Keys are in lower case, so in upper case it stands for none, and is told as mistyped.
+    path = bare.lower() if bare == bare.upper() else bare.upper()
+    return tuple(path.split("__"))

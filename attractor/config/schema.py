@@ -2,18 +2,25 @@
 
 A section is a field that is a model. A free table is a field that is a mapping: its keys are the
 user's. Both are merged key by key. Everything else is a leaf, and is replaced as a whole.
+
+Says where a value came from.
+
+What was set, and where each value came from.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
 from types import NoneType
-from typing import Annotated, Never, cast, get_args, get_origin
+from typing import Annotated, Generic, Never, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.toml import KeyPath
+from attractor.base.errors import UnknownName
+from attractor.base.toml import KeyPath, dotted, printable
 
 FREE_KEY = "NAME"
 """What stands for the key of a free table where it is documented."""
@@ -128,3 +135,69 @@ def _plain(shape: object) -> object:
     bare = _bare(shape)
     members = [one for one in get_args(bare) if one is not NoneType]
     return _bare(members[0]) if NoneType in get_args(bare) and len(members) == 1 else bare
+
+
+class OriginKind(StrEnum):
+    """The five layers a value can come from, the later over the earlier."""
+
+    DEFAULT = "default"
+    USER = "user"
+    PROJECT = "project"
+    VARIABLE = "variable"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value came from: its layer, and the file and line, the variable or the flag."""
+
+    kind: OriginKind
+    place: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    def describe(self) -> str:
+        """Write it in one line: `attractor.toml:3`, `ATTRACTOR_STATE_DIR`, `default`."""
+        if self.kind is OriginKind.DEFAULT:
+            return "default"
+        if self.kind is OriginKind.FLAG:
+            return f"--config {printable(self.place)}"
+        position = "".join(f":{one}" for one in (self.line, self.column) if one is not None)
+        return printable(self.place) + position
+
+
+DEFAULT = Origin(OriginKind.DEFAULT)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One setting with its effective value and its origin."""
+
+    key: str
+    value: object
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Configuration(Generic[Model]):
+    """The effective settings of a project, and the origin of each by its dotted key."""
+
+    settings: Model
+    origins: Mapping[str, Origin]
+    root: Path
+
+    def origin(self, key: str) -> Origin:
+        """Return where a setting came from, such as `output.color`."""
+        if key not in self.origins:
+            raise UnknownName("setting", key, self.origins)
+        return self.origins[key]
+
+    def entries(self) -> tuple[Entry, ...]:
+        """List every setting in the order of the model."""
+        found = (
+            (dotted(leaf.path), leaf.value) for leaf in leaves(type(self.settings), self.settings)
+        )
+        return tuple(Entry(key, value, self.origins[key]) for key, value in found)
