@@ -25,7 +25,7 @@ from attractor.language.preparation import prepare
 from attractor.language.quotes import find_slips
 from attractor.language.sources import Source
 from attractor.language.stylesheet import parse_stylesheet, read_stylesheet
-from attractor.llm.growing_object import GrowingObject
+from attractor.llm.object_stream import GrowingObject
 from benchmarks.ratios import Ratio, report
 from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED
 

@@ -20,10 +20,10 @@ from attractor.agent.turns import (
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.llm.errors import SDKError
-from attractor.llm.message import Message
+from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Usage
-from attractor.llm.retrying import retry
+from attractor.llm.retry_policy import retry
 from attractor.llm.tools import ToolCall, ToolChoice
 
 

@@ -5,7 +5,7 @@ from dataclasses import field
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.llm.retrying import RetryPolicy
+from attractor.llm.retry_policy import RetryPolicy
 
 _COUNTS = ("max_turns", "max_tool_rounds_per_input")
 _MEASURES = ("default_command_timeout_ms", "max_command_timeout_ms", "loop_detection_window")

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from attractor.base.dataclasses import dataclass
-from attractor.llm.content import ContentKind, ContentPart
-from attractor.llm.message import Message
+from attractor.llm.messages import ContentKind, ContentPart, Message
 from attractor.llm.response import Response, Usage
 from attractor.llm.tools import ToolCall, ToolResult
 

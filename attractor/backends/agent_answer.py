@@ -16,7 +16,7 @@ from attractor.engine.seams import Said, Stage
 from attractor.llm.errors import SDKError
 from attractor.llm.request import Request
 from attractor.llm.response import Response
-from attractor.llm.retrying import retry
+from attractor.llm.retry_policy import retry
 
 
 async def answer_once(

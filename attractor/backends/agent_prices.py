@@ -7,11 +7,10 @@ from typing import NamedTuple
 from attractor.agent.events import EventEmitter, EventKind
 from attractor.backends.model_choice import ModelChoice
 from attractor.engine.outcome import Usage
-from attractor.llm.catalogue import get_model_info
-from attractor.llm.costs import cost_of, prompt_tokens
+from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.model_info import ModelInfo
 from attractor.llm.response import Usage as Used
+from attractor.llm.response import cost_of, prompt_tokens
 
 FindModel = Callable[[str, str], ModelInfo | None]
 """Returns what is known of a model, by its id and its provider."""

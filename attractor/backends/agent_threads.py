@@ -20,7 +20,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.events import THREAD_CONTINUED, THREAD_RESTORED, THREAD_SHORTENED
 from attractor.engine.preamble import put_before
 from attractor.engine.seams import Stage
-from attractor.llm.message import Message
+from attractor.llm.messages import Message
 from attractor.llm.response import Usage
 
 _LETTERS_PER_TOKEN = 4

@@ -12,14 +12,15 @@ from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
 from attractor.engine.secrets import PLACEHOLDER
-from attractor.llm.content import (
+from attractor.llm.messages import (
     ContentKind,
     ContentPart,
+    Message,
     ProviderData,
+    Role,
     ThinkingData,
     ToolCallData,
 )
-from attractor.llm.message import Message, Role
 
 _MEDIA = (ContentKind.IMAGE, ContentKind.AUDIO, ContentKind.DOCUMENT, ContentKind.TOOL_RESULT)
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from attractor.llm.adapter import AdapterTimeout, ServesOthers
-from attractor.llm.client import provider_registry
+from attractor.llm.client import AdapterTimeout, ServesOthers, provider_registry
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "anthropic": ("ANTHROPIC_API_KEY",),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from attractor.engine.excerpts import shorten
 from attractor.language.wording import visible
-from attractor.llm.model_info import ModelInfo
+from attractor.llm.catalogue import ModelInfo
 
 if TYPE_CHECKING:
     from attractor.cli.model_trials import Trial

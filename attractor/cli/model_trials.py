@@ -9,12 +9,11 @@ from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
+from attractor.llm.catalogue import ModelInfo
 from attractor.llm.client import Client, provider_registry
-from attractor.llm.costs import cost_of
-from attractor.llm.message import Message
-from attractor.llm.model_info import ModelInfo
+from attractor.llm.messages import Message
 from attractor.llm.request import Request
-from attractor.llm.response import Response
+from attractor.llm.response import Response, cost_of
 
 QUESTION = "Answer with one word: ready"
 _CLOCK = SystemClock()

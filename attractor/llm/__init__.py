@@ -8,30 +8,25 @@ from typing import TYPE_CHECKING
 from attractor.base import lazy_exports as light_door
 
 if TYPE_CHECKING:
-    from attractor.llm.abort import AbortController, AbortSignal
-    from attractor.llm.adapter import AdapterTimeout, ProviderAdapter
-    from attractor.llm.catalogue import get_latest_model, get_model_info, list_models
+    from attractor.llm.cancellation import AbortController, AbortSignal
+    from attractor.llm.catalogue import (
+        ModelInfo,
+        Prices,
+        PriceTier,
+        get_latest_model,
+        get_model_info,
+        list_models,
+    )
     from attractor.llm.client import (
+        AdapterTimeout,
         Client,
         Complete,
         Middleware,
+        ProviderAdapter,
         Stream,
         StreamMiddleware,
         provider_registry,
     )
-    from attractor.llm.content import (
-        AudioData,
-        ContentKind,
-        ContentPart,
-        DocumentData,
-        ImageData,
-        ProviderData,
-        ThinkingData,
-        ToolCallData,
-        ToolResultData,
-    )
-    from attractor.llm.costs import cost_of
-    from attractor.llm.default_client import set_default_client
     from attractor.llm.errors import (
         AbortError,
         AccessDeniedError,
@@ -55,35 +50,61 @@ if TYPE_CHECKING:
         StreamError,
         UnsupportedToolChoiceError,
     )
-    from attractor.llm.generate_result import GenerateResult, StepResult
-    from attractor.llm.generating import generate
-    from attractor.llm.generating_object_streams import ObjectStreamResult, stream_object
-    from attractor.llm.generating_objects import generate_object
-    from attractor.llm.generating_streams import stream
-    from attractor.llm.generation import GenerateOptions, RepairToolCall, StopCondition
-    from attractor.llm.message import Message, Role
-    from attractor.llm.model_info import ModelInfo, Prices, PriceTier
+    from attractor.llm.generation_options import (
+        GenerateOptions,
+        RepairToolCall,
+        StopCondition,
+        TimeoutConfig,
+    )
+    from attractor.llm.messages import (
+        AudioData,
+        ContentKind,
+        ContentPart,
+        DocumentData,
+        ImageData,
+        Message,
+        ProviderData,
+        Role,
+        ThinkingData,
+        ToolCallData,
+        ToolResultData,
+    )
+    from attractor.llm.object_generation import generate_object
+    from attractor.llm.object_stream import ObjectStreamResult, stream_object
     from attractor.llm.providers.anthropic import AnthropicAdapter
     from attractor.llm.providers.gemini import GeminiAdapter
     from attractor.llm.providers.litellm import LiteLLMAdapter
     from attractor.llm.providers.openai import OpenAIAdapter
     from attractor.llm.providers.openai_compatible import OpenAICompatibleAdapter
-    from attractor.llm.request import Request
-    from attractor.llm.response import FinishReason, RateLimitInfo, Response, Usage, Warning
-    from attractor.llm.response_format import ResponseFormat
-    from attractor.llm.retrying import RetryPolicy, retry
-    from attractor.llm.stream_accumulator import StreamAccumulator
-    from attractor.llm.stream_event import StreamEvent, StreamEventType, StreamStart
-    from attractor.llm.stream_result import StreamResult
-    from attractor.llm.time_limits import TimeoutConfig
-    from attractor.llm.tools import Tool, ToolCall, ToolChoice, ToolDefinition, ToolResult
-    from attractor.llm.waiting import (
+    from attractor.llm.request import Request, ResponseFormat
+    from attractor.llm.response import (
+        FinishReason,
+        GenerateResult,
+        RateLimitInfo,
+        Response,
+        StepResult,
+        Usage,
+        Warning,
+        cost_of,
+    )
+    from attractor.llm.retry_policy import RetryPolicy, retry
+    from attractor.llm.stream_events import (
+        StreamAccumulator,
+        StreamEvent,
+        StreamEventType,
+        StreamStart,
+    )
+    from attractor.llm.sync import (
+        SyncObjectStreamResult,
+        SyncStreamResult,
         generate_object_sync,
         generate_sync,
         stream_object_sync,
         stream_sync,
     )
-    from attractor.llm.waiting_streams import SyncObjectStreamResult, SyncStreamResult
+    from attractor.llm.text_generation import generate, set_default_client
+    from attractor.llm.text_stream import StreamResult, stream
+    from attractor.llm.tools import Tool, ToolCall, ToolChoice, ToolDefinition, ToolResult
 
 __all__ = [
     "AbortController",
@@ -180,97 +201,97 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AbortController": "abort",
+    "AbortController": "cancellation",
     "AbortError": "errors",
-    "AbortSignal": "abort",
+    "AbortSignal": "cancellation",
     "AccessDeniedError": "errors",
-    "AdapterTimeout": "adapter",
+    "AdapterTimeout": "client",
     "AnthropicAdapter": "providers.anthropic",
-    "AudioData": "content",
+    "AudioData": "messages",
     "AuthenticationError": "errors",
     "Client": "client",
     "Complete": "client",
     "ConfigurationError": "errors",
     "ContentFilterError": "errors",
-    "ContentKind": "content",
-    "ContentPart": "content",
+    "ContentKind": "messages",
+    "ContentPart": "messages",
     "ContextLengthError": "errors",
     "CostLimitError": "errors",
-    "DocumentData": "content",
+    "DocumentData": "messages",
     "FinishReason": "response",
     "GeminiAdapter": "providers.gemini",
-    "GenerateOptions": "generation",
-    "GenerateResult": "generate_result",
-    "ImageData": "content",
+    "GenerateOptions": "generation_options",
+    "GenerateResult": "response",
+    "ImageData": "messages",
     "InvalidRequestError": "errors",
     "InvalidToolCallError": "errors",
     "LiteLLMAdapter": "providers.litellm",
-    "Message": "message",
+    "Message": "messages",
     "Middleware": "client",
-    "ModelInfo": "model_info",
+    "ModelInfo": "catalogue",
     "NetworkError": "errors",
     "NoObjectGeneratedError": "errors",
     "NotCachedError": "errors",
     "NotFoundError": "errors",
-    "ObjectStreamResult": "generating_object_streams",
+    "ObjectStreamResult": "object_stream",
     "OpenAIAdapter": "providers.openai",
     "OpenAICompatibleAdapter": "providers.openai_compatible",
-    "PriceTier": "model_info",
-    "Prices": "model_info",
-    "ProviderAdapter": "adapter",
-    "ProviderData": "content",
+    "PriceTier": "catalogue",
+    "Prices": "catalogue",
+    "ProviderAdapter": "client",
+    "ProviderData": "messages",
     "ProviderError": "errors",
     "QuotaExceededError": "errors",
     "RateLimitError": "errors",
     "RateLimitInfo": "response",
-    "RepairToolCall": "generation",
+    "RepairToolCall": "generation_options",
     "Request": "request",
     "RequestTimeoutError": "errors",
     "Response": "response",
-    "ResponseFormat": "response_format",
-    "RetryPolicy": "retrying",
-    "Role": "message",
+    "ResponseFormat": "request",
+    "RetryPolicy": "retry_policy",
+    "Role": "messages",
     "SDKError": "errors",
     "ServerError": "errors",
-    "StepResult": "generate_result",
-    "StopCondition": "generation",
+    "StepResult": "response",
+    "StopCondition": "generation_options",
     "Stream": "client",
-    "StreamAccumulator": "stream_accumulator",
+    "StreamAccumulator": "stream_events",
     "StreamError": "errors",
-    "StreamEvent": "stream_event",
-    "StreamEventType": "stream_event",
+    "StreamEvent": "stream_events",
+    "StreamEventType": "stream_events",
     "StreamMiddleware": "client",
-    "StreamResult": "stream_result",
-    "StreamStart": "stream_event",
-    "SyncObjectStreamResult": "waiting_streams",
-    "SyncStreamResult": "waiting_streams",
-    "ThinkingData": "content",
-    "TimeoutConfig": "time_limits",
+    "StreamResult": "text_stream",
+    "StreamStart": "stream_events",
+    "SyncObjectStreamResult": "sync",
+    "SyncStreamResult": "sync",
+    "ThinkingData": "messages",
+    "TimeoutConfig": "generation_options",
     "Tool": "tools",
     "ToolCall": "tools",
-    "ToolCallData": "content",
+    "ToolCallData": "messages",
     "ToolChoice": "tools",
     "ToolDefinition": "tools",
     "ToolResult": "tools",
-    "ToolResultData": "content",
+    "ToolResultData": "messages",
     "UnsupportedToolChoiceError": "errors",
     "Usage": "response",
     "Warning": "response",
-    "cost_of": "costs",
-    "generate": "generating",
-    "generate_object": "generating_objects",
-    "generate_object_sync": "waiting",
-    "generate_sync": "waiting",
+    "cost_of": "response",
+    "generate": "text_generation",
+    "generate_object": "object_generation",
+    "generate_object_sync": "sync",
+    "generate_sync": "sync",
     "get_latest_model": "catalogue",
     "get_model_info": "catalogue",
     "list_models": "catalogue",
     "provider_registry": "client",
-    "retry": "retrying",
-    "set_default_client": "default_client",
-    "stream": "generating_streams",
-    "stream_object": "generating_object_streams",
-    "stream_object_sync": "waiting",
-    "stream_sync": "waiting",
+    "retry": "retry_policy",
+    "set_default_client": "text_generation",
+    "stream": "text_stream",
+    "stream_object": "object_stream",
+    "stream_object_sync": "sync",
+    "stream_sync": "sync",
 }
 
 __getattr__ = light_door.opening(__name__, _HOMES)

@@ -8,8 +8,8 @@ from urllib.parse import unquote_to_bytes
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.llm.content import AudioData, DocumentData, ImageData
 from attractor.llm.errors import ConfigurationError
+from attractor.llm.messages import AudioData, DocumentData, ImageData
 
 Media = ImageData | AudioData | DocumentData
 _LOCAL = ("/", "./", "~")

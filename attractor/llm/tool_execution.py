@@ -1,25 +1,112 @@
-"""Executes the tools a model called: all at once, each with a result, in their order (5.7, 5.8)."""
+"""Executes the tools a model called: all at once, each with a result, in their order (5.7, 5.8).
+
+Calls a function in a thread of its own, so that an event loop goes on meanwhile.
+
+Hands a tool's handler its arguments as it wants them, and what it asks for besides (5.2).
+"""
 
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
-from typing import cast
+from inspect import Parameter
+from threading import Thread
+from typing import TypeVar, cast
 
 import anyio
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, NotCanonical, UnknownName
 from attractor.base.json import Json, JsonObject, parse_json
-from attractor.llm.abort import AbortController
-from attractor.llm.daemon_thread import call_in_thread
+from attractor.llm.cancellation import AbortController, AbortSignal, ending_of_call
 from attractor.llm.errors import InvalidToolCallError
-from attractor.llm.generation import RepairToolCall
+from attractor.llm.generation_options import RepairToolCall
 from attractor.llm.json_schema import find_faults
-from attractor.llm.message import Message
-from attractor.llm.tool_handlers import Injected, bind
+from attractor.llm.messages import Message
 from attractor.llm.tools import Tool, ToolCall, ToolResult
+
+T = TypeVar("T")
+
+
+async def call_in_thread(function: Callable[[], T], *, name: str) -> T:
+    """Return what a function returns, or raise what it raises; the context is the caller's.
+
+    Who is cancelled waits no longer. The thread goes on, since nothing can end it, and keeps no
+    program from ending: the threads of the standard pools are joined at the end of a program.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[Future[T]] = loop.create_future()
+
+    def tell(ending: "Future[T]") -> None:
+        if not ended.done():
+            ended.set_result(ending)
+
+    def run() -> None:
+        ending = ending_of_call(function)
+        # In a loop that is closed nobody waits any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell, ending)
+
+    Thread(target=copy_context().run, args=(run,), name=name, daemon=True).start()
+    return (await ended).result()
+
+
+_IN_ORDER = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+
+
+@dataclass(frozen=True)
+class Injected:
+    """What a handler is given when it has a parameter of that name."""
+
+    messages: Sequence[Message]
+    abort_signal: AbortSignal
+    tool_call_id: str
+
+    def wanted_by(self, names: Mapping[str, Parameter]) -> Mapping[str, object]:
+        """Return what those parameters ask for."""
+        return {name: value for name, value in vars(self).items() if name in names}
+
+
+def bind(tool: Tool, arguments: JsonObject, injected: Injected) -> "partial[object]":
+    """Return the call of a tool's handler with all that belongs to it."""
+    if tool.execute is None:
+        raise TypeError(f"nothing executes the tool {tool.name}")
+    wanted = _parameters(tool.execute)
+    known = _properties(tool)
+    # What the tool takes from the model is the model's to give, whatever it is called.
+    free = {name: one for name, one in wanted.items() if name not in known and one.kind in _BY_NAME}
+    extra = injected.wanted_by(free)
+    rest = [one for name, one in wanted.items() if name not in extra]
+    if _takes_all_at_once(rest, known):
+        return partial(tool.execute, dict(arguments), **extra)
+    return partial(tool.execute, **{**arguments, **extra})
+
+
+def _takes_all_at_once(wanted: Sequence[Parameter], known: JsonObject) -> bool:
+    """Say whether a handler takes one mapping: one parameter that is no argument of the tool."""
+    needed = [one for one in wanted if one.default is one.empty]
+    if len(needed) != 1 or any(one.name in known for one in wanted):
+        return False
+    return needed[0].kind in _IN_ORDER
+
+
+def _parameters(handler: Callable[..., object]) -> Mapping[str, Parameter]:
+    try:
+        return inspect.signature(handler).parameters
+    except (TypeError, ValueError):
+        # Some that are written in C do not tell; they are given the arguments by name.
+        return {}
+
+
+def _properties(tool: Tool) -> JsonObject:
+    found = tool.parameters.get("properties")
+    return found if isinstance(found, Mapping) else {}
+
 
 Content = str | JsonObject | Sequence[Json]
 _OVER = "the generation is over"

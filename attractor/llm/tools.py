@@ -7,8 +7,8 @@ from typing import Self
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, JsonObject, parse_json
-from attractor.llm.content import ToolCallData
 from attractor.llm.errors import ConfigurationError, InvalidToolCallError
+from attractor.llm.messages import ToolCallData
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,63}")
 _MODES = ("auto", "none", "required", "named")

@@ -12,10 +12,9 @@ from attractor.backends.model_choice import ModelChoice, ModelDefaults
 from attractor.base.dataclasses import dataclass
 from attractor.engine.models_asked import Asked, what_is_asked
 from attractor.language.graph import Node
-from attractor.llm.catalogue import get_model_info
-from attractor.llm.costs import cost_of, usage_of
+from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.model_info import ModelInfo
+from attractor.llm.response import cost_of, usage_of
 from attractor.pipeline.samples import UNKNOWN, Range
 
 _LETTERS_OF_A_TOKEN = 4

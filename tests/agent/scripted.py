@@ -5,15 +5,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Self
 
 from attractor.base.json import JsonObject
-from attractor.llm.adapter import AdapterTimeout
-from attractor.llm.client import Client
-from attractor.llm.content import ContentKind, ContentPart, ToolCallData
+from attractor.llm.client import AdapterTimeout, Client
 from attractor.llm.errors import InvalidRequestError
-from attractor.llm.message import Message, Role
+from attractor.llm.messages import ContentKind, ContentPart, Message, Role, ToolCallData
 from attractor.llm.middleware import replay
 from attractor.llm.request import Request
 from attractor.llm.response import FinishReason, Response, Usage
-from attractor.llm.stream_event import StreamEvent
+from attractor.llm.stream_events import StreamEvent
 
 Step = Message | Exception | Callable[[Request], Awaitable[Message]]
 

@@ -18,11 +18,10 @@ from attractor.base.broadcast import Broadcast
 from attractor.base.errors import FileTrouble, MachineryError
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.llm.content import ContentKind, ContentPart, ThinkingData
 from attractor.llm.errors import AuthenticationError, ContextLengthError, ServerError
-from attractor.llm.message import Message, Role
+from attractor.llm.messages import ContentKind, ContentPart, Message, Role, ThinkingData
 from attractor.llm.request import Request
-from attractor.llm.retrying import RetryPolicy
+from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
 

@@ -11,7 +11,7 @@ from attractor.agent.turns import (
     size_of,
     tool_call_signatures,
 )
-from attractor.llm.message import Message, Role
+from attractor.llm.messages import Message, Role
 from attractor.llm.response import FinishReason, Response, Usage
 from attractor.llm.tools import ToolResult
 from tests.agent.scripted import called, calls, said

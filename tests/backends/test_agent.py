@@ -19,12 +19,12 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph import Graph
 from attractor.language.values import Plain
 from attractor.llm.catalogue import get_model_info
-from attractor.llm.costs import cost_of
 from attractor.llm.errors import AuthenticationError, ServerError
-from attractor.llm.message import Message, Role
+from attractor.llm.messages import Message, Role
 from attractor.llm.request import Request
 from attractor.llm.response import Usage as Used
-from attractor.llm.retrying import RetryPolicy
+from attractor.llm.response import cost_of
+from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
 from tests.handlers.stages import Play, edge, graph, node

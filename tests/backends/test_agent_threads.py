@@ -26,9 +26,9 @@ from attractor.engine.seams import Said, Stage
 from attractor.engine.threads import Thread
 from attractor.language.attributes import Fidelity
 from attractor.llm.errors import ServerError
-from attractor.llm.message import Message, Role
+from attractor.llm.messages import Message, Role
 from attractor.llm.response import Usage as Tokens
-from attractor.llm.retrying import RetryPolicy
+from attractor.llm.retry_policy import RetryPolicy
 from attractor.llm.tools import ToolCall, ToolResult
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, said

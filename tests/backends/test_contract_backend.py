@@ -18,7 +18,7 @@ from attractor.engine.seams import Backend, Said, Stage
 from attractor.engine.simulated_outcomes import SimulatedOutcomes
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.llm.errors import AuthenticationError
-from attractor.llm.message import Message
+from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from tests.agent.scripted import ScriptedProvider, called, calls, said
 from tests.handlers.stages import Play, Saying, graph, node

@@ -8,8 +8,7 @@ import pytest
 
 from attractor.backends.provider_keys import KEYS, has_key, is_provider, key_remedy
 from attractor.base.errors import UnknownName
-from attractor.llm.adapter import AdapterTimeout
-from attractor.llm.client import provider_registry
+from attractor.llm.client import AdapterTimeout, provider_registry
 
 # Fit to be a key, and to be an address.
 SET = "http://127.0.0.1:9/v1"

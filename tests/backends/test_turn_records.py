@@ -18,9 +18,16 @@ from attractor.backends.turn_records import turn_from_record, turn_to_record
 from attractor.base.json import Json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.fields import Fields
-from attractor.llm.content import ContentKind, ContentPart, ImageData, ProviderData, ThinkingData
-from attractor.llm.content import ToolCallData as Call
-from attractor.llm.message import Message, Role
+from attractor.llm.messages import (
+    ContentKind,
+    ContentPart,
+    ImageData,
+    Message,
+    ProviderData,
+    Role,
+    ThinkingData,
+)
+from attractor.llm.messages import ToolCallData as Call
 from attractor.llm.response import FinishReason, Response, Usage
 from attractor.llm.tools import ToolResult
 

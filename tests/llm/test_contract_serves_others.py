@@ -6,7 +6,7 @@ import pytest
 
 from attractor.base.registry import find_shortcoming
 from attractor.llm import AdapterTimeout, ProviderAdapter
-from attractor.llm.adapter import ServesOthers
+from attractor.llm.client import ServesOthers
 from attractor.llm.providers.litellm import LiteLLMAdapter
 from tests.llm.test_client import Agency
 

@@ -6,7 +6,7 @@ import pytest
 
 import attractor
 from attractor.llm import Client, ConfigurationError, Request, generate_sync, set_default_client
-from attractor.llm.default_client import DefaultClient, find_client
+from attractor.llm.text_generation import DefaultClient, find_client
 from tests.llm.asking import a_request, speaking
 
 HELLO = "rules = [{ answer.text = 'Hello.' }]"
@@ -84,5 +84,5 @@ def test_nobody_else_reads_the_variables_by_the_front_door() -> None:
         if "__environ__" in file.read_text("utf-8")
     ]
     # The last one sets some while it imports litellm, which takes its word from nowhere else.
-    allowed = ["__init__.py", "llm/client.py", "llm/providers/litellm_library.py"]
+    allowed = ["__init__.py", "llm/client.py", "llm/providers/litellm_call.py"]
     assert reading == allowed

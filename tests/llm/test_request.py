@@ -1,8 +1,14 @@
+""""""
+
 from typing import Any
 
 import pytest
 
-from attractor.llm import ConfigurationError, Message, Request, ToolDefinition
+from attractor.base.errors import UsageError
+from attractor.base.json import JsonObject
+from attractor.llm import ConfigurationError, Message, Request, ResponseFormat, ToolDefinition
+from attractor.llm.request import format_in_words, merge_options
+from tests.llm.generated import PERSON
 
 SHELL = ToolDefinition("shell", "Run a command.", {"type": "object"})
 
@@ -23,3 +29,53 @@ def test_options_are_meant_for_one_provider_alone() -> None:
     request = Request("any", [], provider_options={"openai": {"store": True}})
     assert request.options_for("openai") == {"store": True}
     assert request.options_for("gemini") == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema", "told"),
+    [
+        ("yaml", None, "no response format 'yaml'"),
+        ("json_schema", None, "has no schema"),
+        ("json", PERSON, "has a schema"),
+        ("json_schema", {"type": "array"}, "not one of an object"),
+    ],
+)
+def test_an_impossible_format_is_refused(kind: str, schema: JsonObject | None, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        ResponseFormat(kind, schema)
+
+
+def test_words_ask_for_the_format_and_hold_the_schema() -> None:
+    assert format_in_words(None) == format_in_words(ResponseFormat("text")) == ""
+    assert format_in_words(ResponseFormat("json")).startswith("Answer with one JSON object")
+    asked = format_in_words(ResponseFormat("json_schema", PERSON))
+    assert '"required": ["name", "age"]' in asked
+
+
+BODY: JsonObject = {
+    "model": "m",
+    "tools": [1],
+    "reasoning": {"effort": "low", "deep": {"a": 1}},
+    "n": 1,
+}
+
+
+def test_objects_and_lists_grow_and_all_else_is_replaced() -> None:
+    given: JsonObject = {
+        "tools": [2],
+        "reasoning": {"summary": "auto", "deep": {"b": 2}},
+        "n": None,
+        "new": [],
+    }
+    assert merge_options(BODY, given) == {
+        "model": "m",
+        "tools": [1, 2],
+        "reasoning": {"effort": "low", "summary": "auto", "deep": {"a": 1, "b": 2}},
+        "n": None,
+        "new": [],
+    }
+    assert BODY["tools"] == [1]
+
+
+def test_another_sort_of_value_replaces_ours() -> None:
+    assert merge_options(BODY, {"tools": "none"})["tools"] == "none"

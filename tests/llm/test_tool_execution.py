@@ -1,7 +1,10 @@
+""""""
+
 import asyncio
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -12,11 +15,12 @@ from attractor.llm import (
     AbortController,
     AbortSignal,
     InvalidToolCallError,
+    Message,
     Tool,
     ToolCall,
     ToolResult,
 )
-from attractor.llm.tool_execution import Execution
+from attractor.llm.tool_execution import Execution, Injected, bind, call_in_thread
 from tests.llm.generated import NUMBERS, adder
 
 T = TypeVar("T")
@@ -281,3 +285,133 @@ def test_cancelling_ends_every_handler_before_it_returns() -> None:
         assert sorted(ended) == [0, 1, 2]
 
     asyncio.run(cancelling())
+
+
+WORD: ContextVar[str] = ContextVar("WORD")
+
+
+def about_here() -> tuple[str, str, bool]:
+    thread = threading.current_thread()
+    return WORD.get(), thread.name, thread.daemon
+
+
+def test_it_is_called_elsewhere_and_yet_in_the_context_of_its_caller() -> None:
+    async def working() -> tuple[str, str, bool]:
+        WORD.set("here")
+        return await call_in_thread(about_here, name="elsewhere")
+
+    assert asyncio.run(working()) == ("here", "elsewhere", True)
+
+
+def stop() -> None:
+    raise StopIteration
+
+
+def leave() -> None:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [(stop, RuntimeError), (leave, SystemExit), (lambda: 1 / 0, ArithmeticError)],
+)
+def test_whatever_it_raises_is_raised(
+    function: Callable[[], object], kind: type[BaseException]
+) -> None:
+    async def working() -> None:
+        async with asyncio.timeout(10):
+            with pytest.raises(kind):
+                await call_in_thread(function, name="elsewhere")
+
+    asyncio.run(working())
+
+
+def test_the_loop_goes_on_meanwhile_and_waits_for_nobody_in_the_end() -> None:
+    may_end, has_ended = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        may_end.wait(10)
+        has_ended.set()
+
+    async def working() -> None:
+        task = asyncio.create_task(call_in_thread(wait, name="elsewhere"))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(working())
+    assert not has_ended.is_set()
+    may_end.set()
+    # Its loop is closed by now: nobody is told, and nothing goes wrong.
+    assert has_ended.wait(5)
+
+
+ARGUMENTS: JsonObject = {"a": 1, "b": 2}
+INJECTED = Injected([Message.user("hi")], AbortController().signal, "call_1")
+
+
+def called(execute: Callable[..., object] | None, *, extra: tuple[str, ...] = ()) -> object:
+    properties: JsonObject = dict.fromkeys(("a", "b", *extra), {})
+    tool = Tool("t", "", {"type": "object", "properties": dict(properties)}, execute)
+    return bind(tool, {**ARGUMENTS, **dict.fromkeys(extra, "the model's")}, INJECTED)()
+
+
+class Handler:
+    """Is called as a function is."""
+
+    def __call__(self, a: int, b: int) -> int:
+        return a + b
+
+
+def with_defaults(a: int, b: int = 0, c: int = 3) -> object:
+    return a, b, c
+
+
+def with_all(arguments: dict[str, Any]) -> object:
+    return arguments
+
+
+def with_all_and_context(arguments: dict[str, Any], *, tool_call_id: str) -> object:
+    return arguments, tool_call_id
+
+
+def with_context(a: int, b: int, messages: object, abort_signal: object, tool_call_id: str) -> Any:
+    return a, b, messages, abort_signal, tool_call_id
+
+
+def with_anything(**arguments: object) -> object:
+    return arguments
+
+
+def with_one_of_them(a: int, **rest: object) -> object:
+    return a, rest
+
+
+@pytest.mark.parametrize(
+    ("execute", "returned"),
+    [
+        (with_defaults, (1, 2, 3)),
+        (Handler(), 3),
+        (with_all, ARGUMENTS),
+        (with_all_and_context, (ARGUMENTS, "call_1")),
+        (with_anything, ARGUMENTS),
+        (with_one_of_them, (1, {"b": 2})),
+        (with_context, (1, 2, INJECTED.messages, INJECTED.abort_signal, "call_1")),
+        (dict[str, Any], ARGUMENTS),
+    ],
+)
+def test_a_handler_is_given_what_it_takes(execute: Callable[..., object], returned: object) -> None:
+    assert called(execute) == returned
+
+
+def test_an_argument_of_the_tool_is_never_replaced() -> None:
+    def handler(a: int, b: int, messages: str) -> str:
+        return messages
+
+    assert called(handler, extra=("messages",)) == "the model's"
+
+
+def test_what_nobody_executes_cannot_be_bound() -> None:
+    with pytest.raises(TypeError, match="nothing executes the tool t"):
+        called(None)

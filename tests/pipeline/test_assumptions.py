@@ -4,8 +4,8 @@ import pytest
 
 from attractor.backends.model_choice import ModelDefaults
 from attractor.language.parsing import parse
+from attractor.llm.catalogue import ModelInfo
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.model_info import ModelInfo
 from attractor.pipeline.assumptions import A_TASK, ONE_ANSWER, Assumption, assume
 from attractor.pipeline.samples import UNKNOWN
 

@@ -8,7 +8,7 @@ from attractor.agent.events import EventKind
 from attractor.agent.session import SessionState
 from attractor.agent.session_config import SessionConfig
 from attractor.llm.errors import AuthenticationError, ContextLengthError
-from attractor.llm.retrying import RetryPolicy
+from attractor.llm.retry_policy import RetryPolicy
 from attractor.twins.answer import Answer, Fault, FaultKind
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
 

@@ -11,9 +11,8 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.model_tables import models_text, trial_text
 from attractor.cli.options import debug_option, json_option
 from attractor.cli.output import show, show_json
-from attractor.llm.catalogue import Catalogue, get_model_info, shipped_catalogue
+from attractor.llm.catalogue import Catalogue, ModelInfo, get_model_info, shipped_catalogue
 from attractor.llm.client import provider_registry
-from attractor.llm.model_info import ModelInfo
 
 
 @click.group(invoke_without_command=True)

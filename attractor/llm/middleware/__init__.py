@@ -9,14 +9,12 @@ from attractor.base import lazy_exports as light_door
 
 if TYPE_CHECKING:
     from attractor.llm.middleware.costs import Costs, Spent
-    from attractor.llm.middleware.disk_cache import DiskCache
+    from attractor.llm.middleware.disk_cache import DiskCache, replay
     from attractor.llm.middleware.fallback import Fallback, ModelName, may_fall_back
     from attractor.llm.middleware.logging import Logging
-    from attractor.llm.middleware.rate_limit import RateLimit
-    from attractor.llm.middleware.rate_limits import Limit, RateLimits
+    from attractor.llm.middleware.rate_limit import Limit, RateLimit, RateLimits
     from attractor.llm.middleware.redaction import Redaction
-    from attractor.llm.middleware.replaying import replay
-    from attractor.llm.middleware.secret_patterns import WELL_KNOWN
+    from attractor.llm.middleware.secret_placeholders import WELL_KNOWN
 
 __all__ = [
     "Costs",
@@ -38,16 +36,16 @@ _HOMES = {
     "Costs": "costs",
     "DiskCache": "disk_cache",
     "Fallback": "fallback",
-    "Limit": "rate_limits",
+    "Limit": "rate_limit",
     "Logging": "logging",
     "ModelName": "fallback",
     "RateLimit": "rate_limit",
-    "RateLimits": "rate_limits",
+    "RateLimits": "rate_limit",
     "Redaction": "redaction",
     "Spent": "costs",
-    "WELL_KNOWN": "secret_patterns",
+    "WELL_KNOWN": "secret_placeholders",
     "may_fall_back": "fallback",
-    "replay": "replaying",
+    "replay": "disk_cache",
 }
 
 __getattr__ = light_door.opening(__name__, _HOMES)

@@ -4,16 +4,13 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.llm.catalogue import get_model_info
+from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.client import Complete, Stream
-from attractor.llm.costs import cost_of
 from attractor.llm.errors import ConfigurationError, CostLimitError
-from attractor.llm.middleware.warned import warned, warned_event
-from attractor.llm.model_info import ModelInfo
+from attractor.llm.middleware.fallback import warned, warned_event
 from attractor.llm.request import Request
-from attractor.llm.response import Response, Usage, Warning
-from attractor.llm.stream_accumulator import StreamAccumulator
-from attractor.llm.stream_event import StreamEvent, StreamEventType
+from attractor.llm.response import Response, Usage, Warning, cost_of
+from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType
 
 FindModel = Callable[[str, str], ModelInfo | None]
 """Returns what is known of a model, by its id and its provider."""

@@ -1,4 +1,7 @@
-"""Asks another model when one does not answer, and says so."""
+"""Asks another model when one does not answer, and says so.
+
+Adds warnings to answers: what middleware did is never silent.
+"""
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,10 +17,27 @@ from attractor.llm.errors import (
     SDKError,
     UnsupportedToolChoiceError,
 )
-from attractor.llm.middleware.warned import warned, warned_event
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Warning
-from attractor.llm.stream_event import StreamEvent, StreamEventType
+from attractor.llm.stream_events import StreamEvent, StreamEventType
+
+
+def warned(response: Response, warnings: Sequence[Warning]) -> Response:
+    """Return an answer with more warnings, itself when there are none."""
+    return replace(response, warnings=[*response.warnings, *warnings]) if warnings else response
+
+
+def warned_event(event: StreamEvent, warnings: Sequence[Warning]) -> StreamEvent:
+    """Return an event with more warnings, if it is one that has some: the first and the last."""
+    if not warnings:
+        return event
+    if event.start is not None:
+        start = replace(event.start, warnings=[*event.start.warnings, *warnings])
+        event = replace(event, start=start)
+    if event.response is not None:
+        event = replace(event, response=warned(event.response, warnings))
+    return event
+
 
 _GONE = (NotFoundError, AccessDeniedError, QuotaExceededError)
 # A model that is only asked for want of another may be one that this client cannot ask.

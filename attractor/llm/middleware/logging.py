@@ -11,12 +11,11 @@ from attractor.base.clock import Clock, SystemClock
 from attractor.llm.catalogue import get_model_info
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import SDKError
-from attractor.llm.message import Message
+from attractor.llm.messages import Message
 from attractor.llm.middleware.costs import FindModel, price_of
 from attractor.llm.request import Request
 from attractor.llm.response import Response
-from attractor.llm.stream_accumulator import StreamAccumulator
-from attractor.llm.stream_event import StreamEvent, StreamEventType
+from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType
 
 LOGGER = "attractor.llm"
 _MOST_REMEMBERED = 16

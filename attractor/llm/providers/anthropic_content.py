@@ -1,22 +1,79 @@
-"""Writes the parts of a message as Anthropic's content blocks (7.3)."""
+"""Writes the parts of a message as Anthropic's content blocks (7.3).
+
+Writes documents as Anthropic's blocks: PDFs as they are, anything that is text as text (7.3).
+
+Writes a conversation as Anthropic wants it: user and assistant by turns (7.3).
+
+Marks how far a prompt may be cached, for Anthropic does not do so by itself (2.10).
+
+Four marks are allowed. They go behind what stays the same from turn to turn: the last tool, the
+last system block, and the last block of the two newest user turns. The newest is where this
+request's prompt is written to the cache; the one before is where the last request wrote its own.
+Switch it off with the option `auto_cache = false`; a mark of your own, wherever it stands, switches
+it off too.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from attractor.base.json import Json, JsonObject
-from attractor.llm.content import (
+from attractor.llm.errors import InvalidRequestError
+from attractor.llm.images import InlineMedia, file_name, inline, media_type
+from attractor.llm.messages import (
     ContentKind,
     ContentPart,
+    DocumentData,
     ImageData,
+    Message,
+    Role,
     ThinkingData,
     ToolCallData,
     ToolResultData,
 )
-from attractor.llm.images import inline
-from attractor.llm.message import Role
-from attractor.llm.providers.anthropic_documents import write_document
-from attractor.llm.providers.refusals import no_audio, no_such_part
+from attractor.llm.providers.unsupported import INSTRUCTIONS, no_audio, no_such_part
 from attractor.llm.tools import ToolCall
+
+_PDF, _TEXT = "application/pdf", "text/plain"
+_TEXTS = ("application/json", "application/xml", "application/yaml", "application/toml")
+_KINDS_OF_TEXT = ("+json", "+xml", "+yaml")
+
+
+def write_document(document: DocumentData, provider: str) -> Json:
+    """Return the block of a document, with its name as the title."""
+    name = file_name(document)
+    title: dict[str, Json] = {"title": name} if name else {}
+    return {"type": "document", "source": _source(document, provider), **title}
+
+
+def _source(document: DocumentData, provider: str) -> Json:
+    found, kind = inline(document), media_type(document)
+    if found is None:
+        if kind != _PDF:
+            raise _refused(f"a document of the type {kind} by its address", provider)
+        return {"type": "url", "url": document.url}
+    if kind == _PDF:
+        return {"type": "base64", "media_type": kind, "data": found.data}
+    return {"type": "text", "media_type": _TEXT, "data": _text(found, provider)}
+
+
+def _text(found: InlineMedia, provider: str) -> str:
+    kind = found.media_type
+    if not (kind.startswith("text/") or kind in _TEXTS or kind.endswith(_KINDS_OF_TEXT)):
+        raise _refused(f"a document of the type {kind}", provider)
+    try:
+        return found.content.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise _refused(f"a document of the type {kind} that is no UTF-8", provider) from cause
+
+
+def _refused(what: str, provider: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"{provider} does not take {what}",
+        provider=provider,
+        hint="give it as a PDF, or its text as data; openai takes other types too",
+    )
+
 
 _OURS = frozenset(ContentKind)
 
@@ -32,7 +89,7 @@ def write_parts(
             if part.thinking is None or kept.is_of(model):
                 yield _kept(part, kept.item)
         elif part.text is not None:
-            yield from _text(part.text)
+            yield from _anthropic_content_text(part.text)
         elif part.thinking is not None:
             # Nobody else's thoughts are valid here.
             yield from () if kept else _thinking(part.kind, part.thinking)
@@ -45,7 +102,7 @@ def _kept(part: ContentPart, item: JsonObject) -> Json:
     return dict(item) if part.tool_call is None else {**_call(part.tool_call), **item}
 
 
-def _text(text: str) -> Iterator[Json]:
+def _anthropic_content_text(text: str) -> Iterator[Json]:
     # The provider refuses empty texts.
     if text:
         yield {"type": "text", "text": text}
@@ -95,6 +152,105 @@ def _result(result: ToolResultData, provider: str) -> Json:
     return {
         "type": "tool_result",
         "tool_use_id": result.tool_call_id,
-        "content": [*_text(text), *shown] if shown else text,
+        "content": [*_anthropic_content_text(text), *shown] if shown else text,
         **failed,
     }
+
+
+_SHOWN = ("image", "document")
+
+
+def write_turns(messages: Sequence[Message], provider: str, model: str) -> list[Json]:
+    """Write user and assistant by turns: neighbours of one role become one message."""
+    turns: list[tuple[str, list[Json]]] = []
+    for role, blocks in _said(messages, provider, model):
+        if turns and turns[-1][0] == role:
+            turns[-1][1].extend(blocks)
+        elif blocks:
+            turns.append((role, blocks))
+    return [{"role": role, "content": _results_first(blocks)} for role, blocks in turns]
+
+
+def _said(
+    messages: Sequence[Message], provider: str, model: str
+) -> Iterator[tuple[str, list[Json]]]:
+    for message in messages:
+        if message.role in INSTRUCTIONS:
+            continue
+        blocks = list(write_parts(message.content, message.role, provider, model))
+        if message.role is Role.ASSISTANT:
+            # Models of others may have made images; here only users show something.
+            yield "assistant", [one for one in blocks if _type(one) not in _SHOWN]
+            blocks = [one for one in blocks if _type(one) in _SHOWN]
+        yield "user", blocks
+
+
+def _results_first(blocks: list[Json]) -> list[Json]:
+    # The provider refuses results that stand behind other words.
+    return sorted(blocks, key=lambda one: _type(one) != "tool_result")
+
+
+def _type(block: Json) -> Json:
+    return block.get("type") if isinstance(block, dict) else None
+
+
+_KEY = "cache_control"
+_MARK: dict[str, Json] = {_KEY: {"type": "ephemeral"}}
+_USER_TURNS = 2
+
+
+class Prompt(NamedTuple):
+    """The three places of a request that can be cached, in the order the provider reads them."""
+
+    tools: list[Json]
+    system: list[Json]
+    messages: list[Json]
+
+
+def mark_for_cache(prompt: Prompt) -> Prompt:
+    """Return the prompt with its marks."""
+    return Prompt(
+        _marked_last(prompt.tools), _marked_last(prompt.system), _marked_turns(prompt.messages)
+    )
+
+
+def is_marked(body: JsonObject) -> bool:
+    """Tell whether a mark stands in a request already, or it asks to be marked by the provider."""
+    turns = [one.get("content") for one in _list(body.get("messages")) if isinstance(one, dict)]
+    places = [body.get("tools"), body.get("system"), *turns]
+    blocks = [block for place in places for block in _list(place)]
+    inner = [one for block in blocks if isinstance(block, dict) for one in _results(block)]
+    return _KEY in body or any(_KEY in one for one in [*blocks, *inner] if isinstance(one, dict))
+
+
+def _results(block: dict[str, Json]) -> list[Json]:
+    return _list(block.get("content")) if block.get("type") == "tool_result" else []
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
+
+
+def _marked_last(blocks: list[Json]) -> list[Json]:
+    return [*blocks[:-1], _marked(blocks[-1])] if blocks else []
+
+
+def _marked(block: Json) -> Json:
+    return block | _MARK if isinstance(block, dict) else block
+
+
+def _marked_turns(messages: list[Json]) -> list[Json]:
+    users = [index for index, one in enumerate(messages) if _is_user(one)]
+    chosen = set(users[-_USER_TURNS:])
+    return [_marked_turn(one) if index in chosen else one for index, one in enumerate(messages)]
+
+
+def _is_user(message: Json) -> bool:
+    return isinstance(message, dict) and message.get("role") == "user"
+
+
+def _marked_turn(message: Json) -> Json:
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(message, dict) or not isinstance(content, list):
+        return message
+    return {**message, "content": _marked_last(content)}

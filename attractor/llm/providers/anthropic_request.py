@@ -1,22 +1,204 @@
-"""Writes a request as Anthropic's Messages API takes it (7.3)."""
+"""Writes a request as Anthropic's Messages API takes it (7.3).
 
+Writes how hard a model is to think, as Anthropic's Messages API takes it (3.6, decision 0148).
+
+Newer models decide themselves how long they think and are told an effort; older ones are given a
+number of tokens; the oldest do not think.
+
+Writes how freely a model is to choose its words, as far as Anthropic lets it be told.
+"""
+
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.options import merge_options
-from attractor.llm.providers.anthropic_cache import Prompt, is_marked, mark_for_cache
-from attractor.llm.providers.anthropic_content import write_parts
-from attractor.llm.providers.anthropic_sampling import write_sampling
-from attractor.llm.providers.anthropic_thinking import Thinking, write_thinking
-from attractor.llm.providers.anthropic_turns import write_turns
-from attractor.llm.providers.names import untold_names
-from attractor.llm.providers.refusals import INSTRUCTIONS, check_instructions
-from attractor.llm.request import Request
+from attractor.llm.providers.anthropic_content import (
+    Prompt,
+    is_marked,
+    mark_for_cache,
+    write_parts,
+    write_turns,
+)
+from attractor.llm.providers.unsupported import (
+    INSTRUCTIONS,
+    check_instructions,
+    may_reason,
+    untold_names,
+)
+from attractor.llm.request import NOT_ENFORCED, Request, format_in_words, merge_options
 from attractor.llm.response import Warning
-from attractor.llm.response_format import NOT_ENFORCED, format_in_words
 from attractor.llm.tools import ToolChoice, ToolDefinition
+
+_VERSION = re.compile(r"(?<!\d)([1-9]\d?)(?!\d)(?:[.-](\d{1,2})(?![\da-z]))?")
+_THINKING, _ADAPTIVE, _XHIGH, _ALWAYS = (3, 7), (4, 6), (4, 7), (5, 0)
+# The one model that takes an effort and yet a number of tokens.
+_BOTH, _BOTH_FAMILY = (4, 5), "opus"
+_LEVELS = ("low", "medium", "high")
+# Tokens for thoughts. What a model has for its answer comes on top, for the provider counts both.
+_ROOM = {"low": 1024, "medium": 8192, "high": 24576, "xhigh": 49152, "max": 49152}
+# No fewer may be given, and so many at least are left for the answer.
+_LEAST = 1024
+_THOUGHTS = ("thinking", "redacted_thinking")
+
+
+class Abilities(NamedTuple):
+    """What a model takes: whether it decides itself, which efforts, and a number of tokens.
+
+    The newest think whether they are asked to or not.
+    """
+
+    is_adaptive: bool = False
+    always: bool = False
+    levels: Sequence[str] = ()
+    has_budget: bool = False
+
+
+class Thinking(NamedTuple):
+    """What to send, how many tokens more that may take, and what did not fit."""
+
+    fields: JsonObject = {}
+    room: int = 0
+    ignored: Sequence[str] = ()
+
+
+def model_version(model: str) -> tuple[int, int] | None:
+    """Return the version in a model's name, if there is one."""
+    found = _VERSION.search(model)
+    return (int(found[1]), int(found[2] or 0)) if found else None
+
+
+def abilities(model: str) -> Abilities:
+    """Return what a model takes; one whose name tells no version is taken for a new one."""
+    version = model_version(model)
+    if version is None or version >= _XHIGH:
+        always = version is None or version >= _ALWAYS
+        return Abilities(is_adaptive=True, always=always, levels=(*_LEVELS, "xhigh", "max"))
+    if version >= _ADAPTIVE:
+        return Abilities(is_adaptive=True, levels=(*_LEVELS, "max"))
+    if version == _BOTH and _BOTH_FAMILY in model:
+        return Abilities(levels=_LEVELS, has_budget=True)
+    return Abilities(has_budget=version >= _THINKING)
+
+
+def write_thinking(request: Request, turns: Sequence[Json], *, provider: str) -> Thinking:
+    """Return the settings for the effort of a request; what its options say goes before it."""
+    own = request.options_for(provider).get("thinking")
+    effort = request.reasoning_effort
+    if not effort:
+        return Thinking(room=_budget(own))
+    able = abilities(request.model)
+    if not (able.is_adaptive or able.has_budget) or not may_reason(request.model, provider):
+        return Thinking(ignored=[f"reasoning_effort for {request.model}, which does not think"])
+    level, ignored = _level(effort, able)
+    if not level:
+        return Thinking(room=_budget(own), ignored=ignored)
+    told: dict[str, Json] = {"output_config": {"effort": level}} if level in able.levels else {}
+    if own is not None:
+        beside = [] if told else ["reasoning_effort beside the option 'thinking'"]
+        return Thinking(told, _budget(own), [*ignored, *beside])
+    if why := _obstacle(request, able, turns):
+        return Thinking(told, 0, [*ignored, f"thinking (reasoning_effort {effort!r}) {why}"])
+    if able.is_adaptive:
+        # Else the newest models show nothing of what they think.
+        told["thinking"] = {"type": "adaptive", "display": "summarized"}
+        return Thinking(told, _ROOM[level], ignored)
+    budget = _fitting(_ROOM[level], request.max_tokens)
+    told["thinking"] = {"type": "enabled", "budget_tokens": budget}
+    return Thinking(told, budget, ignored)
+
+
+def _level(effort: str, able: Abilities) -> tuple[str, Sequence[str]]:
+    """Return the nearest level that a model takes, and what is to be said of it."""
+    if effort == "none":
+        return "", ["reasoning_effort 'none'"] if able.always else []
+    level = "low" if effort == "minimal" else effort
+    if level not in _ROOM:
+        known = ", ".join(_ROOM)
+        return "", [f"reasoning_effort {effort!r} (give one of {known})"]
+    if level in (*_LEVELS, *able.levels):
+        return level, []
+    return "high", [f"reasoning_effort {effort!r} for this model, which thinks at 'high'"]
+
+
+def _obstacle(request: Request, able: Abilities, turns: Sequence[Json]) -> str:
+    """Return why a model may not think now; the provider refuses such a request."""
+    choice = request.tool_choice
+    if request.tools and choice is not None and choice.mode in ("required", "named"):
+        return "where the model has to call a tool"
+    if able.is_adaptive:
+        return ""
+    if request.max_tokens and request.max_tokens < 2 * _LEAST:
+        return f"with fewer than {2 * _LEAST} max_tokens"
+    if _goes_on_without_thought(turns):
+        return "in the middle of a turn that was begun without a thought"
+    return ""
+
+
+def _goes_on_without_thought(turns: Sequence[Json]) -> bool:
+    """Tell whether tools answer a model that did not think when its turn began."""
+    begun = ""
+    for turn in reversed(turns):
+        match turn:
+            case {"role": "assistant", "content": [{"type": str(kind)}, *_]}:
+                begun = kind
+            case {"content": [{"type": "tool_result"}, *_]}:
+                continue
+            case _:
+                break
+    return begun not in ("", *_THOUGHTS)
+
+
+def _fitting(budget: int, max_tokens: int | None) -> int:
+    return min(budget, max_tokens - _LEAST) if max_tokens else budget
+
+
+def _budget(thinking: Json) -> int:
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+    return budget if isinstance(budget, int) and budget > 0 else 0
+
+
+# From these versions on a model takes one of the two, and none of them.
+_ONE_OF_TWO, _NONE = (4, 1), (4, 7)
+_USUAL = 1
+# What is nearer to the usual than this does not disturb a model that thinks.
+_NEARLY_ALL = 0.95
+_MEANWHILE = "while the model thinks"
+
+
+class Sampling(NamedTuple):
+    """What is sent, and the names of what is not."""
+
+    fields: dict[str, Json]
+    ignored: list[str]
+
+
+def write_sampling(request: Request, *, thinks: bool) -> Sampling:
+    """Return the temperature and the like; what the provider would refuse is left out and named."""
+    given = {"temperature": request.temperature, "top_p": request.top_p}
+    asked = {name: value for name, value in given.items() if value is not None}
+    ignored = dict(_refused(request, asked, thinks=thinks))
+    fields: dict[str, Json] = {name: one for name, one in asked.items() if name not in ignored}
+    return Sampling(fields, [f"{name} {why}" for name, why in ignored.items()])
+
+
+def _refused(
+    request: Request, asked: dict[str, float], *, thinks: bool
+) -> Iterator[tuple[str, str]]:
+    version = model_version(request.model) or (0, 0)
+    unusual = {name for name, value in asked.items() if value != _USUAL}
+    if version >= _NONE:
+        yield from ((name, f"for {request.model}") for name in sorted(unusual))
+        return
+    left = asked.keys() - (unusual & {"temperature"} if thinks else ())
+    if "temperature" not in left and "temperature" in asked:
+        yield "temperature", _MEANWHILE
+    if thinks and asked.get("top_p", _USUAL) < _NEARLY_ALL:
+        yield "top_p", _MEANWHILE
+    elif version >= _ONE_OF_TWO and len(left) > 1:
+        yield "top_p", "beside a temperature"
+
 
 _MAX_TOKENS = 4096
 _CACHING = "prompt-caching-2024-07-31"
@@ -25,7 +207,7 @@ _OURS = {"beta_headers", "auto_cache"}
 _MODES = {"auto": "auto", "none": "none", "required": "any", "named": "tool"}
 
 
-class Written(NamedTuple):
+class AnthropicRequest(NamedTuple):
     """A body and headers to send, and what of the request did not fit into them."""
 
     body: JsonObject
@@ -33,7 +215,7 @@ class Written(NamedTuple):
     warnings: Sequence[Warning]
 
 
-def write_request(request: Request, *, provider: str, betas: str = "") -> Written:
+def write_request(request: Request, *, provider: str, betas: str = "") -> AnthropicRequest:
     """Translate a request; the provider's own options come last and win."""
     check_instructions(request.messages, provider)
     options = request.options_for(provider)
@@ -48,7 +230,9 @@ def write_request(request: Request, *, provider: str, betas: str = "") -> Writte
     if options.get("auto_cache", True) is not False and not is_marked(merged):
         merged = merge_options(_body(request, mark_for_cache(prompt)) | settings, own)
     ignored = [*thinking.ignored, *sampling.ignored]
-    return Written(merged, _beta(betas, options, merged), list(_warnings(request, ignored)))
+    return AnthropicRequest(
+        merged, _beta(betas, options, merged), list(_warnings(request, ignored))
+    )
 
 
 def _body(request: Request, prompt: Prompt) -> dict[str, Json]:

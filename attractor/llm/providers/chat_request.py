@@ -1,11 +1,200 @@
-"""Writes what every request in Chat Completions has, whoever takes it (7.3, 7.10)."""
+"""Writes a conversation as the messages of Chat Completions (7.3, 7.10).
 
-from collections.abc import Callable, Sequence
+The templates of local models are strict: one system message, and that first; plain texts where
+there is nothing but text; results right behind their calls.
+
+Writes what every request in Chat Completions has, whoever takes it (7.3, 7.10).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 
 from attractor.base.json import Json, JsonObject
-from attractor.llm.request import Request
-from attractor.llm.response_format import ResponseFormat
+from attractor.llm.errors import InvalidRequestError
+from attractor.llm.images import InlineMedia, inline
+from attractor.llm.messages import (
+    AudioData,
+    ContentKind,
+    ContentPart,
+    DocumentData,
+    ImageData,
+    Message,
+    Role,
+    ToolResultData,
+)
+from attractor.llm.providers.openai_request import call_arguments, result_text
+from attractor.llm.providers.unsupported import INSTRUCTIONS, check_instructions
+from attractor.llm.request import Request, ResponseFormat
 from attractor.llm.tools import ToolChoice, ToolDefinition
+
+NAMED = frozenset({Role.USER, Role.ASSISTANT})
+"""Whose messages bear the name they were given."""
+
+_FORMATS = {"mpeg": "mp3", "mp4": "m4a", "wave": "wav"}
+_FILE_NAME = "document"
+GiveBack = Callable[[Sequence[JsonObject], bool], JsonObject]
+
+
+def in_its_field(thoughts: Sequence[JsonObject], is_going_on: bool) -> JsonObject:
+    """Give thoughts back in the very fields in which they were told: others may be refused.
+
+    A model goes on with them until the user speaks again; later they only cost.
+    """
+    given = thoughts if is_going_on else ()
+    return {name: value for one in given for name, value in one.items()}
+
+
+def write_messages(
+    request: Request, provider: str, *, give_back: GiveBack = in_its_field, words: str = ""
+) -> Iterator[Json]:
+    """Yield the messages of a request, with some words more for the model."""
+    check_instructions(request.messages, provider)
+    instructions = [one.text for one in request.messages if one.role in INSTRUCTIONS]
+    system = "\n\n".join(filter(None, [*instructions, words]))
+    if system:
+        yield {"role": "system", "content": system}
+    said = [one for one in request.messages if one.role not in INSTRUCTIONS]
+    users = [index for index, one in enumerate(said) if one.role is Role.USER]
+    shown: list[Json] = []
+    for index, message in enumerate(said):
+        if shown and message.role is not Role.TOOL:
+            yield _user(shown)
+            shown = []
+        if message.role is Role.ASSISTANT:
+            is_going_on = index > max(users, default=-1)
+            thoughts = list(_thoughts(message, provider, request.model))
+            said_so = _assistant(message, provider)
+            yield {**said_so, **_name(message), **give_back(thoughts, is_going_on)}
+        else:
+            yield from _message(message, provider)
+        shown += [one for part in message.content for one in _beside_result(part, provider)]
+    if shown:
+        yield _user(shown)
+
+
+def _thoughts(message: Message, provider: str, model: str) -> Iterator[JsonObject]:
+    for part in message.content:
+        own, thought = part.provider_data, part.thinking
+        if own is None or own.provider != provider:
+            continue
+        # What is signed is for the model that signed it.
+        if own.is_of(model) or not (thought and (thought.signature or thought.redacted)):
+            yield own.item
+
+
+def _message(message: Message, provider: str) -> Iterator[Json]:
+    if message.role is Role.TOOL:
+        for part in message.content:
+            yield _result(part, message, provider)
+    else:
+        yield {**_user([_part(one, provider) for one in message.content]), **_name(message)}
+
+
+def _name(message: Message) -> JsonObject:
+    return {"name": message.name} if message.name else {}
+
+
+def _user(parts: Sequence[Json]) -> dict[str, Json]:
+    match parts:
+        case [{"type": "text", "text": str(text)}]:
+            return {"role": "user", "content": text}
+        case _:
+            return {"role": "user", "content": list(parts)}
+
+
+def _assistant(message: Message, provider: str) -> dict[str, Json]:
+    for part in message.content:
+        if part.image or part.audio or part.document or part.tool_result:
+            raise _refused(part, "what a model said", provider)
+    calls: list[Json] = [
+        {
+            "id": part.tool_call.id,
+            "type": "function",
+            "function": {"name": part.tool_call.name, "arguments": call_arguments(part.tool_call)},
+        }
+        for part in message.content
+        if part.tool_call is not None
+    ]
+    if calls:
+        return {"role": "assistant", "content": message.text or None, "tool_calls": calls}
+    return {"role": "assistant", "content": message.text}
+
+
+def _result(part: ContentPart, message: Message, provider: str) -> Json:
+    if part.tool_result is not None:
+        call_id, text = part.tool_result.tool_call_id, result_text(part.tool_result)
+    elif part.text is not None:
+        call_id, text = message.tool_call_id or "", part.text
+    else:
+        raise _refused(part, "what a tool answered", provider)
+    return {"role": "tool", "tool_call_id": call_id, "content": text}
+
+
+def _beside_result(part: ContentPart, provider: str) -> Iterator[Json]:
+    """Yield what else is in a result for the user to show: a result itself can only be text."""
+    result = part.tool_result
+    if result is None:
+        return
+    if result.image_data is not None:
+        yield _belonging("image", result)
+        yield _image(ImageData(data=result.image_data, media_type=result.image_media_type))
+    if result.document is not None:
+        yield _belonging("document", result)
+        yield _part(ContentPart(ContentKind.DOCUMENT, document=result.document), provider)
+
+
+def _belonging(noun: str, result: ToolResultData) -> Json:
+    words = f"The {noun} that belongs to the result of {result.tool_call_id}:"
+    return {"type": "text", "text": words}
+
+
+def _part(part: ContentPart, provider: str) -> Json:
+    if part.text is not None:
+        return {"type": "text", "text": part.text}
+    if part.image is not None:
+        return _image(part.image)
+    if part.audio is not None:
+        found = _content(part, part.audio, provider)
+        return {"type": "input_audio", "input_audio": _audio(found)}
+    if part.document is not None:
+        found = _content(part, part.document, provider)
+        name = part.document.file_name or _FILE_NAME
+        return {"type": "file", "file": {"filename": name, "file_data": found.data_url}}
+    raise _refused(part, "what a user said", provider)
+
+
+def _image(image: ImageData) -> Json:
+    found = inline(image)
+    detail = {"detail": image.detail} if image.detail else {}
+    return {
+        "type": "image_url",
+        "image_url": {"url": found.data_url if found else image.url, **detail},
+    }
+
+
+def _audio(found: InlineMedia) -> Json:
+    kind = found.media_type.rpartition("/")[2].removeprefix("x-")
+    return {"data": found.data, "format": _FORMATS.get(kind, kind)}
+
+
+def _content(part: ContentPart, media: AudioData | DocumentData, provider: str) -> InlineMedia:
+    found = inline(media)
+    if found is None:
+        noun = "recording" if part.kind == ContentKind.AUDIO else "document"
+        raise InvalidRequestError(
+            f"Chat Completions take no {noun} by its address",
+            provider=provider,
+            hint=f"fetch the {noun} and give its bytes, or a local path",
+        )
+    return found
+
+
+def _refused(part: ContentPart, where: str, provider: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"Chat Completions take no content of kind {part.kind} in {where}",
+        provider=provider,
+        hint="leave it out, or give it in a message of the user",
+    )
+
 
 NameSchema = Callable[[ResponseFormat, JsonObject], Json]
 

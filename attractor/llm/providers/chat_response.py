@@ -1,25 +1,41 @@
-"""Reads an answer of Chat Completions, also where a server leaves things out (7.5, 7.10)."""
+"""Reads an answer of Chat Completions, also where a server leaves things out (7.5, 7.10).
 
+Puts together the calls of tools that Chat Completions stream in pieces (7.10).
+
+A piece says by its index to which call it belongs. Servers differ: some leave the index out, some
+give every call the same one, some leave ids out, and some write arguments as an object.
+
+Reads a stream of Chat Completions (7.7, 7.10).
+
+The pieces grow into the message that a whole answer would have. What the model thinks and says
+comes by turns: one goes on until the other begins. Calls end when the answer does.
+"""
+
+import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from typing import get_args
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import JsonObject
-from attractor.llm.content import (
+from attractor.base.json import Json, JsonObject
+from attractor.llm.errors import SDKError, error_from_status_code
+from attractor.llm.http import OPENAI_LIMITS, Reply, read_rate_limit
+from attractor.llm.json_fields import Fields
+from attractor.llm.messages import (
     ContentKind,
     ContentPart,
+    Message,
     ProviderData,
+    Role,
     ThinkingData,
     ToolCallData,
 )
-from attractor.llm.errors import SDKError, error_from_status_code
-from attractor.llm.fields import Fields
-from attractor.llm.headers import OPENAI_LIMITS, read_rate_limit
-from attractor.llm.message import Message, Role
+from attractor.llm.provider_stream import Origin, Step, fields_of, finish, pass_on
 from attractor.llm.providers.openai_response import FAILURES
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
-from attractor.llm.transport import Reply
+from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
+from attractor.llm.tools import ToolCall
 
 THOUGHTS = ("reasoning_content", "reasoning")
 """The fields in which servers tell what a model thought; the first that is filled counts."""
@@ -180,3 +196,228 @@ def _finish_reason(told: str | None, content: Sequence[ContentPart]) -> FinishRe
 def _uncounted(usage: Fields) -> Iterator[Warning]:
     if not usage.raw:
         yield Warning("the server does not tell how many tokens this took", "usage_missing")
+
+
+@dataclass(frozen=True)
+class CallsBegun:
+    """The calls as far as they came, as a whole answer has them, and which index means which."""
+
+    made: Sequence[JsonObject] = ()
+    places: Mapping[int, int] = field(default_factory=dict[int, int])
+
+
+def grow_calls(calls: CallsBegun, pieces: Sequence[Fields], seed: str) -> Step[CallsBegun]:
+    """Take what a chunk brings of calls; the seed makes the ids that are left out."""
+    told: list[StreamEvent] = []
+    for piece in pieces:
+        calls, more = _grow(calls, piece, seed)
+        told += more
+    return Step(calls, told)
+
+
+def _grow(calls: CallsBegun, piece: Fields, seed: str) -> Step[CallsBegun]:
+    index, function = piece.count_or_none("index"), piece.object("function")
+    place = _place(calls, piece, index)
+    known = calls.made[place] if place < len(calls.made) else _begun(piece, seed, place)
+    name = _name(known) or function.text_or_none("name") or ""
+    arguments = _longer(_arguments(known), function)
+    call: JsonObject = {
+        **known,
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+    made = [*calls.made[:place], call, *calls.made[place + 1 :]]
+    places = calls.places if index is None else {**calls.places, index: place}
+    return Step(CallsBegun(made, places), _told(known, call, function))
+
+
+def _begun(piece: Fields, seed: str, place: int) -> JsonObject:
+    return {"id": piece.text_or_none("id") or call_id(seed, place)}
+
+
+def _place(calls: CallsBegun, piece: Fields, index: int | None) -> int:
+    """Return which call a piece belongs to; a new one stands behind all others."""
+    own_id, name = piece.text_or_none("id"), piece.object("function").text_or_none("name")
+    last = len(calls.made) - 1
+    place = last if index is None else calls.places.get(index, len(calls.made))
+    if not 0 <= place <= last:
+        return len(calls.made)
+    if not name or own_id == calls.made[place]["id"]:
+        return place
+    # A name begins a call, unless it is only repeated behind an index.
+    is_repeated = not own_id and index is not None
+    return place if is_repeated or not _name(calls.made[place]) else len(calls.made)
+
+
+def _name(call: JsonObject) -> str:
+    function = call.get("function")
+    return str(function["name"]) if isinstance(function, dict) else ""
+
+
+def _arguments(call: JsonObject) -> Json:
+    function = call.get("function")
+    return function["arguments"] if isinstance(function, dict) else ""
+
+
+def _longer(known: Json, function: Fields) -> Json:
+    given = function.raw.get("arguments")
+    if isinstance(given, dict):
+        return given
+    piece = function.text_or_none("arguments") or ""
+    return known + piece if isinstance(known, str) else known
+
+
+def _told(known: JsonObject, call: JsonObject, function: Fields) -> Sequence[StreamEvent]:
+    """A call is told of when its name is known, with what came of its arguments until then."""
+    name = _name(call)
+    if not name:
+        return ()
+    has_begun = bool(_name(known))
+    given = function.raw.get("arguments") if has_begun else _arguments(call)
+    piece = given if isinstance(given, str) else json.dumps(given) if given else ""
+    bare = ToolCall(str(call["id"]), name, {})
+    begun = [] if has_begun else [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=bare)]
+    if not piece:
+        return begun
+    told = ToolCall(bare.id, name, {}, piece)
+    return [*begun, StreamEvent(StreamEventType.TOOL_CALL_DELTA, tool_call=told)]
+
+
+_TEXTS = ("content", "refusal")
+
+
+@dataclass(frozen=True)
+class ChatStream:
+    """The answer as far as it came, and which of its texts is being told."""
+
+    origin: Origin
+    speaker: Speaker
+    # For the ids that the server does not give.
+    seed: str
+    has_begun: bool = False
+    body: JsonObject = field(default_factory=dict[str, Json])
+    choice: JsonObject = field(default_factory=dict[str, Json])
+    message: JsonObject = field(default_factory=dict[str, Json])
+    calls: CallsBegun = CallsBegun()
+    # The field that goes on, where in it the present turn began, and how many turns there were.
+    open: str = ""
+    since: int = 0
+    turns: int = 0
+
+
+def step(state: ChatStream, event: Fields) -> Step[ChatStream]:
+    """Take one chunk of the answer."""
+    raise_failure(event, state.origin.provider)
+    if not {"choices", "usage"} & event.raw.keys():
+        return Step(state, [pass_on(event.raw)])
+    state = replace(state, body={**state.body, **_said(event.raw, but="choices")})
+    told: list[StreamEvent] = []
+    for choice in objects_or_none(event, "choices"):
+        # Options may ask for more answers than one; the first is the answer.
+        if not choice.count("index"):
+            state, more = _choice(state, choice)
+            told += more
+    return Step(state, told)
+
+
+def is_whole(state: ChatStream) -> bool:
+    """Tell whether the model said why it stopped."""
+    return bool(state.choice.get("finish_reason"))
+
+
+def end(state: ChatStream) -> Sequence[StreamEvent]:
+    """Tell that the answer is whole, if the model said why it stopped."""
+    if not is_whole(state):
+        return ()
+    origin = state.origin
+    calls: list[Json] = [dict(one) for one in state.calls.made]
+    message: Json = {**state.message, **({"tool_calls": calls} if calls else {})}
+    choices: Json = [{**state.choice, "message": message}]
+    whole = {**state.body, "object": "chat.completion", "choices": choices}
+    response = read_response(
+        Reply(fields_of(whole, provider=origin.provider), origin.headers),
+        origin.warnings,
+        speaker=state.speaker,
+        seed=state.seed,
+    )
+    ended = [
+        StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call) for call in response.tool_calls
+    ]
+    return [*_closing(state), *ended, finish(response)]
+
+
+def _said(raw: JsonObject, *, but: str) -> dict[str, Json]:
+    return {key: value for key, value in raw.items() if key != but and value is not None}
+
+
+def _choice(state: ChatStream, choice: Fields) -> Step[ChatStream]:
+    told = [] if state.has_begun else [_start(state)]
+    merged = {**state.choice, **_said(choice.raw, but="delta")}
+    state = replace(state, has_begun=True, choice=merged)
+    delta = choice.object("delta")
+    role = delta.text_or_none("role")
+    if role:
+        state = replace(state, message={**state.message, "role": role})
+    pieces = [(name, delta.text_or_none(name)) for name in (*THOUGHTS, *_TEXTS)]
+    if pieces[0][1]:
+        # Some servers tell a thought under both names.
+        del pieces[1]
+    for name, piece in pieces:
+        if piece:
+            state, more = _chat_stream_grow(state, name, piece)
+            told += more
+    state, more = _chat_stream_call(state, delta)
+    return Step(state, [*told, *more])
+
+
+def _start(state: ChatStream) -> StreamEvent:
+    origin = state.origin
+    body = fields_of(state.body, provider=origin.provider)
+    start = StreamStart(
+        read_id(body, state.seed),
+        state.speaker.model_of(body),
+        origin.provider,
+        origin.warnings,
+        read_rate_limit(origin.headers, OPENAI_LIMITS),
+    )
+    return StreamEvent(StreamEventType.STREAM_START, start=start)
+
+
+def _chat_stream_grow(state: ChatStream, name: str, piece: str) -> Step[ChatStream]:
+    before = str(state.message.get(name, ""))
+    grown = replace(state, message={**state.message, name: before + piece})
+    if state.open == name:
+        return Step(grown, [_delta(grown, piece)])
+    turned = replace(grown, open=name, since=len(before), turns=state.turns + 1)
+    is_thought = name in THOUGHTS
+    kind = StreamEventType.REASONING_START if is_thought else StreamEventType.TEXT_START
+    begun = StreamEvent(kind, text_id=None if is_thought else _text_id(turned))
+    return Step(turned, [*_closing(state), begun, _delta(turned, piece)])
+
+
+def _delta(state: ChatStream, piece: str) -> StreamEvent:
+    if state.open in THOUGHTS:
+        return StreamEvent(StreamEventType.REASONING_DELTA, reasoning_delta=piece)
+    return StreamEvent(StreamEventType.TEXT_DELTA, delta=piece, text_id=_text_id(state))
+
+
+def _closing(state: ChatStream) -> Sequence[StreamEvent]:
+    if not state.open:
+        return ()
+    text = str(state.message[state.open])[state.since :]
+    if state.open in THOUGHTS:
+        return [StreamEvent(StreamEventType.REASONING_END, text=text)]
+    return [StreamEvent(StreamEventType.TEXT_END, text_id=_text_id(state), text=text)]
+
+
+def _text_id(state: ChatStream) -> str:
+    return f"text_{state.turns}"
+
+
+def _chat_stream_call(state: ChatStream, delta: Fields) -> Step[ChatStream]:
+    pieces = objects_or_none(delta, "tool_calls")
+    if not pieces:
+        return Step(state)
+    calls, told = grow_calls(state.calls, pieces, state.seed)
+    closing = _closing(state)
+    return Step(replace(state, calls=calls, open=""), [*closing, *told])

@@ -1,31 +1,319 @@
-"""Writes a request as Gemini's generateContent takes it (7.3)."""
+"""Writes a request as Gemini's generateContent takes it (7.3).
 
-from collections.abc import Iterator, Sequence
+Writes the parts of a message as Gemini's parts (7.3).
+
+Writes how hard a model is to think, as Gemini's generateContent takes it (3.6, decision 0148).
+
+From Gemini 3 on a model is told a level, before that a number of tokens, and before 2.5 none think.
+
+Writes tools, the choice among them, and schemas, as Gemini takes them (7.4, 5.3).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
 from attractor.base.json import Json, JsonObject
-from attractor.llm.message import Role
-from attractor.llm.options import merge_options
-from attractor.llm.providers.gemini_content import (
-    Part,
-    Talk,
-    find_calls,
-    is_older,
-    sign,
-    write_parts,
+from attractor.llm.errors import InvalidRequestError
+from attractor.llm.images import inline, media_type
+from attractor.llm.messages import (
+    AudioData,
+    ContentPart,
+    DocumentData,
+    ImageData,
+    Message,
+    Role,
+    ToolCallData,
+    ToolResultData,
 )
-from attractor.llm.providers.gemini_thinking import write_thinking
-from attractor.llm.providers.gemini_tools import write_choice, write_schema, write_tools
-from attractor.llm.providers.names import untold_names
-from attractor.llm.providers.refusals import INSTRUCTIONS, check_instructions
-from attractor.llm.request import Request
+from attractor.llm.providers.unsupported import (
+    INSTRUCTIONS,
+    check_instructions,
+    may_reason,
+    untold_names,
+)
+from attractor.llm.request import NOT_ENFORCED, Request, format_in_words, merge_options
 from attractor.llm.response import Warning
-from attractor.llm.response_format import NOT_ENFORCED, format_in_words
-from attractor.llm.tools import ToolChoice
+from attractor.llm.tools import ToolCall, ToolChoice, ToolDefinition
+
+_OLDER = re.compile(r"(?:models/)?gemini-[12]\b")
+_SIGNATURE = "thoughtSignature"
+# What the provider says to send where a call was made elsewhere, for no signature fits it.
+_UNSIGNED = "skip_thought_signature_validator"
+Part = dict[str, Json]
 
 
-class Written(NamedTuple):
+class Called(NamedTuple):
+    """A call that results answer by its id: its name, and the provider's own id if it gave one."""
+
+    name: str
+    own_id: str | None = None
+
+
+class Talk(NamedTuple):
+    """What the parts of one message depend on beyond themselves."""
+
+    provider: str
+    model: str
+    calls: Mapping[str, Called]
+
+
+def is_older(model: str) -> bool:
+    """Tell whether a model is of the generations before Gemini 3, which take less."""
+    return _OLDER.match(model) is not None
+
+
+def find_calls(messages: Sequence[Message], provider: str) -> Mapping[str, Called]:
+    """Return the calls of a conversation by id, because results say the name and not the id."""
+    parts = [part for message in messages for part in message.content]
+    return {
+        part.tool_call.id: Called(part.tool_call.name, _own_id(_kept(part, provider)))
+        for part in parts
+        if part.tool_call
+    }
+
+
+def write_parts(parts: Sequence[ContentPart], talk: Talk) -> Iterator[Part]:
+    """Yield what stands for each part that this provider can take."""
+    for part in parts:
+        kept = _valid(part, talk)
+        if part.text is not None:
+            # The provider refuses empty texts, but what it signed it wants back.
+            yield from [{"text": part.text, **kept}] if part.text or kept else []
+        elif part.tool_call is not None:
+            yield _call(part.tool_call, kept)
+        elif part.tool_result is not None:
+            yield from _result(part.tool_result, talk)
+        elif kept:
+            yield kept
+        elif media := part.image or part.audio or part.document:
+            yield _media(media)
+
+
+def sign(parts: Sequence[Part], model: str) -> Sequence[Part]:
+    """Return the parts of a model's turn, its calls marked when they were made elsewhere."""
+    calls = [one for one in parts if "functionCall" in one]
+    if not calls or is_older(model) or any(_SIGNATURE in one for one in calls):
+        return parts
+    return [{**one, _SIGNATURE: _UNSIGNED} if one is calls[0] else one for one in parts]
+
+
+def _kept(part: ContentPart, provider: str) -> Part:
+    """Return what the provider itself had said beside what our fields hold."""
+    own = part.provider_data
+    return dict(own.item) if own is not None and own.provider == provider else {}
+
+
+def _valid(part: ContentPart, talk: Talk) -> Part:
+    """Return of that what the model takes back: no thought and no signature of another one."""
+    kept, own = _kept(part, talk.provider), part.provider_data
+    if own is None or own.is_of(talk.model):
+        return kept
+    return {} if part.thinking else {key: kept[key] for key in kept if key != _SIGNATURE}
+
+
+def _own_id(kept: Part) -> str | None:
+    call = kept.get("functionCall")
+    own_id = call.get("id") if isinstance(call, dict) else None
+    return own_id if isinstance(own_id, str) else None
+
+
+def _call(data: ToolCallData, kept: Part) -> Part:
+    call = ToolCall.from_data(data)
+    own_id = _own_id(kept)
+    written: Part = {"name": call.name, "args": dict(call.arguments)}
+    return {**kept, "functionCall": written | ({"id": own_id} if own_id else {})}
+
+
+def _result(result: ToolResultData, talk: Talk) -> Iterator[Part]:
+    called = talk.calls.get(result.tool_call_id)
+    if called is None:
+        raise InvalidRequestError(
+            f"the tool result {result.tool_call_id!r} answers no call of the conversation, and "
+            f"{talk.provider} wants to know the tool's name",
+            provider=talk.provider,
+            hint="keep the message with the call before its result",
+        )
+    written: Part = {"name": called.name, "response": _response(result)}
+    if called.own_id:
+        written["id"] = called.own_id
+    shown = list(_shown(result))
+    # Within a result nothing is fetched, and older models take nothing there.
+    within = [] if is_older(talk.model) else [one for one in shown if "inlineData" in one]
+    if within:
+        written["parts"] = list(within)
+    yield {"functionResponse": written}
+    yield from (one for one in shown if one not in within)
+
+
+def _response(result: ToolResultData) -> Json:
+    content = result.content
+    if result.is_error:
+        return {"error": _plain(content)}
+    return dict(content) if isinstance(content, Mapping) else {"result": _plain(content)}
+
+
+def _plain(content: str | JsonObject | Sequence[Json]) -> Json:
+    if isinstance(content, str):
+        return content
+    return dict(content) if isinstance(content, Mapping) else list(content)
+
+
+def _shown(result: ToolResultData) -> Iterator[Part]:
+    if result.image_data is not None:
+        yield _media(ImageData(data=result.image_data, media_type=result.image_media_type))
+    if result.document is not None:
+        yield _media(result.document)
+
+
+def _media(media: ImageData | AudioData | DocumentData) -> Part:
+    found = inline(media)
+    if found is None:
+        return {"fileData": {"mimeType": media_type(media), "fileUri": media.url}}
+    return {"inlineData": {"mimeType": found.media_type, "data": found.data}}
+
+
+_BUDGETS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
+_BY_BUDGET = re.compile(r"(?:models/)?gemini-2\.5\b")
+_NO_MINIMUM = re.compile(r"(?:models/)?gemini-[\w.]*-pro\b")
+# What other providers have above the highest level here.
+_ABOVE = ("xhigh", "max")
+
+
+class Thinking(NamedTuple):
+    """What to send, and what of the request did not fit into it."""
+
+    config: Json = None
+    ignored: Sequence[str] = ()
+
+
+def write_thinking(request: Request, *, provider: str) -> Thinking:
+    """Return the setting for the effort of a request; what its options say goes before it."""
+    effort, model = request.reasoning_effort, request.model
+    if not effort:
+        return Thinking()
+    if _is_told(request.options_for(provider)):
+        return Thinking(ignored=["reasoning_effort beside the option 'thinkingConfig'"])
+    if not _can_think(model, provider):
+        return Thinking(ignored=[f"reasoning_effort for {model}, which does not think"])
+    level = "high" if effort in _ABOVE else effort
+    if level not in _BUDGETS:
+        known = ", ".join(_BUDGETS)
+        return Thinking(ignored=[f"reasoning_effort {effort!r} (give one of {known})"])
+    if is_older(model):
+        return _found(effort, level, {"thinkingBudget": _BUDGETS[level]})
+    if level == "minimal" and _NO_MINIMUM.match(model):
+        level = "low"
+    return _found(effort, level, {"thinkingLevel": level})
+
+
+def _found(effort: str, level: str, setting: dict[str, Json]) -> Thinking:
+    lowered = [f"reasoning_effort {effort!r}, and thinks at {level!r}"] if effort != level else []
+    return Thinking({**setting, "includeThoughts": True}, lowered)
+
+
+def _can_think(model: str, provider: str) -> bool:
+    if is_older(model) and not _BY_BUDGET.match(model):
+        return False
+    return may_reason(model.removeprefix("models/"), provider)
+
+
+def _is_told(options: Mapping[str, Json]) -> bool:
+    """Tell whether the options say themselves how hard to think: two such settings are refused."""
+    config = options.get("generationConfig")
+    thinking = config.get("thinkingConfig") if isinstance(config, dict) else None
+    return isinstance(thinking, dict) and not thinking.keys().isdisjoint(
+        ("thinkingLevel", "thinkingBudget")
+    )
+
+
+_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
+# What the provider's own kind of schema has of JSON Schema; anything else it refuses there.
+_PLAIN = frozenset(
+    {
+        "type",
+        "format",
+        "title",
+        "description",
+        "nullable",
+        "enum",
+        "items",
+        "minItems",
+        "maxItems",
+        "properties",
+        "required",
+        "minProperties",
+        "maxProperties",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "example",
+        "anyOf",
+        "default",
+        "minimum",
+        "maximum",
+    }
+)
+# What a schema can say without allowing any parameter, and which of it may allow some.
+_ALLOWING = ("properties", "additionalProperties")
+_BARE = frozenset({"type", "title", "description", "required", *_ALLOWING})
+
+
+def write_tools(tools: Sequence[ToolDefinition]) -> Json:
+    """Return the declarations of some tools, as one tool of Gemini's."""
+    return [{"functionDeclarations": [_declaration(one) for one in tools]}]
+
+
+def write_choice(choice: ToolChoice) -> Json:
+    """Return the setting for a tool choice."""
+    named: dict[str, Json] = (
+        {"allowedFunctionNames": [choice.tool_name]} if choice.tool_name else {}
+    )
+    return {"functionCallingConfig": {"mode": _MODES[choice.mode], **named}}
+
+
+def write_schema(schema: JsonObject) -> dict[str, Json]:
+    """Return the setting for the schema of an answer, in the provider's own kind if that does."""
+    return {"responseSchema" if _is_plain(dict(schema)) else "responseJsonSchema": dict(schema)}
+
+
+def _declaration(tool: ToolDefinition) -> Json:
+    return {"name": tool.name, "description": tool.description, **_parameters(tool.parameters)}
+
+
+def _parameters(schema: JsonObject) -> dict[str, Json]:
+    """Write a schema in the provider's own kind where that will do, else as JSON Schema."""
+    if schema.keys() <= _BARE and not any(map(schema.get, _ALLOWING)):
+        # An object without properties is refused; a tool without parameters is not.
+        return {}
+    key = "parameters" if _is_plain(dict(schema)) else "parametersJsonSchema"
+    return {key: dict(schema)}
+
+
+def _is_plain(schema: Json) -> bool:
+    if not isinstance(schema, dict) or not schema.keys() <= _PLAIN:
+        return False
+    if not isinstance(schema.get("type", ""), str) or not _has_texts(schema.get("enum", [])):
+        return False
+    # An empty object is refused however deep it stands.
+    is_empty = schema.get("type") == "object" and not schema.get("properties")
+    return not is_empty and all(map(_is_plain, _inner(schema)))
+
+
+def _has_texts(values: Json) -> bool:
+    return isinstance(values, list) and all(isinstance(one, str) for one in values)
+
+
+def _inner(schema: dict[str, Json]) -> Iterator[Json]:
+    properties, others = schema.get("properties", {}), schema.get("anyOf", [])
+    yield from properties.values() if isinstance(properties, dict) else [properties]
+    yield from others if isinstance(others, list) else [others]
+    if "items" in schema:
+        yield schema["items"]
+
+
+class GeminiRequest(NamedTuple):
     """Where to send which body, and what of the request did not fit into it."""
 
     path: str
@@ -33,7 +321,7 @@ class Written(NamedTuple):
     warnings: Sequence[Warning]
 
 
-def write_request(request: Request, *, provider: str) -> Written:
+def write_request(request: Request, *, provider: str) -> GeminiRequest:
     """Translate a request; the provider's own options come last and win."""
     check_instructions(request.messages, provider)
     body: dict[str, Json] = {"contents": _contents(request, provider)}
@@ -47,7 +335,7 @@ def write_request(request: Request, *, provider: str) -> Written:
     if config := _config(request, thinking.config):
         body["generationConfig"] = config
     merged = merge_options(body, request.options_for(provider))
-    return Written(_path(request.model), merged, list(_warnings(request, thinking.ignored)))
+    return GeminiRequest(_path(request.model), merged, list(_warnings(request, thinking.ignored)))
 
 
 def _path(model: str) -> str:

@@ -5,17 +5,17 @@ from dataclasses import replace
 from typing import Self
 
 from attractor.base.errors import UnknownName
-from attractor.llm.adapter import AdapterTimeout, ProviderAdapter
+from attractor.llm.catalogue import LITELLM, NATIVE
+from attractor.llm.client import AdapterTimeout, ProviderAdapter
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.model_table import LITELLM, NATIVE
+from attractor.llm.provider_stream import Folding, stream_events
 from attractor.llm.providers.litellm_call import Call, Whom
-from attractor.llm.providers.litellm_exchange import Pool
+from attractor.llm.providers.litellm_http import Pool
 from attractor.llm.providers.litellm_providers import Needs, find_needs, find_ready
-from attractor.llm.providers.litellm_stream import end, is_whole, step
+from attractor.llm.providers.litellm_translation import end, is_whole, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
-from attractor.llm.stream_event import StreamEvent
-from attractor.llm.streaming import Folding, stream_events
+from attractor.llm.stream_events import StreamEvent
 
 _TIMEOUT = AdapterTimeout()
 

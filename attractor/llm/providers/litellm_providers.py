@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.llm.catalogue import NATIVE, find_table, read_providers
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.model_table import NATIVE, find_table, read_providers
 
 _FILE = Path(__file__).with_name("litellm_providers.toml")
 _NO_PARAMETERS = ("route", "needs")

@@ -4,16 +4,14 @@ from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from typing import Self
 
-from attractor.llm.adapter import AdapterTimeout
+from attractor.llm.client import AdapterTimeout
+from attractor.llm.http import Endpoint, Transport
+from attractor.llm.provider_stream import Folding, Origin, stream_events
 from attractor.llm.providers.openai_request import write_request
-from attractor.llm.providers.openai_response import read_response
-from attractor.llm.providers.openai_stream import OpenAIStream, end, step
+from attractor.llm.providers.openai_response import OpenAIStream, end, read_response, step
 from attractor.llm.request import Request
-from attractor.llm.response import Response
-from attractor.llm.said_by import said_by
-from attractor.llm.stream_event import StreamEvent
-from attractor.llm.streaming import Folding, Origin, stream_events
-from attractor.llm.transport import Endpoint, Transport
+from attractor.llm.response import Response, said_by
+from attractor.llm.stream_events import StreamEvent
 
 _BASE_URL = "https://api.openai.com/v1"
 _TIMEOUT = AdapterTimeout()

@@ -1,4 +1,12 @@
-"""Writes a request as OpenAI's Responses API takes it (7.3)."""
+"""Writes a request as OpenAI's Responses API takes it (7.3).
+
+Writes what is said in a message as OpenAI's Responses API takes it (7.3).
+
+Writes the form of an answer as OpenAI takes it, and whoever speaks as OpenAI does (4.5).
+
+Held to a schema is a model only where every object of the schema is closed and has no optional
+properties, and where no other words than these are in it.
+"""
 
 import json
 import re
@@ -6,19 +14,178 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.base.json import Json, JsonObject
-from attractor.llm.content import ContentKind, ContentPart, ImageData, ToolCallData, ToolResultData
-from attractor.llm.message import Message, Role
-from attractor.llm.options import merge_options
-from attractor.llm.providers.names import untold_names
-from attractor.llm.providers.openai_content import write_content, write_document, write_image
-from attractor.llm.providers.openai_format import held_to_schema, write_format
+from attractor.llm.images import file_name, inline, media_type
+from attractor.llm.messages import (
+    ContentKind,
+    ContentPart,
+    DocumentData,
+    ImageData,
+    Message,
+    Role,
+    ToolCallData,
+    ToolResultData,
+)
 from attractor.llm.providers.openai_response import OF_MESSAGES
-from attractor.llm.providers.reasoning import may_reason
-from attractor.llm.providers.refusals import check_instructions
-from attractor.llm.request import Request
+from attractor.llm.providers.unsupported import (
+    check_instructions,
+    may_reason,
+    no_audio,
+    untold_names,
+)
+from attractor.llm.request import (
+    NOT_ENFORCED,
+    Request,
+    ResponseFormat,
+    format_in_words,
+    merge_options,
+)
 from attractor.llm.response import Warning
-from attractor.llm.response_format import NOT_ENFORCED, format_in_words
 from attractor.llm.tools import ToolChoice, ToolDefinition
+
+_FILE_NAMES = {"application/pdf": "document.pdf", "text/plain": "document.txt"}
+_FILE_NAME = "document"
+
+
+def write_content(part: ContentPart, role: Role, provider: str) -> Json:
+    """Return what stands inside a message, None for what stands beside it."""
+    if part.text is not None:
+        kind = "output_text" if role is Role.ASSISTANT else "input_text"
+        return {"type": kind, "text": part.text}
+    if part.audio is not None:
+        raise no_audio(provider)
+    if part.provider_data is not None and part.provider_data.provider == provider:
+        return None
+    if part.image is not None:
+        return write_image(part.image)
+    return None if part.document is None else write_document(part.document)
+
+
+def write_image(image: ImageData) -> Json:
+    """Return an image, by its address or in a `data:` address."""
+    found = inline(image)
+    detail = {"detail": image.detail} if image.detail else {}
+    return {"type": "input_image", "image_url": found.data_url if found else image.url, **detail}
+
+
+def write_document(document: DocumentData) -> Json:
+    """Return a document: one that is sent along needs a name, one that is fetched has one."""
+    found = inline(document)
+    if found is None:
+        return {"type": "input_file", "file_url": document.url}
+    name = file_name(document) or _FILE_NAMES.get(media_type(document), _FILE_NAME)
+    return {"type": "input_file", "filename": name, "file_data": found.data_url}
+
+
+NOT_EVERYWHERE_HELD = (
+    "the schema has optional or open parts, so not every server holds the model to it"
+)
+"""What is to be told where some take a schema that `held_to_schema` says others refuse."""
+
+_NAME = "answer"
+_TAKEN = frozenset(
+    {
+        "type",
+        "title",
+        "description",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "enum",
+        "const",
+        "anyOf",
+        "$ref",
+        "$defs",
+        "pattern",
+        "format",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minItems",
+        "maxItems",
+    }
+)
+
+
+def write_format(wanted: ResponseFormat | None) -> Json:
+    """Return the setting for a form, None where nobody asked for one."""
+    if wanted is None:
+        return None
+    if wanted.json_schema is None:
+        return {"format": {"type": "json_object" if wanted.type == "json" else "text"}}
+    return {"format": {"type": "json_schema", **name_schema(wanted, wanted.json_schema)}}
+
+
+def name_schema(wanted: ResponseFormat, given: JsonObject) -> dict[str, Json]:
+    """Return a schema with its name, and whether a model is to be held to it."""
+    strict = wanted.strict and held_to_schema(wanted)
+    schema = _closed(dict(given)) if strict else dict(given)
+    return {"name": _NAME, "schema": schema, "strict": strict}
+
+
+def held_to_schema(wanted: ResponseFormat) -> bool:
+    """Say whether the provider can hold a model to the schema."""
+    schema = wanted.json_schema
+    return schema is not None and "anyOf" not in schema and _can_be_held(dict(schema))
+
+
+def _can_be_held(schema: Json) -> bool:
+    if not isinstance(schema, dict) or not schema.keys() <= _TAKEN:
+        return False
+    if _is_object(schema) and not _is_fixed(schema):
+        return False
+    return all(_can_be_held(one) for one in _inner(schema))
+
+
+def _is_fixed(schema: JsonObject) -> bool:
+    """Say whether an object has the same properties always: none may be left out or be added."""
+    known = _object(schema.get("properties"))
+    # Where none is named, any may be meant.
+    is_closed = schema.get("additionalProperties", not known) is False
+    return is_closed and set(known) == set(_texts(schema.get("required")))
+
+
+def _closed(schema: Json) -> Json:
+    """Close every object: what has no further properties is as the schema wants it in any case."""
+    if not isinstance(schema, dict):
+        return schema
+    closed = dict(schema)
+    for key in ("properties", "$defs"):
+        if key in closed:
+            closed[key] = {name: _closed(one) for name, one in _object(closed[key]).items()}
+    if "items" in closed:
+        closed["items"] = _closed(closed["items"])
+    if "anyOf" in closed:
+        closed["anyOf"] = [_closed(one) for one in _list(closed["anyOf"])]
+    return closed | {"additionalProperties": False} if _is_object(closed) else closed
+
+
+def _inner(schema: JsonObject) -> Iterator[Json]:
+    for key in ("properties", "$defs"):
+        yield from _object(schema.get(key)).values()
+    yield from _list(schema.get("anyOf"))
+    if "items" in schema:
+        yield schema["items"]
+
+
+def _is_object(schema: JsonObject) -> bool:
+    kind = schema.get("type")
+    return kind == "object" or "properties" in schema or "object" in _list(kind)
+
+
+def _object(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
+
+
+def _texts(value: Json) -> list[str]:
+    return [one for one in _list(value) if isinstance(one, str)]
+
 
 # Other models refuse to be asked for encrypted reasoning.
 _REASONING_MODELS = re.compile(r"(gpt-[5-9](?!.*chat)|o\d|codex)")
@@ -29,7 +196,7 @@ _NOT_AT_ALL = "none"
 _UNSUPPORTED = "unsupported_parameter"
 
 
-class Written(NamedTuple):
+class OpenAIRequest(NamedTuple):
     """A body to send, and what of the request did not fit into it."""
 
     body: JsonObject
@@ -44,7 +211,7 @@ class _Asked(NamedTuple):
     stored: bool
 
 
-def write_request(request: Request, *, provider: str) -> Written:
+def write_request(request: Request, *, provider: str) -> OpenAIRequest:
     """Translate a request; the provider's own options come last and win."""
     check_instructions(request.messages, provider)
     options = request.options_for(provider)
@@ -59,7 +226,7 @@ def write_request(request: Request, *, provider: str) -> Written:
     if request.tools:
         body["tools"] = [_tool(one) for one in request.tools]
         body["tool_choice"] = _choice(request.tool_choice or ToolChoice())
-    return Written(merge_options(body, options), list(_warnings(request, effort)))
+    return OpenAIRequest(merge_options(body, options), list(_warnings(request, effort)))
 
 
 def _given(request: Request, effort: str | None, stored: bool) -> dict[str, Json]:

@@ -1,3 +1,5 @@
+""""""
+
 import json
 import stat
 from collections.abc import Callable, Mapping
@@ -11,22 +13,28 @@ from hypothesis import given
 from attractor.llm import (
     Client,
     ConfigurationError,
+    ContentKind,
+    ContentPart,
+    FinishReason,
     Message,
     Response,
+    Role,
     SDKError,
     ServerError,
+    StreamAccumulator,
     StreamEvent,
     StreamEventType,
+    ThinkingData,
+    Usage,
 )
 from attractor.llm.errors import NotCachedError
-from attractor.llm.middleware import DiskCache
-from attractor.llm.middleware.answer_files import AnswerFiles
-from attractor.llm.middleware.disk_cache import CacheMode
-from attractor.llm.middleware.request_digest import Digest
+from attractor.llm.middleware import DiskCache, replay
+from attractor.llm.middleware.answer_records import Digest
+from attractor.llm.middleware.disk_cache import AnswerFiles, CacheMode
 from tests.agent.scripted import ScriptedProvider, said
 from tests.llm.asking import a_request, speaking
 from tests.llm.asking import ask as ask_twin
-from tests.llm.middleware.answers import answers
+from tests.llm.middleware.answers import answers, texts
 from tests.llm.middleware.asked import HELLO, ask, codes, hear, run, whole
 
 
@@ -179,3 +187,32 @@ def test_any_answer_comes_back_from_its_file(
 def test_a_mode_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no mode 'write_only'"):
         DiskCache(tmp_path, mode="write_only")  # pyright: ignore[reportArgumentType]
+
+
+@given(answers)
+def test_a_replayed_answer_accumulates_to_the_same_one(answer: Response) -> None:
+    events = list(replay(answer))
+    assert whole(events) is answer
+    start = events[0].start
+    assert start is not None
+    assert (start.rate_limit, start.warnings) == (answer.rate_limit, answer.warnings)
+
+
+@given(texts)
+def test_the_pieces_are_the_whole_text(text: str) -> None:
+    said = Message.assistant(text)
+    answer = Response("1", "m", "openai", said, FinishReason("stop"), Usage())
+    heard = StreamAccumulator()
+    for event in list(replay(answer))[:-1]:
+        heard.process(event)
+    assert heard.partial_response is not None
+    assert heard.partial_response.text == text
+
+
+def test_a_hidden_thought_is_not_told_as_words() -> None:
+    hidden = ThinkingData("opaque", redacted=True)
+    part = ContentPart(ContentKind.REDACTED_THINKING, thinking=hidden)
+    said = Message(Role.ASSISTANT, [part])
+    events = list(replay(Response("1", "m", "anthropic", said, FinishReason("stop"), Usage())))
+    assert StreamEventType.REASONING_DELTA not in [one.type for one in events]
+    assert not any(one.text for one in events)

@@ -27,8 +27,7 @@ from attractor.llm import (
     Warning,
 )
 from attractor.llm.middleware import Redaction
-from attractor.llm.middleware.placeholders import Restoring
-from attractor.llm.middleware.restored_stream import RestoredStream
+from attractor.llm.middleware.secret_placeholders import RestoredStream, Restoring
 from tests.agent.scripted import ScriptedProvider, called, calls, said
 from tests.llm.asking import ADAPTERS, a_request, last_body, speaking
 from tests.llm.asking import ask as ask_twin

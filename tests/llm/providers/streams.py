@@ -16,16 +16,13 @@ from attractor.llm import (
     StreamEventType,
     Warning,
 )
-from attractor.llm.providers import (
-    anthropic_stream,
-    chat_response,
-    chat_stream,
-    gemini_stream,
-    openai_stream,
-)
-from attractor.llm.server_events import read_server_events
-from attractor.llm.streaming import Folding, Origin, fields_of, stream_events
-from attractor.llm.transport import Incoming
+from attractor.llm.http import Incoming, read_server_events
+from attractor.llm.provider_stream import Folding, Origin, fields_of, stream_events
+from attractor.llm.providers import anthropic_response as anthropic_stream
+from attractor.llm.providers import chat_response
+from attractor.llm.providers import chat_response as chat_stream
+from attractor.llm.providers import gemini_response as gemini_stream
+from attractor.llm.providers import openai_response as openai_stream
 from tests.llm.providers.answers import require_whole
 
 WARNED = (Warning("odd"),)

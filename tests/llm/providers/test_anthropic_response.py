@@ -1,9 +1,22 @@
+""""""
+
 import pytest
 
 from attractor.base.json import Json, JsonObject
-from attractor.llm import ContentKind, ThinkingData
+from attractor.llm import (
+    AuthenticationError,
+    ContentKind,
+    InvalidRequestError,
+    RateLimitError,
+    SDKError,
+    ServerError,
+    StreamError,
+    StreamEventType,
+    ThinkingData,
+)
 from tests.llm.providers.answers import read_anthropic, require_read
 from tests.llm.providers.garbage import Garbage, every_number
+from tests.llm.providers.streams import WARNED, brief, fold, require_heard, sse, stream_of, whole
 
 TEXT: Json = {"type": "text", "text": "hi"}
 THINKING: Json = {"type": "thinking", "thinking": "abcdefghi", "signature": "s", "odd": 1}
@@ -104,3 +117,209 @@ WHOLE: Json = {
 @every_number
 def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
     require_read(read_anthropic, garbage.odd(WHOLE))
+
+
+ANTHROPIC_STREAM_THINKING: Json = {"type": "thinking", "thinking": "hm so", "signature": "sig"}
+HIDDEN: Json = {"type": "redacted_thinking", "data": "opaque"}
+CITED: Json = {"type": "text", "text": "größe", "citations": [{"cited_text": "g"}]}
+CALL: Json = {"type": "tool_use", "id": "t", "name": "n", "input": {"a": 1}}
+BARE: Json = {"type": "tool_use", "id": "u", "name": "n", "input": {}}
+SEARCH: Json = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}}
+BODY: dict[str, Json] = {
+    "id": "r",
+    "model": "m",
+    "content": [ANTHROPIC_STREAM_THINKING, HIDDEN, CITED, CALL, BARE, SEARCH],
+    "stop_reason": "tool_use",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 9, "cache_read_input_tokens": 5, "output_tokens": 7},
+}
+
+
+def start(index: int, **block: Json) -> Json:
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def delta(index: int, kind: str, **more: Json) -> Json:
+    return {"type": "content_block_delta", "index": index, "delta": {"type": kind, **more}}
+
+
+def stop(index: int) -> Json:
+    return {"type": "content_block_stop", "index": index}
+
+
+BEGUN: Json = {
+    "type": "message_start",
+    "message": {
+        **BODY,
+        "content": [],
+        "stop_reason": None,
+        "usage": {"input_tokens": 9, "cache_read_input_tokens": 5, "output_tokens": 1},
+    },
+}
+LAST: Json = {
+    "type": "message_delta",
+    "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+    "usage": {"output_tokens": 7, "input_tokens": None},
+}
+STOP: Json = {"type": "message_stop"}
+STREAM: list[Json] = [
+    BEGUN,
+    {"type": "ping"},
+    start(0, type="thinking", thinking="", signature=""),
+    delta(0, "thinking_delta", thinking="hm "),
+    delta(0, "thinking_delta", thinking="so"),
+    delta(0, "signature_delta", signature="sig"),
+    stop(0),
+    start(1, type="redacted_thinking", data="opaque"),
+    stop(1),
+    start(2, type="text", text=""),
+    delta(2, "text_delta", text="grö"),
+    delta(2, "citations_delta", citation={"cited_text": "g"}),
+    delta(2, "text_delta", text="ße"),
+    stop(2),
+    start(3, type="tool_use", id="t", name="n", input={}),
+    start(4, type="tool_use", id="u", name="n", input={}),
+    delta(3, "input_json_delta", partial_json='{"a"'),
+    delta(3, "input_json_delta", partial_json=":1}"),
+    stop(3),
+    stop(4),
+    start(5, type="server_tool_use", id="s", name="web_search", input={}),
+    delta(5, "input_json_delta", partial_json='{"query": "q"}'),
+    delta(5, "some_delta_of_tomorrow"),
+    stop(5),
+    LAST,
+    STOP,
+]
+
+
+def test_every_piece_is_told_as_it_comes() -> None:
+    events = fold("anthropic", *STREAM)
+    assert brief(events) == [
+        "stream_start",
+        "provider_event",
+        "reasoning_start",
+        "reasoning_delta hm ",
+        "reasoning_delta so",
+        "reasoning_end hm so",
+        "reasoning_start",
+        "reasoning_end",
+        "text_start",
+        "text_delta grö",
+        "provider_event",
+        "text_delta ße",
+        "text_end größe",
+        "tool_call_start t n {}",
+        "tool_call_start u n {}",
+        'tool_call_delta t n {"a"',
+        "tool_call_delta t n :1}",
+        'tool_call_end t n {"a": 1}',
+        "tool_call_end u n {}",
+        "provider_event",
+        "provider_event",
+        "provider_event",
+        "provider_event",
+        "finish",
+    ]
+    assert {one.text_id for one in events if "text_" in one.type} == {"text_2"}
+    begun = events[0].start
+    assert begun is not None
+    assert (begun.id, begun.model, begun.provider) == ("r", "m", "anthropic")
+    assert begun.warnings == WARNED
+    assert begun.rate_limit is not None
+    ends = [one for one in events if one.type == StreamEventType.REASONING_END]
+    assert [one.raw for one in ends] == [ANTHROPIC_STREAM_THINKING, HIDDEN]
+
+
+def test_the_answer_at_the_end_is_the_one_that_is_read_whole() -> None:
+    events = fold("anthropic", *STREAM)
+    streamed, read = whole(events), read_anthropic(BODY)
+    assert (streamed.message, streamed.usage, streamed.raw) == (read.message, read.usage, read.raw)
+    assert (streamed.id, streamed.finish_reason) == (read.id, read.finish_reason)
+    assert streamed.usage.cache_read_tokens == 5
+    assert streamed.warnings == WARNED
+    assert streamed.rate_limit is not None
+
+
+def test_what_a_block_begins_with_is_part_of_it() -> None:
+    said = [start(0, type="text", text="a"), delta(0, "text_delta", text="b"), stop(0)]
+    thought = [start(1, type="thinking", thinking="c"), stop(1)]
+    events = fold("anthropic", BEGUN, *said, *thought, LAST, STOP)
+    assert brief(events)[1:-1] == [
+        "text_start",
+        "text_delta a",
+        "text_delta b",
+        "text_end ab",
+        "reasoning_start",
+        "reasoning_delta c",
+        "reasoning_end c",
+    ]
+    assert (whole(events).text, whole(events).reasoning) == ("ab", "c")
+
+
+@pytest.mark.parametrize("written", ['{"a": [1', "[1]", "{'a': 1}"])
+def test_arguments_that_are_no_object_are_kept_for_the_model_to_hear(written: str) -> None:
+    call = [
+        start(0, type="tool_use", id="t", name="n", input={}),
+        delta(0, "input_json_delta", partial_json=written),
+        stop(0),
+    ]
+    events = fold("anthropic", BEGUN, *call, LAST, STOP)
+    [made] = whole(events).tool_calls
+    assert (made.raw_arguments, made.arguments) == (written, {})
+    assert made.fault is not None
+    ended = next(one for one in events if one.type == StreamEventType.TOOL_CALL_END)
+    assert ended.tool_call is not None
+    assert ended.tool_call.fault is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "retryable"),
+    [
+        ("overloaded_error", ServerError, True),
+        ("api_error", ServerError, True),
+        ("rate_limit_error", RateLimitError, True),
+        ("invalid_request_error", InvalidRequestError, False),
+        ("authentication_error", AuthenticationError, False),
+        ("error_of_tomorrow", ServerError, True),
+    ],
+)
+def test_an_error_of_the_provider_is_the_one_its_status_would_be(
+    name: str, kind: type[SDKError], retryable: bool
+) -> None:
+    error: Json = {"type": "error", "error": {"type": name, "message": "oops"}}
+    with pytest.raises(SDKError, match="oops") as caught:
+        fold("anthropic", BEGUN, error)
+    assert (type(caught.value), caught.value.retryable) == (kind, retryable)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [stop(0)],
+        [delta(0, "text_delta", text="a")],
+        [start(0, type="text", text=""), start(0, type="text", text="")],
+        [start(0, type="text", text=""), delta(0, "thinking_delta", thinking="a")],
+        [start(0, type="text", text=""), STOP],
+        [start(0, type="text")],
+    ],
+)
+def test_events_that_do_not_fit_together_are_what_nobody_can_read(events: list[Json]) -> None:
+    with pytest.raises(StreamError, match="anthropic streamed what it never should"):
+        fold("anthropic", BEGUN, *events)
+
+
+@pytest.mark.parametrize("event", [LAST, STOP])
+def test_a_message_that_ends_before_it_begins_is_what_nobody_can_read(event: Json) -> None:
+    with pytest.raises(StreamError, match="is not one that a message begins with"):
+        fold("anthropic", event)
+
+
+@every_number
+async def test_whatever_events_come_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    await require_heard(stream_of("anthropic", sse(garbage.stream(STREAM))))
+
+
+@every_number
+async def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
+    content = garbage.spoilt_bytes(sse(STREAM))
+    await require_heard(stream_of("anthropic", content))

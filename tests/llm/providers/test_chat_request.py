@@ -1,11 +1,230 @@
+""""""
+
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attractor.base.json import Json, JsonObject
-from attractor.llm import Message, Request, ResponseFormat, ToolChoice
-from attractor.llm.providers.chat_request import write_choice, write_settings, write_tools
+from attractor.llm import (
+    AudioData,
+    ContentKind,
+    ContentPart,
+    DocumentData,
+    ImageData,
+    InvalidRequestError,
+    Message,
+    ProviderData,
+    Request,
+    ResponseFormat,
+    Role,
+    ThinkingData,
+    ToolCallData,
+    ToolChoice,
+    ToolResultData,
+)
+from attractor.llm.providers.chat_request import (
+    write_choice,
+    write_messages,
+    write_settings,
+    write_tools,
+)
 from tests.llm.asking import SHELL
+
+NAME = "openai_compatible"
+TEXT = ContentPart(ContentKind.TEXT, text="hi")
+IMAGE = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
+SHOWN = {"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n"}}
+SAID = {"type": "text", "text": "hi"}
+
+
+def messages(*said: Message, **more: Any) -> Any:
+    return list(write_messages(Request(model="m", messages=said, **more), NAME))
+
+
+def user(*parts: ContentPart) -> Any:
+    """Return the content of a message of the user."""
+    (message,) = messages(Message(Role.USER, parts))
+    assert message["role"] == "user"
+    return message["content"]
+
+
+def call(id: str = "c", arguments: JsonObject | str = "{}") -> ContentPart:
+    return ContentPart(ContentKind.TOOL_CALL, tool_call=ToolCallData(id, "shell", arguments))
+
+
+def thought(item: JsonObject, provider: str = NAME) -> ContentPart:
+    kept = ProviderData(provider, item)
+    return ContentPart(ContentKind.THINKING, thinking=ThinkingData("hm"), provider_data=kept)
+
+
+def audio(**more: Any) -> ContentPart:
+    return ContentPart(ContentKind.AUDIO, audio=AudioData(**more))
+
+
+def document(**more: Any) -> ContentPart:
+    return ContentPart(ContentKind.DOCUMENT, document=DocumentData(**more))
+
+
+def test_instructions_are_one_message_and_that_first() -> None:
+    late = Message.developer("b")
+    assert messages(Message.system("a"), Message.user("hi"), late) == [
+        {"role": "system", "content": "a\n\nb"},
+        {"role": "user", "content": "hi"},
+    ]
+
+
+def test_a_text_alone_is_a_text() -> None:
+    assert user(TEXT) == "hi"
+    assert user(TEXT, TEXT) == [SAID, SAID]
+    assert user(TEXT, IMAGE) == [SAID, SHOWN]
+
+
+def test_images_come_by_address_as_bytes_and_from_a_file(tmp_path: Path) -> None:
+    url = ContentPart(ContentKind.IMAGE, image=ImageData(url="https://x.org/a.png", detail="low"))
+    assert user(url) == [
+        {"type": "image_url", "image_url": {"url": "https://x.org/a.png", "detail": "low"}}
+    ]
+    file = tmp_path / "a.gif"
+    file.write_bytes(b"png")
+    local = ContentPart(ContentKind.IMAGE, image=ImageData(url=str(file)))
+    assert user(local)[0]["image_url"] == {"url": "data:image/gif;base64,cG5n"}
+
+
+@pytest.mark.parametrize(
+    ("media_type", "form"),
+    [
+        (None, "wav"),
+        ("audio/x-wav", "wav"),
+        ("audio/wave", "wav"),
+        ("audio/mpeg", "mp3"),
+        ("audio/mp3", "mp3"),
+        ("audio/flac", "flac"),
+    ],
+)
+def test_recordings_say_their_form(media_type: str | None, form: str) -> None:
+    assert user(audio(data=b"png", media_type=media_type)) == [
+        {"type": "input_audio", "input_audio": {"data": "cG5n", "format": form}}
+    ]
+
+
+def test_documents_are_files() -> None:
+    sent = {"file_data": "data:application/pdf;base64,cG5n"}
+    assert user(document(data=b"png", file_name="a.pdf")) == [
+        {"type": "file", "file": {"filename": "a.pdf", **sent}}
+    ]
+    assert user(document(data=b"png"))[0]["file"] == {"filename": "document", **sent}
+
+
+@pytest.mark.parametrize(
+    ("part", "noun"),
+    [
+        (audio(url="https://x.org/a.wav"), "recording"),
+        (document(url="https://x.org/a.pdf"), "document"),
+    ],
+)
+def test_what_is_not_fetched_there_is_refused(part: ContentPart, noun: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"take no {noun} by its address") as caught:
+        user(part)
+    assert f"fetch the {noun}" in caught.value.hint
+
+
+def test_a_model_says_and_calls_in_one_message() -> None:
+    (message,) = messages(
+        Message(Role.ASSISTANT, [TEXT, call("c", '{"a":   1}'), TEXT, call("d", {"a": "é"})])
+    )
+    shell, other = message["tool_calls"]
+    assert (message["role"], message["content"]) == ("assistant", "hihi")
+    assert shell == {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "shell", "arguments": '{"a":   1}'},
+    }
+    assert other["function"]["arguments"] == '{"a": "é"}'
+
+
+def test_who_only_calls_says_nothing_and_who_says_nothing_is_empty() -> None:
+    called, silent = messages(Message(Role.ASSISTANT, [call()]), Message(Role.ASSISTANT, []))
+    assert called["content"] is None
+    assert silent == {"role": "assistant", "content": ""}
+
+
+def test_results_are_messages_of_their_own() -> None:
+    for content, text in (("done", "done"), ({"a": 1}, '{"a": 1}'), (["é"], '["é"]')):
+        assert messages(Message.tool_result("c", content, is_error=True)) == [
+            {"role": "tool", "tool_call_id": "c", "content": text}
+        ]
+    said = Message(Role.TOOL, [TEXT], tool_call_id="c")
+    assert messages(said) == [{"role": "tool", "tool_call_id": "c", "content": "hi"}]
+
+
+def test_a_document_of_a_result_is_shown_behind_it() -> None:
+    document = DocumentData(data=b"%PDF", media_type="application/pdf", file_name="a.pdf")
+    part = ContentPart(
+        ContentKind.TOOL_RESULT, tool_result=ToolResultData("c", "read", document=document)
+    )
+    told, shown = messages(Message(Role.TOOL, [part]))
+    assert told == {"role": "tool", "tool_call_id": "c", "content": "read"}
+    words, file = shown["content"]
+    assert words["text"] == "The document that belongs to the result of c:"
+    assert file["file"] == {
+        "filename": "a.pdf",
+        "file_data": "data:application/pdf;base64,JVBERg==",
+    }
+
+
+def test_images_of_results_are_shown_behind_all_of_them() -> None:
+    result = ToolResultData("c", "seen", image_data=b"png")
+    first = Message(Role.TOOL, [ContentPart(ContentKind.TOOL_RESULT, tool_result=result)])
+    sent = messages(
+        Message(Role.ASSISTANT, [call("c"), call("d")]),
+        first,
+        Message.tool_result("d", "too"),
+        Message.assistant("So."),
+    )
+    assert [one["role"] for one in sent] == ["assistant", "tool", "tool", "user", "assistant"]
+    words, shown = sent[3]["content"]
+    assert ("result of c" in words["text"], shown) == (True, SHOWN)
+    assert [one["role"] for one in messages(first)] == ["tool", "user"]
+
+
+def test_thoughts_go_on_until_the_user_speaks_again() -> None:
+    item: JsonObject = {"reasoning": "hm"}
+    said = Message(Role.ASSISTANT, [thought(item), call()])
+    result = Message.tool_result("c", "done")
+    now = messages(Message.user("go"), said, result)
+    assert now[1]["reasoning"] == "hm"
+    later = messages(Message.user("go"), said, result, Message.user("on"))
+    assert "hm" not in str(later)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        thought({"reasoning_content": "hm"}, "deepseek"),
+        ContentPart(ContentKind.THINKING, thinking=ThinkingData("hm", "signature")),
+        ContentPart(ContentKind.REDACTED_THINKING, thinking=ThinkingData("hm", redacted=True)),
+        ContentPart("openai.web_search_call", provider_data=ProviderData("openai", {"a": "hm"})),
+    ],
+)
+def test_what_others_thought_is_left_out(part: ContentPart) -> None:
+    assert messages(Message(Role.ASSISTANT, [part, TEXT])) == [
+        {"role": "assistant", "content": "hi"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "part", "words"),
+    [
+        (Role.ASSISTANT, IMAGE, "kind image in what a model said"),
+        (Role.TOOL, IMAGE, "kind image in what a tool answered"),
+        (Role.USER, call(), "kind tool_call in what a user said"),
+        (Role.SYSTEM, IMAGE, "kind image in a message of the role system"),
+    ],
+)
+def test_what_has_no_place_is_refused(role: Role, part: ContentPart, words: str) -> None:
+    with pytest.raises(InvalidRequestError, match=words):
+        messages(Message(role, [part]))
 
 
 def settings(**more: Any) -> dict[str, Json]:

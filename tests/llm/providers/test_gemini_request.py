@@ -1,3 +1,5 @@
+""""""
+
 import base64
 from pathlib import Path
 from typing import Any
@@ -21,16 +23,25 @@ from attractor.llm import (
     ThinkingData,
     ToolCallData,
     ToolChoice,
+    ToolDefinition,
     ToolResultData,
 )
-from attractor.llm.providers.gemini_request import Written, write_request
+from attractor.llm.providers.gemini_request import (
+    GeminiRequest,
+    Thinking,
+    write_choice,
+    write_request,
+    write_schema,
+    write_thinking,
+    write_tools,
+)
 from tests.llm.asking import SHELL
 
 SKIP = {"thoughtSignature": "skip_thought_signature_validator"}
 PNG = {"inlineData": {"mimeType": "image/png", "data": "cG5n"}}
 
 
-def written(*messages: Message, model: str = "gemini-3-pro", **more: Any) -> Written:
+def written(*messages: Message, model: str = "gemini-3-pro", **more: Any) -> GeminiRequest:
     return write_request(Request(model=model, messages=messages, **more), provider="gemini")
 
 
@@ -334,3 +345,127 @@ def test_tools_and_the_choice_among_them_are_sent_together() -> None:
     assert "shell" in str(sent["tools"])
     auto = written(tools=[SHELL]).body
     assert auto["toolConfig"] == {"functionCallingConfig": {"mode": "AUTO"}}
+
+
+def declared(**schema: Any) -> dict[str, Any]:
+    """Return what is declared of a tool's parameters."""
+    tools: Any = write_tools([ToolDefinition("t", "d", {"type": "object", **schema})])
+    ((declaration,),) = [one["functionDeclarations"] for one in tools]
+    assert (declaration.pop("name"), declaration.pop("description")) == ("t", "d")
+    return declaration
+
+
+def test_all_functions_are_declared_in_one_tool() -> None:
+    other = ToolDefinition("now", "Tell the time.", {"type": "object", "properties": {}})
+    assert write_tools([SHELL, other]) == [
+        {
+            "functionDeclarations": [
+                {"name": "shell", "description": "Run a command.", "parameters": SHELL.parameters},
+                {"name": "now", "description": "Tell the time."},
+            ]
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"type": "string", "enum": ["a", "b"], "description": "x"},
+        {"type": "array", "items": {"type": "integer", "minimum": 1}},
+        {"type": "object", "properties": {"b": {"type": "number", "nullable": True}}},
+        {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+    ],
+)
+def test_a_plain_schema_is_written_in_the_providers_own_kind(inner: dict[str, Any]) -> None:
+    assert list(declared(properties={"a": inner})) == ["parameters"]
+
+
+OTHERS: list[Any] = [
+    {"type": ["string", "null"]},
+    {"const": 1},
+    {"type": "integer", "enum": [1, 2]},
+    {"type": "object"},
+    {"type": "array", "items": {"$ref": "#/$defs/x"}},
+    {"anyOf": [{"type": "object", "properties": {"b": {"oneOf": []}}}]},
+    True,
+]
+
+
+@pytest.mark.parametrize("inner", OTHERS)
+def test_any_other_schema_is_written_as_json_schema(inner: Any) -> None:
+    properties = {"a": inner}
+    assert declared(properties=properties) == {
+        "parametersJsonSchema": {"type": "object", "properties": properties}
+    }
+
+
+def test_what_the_providers_own_kind_does_not_know_at_the_root_is_not_lost() -> None:
+    closed = {"properties": {"a": {"type": "string"}}, "additionalProperties": False}
+    assert declared(**closed) == {"parametersJsonSchema": {"type": "object", **closed}}
+    free = {"additionalProperties": {"type": "string"}}
+    assert declared(**free) == {"parametersJsonSchema": {"type": "object", **free}}
+
+
+@pytest.mark.parametrize("schema", [{}, {"properties": {}, "additionalProperties": False}])
+def test_a_tool_without_parameters_has_none(schema: dict[str, Any]) -> None:
+    assert declared(**schema) == {}
+
+
+@pytest.mark.parametrize(
+    ("choice", "config"),
+    [
+        (ToolChoice("auto"), {"mode": "AUTO"}),
+        (ToolChoice("none"), {"mode": "NONE"}),
+        (ToolChoice("required"), {"mode": "ANY"}),
+        (ToolChoice("named", "shell"), {"mode": "ANY", "allowedFunctionNames": ["shell"]}),
+    ],
+)
+def test_each_choice_is_a_mode(choice: ToolChoice, config: dict[str, Any]) -> None:
+    assert write_choice(choice) == {"functionCallingConfig": config}
+
+
+@pytest.mark.parametrize(
+    ("schema", "key"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "string"}}}, "responseSchema"),
+        ({"type": "object", "properties": {"a": {"const": 1}}}, "responseJsonSchema"),
+        ({"type": "object"}, "responseJsonSchema"),
+    ],
+)
+def test_the_schema_of_an_answer_is_written_in_the_kind_that_has_its_words(
+    schema: dict[str, Any], key: str
+) -> None:
+    assert write_schema(schema) == {key: schema}
+
+
+def gemini_thinking_written(
+    model: str, effort: str | None, options: JsonObject | None = None
+) -> Thinking:
+    request = Request(
+        model, [], reasoning_effort=effort, provider_options={"gemini": options or {}}
+    )
+    return write_thinking(request, provider="gemini")
+
+
+def test_a_level_that_is_lowered_or_raised_is_told_of() -> None:
+    assert gemini_thinking_written("gemini-3-flash-preview", "high").ignored == []
+    (told,) = gemini_thinking_written("gemini-3-flash-preview", "max").ignored
+    assert told == "reasoning_effort 'max', and thinks at 'high'"
+    (told,) = gemini_thinking_written("gemini-3.1-pro-preview", "minimal").ignored
+    assert told == "reasoning_effort 'minimal', and thinks at 'low'"
+
+
+@pytest.mark.parametrize("model", ["gemini-2.0-flash", "gemini-1.5-pro", "gemma-3-27b-it"])
+def test_a_model_that_does_not_think_is_not_asked_to(model: str) -> None:
+    config, (told,) = gemini_thinking_written(model, "high")
+    assert (config, told) == (None, f"reasoning_effort for {model}, which does not think")
+    assert gemini_thinking_written(model, None) == Thinking()
+
+
+def test_what_the_options_say_of_thinking_goes_before_the_effort() -> None:
+    for setting in ({"thinkingBudget": 0}, {"thinkingLevel": "low"}):
+        options: Any = {"generationConfig": {"thinkingConfig": setting}}
+        config, (told,) = gemini_thinking_written("gemini-3-flash-preview", "high", options)
+        assert (config, "thinkingConfig" in told) == (None, True)
+    shown: Any = {"generationConfig": {"thinkingConfig": {"includeThoughts": False}}}
+    assert gemini_thinking_written("gemini-3-flash-preview", "high", shown).config

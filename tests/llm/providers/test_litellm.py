@@ -32,7 +32,7 @@ from attractor.llm.errors import (
     UnsupportedToolChoiceError,
 )
 from attractor.llm.providers.litellm import LiteLLMAdapter
-from attractor.llm.providers.litellm_request import write_request
+from attractor.llm.providers.litellm_translation import write_request
 from attractor.twins.provider_twin import ProviderTwin
 from tests.llm.asking import PATIENT, SERVED, SHELL, a_request, last_body, speaking, variables
 

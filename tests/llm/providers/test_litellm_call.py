@@ -13,18 +13,18 @@ from attractor.base.json import Json
 from attractor.llm import AdapterTimeout, Message, Request, SDKError
 from attractor.llm.errors import RequestTimeoutError
 from attractor.llm.providers.litellm import LiteLLMAdapter
-from attractor.llm.providers.litellm_exchange import Pool
-from attractor.llm.providers.litellm_library import load_litellm
-from attractor.llm.stream_event import StreamEvent
+from attractor.llm.providers.litellm_call import load_litellm
+from attractor.llm.providers.litellm_http import Pool
+from attractor.llm.stream_events import StreamEvent
 from tests.llm.asking import PATIENT
-from tests.llm.providers import test_anthropic_stream as anthropic
-from tests.llm.providers import test_chat_stream as chat
-from tests.llm.providers import test_gemini_stream as gemini
+from tests.llm.providers import test_anthropic_response as anthropic
+from tests.llm.providers import test_chat_response as chat
+from tests.llm.providers import test_gemini_response as gemini
 from tests.llm.providers.answers import require_whole
 from tests.llm.providers.garbage import Garbage, every_number
 from tests.llm.providers.streams import hear, require_heard, sse, whole
 from tests.llm.providers.test_gemini_response import body as gemini_body
-from tests.llm.test_transport import without_room
+from tests.llm.test_http import without_room
 from tests.patience import is_soon
 
 # litellm keeps that quiet by a filter of its own, which is undone here after every test.
@@ -37,7 +37,7 @@ STREAMS = {DEEPSEEK: chat.STREAM, CLAUDE: anthropic.STREAM, GEMINI: gemini.STREA
 ANSWERS: dict[str, Json] = {
     DEEPSEEK: chat.BODY,
     CLAUDE: anthropic.BODY,
-    GEMINI: dict(gemini_body(gemini.CALL, usageMetadata=gemini.USAGE)),
+    GEMINI: dict(gemini_body(gemini.GEMINI_STREAM_CALL, usageMetadata=gemini.USAGE)),
 }
 everybody = pytest.mark.parametrize("model", STREAMS)
 

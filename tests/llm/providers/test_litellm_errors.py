@@ -15,7 +15,7 @@ from attractor.llm.errors import (
     StreamError,
 )
 from attractor.llm.providers.litellm_errors import Circumstances, read_error
-from attractor.llm.providers.litellm_exchange import Exchange, Pool
+from attractor.llm.providers.litellm_http import Exchange, Pool
 
 WHOLE = Circumstances("groq", ["sk-0123456789", "k"], connect=5, is_stream=False)
 STREAM = Circumstances("groq", [], connect=5, is_stream=True)

@@ -1,3 +1,5 @@
+""""""
+
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from attractor.llm import (
     ToolChoice,
     ToolResultData,
 )
-from attractor.llm.providers.openai_request import write_request
+from attractor.llm.providers.openai_request import write_content, write_format, write_request
 from tests.llm.asking import SHELL
 
 TEXT = ContentPart(ContentKind.TEXT, text="hi")
@@ -315,3 +317,101 @@ def test_a_model_that_does_not_think_is_not_asked_to() -> None:
     assert not {"reasoning", "include"} & set(sent.body)
     (warning,) = sent.warnings
     assert warning.message.startswith("gpt-4.1 does not think")
+
+
+IMAGE = ImageData(data=b"png", detail="high")
+
+
+@pytest.mark.parametrize(
+    ("role", "kind"),
+    [
+        (Role.USER, "input_text"),
+        (Role.DEVELOPER, "input_text"),
+        (Role.TOOL, "input_text"),
+        (Role.ASSISTANT, "output_text"),
+    ],
+)
+def test_words_are_what_a_model_says_or_is_told(role: Role, kind: str) -> None:
+    part = ContentPart(ContentKind.TEXT, text="a")
+    assert write_content(part, role, "openai") == {"type": kind, "text": "a"}
+
+
+def test_calls_and_items_of_the_providers_own_stand_beside_messages() -> None:
+    call = ContentPart(ContentKind.TOOL_CALL, tool_call=ToolCallData("1", "shell", {}))
+    assert write_content(call, Role.ASSISTANT, "openai") is None
+    for provider, is_beside in (("openai", True), ("gemini", False)):
+        kept = ProviderData(provider, {"type": "image_generation_call"})
+        drawn = ContentPart(ContentKind.IMAGE, image=IMAGE, provider_data=kept)
+        assert (write_content(drawn, Role.ASSISTANT, "openai") is None) is is_beside
+
+
+OPENAI_FORMAT_TEXT: Any = {"type": "string"}
+CLOSED: Any = {"additionalProperties": False}
+
+
+def an_object(required: list[str] | None = None, **properties: Any) -> Any:
+    needed = list(properties) if required is None else required
+    return {"type": "object", "properties": properties, "required": needed}
+
+
+def sent(schema: Any, *, strict: bool = True) -> Any:
+    written: Any = write_format(ResponseFormat("json_schema", schema, strict))
+    assert (written["format"]["type"], written["format"]["name"]) == ("json_schema", "answer")
+    return written["format"]["schema"], written["format"]["strict"]
+
+
+def test_words_and_json_without_a_schema() -> None:
+    assert write_format(None) is None
+    assert write_format(ResponseFormat("text")) == {"format": {"type": "text"}}
+    assert write_format(ResponseFormat("json")) == {"format": {"type": "json_object"}}
+
+
+def test_a_model_is_held_to_a_schema_whose_objects_are_closed() -> None:
+    inner = an_object(b=OPENAI_FORMAT_TEXT)
+    listed = {"type": "array", "items": inner}
+    schema = {
+        **an_object(a=listed, c={"anyOf": [inner, OPENAI_FORMAT_TEXT]}, d={"$ref": "#/$defs/e"})
+    }
+    schema["$defs"] = {"e": inner}
+    closed = {**inner, **CLOSED}
+    assert sent(schema) == (
+        {
+            **an_object(
+                a={**listed, "items": closed},
+                c={"anyOf": [closed, OPENAI_FORMAT_TEXT]},
+                d={"$ref": "#/$defs/e"},
+            ),
+            **CLOSED,
+            "$defs": {"e": closed},
+        },
+        True,
+    )
+    assert "additionalProperties" not in schema
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        an_object(["a"], a=OPENAI_FORMAT_TEXT, b=OPENAI_FORMAT_TEXT),
+        {**an_object(a=OPENAI_FORMAT_TEXT), "additionalProperties": True},
+        an_object(a={"type": "object"}),
+        an_object(a={**OPENAI_FORMAT_TEXT, "minLength": 1}),
+        an_object(a={"type": ["object", "null"], "properties": {"b": OPENAI_FORMAT_TEXT}}),
+        an_object(a={"type": "array", "items": {"oneOf": [OPENAI_FORMAT_TEXT]}}),
+        an_object(a=True),
+        {**an_object(a=OPENAI_FORMAT_TEXT), "anyOf": [OPENAI_FORMAT_TEXT]},
+        {"type": "object"},
+    ],
+)
+def test_any_other_schema_is_sent_as_it_is_and_holds_nobody(schema: Any) -> None:
+    assert sent(schema) == (schema, False)
+
+
+def test_who_does_not_want_it_strict_gets_the_schema_as_it_is() -> None:
+    schema = an_object(a=OPENAI_FORMAT_TEXT)
+    assert sent(schema, strict=False) == (schema, False)
+
+
+def test_an_object_that_is_always_empty_can_be_held() -> None:
+    schema = an_object(a={"type": "object", **CLOSED})
+    assert sent(schema) == ({**schema, **CLOSED}, True)

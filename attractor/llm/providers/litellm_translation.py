@@ -1,0 +1,223 @@
+"""Writes a request as litellm takes it: as Chat Completions, whoever the provider is (7.3).
+
+Reads what litellm adds to Chat Completions: signed thoughts, and tokens of a cache (7.5).
+
+Reads the pieces in which litellm brings an answer, with its signed thoughts (7.7).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, JsonObject
+from attractor.llm.errors import InvalidRequestError, UnsupportedToolChoiceError
+from attractor.llm.json_fields import Fields
+from attractor.llm.messages import ContentKind, ContentPart, ProviderData, ThinkingData
+from attractor.llm.provider_stream import Step
+from attractor.llm.providers import chat_response
+from attractor.llm.providers import chat_response as chat_stream
+from attractor.llm.providers.chat_request import (
+    write_choice,
+    write_messages,
+    write_settings,
+    write_tools,
+)
+from attractor.llm.providers.chat_response import ChatStream, Speaker, objects_or_none
+from attractor.llm.providers.openai_request import (
+    NOT_EVERYWHERE_HELD,
+    OpenAIRequest,
+    held_to_schema,
+    name_schema,
+)
+from attractor.llm.providers.unsupported import untold_names
+from attractor.llm.request import NOT_ENFORCED, Request, format_in_words, merge_options
+from attractor.llm.response import Usage, Warning
+from attractor.llm.stream_events import StreamEvent
+from attractor.llm.tools import ToolChoice
+
+_OWN_OPTIONS = "litellm"
+_IGNORED = "unsupported_parameter"
+# Nothing is tried twice; what has not come in time is ended by us.
+_FIXED: JsonObject = {"num_retries": 0, "max_retries": 0, "timeout": 6000}
+
+
+def write_request(
+    request: Request, *, provider: str, taken: Collection[str] | None
+) -> OpenAIRequest:
+    """Translate a request; options of the provider and of litellm come last and win.
+
+    `taken` are the parameters that the model can be told, None where litellm does not know.
+    """
+    _require_known(request, provider)
+    warnings: list[Warning] = []
+    words = _words(request, provider, _takes(taken, "response_format"), warnings)
+    messages = list(write_messages(request, provider, give_back=_as_blocks, words=words))
+    body: dict[str, Json] = {"messages": messages}
+    for name, value in write_settings(request, name_schema).items():
+        if _takes(taken, name):
+            body[name] = value
+        else:
+            warnings.append(Warning(f"{provider} is told no {name} by litellm", _IGNORED))
+    for one in untold_names(request.messages):
+        # litellm says nothing of where it leaves one out; instructions go as one message.
+        warnings.append(Warning(f"not every provider is told {one} by litellm", _IGNORED))
+    if request.metadata:
+        warnings.append(Warning("litellm hands no metadata on", _IGNORED))
+    body |= _tools(request, provider, taken)
+    for namespace in dict.fromkeys([provider, _OWN_OPTIONS]):
+        body = merge_options(body, request.options_for(namespace))
+    return OpenAIRequest({**body, **_FIXED}, warnings)
+
+
+def list_images(body: JsonObject) -> Sequence[str]:
+    """Return the images in what litellm is told, by their base64 or their address."""
+    messages = body.get("messages")
+    return [one for said in messages for one in _images(said)] if isinstance(messages, list) else []
+
+
+def _images(message: Json) -> Iterator[str]:
+    content = message.get("content") if isinstance(message, dict) else None
+    for part in content if isinstance(content, list) else ():
+        match part:
+            case {"image_url": {"url": str(url)}}:
+                yield url.partition(";base64,")[2] or url
+            case _:
+                pass
+
+
+def _takes(taken: Collection[str] | None, name: str) -> bool:
+    return taken is None or name in taken
+
+
+def _tools(request: Request, provider: str, taken: Collection[str] | None) -> JsonObject:
+    if not request.tools:
+        return {}
+    choice = request.tool_choice or ToolChoice()
+    if not _takes(taken, "tools"):
+        raise InvalidRequestError(
+            f"litellm hands no tools on to the model {request.model!r} of {provider}",
+            provider=provider,
+        )
+    tools = write_tools(request.tools)
+    if _takes(taken, "tool_choice"):
+        return {"tools": tools, "tool_choice": write_choice(choice)}
+    if choice.mode in ("required", "named"):
+        raise UnsupportedToolChoiceError(f"{provider} knows no tool choice {choice.mode!r}")
+    return {} if choice.mode == "none" else {"tools": tools}
+
+
+def _words(request: Request, provider: str, is_held: bool, warnings: list[Warning]) -> str:
+    """Return how the form of the answer is asked for, beside the setting or in its place."""
+    wanted = request.response_format
+    if wanted is None or wanted.type == "text":
+        return ""
+    if wanted.strict and not is_held:
+        told = f"{provider} cannot be made to hold the model to the schema by litellm"
+        warnings.append(Warning(told, NOT_ENFORCED))
+    elif wanted.strict and not held_to_schema(wanted):
+        warnings.append(Warning(NOT_EVERYWHERE_HELD, NOT_ENFORCED))
+    # Some providers refuse the form of any JSON without a word of it in the request.
+    return format_in_words(wanted) if wanted.type == "json" or not is_held else ""
+
+
+def _as_blocks(thoughts: Sequence[JsonObject], is_going_on: bool) -> JsonObject:
+    """Give back thoughts that their provider signed: it wants them always."""
+    return {"thinking_blocks": [dict(one) for one in thoughts]} if thoughts else {}
+
+
+def _require_known(request: Request, provider: str) -> None:
+    for part in (part for message in request.messages for part in message.content):
+        result = part.tool_result
+        is_file = part.document is not None or (result is not None and result.document is not None)
+        if part.audio is not None or is_file:
+            noun = "audio" if part.audio is not None else "documents"
+            raise InvalidRequestError(
+                f"{provider} is handed no {noun} by litellm",
+                provider=provider,
+                hint="give the words in it, or ask a provider with an adapter of its own",
+            )
+
+
+BLOCKS = "thinking_blocks"
+"""The field in which litellm tells thoughts that have to be given back as they came."""
+
+# The provider itself tells its cached tokens beside the others, and so they are priced (3.9).
+_CACHED_BESIDE_INPUT = "anthropic"
+
+
+def speaker_of(name: str, provider: str, route: str, model: str) -> Speaker:
+    """Return how a provider is read: asked under a name of ours, and by a route of litellm's."""
+
+    def rename(told: str) -> str:
+        bare = told.removeprefix(f"{route}/").removeprefix(f"{provider}/")
+        return bare if name == provider else f"{provider}/{bare}"
+
+    def read_usage(usage: Fields) -> Usage:
+        # What the provider itself told is not among what litellm counts.
+        read = replace(chat_response.read_usage(usage), raw=None)
+        written = usage.object("prompt_tokens_details").count_or_none("cache_creation_tokens")
+        fresh = read.input_tokens
+        if provider == _CACHED_BESIDE_INPUT:
+            fresh = max(0, fresh - (read.cache_read_tokens or 0) - (written or 0))
+        return replace(read, input_tokens=fresh, cache_write_tokens=written)
+
+    return Speaker(name, model, rename, _thoughts, read_usage)
+
+
+def _thoughts(message: Fields, provider: str) -> Iterator[ContentPart]:
+    blocks = objects_or_none(message, BLOCKS)
+    for block in blocks:
+        yield _block(block.raw, ProviderData(provider, block.raw))
+    if not blocks:
+        # Nobody signed them, and they are not given back.
+        for part in chat_response.read_thoughts(message, provider):
+            yield replace(part, provider_data=None)
+
+
+def _block(block: JsonObject, kept: ProviderData) -> ContentPart:
+    if block.get("type") == "redacted_thinking":
+        hidden = ThinkingData(str(block.get("data") or ""), redacted=True)
+        return ContentPart(ContentKind.REDACTED_THINKING, thinking=hidden, provider_data=kept)
+    signature = str(block.get("signature") or "") or None
+    shown = ThinkingData(str(block.get("thinking") or ""), signature)
+    return ContentPart(ContentKind.THINKING, thinking=shown, provider_data=kept)
+
+
+@dataclass(frozen=True)
+class LiteLLMStream:
+    """The answer as far as it came, and its signed thoughts."""
+
+    chat: ChatStream
+    blocks: Sequence[JsonObject] = ()
+
+
+def step(state: LiteLLMStream, chunk: Fields) -> Step[LiteLLMStream]:
+    """Take one piece."""
+    chat, told = chat_stream.step(state.chat, chunk)
+    blocks = state.blocks
+    for choice in objects_or_none(chunk, "choices")[:1]:
+        for block in objects_or_none(choice.object("delta"), BLOCKS):
+            blocks = _with_block(blocks, block.raw)
+    return Step(replace(state, chat=chat, blocks=blocks), told)
+
+
+def is_whole(state: LiteLLMStream) -> bool:
+    """Tell whether the model said why it stopped."""
+    return chat_stream.is_whole(state.chat)
+
+
+def end(state: LiteLLMStream) -> Sequence[StreamEvent]:
+    """Tell that all has come, nothing where it has not."""
+    blocks: Json = [dict(one) for one in state.blocks]
+    message = {**state.chat.message, **({BLOCKS: blocks} if blocks else {})}
+    return chat_stream.end(replace(state.chat, message=message))
+
+
+def _with_block(blocks: Sequence[JsonObject], piece: JsonObject) -> Sequence[JsonObject]:
+    """Put a piece to the block it belongs to: a signature is the end of one."""
+    last: JsonObject = blocks[-1] if blocks else {}
+    is_open = last.get("type") == "thinking" and not last.get("signature")
+    if not is_open or piece.get("type") != "thinking":
+        return [*blocks, piece]
+    text = str(last.get("thinking") or "") + str(piece.get("thinking") or "")
+    return [*blocks[:-1], {**last, **piece, "thinking": text}]

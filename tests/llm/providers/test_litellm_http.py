@@ -1,0 +1,100 @@
+"""What is seen of the requests of one call, whoever makes them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from attractor.llm.providers.litellm_http import Carrier, Exchange, Pool, is_watched
+
+
+class Answers(Pool):
+    """Answers itself, and counts."""
+
+    def __init__(self, answer: Callable[[], httpx.Response]) -> None:
+        super().__init__()
+        self.answer = answer
+        self.asked: list[httpx.Request] = []
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        return self.answer()
+
+
+class Pieces(httpx.AsyncByteStream):
+    """A body in pieces, which may break off."""
+
+    def __init__(self, *pieces: bytes, broken: bool = False) -> None:
+        self.pieces, self.broken = pieces, broken
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
+        if self.broken:
+            raise httpx.ReadError("cut")
+
+
+def events(*pieces: bytes, broken: bool = False) -> Callable[[], httpx.Response]:
+    headers = {"content-type": "text/event-stream; charset=utf-8"}
+    return lambda: httpx.Response(200, headers=headers, stream=Pieces(*pieces, broken=broken))
+
+
+def fetch(answer: Callable[[], httpx.Response]) -> tuple[Exchange, list[bytes]]:
+    """Return what was seen, and what came through."""
+    exchange, got = Exchange(Answers(answer), connect=3), list[bytes]()
+
+    async def fetching() -> None:
+        async with httpx.AsyncClient(transport=Carrier()) as client:
+            with exchange.watching():
+                assert is_watched()
+                async with client.stream("POST", "http://x/") as response:
+                    async for piece in response.aiter_bytes():
+                        got.append(piece)
+            assert not is_watched()
+
+    with suppress(httpx.RequestError):
+        asyncio.run(fetching())
+    return exchange, got
+
+
+def test_status_headers_and_the_words_of_an_error_are_kept() -> None:
+    told = {"retry-after": "2", "content-encoding": "identity"}
+    exchange, got = fetch(lambda: httpx.Response(529, headers=told, stream=Pieces(b"o", b"h")))
+    assert (exchange.status, exchange.headers["retry-after"], exchange.body) == (529, "2", "oh")
+    assert b"".join(got) == b"oh"
+
+
+def test_events_come_one_by_one_however_they_were_cut() -> None:
+    _, got = fetch(events(b'data: {"a"', b": 1}\r\n\r", b"\n: ping\n\ndata: [DONE]\n", b"\n"))
+    assert b"".join(got) == b'data: {"a": 1}\r\n\r\n: ping\n\ndata: [DONE]\n\n'
+
+
+def test_an_event_nobody_can_read_ends_the_stream_behind_those_before() -> None:
+    exchange, got = fetch(events(b'data: {"a": 1}\n\ndata: {"b\n\n'))
+    assert b"".join(got) == b'data: {"a": 1}\n\n'
+    assert isinstance(exchange.trouble, httpx.DecodingError)
+
+
+@pytest.mark.parametrize("told", [b'{"error": {"code": 1}}', b'{"type": "error"}'])
+def test_an_error_in_a_stream_is_kept(told: bytes) -> None:
+    exchange, _ = fetch(events(b"data: " + told + b"\n\n"))
+    assert exchange.complaint is not None
+    assert fetch(events(b'data: {"error": null}\n\n'))[0].complaint is None
+
+
+def test_after_trouble_nothing_is_sent_again() -> None:
+    exchange, _ = fetch(events(b"x", broken=True))
+    assert isinstance(exchange.trouble, httpx.ReadError)
+
+    async def again() -> None:
+        with exchange.watching():
+            await Carrier().handle_async_request(httpx.Request("POST", "http://x/"))
+
+    with pytest.raises(httpx.ReadError):
+        asyncio.run(again())
+    assert isinstance(exchange.pool, Answers)
+    [asked] = exchange.pool.asked
+    assert asked.extensions["timeout"] == {"connect": 3}
+    assert asked.headers["accept-encoding"] == "identity"

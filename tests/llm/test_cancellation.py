@@ -1,0 +1,180 @@
+""""""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import anyio
+import pytest
+
+from attractor.llm.cancellation import Giving, Handover, ending_of, ending_of_call
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+async def fail_later(error: BaseException) -> None:
+    raise error
+
+
+async def three() -> int:
+    return 3
+
+
+def test_what_was_returned_is_there() -> None:
+    assert asyncio.run(ending_of(three())).result() == 3
+    assert ending_of_call(lambda: 3).result() == 3
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(2), KeyboardInterrupt()])
+def test_what_was_raised_is_raised_when_it_is_asked_for(error: BaseException) -> None:
+    async def working() -> list[BaseException | None]:
+        endings = [await ending_of(fail_later(error)), ending_of_call(lambda: fail(error))]
+        return [one.exception() for one in endings]
+
+    assert asyncio.run(working()) == [error, error]
+
+
+@pytest.mark.parametrize("error", [StopIteration(), StopAsyncIteration()])
+def test_what_would_say_that_a_loop_is_at_its_end_is_a_fault(error: Exception) -> None:
+    with pytest.raises(RuntimeError, match=f"{type(error).__name__} was raised") as caught:
+        ending_of_call(lambda: fail(error)).result()
+    assert caught.value.__cause__ is error
+    with pytest.raises(RuntimeError, match=type(error).__name__):
+        asyncio.run(ending_of(fail_later(error))).result()
+
+
+def test_who_is_cancelled_is_cancelled() -> None:
+    async def working() -> None:
+        task = asyncio.create_task(ending_of(asyncio.sleep(60)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(working())
+
+
+def giving(*, fails: bool = False) -> tuple[Giving[int, str], list[str]]:
+    """Give 1 and 2; what was done meanwhile is noted."""
+    handover: Handover[int] = Handover()
+    done: list[str] = []
+
+    async def work() -> str:
+        try:
+            for number in (1, 2):
+                done.append(f"make {number}")
+                await handover.give(number)
+            if fails:
+                raise ValueError("three")
+            return "whole"
+        finally:
+            done.append("end")
+
+    return Giving(work, handover), done
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 10))
+
+
+def test_nothing_is_made_before_it_is_asked_for() -> None:
+    async def work() -> None:
+        given, done = giving()
+        await asyncio.sleep(0)
+        assert done == []
+        assert await given.take() == 1
+        await asyncio.sleep(0.01)
+        assert (done, given.outcome()) == (["make 1"], None)
+        assert await given.take() == 2
+        assert [await given.take(), await given.take()] == [None, None]
+        assert (done, given.outcome()) == (["make 1", "make 2", "end"], "whole")
+
+    run(work())
+
+
+def test_what_it_ends_with_is_raised_as_often_as_one_asks() -> None:
+    async def work() -> None:
+        given, _ = giving(fails=True)
+        assert [await given.take() for _ in range(4)] == [1, 2, None, None]
+        for _ in range(2):
+            with pytest.raises(ValueError, match="three"):
+                given.outcome()
+
+    run(work())
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_who_closes_it_finds_everything_cleaned_up(has_begun: bool) -> None:
+    async def work() -> None:
+        given, done = giving()
+        if has_begun:
+            assert await given.take() == 1
+        await given.close()
+        await given.close()
+        assert done == (["make 1", "end"] if has_begun else [])
+        assert (await given.take(), given.outcome()) == (None, None)
+
+    run(work())
+
+
+@pytest.mark.parametrize("is_awaited", [True, False])
+def test_what_closes_connections_when_it_is_left_comes_to_its_end(is_awaited: bool) -> None:
+    closed: list[str] = []
+
+    async def work() -> None:
+        handover: Handover[int] = Handover()
+
+        async def give() -> None:
+            handover.leave(1)
+            # As below httpx.
+            with anyio.CancelScope(shield=True):
+                await asyncio.sleep(0.01)
+                closed.append("one")
+                await asyncio.sleep(0.01)
+                closed.append("another")
+            await handover.give(2)
+
+        given = Giving(give, handover)
+        assert await given.take() == 1
+        if is_awaited:
+            await given.close()
+        else:
+            given.abandon()
+            while await given.take() is not None:
+                pass
+        assert (closed, given.outcome()) == (["one", "another"], None)
+
+    run(work())
+
+
+def test_what_is_abandoned_ends_by_itself_also_behind_its_loop() -> None:
+    made = [giving()]
+
+    async def work() -> None:
+        given, done = giving()
+        assert await given.take() == 1
+        given.abandon()
+        await asyncio.sleep(0.01)
+        assert done[-1] == "end"
+        await made[0][0].take()
+
+    run(work())
+    given, done = made[0]
+    given.abandon()
+    assert done == ["make 1", "end"]
+
+
+def test_what_is_left_is_not_waited_for() -> None:
+    async def work() -> None:
+        handover: Handover[int] = Handover()
+
+        async def leave() -> None:
+            handover.leave(1)
+            handover.leave(2)
+
+        given = Giving(leave, handover)
+        assert [await given.take() for _ in range(3)] == [1, 2, None]
+
+    run(work())

@@ -1,0 +1,171 @@
+""""""
+
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.llm import (
+    ConfigurationError,
+    Message,
+    RequestTimeoutError,
+    StreamError,
+    StreamEvent,
+    StreamEventType,
+    TimeoutConfig,
+    Tool,
+    ToolDefinition,
+)
+from attractor.llm.cancellation import AbortController
+from attractor.llm.generation_options import Generation, Telling, limited, read_generation
+from tests.llm.asking import SHELL
+from tests.llm.generated import NUMBERS, adder
+
+
+def read(**options: Any) -> Generation:
+    return read_generation("gpt-5.2", options.pop("prompt", None), options)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"prompt": "a", "messages": [Message.user("b")]}, "both prompt and messages"),
+        ({}, "neither prompt nor messages"),
+        ({"prompt": "a", "max_tool_rounds": -1}, "max_tool_rounds is -1"),
+        ({"prompt": "a", "max_retries": -1}, "max_retries is -1"),
+        ({"prompt": "a", "max_retries": "2"}, "max_retries is of the kind str"),
+        ({"prompt": "a", "timeout": {"total": 1}}, "timeout is of the kind dict"),
+        ({"prompt": "a", "abort_signal": AbortController()}, "is of the kind AbortController"),
+        ({"prompt": "a", "tools": ["x"]}, "one of the tools is of the kind str"),
+        ({"prompt": "a", "temprature": 1}, "nothing is done with temprature"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        read(**options)
+
+
+def test_a_mistyped_option_is_told_the_right_one() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(prompt="a", temprature=1)
+    assert caught.value.hint == "did you mean temperature?"
+
+
+def test_a_tool_whose_schema_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="what the tool 'add' takes is no JSON Schema"):
+        read(prompt="a", tools=[Tool("add", "", {"type": "object", "required": "a"}, print)])
+
+
+def test_the_system_message_stands_before_a_prompt_and_before_messages() -> None:
+    asked = [Message.system("be brief"), Message.user("hello")]
+    assert read(prompt="hello", system="be brief").conversation() == asked
+    assert read(messages=asked[1:], system="be brief").conversation() == asked
+    assert read(messages=asked).conversation() == asked
+
+
+def test_tools_are_active_when_something_executes_them() -> None:
+    passive = Tool("wait", "", NUMBERS)
+    wanted = read(prompt="a", tools=[adder(), passive, SHELL])
+    assert list(wanted.active_tools) == ["add"]
+    assert wanted.passive_tools == {"wait", "shell"}
+    sent = wanted.request([]).tools
+    assert sent == [ToolDefinition("add", "Add two numbers.", NUMBERS), passive.definition, SHELL]
+
+
+def test_a_time_limit_is_a_number_of_seconds_for_all_or_two() -> None:
+    assert read(prompt="a").limits == TimeoutConfig()
+    assert read(prompt="a", timeout=2.5).limits == TimeoutConfig(total=2.5)
+    assert read(prompt="a", timeout=TimeoutConfig(per_step=1)).limits.per_step == 1
+
+
+async def wait(seconds: float | None) -> None:
+    async with limited(seconds, "this"):
+        await asyncio.sleep(0.02)
+
+
+def test_what_takes_longer_is_ended_and_told() -> None:
+    with pytest.raises(RequestTimeoutError, match=r"this took longer than 0\.001 s"):
+        asyncio.run(wait(0.001))
+
+
+@pytest.mark.parametrize("seconds", [None, 10])
+def test_what_is_done_in_time_is_let_be(seconds: float | None) -> None:
+    asyncio.run(wait(seconds))
+
+
+def test_what_closes_connections_meanwhile_comes_to_its_end() -> None:
+    closed: list[str] = []
+
+    async def closing() -> None:
+        async with limited(0.001, "this"):
+            # As below httpx.
+            with anyio.CancelScope(shield=True):
+                await asyncio.sleep(0.01)
+                closed.append("one")
+                await asyncio.sleep(0.01)
+                closed.append("another")
+            await asyncio.sleep(10)
+
+    with pytest.raises(RequestTimeoutError):
+        asyncio.run(closing())
+    assert closed == ["one", "another"]
+
+
+def test_another_ones_time_limit_is_not_this_one() -> None:
+    async def failing() -> None:
+        async with limited(10, "this"):
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(failing())
+
+
+@pytest.mark.parametrize("given", [{"total": 0}, {"per_step": -1.0}])
+def test_no_time_is_no_limit(given: dict[str, float]) -> None:
+    with pytest.raises(ConfigurationError, match="leaves no time"):
+        TimeoutConfig(**given)
+
+
+def text(delta: str) -> StreamEvent:
+    return StreamEvent(StreamEventType.TEXT_DELTA, text_id="0", delta=delta)
+
+
+async def said(telling: Telling) -> str:
+    response = telling.partial_response
+    return "" if response is None else response.text
+
+
+def test_an_answer_is_what_was_told_of_it_and_the_next_one_begins_when_it_is_told_of() -> None:
+    async def work() -> None:
+        telling = Telling()
+        assert telling.partial_response is None
+        for delta in ("Let ", "me."):
+            telling.begin_answer() if delta == "Let " else None
+            giving = asyncio.create_task(telling.tell(text(delta)))
+            assert await telling.handover.take() == text(delta)
+            giving.cancel()
+        finish = StreamEvent(StreamEventType.FINISH)
+        assert telling.finish(finish).text == await said(telling) == "Let me."
+        telling.begin_answer()
+        assert await said(telling) == "Let me."
+        assert telling.finish(finish).text == await said(telling) == ""
+
+    asyncio.run(work())
+
+
+def test_an_error_is_told_only_after_something_else_was() -> None:
+    async def work() -> None:
+        silent, begun, error = Telling(), Telling(), StreamError()
+        silent.fail(error)
+        assert not silent.has_begun
+        begun.finish(StreamEvent(StreamEventType.FINISH))
+        begun.fail(error)
+        begun.handover.leave(None)
+        silent.handover.leave(None)
+        assert await silent.handover.take() is None
+        assert await begun.handover.take() == StreamEvent(StreamEventType.FINISH)
+        assert await begun.handover.take() == StreamEvent(StreamEventType.ERROR, error=error)
+
+    asyncio.run(work())

@@ -1,0 +1,385 @@
+"""Streams over real HTTP, from a server that sends the very bytes a test gives it."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+from httpcore._backends.anyio import AnyIOStream
+
+from attractor.base.json import Json
+from attractor.llm import (
+    AdapterTimeout,
+    AuthenticationError,
+    Client,
+    ProviderAdapter,
+    RateLimitError,
+    RequestTimeoutError,
+    SDKError,
+    ServerError,
+    StreamError,
+    StreamEvent,
+    StreamEventType,
+    provider_registry,
+)
+from tests.llm.asking import ADAPTERS, MODELS, a_request, speaking
+from tests.llm.providers.streams import brief, sse, whole
+from tests.llm.providers.test_anthropic_response import BEGUN, LAST, STOP, delta, start, stop
+from tests.llm.providers.test_chat_response import COUNTED, STOPPED, piece
+from tests.llm.providers.test_gemini_response import chunk, last
+from tests.llm.providers.test_openai_response import COMPLETED, CREATED, OPENAI_STREAM_MESSAGE, item
+from tests.llm.providers.test_openai_response import delta as openai_delta
+from tests.patience import is_soon
+
+T = TypeVar("T")
+KEY = "sk-very-secret-0123456789"
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+END = b"0\r\n\r\n"
+PATIENT = AdapterTimeout(connect=10, request=10, stream_read=10)
+# How each provider begins to say the text "hello", and how it ends that.
+BEGIN: dict[str, list[Json]] = {
+    "openai": [CREATED, openai_delta("output_text", 1, "hello", content_index=0)],
+    "anthropic": [BEGUN, start(0, type="text", text=""), delta(0, "text_delta", text="hello")],
+    "gemini": [chunk({"text": "hello"})],
+    "openai_compatible": [piece(content="hello")],
+}
+FINISH: dict[str, list[Json]] = {
+    "openai": [item("done", 1, OPENAI_STREAM_MESSAGE), COMPLETED],
+    "anthropic": [stop(0), LAST, STOP],
+    "gemini": [last()],
+    "openai_compatible": [STOPPED, COUNTED],
+}
+FAILURE: dict[str, Json] = {
+    "openai": {"type": "error", "code": "rate_limit_exceeded", "message": f"no {KEY}"},
+    "anthropic": {"type": "error", "error": {"type": "rate_limit_error", "message": f"no {KEY}"}},
+    "gemini": {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": f"no {KEY}"}},
+    "openai_compatible": {"error": {"code": "rate_limit_exceeded", "message": f"no {KEY}"}},
+}
+WRONG: Json = dict.fromkeys(("type", "candidates", "choices"), 7)
+everybody = pytest.mark.parametrize("provider", ADAPTERS)
+
+
+def chunked(content: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(content), content)
+
+
+@dataclass
+class Scene:
+    """A server that answers every connection by the same pieces, and what came of it."""
+
+    adapter: ProviderAdapter
+    asked: list[str] = field(default_factory=list[str])
+    connections: int = 0
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    told: list[StreamEvent] = field(default_factory=list[StreamEvent])
+
+    def stream(self) -> AsyncGenerator[StreamEvent]:
+        return self.adapter.stream(a_request(self.adapter.name, "hello"))
+
+    async def hear(self) -> SDKError | None:
+        """Listen to the end; returns what was raised."""
+        try:
+            async for event in self.stream():
+                self.told.append(event)
+        except SDKError as error:
+            return error
+        return None
+
+
+@asynccontextmanager
+async def serving(
+    provider: str, *pieces: bytes, stays: bool = False, timeout: AdapterTimeout = PATIENT
+) -> AsyncGenerator[Scene]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        scene.connections += 1
+        try:
+            while head := (await reader.readuntil(b"\r\n\r\n")).decode().lower():
+                length = head.partition("content-length: ")[2].partition("\r\n")[0]
+                body = await reader.readexactly(int(length))
+                scene.asked.append(head + body.decode())
+                for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                if not stays and (not pieces or pieces[-1] != END):
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            scene.gone.set()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        environ = {f"{provider.upper()}_API_KEY": KEY, f"{provider.upper()}_BASE_URL": url}
+        adapter = provider_registry()[provider].from_env(environ, timeout=timeout)
+        assert adapter is not None
+        scene = Scene(adapter)
+        yield scene
+        await adapter.close()
+
+
+def run(scene: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    return asyncio.run(asyncio.wait_for(scene(), 30))
+
+
+def hear(
+    provider: str, *pieces: bytes, stays: bool = False, timeout: AdapterTimeout = PATIENT
+) -> tuple[Scene, SDKError | None]:
+    async def hearing() -> tuple[Scene, SDKError | None]:
+        async with serving(provider, *pieces, stays=stays, timeout=timeout) as scene:
+            return scene, await scene.hear()
+
+    return run(hearing)
+
+
+def good(provider: str) -> bytes:
+    return chunked(sse([*BEGIN[provider], *FINISH[provider]]))
+
+
+@everybody
+def test_a_stream_is_asked_for_and_heard_to_its_end(provider: str) -> None:
+    scene, error = hear(provider, HEAD, good(provider), END)
+    assert error is None
+    told = brief(scene.told)
+    assert (told[0], told[-1]) == ("stream_start", "finish")
+    assert "text_delta hello" in told
+    assert whole(scene.told).message.content
+    [asked] = scene.asked
+    assert "accept: text/event-stream" in asked
+    wanted = ":streamgeneratecontent?alt=sse" if provider == "gemini" else '"stream": true'
+    assert wanted in asked
+    assert MODELS[provider] in asked
+
+
+@everybody
+def test_it_does_not_matter_where_the_bytes_are_divided(provider: str) -> None:
+    content = sse([*BEGIN[provider], *FINISH[provider]]).replace(b"\n", b"\r\n")
+    pieces = [chunked(content[at : at + 7]) for at in range(0, len(content), 7)]
+    comment = chunked(b": still there\r\n\r\n")
+    scene, error = hear(provider, HEAD, comment, *pieces, END)
+    assert error is None
+    assert brief(scene.told)[-1] == "finish"
+
+
+@everybody
+def test_a_connection_serves_again_after_a_stream(provider: str) -> None:
+    async def twice() -> int:
+        async with serving(provider, HEAD, good(provider), END) as scene:
+            for _ in range(3):
+                async with aclosing(scene.stream()) as events:
+                    async for event in events:
+                        if event.type == StreamEventType.FINISH:
+                            break
+            return scene.connections
+
+    assert run(twice) == 1
+
+
+@everybody
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ([END], "ended before its answer did"),
+        ([], "was cut"),
+        ([b"zz nonsense\r\n"], "was cut"),
+        ([chunked(b"data: {nonsense\n\n"), END], "that nobody can read: not JSON"),
+        ([chunked(b"data: [1]\n\n"), END], "an event is not an object"),
+        ([chunked(sse([WRONG])), END], "what it never should"),
+        ([chunked(b'data: {"half": '), END], "ended before its answer did"),
+    ],
+    ids=["no end", "cut", "no chunk", "no JSON", "no object", "wrong field", "half an event"],
+)
+def test_a_broken_stream_is_told_and_raised_after_what_was_said(
+    provider: str, pieces: list[bytes], words: str
+) -> None:
+    scene, error = hear(provider, HEAD, chunked(sse(BEGIN[provider])), *pieces)
+    assert isinstance(error, StreamError)
+    assert words in error.message
+    assert error.retryable
+    assert brief(scene.told)[-2:] == ["text_delta hello", "error"]
+    assert scene.told[-1].error is error
+    assert len(scene.asked) == 1
+
+
+@everybody
+def test_an_error_of_the_provider_is_told_and_raised_without_the_key(provider: str) -> None:
+    scene, error = hear(provider, HEAD, chunked(sse([*BEGIN[provider], FAILURE[provider]])), END)
+    assert isinstance(error, RateLimitError)
+    assert brief(scene.told)[-2:] == ["text_delta hello", "error"]
+    assert KEY not in f"{error} {error.raw} {error.args}"
+    assert "[key]" in str(error)
+
+
+@everybody
+def test_an_error_before_anything_was_said_is_raised_alone(provider: str) -> None:
+    scene, error = hear(provider, HEAD, chunked(sse([FAILURE[provider]])), END)
+    assert isinstance(error, RateLimitError)
+    assert scene.told == []
+
+
+@everybody
+def test_a_status_is_an_error_as_it_is_for_a_whole_answer(provider: str) -> None:
+    body = f'{{"error": {{"message": "no {KEY}"}}}}'.encode()
+    head = f"HTTP/1.1 401 No\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    scene, error = hear(provider, head, body)
+    assert isinstance(error, AuthenticationError)
+    assert error.message == f"{provider} answered 401: no [key]"
+    assert error.raw == {"error": {"message": "no [key]"}}
+    assert scene.told == []
+
+
+@everybody
+def test_what_is_no_stream_is_trouble_of_the_provider(provider: str) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n"
+    scene, error = hear(provider, head, b"{}")
+    assert isinstance(error, ServerError)
+    assert error.message == f"{provider} answered with what is no stream"
+    assert scene.told == []
+
+
+@everybody
+def test_a_mark_of_the_byte_order_hides_nothing(provider: str) -> None:
+    events = sse([*BEGIN[provider], *FINISH[provider]])
+    plain, _ = hear(provider, HEAD, chunked(events), END)
+    scene, error = hear(provider, HEAD, chunked(b"\xef\xbb\xbf" + events), END)
+    assert error is None
+    assert [(one.type, one.delta) for one in scene.told] == [
+        (one.type, one.delta) for one in plain.told
+    ]
+
+
+@pytest.mark.parametrize("provider", ["gemini", "openai_compatible"])
+def test_behind_a_whole_answer_nothing_more_is_waited_for(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.llm.provider_stream._LONGEST_REST", 0.1)
+    events = [*BEGIN[provider], FINISH[provider][0]]
+    scene, error = hear(provider, HEAD, chunked(sse(events)), stays=True)
+    assert error is None
+    assert scene.told[-1].type == StreamEventType.FINISH
+
+
+@everybody
+@pytest.mark.parametrize(
+    ("pieces", "limits", "words"),
+    [
+        ([], {"request": 0.05}, "did not answer in 0.05 s"),
+        ([b"HTTP/1.1 500 No\r\ncontent-length: 9\r\n\r\n"], {"request": 0.05}, "did not answer"),
+        ([HEAD], {"stream_read": 0.05}, "streamed nothing more for 0.05 s"),
+        ([HEAD, chunked(b"data: {")], {"stream_read": 0.05}, "streamed nothing more for 0.05 s"),
+    ],
+    ids=["no head", "half an error", "no event", "half an event"],
+)
+def test_every_limit_of_time_is_kept(
+    provider: str, pieces: list[bytes], limits: dict[str, float], words: str
+) -> None:
+    timeout = AdapterTimeout(**{"connect": 10, "request": 10, "stream_read": 10, **limits})
+    scene, error = hear(provider, *pieces, stays=True, timeout=timeout)
+    assert isinstance(error, RequestTimeoutError)
+    assert words in error.message
+    assert scene.told == []
+
+
+@everybody
+def test_silence_in_the_middle_is_told_after_what_was_said(provider: str) -> None:
+    timeout = AdapterTimeout(connect=10, request=10, stream_read=0.1)
+    pieces = [HEAD, chunked(sse(BEGIN[provider]))]
+    scene, error = hear(provider, *pieces, stays=True, timeout=timeout)
+    assert isinstance(error, RequestTimeoutError)
+    assert brief(scene.told)[-2:] == ["text_delta hello", "error"]
+
+
+def test_a_stream_may_take_longer_than_a_whole_answer() -> None:
+    async def slowly() -> SDKError | None:
+        timeout = AdapterTimeout(connect=10, request=0.2, stream_read=10)
+        async with serving("openai", HEAD, good("openai"), END, timeout=timeout) as scene:
+            async for _ in scene.stream():
+                await asyncio.sleep(0.1)
+        return None
+
+    assert run(slowly) is None
+
+
+def test_a_server_that_does_not_hang_up_is_not_waited_for() -> None:
+    begun = time.monotonic()
+    scene, error = hear("openai", HEAD, good("openai"), stays=True)
+    assert error is None
+    assert brief(scene.told)[-1] == "finish"
+    assert time.monotonic() - begun < 20
+
+
+async def closing(scene: Scene, events: AsyncGenerator[StreamEvent]) -> None:
+    await events.aclose()
+
+
+async def cancelling(scene: Scene, events: AsyncGenerator[StreamEvent]) -> None:
+    async def listen() -> None:
+        async for _ in events:
+            pass
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0.02)
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+
+
+async def asking(scene: Scene, events: AsyncGenerator[StreamEvent]) -> None:
+    """Ask for a whole answer, and give up."""
+    await events.aclose()
+    scene.gone.clear()
+    asked = a_request(scene.adapter.name, "hello")
+    answer = asyncio.create_task(scene.adapter.complete(asked))
+    await asyncio.sleep(0.02)
+    answer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await answer
+
+
+@everybody
+@pytest.mark.parametrize("leave", [closing, cancelling, asking])
+def test_who_stops_listening_closes_the_connection_within_100_ms(
+    provider: str, leave: Callable[[Scene, AsyncGenerator[StreamEvent]], Awaitable[None]]
+) -> None:
+    async def leaving() -> float:
+        pieces = [HEAD, chunked(sse(BEGIN[provider]))]
+        async with serving(provider, *pieces, stays=True) as scene:
+            events = scene.stream()
+            await anext(events)
+            begun = time.monotonic()
+            await leave(scene, events)
+            await asyncio.wait_for(scene.gone.wait(), 5)
+            return time.monotonic() - begun
+
+    assert is_soon(lambda: run(leaving), within_s=0.1)
+
+
+def test_an_end_that_takes_too_long_leaves_no_connection_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    close, begun, ended = AnyIOStream.aclose, Counter[str](), Counter[str]()
+
+    async def close_slowly(stream: AnyIOStream) -> None:
+        begun["closing"] += 1
+        await asyncio.sleep(0.05)
+        await close(stream)
+        ended["closing"] += 1
+
+    async def listen(client: Client, provider: str) -> str:
+        told = [event async for event in client.stream(a_request(provider, "hello"))]
+        return told[-1].response.text if told[-1].response else ""
+
+    async def many(environ: Mapping[str, str]) -> list[str]:
+        async with Client.from_env(environ, timeout=PATIENT) as client:
+            # More than are kept for the next request, so that some are closed.
+            return await asyncio.gather(*(listen(client, name) for name in ADAPTERS * 30))
+
+    monkeypatch.setattr(AnyIOStream, "aclose", close_slowly)
+    monkeypatch.setattr("attractor.llm.provider_stream.LONGEST_END", 0.02)
+    monkeypatch.setattr("attractor.llm.http.LONGEST_END", 0.02)
+    with speaking("rules = [{ answer.text = 'Hello.' }]") as twin:
+        assert set(asyncio.run(many(twin.environ()))) == {"Hello."}
+    assert begun["closing"] > 0
+    assert ended == begun

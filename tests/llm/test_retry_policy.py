@@ -1,0 +1,146 @@
+""""""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.clock import TurnableClock
+from attractor.llm import (
+    AuthenticationError,
+    NetworkError,
+    RateLimitError,
+    RequestTimeoutError,
+    RetryPolicy,
+    SDKError,
+    retry,
+)
+
+LONG = timedelta(hours=1)
+STEADY = RetryPolicy(jitter=False)
+
+
+class Flaky:
+    """Fails so many times before it answers, and remembers when it was called."""
+
+    def __init__(self, clock: TurnableClock, *errors: SDKError) -> None:
+        self.clock = clock
+        self.errors = list(errors)
+        self.called_at: list[float] = []
+
+    async def __call__(self) -> str:
+        self.called_at.append(self.clock.monotonic())
+        if self.errors:
+            raise self.errors.pop(0)
+        return "answer"
+
+
+def limited(retry_after: float | None = None) -> RateLimitError:
+    return RateLimitError("slow", provider="openai", retry_after=retry_after)
+
+
+def run(policy: RetryPolicy, *errors: SDKError, seed: str | None = "a") -> tuple[str, list[float]]:
+    """Return what came of it, and at which second each call was made."""
+    clock = TurnableClock()
+    flaky = Flaky(clock, *errors)
+
+    async def trying() -> str:
+        task = asyncio.ensure_future(retry(flaky, policy=policy, clock=clock, seed=seed))
+        while not task.done():
+            await asyncio.sleep(0)
+            if clock.sleepers:
+                await clock.turn(LONG)
+        try:
+            return task.result()
+        except SDKError as error:
+            return type(error).__name__
+
+    return asyncio.run(trying()), flaky.called_at
+
+
+def test_what_answers_is_asked_once() -> None:
+    assert run(STEADY) == ("answer", [0.0])
+
+
+def test_it_is_tried_again_as_often_as_the_policy_says_and_no_more() -> None:
+    answer, calls = run(STEADY, NetworkError(), NetworkError())
+    assert (answer, len(calls)) == ("answer", 3)
+    answer, calls = run(STEADY, *[NetworkError()] * 5)
+    assert (answer, len(calls)) == ("NetworkError", 3)
+
+
+def test_no_retries_are_none() -> None:
+    assert run(RetryPolicy(max_retries=0), NetworkError()) == ("NetworkError", [0.0])
+
+
+@pytest.mark.parametrize(
+    "error", [AuthenticationError(provider="openai"), RequestTimeoutError()], ids=str
+)
+def test_what_another_try_cannot_help_is_raised_at_once(error: SDKError) -> None:
+    assert run(STEADY, error) == (type(error).__name__, [0.0])
+
+
+def test_a_predicate_of_ones_own_decides() -> None:
+    policy = RetryPolicy(jitter=False, should_retry=lambda error: True)
+    assert run(policy, RequestTimeoutError())[0] == "answer"
+
+
+def waits(policy: RetryPolicy, *errors: SDKError, seed: str = "a") -> list[float]:
+    found = [policy.delay_after(number, one, seed=seed) for number, one in enumerate(errors, 1)]
+    return [wait for wait in found if wait is not None]
+
+
+def test_waits_double_up_to_the_maximum() -> None:
+    policy = RetryPolicy(max_retries=9, max_delay=5.0, jitter=False)
+    assert waits(policy, *[NetworkError()] * 5) == [1.0, 2.0, 4.0, 5.0, 5.0]
+
+
+@given(st.text(), st.integers(1, 9))
+def test_jitter_stays_within_half_and_half_again(seed: str, attempt: int) -> None:
+    policy = RetryPolicy(max_retries=9, max_delay=100.0)
+    wait = policy.delay_after(attempt, NetworkError(), seed=seed)
+    whole = min(2.0 ** (attempt - 1), 100.0)
+    assert wait is not None
+    assert 0.5 * whole <= wait <= 1.5 * whole
+
+
+def test_a_seed_makes_the_waits_repeatable_and_none_makes_them_differ() -> None:
+    def told(into: list[float]) -> RetryPolicy:
+        return RetryPolicy(on_retry=lambda error, attempt, delay: into.append(delay))
+
+    once, again, one, other = list[float](), list[float](), list[float](), list[float]()
+    run(told(once), NetworkError(), NetworkError())
+    run(told(again), NetworkError(), NetworkError())
+    assert once == again
+    run(told(one), NetworkError(), NetworkError(), seed=None)
+    run(told(other), NetworkError(), NetworkError(), seed=None)
+    assert one != other
+
+
+def test_a_providers_wish_comes_before_the_policys_wait() -> None:
+    assert waits(STEADY, limited(7.5), limited(0.0)) == [7.5, 0.0]
+
+
+def test_a_wish_beyond_the_maximum_is_not_waited_for() -> None:
+    assert run(STEADY, limited(61.0)) == ("RateLimitError", [0.0])
+    assert waits(STEADY, limited(60.0)) == [60.0]
+
+
+def test_every_retry_is_told() -> None:
+    told: list[tuple[str, int, float]] = []
+    policy = RetryPolicy(
+        jitter=False,
+        on_retry=lambda error, attempt, delay: told.append((type(error).__name__, attempt, delay)),
+    )
+    run(policy, NetworkError(), limited(3.0))
+    assert told == [("NetworkError", 1, 1.0), ("RateLimitError", 2, 3.0)]
+
+
+def test_other_errors_are_not_touched() -> None:
+    async def broken() -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(retry(broken, policy=STEADY))

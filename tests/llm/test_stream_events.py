@@ -1,0 +1,133 @@
+""""""
+
+import pytest
+
+from attractor.llm import (
+    ContentKind,
+    FinishReason,
+    Message,
+    RateLimitError,
+    Response,
+    StreamAccumulator,
+    StreamError,
+    StreamEvent,
+    StreamEventType,
+    StreamStart,
+    ToolCall,
+    Usage,
+    Warning,
+)
+
+NAMES = """
+STREAM_START TEXT_START TEXT_DELTA TEXT_END REASONING_START REASONING_DELTA REASONING_END
+TOOL_CALL_START TOOL_CALL_DELTA TOOL_CALL_END FINISH ERROR PROVIDER_EVENT
+"""
+
+
+def test_the_types_are_those_of_the_specification_and_their_values_are_plain_words() -> None:
+    assert [one.name for one in StreamEventType] == NAMES.split()
+    assert all(one.value == one.name.lower() for one in StreamEventType)
+
+
+def test_an_event_has_nothing_but_what_it_tells() -> None:
+    event = StreamEvent(StreamEventType.TEXT_DELTA, delta="a", text_id="0")
+    filled = {name for name, value in vars(event).items() if value is not None}
+    assert filled == {"type", "delta", "text_id"}
+    assert StreamEvent("step_finish").type == "step_finish"
+
+
+START = StreamEvent(
+    StreamEventType.STREAM_START, start=StreamStart("r", "m", "acme", (Warning("odd"),))
+)
+WHOLE = Response("r", "m", "acme", Message.assistant("all"), FinishReason("stop"), Usage(1, 2))
+
+
+def text(kind: StreamEventType, text_id: str, delta: str | None = None) -> StreamEvent:
+    return StreamEvent(kind, text_id=text_id, delta=delta)
+
+
+def call(kind: StreamEventType, name: str, raw: str | None = None, **given: int) -> StreamEvent:
+    return StreamEvent(kind, tool_call=ToolCall(name, name, dict(given), raw))
+
+
+PIECES = [
+    StreamEvent(StreamEventType.REASONING_START),
+    StreamEvent(StreamEventType.REASONING_DELTA, reasoning_delta="h"),
+    StreamEvent(StreamEventType.REASONING_DELTA, reasoning_delta="m"),
+    StreamEvent(StreamEventType.REASONING_END, text="hm"),
+    text(StreamEventType.TEXT_START, "0"),
+    text(StreamEventType.TEXT_DELTA, "0", "a"),
+    text(StreamEventType.TEXT_START, "1"),
+    text(StreamEventType.TEXT_DELTA, "1", "c"),
+    text(StreamEventType.TEXT_DELTA, "0", "b"),
+    text(StreamEventType.TEXT_END, "0"),
+    StreamEvent(StreamEventType.PROVIDER_EVENT, raw={"text": "x"}),
+    call(StreamEventType.TOOL_CALL_START, "one"),
+    call(StreamEventType.TOOL_CALL_START, "two"),
+    call(StreamEventType.TOOL_CALL_DELTA, "one", '{"a":'),
+    call(StreamEventType.TOOL_CALL_DELTA, "one", "1}"),
+    call(StreamEventType.TOOL_CALL_END, "two", b=2),
+]
+
+
+def accumulated(*events: StreamEvent) -> StreamAccumulator:
+    accumulator = StreamAccumulator()
+    for event in events:
+        accumulator.process(event)
+    return accumulator
+
+
+def test_the_whole_answer_is_the_one_that_the_finish_brings() -> None:
+    finish = StreamEvent(StreamEventType.FINISH, response=WHOLE)
+    accumulator = accumulated(START, *PIECES, finish)
+    assert accumulator.response() is WHOLE
+    assert accumulator.partial_response is WHOLE
+
+
+def test_without_one_it_is_put_together_from_the_pieces_in_the_order_of_their_beginnings() -> None:
+    reason, usage = FinishReason("tool_calls"), Usage(3, 4)
+    finish = StreamEvent(StreamEventType.FINISH, finish_reason=reason, usage=usage)
+    response = accumulated(START, *PIECES, finish).response()
+    kinds = [part.kind for part in response.message.content]
+    assert kinds == [
+        ContentKind.THINKING,
+        *[ContentKind.TEXT] * 2,
+        *[ContentKind.TOOL_CALL] * 2,
+    ]
+    assert (response.reasoning, response.text) == ("hm", "abc")
+    assert [one.arguments for one in response.tool_calls] == [{"a": 1}, {"b": 2}]
+    assert (response.id, response.model, response.provider) == ("r", "m", "acme")
+    assert (response.finish_reason, response.usage) == (reason, usage)
+    assert response.warnings == (Warning("odd"),)
+
+
+def test_at_any_point_there_is_what_came_so_far() -> None:
+    accumulator = StreamAccumulator()
+    assert accumulator.partial_response is None
+    seen: list[str] = []
+    for event in [START, *PIECES[4:6]]:
+        accumulator.process(event)
+        assert accumulator.partial_response is not None
+        seen.append(accumulator.partial_response.text)
+    assert seen == ["", "", "a"]
+    half = accumulated(START, *PIECES[11:14]).partial_response
+    assert half is not None
+    assert half.tool_calls[0].raw_arguments == '{"a":'
+
+
+def test_another_start_begins_anew() -> None:
+    finish = StreamEvent(StreamEventType.FINISH, response=WHOLE)
+    again = accumulated(START, *PIECES, finish, START).partial_response
+    assert again is not None
+    assert (again.text, list(again.message.content)) == ("", [])
+
+
+def test_a_stream_that_did_not_finish_has_no_answer() -> None:
+    with pytest.raises(StreamError, match="has not come to its end"):
+        accumulated(START, *PIECES).response()
+    error = RateLimitError("busy", provider="acme")
+    broken = accumulated(START, *PIECES, StreamEvent(StreamEventType.ERROR, error=error))
+    with pytest.raises(RateLimitError) as caught:
+        broken.response()
+    assert caught.value is error
+    assert broken.partial_response is not None

@@ -1,0 +1,535 @@
+""""""
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.base.json import JsonObject
+from attractor.llm import (
+    AbortController,
+    AbortError,
+    AbortSignal,
+    AuthenticationError,
+    Client,
+    Complete,
+    ConfigurationError,
+    InvalidToolCallError,
+    Message,
+    RateLimitError,
+    Request,
+    RequestTimeoutError,
+    Response,
+    ServerError,
+    StepResult,
+    Stream,
+    StreamAccumulator,
+    StreamError,
+    StreamEvent,
+    StreamEventType,
+    StreamResult,
+    TimeoutConfig,
+    Tool,
+    ToolCall,
+    stream,
+)
+from attractor.llm.text_stream import stream as streaming
+from tests.llm.asking import PROVIDERS, speaking
+from tests.llm.generated import NUMBERS, adder, generated, noting
+from tests.llm.heard import a_stream, hear, heard, with_client
+from tests.llm.providers.streams import sse
+from tests.llm.test_provider_stream import BEGIN, HEAD, Scene, chunked, run, serving
+from tests.patience import is_soon
+
+everybody = pytest.mark.parametrize("provider", PROVIDERS)
+ROUNDS = """
+[[rules]]
+when = { step = 2 }
+answer = { text = "All of it added up.", usage = { input = 100, output = 1 } }
+[[rules]]
+answer.tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
+answer.usage = { input = 10, output = 1 }
+"""
+FAULTY = """
+[[rules]]
+when = { attempt = 2 }
+answer.text = "One two three four five six seven eight nine."
+[[rules]]
+[rules.answer]
+text = "One two three four five six seven eight nine."
+fault = FAULT
+"""
+SLOW = """
+[[rules]]
+[rules.answer]
+text = "One two three TEN"
+pace = "PACE"
+"""
+
+
+def faulty(fault: str) -> str:
+    return FAULTY.replace("FAULT", fault)
+
+
+def slow(pace: str) -> str:
+    return SLOW.replace("PACE", pace).replace("TEN", "and ten more words " * 10)
+
+
+def test_the_name_is_a_function_whatever_was_imported() -> None:
+    assert stream is streaming
+
+
+@everybody
+def test_it_adds_up_to_what_generate_returns(provider: str) -> None:
+    with speaking(ROUNDS) as twin:
+        told = heard(twin, provider, tools=[adder()], max_tool_rounds=9)
+
+        whole = generated(twin, provider, tools=[adder()], max_tool_rounds=9)
+    assert [plain(one) for one in told.whole.steps] == [plain(one) for one in whole.steps]
+    assert told.whole.total_usage == whole.total_usage
+    assert told.text == told.whole.text == "All of it added up."
+
+
+def plain(step: StepResult) -> object:
+    """What a step says, without the names that a provider gives."""
+    calls = [(one.name, one.arguments) for one in step.tool_calls]
+    results = [one.content for one in step.tool_results]
+    return step.text, calls, results, step.finish_reason.reason, step.usage.total_tokens
+
+
+@everybody
+def test_steps_follow_one_another_with_a_step_finish_between_them(provider: str) -> None:
+    with speaking(ROUNDS) as twin:
+        told = heard(twin, provider, tools=[adder()], max_tool_rounds=9)
+    marks = ("stream_start", "tool_call_end", "finish", "step_finish", "text_end")
+    called = ["stream_start", "tool_call_end", "finish", "step_finish"]
+    assert [one for one in told.types if one in marks] == [
+        *called,
+        *called,
+        "stream_start",
+        "text_end",
+        "finish",
+    ]
+    between = [one.step for one in told.events if one.type == "step_finish"]
+    assert between == list(told.whole.steps[:2])
+    assert [one.tool_results[0].content for one in between if one] == ["3", "3"]
+    accumulator = StreamAccumulator()
+    for event in told.events:
+        accumulator.process(event)
+    assert accumulator.response() == told.whole.response
+
+
+def at_once(steps: Sequence[StepResult]) -> bool:
+    return bool(steps[-1].tool_results)
+
+
+def test_rounds_a_stop_condition_and_passive_tools_end_it_as_they_end_generate() -> None:
+    passive = Tool("add", "Add.", NUMBERS)
+    with speaking(ROUNDS) as twin:
+        none = heard(twin, tools=[adder()], max_tool_rounds=0)
+        one = heard(twin, tools=[adder()])
+        stopped = heard(twin, tools=[adder()], max_tool_rounds=9, stop_when=at_once)
+        left = heard(twin, tools=[passive], max_tool_rounds=9)
+        assert len(twin.requests) == 1 + 2 + 1 + 1
+    assert [len(step.tool_results) for step in one.whole.steps] == [1, 0]
+    assert [len(step.tool_results) for step in stopped.whole.steps] == [1]
+    for told in (none, left):
+        assert ("step_finish" in told.types, told.whole.tool_results) == (False, ())
+        assert told.whole.tool_calls[0].arguments == {"a": 1, "b": 2}
+
+
+def test_arguments_are_mended_as_in_generate() -> None:
+    script = """
+    [[rules]]
+    when = { step = 1, tool_result = "5" }
+    answer.text = "Five."
+    [[rules]]
+    answer.tool_calls = [{ name = "add", arguments = { a = "two" } }]
+    """
+
+    def mend(call: ToolCall, tool: Tool, error: InvalidToolCallError) -> JsonObject:
+        return {"a": 2, "b": 3}
+
+    with speaking(script) as twin:
+        told = heard(twin, tools=[adder()], repair_tool_call=mend)
+    assert told.text == "Five."
+
+
+def test_nothing_is_asked_before_somebody_listens_and_what_is_wrong_is_said_at_once() -> None:
+    with speaking(ROUNDS) as twin:
+
+        async def work(client: Client) -> None:
+            async with a_stream(client) as events:
+                assert events.partial_response is None
+            with pytest.raises(ConfigurationError, match="both prompt and"):
+                a_stream(client, messages=[Message.user("go")])
+
+        with_client(twin, work)
+        assert len(twin.requests) == 0
+
+
+def test_no_tool_is_executed_before_what_comes_behind_the_answer_is_asked_for() -> None:
+    done: list[int] = []
+
+    async def work(client: Client) -> None:
+        tools = [noting(done)]
+        async with a_stream(client, tools=tools) as events:
+            async for event in events:
+                if event.type == StreamEventType.FINISH:
+                    break
+            await asyncio.sleep(0.05)
+            assert done == []
+            await anext(events)
+        assert done == [3]
+
+    with speaking(ROUNDS) as twin:
+        with_client(twin, work)
+
+
+# Behind how many events of the provider nothing of the answer was told yet.
+QUIET = {"openai": 2, "anthropic": 2, "gemini": 0}
+
+
+@everybody
+@pytest.mark.parametrize(
+    "fault",
+    [
+        '{ kind = "status", status = 503, retry_after = "1ms" }',
+        '{ kind = "status", status = 429, retry_after = "1ms" }',
+        '{ kind = "cut", after = QUIET }',
+    ],
+    ids=["503", "429", "cut"],
+)
+def test_a_step_of_which_nothing_was_told_is_tried_again(provider: str, fault: str) -> None:
+    script = faulty(fault.replace("QUIET", str(QUIET[provider])))
+    with speaking(script) as twin:
+        told = heard(twin, provider, max_retries=1)
+        assert len(twin.requests) == 2
+    assert told.error is None
+    assert (told.types.count("stream_start"), told.types.count("error")) == (1, 0)
+    assert told.text.startswith("One two three")
+
+
+@everybody
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ('{ kind = "cut", after = 6 }', StreamError),
+        ('{ kind = "malformed", after = 6 }', StreamError),
+        ('{ kind = "status", status = 429, after = 6 }', RateLimitError),
+    ],
+)
+def test_after_something_was_told_nothing_is_tried_again(
+    provider: str, fault: str, kind: type[Exception]
+) -> None:
+    if provider == "gemini":
+        fault = fault.replace("after = 6", "after = 2")
+    with speaking(faulty(fault)) as twin:
+        told = heard(twin, provider)
+        assert len(twin.requests) == 1
+    assert isinstance(told.error, kind)
+    assert told.text.startswith("One")
+    assert told.types.count("error") == 1
+    assert told.events[-1].error is told.error
+
+
+def test_trouble_that_stays_is_told_when_no_try_is_left() -> None:
+    script = 'rules = [{ answer.fault = { kind = "status", status = 500, retry_after = "1ms" } }]'
+    with speaking(script) as twin:
+        told = heard(twin, max_retries=2)
+        assert len(twin.requests) == 3
+    assert (told.types, type(told.error)) == ([], ServerError)
+    with speaking(script.replace("500", "401")) as twin:
+        assert isinstance(heard(twin).error, AuthenticationError)
+        assert len(twin.requests) == 1
+
+
+def test_a_retry_of_a_later_step_repeats_no_earlier_one() -> None:
+    script = """
+    [[rules]]
+    when = { step = 1, attempt = 1 }
+    answer.fault = { kind = "status", status = 529, retry_after = "1ms" }
+    [[rules]]
+    when = { step = 1 }
+    answer.text = "Hi."
+    [[rules]]
+    answer.tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
+    """
+    done: list[int] = []
+    with speaking(script) as twin:
+        told = heard(twin, tools=[noting(done)])
+        assert [one.status for one in twin.requests] == [200, 529, 200]
+    assert (told.text, done) == ("Hi.", [3])
+
+
+@pytest.mark.parametrize(
+    ("timeout", "words"),
+    [
+        (0.4, r"the generation took longer than 0\.4 s"),
+        (TimeoutConfig(per_step=0.4), r"a call to the model took longer than 0\.4 s"),
+    ],
+)
+@pytest.mark.parametrize("is_slow", ["provider", "caller"])
+def test_time_is_up_while_one_waits_and_while_one_does_something_else(
+    timeout: float | TimeoutConfig, words: str, is_slow: str
+) -> None:
+    async def work(client: Client) -> None:
+        events = a_stream(client, timeout=timeout)
+        told = await hear(events, pause=0.5 if is_slow == "caller" else 0)
+        assert isinstance(told.error, RequestTimeoutError)
+        assert re.search(words, told.error.message)
+        assert told.events[-1].error is told.error
+        with pytest.raises(RequestTimeoutError):
+            await events.response()
+
+    with speaking(slow("30ms" if is_slow == "provider" else "0s")) as twin:
+        with_client(twin, work)
+        assert len(twin.requests) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "waiting", "between", "tools"])
+def test_an_abort_signal_ends_it_at_any_time(when: str) -> None:
+    controller, ended = AbortController(), asyncio.Event()
+
+    async def wait(a: int, b: int) -> None:
+        asyncio.get_running_loop().call_soon(controller.abort, "enough")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    async def work(client: Client) -> None:
+        if when == "before":
+            controller.abort("enough")
+        options: dict[str, Any] = {"tools": [adder(wait)]} if when == "tools" else {}
+        loop = asyncio.get_running_loop()
+        if when in ("waiting", "between"):
+            loop.call_later(0.4, controller.abort, "enough")
+        events = a_stream(client, abort_signal=controller.signal, **options)
+        told = await hear(events, pause=0.6 if when == "between" else 0)
+        assert isinstance(told.error, AbortError)
+        assert "enough" in told.error.message
+        assert (told.types == []) == (when == "before")
+        assert (when == "tools") == ended.is_set()
+        assert len(asyncio.all_tasks()) <= 2
+
+    with speaking(ROUNDS if when == "tools" else slow("30ms")) as twin:
+        begun = time.monotonic()
+        with_client(twin, work)
+        assert time.monotonic() - begun < 20
+
+
+def test_every_event_of_middleware_counts() -> None:
+    class Loud:
+        async def __call__(self, request: Request, next: Complete) -> Response:
+            return await next(request)
+
+        async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
+            async for event in next(request):
+                if event.type == StreamEventType.FINISH:
+                    return
+                yield event
+
+    async def work() -> None:
+        async with Client.from_env(twin.environ(), middleware=[Loud()]) as client:
+            told = await hear(a_stream(client))
+        assert isinstance(told.error, StreamError)
+        assert told.types[-1] == "error"
+
+    with speaking("rules = [{ answer.text = 'Hi.' }]") as twin:
+        asyncio.run(work())
+        assert len(twin.requests) == 1
+
+
+stream_result_everybody = pytest.mark.parametrize("provider", PROVIDERS)
+CALL = '{ name = "add", arguments = { a = 1, b = 2 } }'
+SCRIPT = f"""
+[[rules]]
+when = {{ step = 1 }}
+answer.text = "It is three, I think."
+[[rules]]
+answer = {{ text = "Let me add.", tool_calls = [{CALL}] }}
+"""
+
+
+@asynccontextmanager
+async def hello(provider: str) -> AsyncGenerator[tuple[Scene, StreamResult]]:
+    """Stream from a server that says hello and then nothing more."""
+    pieces = [HEAD, chunked(sse(BEGIN[provider]))]
+    async with serving(provider, *pieces, stays=True) as scene:
+        yield scene, a_stream(Client(providers={provider: scene.adapter}), provider)
+
+
+async def hear_hello(events: StreamResult) -> None:
+    async for event in events:
+        if event.type == StreamEventType.TEXT_DELTA:
+            return
+
+
+async def close(events: StreamResult) -> None:
+    await events.aclose()
+
+
+async def leave_the_block(events: StreamResult) -> None:
+    with pytest.raises(ValueError, match="no more"):
+        async with events:
+            raise ValueError("no more")
+
+
+async def cancel(events: StreamResult) -> None:
+    listening = asyncio.create_task(hear_hello(events))
+    await asyncio.sleep(0.01)
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+
+
+@stream_result_everybody
+@pytest.mark.parametrize("leave", [close, leave_the_block, cancel])
+def test_who_leaves_early_closes_the_connection(
+    provider: str, leave: Callable[[StreamResult], Awaitable[None]]
+) -> None:
+    async def leaving() -> float:
+        async with hello(provider) as (scene, events):
+            await hear_hello(events)
+            begun = time.monotonic()
+            await leave(events)
+            await asyncio.wait_for(scene.gone.wait(), 5)
+            taken = time.monotonic() - begun
+            response = events.partial_response
+            assert response
+            assert response.text == "hello"
+            with pytest.raises(StreamError, match="left before its end"):
+                await events.response()
+            return taken
+
+    assert is_soon(lambda: run(leaving), within_s=0.5)
+
+
+def test_who_forgets_it_closes_the_connection_too() -> None:
+    async def forgetting() -> None:
+        async with hello("openai") as (scene, events):
+            await hear_hello(events)
+            client = Client(providers={"openai": scene.adapter})
+            scene.gone.clear()
+            async for text in a_stream(client).text_stream:
+                assert text == "hello"
+                break
+            await asyncio.wait_for(scene.gone.wait(), 5)
+            await events.aclose()
+
+    run(forgetting)
+
+
+def test_the_tools_that_are_at_work_are_ended_with_it() -> None:
+    begun, is_ended, heard = asyncio.Event(), asyncio.Event(), threading.Event()
+
+    async def wait(a: int, b: int) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            is_ended.set()
+
+    def look(a: int, b: int, abort_signal: AbortSignal) -> None:
+        while not abort_signal.aborted:
+            time.sleep(0.001)
+        heard.set()
+
+    async def work(client: Client) -> None:
+        tools = [adder(wait), Tool("look", "Look around.", NUMBERS, look)]
+        async with a_stream(client, tools=tools) as events:
+            listening = asyncio.create_task(events.result())
+            await begun.wait()
+            await events.aclose()
+            with pytest.raises(StreamError):
+                await listening
+        assert is_ended.is_set()
+        assert await asyncio.to_thread(heard.wait, 5)
+
+    with speaking(SCRIPT.replace(CALL, f"{CALL}, {CALL.replace('add', 'look')}")) as twin:
+        with_client(twin, work)
+
+
+@stream_result_everybody
+def test_it_is_heard_as_texts_or_not_at_all_and_the_answer_is_there(provider: str) -> None:
+    async def work(client: Client) -> None:
+        events = a_stream(client, provider, tools=[adder()])
+        texts = [text async for text in events.text_stream]
+        assert "".join(texts) == "Let me add.It is three, I think."
+        assert len(texts) > 2
+        assert (await events.response()).text == "It is three, I think."
+        unheard = a_stream(client, provider, tools=[adder()])
+        result = await unheard.result()
+        assert [one.text for one in result.steps] == ["Let me add.", "It is three, I think."]
+        assert result.total_usage == result.steps[0].usage + result.steps[1].usage
+        assert await unheard.response() is result.response
+        with pytest.raises(StopAsyncIteration):
+            await anext(unheard)
+
+    with speaking(SCRIPT) as twin:
+        with_client(twin, work)
+
+
+@stream_result_everybody
+def test_the_answer_so_far_grows_with_what_was_heard(provider: str) -> None:
+    async def work(client: Client) -> None:
+        events, text, steps = a_stream(client, provider, tools=[adder()]), "", 0
+        assert events.partial_response is None
+        async for event in events:
+            if event.type == StreamEventType.STREAM_START:
+                text, steps = "", steps + 1
+            text += event.delta or ""
+            assert events.partial_response
+            assert events.partial_response.text == text
+        assert steps == 2
+        assert events.partial_response is await events.response()
+
+    with speaking(SCRIPT) as twin:
+        with_client(twin, work)
+
+
+def test_who_stops_at_the_last_event_has_the_whole_answer() -> None:
+    async def work(client: Client) -> None:
+        async with a_stream(client, max_tool_rounds=0) as events:
+            async for event in events:
+                if event.type == StreamEventType.FINISH:
+                    break
+        assert (await events.response()).text == "Let me add."
+
+    with speaking(SCRIPT) as twin:
+        with_client(twin, work)
+
+
+def test_one_listens_at_a_time() -> None:
+    async def work() -> None:
+        async with hello("openai") as (_, events), events:
+            await hear_hello(events)
+            listening = asyncio.create_task(hear_hello(events))
+            await asyncio.sleep(0.01)
+            with pytest.raises(UsageError, match="two listen"):
+                await anext(events)
+            assert not listening.done()
+            await events.aclose()
+            with pytest.raises(StreamError):
+                await listening
+
+    run(work)
+
+
+def test_a_stream_that_was_closed_before_it_began_asks_nobody() -> None:
+    async def work(client: Client) -> None:
+        events = a_stream(client)
+        await events.aclose()
+        with pytest.raises(StreamError, match="left before its end"):
+            await events.result()
+
+    with speaking(SCRIPT) as twin:
+        with_client(twin, work)
+        assert len(twin.requests) == 0
