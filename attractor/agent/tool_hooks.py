@@ -16,8 +16,8 @@ from attractor.base.errors import AttractorError, MachineryError
 from attractor.base.json import Json
 from attractor.base.process_output import BoundedOutput, OutputLimit
 from attractor.base.processes import ExecResult
-from attractor.environments.command_faults import missing_command
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.selection import missing_command
 
 TIME_LIMIT = timedelta(seconds=60)
 """How long one run of a hook may take."""

@@ -1,19 +1,66 @@
-"""Reads, writes and lists the files of a confined folder."""
+"""Reads, writes and lists the files of a confined folder.
 
+The text of a file: what counts as text, and lines of it.
+
+The file tools of every environment that works on a folder of this machine.
+
+They work on the folder from outside, confined to it. Only grep runs a command, as the environment
+runs all its commands.
+"""
+
+import asyncio
+import io
 import os
 import secrets
 import stat
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import islice
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.files import write_fully
-from attractor.environments.confined import Confined, Place, identity_of
-from attractor.environments.environment import DirEntry
+from attractor.environments.confined_paths import Confined, FolderEntry, identity_of
+from attractor.environments.environment import DirEntry, GrepOptions
 from attractor.environments.errors import FileMissing, FileUnusable, NotText
-from attractor.environments.patterns import matches
-from attractor.environments.texts import decode_text, encode_text, printable, select_lines
+from attractor.environments.search import Execute, Searcher, matches
+
+
+def decode_text(data: bytes, path: str) -> str:
+    """Return bytes as text, losing nothing, or refuse what is none."""
+    if b"\0" in data:
+        raise NotText(f"{path} is a binary file")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as cause:
+        raise NotText(f"{path} is not UTF-8 text, from byte {cause.start} on") from cause
+
+
+def encode_text(text: str, path: str) -> bytes:
+    """Return text as bytes, or refuse half a character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as cause:
+        hint = "take the half character (a lone surrogate) out of the text"
+        raise FileUnusable(f"cannot write {path}: {cause}", hint=hint) from cause
+
+
+def select_lines(text: str, offset: int | None, limit: int | None) -> str:
+    """Return `limit` lines from the 1-based line `offset` on, all when neither is given."""
+    start = 1 if offset is None else offset
+    if start < 1 or (limit is not None and limit < 0):
+        raise UsageError(
+            f"there is no line {start}, or no {limit} lines",
+            hint="lines are counted from 1, and a limit is not negative",
+        )
+    stop = None if limit is None else start - 1 + limit
+    return "".join(islice(io.StringIO(text, newline="\n"), start - 1, stop))
+
+
+def printable(name: str) -> str:
+    """Return a file's name as text that can be sent anywhere, its unreadable bytes replaced."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
 
 LARGEST_READ = 32 * 1024 * 1024
 MOST_NAMES = 200_000
@@ -46,7 +93,9 @@ def write_text(confined: Confined, path: str, content: str) -> None:
     with confined.located("write", path, create=True) as place:
         kept = _permissions(place, path)
         # The name that `remove_leavings` knows, should we be killed before it is replaced.
-        temporary = Place(place.folder, f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp")
+        temporary = FolderEntry(
+            place.folder, f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp"
+        )
         try:
             with _opened(temporary, _CREATE) as file:
                 if kept is not None:
@@ -146,7 +195,7 @@ def _below(
     for name in names:
         # What is gone or changed meanwhile is left out, and what is closed to us.
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            place = confined.source_at(Place(folder, name))
+            place = confined.source_at(FolderEntry(folder, name))
             status = _status(place)
             yield _Found(before + name, status)
             if depth > 1 and stat.S_ISDIR(status.st_mode) and not _is_hidden(confined, status):
@@ -164,11 +213,11 @@ def _entry(found: _Found) -> DirEntry:
     return DirEntry(printable(found.path), stat.S_ISDIR(mode), size if regular else None)
 
 
-def _status(place: Place) -> os.stat_result:
+def _status(place: FolderEntry) -> os.stat_result:
     return os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
 
 
-def _permissions(place: Place, path: str) -> int | None:
+def _permissions(place: FolderEntry, path: str) -> int | None:
     """Return the permissions of the regular file that is there, if one is."""
     try:
         status = _status(place)
@@ -186,9 +235,49 @@ def _require_regular(status: os.stat_result, path: str) -> None:
 
 
 @contextmanager
-def _opened(place: Place, flags: int) -> Generator[int]:
+def _opened(place: FolderEntry, flags: int) -> Generator[int]:
     file = os.open(place.name, flags, 0o666, dir_fd=place.folder)
     try:
         yield file
     finally:
         os.close(file)
+
+
+class FileTools:
+    """Reads, writes, lists and searches the files of one folder."""
+
+    def __init__(self, confined: Confined, searcher: Searcher, execute: Execute) -> None:
+        self._confined = confined
+        self._searcher = searcher
+        self._execute = execute
+
+    async def read_file(
+        self, path: str, *, offset: int | None = None, limit: int | None = None
+    ) -> str:
+        """Return a file's text, or lines of it."""
+        return read_text(self._confined, path, offset=offset, limit=limit)
+
+    async def write_file(self, path: str, content: str) -> None:
+        """Write a file whole, its folders included."""
+        write_text(self._confined, path, content)
+
+    async def delete_file(self, path: str) -> None:
+        """Remove a file."""
+        delete(self._confined, path)
+
+    async def file_exists(self, path: str) -> bool:
+        """Tell whether there is a file or folder."""
+        return exists(self._confined, path)
+
+    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
+        """Return the names in a folder."""
+        return await asyncio.to_thread(list_directory, self._confined, path, depth=depth)
+
+    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
+        """Return the files a pattern matches, the newest first."""
+        return await asyncio.to_thread(glob, self._confined, pattern, path)
+
+    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
+        """Return `file:line:text` for every line that matches."""
+        below = require_there(self._confined, path)
+        return await self._searcher.grep(pattern, below, options, self._execute)

@@ -2,31 +2,96 @@
 
 Paths in the file tools stay in the working folder; a command may do whatever the operator may. So
 it promises nothing. What commands leave running is ended at the end, as far as it can be found.
+
+A service on the operator's own machine, in a process group of its own.
 """
 
 import asyncio
+import os
 import platform
 import shutil
+import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+from attractor.base.errors import ProcessNotStarted
 from attractor.base.process_output import OnOutput, OutputLimit
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments import files
-from attractor.environments.confined import Confined
-from attractor.environments.environment import Promises, Service
-from attractor.environments.file_tools import FileTools
-from attractor.environments.forwarding import LOOPBACK, Address, forwarded, listen
-from attractor.environments.left_over import end_marked
-from attractor.environments.local_service import start_local_service
-from attractor.environments.marks import MARK, new_mark
-from attractor.environments.searching import TIME_LIMIT_MS, Searcher
-from attractor.environments.services import BackgroundService
+from attractor.environments.confined_paths import Confined
+from attractor.environments.environment import BackgroundService, Backlog, Promises, Service
+from attractor.environments.files import FileTools
+from attractor.environments.orphan_processes import MARK, end_marked, new_mark
+from attractor.environments.sandbox.sockets import LOOPBACK, Address, Intake, forwarded, listen
+from attractor.environments.search import TIME_LIMIT_MS, Searcher
 from attractor.environments.variables import Inherit, inherited
+
+_GRACE_S = 2.0
+
+
+async def start_local_service(
+    argv: Sequence[str], *, cwd: str, env: Mapping[str, str]
+) -> BackgroundService:
+    """Start a program that goes on until it is stopped."""
+    backlog = Backlog()
+    out = Intake(backlog.add)
+    try:
+        # Its pipe is ours: asyncio's own stays open for as long as anybody holds it.
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            cwd=cwd,
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out.writer,
+            stderr=out.writer,
+            start_new_session=True,
+        )
+    except BaseException as cause:
+        out.close()
+        if isinstance(cause, OSError):
+            raise ProcessNotStarted(f"{argv[0]} was not started: {cause.strerror}") from cause
+        raise
+    out.close_writer()
+    watching = asyncio.create_task(_see_end(process, out, backlog))
+
+    async def end() -> int:
+        if not watching.done():
+            await _end(process.pid, watching)
+        return await asyncio.shield(watching)
+
+    return BackgroundService(backlog, end)
+
+
+async def _see_end(process: asyncio.subprocess.Process, out: Intake, backlog: Backlog) -> int:
+    try:
+        code = await process.wait()
+        _signal(process.pid, signal.SIGKILL)  # who is left of its group
+        await out.drain()
+    finally:
+        out.close()
+        backlog.end()
+    return code
+
+
+async def _end(group: int, watching: "asyncio.Task[int]") -> None:
+    try:
+        _signal(group, signal.SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                await asyncio.shield(watching)
+    finally:
+        if not watching.done():  # its time is up, or ours: we are cancelled
+            _signal(group, signal.SIGKILL)
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
 
 SHELL = "/bin/bash"
 WORKSPACE = "/workspace"

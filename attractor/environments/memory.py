@@ -8,11 +8,11 @@ from pathlib import Path
 from attractor.base.errors import UsageError
 from attractor.base.process_output import Chunk, OnOutput
 from attractor.base.processes import ExecResult
-from attractor.environments.confined import Confined
+from attractor.environments.confined_paths import Confined
 from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, NotSupported
-from attractor.environments.patterns import matches
-from attractor.environments.texts import encode_text, select_lines
+from attractor.environments.files import encode_text, select_lines
+from attractor.environments.search import matches
 
 WORKSPACE = "/workspace"
 

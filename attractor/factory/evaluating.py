@@ -12,8 +12,8 @@ from attractor.engine.open_run import OpenRun
 from attractor.engine.promise_records import NAMES, promises_to_record
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.engine.status import AWAITING_DECISION, EVALUATING, QUEUED
-from attractor.environments.choose import Choice
 from attractor.environments.environment import Promises
+from attractor.environments.selection import Choice
 from attractor.factory import when_needed
 from attractor.factory.decisions import DECIDED
 from attractor.factory.errors import NotDecidable

@@ -7,7 +7,7 @@ from attractor.base.errors import UsageError
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.results import RunResult
-from attractor.environments.choose import Choice
+from attractor.environments.selection import Choice
 from attractor.factory.evaluating import Evaluator
 from attractor.factory.gate import Judged
 from attractor.factory.ledger import Ledger

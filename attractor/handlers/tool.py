@@ -11,7 +11,7 @@ from attractor.engine.excerpts import keep_ends, shorten
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.output_tail import tail_in
 from attractor.engine.seams import Parts, Stage
-from attractor.environments.command_faults import missing_command
+from attractor.environments.selection import missing_command
 from attractor.language.graph import Node
 from attractor.language.secret_inputs import asked_secrets, variable_of
 

@@ -11,7 +11,7 @@ from attractor.engine.events import Place
 from attractor.engine.open_run import OpenRun
 from attractor.engine.seams import Workspace
 from attractor.engine.status import QUEUED
-from attractor.environments.choose import Choice
+from attractor.environments.selection import Choice
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.read_only import preparation_of
 from attractor.pipeline.world import World

@@ -22,7 +22,7 @@ from attractor.engine.manifest import Manifest
 from attractor.engine.progress import Progress, begin
 from attractor.engine.progress_records import progress_to_record
 from attractor.engine.run_directory import RunDirectory, create_run_directory, require_free
-from attractor.environments.choose import require_promised
+from attractor.environments.selection import require_promised
 from attractor.language.diffing.comparing import diff
 from attractor.language.diffing.telling import NO_CHANGE, tell
 from attractor.language.parsing import decode, parse

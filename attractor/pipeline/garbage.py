@@ -15,7 +15,7 @@ from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.engine.fence import is_held
 from attractor.engine.run_directory import RunDirectory
-from attractor.environments.earlier_lives import end_left_by, left_by, runs_that_left
+from attractor.environments.orphan_processes import end_left_by, left_by, runs_that_left
 from attractor.environments.process_table import Process
 from attractor.pipeline.needed import Need, Rules, Whereabouts, need_of
 from attractor.pipeline.world import World

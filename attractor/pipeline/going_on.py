@@ -13,7 +13,7 @@ from attractor.engine.open_run import OpenRun
 from attractor.engine.results import result_of
 from attractor.engine.run_directory import CHILDREN
 from attractor.engine.status import QUEUED
-from attractor.environments.choose import Choice, require_promised
+from attractor.environments.selection import Choice, require_promised
 from attractor.pipeline.accepted_graphs import put_in_place
 from attractor.pipeline.accepting import accept_graph, plan_acceptance
 from attractor.pipeline.child_directories import whole_of

@@ -10,7 +10,7 @@ from attractor.base.json import Json
 from attractor.engine.manifest import Manifest
 from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.run_directory import CHILDREN, RunDirectory, read_manifest
-from attractor.environments.earlier_lives import end_left_by, end_left_by_now
+from attractor.environments.orphan_processes import end_left_by, end_left_by_now
 from attractor.environments.process_table import Process
 from attractor.language.wording import visible
 from attractor.pipeline.world import World

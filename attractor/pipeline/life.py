@@ -14,7 +14,7 @@ from attractor.engine.run_drawings import drawn
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Workspace
 from attractor.engine.status import EVALUATING
-from attractor.environments.choose import Choice
+from attractor.environments.selection import Choice
 from attractor.pipeline.booting import boot
 from attractor.pipeline.children import Children
 from attractor.pipeline.giving_back import give_back

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attractor.engine.errors import NotRunnable
-from attractor.environments.choose import Choice
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.selection import Choice
 from attractor.pipeline.needed_programs import (
     Looked,
     Required,

@@ -18,7 +18,7 @@ from attractor.engine.questions import Questions
 from attractor.engine.seams import Backend, Handler, Parts
 from attractor.engine.simulated_outcomes import NO_OUTCOMES, read_outcomes
 from attractor.engine.watch import Steer
-from attractor.environments.choose import Choice, choose_environment
+from attractor.environments.selection import Choice, choose_environment
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph import Graph, Node
 from attractor.language.shapes import DEFAULT_TYPE, TYPE_OF_SHAPE

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from attractor.environments.choose import Choice
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.shown import Shown
+from attractor.environments.sandbox.bubblewrap import BindMount
+from attractor.environments.selection import Choice
 from attractor.pipeline.world import World
 from attractor.workspaces.carrying import is_showable
 from attractor.workspaces.dimension import MakeEnvironment
@@ -18,7 +18,7 @@ def environments_of(place: Choice, world: World) -> MakeEnvironment:
     if make_showing is None or not paths:
         return place.make
     project = world.project.resolve()
-    shown = [Shown(project, path) for path in paths]
+    shown = [BindMount(project, path) for path in paths]
 
     def make(folder: Path) -> ExecutionEnvironment:
         return place.make(folder) if folder.resolve() == project else make_showing(folder, shown)

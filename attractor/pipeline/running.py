@@ -10,7 +10,7 @@ from attractor.engine.manifest import Manifest
 from attractor.engine.results import RunResult
 from attractor.engine.run_directory import create_run_directory, require_free
 from attractor.engine.seams import Workspace
-from attractor.environments.choose import Choice
+from attractor.environments.selection import Choice
 from attractor.pipeline.fitness import require_fit
 from attractor.pipeline.going_on import Asked, go_on
 from attractor.pipeline.knowing import known_in

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.seams import Workspace
-from attractor.environments.choose import Choice
+from attractor.environments.selection import Choice
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.read_only import environments_of
 from attractor.pipeline.stage_commits import EMAIL, NAME

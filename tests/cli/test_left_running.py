@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.left_over import can_be_known
+from attractor.environments.orphan_processes import can_be_known
 from attractor.environments.process_table import find_process
 from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
 

@@ -7,7 +7,7 @@ import pytest
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.environments.places import KEEP, OPERATOR, make_walls, why_no_sandbox
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR, hold, make_walls, processes_in, run, use
 
@@ -288,7 +288,7 @@ def test_cleaning_up_leaves_nobody_whatever_they_did(environment: ExecutionEnvir
 RUNNER = '''
 import asyncio, sys
 from pathlib import Path
-from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.environments.places import make_walls
 
 async def main():

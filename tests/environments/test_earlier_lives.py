@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.earlier_lives import (
+from attractor.environments.orphan_processes import (
+    MARK,
+    can_be_known,
     end_left_by,
     end_left_by_now,
     left_by,
+    new_mark,
     runs_that_left,
 )
-from attractor.environments.left_over import can_be_known
-from attractor.environments.marks import MARK, new_mark
 from attractor.environments.process_table import find_process, variable_of
 
 pytestmark = [
@@ -43,7 +44,7 @@ asyncio.run(live(*sys.argv[1:]))
 """
 HUNT = """
 import json, sys
-from attractor.environments.earlier_lives import end_left_by_now
+from attractor.environments.orphan_processes import end_left_by_now
 print(json.dumps([one.number for one in end_left_by_now(sys.argv[1])]))
 """
 STAY = "echo $$ >> pids; exec sleep 1000"

@@ -1,4 +1,7 @@
-"""What files the tools take and leave, beyond what every environment does alike."""
+"""What files the tools take and leave, beyond what every environment does alike.
+
+What counts as text.
+"""
 
 import os
 import socket
@@ -12,8 +15,9 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import FileTrouble
 from attractor.environments import files
-from attractor.environments.confined import Confined
+from attractor.environments.confined_paths import Confined
 from attractor.environments.errors import FileUnusable, NotText
+from attractor.environments.files import decode_text, printable
 
 
 @pytest.fixture
@@ -163,3 +167,13 @@ def test_the_newest_come_first(inside: Confined, workspace: Path) -> None:
         (workspace / name).touch()
         os.utime(workspace / name, (time, time))
     assert files.glob(inside, "?", ".") == ["c", "a", "b", "d"]
+
+
+def test_the_first_bad_byte_is_named() -> None:
+    with pytest.raises(NotText, match="from byte 2 on"):
+        decode_text(b"ab\xff", "file")
+
+
+def test_a_name_becomes_text_that_can_be_sent() -> None:
+    assert printable("a\udce9 ü") == "a\ufffd ü"
+    printable("a\udce9").encode()

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.left_over import can_be_known, end_marked
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.environments.marks import MARK
+from attractor.environments.orphan_processes import MARK, can_be_known, end_marked
 from attractor.environments.process_table import Process, signal_process
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR
@@ -174,7 +173,7 @@ def test_who_is_gone_before_the_signal_may_have_left_another(
             return False
         return signal_process(process, number)
 
-    monkeypatch.setattr("attractor.environments.left_over.signal_process", signal_late)
+    monkeypatch.setattr("attractor.environments.orphan_processes.signal_process", signal_late)
     assert leave(environment, pids, f"setsid sh stay & {WAIT}") == [True, False]
     assert too_late
 

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.environments.left_over import can_be_known
-from attractor.environments.marks import Mark, new_mark, read_mark
+from attractor.environments.orphan_processes import ProcessMark, can_be_known, new_mark, read_mark
 
 pytestmark = pytest.mark.skipif(not can_be_known(), reason="no /proc")
 
-SHOW = "from attractor.environments.marks import new_mark; print(new_mark('RUN'))"
+SHOW = "from attractor.environments.orphan_processes import new_mark; print(new_mark('RUN'))"
 
 
 @given(st.text())
@@ -50,4 +49,4 @@ def test_a_mark_is_orphaned_when_its_process_is_gone() -> None:
 
 
 def test_a_process_with_the_same_number_and_another_start_is_another_one() -> None:
-    assert Mark("RUN", os.getpid(), "1").is_orphaned
+    assert ProcessMark("RUN", os.getpid(), "1").is_orphaned

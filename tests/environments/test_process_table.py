@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.left_over import can_be_known
+from attractor.environments.orphan_processes import can_be_known
 from attractor.environments.process_table import (
     Process,
     family_of,

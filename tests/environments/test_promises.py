@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments import choose
-from attractor.environments.baits import listening
+from attractor.environments import selection as choose
 from attractor.environments.environment import ExecutionEnvironment, Promises
+from attractor.environments.isolation_check import Make, listening, prove
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.environments.promises import Make, prove
-from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.counts import count
 from tests.environments.places import OPERATOR, make_walls
-from tests.environments.test_baits import fill
+from tests.environments.test_isolation_check import fill
 
 ALL = Promises(
     hides_operator=True, own_network=True, own_processes=True, writes_only_workspace=True

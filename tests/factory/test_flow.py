@@ -11,8 +11,8 @@ from attractor.base.errors import Broken, ChainBroken, NoGo, UnknownName, UsageE
 from attractor.base.json import Json
 from attractor.engine.results import RunResult
 from attractor.engine.status import AWAITING_DECISION, EVALUATING
-from attractor.environments.choose import Choice, choose_environment
 from attractor.environments.environment import Promises
+from attractor.environments.selection import Choice, choose_environment
 from attractor.factory.deciding import Verdict
 from attractor.factory.errors import AlreadyDecided, NoDecision, NotDecidable, RationaleTooShort
 from attractor.factory.gate import gate

@@ -9,7 +9,7 @@ import pytest
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 
 OPERATIONS = [
     *("read_file", "write_file", "file_exists", "list_directory", "exec_command", "grep", "glob"),

@@ -5,8 +5,8 @@ from attractor.agent.errors import CommandFailed
 from attractor.agent.tool import RegisteredTool, define
 from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult
-from attractor.environments.command_faults import missing_command
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.selection import missing_command
 
 # Only where no session fills the time limit in.
 _TIMEOUT_MS = 10_000

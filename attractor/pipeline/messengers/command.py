@@ -4,7 +4,7 @@ from attractor.base.durations import describe_duration
 from attractor.base.json import JsonObject
 from attractor.base.process_output import OutputLimit
 from attractor.base.processes import ExecResult, run_process
-from attractor.environments.command_faults import missing_command
+from attractor.environments.selection import missing_command
 from attractor.pipeline.notices import Messenger, Notify, sent_bytes, variables_of
 
 SHELL = "/bin/bash"

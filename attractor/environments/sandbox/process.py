@@ -2,11 +2,14 @@
 
 It must be started in the thread of the event loop: `--die-with-parent` goes by the thread that
 started it, and a worker thread ends early.
+
+Tells why a sandbox did not start, and whether none ever will on this machine.
 """
 
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,14 +22,43 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UsageError
 from attractor.base.files import reason_of
 from attractor.base.json import JsonObject
-from attractor.environments.bubblewrap import ACCOUNTS, Walls, options
-from attractor.environments.errors import SandboxLost, SandboxNotStarted
-from attractor.environments.failed_start import failed_start
-from attractor.environments.shown import Shown
+from attractor.environments.errors import SandboxImpossible, SandboxLost, SandboxNotStarted
+from attractor.environments.sandbox.bubblewrap import ACCOUNTS, BindMount, Walls, options
+
+# What bubblewrap says where the kernel, or who set it up, lets us have no namespaces.
+_FORBIDDEN = re.compile(
+    r"No permissions to creat"
+    r"|Creating new namespace failed(, likely because the kernel does not support"
+    r"|: (Operation not permitted|Permission denied|Function not implemented))"
+    r"|(setting up [ug]id map|Can't mount proc on \S+|Failed to make / slave|pivot_root"
+    r"|loopback: Failed \w+): (Operation not permitted|Permission denied)"
+)
+# It says that there are too many, also where there may be none at all.
+_TOO_MANY = "max_*_namespaces exceeded"
+_MOST = Path("/proc/sys/user/max_user_namespaces")
+
+
+def failed_start(
+    words: str, code: int | None, cause: Exception, *, most: Path = _MOST
+) -> SandboxNotStarted:
+    """Return the error for what bubblewrap said and the code it ended with."""
+    if not words:
+        late = isinstance(cause, TimeoutError)
+        words = "it was not ready in time" if late else f"bubblewrap ended with {code}"
+    forbidden = _FORBIDDEN.search(words) or (_TOO_MANY in words and _allows_none(most))
+    kind = SandboxImpossible if forbidden else SandboxNotStarted
+    return kind(f"no sandbox could be made: {words}")
+
+
+def _allows_none(most: Path) -> bool:
+    with suppress(OSError):
+        return most.read_text("ascii").strip() == "0"
+    return False
+
 
 GRACE_S = 2.0
 
-_SUPERVISOR = Path(__file__).parent / "_supervisor.py"
+_SUPERVISOR = Path(__file__).parent.parent / "_supervisor.py"
 _INSIDE = "/run/supervisor.py"
 _START_S = 20.0
 # Beyond the grace: a SIGKILL can take long on a dead network file system.
@@ -36,7 +68,7 @@ _HELLO = 0
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandExit:
     """How a command ended, and whether it was ended before it did so by itself."""
 
     code: int
@@ -56,10 +88,10 @@ class Job:
     number: int
     answer: "asyncio.Future[_Answer]"
 
-    async def wait(self) -> Ended:
+    async def wait(self) -> CommandExit:
         """Return how it ended, as soon as it and everybody in its group are gone."""
         told = (await asyncio.shield(self.answer)).told
-        return Ended(told["code"], told["cut"])
+        return CommandExit(told["code"], told["cut"])
 
 
 @dataclass(frozen=True)
@@ -85,7 +117,9 @@ class Sandbox:
         self._loop.add_reader(self._control.fileno(), self._receive)
 
     @classmethod
-    async def start(cls, walls: Walls, folder: Path, shown: Collection[Shown] = ()) -> "Sandbox":
+    async def start(
+        cls, walls: Walls, folder: Path, shown: Collection[BindMount] = ()
+    ) -> "Sandbox":
         """Make a sandbox around a workspace and what shows in it; it is ready when this returns."""
         with _file() as said:
             sandbox = cls(_spawn(walls, folder, shown, said))
@@ -121,7 +155,7 @@ class Sandbox:
             await self._send({"id": number, **asked}, out, err, *given)
         return Job(number, answer)
 
-    async def end(self, job: Job) -> Ended:
+    async def end(self, job: Job) -> CommandExit:
         """End a command and who is in its group: asked first, killed after a grace."""
         await self._send({"do": "end", "job": job.number, "grace": GRACE_S})
         try:
@@ -249,7 +283,7 @@ async def _gone(pidfd: int, *, within: float) -> None:
         loop.remove_reader(pidfd)
 
 
-def _spawn(walls: Walls, folder: Path, shown: Collection[Shown], said: IO[bytes]) -> _Started:
+def _spawn(walls: Walls, folder: Path, shown: Collection[BindMount], said: IO[bytes]) -> _Started:
     """Start bubblewrap with a supervisor; what it says about failure goes into a file."""
     with ExitStack() as opened, ExitStack() as failing:
         try:

@@ -1,4 +1,7 @@
-"""Searching with ripgrep and without finds the same."""
+"""Searching with ripgrep and without finds the same.
+
+Patterns of paths.
+"""
 
 import asyncio
 import shutil
@@ -7,11 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments.environment import GrepOptions
 from attractor.environments.errors import FileUnusable, InvalidPattern
-from attractor.environments.searching import Searcher
+from attractor.environments.search import Searcher, matches
 
 
 @pytest.fixture(params=["ripgrep", "python"])
@@ -87,3 +92,50 @@ def test_a_program_that_fails_is_told() -> None:
 
     with pytest.raises(FileUnusable, match="cannot search src: no such program"):
         asyncio.run(Searcher("python3", None).grep("a", "src", GrepOptions(), execute))
+
+
+NAMES = st.lists(st.sampled_from(["a", "b.py", ".c"]), min_size=1, max_size=5).map("/".join)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*.py", "a.py"),
+        ("**/*.py", "a.py"),
+        ("**/*.py", "a/b/c.py"),
+        ("a/**/z", "a/z"),
+        ("a/**/**/z", "a/b/c/z"),
+        ("a/**", "a/b/c"),
+        ("./a/?.[ch]", "a/x.c"),
+        ("*", ".hidden"),
+    ],
+)
+def test_a_pattern_matches(pattern: str, path: str) -> None:
+    assert matches(pattern, path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*.py", "a/b.py"),
+        ("a/*", "a/b/c"),
+        ("**/x/*.py", "a/b.py"),
+        ("*.PY", "a.py"),
+        ("a", "a/b"),
+        ("a/b", "a"),
+        ("", "a"),
+    ],
+)
+def test_a_pattern_does_not_match(pattern: str, path: str) -> None:
+    assert not matches(pattern, path)
+
+
+@given(NAMES)
+def test_everything_matches_itself_and_two_stars(path: str) -> None:
+    assert matches(path, path)
+    assert matches("**", path)
+    assert matches(f"**/{path}", f"x/y/{path}")
+
+
+def test_many_stars_take_no_time() -> None:
+    assert not matches("**/" * 50 + "z", "/".join("a" * 200))

@@ -1,11 +1,14 @@
 """Searches files with ripgrep, or with Python where there is none, and reads what they print.
 
 Both search what is hidden or ignored as well, but nothing in `.git`, and skip binary files.
+
+Whether a path matches a pattern such as `src/**/*.py`.
 """
 
 import json
 import shlex
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Set
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +73,34 @@ def _failure(pattern: str, path: str, said: str) -> FileUnusable | InvalidPatter
         words = " ".join(said.partition("regex parse error:")[2].split())
         return InvalidPattern(f"{pattern!r} is not a regular expression: {words}")
     return FileUnusable(f"cannot search {path}: {' '.join(said.split())}")
+
+
+_ANY_FOLDERS = "**"
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Tell whether a path, both written with slashes, matches; names with a dot are like others."""
+    wanted = [part for part in pattern.split("/") if part not in ("", ".")]
+    reached = _past_any(wanted, {0})
+    for name in path.split("/"):
+        reached = _past_any(wanted, _after(name, wanted, reached))
+    return len(wanted) in reached
+
+
+def _after(name: str, wanted: list[str], reached: Set[int]) -> Iterable[int]:
+    for at in reached:
+        if at < len(wanted) and wanted[at] == _ANY_FOLDERS:
+            yield at
+        elif at < len(wanted) and fnmatchcase(name, wanted[at]):
+            yield at + 1
+
+
+def _past_any(wanted: list[str], reached: Iterable[int]) -> Set[int]:
+    """Add the places behind each `**`, which may stand for nothing."""
+    places: set[int] = set()
+    for at in reached:
+        places.add(at)
+        while at < len(wanted) and wanted[at] == _ANY_FOLDERS:
+            at += 1
+            places.add(at)
+    return places

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.environments.bubblewrap import Interpreter
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.errors import SandboxLost, SandboxNotStarted
-from attractor.environments.sandboxed import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.bubblewrap import Interpreter
+from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.counts import count
 from tests.environments.places import FAR_MS, hold, make_walls, processes_in, run, use
 

@@ -1,6 +1,10 @@
-"""Chooses where tools run: in a sandbox when one can be had, else unguarded, and says so."""
+"""Chooses where tools run: in a sandbox when one can be had, else unguarded, and says so.
+
+Says when a command ended because a program that it calls is not there.
+"""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -9,14 +13,14 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.environments.bubblewrap import HOME, Interpreter, Walls
+from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.errors import LessGuarded, NotSupported, SandboxImpossible
-from attractor.environments.left_over import can_be_known
+from attractor.environments.isolation_check import prove
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.environments.promises import prove
-from attractor.environments.sandboxed import SandboxedExecutionEnvironment
-from attractor.environments.shown import Shown
+from attractor.environments.orphan_processes import can_be_known
+from attractor.environments.sandbox.bubblewrap import HOME, BindMount, Interpreter, Walls
+from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.variables import sandboxed
 
 KINDS = ("auto", "bubblewrap", "none")
@@ -30,7 +34,7 @@ _LACKS: Mapping[str, str] = {
 }
 
 
-MakeShowing = Callable[[Path, Sequence[Shown]], ExecutionEnvironment]
+MakeShowing = Callable[[Path, Sequence[BindMount]], ExecutionEnvironment]
 """Makes an environment that works on a folder, and shows more in it, read-only."""
 
 
@@ -122,7 +126,7 @@ async def _bubblewrap(
         scratch=scratch,
     )
 
-    def make(folder: Path, shown: Sequence[Shown] = ()) -> ExecutionEnvironment:
+    def make(folder: Path, shown: Sequence[BindMount] = ()) -> ExecutionEnvironment:
         return SandboxedExecutionEnvironment(folder, walls, promises=promises, shown=shown)
 
     return Choice("bubblewrap", promises, _sentence(promises), make, make)
@@ -147,3 +151,30 @@ def _sentence(promises: Promises) -> str:
     if lacks:
         return f"Tools run in a sandbox (bubblewrap) that may leak: {', '.join(lacks)}."
     return "Tools run in a sandbox (bubblewrap): only the workspace shows, and there is no network."
+
+
+NOT_FOUND = 127
+"""How a shell ends when what it should run is not there."""
+
+_LONGEST_NAME = 100
+# bash: `bash: line 1: foo: command not found`; dash: `sh: 1: foo: not found`;
+# a script without its interpreter: `bash: ./x: cannot execute: required file not found`.
+_SAID = re.compile(
+    r"^(?:.*: )?(?P<name>[^\s:][^:\n]*): (?:command not found|not found|No such file or directory"
+    r"|cannot execute: required file not found)$",
+    re.MULTILINE,
+)
+# make ends with 2 itself, and says how what it ran did.
+_PASSED_ON = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*\bError 127$", re.MULTILINE)
+
+
+def missing_command(result: ExecResult) -> str:
+    """Return "command not found" with the command's name, if that is why a command failed."""
+    if result.exit_code != NOT_FOUND and not _is_passed_on(result):
+        return ""
+    names = _SAID.findall(result.stderr)
+    return f"command not found: {names[-1][:_LONGEST_NAME]}" if names else "command not found"
+
+
+def _is_passed_on(result: ExecResult) -> bool:
+    return result.exit_code != 0 and _PASSED_ON.search(result.stderr) is not None

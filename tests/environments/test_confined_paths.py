@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from attractor.environments import files
-from attractor.environments.confined import Confined, Identity, identity_of
+from attractor.environments.confined_paths import Confined, Identity, identity_of
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.errors import FileMissing, FileUnusable, NotText, PathOutside
 from tests.counts import count

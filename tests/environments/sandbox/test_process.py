@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.environments.errors import SandboxImpossible, SandboxLost, SandboxNotStarted
-from attractor.environments.failed_start import failed_start
+from attractor.environments.sandbox.process import failed_start
 
 TOO_MANY = (
     "bwrap: Creating new namespace failed: "

@@ -1,4 +1,7 @@
-"""Where tools run is chosen, tried and said."""
+"""Where tools run is chosen, tried and said.
+
+A command that fails for want of a program says so, whatever shell found it out.
+"""
 
 import asyncio
 import os
@@ -10,19 +13,21 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode, UnknownName
-from attractor.environments.choose import (
+from attractor.base.processes import ExecResult
+from attractor.environments.environment import ExecutionEnvironment, Promises
+from attractor.environments.errors import LessGuarded, NotSupported, SandboxNotStarted
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.environments.sandbox.bubblewrap import BindMount
+from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.process import Sandbox
+from attractor.environments.selection import (
     Choice,
     choose_environment,
     find_interpreter,
+    missing_command,
     require_promised,
 )
-from attractor.environments.environment import Promises
-from attractor.environments.errors import LessGuarded, NotSupported, SandboxNotStarted
-from attractor.environments.local import LocalExecutionEnvironment
-from attractor.environments.sandbox import Sandbox
-from attractor.environments.sandboxed import SandboxedExecutionEnvironment
-from attractor.environments.shown import Shown
-from tests.environments.places import FAR_MS, make_walls, use
+from tests.environments.places import FAR_MS, make_walls, run, use
 
 
 def choose(kind: str, folder: Path, *, path: str | None = None) -> Choice:
@@ -56,7 +61,7 @@ def test_a_sandbox_is_taken_when_it_can_be_had(kind: str, tmp_path: Path, worksp
     (tmp_path / "project/modules").mkdir(parents=True)
     (tmp_path / "project/modules/one").touch()
     assert choice.make_showing
-    shows = choice.make_showing(workspace, [Shown(tmp_path / "project", "modules")])
+    shows = choice.make_showing(workspace, [BindMount(tmp_path / "project", "modules")])
     result = use(shows, lambda env: env.exec_command("ls modules", timeout_ms=FAR_MS))
     assert result.stdout == "one\n"
 
@@ -144,3 +149,44 @@ def test_other_kinds_are_refused(tmp_path: Path) -> None:
 
 def test_an_interpreter_is_found() -> None:
     assert os.access(find_interpreter().program, os.X_OK)
+
+
+def ended(code: int, err: str) -> ExecResult:
+    return ExecResult("", err, code, False, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("bash: line 1: pytest: command not found\n", "command not found: pytest"),
+        ("sh: 1: jest: not found\n", "command not found: jest"),
+        ("/bin/sh: 1: tsc: not found\r\n".replace("\r", ""), "command not found: tsc"),
+        ("bash: ./run: No such file or directory\n", "command not found: ./run"),
+        ("env: ‘ruby’: No such file or directory\n", "command not found: ‘ruby’"),
+        (
+            "bash: ./x.py: cannot execute: required file not found\n",
+            "command not found: ./x.py",
+        ),
+        ("one: command not found\ntwo: command not found\n", "command not found: two"),
+        ("bash: Zeile 1: x: Kommando nicht gefunden.\n", "command not found"),
+        ("", "command not found"),
+        (f"bash: {'x' * 999}: command not found", f"command not found: {'x' * 100}"),
+    ],
+)
+def test_what_a_shell_did_not_find_is_named(said: str, told: str) -> None:
+    assert missing_command(ended(127, said)) == told
+
+
+def test_what_make_passes_on_is_named_as_well() -> None:
+    said = "make[1]: tsc: No such file or directory\nmake[1]: *** [Makefile:2: all] Error 127\n"
+    assert missing_command(ended(2, said)) == "command not found: tsc"
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 126])
+def test_any_other_end_is_no_such_fault(code: int) -> None:
+    assert missing_command(ended(code, "bash: line 1: pytest: command not found\n")) == ""
+
+
+def test_the_shells_of_this_machine_are_understood(machine: ExecutionEnvironment) -> None:
+    for result in run(machine, "no-such-program --now", "sh -c 'no-such-program | cat; exit 127'"):
+        assert missing_command(result) == "command not found: no-such-program"

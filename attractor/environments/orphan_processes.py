@@ -4,25 +4,75 @@ Every command gets a variable with a mark of its environment, which those it sta
 carries the mark, descends from one who does, or is in its session, is ended. Who clears its
 variables and is on its own by then is not known, nor who was started by another program (at,
 docker, systemd), nor who forks on and on without a pause, nor anybody where there is no /proc.
+
+The mark that commands on the operator's own machine carry, and hand on to those they start.
+
+It names the run, the process that runs it, and, at random, the environment: `RUN.PID-START.RANDOM`.
+So a stage finds what it began itself, and the next life of a run what an earlier one began. Whoever
+forges a mark marks nobody but himself.
+
+Ends what an earlier life of a run left running: its process was killed, its commands were not.
+
+A command is taken for left when its mark names the run, and the process that began it is gone. One
+look goes through the variables of all processes; more is done only where somebody is found. Spared
+are we, those we descend from and those who descend from us, and all that belongs to another user.
 """
 
 import asyncio
 import os
+import secrets
 import signal
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence, Set
 from contextlib import closing
-from time import monotonic
+from time import monotonic, sleep
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError
-from attractor.environments.marks import MARK
 from attractor.environments.process_table import (
     Process,
+    family_of,
     find_process,
+    is_owned,
     line_of,
     process_numbers,
     signal_process,
     variable_of_all,
 )
+
+# Not with the prefix of our settings: what is unknown among those is refused.
+MARK = "STARTED_BY_ATTRACTOR"
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """Which run a command was begun for, and by which process: its number and its start."""
+
+    run_id: str
+    runner: int
+    started: str
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether the process that began the command is gone."""
+        runner = find_process(self.runner)
+        return runner is None or runner.started != self.started
+
+
+def new_mark(run_id: str = "") -> str:
+    """Return a mark for the commands of an environment, of a run if it is one's."""
+    runner = os.getpid()
+    known = find_process(runner)
+    return f"{run_id}.{runner}-{known.started if known else ''}.{secrets.token_hex(16)}"
+
+
+def read_mark(value: str) -> ProcessMark | None:
+    """Read what a mark says, if it is one."""
+    run_id, _, rest = value.rpartition(".")[0].rpartition(".")
+    runner, _, started = rest.partition("-")
+    if not (runner.isascii() and runner.isdigit() and started):
+        return None
+    return ProcessMark(run_id, int(runner), started)
+
 
 POLL_S = 0.02
 """How long to wait between two looks."""
@@ -151,3 +201,55 @@ def _known(numbers: Iterable[int]) -> dict[int, Process]:
     """Return those who live; who is gone meanwhile is left out."""
     found = ((number, find_process(number)) for number in numbers)
     return {number: process for number, process in found if process}
+
+
+async def end_left_by(run_id: str) -> Sequence[Process]:
+    """End what earlier lives of a run left running; return who that was."""
+    hunt = _hunt(run_id)
+    # Once, without the haste of those who fork: a run that goes on is not to wait for nothing.
+    if hunt.found():
+        await end_all(hunt)
+    return _ended(hunt)
+
+
+def end_left_by_now(run_id: str) -> Sequence[Process]:
+    """End what earlier lives of a run left running, and let everything else wait for that."""
+    hunt = _hunt(run_id)
+    if hunt.found():
+        for _ in hunt.rounds():
+            sleep(POLL_S)
+    return _ended(hunt)
+
+
+def left_by(run_id: str) -> Sequence[Process]:
+    """Return what earlier lives of a run left running, and end nobody."""
+    return _in_order(_hunt(run_id).found())
+
+
+def runs_that_left() -> Set[str]:
+    """Return the runs whose earlier lives left anything running on this machine."""
+    carried = {one for _, values in variable_of_all(MARK) for one in values}
+    marks = [mark for mark in map(read_mark, carried) if mark and mark.run_id]
+    return {mark.run_id for mark in marks if mark.is_orphaned}
+
+
+def _hunt(run_id: str) -> Hunt:
+    def is_left(carried: str) -> bool:
+        mark = read_mark(carried)
+        return bool(mark and run_id and mark.run_id == run_id and mark.is_orphaned)
+
+    return Hunt(is_left, spare=_spared)
+
+
+def _spared(living: Mapping[int, Process]) -> Set[int]:
+    own = os.geteuid()
+    foreign = {number for number in living if not is_owned(number, own)}
+    return family_of(os.getpid(), living) | foreign
+
+
+def _ended(hunt: Hunt) -> Sequence[Process]:
+    return _in_order(hunt.ended.values())
+
+
+def _in_order(processes: Iterable[Process]) -> Sequence[Process]:
+    return sorted(processes, key=lambda one: one.number)

@@ -3,40 +3,85 @@
 The workspace is `/workspace` and the only thing of the operator's that can be written, or seen. The
 file tools work on the same folder from outside, confined to it. What is shown in it from elsewhere
 is bound read-only: nothing is copied, and both see the same. Linux only.
+
+Hands the output of a command on, while it is kept.
+
+A service inside a sandbox, which ends with it at the latest.
 """
 
 import asyncio
+import codecs
 import platform
 import shutil
+import signal
 import socket
-from collections.abc import AsyncGenerator, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
 from attractor.base.errors import MachineryError, UsageError
-from attractor.base.process_output import BoundedOutput, OnOutput, OutputLimit
+from attractor.base.process_output import BoundedOutput, Chunk, OnOutput, OutputLimit, Stream
 from attractor.base.processes import ExecResult
 from attractor.environments import files
-from attractor.environments.bubblewrap import WORKSPACE, Walls
-from attractor.environments.confined import Confined, Identity, identity_of
-from attractor.environments.environment import Promises, Service
-from attractor.environments.file_tools import FileTools
-from attractor.environments.forwarding import (
+from attractor.environments.confined_paths import Confined, Identity, identity_of
+from attractor.environments.environment import BackgroundService, Backlog, Promises, Service
+from attractor.environments.errors import SandboxLost
+from attractor.environments.files import FileTools
+from attractor.environments.sandbox.bubblewrap import WORKSPACE, BindMount, Walls, make_stand_ins
+from attractor.environments.sandbox.process import CommandExit, Job, Sandbox
+from attractor.environments.sandbox.sockets import (
     LOOPBACK,
     Address,
+    Intake,
     connect_socket,
     forwarded,
     listen,
 )
-from attractor.environments.handing_on import handed_on
-from attractor.environments.intake import Intake
-from attractor.environments.sandbox import Ended, Job, Sandbox
-from attractor.environments.sandboxed_service import watch_service
-from attractor.environments.searching import TIME_LIMIT_MS, Searcher
-from attractor.environments.services import Backlog
-from attractor.environments.shown import Shown, make_stand_ins
+from attractor.environments.search import TIME_LIMIT_MS, Searcher
+
+
+def handed_on(
+    name: Stream, kept: BoundedOutput, on_output: OnOutput | None
+) -> Callable[[bytes], None]:
+    """Return what takes the pieces of a stream: it keeps them, and hands on whole characters."""
+    if on_output is None:
+        return kept.add
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def take(piece: bytes) -> None:
+        kept.add(piece)
+        if text := decoder.decode(piece):
+            on_output(Chunk(name, text))
+
+    return take
+
+
+def watch_service(sandbox: Sandbox, job: Job, out: Intake, backlog: Backlog) -> BackgroundService:
+    """Return the service that a started command is."""
+    watching = asyncio.create_task(_see_end(job, out, backlog))
+
+    async def end() -> int:
+        if not watching.done():
+            with suppress(SandboxLost):
+                await sandbox.end(job)
+        return await asyncio.shield(watching)
+
+    return BackgroundService(backlog, end)
+
+
+async def _see_end(job: Job, out: Intake, backlog: Backlog) -> int:
+    try:
+        code = (await job.wait()).code
+        await out.drain()
+    except SandboxLost:  # it ended with its sandbox
+        code = -signal.SIGKILL
+    finally:
+        out.close()
+        backlog.end()
+    return code
+
 
 SHELL = "/bin/bash"
 
@@ -51,7 +96,7 @@ class SandboxedExecutionEnvironment(FileTools):
         *,
         promises: Promises | None = None,
         keep: OutputLimit | None = None,
-        shown: Sequence[Shown] = (),
+        shown: Sequence[BindMount] = (),
     ) -> None:
         self._folder = Path(folder).resolve()
         ripgrep = shutil.which("rg", path=walls.variables.get("PATH", ""))
@@ -196,7 +241,7 @@ class SandboxedExecutionEnvironment(FileTools):
             out.close_writer()
             err.close_writer()
 
-    async def _end_within(self, job: Job, seconds: float) -> Ended:
+    async def _end_within(self, job: Job, seconds: float) -> CommandExit:
         sandbox = self._sandbox()
         try:
             async with asyncio.timeout(seconds):
@@ -212,7 +257,7 @@ class SandboxedExecutionEnvironment(FileTools):
         return await self.exec_command(command, timeout_ms=TIME_LIMIT_MS)
 
 
-def _hidden_in(shown: Sequence[Shown], hide: Sequence[Path]) -> Set[Identity]:
+def _hidden_in(shown: Sequence[BindMount], hide: Sequence[Path]) -> Set[Identity]:
     """Return what commands do not see of that which is shown, so that the file tools do not."""
     sources = [one.source.resolve() for one in shown]
     hidden = {path.resolve() for path in hide if path.exists()}
@@ -224,7 +269,7 @@ def _hidden_in(shown: Sequence[Shown], hide: Sequence[Path]) -> Set[Identity]:
 
 
 def _result(
-    stdout: BoundedOutput, stderr: BoundedOutput, ended: Ended, *, seconds: float
+    stdout: BoundedOutput, stderr: BoundedOutput, ended: CommandExit, *, seconds: float
 ) -> ExecResult:
     out, err = stdout.kept(), stderr.kept()
     return ExecResult(

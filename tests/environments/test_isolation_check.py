@@ -6,7 +6,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 
-from attractor.environments.baits import Bystander, listening, standing_by
+from attractor.environments.isolation_check import Bystander, listening, standing_by
 
 
 def with_bystander(work: Callable[[Bystander], Awaitable[bool]]) -> bool:

@@ -35,7 +35,7 @@ def identity_of(status: os.stat_result) -> Identity:
 
 
 @dataclass(frozen=True)
-class Place:
+class FolderEntry:
     """A name in an open folder, `.` for the folder itself; there need be nothing yet.
 
     What is shown from elsewhere has its whole path as its name.
@@ -74,7 +74,7 @@ class Confined:
         follow: bool = True,
         create: bool = False,
         change: bool = False,
-    ) -> Generator[Place]:
+    ) -> Generator[FolderEntry]:
         """Find where a path leads, its last link followed or not, its folders made or not.
 
         What is to be created or changed must not be shown from elsewhere. What the system refuses
@@ -106,13 +106,13 @@ class Confined:
         except PathOutside as cause:
             raise PathOutside(f"{path} leads out of the working folder by a link") from cause
 
-    def source_at(self, place: Place) -> Place:
+    def source_at(self, place: FolderEntry) -> FolderEntry:
         """Return the place of what shows at a place: elsewhere, when something stands in for it."""
         if not self.shown:
             return place
         status = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
         source = self.shown.get(identity_of(status))
-        return Place(place.folder, str(source)) if source else place
+        return FolderEntry(place.folder, str(source)) if source else place
 
     def _below(self, path: str) -> str:
         if "\0" in path:
@@ -155,7 +155,7 @@ class _Walk:
         self._through.append(_Step(os.open(self._confined.root, _FOLDER & ~os.O_NOFOLLOW)))
         self._ahead.extend(_split(relative))
 
-    def to_end(self, *, follow: bool) -> Place:
+    def to_end(self, *, follow: bool) -> FolderEntry:
         while self._ahead:
             name = self._ahead.popleft()
             if name == "..":
@@ -172,10 +172,10 @@ class _Walk:
         while self._through:
             os.close(self._through.pop().folder)
 
-    def _last(self, name: str) -> Place:
+    def _last(self, name: str) -> FolderEntry:
         """Return the place at the end of the way."""
         here = self._through[-1]
-        place = Place(here.folder, name)
+        place = FolderEntry(here.folder, name)
         with suppress(FileNotFoundError):
             place = self._confined.source_at(place)
             if self._confined.hidden:
@@ -210,7 +210,7 @@ class _Walk:
     def _opened(self, name: str) -> _Step:
         """Open a folder of the one we are in, or what is shown in its place."""
         here = self._through[-1]
-        place = self._confined.source_at(Place(here.folder, name))
+        place = self._confined.source_at(FolderEntry(here.folder, name))
         folder = os.open(place.name, _FOLDER, dir_fd=here.folder)
         try:
             if self._confined.hidden:

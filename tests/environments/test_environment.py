@@ -2,7 +2,7 @@
 
 import asyncio
 
-from attractor.environments.services import Backlog
+from attractor.environments.environment import Backlog
 
 
 async def read(backlog: Backlog) -> bytes:

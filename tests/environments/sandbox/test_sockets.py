@@ -8,7 +8,7 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.environments.errors import PortUnusable
-from attractor.environments.forwarding import LOOPBACK, Address, forwarded, listen
+from attractor.environments.sandbox.sockets import LOOPBACK, Address, forwarded, listen
 
 
 def new_socket() -> socket.socket:
