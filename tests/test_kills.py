@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import load_script
+from attractor.twins.script.script import load_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from examples.demo import PIPELINE, TODO, Stage, make_environ, make_project, prepare
 from tests.counts import count
 from tests.prepared import begin_prepared, plain

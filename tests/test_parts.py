@@ -19,8 +19,8 @@ from attractor.language.lint_rule import rule_registry
 from attractor.language.transform import transform_registry
 from attractor.llm.client import provider_registry
 from attractor.scenarios.judging import check_registry
+from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.services.route import kind_registry
-from attractor.twins.wire import wire_registry
 
 REGISTRIES: list[Registry[Any]] = [
     command_registry(),

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from attractor.cli.output import show
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.request_log import LoggedRequest
-from attractor.twins.services.request_log import ServedRequest
+from attractor.twins.server.admin_api import LoggedRequest
+from attractor.twins.server.provider_twin import ProviderTwin
+from attractor.twins.services.request import ServedRequest
 from attractor.twins.services.service_twin import ServiceTwin
 
 R = TypeVar("R", LoggedRequest, ServedRequest)

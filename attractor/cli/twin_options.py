@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from attractor.twins.bounded_log import KEEP
+from attractor.twins.server.log_files import KEEP
 
 PORT = click.IntRange(0, 65535)
 C = TypeVar("C", bound=Callable[..., Any])

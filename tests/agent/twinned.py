@@ -11,10 +11,10 @@ from attractor.agent.session_config import SessionConfig
 from attractor.base.json import JsonObject
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.llm.client import Client
-from attractor.twins.answer import Answer, ToolUse
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import Rule, Script, When
+from attractor.twins.script.answer import Answer, ToolUse
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.places import finish, local
 
 WIRES = ("openai", "anthropic")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from attractor.llm import Usage, cost_of, get_model_info
-from attractor.twins.answer import Answer, Tokens
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import Rule, Script, When
+from attractor.twins.script.answer import Answer, Tokens
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, use
 from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from attractor.twins.wire import wire_registry
+from attractor.twins.exchange.wire import wire_registry
 from tests.cli.running import at_work, attractor
 from tests.prepared import Process
 

@@ -14,9 +14,9 @@ from attractor.llm import (
     Response,
     ToolDefinition,
 )
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import parse_script
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 
 _OURS = {
     "anthropic": "claude-opus-4-6",

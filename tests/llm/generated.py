@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from attractor.base.json import JsonObject
 from attractor.llm import Client, GenerateResult, Tool, generate_object_sync, generate_sync
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS
 
 T = TypeVar("T")

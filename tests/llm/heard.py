@@ -16,7 +16,7 @@ from attractor.llm import (
     stream,
     stream_object,
 )
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS
 from tests.llm.generated import PERSON
 

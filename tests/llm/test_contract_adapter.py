@@ -22,9 +22,9 @@ from attractor.llm import (
     provider_registry,
 )
 from attractor.llm.errors import RateLimitError
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import parse_script
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.scripted import ScriptedProvider, called, calls, never, said
 from tests.llm.asking import MODELS, PATIENT, variables
 

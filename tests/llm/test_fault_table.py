@@ -26,7 +26,7 @@ from attractor.llm import (
     generate,
     retry,
 )
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import ADAPTERS, MODELS, PATIENT, SERVED, a_request, ask, speaking, variables
 from tests.llm.heard import a_stream, hear
 from tests.patience import holds_once

@@ -22,7 +22,7 @@ from attractor.llm import (
     generate,
 )
 from attractor.llm.text_generation import generate as generating
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, last_body, speaking
 from tests.llm.generated import NUMBERS, adder, generated, told, within
 

@@ -38,9 +38,9 @@ from attractor.llm.http import (
     read_retry_after,
     read_server_events,
 )
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import parse_script
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 
 ANSWERED = "[[rules]]\nanswer.text = 'Yes.'"
 KEY = "sk-very-secret-0123456789"

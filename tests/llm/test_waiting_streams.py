@@ -25,7 +25,7 @@ from attractor.llm import (
     stream_object_sync,
     stream_sync,
 )
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, PROVIDERS, speaking
 from tests.llm.generated import PERSON, adder
 

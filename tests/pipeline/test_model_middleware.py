@@ -23,7 +23,7 @@ from attractor.pipeline.model_middleware import (
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import start
 from attractor.pipeline.world import World
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, a_request, speaking
 from tests.pipeline.projects import LINEAR, make_project, make_world
 from tests.spec.runs import between, environ_for, events, run

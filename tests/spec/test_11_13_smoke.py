@@ -7,9 +7,9 @@ import pytest
 from attractor import RunResult, StageStatus, failure, parse
 from attractor.engine.outcome import FailureClass
 from attractor.language.validation import validate
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import Rule, Script, When
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, WIRES, says, use, uses
 from tests.language.pipelines import SMOKE
 from tests.spec.runs import Saying, environ_for, record, run

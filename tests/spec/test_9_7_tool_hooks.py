@@ -12,8 +12,8 @@ from attractor.base.json import JsonObject
 from attractor.engine.results import RunResult
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import start
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from attractor import StageStatus
-from attractor.twins.answer import Answer, Tokens
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import Rule, Script, When
+from attractor.twins.script.answer import Answer, Tokens
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import use
 from tests.spec.runs import between, environ_for, events, run
 

@@ -22,8 +22,8 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import resume, start
 from attractor.pipeline.withheld import NOTHING_GIVEN, Given
 from attractor.pipeline.world import World
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.plain_desk import PlainDesk
 from tests.pipeline.projects import make_project, make_world

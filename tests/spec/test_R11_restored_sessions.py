@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from attractor import resume_pipeline_sync
-from attractor.twins.answer import Answer
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import Rule, Script, When
+from attractor.twins.script.answer import Answer
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, WIRES, says, use, uses
 from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk

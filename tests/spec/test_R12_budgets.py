@@ -13,10 +13,10 @@ from attractor.base.errors import ExitCode
 from attractor.engine.status import EXECUTING
 from attractor.llm import Usage as Used
 from attractor.llm import cost_of, get_model_info
-from attractor.twins.answer import Answer, Tokens
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import Rule, Script, When
+from attractor.twins.script.answer import Answer, Tokens
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, WIRES, use
 from tests.spec.runs import between, environ_for, events, record, resume, run
 

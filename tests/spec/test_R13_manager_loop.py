@@ -10,9 +10,9 @@ from attractor.engine.results import RunResult
 from attractor.engine.run_directory import RunDirectory, read_manifest
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import start
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import Regex, Rule, Script, When
+from attractor.twins.script.script import Regex, Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.engine.runs import read_events
 from tests.pipeline.projects import make_project, make_world

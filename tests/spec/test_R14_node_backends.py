@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.errors import NotRunnable
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import Rule, Script, When
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.spec.runs import Saying, between, environ_for, events, run
 

@@ -10,9 +10,9 @@ from attractor.backends.parts import BackendParts
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.llm.client import Client
-from attractor.twins.answer import Answer
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.script.answer import Answer
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.places import finish, local
 from tests.agent.twinned import MODELS, WIRES, says, script, use, uses
 from tests.handlers.stages import Play, edge, graph, node

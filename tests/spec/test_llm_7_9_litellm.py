@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import speaking
 
 SCRIPT = """

@@ -18,7 +18,7 @@ from attractor.llm import (
     StreamError,
     retry,
 )
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, a_request, speaking
 from tests.llm.generated import adder, an_object, generated, noting
 from tests.llm.heard import heard

@@ -14,7 +14,7 @@ from attractor.llm import (
     Response,
     Role,
 )
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
 from tests.llm.generated import adder, an_object, generated
 from tests.llm.heard import heard

@@ -25,7 +25,7 @@ from attractor.llm import (
     ToolResultData,
 )
 from attractor.llm.providers.anthropic import AnthropicAdapter
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
 from tests.llm.generated import within
 

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from attractor.twins.exchange import Arrival, Reply, reply_to
-from attractor.twins.script import parse_script
-from attractor.twins.wire import wire_registry
+from attractor.twins.exchange.exchange import Arrival, reply_to
+from attractor.twins.exchange.wire import Reply, wire_registry
+from attractor.twins.script.script import parse_script
 
 KEYS = {
     "openai": {"authorization": "Bearer k"},

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.answer import Fault, FaultKind
-from attractor.twins.faults import place_of, troubled
-from attractor.twins.reply import Ending, Reply, streamed, whole
+from attractor.twins.exchange.exchange import place_of, troubled
+from attractor.twins.exchange.wire import Reply, ReplyEnd, streamed, whole
+from attractor.twins.script.answer import Fault, FaultKind
 
 BODY = whole(200, b"12345678", {})
 STREAM = streamed([b"one", b"two", b"three"], {})
@@ -19,22 +19,22 @@ def fault(kind: str, **more: Any) -> Fault:
 @both
 def test_who_is_refused_gets_nothing(reply: Reply) -> None:
     found = troubled(reply, fault("refused"))
-    assert (found.begins, found.ending, found.body) == (False, Ending.DROPPED, b"")
+    assert (found.begins, found.ending, found.body) == (False, ReplyEnd.DROPPED, b"")
 
 
 @both
 def test_a_provider_that_hangs_does_not_even_begin(reply: Reply) -> None:
     found = troubled(reply, fault("hang"))
-    assert (found.begins, found.ending, found.body) == (False, Ending.SILENT, b"")
+    assert (found.begins, found.ending, found.body) == (False, ReplyEnd.SILENT, b"")
 
 
 @pytest.mark.parametrize(
     ("reply", "after", "sent"),
     [(STREAM, 2, b"onetwo"), (STREAM, 3, b"onetwo"), (BODY, 1, b"1234"), (BODY, 9, b"1234")],
 )
-@pytest.mark.parametrize(("kind", "ending"), [("hang", Ending.SILENT), ("cut", Ending.DROPPED)])
+@pytest.mark.parametrize(("kind", "ending"), [("hang", ReplyEnd.SILENT), ("cut", ReplyEnd.DROPPED)])
 def test_trouble_in_the_middle_comes_after_what_was_sent(
-    reply: Reply, after: int, sent: bytes, kind: str, ending: Ending
+    reply: Reply, after: int, sent: bytes, kind: str, ending: ReplyEnd
 ) -> None:
     found = troubled(reply, fault(kind, after=after))
     assert (found.begins, found.ending, found.body) == (True, ending, sent)
@@ -52,13 +52,13 @@ def test_slow_bytes_are_all_there_a_few_at_a_time(reply: Reply) -> None:
     found = troubled(reply, fault("slow", size=3, pause="2s"))
     assert (found.body, found.pause) == (reply.body, timedelta(seconds=2))
     assert [len(piece) for piece in found.pieces[:-1]] == [3] * (len(found.pieces) - 1)
-    assert (found.headers, found.ending) == (reply.headers, Ending.COMPLETE)
+    assert (found.headers, found.ending) == (reply.headers, ReplyEnd.COMPLETE)
 
 
 @both
 def test_more_is_said_than_sent(reply: Reply) -> None:
     found = troubled(reply, fault("content_length"))
-    assert (found.body, found.ending) == (reply.body, Ending.DROPPED)
+    assert (found.body, found.ending) == (reply.body, ReplyEnd.DROPPED)
     assert int(found.headers["content-length"]) == len(reply.body) + 1
 
 

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.recording import Piece, Recording
+from attractor.twins.recordings.recording import Piece, Recording
 from tests.twins.exchanging import KEYS
 
 SCRIPT = """

@@ -9,10 +9,10 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
-from attractor.twins.services.checking import Played, check_recording
-from attractor.twins.services.json_paths import JsonPath
-from attractor.twins.services.loading import load_service
+from attractor.twins.services.check import Played, check_recording
+from attractor.twins.services.loader import load_service
 from attractor.twins.services.recordings import load_recording
+from attractor.twins.services.route_match import JsonPath
 from attractor.twins.services.service import Comparison, Service
 
 EXISTING = click.Path(path_type=Path, exists=True)

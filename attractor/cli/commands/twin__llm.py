@@ -19,11 +19,10 @@ from attractor.cli.twin_lines import (
 )
 from attractor.cli.twin_options import is_told, twin_options
 from attractor.cli.twin_standing import Ending, stand_until_told
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.recording_files import RecordingFile, load_recordings
-from attractor.twins.recordings import Recordings
-from attractor.twins.script import load_script
-from attractor.twins.wire import wire_registry
+from attractor.twins.exchange.wire import wire_registry
+from attractor.twins.recordings.recording import RecordingFile, Recordings, load_recordings
+from attractor.twins.script.script import load_script
+from attractor.twins.server.provider_twin import ProviderTwin
 
 PACES = ("at-once", "recorded")
 # Each connection takes one, and a usual limit is 1,024.

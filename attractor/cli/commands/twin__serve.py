@@ -12,10 +12,10 @@ from attractor.cli.output import show, show_json
 from attractor.cli.twin_lines import Teller, line_of_service, places_of, text_of_service
 from attractor.cli.twin_options import is_told, twin_options
 from attractor.cli.twin_standing import Ending, stand_until_told
-from attractor.twins.services.recording_files import ExchangeFile
+from attractor.twins.services.loader import load_services
+from attractor.twins.services.recordings import ExchangeFile
 from attractor.twins.services.service import Service
 from attractor.twins.services.service_twin import ServiceTwin
-from attractor.twins.services.together import load_services
 
 
 @click.command()

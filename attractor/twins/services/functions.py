@@ -12,11 +12,10 @@ from typing import Any, TypeAlias, cast
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, suggest
 from attractor.base.json import Json, canonical_json
-from attractor.twins.services.clocks import written_time
 from attractor.twins.services.errors import Misfit, Unanswerable
-from attractor.twins.services.responses import Response, json_response
+from attractor.twins.services.response import Response, json_response
 from attractor.twins.services.route import Call
-from attractor.twins.services.state import State
+from attractor.twins.services.state import State, written_time
 from attractor.twins.services.templates import TemplateTrouble
 
 FILE = "handler.py"

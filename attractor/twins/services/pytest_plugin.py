@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.twins.hosting import in_background
-from attractor.twins.services.loading import load_service, parse_service
+from attractor.twins.server.hosting import in_background
+from attractor.twins.services.loader import load_service, parse_service
 from attractor.twins.services.service_twin import ServiceTwin
 
 StartServiceTwin = Callable[[Path | str], ServiceTwin]

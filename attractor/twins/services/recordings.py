@@ -1,4 +1,7 @@
-"""Recordings: what a real service answered, a line of JSON for each request and its response."""
+"""Recordings: what a real service answered, a line of JSON for each request and its response.
+
+A file of recordings of a service that grows while a twin records.
+"""
 
 import json
 from base64 import b64decode, b64encode
@@ -19,12 +22,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from attractor.base.errors import FileTrouble, NotCanonical, suggest
+from attractor.base.files import file_trouble
 from attractor.base.json import Json, parse_json
-from attractor.twins.answer import Written
-from attractor.twins.reply import JSON
+from attractor.twins.exchange.wire import JSON
+from attractor.twins.script.answer import ScriptTable
+from attractor.twins.server.log_files import add_line, mend_lines, whole_lines
 from attractor.twins.services.errors import RecordingError
-from attractor.twins.services.requests import FORM, ServiceRequest, media_type
-from attractor.twins.services.responses import Response
+from attractor.twins.services.request import FORM, ServiceRequest, media_type
+from attractor.twins.services.response import Response
 
 
 def _bytes(value: object) -> object:
@@ -53,7 +58,7 @@ def _has_one_body(message: M) -> M:
     return message
 
 
-class RecordedRequest(Written):
+class RecordedRequest(ScriptTable):
     """What a client sent; the path has the query."""
 
     method: str = Field(pattern=r"^[A-Z]+$")
@@ -73,7 +78,7 @@ class RecordedRequest(Written):
         return ServiceRequest(self.method, self.path, headers, content)
 
 
-class RecordedResponse(Written):
+class RecordedResponse(ScriptTable):
     """What the service answered."""
 
     status: int = Field(ge=100, le=599)
@@ -98,7 +103,7 @@ _OF_THE_CONNECTION = frozenset(
 )
 
 
-class Exchange(Written):
+class Exchange(ScriptTable):
     """One request and its response."""
 
     request: RecordedRequest
@@ -175,3 +180,50 @@ def _content(body: Json, headers: dict[str, str]) -> bytes:
     if isinstance(body, dict) and media_type(headers) == FORM:
         return urlencode(body).encode()
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+_ENDING = ".jsonl"
+_BEGINNING = b'{"request": '
+
+
+class ExchangeFile:
+    """Takes exchanges as they come; each is there whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        """Look at what is there already, so that trouble shows before anything is asked."""
+        self.path = path
+        if path.suffix != _ENDING:
+            hint = f"name a file that ends in {_ENDING}, such as recordings/NAME{_ENDING}"
+            raise RecordingError(f"{path} is no name of a file of recordings", hint=hint)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                _require_recordings(path)
+                mend_lines(path, _is_torn)
+        except OSError as cause:
+            raise file_trouble("write", path, cause) from cause
+
+    def add(self, exchange: Exchange) -> None:
+        """Keep an exchange behind the others."""
+        add_line(self.path, written_exchange(exchange))
+
+
+def _require_recordings(path: Path) -> None:
+    """Leave a file of something else as it is."""
+    text = b"\n".join(whole_lines(path.read_bytes(), _is_torn))
+    if text.strip():
+        try:
+            parse_recording(text.decode(), source=str(path))
+        except UnicodeDecodeError as cause:
+            raise RecordingError(f"{path} is not UTF-8: {cause}") from cause
+
+
+def _is_torn(line: bytes) -> bool:
+    """Tell whether a line is the beginning of an exchange, and of nothing else."""
+    if not line or not _BEGINNING.startswith(line[: len(_BEGINNING)]):
+        return False
+    try:
+        parse_recording(line.decode())
+    except (RecordingError, UnicodeDecodeError):
+        return True
+    return False

@@ -1,8 +1,14 @@
-"""A route: which requests it answers, and the kind that does."""
+"""A route: which requests it answers, and the kind that does.
+
+Which route answers a request; when none does, which one is nearest and why it does not fit.
+
+How routes find and keep the records of a collection.
+"""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Annotated, ClassVar, TypeAlias, cast
 
@@ -10,18 +16,16 @@ from pydantic import Field
 from starlette.datastructures import Headers
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
 from attractor.base.registry import Registry
-from attractor.twins.answer import Written
-from attractor.twins.services.clocks import written_time
-from attractor.twins.services.conditions import Conditions
-from attractor.twins.services.errors import Misfit
-from attractor.twins.services.limits import Limit
-from attractor.twins.services.path_patterns import PathPattern, WrittenPattern
-from attractor.twins.services.requests import ServiceRequest
-from attractor.twins.services.responses import Response
-from attractor.twins.services.state import State
-from attractor.twins.services.templates import Names, Template, TextTemplate
-from attractor.twins.services.trouble import Trouble
+from attractor.twins.errors import Rejection
+from attractor.twins.script.answer import ScriptTable
+from attractor.twins.services.errors import Misfit, Unanswerable
+from attractor.twins.services.request import ServiceRequest, Trouble
+from attractor.twins.services.response import Response
+from attractor.twins.services.route_match import Conditions, PathPattern, WrittenPattern, members
+from attractor.twins.services.state import Limit, Records, State, written_time
+from attractor.twins.services.templates import Names, Template, TextTemplate, as_text
 
 ANY_METHOD = "*"
 NAMES = frozenset(
@@ -64,7 +68,7 @@ class Call:
 Answers: TypeAlias = Callable[[Call], Response]
 
 
-class Collection(Written):
+class Collection(ScriptTable):
     """How the records of a collection are told apart."""
 
     key: str = "id"
@@ -72,7 +76,7 @@ class Collection(Written):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RouteContext:
     """What stands around a route in its file: its folder, its path, and the collections.
 
     While it is recorded the service itself answers, and there may be no recording yet.
@@ -92,14 +96,14 @@ class Surroundings:
         return self.collections[name]
 
 
-class RouteKind(Written):
+class RouteKind(ScriptTable):
     """How the requests of a route are answered, as its file declares it."""
 
     names: ClassVar[frozenset[str]] = frozenset()
     """What values on such a route may name besides."""
 
     @abstractmethod
-    def open(self, surroundings: Surroundings) -> Answers:
+    def open(self, surroundings: RouteContext) -> Answers:
         """Return what answers, or raise the Misfit of a key."""
 
     def templates(self) -> Iterable[tuple[str, Template]]:
@@ -109,7 +113,7 @@ class RouteKind(Written):
                 yield info.alias or name, one
 
 
-class WrittenRoute(Written):
+class WrittenRoute(ScriptTable):
     """What every route declares, whatever its kind."""
 
     kind: str
@@ -156,7 +160,7 @@ def templates_in(value: object) -> Sequence[Template]:
     """Return the templates in the value of a field."""
     if isinstance(value, Template):
         return [value]
-    if isinstance(value, Written):
+    if isinstance(value, ScriptTable):
         return [one for name in type(value).model_fields for one in _of_field(value, name)]
     if isinstance(value, tuple | list):
         items = cast("Sequence[object]", value)
@@ -167,10 +171,104 @@ def templates_in(value: object) -> Sequence[Template]:
     return []
 
 
-def _of_field(value: Written, name: str) -> Sequence[Template]:
+def _of_field(value: ScriptTable, name: str) -> Sequence[Template]:
     return templates_in(getattr(value, name))
 
 
 def kind_registry() -> Registry[type[RouteKind]]:
     """Return the kinds of route by name."""
     return Registry("attractor.twins.services.kinds", type[RouteKind], noun="twin route kind")
+
+
+def find_route(routes: Sequence[Route], request: ServiceRequest) -> tuple[Route, Mapping[str, str]]:
+    """Return the first route that fits, and what the path says; else name the nearest one."""
+    for route in routes:
+        from_path = route.match(request)
+        if from_path is not None and not route.written.when.misses(request):
+            return route, from_path
+    nearest = min(routes, key=lambda one: _distance(one, request))
+    told = f"no route answers {request.method} {request.path}"
+    misses = " and ".join(_misses(nearest, request))
+    raise Unanswerable(404, "no_route", f"{told}; the nearest is {nearest.name!r}, but {misses}")
+
+
+def _misses(route: Route, request: ServiceRequest) -> Sequence[str]:
+    told: list[str] = []
+    if route.written.path.match(request.segments) is None:
+        told.append(f"its path is {route.written.path.written}")
+    if not route.takes(request.method):
+        told.append(f"its method is {route.written.method}")
+    return told or route.written.when.misses(request)
+
+
+def _distance(route: Route, request: ServiceRequest) -> tuple[float, bool, int]:
+    fits = route.written.path.match(request.segments) is not None
+    alike = SequenceMatcher(None, route.written.path.written, request.path[:200]).ratio()
+    misses = len(route.written.when.misses(request))
+    return 0 if fits else 1 - alike, not route.takes(request.method), misses
+
+
+Record = dict[str, Json]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One collection, as the routes over it see it."""
+
+    name: str
+    collection: Collection
+    id: Template
+
+    def records(self, call: Call) -> Records:
+        """Return its records by id."""
+        return call.state.collections[self.name]
+
+    def find(self, call: Call) -> tuple[str, Record]:
+        """Return the record a request is about, or reject the request."""
+        asked = self.id.text(call.names())
+        record = self.records(call).get(asked)
+        if record is None:
+            raise Rejection(404, f"there is no {asked!r} in {self.name}", code="not_found")
+        return asked, record
+
+    def new_id(self, call: Call, names: Names) -> Json:
+        """Return an id for a new record, or reject one that is taken."""
+        if self.collection.id is None:
+            counted = (str(call.state.counter(self.name)) for _ in iter(int, 1))
+            return next(one for one in counted if one not in self.records(call))
+        made = self.collection.id.value(names)
+        if as_text(made) in self.records(call):
+            raise Rejection(409, f"{as_text(made)!r} is in {self.name} already", code="conflict")
+        return made
+
+
+def open_shelf(name: str, written_id: Template | None, surroundings: RouteContext) -> Shelf:
+    """Return a collection; which record is meant is said, or is the last name of the path."""
+    collection = surroundings.require_collection(name)
+    if written_id is None:
+        names = surroundings.pattern.names
+        if not names:
+            raise Misfit("id", "say which record is meant: the path has no name in braces")
+        written_id = Template(f"{{{{ path.{names[-1]} }}}}")
+    return Shelf(name, collection, written_id)
+
+
+def sent_record(call: Call, required: Sequence[str]) -> Record:
+    """Return the table a client sent, or reject what is none or lacks a field."""
+    body = call.request.body
+    if body is not None and not isinstance(body, dict):
+        raise Rejection(400, "the body has to be a JSON object or a form", code="invalid_body")
+    sent = members(body)
+    missing = [one for one in required if one not in sent]
+    if missing:
+        raise Rejection(400, f"the body lacks {', '.join(missing)}", code="missing_field")
+    return sent
+
+
+def written_fields(fields: Mapping[str, Template], names: Names) -> Record:
+    """Write the fields that a route sets."""
+    return {name: value.value(names) for name, value in fields.items()}
+
+
+RECORD = Template("{{ record }}")
+"""What a route over one record answers, unless it says something else."""

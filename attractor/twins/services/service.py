@@ -1,6 +1,9 @@
-"""A service, as a file declares it."""
+"""A service, as a file declares it.
 
-from collections.abc import Sequence
+The state a service begins with: its collections with their records, and its values.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -9,16 +12,14 @@ from pydantic import AfterValidator, Field, JsonValue
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, canonical_json
-from attractor.twins.answer import Written
-from attractor.twins.services.authentication import Authentication
-from attractor.twins.services.clocks import WrittenClock
-from attractor.twins.services.json_paths import WrittenPath
-from attractor.twins.services.limits import Limit
-from attractor.twins.services.responses import Response, WrittenHeaders, json_response
+from attractor.twins.errors import Mistakes
+from attractor.twins.script.answer import ScriptTable
+from attractor.twins.services.request import Authentication, Trouble
+from attractor.twins.services.response import Response, WrittenHeaders, json_response
 from attractor.twins.services.route import Collection, Route
-from attractor.twins.services.state import State
-from attractor.twins.services.templates import JsonTemplate, Names, Template, TextTemplate
-from attractor.twins.services.trouble import Trouble
+from attractor.twins.services.route_match import WrittenPath
+from attractor.twins.services.state import Limit, Records, State, WrittenClock
+from attractor.twins.services.templates import JsonTemplate, Names, Template, TextTemplate, as_text
 
 ERROR_NAMES = frozenset({"message", "code", "status"})
 """What the shape of errors may name besides."""
@@ -28,7 +29,7 @@ PLACE_NAMES = frozenset({"url", "port", "key", "name"})
 _ERROR = Template({"error": {"code": "{{ code }}", "message": "{{ message }}"}})
 
 
-class ErrorShape(Written):
+class ErrorShape(ScriptTable):
     """How the service says that it refuses a request."""
 
     headers: WrittenHeaders = {}
@@ -40,7 +41,7 @@ class ErrorShape(Written):
         return json_response((self.json_ or _ERROR).value(names), status, headers)
 
 
-class Comparison(Written):
+class Comparison(ScriptTable):
     """What counts when the twin is held against recordings."""
 
     ignore: Annotated[tuple[WrittenPath, ...], Field(strict=False)] = ()
@@ -56,7 +57,7 @@ def _of_json(state: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return state
 
 
-class WrittenService(Written):
+class WrittenService(ScriptTable):
     """What a file says about a service, but for its routes."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -86,3 +87,45 @@ class Service:
     def name(self) -> str:
         """Its name."""
         return self.written.name
+
+
+def collections_of(written: WrittenService) -> Mapping[str, Collection]:
+    """Return the collections: those that are declared, and every list of tables in the state."""
+    found = {name: Collection() for name, one in written.state.items() if _is_collection(one)}
+    return found | written.collections
+
+
+def seeded(
+    written: WrittenService, collections: Mapping[str, Collection], mistakes: Mistakes
+) -> State:
+    """Return the state to begin with, or note which records cannot be told apart."""
+    values = {
+        name: cast("Json", one) for name, one in written.state.items() if name not in collections
+    }
+    state = State(written.seed, values=values)
+    for name, collection in collections.items():
+        rows = written.state.get(name, [])
+        if not _is_collection(rows):
+            mistakes.add(["state", name], "a collection is a list of tables")
+            continue
+        found = cast("list[dict[str, Json]]", rows)
+        state.collections[name] = _records(name, found, collection.key, mistakes)
+    return state
+
+
+def _records(name: str, rows: list[dict[str, Json]], key: str, mistakes: Mistakes) -> Records:
+    records: Records = {}
+    for number, row in enumerate(rows):
+        at = ("state", name, number)
+        if key not in row:
+            mistakes.add(at, f"a record of {name} needs {key!r}, which tells it apart")
+        elif as_text(row[key]) in records:
+            mistakes.add((*at, key), f"another record has the {key} {as_text(row[key])!r} too")
+        else:
+            records[as_text(row[key])] = row
+    return records
+
+
+def _is_collection(value: JsonValue) -> bool:
+    """An empty list is a collection without records."""
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)

@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.json import Json, JsonObject
-from attractor.twins.answer import Answer
-from attractor.twins.conversation import Conversation, count_tokens
 from attractor.twins.errors import Rejection
-from attractor.twins.seals import enclose, seal
-from attractor.twins.server_events import ServerEvent
-from attractor.twins.wire import Asked
-from attractor.twins.wires.anthropic_blocks import read_blocks
-from attractor.twins.wires.anthropic_body import CountBody
-from attractor.twins.wires.anthropic_request import read_body, read_count, read_said
-from attractor.twins.wires.anthropic_stream import stream_error, stream_message
-from attractor.twins.wires.bodies import arguments_object, arguments_text, spoken
+from attractor.twins.exchange.wire import Conversation, ServerEvent, WireRequest, count_tokens
+from attractor.twins.recordings.redaction import enclose, seal
+from attractor.twins.script.answer import Answer
+from attractor.twins.wires.anthropic_content import CountBody, read_blocks
+from attractor.twins.wires.anthropic_request import (
+    read_body,
+    read_count,
+    read_said,
+    stream_error,
+    stream_message,
+)
+from attractor.twins.wires.request_body import arguments_object, arguments_text, spoken
 
 _TYPES = {
     400: "invalid_request_error",
@@ -52,7 +54,7 @@ class AnthropicWire:
         asked = read_body(body)
         return _conversation(asked)
 
-    def write(self, answer: Answer, asked: Asked) -> JsonObject:
+    def write(self, answer: Answer, asked: WireRequest) -> JsonObject:
         """Write an answer as the provider would."""
         return {
             "id": f"msg_{asked.seed}",
@@ -129,7 +131,7 @@ def _model(name: str) -> dict[str, Json]:
     return {"type": "model", "id": name, "display_name": name, "created_at": _UNKNOWN_DAY}
 
 
-def _content(answer: Answer, asked: Asked) -> Iterator[Json]:
+def _content(answer: Answer, asked: WireRequest) -> Iterator[Json]:
     if answer.thinking is not None:
         yield {
             "type": "thinking",

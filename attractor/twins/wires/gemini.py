@@ -3,22 +3,22 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.json import Json, JsonObject
-from attractor.twins.answer import Answer
-from attractor.twins.conversation import Conversation, join_turns
 from attractor.twins.errors import Rejection
-from attractor.twins.server_events import ServerEvent
-from attractor.twins.wire import Asked
-from attractor.twins.wires.bodies import arguments_object, check_body
+from attractor.twins.exchange.wire import Conversation, ServerEvent, WireRequest, join_turns
+from attractor.twins.script.answer import Answer
 from attractor.twins.wires.gemini_request import (
     ContentBody,
     read_body,
     read_count,
     read_system,
     read_turns,
+    sign,
+    sign_thought,
+    stream_chunks,
+    stream_error,
+    wants_stream,
 )
-from attractor.twins.wires.gemini_signatures import sign, sign_thought
-from attractor.twins.wires.gemini_stream import stream_chunks, stream_error, wants_stream
-from attractor.twins.wires.token_counts import count_answer
+from attractor.twins.wires.request_body import arguments_object, check_body, count_answer
 
 _CODES = {
     400: "INVALID_ARGUMENT",
@@ -67,7 +67,7 @@ class GeminiWire:
         _require_key(headers)
         return _conversation(read_body(body))
 
-    def write(self, answer: Answer, asked: Asked) -> JsonObject:
+    def write(self, answer: Answer, asked: WireRequest) -> JsonObject:
         """Write an answer as the provider would."""
         candidate: dict[str, Json] = {
             "content": {"parts": list(_parts(answer, asked)), "role": "model"},
@@ -160,7 +160,7 @@ def _require_key(headers: Mapping[str, str]) -> None:
         )
 
 
-def _parts(answer: Answer, asked: Asked) -> Iterator[Json]:
+def _parts(answer: Answer, asked: WireRequest) -> Iterator[Json]:
     """Yield thoughts, words and calls; the first call is signed, or the words without one."""
     thinking = answer.thinking
     if thinking is not None and check_body(ContentBody, asked.body).wants_thoughts:

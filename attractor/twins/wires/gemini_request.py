@@ -1,20 +1,85 @@
-"""What Gemini's generateContent takes, and what it refuses."""
+"""What Gemini's generateContent takes, and what it refuses.
 
+What may be shown in a request to Gemini's generateContent.
+
+Thought signatures of Gemini's: bytes in base64, which come back in either of its alphabets.
+
+An answer of Gemini's as the chunks of a stream.
+"""
+
+import base64
+import binascii
 import json
 import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby, pairwise
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from attractor.base.json import JsonObject
-from attractor.twins.conversation import Speaker, Turn
+from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
-from attractor.twins.wires.bodies import check_body, unknown_fields
-from attractor.twins.wires.gemini_content import find_media_fault
-from attractor.twins.wires.gemini_signatures import is_signature
+from attractor.twins.exchange.wire import (
+    ServerEvent,
+    Speaker,
+    Turn,
+    in_words,
+    record_at,
+    records_at,
+    text_at,
+)
+from attractor.twins.recordings.redaction import enclose, is_intact, seal
+from attractor.twins.wires.request_body import check_body, is_base64, unknown_fields
+
+_TAKEN = re.compile(r"(image|audio|video|text)/[\w.+-]+|application/(pdf|json)")
+# What may stand within a result of a function.
+_IN_RESULTS = re.compile(r"image/(png|jpeg|webp)|application/pdf|text/plain")
+
+
+def find_media_fault(mime_type: str, data: str | None, *, in_result: bool = False) -> str:
+    """Return what the provider would say of a file; one without data is fetched from elsewhere."""
+    taken = _IN_RESULTS if in_result else _TAKEN
+    if not taken.fullmatch(mime_type):
+        return f"Unsupported MIME type: {mime_type}"
+    if data is not None and not is_base64(data):
+        return "Invalid value (TYPE_BYTES): Base64 decoding failed."
+    return ""
+
+
+# What a client may say in the place of a signature, for a call that was made elsewhere.
+_UNSIGNED = (b"skip_thought_signature_validator", b"context_engineering_is_the_way_to_go")
+_PLAIN = str.maketrans("-_", "+/")
+
+
+def sign_thought(thinking: str) -> str:
+    """Return the signature of a thought that is shown."""
+    return seal(thinking)
+
+
+def sign(thinking: str) -> str:
+    """Return the signature that carries a thought which is not shown."""
+    return base64.b64encode(enclose(thinking).encode()).decode()
+
+
+def is_signature(found: str, *, thought: str | None = None) -> bool:
+    """Tell whether a signature is as it was made, for a thought that is shown or for none."""
+    if found.encode() in _UNSIGNED:
+        return True
+    signed = _signed(found)
+    if thought is not None:
+        return signed == _signed(seal(thought)) or signed in _UNSIGNED
+    return signed in _UNSIGNED or is_intact(signed.decode("utf-8", "replace"))
+
+
+def _signed(signature: str) -> bytes:
+    padded = signature.rstrip("=") + "=" * (-len(signature.rstrip("=")) % 4)
+    try:
+        return base64.b64decode(padded.translate(_PLAIN), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
 
 _ROLES = ("user", "model")
 _OLDER = re.compile(r"gemini-[12]\b")
@@ -244,3 +309,67 @@ def _check_signed(contents: Sequence[Content]) -> None:
                 "Function call is missing a thought_signature in functionCall parts: function "
                 f"call {content.calls[0]!r}, contents[{index}].",
             )
+
+
+_METHOD = ":streamGenerateContent"
+_LINE_END = "\r\n"
+_SIGNATURE = "thoughtSignature"
+
+
+def wants_stream(target: str) -> bool:
+    """Tell whether a path asks for a stream; one that is no event stream is refused."""
+    parts = urlsplit(target)
+    if not parts.path.endswith(_METHOD):
+        return False
+    if parse_qs(parts.query).get("alt") != ["sse"]:
+        raise Rejection(400, f"this twin streams as {_METHOD[1:]}?alt=sse alone")
+    return True
+
+
+def stream_chunks(response: JsonObject) -> Iterator[ServerEvent]:
+    """Yield the chunks that together say an answer; the last one says why and what it took."""
+    (candidate,) = records_at(response, "candidates")
+    parts = records_at(record_at(candidate, "content"), "parts")
+    said = [piece for part in parts for piece in _pieces(part)]
+    last: JsonObject = {"text": ""}
+    if _is_signed_text(said[-1]):
+        # The provider signs words after the last of them.
+        last = {**said[-1], "text": ""}
+        said[-1] = {"text": said[-1]["text"]}
+    usage = record_at(response, "usageMetadata")
+    asked = usage.get("promptTokenCount", 0)
+    so_far: JsonObject = {"promptTokenCount": asked, "totalTokenCount": asked}
+    for piece in said:
+        yield _chunk(response, piece, {"index": 0}, so_far)
+    yield _chunk(response, last, candidate, usage)
+
+
+def stream_error(error: JsonObject) -> ServerEvent:
+    """Return the chunk that ends a stream with an error."""
+    return ServerEvent(error, line_end=_LINE_END)
+
+
+def _chunk(
+    response: JsonObject, part: JsonObject, candidate: JsonObject, usage: JsonObject
+) -> ServerEvent:
+    parts: Json = [dict(part)]
+    content: Json = {"parts": parts, "role": "model"}
+    # What it says stands first, whatever else is said about it.
+    candidates: Json = [{"content": content} | dict(candidate) | {"content": content}]
+    chunk = {**response, "candidates": candidates, "usageMetadata": dict(usage)}
+    return ServerEvent(chunk, line_end=_LINE_END)
+
+
+def _is_signed_text(part: JsonObject) -> bool:
+    return "text" in part and _SIGNATURE in part and not part.get("thought")
+
+
+def _pieces(part: JsonObject) -> Iterator[JsonObject]:
+    """Cut up the words of a part, its signature with the last of them; a call comes whole."""
+    words = in_words(text_at(part, "text"))
+    if not words:
+        yield part
+        return
+    unsigned = {name: value for name, value in part.items() if name != _SIGNATURE}
+    yield from ({**unsigned, "text": one} for one in words[:-1])
+    yield {**part, "text": words[-1]}

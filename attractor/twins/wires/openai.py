@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.json import Json, JsonObject
-from attractor.twins.answer import Answer
-from attractor.twins.conversation import Conversation, join_turns
 from attractor.twins.errors import Rejection
-from attractor.twins.seals import enclose
-from attractor.twins.server_events import ServerEvent
-from attractor.twins.wire import Asked
-from attractor.twins.wires.bodies import arguments_text
-from attractor.twins.wires.openai_errors import require_key, write_error
-from attractor.twins.wires.openai_request import read_body, read_system, read_turns
+from attractor.twins.exchange.wire import Conversation, ServerEvent, WireRequest, join_turns
+from attractor.twins.recordings.redaction import enclose
+from attractor.twins.script.answer import Answer
+from attractor.twins.wires.openai_request import (
+    read_body,
+    read_system,
+    read_turns,
+    require_key,
+    write_error,
+)
 from attractor.twins.wires.openai_stream import stream_error, stream_response
-from attractor.twins.wires.token_counts import count_answer
+from attractor.twins.wires.request_body import arguments_text, count_answer
 
 _ENCRYPTED = "reasoning.encrypted_content"
 _UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -37,7 +39,7 @@ class OpenAIWire:
         turns = join_turns(turn for one in asked.items for turn in read_turns(one))
         return Conversation(self.name, asked.model, read_system(asked), turns)
 
-    def write(self, answer: Answer, asked: Asked) -> JsonObject:
+    def write(self, answer: Answer, asked: WireRequest) -> JsonObject:
         """Write an answer as the provider would."""
         reason = _UNFINISHED.get(answer.finished_by)
         return {
@@ -101,7 +103,7 @@ def _model(name: str) -> dict[str, Json]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "openai"}
 
 
-def _output(answer: Answer, asked: Asked) -> Iterator[Json]:
+def _output(answer: Answer, asked: WireRequest) -> Iterator[Json]:
     if answer.thinking is not None:
         summary: Json = [{"type": "summary_text", "text": answer.thinking}]
         yield _reasoning(f"rs_{asked.seed}", answer.thinking, summary, asked)
@@ -127,7 +129,7 @@ def _output(answer: Answer, asked: Asked) -> Iterator[Json]:
         }
 
 
-def _reasoning(item_id: str, thinking: str, summary: Json, asked: Asked) -> Json:
+def _reasoning(item_id: str, thinking: str, summary: Json, asked: WireRequest) -> Json:
     wanted = asked.body.get("include")
     hidden = enclose(thinking) if isinstance(wanted, list) and _ENCRYPTED in wanted else None
     return {"type": "reasoning", "id": item_id, "summary": summary, "encrypted_content": hidden}

@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.json import Json, JsonObject
-from attractor.twins.answer import Answer
-from attractor.twins.conversation import Conversation, join_turns
 from attractor.twins.errors import Rejection
-from attractor.twins.server_events import ServerEvent
-from attractor.twins.wire import Asked
-from attractor.twins.wires.bodies import arguments_text
-from attractor.twins.wires.openai_chat_request import read_body, read_system, read_turns
-from attractor.twins.wires.openai_chat_stream import stream_completion, wants_usage
-from attractor.twins.wires.openai_errors import require_key, write_error
-from attractor.twins.wires.token_counts import count_answer
+from attractor.twins.exchange.wire import Conversation, ServerEvent, WireRequest, join_turns
+from attractor.twins.script.answer import Answer
+from attractor.twins.wires.openai_chat_request import (
+    read_body,
+    read_system,
+    read_turns,
+    stream_completion,
+    wants_usage,
+)
+from attractor.twins.wires.openai_request import require_key, write_error
+from attractor.twins.wires.request_body import arguments_text, count_answer
 
 
 class OpenAIChatWire:
@@ -31,7 +33,7 @@ class OpenAIChatWire:
         turns = join_turns(turn for one in asked.messages for turn in read_turns(one))
         return Conversation(self.name, asked.model, read_system(asked), turns)
 
-    def write(self, answer: Answer, asked: Asked) -> JsonObject:
+    def write(self, answer: Answer, asked: WireRequest) -> JsonObject:
         """Write an answer as the provider would."""
         choice: Json = {
             "index": 0,
@@ -68,7 +70,7 @@ class OpenAIChatWire:
         return write_error(rejection)
 
 
-def _message(answer: Answer, asked: Asked) -> Json:
+def _message(answer: Answer, asked: WireRequest) -> Json:
     calls: list[Json] = [
         {
             "id": f"call_{asked.seed}_{number}",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from attractor.base.json import Json, JsonObject
-from attractor.twins.server_events import (
+from attractor.twins.exchange.wire import (
     ServerEvent,
     in_letters,
     in_words,

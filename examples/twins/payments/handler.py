@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from attractor.twins.services.functions import Draw
-from attractor.twins.services.requests import ServiceRequest
-from attractor.twins.services.responses import Response
+from attractor.twins.services.request import ServiceRequest
+from attractor.twins.services.response import Response
 
 
 def refund(request: ServiceRequest, state: dict[str, Any], draw: Draw) -> object:

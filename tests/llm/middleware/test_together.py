@@ -16,7 +16,7 @@ from attractor.llm.middleware import (
     RateLimits,
     Redaction,
 )
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, a_request, speaking
 from tests.llm.middleware.asked import codes, run, whole
 from tests.llm.middleware.test_logging import Records

@@ -33,7 +33,7 @@ from attractor.llm.errors import (
 )
 from attractor.llm.providers.litellm import LiteLLMAdapter
 from attractor.llm.providers.litellm_translation import write_request
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import PATIENT, SERVED, SHELL, a_request, last_body, speaking, variables
 
 # litellm keeps that quiet by a filter of its own, which is undone here after every test.

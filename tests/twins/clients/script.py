@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from attractor.twins.hosting import in_background
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.script import parse_script
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 
 TEXT = "größe 🐍 and a few words more"
 THOUGHT = "hm, let me see"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.wires.anthropic_body import FIELDS, FIELDS_TO_COUNT
+from attractor.twins.server.provider_twin import ProviderTwin
+from attractor.twins.wires.anthropic_content import FIELDS, FIELDS_TO_COUNT
 from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, fields_of, speaking
 
 ASKED: dict[str, Any] = {"model": "claude-opus-4-6", "max_tokens": 2000}

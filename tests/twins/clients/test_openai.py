@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.provider_twin import ProviderTwin
-from attractor.twins.wires.openai_fields import CHAT_FIELDS, RESPONSE_FIELDS
+from attractor.twins.server.provider_twin import ProviderTwin
+from attractor.twins.wires.openai_request import CHAT_FIELDS, RESPONSE_FIELDS
 from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, fields_of, speaking
 
 MODEL = "gpt-5.2"

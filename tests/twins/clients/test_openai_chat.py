@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.provider_twin import ProviderTwin
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, speaking
 
 MODEL = "gpt-5.2"

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from attractor.twins.services.loading import parse_service
-from attractor.twins.services.requests import ServiceRequest
-from attractor.twins.services.stand_in import StandIn
+from attractor.twins.services.dispatch import StandIn
+from attractor.twins.services.loader import parse_service
+from attractor.twins.services.request import ServiceRequest
 
 PEOPLE = """
 [[state.people]]

@@ -2,8 +2,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from attractor.twins.services.checking import check_recording
-from attractor.twins.services.loading import load_service, parse_service
+from attractor.twins.services.check import check_recording
+from attractor.twins.services.loader import load_service, parse_service
 from attractor.twins.services.recordings import Exchange, load_recording, parse_recording
 
 PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.twins.answer import FaultKind
-from attractor.twins.hosting import in_background
-from attractor.twins.services.loading import load_service, parse_service
+from attractor.twins.script.answer import FaultKind
+from attractor.twins.server.hosting import in_background
+from attractor.twins.services.loader import load_service, parse_service
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.service import Service
 from attractor.twins.services.service_twin import ServiceTwin

@@ -9,7 +9,7 @@ from tests.twins.services.asking import Asked
 
 HANDLER = """
 import time
-from attractor.twins.services.responses import Response
+from attractor.twins.services.response import Response
 
 def add(request, state, draw):
     state["things"][str(len(state["things"]) + 1)] = {

@@ -9,17 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from attractor.twins.complaints import Complaints
-from attractor.twins.hosting import in_background
-from attractor.twins.services.checking import check_recording
+from attractor.twins.server.hosting import Complaints, in_background
+from attractor.twins.services.check import check_recording
+from attractor.twins.services.dispatch import StandIn
 from attractor.twins.services.errors import RecordingError
-from attractor.twins.services.loading import load_service, parse_service
+from attractor.twins.services.loader import load_service, parse_service
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.recorder import Recorder
-from attractor.twins.services.recording_files import ExchangeFile
-from attractor.twins.services.recordings import Exchange, load_recording
+from attractor.twins.services.recordings import Exchange, ExchangeFile, load_recording
 from attractor.twins.services.service_twin import ServiceTwin
-from attractor.twins.services.stand_in import StandIn
 from tests.twins.services.asking import fixed
 
 PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"

@@ -6,12 +6,12 @@ import httpx
 import pytest
 
 from attractor.base.errors import MachineryError
-from attractor.twins.hosting import in_background
-from attractor.twins.services.json_paths import members
-from attractor.twins.services.loading import parse_service
+from attractor.twins.server.hosting import in_background
+from attractor.twins.services.loader import parse_service
 from attractor.twins.services.pytest_plugin import StartServiceTwin
+from attractor.twins.services.request import Trouble
+from attractor.twins.services.route_match import members
 from attractor.twins.services.service_twin import ServiceTwin
-from attractor.twins.services.trouble import Trouble
 from tests.twins.services.asking import fixed
 
 PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"

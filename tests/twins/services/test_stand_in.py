@@ -8,13 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import UnknownName
-from attractor.twins.reply import Ending, Reply
-from attractor.twins.services.json_paths import members
-from attractor.twins.services.loading import load_service, parse_service
-from attractor.twins.services.request_log import ServedRequest
-from attractor.twins.services.requests import ServiceRequest
-from attractor.twins.services.stand_in import StandIn
-from attractor.twins.services.trouble import Trouble
+from attractor.twins.exchange.wire import Reply, ReplyEnd
+from attractor.twins.services.dispatch import StandIn
+from attractor.twins.services.loader import load_service, parse_service
+from attractor.twins.services.request import ServedRequest, ServiceRequest, Trouble
+from attractor.twins.services.route_match import members
 from tests.twins.services.asking import Asked, fixed
 
 PAYMENTS = load_service(Path(__file__).parents[3] / "examples" / "twins" / "payments")
@@ -118,14 +116,14 @@ def test_trouble_comes_before_or_behind_what_is_performed() -> None:
 @pytest.mark.parametrize(
     ("fault", "wanted"),
     [
-        ('kind = "refused"', (Ending.DROPPED, False)),
-        ('kind = "hang"', (Ending.SILENT, False)),
-        ('kind = "cut"', (Ending.DROPPED, True)),
-        ('kind = "content_length"', (Ending.DROPPED, True)),
-        ('kind = "slow", size = 1', (Ending.COMPLETE, True)),
+        ('kind = "refused"', (ReplyEnd.DROPPED, False)),
+        ('kind = "hang"', (ReplyEnd.SILENT, False)),
+        ('kind = "cut"', (ReplyEnd.DROPPED, True)),
+        ('kind = "content_length"', (ReplyEnd.DROPPED, True)),
+        ('kind = "slow", size = 1', (ReplyEnd.COMPLETE, True)),
     ],
 )
-def test_every_kind_of_trouble_comes_to_a_reply(fault: str, wanted: tuple[Ending, bool]) -> None:
+def test_every_kind_of_trouble_comes_to_a_reply(fault: str, wanted: tuple[ReplyEnd, bool]) -> None:
     service = parse_service('name = "s"\n' + fixed('"long"', f"faults = [{{ {fault} }}]"))
     reply = StandIn(service).answer(ServiceRequest("GET", "/x", {}))
     assert (reply.ending, reply.begins) == wanted

@@ -1,11 +1,72 @@
+""""""
+
 from typing import Any
 
 import pytest
 
-from tests.twins.exchanging import answer, refusal
+from attractor.twins.exchange.wire import Speaker, Turn
+from attractor.twins.wires.anthropic import part
+from tests.twins.exchanging import KEYS, answer, refusal
 from tests.twins.wires.test_anthropic import CALL, RESULT, ask
 
-TEXT = {"type": "text", "text": "a"}
+MARK = {"cache_control": {"type": "ephemeral"}}
+PICTURE = {"type": "base64", "media_type": "image/png", "data": "cGljdHVyZQ=="}
+TEXT = {"type": "text", "text": "12345"}
+
+
+def test_blocks_end_where_they_end_in_the_words() -> None:
+    text = {"type": "text", "text": "12345"}
+    call: Any = {"type": "tool_use", "id": "c", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": "seen"}
+    said = [
+        {"role": "user", "content": [text, text | MARK, text]},
+        {"role": "assistant", "content": [call | MARK]},
+        {"role": "user", "content": [result, {"type": "image", "source": PICTURE}, text | MARK]},
+    ]
+    body: Any = {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": said,
+        "system": [{"type": "text", "text": "Be brief.", **MARK}],
+    }
+    talk = part.read(KEYS["anthropic"], body)
+    words = [talk.words[: one.end] for one in talk.blocks or ()]
+    assert words == [
+        "Be brief.",
+        *("Be brief.\n12345", "Be brief.\n12345\n12345", "Be brief.\n12345\n12345\n12345"),
+        "Be brief.\n12345\n12345\n12345\nlook({})",
+        *("Be brief.\n12345\n12345\n12345\nlook({})\nseen" + end for end in ("", "\n", "\n12345")),
+    ]
+    assert words[-1] == talk.words
+    marked = [one.is_marked for one in talk.blocks or ()]
+    assert marked == [True, False, True, False, True, False, False, True]
+    assert talk.turns[1] == Turn(Speaker.ASSISTANT, "look({})")
+
+
+def blocks(content: Any, **more: Any) -> list[tuple[str, int, bool]]:
+    said = [{"role": "user", "content": content}]
+    asked: Any = {"model": "m", "max_tokens": 9, "messages": said, **more}
+    talk = part.read(KEYS["anthropic"], asked)
+    return [(one.content, one.end, one.is_marked) for one in talk.blocks or ()]
+
+
+def test_one_text_is_one_block() -> None:
+    assert blocks("12345", system="Be brief.") == blocks(
+        [TEXT], system=[{"type": "text", "text": "Be brief."}]
+    )
+
+
+def test_a_mark_is_no_part_of_its_block() -> None:
+    ((plain, _, is_marked),) = blocks([TEXT])
+    assert [(one, is_marked) for one, _, is_marked in blocks([TEXT | MARK])] == [(plain, True)]
+    assert not is_marked
+
+
+def test_a_mark_for_all_is_one_on_the_last_block() -> None:
+    assert [one for *_, one in blocks([TEXT, TEXT], system="s", **MARK)] == [False, False, True]
+
+
+ANTHROPIC_CONTENT_TEXT = {"type": "text", "text": "a"}
 PNG = {"type": "base64", "media_type": "image/png", "data": "cG5n"}
 PDF = {"type": "base64", "media_type": "application/pdf", "data": "cGRm"}
 URL = {"type": "url", "url": "https://x.org/a"}
@@ -25,7 +86,10 @@ def test_images_and_documents_are_taken_as_the_provider_takes_them() -> None:
         shown("document", WORDS),
         shown("document", {"type": "content", "content": "a"}),
     ]
-    assert answer("anthropic", ask([TEXT, *content], [CALL], [RESULT | {"content": content}]))
+    assert answer(
+        "anthropic",
+        ask([ANTHROPIC_CONTENT_TEXT, *content], [CALL], [RESULT | {"content": content}]),
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,6 +120,6 @@ def test_a_model_shows_nothing() -> None:
 
 
 def test_results_come_first() -> None:
-    assert answer("anthropic", ask("a", [CALL], [RESULT, TEXT]))
-    status, error = refusal("anthropic", ask("a", [CALL], [TEXT, RESULT]))
+    assert answer("anthropic", ask("a", [CALL], [RESULT, ANTHROPIC_CONTENT_TEXT]))
+    status, error = refusal("anthropic", ask("a", [CALL], [ANTHROPIC_CONTENT_TEXT, RESULT]))
     assert (status, "before any other content" in error["message"]) == (400, True)

@@ -12,10 +12,9 @@ import pytest
 
 from attractor.base.json import JsonObject, canonical_json
 from attractor.base.registry import find_shortcoming
-from attractor.twins.answer import Answer, Tokens, ToolUse
-from attractor.twins.conversation import Conversation, Speaker
 from attractor.twins.errors import Rejection
-from attractor.twins.wire import Asked, Wire, wire_registry
+from attractor.twins.exchange.wire import Conversation, Speaker, Wire, WireRequest, wire_registry
+from attractor.twins.script.answer import Answer, Tokens, ToolUse
 from tests.twins.exchanging import HELLO, KEYS
 
 WIRES = dict(wire_registry())
@@ -41,9 +40,9 @@ def hello(wire: Wire, text: str = "hello") -> JsonObject:
     return body
 
 
-def asked(wire: Wire, seed: str = "abc123") -> Asked:
+def asked(wire: Wire, seed: str = "abc123") -> WireRequest:
     body = hello(wire)
-    return Asked(wire.read(KEYS[wire.name], body), body, seed)
+    return WireRequest(wire.read(KEYS[wire.name], body), body, seed)
 
 
 @wires

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.twins.answer import Answer, ToolUse
-from attractor.twins.wire import Asked, wire_registry
+from attractor.twins.exchange.wire import WireRequest, wire_registry
+from attractor.twins.script.answer import Answer, ToolUse
 from tests.twins.exchanging import HELLO, KEYS
 from tests.twins.streaming import put_together
 
@@ -32,9 +32,9 @@ answers = st.builds(
 )
 
 
-def asked(wire: str, more: dict[str, Any]) -> Asked:
+def asked(wire: str, more: dict[str, Any]) -> WireRequest:
     body = HELLO[wire] | more
-    return Asked(WIRES[wire].read(KEYS[wire], body), body, "abc123")
+    return WireRequest(WIRES[wire].read(KEYS[wire], body), body, "abc123")
 
 
 @wires

@@ -4,9 +4,17 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from attractor.twins.services.records import RECORD, Shelf, sent_record, written_fields
-from attractor.twins.services.responses import Response, WrittenResponse
-from attractor.twins.services.route import Answers, Call, RouteKind, Surroundings
+from attractor.twins.services.response import Response, WrittenResponse
+from attractor.twins.services.route import (
+    RECORD,
+    Answers,
+    Call,
+    RouteContext,
+    RouteKind,
+    Shelf,
+    sent_record,
+    written_fields,
+)
 from attractor.twins.services.templates import JsonTemplate, Template, as_text
 
 
@@ -21,7 +29,7 @@ class Create(WrittenResponse, RouteKind):
     defaults: dict[str, JsonTemplate] = {}
     sets: dict[str, JsonTemplate] = {}
 
-    def open(self, surroundings: Surroundings) -> Answers:
+    def open(self, surroundings: RouteContext) -> Answers:
         """Return what adds the record."""
         collection = surroundings.require_collection(self.collection)
         shelf = Shelf(self.collection, collection, Template(""))

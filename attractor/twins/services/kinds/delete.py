@@ -4,9 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attractor.twins.services.records import Shelf, open_shelf
-from attractor.twins.services.responses import Response, WrittenResponse
-from attractor.twins.services.route import Answers, Call, RouteKind, Surroundings
+from attractor.twins.services.response import Response, WrittenResponse
+from attractor.twins.services.route import Answers, Call, RouteContext, RouteKind, Shelf, open_shelf
 from attractor.twins.services.templates import TextTemplate
 
 _NO_CONTENT = 204
@@ -21,7 +20,7 @@ class Delete(WrittenResponse, RouteKind):
     collection: str
     id: TextTemplate | None = None
 
-    def open(self, surroundings: Surroundings) -> Answers:
+    def open(self, surroundings: RouteContext) -> Answers:
         """Return what takes the record out."""
         shelf = open_shelf(self.collection, self.id, surroundings)
         status = self.status or (200 if self.json_ or self.body else _NO_CONTENT)

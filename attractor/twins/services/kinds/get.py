@@ -2,9 +2,15 @@
 
 from typing import ClassVar
 
-from attractor.twins.services.records import RECORD, open_shelf
-from attractor.twins.services.responses import Response, WrittenResponse
-from attractor.twins.services.route import Answers, Call, RouteKind, Surroundings
+from attractor.twins.services.response import Response, WrittenResponse
+from attractor.twins.services.route import (
+    RECORD,
+    Answers,
+    Call,
+    RouteContext,
+    RouteKind,
+    open_shelf,
+)
 from attractor.twins.services.templates import TextTemplate
 
 
@@ -16,7 +22,7 @@ class Get(WrittenResponse, RouteKind):
     collection: str
     id: TextTemplate | None = None
 
-    def open(self, surroundings: Surroundings) -> Answers:
+    def open(self, surroundings: RouteContext) -> Answers:
         """Return what looks the record up."""
         shelf = open_shelf(self.collection, self.id, surroundings)
 

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from attractor.twins.answer import Duration
+from attractor.twins.script.answer import Duration
 from attractor.twins.services.functions import load_function, run_limited
-from attractor.twins.services.responses import Response
-from attractor.twins.services.route import Answers, Call, RouteKind, Surroundings
+from attractor.twins.services.response import Response
+from attractor.twins.services.route import Answers, Call, RouteContext, RouteKind
 
 
 class Handler(RouteKind):
@@ -14,7 +14,7 @@ class Handler(RouteKind):
     function: str
     time_limit: Duration = timedelta(seconds=2)
 
-    def open(self, surroundings: Surroundings) -> Answers:
+    def open(self, surroundings: RouteContext) -> Answers:
         """Return what calls the function."""
         function = load_function(surroundings.folder, self.function)
 

@@ -7,9 +7,8 @@ from pydantic import Field
 
 from attractor.base.json import Json
 from attractor.twins.errors import Rejection
-from attractor.twins.services.pages import Page, Paging
-from attractor.twins.services.responses import Response, WrittenResponse
-from attractor.twins.services.route import Answers, Call, RouteKind, Surroundings
+from attractor.twins.services.response import Page, Paging, Response, WrittenResponse
+from attractor.twins.services.route import Answers, Call, RouteContext, RouteKind
 from attractor.twins.services.state import Records
 from attractor.twins.services.templates import JsonTemplate, Template, as_text
 
@@ -28,7 +27,7 @@ class List(WrittenResponse, RouteKind):
     sort: str = ""
     paging: Paging | None = None
 
-    def open(self, surroundings: Surroundings) -> Answers:
+    def open(self, surroundings: RouteContext) -> Answers:
         """Return what writes the list."""
         surroundings.require_collection(self.collection)
         return self._answer

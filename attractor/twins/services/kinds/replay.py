@@ -10,9 +10,9 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import Json, canonical_json
 from attractor.twins.services.errors import Misfit, Unanswerable
 from attractor.twins.services.recordings import Exchange, load_recording
-from attractor.twins.services.requests import ServiceRequest
-from attractor.twins.services.responses import Response
-from attractor.twins.services.route import Answers, Call, RouteKind, Surroundings
+from attractor.twins.services.request import ServiceRequest
+from attractor.twins.services.response import Response
+from attractor.twins.services.route import Answers, Call, RouteContext, RouteKind
 
 _Answered = Mapping[str, Sequence[Exchange]]
 
@@ -23,14 +23,14 @@ class Replay(RouteKind):
     recordings: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     then: Literal["stay", "repeat", "fail"]
 
-    def open(self, surroundings: Surroundings) -> Answers:
+    def open(self, surroundings: RouteContext) -> Answers:
         """Return what looks a request up in the recordings."""
         answered: dict[str, list[Exchange]] = defaultdict(list)
         for exchange in self._load(surroundings):
             answered[_key(exchange.request.request())].append(exchange)
         return lambda call: self._answer(call, answered)
 
-    def _load(self, surroundings: Surroundings) -> Sequence[Exchange]:
+    def _load(self, surroundings: RouteContext) -> Sequence[Exchange]:
         found: list[Exchange] = []
         if surroundings.is_recording:
             return found

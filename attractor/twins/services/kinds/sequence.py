@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from attractor.twins.services.errors import Unanswerable
-from attractor.twins.services.responses import Response, WrittenResponse
-from attractor.twins.services.route import Answers, Call, RouteKind, Surroundings
+from attractor.twins.services.response import Response, WrittenResponse
+from attractor.twins.services.route import Answers, Call, RouteContext, RouteKind
 
 
 class Sequence(RouteKind):
@@ -15,7 +15,7 @@ class Sequence(RouteKind):
     answers: Annotated[tuple[WrittenResponse, ...], Field(strict=False, min_length=1)]
     then: Literal["stay", "repeat", "fail"]
 
-    def open(self, surroundings: Surroundings) -> Answers:
+    def open(self, surroundings: RouteContext) -> Answers:
         """Return what writes the response whose turn it is."""
         return self._answer
 

@@ -4,9 +4,18 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from attractor.twins.services.records import RECORD, Shelf, open_shelf, sent_record, written_fields
-from attractor.twins.services.responses import Response, WrittenResponse
-from attractor.twins.services.route import Answers, Call, RouteKind, Surroundings
+from attractor.twins.services.response import Response, WrittenResponse
+from attractor.twins.services.route import (
+    RECORD,
+    Answers,
+    Call,
+    RouteContext,
+    RouteKind,
+    Shelf,
+    open_shelf,
+    sent_record,
+    written_fields,
+)
 from attractor.twins.services.templates import JsonTemplate, TextTemplate
 
 
@@ -21,7 +30,7 @@ class Update(WrittenResponse, RouteKind):
     replace: bool = False
     sets: dict[str, JsonTemplate] = {}
 
-    def open(self, surroundings: Surroundings) -> Answers:
+    def open(self, surroundings: RouteContext) -> Answers:
         """Return what changes the record."""
         shelf = open_shelf(self.collection, self.id, surroundings)
         return lambda call: self._answer(call, shelf)

@@ -1,0 +1,1 @@
+"""One exchange with a provider twin: wire, reply, prompt cache."""

@@ -1,0 +1,381 @@
+"""A request to a model as a script sees it: the same on every wire.
+
+Events of a stream as a server sends them, and the pieces in which words come.
+
+What one provider's way to speak over HTTP has to be, for a twin.
+
+Which provider a request is meant for that none of them would take.
+
+What is sent back to a client: when, in which pieces, and how it ends.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
+from datetime import timedelta
+from enum import StrEnum
+from itertools import groupby, takewhile
+from typing import Protocol, runtime_checkable
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
+from attractor.base.registry import Registry
+from attractor.twins.errors import Rejection
+from attractor.twins.script.answer import Answer
+
+_LETTERS_A_TOKEN = 4
+
+
+class Speaker(StrEnum):
+    """Whose turn it was."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one speaker said until another one spoke."""
+
+    speaker: Speaker
+    text: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of a prompt for a provider that caches whole blocks.
+
+    It says all that is in it, after how many letters of the words it ends, and whether it is marked
+    to be cached with all before it.
+    """
+
+    content: str
+    end: int
+    is_marked: bool
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What a model is asked: its name, its instructions, and who said what so far.
+
+    Where a client marks what is to be cached there are blocks; else that is left to the provider.
+    """
+
+    wire: str
+    model: str
+    system: str = ""
+    turns: Sequence[Turn] = ()
+    blocks: Sequence[Block] | None = None
+
+    @property
+    def step(self) -> int:
+        """How many turns the model has had; the first request is step 0."""
+        return sum(turn.speaker is Speaker.ASSISTANT for turn in self.turns)
+
+    @property
+    def first_user(self) -> str:
+        """What the user said first."""
+        return next(iter(self._said_by(Speaker.USER)), "")
+
+    @property
+    def last_user(self) -> str:
+        """What the user said last."""
+        return next(iter(self._said_by(Speaker.USER)[::-1]), "")
+
+    @property
+    def tool_result(self) -> str:
+        """What tools answered since the model spoke last."""
+        newest = takewhile(lambda turn: turn.speaker is not Speaker.ASSISTANT, self.turns[::-1])
+        told = [turn.text for turn in newest if turn.speaker is Speaker.TOOL]
+        return "\n".join(reversed(told))
+
+    @property
+    def words(self) -> str:
+        """Everything that was said, instructions included."""
+        return "\n".join([self.system, *(turn.text for turn in self.turns)])
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens it is long."""
+        return count_tokens(self.words)
+
+    def _said_by(self, speaker: Speaker) -> Sequence[str]:
+        return [turn.text for turn in self.turns if turn.speaker is speaker]
+
+
+def join_turns(turns: Iterable[Turn]) -> Sequence[Turn]:
+    """Make one turn of what the same speaker said in a row, however the wire cut it up."""
+    return [
+        Turn(speaker, "\n".join(turn.text for turn in said if turn.text))
+        for speaker, said in groupby(turns, key=lambda turn: turn.speaker)
+    ]
+
+
+def count_tokens(text: str) -> int:
+    """Return about how many tokens a text is long."""
+    return math.ceil(len(text) / _LETTERS_A_TOKEN)
+
+
+def whole_tokens(letters: int) -> int:
+    """Return how many tokens are whole in so many letters."""
+    return letters // _LETTERS_A_TOKEN
+
+
+_WORDS_A_PIECE = 3
+_LETTERS_A_PIECE = 12
+_WORDS = re.compile(rf"\s*(?:\S+\s*){{1,{_WORDS_A_PIECE}}}|\s+")
+
+
+@dataclass(frozen=True)
+class ServerEvent:
+    """One event: its data, its name where the provider gives one, and how its lines end.
+
+    A text stands in the place of the data where a provider sends one that is no JSON.
+    """
+
+    data: JsonObject
+    name: str = ""
+    line_end: str = "\n"
+    text: str | None = None
+
+    def encoded(self, text: str | None = None) -> bytes:
+        """Return its bytes, with another text in the place of its data if there is one."""
+        lines = [f"event: {self.name}"] if self.name else []
+        said = self.text if text is None else text
+        written = json_text(self.data) if said is None else said
+        # A line's end inside a text would end the data, so each line says that it is some.
+        lines += [f"data: {line}" for line in re.split(r"\r\n|\r|\n", written)]
+        return "".join(line + self.line_end for line in [*lines, ""]).encode()
+
+
+def json_text(value: JsonObject) -> str:
+    """Return how a provider writes JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def in_words(text: str) -> Sequence[str]:
+    """Cut a text into pieces of a few words; together they are the text."""
+    return _WORDS.findall(text)
+
+
+def in_letters(text: str) -> Sequence[str]:
+    """Cut a text into pieces of a few letters, words or not; together they are the text."""
+    starts = range(0, len(text), _LETTERS_A_PIECE)
+    return [text[start : start + _LETTERS_A_PIECE] for start in starts]
+
+
+def text_at(record: JsonObject, key: str) -> str:
+    """Return the text a record has at a key, or an empty one."""
+    value = record.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def record_at(record: JsonObject, key: str) -> JsonObject:
+    """Return the record a record has at a key, or an empty one."""
+    value = record.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def records_at(record: JsonObject, key: str) -> Sequence[JsonObject]:
+    """Return the records a record has in a list at a key."""
+    value = record.get(key)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+@dataclass(frozen=True)
+class WireRequest:
+    """A request that was understood: what it says, its body, and a word to make ids from."""
+
+    conversation: Conversation
+    body: JsonObject
+    seed: str
+
+
+class Wire(Protocol):
+    """One provider's requests, answers and errors."""
+
+    @property
+    def name(self) -> str:
+        """The wire's name, as scripts say it."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Where requests are posted; what stands in braces joins the body as it is read."""
+        ...
+
+    @property
+    def other_paths(self) -> Sequence[str]:
+        """Where else they are posted: for streams, or by other versions of the interface."""
+        ...
+
+    @property
+    def base_path(self) -> str:
+        """What clients of this provider expect behind the host in their base URL."""
+        ...
+
+    @property
+    def variables(self) -> Sequence[str]:
+        """The variables in which clients look for the base URL, and the last one for the key."""
+        ...
+
+    def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
+        """Understand a request, or raise the Rejection the provider would answer with."""
+        ...
+
+    def write(self, answer: Answer, asked: WireRequest) -> JsonObject:
+        """Write an answer as the provider would."""
+        ...
+
+    def wants_stream(self, body: JsonObject, target: str) -> bool:
+        """Tell whether a request asks for a stream, by its body or by its path with the query."""
+        ...
+
+    def stream(self, written: JsonObject) -> Iterator[ServerEvent]:
+        """Yield a written answer as the provider would stream it."""
+        ...
+
+    def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+        """Return how the provider would end with an error a stream of which this was sent."""
+        ...
+
+    def write_error(self, rejection: Rejection) -> JsonObject:
+        """Write an error as the provider would."""
+        ...
+
+
+@runtime_checkable
+class ListsModels(Wire, Protocol):
+    """A wire that also tells which models there are."""
+
+    @property
+    def models_paths(self) -> Sequence[str]:
+        """Where they are listed, maybe where other wires list theirs."""
+        ...
+
+    @property
+    def listed_wires(self) -> Sequence[str]:
+        """The wires whose models are in the list: its own, and what its provider speaks beside."""
+        ...
+
+    def is_meant(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether who sends these headers wants this provider's list."""
+        ...
+
+    def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
+        """Write the list as the provider would, or raise the Rejection it would answer with."""
+        ...
+
+    def write_model(
+        self, headers: Mapping[str, str], model: str, models: Sequence[str]
+    ) -> JsonObject:
+        """Write one model of these as the provider would, or raise such a Rejection."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Wire, Protocol):
+    """A wire that also tells how many tokens a prompt is long."""
+
+    @property
+    def count_paths(self) -> Sequence[str]:
+        """Where prompts are posted to be counted."""
+        ...
+
+    def read_count(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
+        """Understand such a request, or raise the Rejection the provider would answer with."""
+        ...
+
+    def write_count(self, conversation: Conversation) -> JsonObject:
+        """Write the count as the provider would."""
+        ...
+
+
+def wire_registry() -> Registry[Wire]:
+    """Return the wires by name."""
+    return Registry("attractor.twins.wires", Wire, noun="wire")
+
+
+def meant_wire(wires: Sequence[Wire], path: str, headers: Mapping[str, str]) -> Wire:
+    """Return the wire that fits best: by the beginning of the path, then by the headers."""
+    shared = {wire.name: max(_shared(path, one) for one in _paths(wire)) for wire in wires}
+    likely = [one for one in wires if shared[one.name] == max(shared.values())]
+    listing = [one for one in likely if isinstance(one, ListsModels)]
+    # Who shows nothing of itself is told as the last of them tells, which is OpenAI.
+    fallback: Wire = (listing or likely)[-1]
+    return next((one for one in listing if one.is_meant(headers)), fallback)
+
+
+def _paths(wire: Wire) -> Iterator[str]:
+    yield from (wire.path, *wire.other_paths)
+    yield from wire.models_paths if isinstance(wire, ListsModels) else ()
+    yield from wire.count_paths if isinstance(wire, CountsTokens) else ()
+
+
+def _shared(path: str, known: str) -> int:
+    """Return how many steps two paths have in common from their beginning."""
+    steps = zip(path.split("/"), known.split("/"), strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], steps)))
+
+
+JSON = "application/json"
+STREAM = "text/event-stream"
+
+
+class ReplyEnd(StrEnum):
+    """How a reply ends."""
+
+    COMPLETE = "complete"
+    DROPPED = "dropped"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The bytes of a reply, and the times between them.
+
+    Its pieces are the events of a stream, or one whole body. Between two of them is one pause, or
+    each its own. What does not begin has no status for its client; what is dropped ends before it
+    is complete; what is silent never ends. The rest is for the log: what answered, which model was
+    asked in which step, and why a request was refused.
+    """
+
+    status: int
+    pieces: Sequence[bytes] = ()
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    rule: str = ""
+    delay: timedelta = timedelta()
+    pause: timedelta = timedelta()
+    begins: bool = True
+    ending: ReplyEnd = ReplyEnd.COMPLETE
+    pauses: Sequence[timedelta] = ()
+    model: str = ""
+    step: int | None = None
+    error: str = ""
+
+    def pause_before(self, piece: int) -> timedelta:
+        """Return how long it rests before a piece, counted from 0."""
+        if not piece:
+            return timedelta()
+        return self.pauses[piece - 1] if self.pauses else self.pause
+
+    @property
+    def body(self) -> bytes:
+        """All its bytes."""
+        return b"".join(self.pieces)
+
+
+def whole(status: int, body: bytes, headers: Mapping[str, str], *, rule: str = "") -> Reply:
+    """Return a reply that is one body of JSON, with its length."""
+    said = {name.lower(): value for name, value in headers.items()}
+    described = {"content-type": JSON, **said, "content-length": str(len(body))}
+    return Reply(status, (body,), described, rule)
+
+
+def streamed(pieces: Sequence[bytes], headers: Mapping[str, str], *, rule: str = "") -> Reply:
+    """Return a reply that is a stream of events, whose length nobody knows before."""
+    said = {name.lower(): value for name, value in headers.items()}
+    return Reply(200, tuple(pieces), {"content-type": STREAM, **said}, rule)

@@ -1,0 +1,1 @@
+"""Records real providers, without keys, and answers from recordings."""

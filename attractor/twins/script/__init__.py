@@ -1,0 +1,1 @@
+"""Scripts: which request gets which answer."""

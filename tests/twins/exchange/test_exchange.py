@@ -1,0 +1,144 @@
+""""""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from attractor.twins.exchange.exchange import Arrival, reply_to, troubled
+from attractor.twins.exchange.wire import wire_registry
+from attractor.twins.script.answer import Fault, FaultKind
+from attractor.twins.script.script import parse_script
+from tests.twins.exchanging import HELLO, KEYS, refusal, reply
+from tests.twins.streaming import put_together, stream
+
+pytestmark = pytest.mark.parametrize("wire", list(KEYS))
+
+
+def fault(text: str) -> str:
+    return f'rules = [{{ answer = {{ text = "a", fault = {{ {text} }} }} }}]'
+
+
+def test_every_wire_of_the_folder_is_tried_here(wire: str) -> None:
+    assert sorted(KEYS) == list(wire_registry())
+    part = wire_registry()[wire]
+    assert part.path.startswith(part.base_path)
+
+
+def test_the_same_request_gets_the_same_bytes(wire: str) -> None:
+    assert reply(wire, HELLO[wire]) == reply(wire, HELLO[wire])
+    other = HELLO[wire] | {"temperature": 1}
+    assert reply(wire, HELLO[wire]).body != reply(wire, other).body
+
+
+def test_what_the_path_says_joins_the_body_and_makes_another_request(wire: str) -> None:
+    script = 'rules = [{ when = { model = "m-1" }, answer = { text = "a" } }]'
+    arrival = Arrival(wire_registry()[wire], KEYS[wire], json.dumps(HELLO[wire]).encode())
+    assert reply_to(arrival, parse_script(script)).status == 400
+    asked = [replace(arrival, from_path={"model": f"m-{number}"}) for number in (1, 2)]
+    assert [reply_to(one, parse_script(script)).status for one in asked] == [200, 400]
+    assert len({one.seed for one in [arrival, *asked]}) == 3
+
+
+def test_the_rule_and_its_delay_and_headers_come_along(wire: str) -> None:
+    script = 'rules = [{ name = "r", answer = { delay = "2s", headers = { x-left = "3" } } }]'
+    found = reply(wire, HELLO[wire], script)
+    assert (found.status, found.rule, found.delay) == (200, "r", timedelta(seconds=2))
+    assert found.headers["x-left"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("status", "retry", "header"),
+    [(429, "2s", "2"), (503, "1500ms", "1.5"), (500, "", None), (529, "", None)],
+)
+def test_a_status_is_written_in_the_providers_shape(
+    wire: str, status: int, retry: str, header: str | None
+) -> None:
+    after = f', retry_after = "{retry}"' if retry else ""
+    found = reply(wire, HELLO[wire], fault(f'kind = "status", status = {status}{after}'))
+    assert (found.status, found.headers.get("retry-after")) == (status, header)
+    assert found.rule == "rule 1"
+    error = json.loads(found.body)["error"]
+    assert error["message"] == "the script says so"
+    assert error["status" if wire == "gemini" else "type"]
+
+
+@pytest.mark.parametrize("kind", ["cut", "hang", "refused", "slow", "content_length"])
+def test_trouble_on_the_way_is_that_of_the_whole_answer(wire: str, kind: str) -> None:
+    whole = reply(wire, HELLO[wire], fault('kind = "slow"'))
+    assert "a" in str(json.loads(whole.body))
+    trouble = Fault(kind=FaultKind(kind))
+    made = replace(whole, pieces=(whole.body,), pause=timedelta())
+    assert reply(wire, HELLO[wire], fault(f'kind = "{kind}"')) == troubled(made, trouble)
+
+
+def test_a_malformed_answer_is_what_the_script_says(wire: str) -> None:
+    with pytest.raises(ValueError, match="Expecting"):
+        json.loads(reply(wire, HELLO[wire], fault('kind = "malformed"')).body)
+    assert reply(wire, HELLO[wire], fault('kind = "malformed", body = "é"')).body == "é".encode()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"null", b"\xff", b'{"a":1,"a":2}'])
+def test_a_body_that_is_no_object_is_refused(wire: str, body: bytes) -> None:
+    status, error = refusal(wire, body)
+    assert (status, error["message"].startswith("the body is not")) == (400, True)
+
+
+def test_a_request_without_a_rule_is_an_error_in_the_providers_shape(wire: str) -> None:
+    script = 'rules = [{ name = "r", when = { step = 3 }, answer = {} }]'
+    status, error = refusal(wire, HELLO[wire], script=script)
+    assert status == 400
+    assert "the nearest is 'r', but step is 0, not 3" in error["message"]
+
+
+def test_a_rule_may_wait_for_another_attempt(wire: str) -> None:
+    script = 'rules = [{ when = { attempt = 2 }, answer = { text = "a" } }]'
+    assert [reply(wire, HELLO[wire], script, attempt=one).status for one in (1, 2)] == [400, 200]
+
+
+def test_the_same_request_for_a_stream_gets_the_same_bytes(wire: str) -> None:
+    script = 'rules = [{ answer = { text = "a", pace = "2s" } }]'
+    one, other = stream(wire, script), stream(wire, script)
+    assert one == other
+    assert (one.pause, one.headers["content-type"]) == (timedelta(seconds=2), "text/event-stream")
+    assert put_together(wire, one.body)
+    assert json.loads(reply(wire, HELLO[wire]).body)
+
+
+@pytest.mark.parametrize("kind", list(FaultKind))
+def test_trouble_in_a_stream_is_the_same_every_time(wire: str, kind: FaultKind) -> None:
+    script = fault(f'kind = "{kind}"')
+    assert stream(wire, script) == stream(wire, script)
+
+
+def test_a_status_without_a_place_is_an_answer_without_a_stream(wire: str) -> None:
+    found = stream(wire, fault('kind = "status", status = 429, retry_after = "2s"'))
+    assert (found.status, found.headers["retry-after"]) == (429, "2")
+    assert json.loads(found.body)["error"]["message"] == "the script says so"
+
+
+def test_a_refused_request_gets_no_stream(wire: str) -> None:
+    found = stream(wire, "rules = []")
+    assert (found.status, found.headers["content-type"]) == (400, "application/json")
+
+
+@pytest.mark.parametrize("kind", ["cut", "hang", "malformed", "status"])
+def test_trouble_far_behind_comes_before_the_end_of_a_stream(wire: str, kind: str) -> None:
+    plain = stream(wire, 'rules = [{ answer = { text = "a" } }]').pieces
+    pieces = stream(wire, fault(f'kind = "{kind}", after = 99')).pieces
+    before = len(plain) - 1
+    assert pieces[:before] == plain[:before]
+    assert plain[before] not in pieces
+
+
+def test_a_request_without_a_key_is_refused(wire: str) -> None:
+    headers = {"anthropic-version": "2023-06-01", "authorization": ""}
+    assert refusal(wire, HELLO[wire], headers=headers)[0] == (403 if wire == "gemini" else 401)
+
+
+@pytest.mark.parametrize("broken", [{"model": 5}, {"model": None}])
+def test_a_field_of_the_wrong_sort_is_named(wire: str, broken: dict[str, object]) -> None:
+    status, error = refusal(wire, HELLO[wire] | broken)
+    assert status == 400
+    assert error["message"].startswith("model: ")

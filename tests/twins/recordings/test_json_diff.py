@@ -1,0 +1,57 @@
+""""""
+
+from typing import Any
+
+import pytest
+
+from attractor.twins.recordings.json_diff import Place, differences, written_path
+
+
+@pytest.mark.parametrize(
+    ("asked", "recorded", "told"),
+    [
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, []),
+        ({"a": [1, {"b": "x"}]}, {"a": [1, {"b": "y"}]}, ["a[1].b is 'x', not 'y'"]),
+        ({}, {"tools": []}, ["tools is missing"]),
+        ({"tools": None}, {}, ["tools was not there"]),
+        ([1], [1, 2], ["[1] is missing"]),
+        ({"a": True}, {"a": 1}, ["a is True, not 1"]),
+        ({"a": 1}, {"a": 1.0}, ["a is 1, not 1.0"]),
+        ("x", None, ["the body is 'x', not None"]),
+        ({"a": {"b": 1}}, {"a": 5}, ["a is {'b': 1}, not 5"]),
+    ],
+)
+def test_each_difference_is_told_with_its_place(asked: Any, recorded: Any, told: list[str]) -> None:
+    assert list(differences(asked, recorded)) == told
+
+
+def test_of_long_texts_it_is_told_where_they_part() -> None:
+    (told,) = differences({"a": "x" * 5000 + "one"}, {"a": "x" * 5000 + "two"})
+    assert "xone'" in told
+    assert "xtwo'" in told
+    assert len(told) < 200
+
+
+@pytest.mark.parametrize(
+    ("place", "written"),
+    [
+        ((), ""),
+        (("rules",), "rules"),
+        (("rules", 0), "rules[0]"),
+        (("rules", 10, "when", "step"), "rules[10].when.step"),
+        ((3, "name"), "[3].name"),
+        (("rows", 1, 2), "rows[1][2]"),
+        (("q r", "x"), "q r.x"),
+    ],
+)
+def test_a_place_is_written_as_people_write_it(place: Place, written: str) -> None:
+    assert written_path(place) == written
+
+
+def test_a_number_is_a_step_into_a_list_and_a_text_one_into_a_table() -> None:
+    assert written_path(("rules", "0")) == "rules.0" != written_path(("rules", 0))
+
+
+def test_steps_may_come_one_by_one() -> None:
+    assert written_path(step for step in ("a", 1)) == "a[1]"

@@ -1,0 +1,525 @@
+"""Exchanges with a provider are passed on, recorded without keys, and given back.
+
+What is passed on between a client and a real server, over real connections.
+"""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from attractor.base.clock import SystemClock
+from attractor.twins.errors import RecordingError
+from attractor.twins.pytest_plugin import StartTwin
+from attractor.twins.recordings.proxy import Came, Forwarder, Passage, is_address, passing_client
+from attractor.twins.recordings.recording import (
+    Recording,
+    RecordingFile,
+    Recordings,
+    load_recordings,
+)
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import LOOPBACK, Complaints, in_background, listen, serve
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.twins.exchanging import HELLO, KEYS, PATHS
+from tests.twins.streaming import STREAMS, request
+
+KEY = "sk-a-very-secret-key"
+SECRET = {
+    wire: {name: said.replace("k", KEY) if len(said) < 12 else said for name, said in one.items()}
+    for wire, one in KEYS.items()
+}
+STORY = """
+[[rules]]
+when = { words = "trouble" }
+answer.fault = { kind = "status", status = 429, retry_after = "2s" }
+[[rules]]
+when = { words = "cut" }
+answer = { text = "This breaks off in the middle.", fault = { kind = "cut", after = 3 } }
+[[rules]]
+when = { words = "hang" }
+answer = { text = "This does not end.", fault = { kind = "hang", after = 2 } }
+[[rules]]
+when = { words = "again", attempt = 1 }
+answer.text = "first"
+[[rules]]
+answer = { text = "Once upon a time: größe.", thinking = "hm" }
+"""
+both = pytest.mark.parametrize("wire", list(KEYS))
+
+
+class Recorder:
+    """Starts twins that record another one."""
+
+    def __init__(self, stack: ExitStack, file: Path) -> None:
+        self.file = file
+        self._stack = stack
+
+    def of(self, provider: str) -> ProviderTwin:
+        record = RecordingFile(self.file)
+        twin = ProviderTwin(record=record, providers=(provider,))
+        return self._stack.enter_context(in_background(twin))
+
+    @property
+    def recordings(self) -> list[Recording]:
+        return list(load_recordings(self.file).values())
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Iterator[Recorder]:
+    with ExitStack() as stack:
+        yield Recorder(stack, tmp_path / "calls.jsonl")
+
+
+def asked(wire: str, words: str = "hello") -> bytes:
+    return json.dumps(HELLO[wire]).replace("hello", words).encode()
+
+
+def post(url: str, wire: str, words: str = "hello") -> httpx.Response:
+    return httpx.post(url + PATHS[wire], content=asked(wire, words), headers=SECRET[wire])
+
+
+def stream(url: str, wire: str, words: str = "hello") -> tuple[bytes, bool]:
+    """Return what came, and whether it came to its end."""
+    content = request(wire)[0].replace(b"hello", words.encode())
+    sent = b""
+    try:
+        with httpx.stream(
+            "POST", url + STREAMS[wire], content=content, headers=SECRET[wire], timeout=10
+        ) as response:
+            for some in response.iter_bytes():
+                sent += some
+    except httpx.RemoteProtocolError:
+        return sent, False
+    return sent, True
+
+
+@both
+def test_what_is_recorded_is_given_back_byte_for_byte(
+    wire: str, recorder: Recorder, provider_twin: StartTwin
+) -> None:
+    provider = provider_twin(STORY)
+    twin = recorder.of(provider.url)
+    bodies = [post(twin.url, wire), post(twin.url, wire, "trouble")]
+    streams = [stream(twin.url, wire), stream(twin.url, wire, "cut")]
+    assert [one.status_code for one in bodies] == [200, 429]
+    assert [is_whole for _, is_whole in streams] == [True, False]
+    assert [one.rule for one in provider.requests] == ["rule 5", "rule 1", "rule 5", "rule 2"]
+    replay = provider_twin(replay=recorder.file)
+    for words, one in zip(("hello", "trouble"), bodies, strict=True):
+        again = post(replay.url, wire, words)
+        assert (again.status_code, again.content) == (one.status_code, one.content)
+        assert again.headers.get("retry-after") == one.headers.get("retry-after")
+        assert again.headers["content-type"] == one.headers["content-type"]
+    assert [stream(replay.url, wire, one) for one in ("hello", "cut")] == streams
+    assert [one.rule for one in replay.requests] == [f"calls.jsonl:{n}" for n in (1, 2, 3, 4)]
+
+
+@both
+def test_keys_are_never_kept(wire: str, recorder: Recorder, tmp_path: Path) -> None:
+    with _answering(f'{{"error": "the key {KEY} is wrong"}}') as (provider, heard):
+        twin = recorder.of(provider)
+        place = f"{twin.url}{PATHS[wire]}?key={KEY}&a=1"
+        body = asked(wire, f"is {KEY} good?")
+        answer = httpx.post(place, content=body, headers=SECRET[wire])
+    assert KEY in answer.text
+    # The provider is asked with all that the client said.
+    assert heard[0].count(KEY.encode()) == 3
+    kept = recorder.file.read_text()
+    assert KEY not in kept
+    assert kept.count("[hidden]") == 2
+    (recording,) = recorder.recordings
+    assert (recording.query, recording.status) == ("a=1", 401)
+    assert KEY not in json.dumps([one.record()["headers"] for one in twin.requests])
+    replay = ProviderTwin(recordings=Recordings(load_recordings(recorder.file)))
+    with in_background(replay):
+        other = {name: said.replace(KEY, "another-key") for name, said in SECRET[wire].items()}
+        content = body.replace(KEY.encode(), b"another-key")
+        again = httpx.post(replay.url + PATHS[wire], content=content, headers=other)
+    assert again.text == '{"error": "the key [hidden] is wrong"}'
+
+
+def test_several_answers_to_one_request_are_given_in_order(
+    recorder: Recorder, provider_twin: StartTwin
+) -> None:
+    twin = recorder.of(provider_twin(STORY).url)
+    told = [post(twin.url, "openai", "again").content for _ in range(2)]
+    assert told[0] != told[1]
+    replay = provider_twin(replay=recorder.file)
+    assert [post(replay.url, "openai", "again").content for _ in range(3)] == [*told, told[1]]
+
+
+def test_models_are_recorded_too(recorder: Recorder, provider_twin: StartTwin) -> None:
+    provider = provider_twin('rules = [{ when = { model = "gpt-5" }, answer = {} }]')
+    place = recorder.of(provider.url).url + "/v1/models"
+    listed = httpx.get(place, headers=SECRET["openai"]).json()
+    assert listed["data"][0]["id"] == "gpt-5"
+    replay = provider_twin(replay=recorder.file)
+    assert httpx.get(f"{replay.url}/v1/models", headers=SECRET["openai"]).json() == listed
+    one = httpx.get(f"{place}/gpt-5", headers=SECRET["openai"]).json()
+    assert one == listed["data"][0]
+    count = place.replace("/v1/models", "/v1/messages/count_tokens")
+    said = {name: one for name, one in HELLO["anthropic"].items() if name != "max_tokens"}
+    counted = httpx.post(count, json=said, headers=SECRET["anthropic"]).json()
+    assert counted == {"input_tokens": 2}
+    kept = [(one.wire, one.method, one.path) for one in recorder.recordings]
+    assert kept == [
+        ("openai", "GET", "/v1/models"),
+        ("openai", "GET", "/v1/models/gpt-5"),
+        ("anthropic", "POST", "/v1/messages/count_tokens"),
+    ]
+    unknown = httpx.get(f"{replay.url}/v1/models", headers=SECRET["anthropic"])
+    assert unknown.status_code == 400
+
+
+@both
+def test_a_stream_is_passed_on_as_it_comes(
+    wire: str, recorder: Recorder, provider_twin: StartTwin
+) -> None:
+    came: list[bytes] = []
+    twin = recorder.of(provider_twin(STORY.replace('words = "hang"', 'words = "hello"')).url)
+    with (
+        pytest.raises(httpx.ReadTimeout),
+        httpx.stream(
+            "POST",
+            twin.url + STREAMS[wire],
+            content=request(wire)[0],
+            headers=SECRET[wire],
+            timeout=0.5,
+        ) as response,
+    ):
+        came.extend(response.iter_bytes())
+    assert b"".join(came).count(b"\n\n") == 2 or b"".join(came).count(b"\r\n\r\n") == 2
+    _until(lambda: len(twin.requests) == 1)
+    assert "left before the end" in twin.requests[0].error
+    assert not recorder.file.exists()
+
+
+@both
+def test_a_provider_that_cannot_be_reached_is_an_error_in_its_own_shape(
+    wire: str, recorder: Recorder
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    twin = recorder.of(f"http://127.0.0.1:{port}")
+    answer = post(twin.url, wire)
+    assert answer.status_code == 502
+    message = answer.json()["error"]["message"]
+    assert f"the provider at http://127.0.0.1:{port} did not answer: ConnectError" in message
+    assert twin.requests[0].error == message
+    assert not recorder.file.exists()
+
+
+def test_a_provider_that_resets_or_is_silent_is_told_too(
+    recorder: Recorder, provider_twin: StartTwin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = provider_twin('rules = [{ answer.fault = { kind = "refused" } }]')
+    answer = post(recorder.of(provider.url).url, "openai")
+    assert answer.status_code == 502
+    assert "RemoteProtocolError" in answer.text
+    silent = provider_twin('rules = [{ answer.fault = { kind = "hang" } }]')
+
+    def impatient(self: ProviderTwin, file: RecordingFile) -> Forwarder:
+        return Forwarder(
+            self.state,
+            file,
+            self.providers,
+            complaints=Complaints(),
+            patience=httpx.Timeout(0.2),
+        )
+
+    monkeypatch.setattr(ProviderTwin, "_forwarder", impatient)
+    answer = post(recorder.of(silent.url).url, "openai")
+    assert answer.status_code == 502
+    assert "ReadTimeout" in answer.text
+
+
+def test_what_cannot_be_recorded_does_not_pass_for_recorded(
+    recorder: Recorder, provider_twin: StartTwin, tmp_path: Path
+) -> None:
+    twin = recorder.of(provider_twin(STORY).url)
+    recorder.file.mkdir()
+    with pytest.raises(httpx.RemoteProtocolError):
+        post(twin.url, "openai")
+    assert "calls.jsonl" in twin.troubles[0].message
+    assert twin.requests[0].error == "it could not be recorded"
+
+
+def test_a_script_comes_before_recordings(recorder: Recorder, provider_twin: StartTwin) -> None:
+    recorded = post(recorder.of(provider_twin(STORY).url).url, "openai")
+    rules = 'rules = [{ when = { words = "mine" }, answer = { text = "scripted" } }]'
+    twin = ProviderTwin(parse_script(rules), recordings=Recordings(load_recordings(recorder.file)))
+    with in_background(twin):
+        assert "scripted" in post(twin.url, "openai", "mine").text
+        assert post(twin.url, "openai").content == recorded.content
+        neither = post(twin.url, "openai", "else")
+    assert neither.status_code == 400
+    told = neither.json()["error"]["message"]
+    assert "the nearest is 'rule 1', but words" in told
+    assert told.endswith("the nearest is calls.jsonl:1, but input is 'else', not 'hello'")
+
+
+def test_to_record_and_to_answer_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="has no script"):
+        ProviderTwin(parse_script(STORY), record=RecordingFile(tmp_path / "calls.jsonl"))
+
+
+def test_twenty_at_once_are_all_recorded(recorder: Recorder, provider_twin: StartTwin) -> None:
+    twin = recorder.of(provider_twin(STORY).url)
+
+    async def all_at_once() -> None:
+        async with httpx.AsyncClient(timeout=30) as client:
+            place, keys = twin.url + PATHS["openai"], SECRET["openai"]
+            calls = [
+                client.post(place, content=asked("openai", f"number {one}"), headers=keys)
+                for one in range(20)
+            ]
+            assert {one.status_code for one in await asyncio.gather(*calls)} == {200}
+
+    asyncio.run(all_at_once())
+    assert len({json.dumps(one.request) for one in recorder.recordings}) == 20
+
+
+class _answering:
+    """A provider that answers one request with 401 and some text."""
+
+    def __init__(self, text: str) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._text = text.encode()
+        self.heard: list[bytes] = []
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> tuple[str, list[bytes]]:
+        self._thread.start()
+        return f"http://127.0.0.1:{self._server.getsockname()[1]}", self.heard
+
+    def __exit__(self, *exit: object) -> None:
+        self._thread.join(10)
+        self._server.close()
+
+    def _serve(self) -> None:
+        connection, _ = self._server.accept()
+        with connection:
+            connection.settimeout(10)
+            heard = b""
+            while b"good?" not in heard:
+                heard += connection.recv(65536)
+            self.heard.append(heard)
+            length = f"content-length: {len(self._text)}"
+            head = f"HTTP/1.1 401 No\r\ncontent-type: application/json\r\n{length}\r\n\r\n"
+            connection.sendall(head.encode() + self._text)
+
+
+def _until(holds: object, patience: float = 5) -> None:
+    assert callable(holds)
+    ends = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+PATIENCE = httpx.Timeout(5)
+
+
+class Errand:
+    """An errand that remembers what was told to it."""
+
+    def __init__(self, base: str, content: bytes = b"", *, keeps: bool = True) -> None:
+        self.base = base
+        self.content = content
+        self.came: list[Came] = []
+        self.remembered: list[tuple[int, str]] = []
+        self._keeps = keeps
+
+    def told(self, error: Exception) -> str:
+        return f"no answer: {type(error).__name__}"
+
+    def refuse(self, told: str) -> ASGIApp:
+        self.remember(502, told)
+        return PlainTextResponse(told, 502)
+
+    def keep(self, came: Came) -> bool:
+        self.came.append(came)
+        return self._keeps
+
+    def remember(self, status: int, error: str) -> None:
+        self.remembered.append((status, error))
+
+
+@contextmanager
+def passing(errand: Errand, patience: httpx.Timeout = PATIENCE) -> Generator[str]:
+    """Serve passages for this errand."""
+    listener = listen(LOOPBACK, 0)
+    ends = threading.Event()
+
+    async def stand() -> None:
+        async with passing_client(patience) as client:
+
+            async def application(scope: Scope, receive: Receive, send: Send) -> None:
+                await Passage(errand, client, SystemClock())(scope, receive, send)
+
+            async with serve(application, listener):
+                await asyncio.to_thread(ends.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(stand(),))
+    thread.start()
+    try:
+        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+    finally:
+        ends.set()
+        thread.join()
+
+
+@contextmanager
+def real(*pieces: bytes, pause: float = 0) -> Generator[tuple[str, list[bytes]]]:
+    """Be a server that sends these bytes to one client, and remembers what that said."""
+    server = socket.create_server((LOOPBACK, 0))
+    heard: list[bytes] = []
+
+    def answer() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(5)
+            heard.append(connection.recv(65536))
+            send(connection, pieces)
+
+    def send(connection: socket.socket, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            try:
+                connection.sendall(piece)
+            except OSError:
+                return
+            time.sleep(pause)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield f"http://{LOOPBACK}:{server.getsockname()[1]}", heard
+    finally:
+        thread.join()
+        server.close()
+
+
+def until(errand: Errand) -> tuple[int, str]:
+    """Wait until it is told what became of the request: a client may know it earlier."""
+    ends = time.monotonic() + 5
+    while not errand.remembered:
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+    return errand.remembered[0]
+
+
+HEAD = b"HTTP/1.1 201 Made\r\ncontent-type: text/x\r\nset-cookie: a=1\r\nserver: real\r\n"
+
+
+def test_a_request_goes_on_and_its_answer_comes_back() -> None:
+    with real(HEAD + b"content-length: 5\r\n\r\nhello") as (url, heard):
+        errand = Errand(f"{url}/base", b"what is sent")
+        with passing(errand) as place:
+            headers = {"x-mine": "1", "accept-encoding": "gzip", "connection": "keep-alive"}
+            answer = httpx.request("PUT", f"{place}/a%20b?q=%C3%A9", headers=headers)
+    assert (answer.status_code, answer.content) == (201, b"hello")
+    assert answer.headers["content-type"] == "text/x"
+    # What is said of the real server's connection is not said of this one.
+    assert "server" not in answer.headers
+    line, *lines = heard[0].split(b"\r\n\r\n")[0].lower().decode().splitlines()
+    assert line == "put /base/a%20b?q=%c3%a9 http/1.1"
+    assert {"x-mine: 1", "accept-encoding: identity", "content-length: 12"} <= set(lines)
+    assert f"host: {url.removeprefix('http://')}" in lines
+    (came,) = errand.came
+    assert (came.status, came.content, came.is_whole) == (201, b"hello", True)
+    assert until(errand) == (201, "")
+
+
+def test_pieces_come_when_they_come_and_are_kept_with_their_times() -> None:
+    chunks = [b"3\r\none\r\n", b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+    head = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+    with real(head, *chunks, pause=0.1) as (url, _):
+        errand = Errand(url)
+        with passing(errand) as place, httpx.stream("GET", place) as answer:
+            pieces = answer.iter_raw()
+            assert next(pieces) == b"one"
+            # The end is not there before it is kept.
+            assert errand.came == []
+            assert list(pieces) == [b"two"]
+    times, contents = zip(*errand.came[0].chunks, strict=True)
+    assert contents == (b"one", b"two")
+    assert 0 < times[0] < times[1]
+
+
+def test_what_breaks_off_breaks_off_here_too() -> None:
+    with real(HEAD + b"content-length: 9\r\n\r\nhalf") as (url, _):
+        errand = Errand(url)
+        with passing(errand) as place, pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(place)
+        assert until(errand) == (201, "no answer: RemoteProtocolError")
+    (came,) = errand.came
+    assert (came.content, came.is_whole) == (b"half", False)
+
+
+def test_the_end_does_not_come_of_what_could_not_be_kept() -> None:
+    with real(HEAD + b"content-length: 5\r\n\r\nhello") as (url, _):
+        errand = Errand(url, keeps=False)
+        with passing(errand) as place, pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(place)
+        assert until(errand) == (201, "it could not be recorded")
+
+
+def test_nobody_there_and_nobody_answering_are_told() -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+        silent = Errand(f"http://{LOOPBACK}:{port}")
+        with passing(silent, httpx.Timeout(0.2)) as place:
+            answer = httpx.get(place)
+            assert (answer.status_code, answer.text) == (502, "no answer: ReadTimeout")
+    nobody = Errand(f"http://{LOOPBACK}:{port}")
+    with passing(nobody) as place:
+        assert httpx.get(place).text == "no answer: ConnectError"
+    assert (silent.came, nobody.came) == ([], [])
+
+
+def test_a_client_that_leaves_ends_the_request_and_nothing_is_kept() -> None:
+    head = HEAD + b"transfer-encoding: chunked\r\n\r\n3\r\none\r\n"
+    with real(head, *[b"1\r\nx\r\n"] * 20, pause=0.05) as (url, _):
+        errand = Errand(url)
+        with passing(errand) as place:
+            with httpx.stream("GET", place) as answer:
+                assert next(answer.iter_raw()) == b"one"
+            assert until(errand) == (201, "its client left before the end: not recorded")
+    assert errand.came == []
+
+
+def test_cookies_of_one_client_are_not_sent_for_another() -> None:
+    async def cookies() -> int:
+        async with passing_client(PATIENCE) as client:
+            with real(HEAD + b"content-length: 0\r\n\r\n") as (url, _):
+                await client.get(url)
+            return len(client.cookies)
+
+    assert asyncio.run(cookies()) == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "is_one"),
+    [
+        ("http://127.0.0.1:80", True),
+        ("https://api.example.com/v1", True),
+        ("api.example.com", False),
+        ("ftp://api.example.com", False),
+        ("https://", False),
+        ("https://user@example.com", False),
+        ("https://example.com?key=1", False),
+        ("https://example.com#part", False),
+    ],
+)
+def test_an_address_says_where_a_server_is_and_nothing_else(url: str, is_one: bool) -> None:
+    assert is_address(url) is is_one

@@ -1,0 +1,273 @@
+""""""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.errors import FileTrouble
+from attractor.twins.errors import RecordingError
+from attractor.twins.exchange.wire import ReplyEnd
+from attractor.twins.recordings.recording import (
+    Piece,
+    Recording,
+    RecordingFile,
+    Recordings,
+    Sought,
+    headers_that_matter,
+    load_recordings,
+    name_of_request,
+    parse_recording,
+    pieces_of,
+    reply_of,
+    request_of,
+)
+from attractor.twins.recordings.redaction import HiddenKeys
+from attractor.twins.server.hosting import VirtualClock, in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.twins.exchanging import HELLO, KEYS
+
+STREAM = b'event: a\ndata: {"n": 1}\n\ndata: \xc3\xa9\r\n\r\ndata: [DONE]\n\nrest'
+NONE = HiddenKeys(())
+
+
+@given(st.lists(st.integers(1, len(STREAM) - 1), max_size=6))
+def test_a_stream_is_kept_event_by_event_wherever_the_network_cut_it(cuts: list[int]) -> None:
+    ends = [0, *sorted(set(cuts)), len(STREAM)]
+    chunks = [(n * 1.0, STREAM[ends[n] : ends[n + 1]]) for n in range(len(ends) - 1)]
+    pieces = pieces_of(chunks, is_stream=True, keys=NONE)
+    assert b"".join(one.content for one in pieces) == STREAM
+    assert len(pieces) == 4
+    assert [one.at for one in pieces] == sorted(one.at for one in pieces)
+
+
+def test_what_is_hidden_may_lie_across_two_chunks() -> None:
+    chunks = [(0.0, b"my sec"), (1.0, b"ret here")]
+    (piece,) = pieces_of(chunks, is_stream=False, keys=HiddenKeys(["secret"]))
+    assert (piece.text, piece.at) == ("my [hidden] here", 1.0)
+
+
+@given(st.binary(max_size=40))
+def test_all_bytes_come_back(content: bytes) -> None:
+    pieces = tuple(pieces_of([(0.5, content)], is_stream=False, keys=NONE))
+    recording = Recording(version=1, wire="w", path="/p", status=200, body=pieces)
+    again = parse_recording(recording.written(), place="here")
+    assert again == recording
+    assert b"".join(one.content for one in again.body) == content
+
+
+def test_a_text_is_kept_readable_and_other_bytes_are_not_lost() -> None:
+    recording = Recording(
+        version=1, wire="w", path="/p", status=200, body=(Piece(at=0, text="größe"),)
+    )
+    assert '"text": "größe"' in recording.written()
+    assert "\n" not in recording.written()
+
+
+GOOD: dict[str, Any] = {"version": 1, "wire": "w", "path": "/", "status": 200}
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        ("{", "not JSON"),
+        ("5", "is no recording"),
+        (json.dumps(GOOD | {"version": 2}), "version"),
+        (json.dumps(GOOD | {"more": 1}), "more"),
+        (json.dumps(GOOD | {"status": 1}), "status"),
+        (json.dumps(GOOD | {"body": [{"at": 1}]}), "either `text` or `base64`"),
+        (json.dumps(GOOD | {"body": [{"at": 1, "base64": "?"}]}), "no bytes"),
+    ],
+)
+def test_what_is_no_recording_is_told_with_its_place(record: str, told: str) -> None:
+    with pytest.raises(RecordingError, match=r"x\.jsonl:3.*") as caught:
+        parse_recording(record, place="x.jsonl:3")
+    assert told in str(caught.value)
+
+
+def test_requests_are_the_same_however_their_json_is_written() -> None:
+    one, other = request_of(b'{"a": 1, "b": [2]}'), request_of(b'{"b":[2],"a":1}')
+    assert name_of_request("w", "POST", "/", one) == name_of_request("w", "POST", "/", other)
+    assert name_of_request("w", "POST", "/", one) != name_of_request("v", "POST", "/", one)
+    assert (request_of(b""), request_of(b"{\xff")) == (None, "{\ufffd")
+    deep = b"[" * 150 + b"]" * 150
+    assert name_of_request("w", "POST", "/", request_of(deep))
+
+
+def test_headers_are_kept_that_clients_go_by_and_none_of_an_account() -> None:
+    came = {
+        "Content-Type": "a",
+        "Retry-After": "1",
+        "x-ratelimit-remaining-requests": "2",
+        "set-cookie": "s",
+        "openai-organization": "o",
+        "content-length": "5",
+    }
+    kept = {"content-type": "a", "retry-after": "1", "x-ratelimit-remaining-requests": "2"}
+    assert headers_that_matter(came) == kept
+
+
+EVENTS = {"content-type": "text/event-stream"}
+
+
+def recording(text: str = "", **more: Any) -> Recording:
+    said = {"wire": "openai", "path": "/p", "status": 200, "request": {"a": 1}} | more
+    return Recording.model_validate({"version": 1, "body": [{"at": 0.5, "text": text}]} | said)
+
+
+def sought(request: Any = None, wire: str = "openai", path: str = "/p") -> Sought:
+    return Sought(wire, "POST", path, {"a": 1} if request is None else request)
+
+
+def test_answers_to_the_same_request_come_in_order_and_the_last_one_stays() -> None:
+    recordings = Recordings({"1": recording("a"), "2": recording("b")})
+    given = [recordings.answer(sought()) for _ in range(4)]
+    assert [one and one.body for one in given] == [b"a", b"b", b"b", b"b"]
+    assert [one and one.rule for one in given] == ["1", "2", "2", "2"]
+    recordings.forget()
+    again = recordings.answer(sought())
+    assert again is not None
+    assert again.body == b"a"
+
+
+def test_only_the_same_request_is_answered() -> None:
+    recordings = Recordings({"1": recording("a")})
+    others = [sought({"a": 2}), sought(wire="gemini"), sought(path="/q")]
+    assert [recordings.answer(one) for one in others] == [None, None, None]
+
+
+def test_the_nearest_is_named_with_the_first_difference() -> None:
+    recordings = Recordings(
+        {
+            "far": recording(request={"a": 5, "b": 6, "c": [7]}),
+            "near": recording(request={"a": 1, "c": [8]}),
+            "elsewhere": recording(path="/q", request={"a": 1, "c": [7]}),
+        }
+    )
+    told = recordings.refusal(sought({"a": 1, "c": [7]}))
+    assert told == "no recording answers this request; the nearest is near, but c[0] is 7, not 8"
+    told = recordings.refusal(sought({"a": 1}, path="/r"))
+    assert "this is POST /r, not POST /p" in told
+
+
+def test_statuses_headers_and_bytes_are_those_that_came() -> None:
+    found = reply_of(
+        recording("{}", status=429, headers={"retry-after": "3"}), rule="r", is_paced=False
+    )
+    assert (found.status, found.body, found.headers["retry-after"]) == (429, b"{}", "3")
+    assert found.headers["content-length"] == "2"
+    assert (found.delay, found.ending) == (timedelta(), ReplyEnd.COMPLETE)
+
+
+def test_a_stream_comes_at_once_or_when_it_came() -> None:
+    pieces = (Piece(at=1, text="a\n\n"), Piece(at=1.5, text="b\n\n"), Piece(at=4, text="c\n\n"))
+    kept = recording(headers=EVENTS).model_copy(update={"body": pieces})
+    at_once, paced = (reply_of(kept, rule="r", is_paced=one) for one in (False, True))
+    assert at_once.pieces == paced.pieces == (b"a\n\n", b"b\n\n", b"c\n\n")
+    assert [at_once.pause_before(one) for one in range(3)] == [timedelta()] * 3
+    assert paced.delay == timedelta(seconds=1)
+    assert [paced.pause_before(one).total_seconds() for one in range(3)] == [0, 0.5, 2.5]
+    assert "content-length" not in paced.headers
+
+
+def test_what_broke_off_then_breaks_off_again() -> None:
+    body = reply_of(recording("ab", ended="dropped"), rule="r", is_paced=False)
+    assert (body.ending, body.headers["content-length"]) == (ReplyEnd.DROPPED, "3")
+    stream = reply_of(
+        recording("ab\n\n", ended="dropped", headers=EVENTS), rule="r", is_paced=False
+    )
+    assert stream.ending is ReplyEnd.DROPPED
+
+
+def test_the_pace_of_a_recording_goes_by_the_clock_of_the_twin() -> None:
+    pieces = tuple(Piece(at=at, text=f"data: {at}\n\n") for at in (1, 1.5, 600))
+    request = HELLO["openai"] | {"stream": True}
+    kept = recording(headers=EVENTS, path="/v1/responses", request=request)
+    kept = kept.model_copy(update={"body": pieces})
+    clock = VirtualClock(jumps=True)
+    twin = ProviderTwin(recordings=Recordings({"r": kept}, is_paced=True), clock=clock)
+    with in_background(twin):
+        came = httpx.post(twin.url + "/v1/responses", json=request, headers=KEYS["openai"])
+    assert came.text == "data: 1\n\ndata: 1.5\n\ndata: 600\n\n"
+    assert clock.monotonic() == 600
+
+
+def recording_files_recording(path: str = "/a") -> Recording:
+    return Recording(version=1, wire="openai", path=path, status=200)
+
+
+def added(place: Path, *paths: str) -> RecordingFile:
+    file = RecordingFile(place)
+    for path in paths:
+        file.add(recording_files_recording(path))
+    return file
+
+
+def test_a_file_has_a_line_for_each_and_goes_on_where_it_ended(tmp_path: Path) -> None:
+    place = tmp_path / "new" / "calls.jsonl"
+    added(place, "/a")
+    added(place, "/b", "/c")
+    assert place.read_text().count("\n") == 3
+    found = load_recordings(place)
+    names = {"calls.jsonl:1": "/a", "calls.jsonl:2": "/b", "calls.jsonl:3": "/c"}
+    assert {name: one.path for name, one in found.items()} == names
+
+
+def test_a_folder_has_a_file_for_each_in_their_order(tmp_path: Path) -> None:
+    place = tmp_path / "calls"
+    added(place, "/a")
+    added(place, "/b")
+    found = load_recordings(place)
+    assert list(found) == ["0001-openai.json", "0002-openai.json"]
+    assert [one.path for one in found.values()] == ["/a", "/b"]
+    one = load_recordings(place / "0002-openai.json")
+    assert [each.path for each in one.values()] == ["/b"]
+
+
+@pytest.mark.parametrize("torn", [1, 10, 40])
+def test_what_a_death_left_of_the_last_line_is_lost_alone(tmp_path: Path, torn: int) -> None:
+    place = tmp_path / "calls.jsonl"
+    added(place, "/a", "/b")
+    whole = place.read_bytes()
+    place.write_bytes(whole + whole[:torn])
+    assert len(load_recordings(place)) == 2
+    added(place, "/c")
+    assert [one.path for one in load_recordings(place).values()] == ["/a", "/b", "/c"]
+
+
+def test_a_last_line_without_its_end_is_not_lost(tmp_path: Path) -> None:
+    place = tmp_path / "calls.jsonl"
+    added(place, "/a")
+    place.write_bytes(place.read_bytes().rstrip(b"\n"))
+    assert len(load_recordings(place)) == 1
+    added(place, "/b")
+    assert len(load_recordings(place)) == 2
+
+
+def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    place = tmp_path / "notes.txt"
+    for notes in ("My notes.\nMore.", "My notes."):
+        place.write_text(notes)
+        with pytest.raises(RecordingError, match=r"notes\.txt:1"):
+            RecordingFile(place)
+        assert place.read_text() == notes
+
+
+def test_what_holds_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no recording in"):
+        load_recordings(tmp_path)
+    with pytest.raises(FileTrouble, match="cannot be read"):
+        load_recordings(tmp_path / "nowhere.jsonl")
+    with pytest.raises(RecordingError, match="one exchange alone"):
+        RecordingFile(tmp_path / "calls.json")
+
+
+def test_a_place_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileTrouble):
+        RecordingFile(tmp_path / "file" / "calls.jsonl")

@@ -1,0 +1,82 @@
+""""""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from attractor.twins.script.answer import Answer, Fault, FaultKind, ToolUse
+
+
+def test_why_the_model_stopped_follows_from_the_answer_unless_it_is_said() -> None:
+    call = ToolUse(name="shell")
+    assert Answer(text="a").finished_by == "stop"
+    assert Answer(tool_calls=(call,)).finished_by == "tool_calls"
+    assert Answer(tool_calls=(call,), finish="length").finished_by == "length"
+
+
+def test_durations_are_written_with_a_unit() -> None:
+    assert Answer.model_validate({"delay": "250ms"}).delay == timedelta(milliseconds=250)
+    fault = Fault.model_validate({"kind": "status", "retry_after": "2s"})
+    assert (fault.kind, fault.retry_after) == (FaultKind.STATUS, timedelta(seconds=2))
+
+
+NO_ANSWERS: list[dict[str, Any]] = [
+    {"delay": "2"},
+    {"delay": 2},
+    {"txt": "a"},
+    {"text": 1},
+    {"finish": "done"},
+    {"usage": {"input": -1}},
+    {"fault": {"kind": "fire"}},
+    {"fault": {"kind": "status", "status": 200}},
+    {"fault": {"kind": "cut", "after": -1}},
+    {"fault": {"kind": "slow", "size": 0}},
+    {"fault": {"kind": "slow", "pause": 1}},
+    {"pace": 1},
+    {"tool_calls": [{"arguments": {}}]},
+]
+
+
+@pytest.mark.parametrize("table", NO_ANSWERS, ids=str)
+def test_what_is_no_answer_is_refused(table: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Answer.model_validate(table)
+
+
+@pytest.mark.parametrize(
+    ("kind", "before"), [("cut", 1), ("malformed", 1), ("hang", 0), ("status", 0), ("slow", 0)]
+)
+def test_trouble_comes_in_the_middle_where_it_has_to(kind: str, before: int) -> None:
+    assert Fault.model_validate({"kind": kind}).events_before == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"kind": "hang", "status": 429}, "'hang' does not take 'status'; it takes after"),
+        ({"kind": "slow", "after": 1}, "'slow' does not take 'after'; it takes pause, size"),
+        ({"kind": "refused", "after": 1}, "'refused' does not take 'after'; it takes nothing"),
+    ],
+)
+def test_what_a_fault_has_no_use_for_is_refused(fault: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Fault.model_validate(fault)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"x": "a\r\nb: c"},
+        {"x\n": "a"},
+        {"": "a"},
+        {"x": "é"},
+        {"Content-Length": "3"},
+        {"transfer-encoding": "chunked"},
+    ],
+)
+def test_a_header_that_would_break_the_message_is_refused(header: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="header"):
+        Answer(text="Hi.", headers=header)
+    assert Answer(text="Hi.", headers={"X-RateLimit-Remaining": "0"}).headers

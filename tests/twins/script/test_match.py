@@ -1,0 +1,69 @@
+""""""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.twins.errors import NoRule
+from attractor.twins.exchange.wire import Conversation, Speaker, Turn
+from attractor.twins.script.match import choose, entries_of, strikes
+from attractor.twins.script.script import load_script, parse_script
+
+HELLO = Conversation("openai", "gpt-5", "", [Turn(Speaker.USER, "hello")])
+FAULTY = """
+seed = 5
+rules = [{ answer = { text = "a", fault = { kind = "cut", probability = 0.5 } } }]
+"""
+
+
+def test_scripts_are_tried_in_their_order_each_with_its_function(tmp_path: Path) -> None:
+    program = tmp_path / "own.py"
+    program.write_text(
+        "rules = [{'when': {'first_user': 'bye'}, 'answer': {}}]\n"
+        "def answer(conversation, attempt):\n"
+        "    return {'text': 'made'} if attempt == 2 else None\n"
+    )
+    scripts = [load_script(program), parse_script('rules = [{ answer = { text = "last" } }]')]
+    entries = entries_of(scripts)
+    assert [(one.number, one.name) for one in entries] == [
+        (1, "rule 1"),
+        (2, "answer of own.py"),
+        (3, "rule 1"),
+    ]
+    chosen = [choose(entries, HELLO, attempt=one) for one in (1, 2)]
+    assert [(one.entry.number, one.answer.text) for one in chosen] == [(3, "last"), (2, "made")]
+    with pytest.raises(NoRule, match=r"nearest is 'rule 1'.*; answer of own\.py has no answer"):
+        choose(entries_of(scripts[:1]), HELLO)
+
+
+def test_a_fault_that_does_not_strike_leaves_the_answer() -> None:
+    choice = choose(entries_of([parse_script(FAULTY)]), HELLO)
+    struck = [bool(choice.drawn(use).fault) for use in range(1, 40)]
+    assert len(set(struck)) == 2
+    assert {choice.drawn(use).text for use in range(1, 40)} == {"a"}
+    other = choose(entries_of([parse_script(FAULTY.replace("5\n", "6\n", 1))]), HELLO)
+    assert [bool(other.drawn(use).fault) for use in range(1, 40)] != struck
+
+
+def drawn(probability: float, seed: int = 1, rule: str = "r", uses: int = 2000) -> list[bool]:
+    return [strikes(probability, seed, rule, use) for use in range(1, uses + 1)]
+
+
+def test_the_same_draw_falls_the_same_way() -> None:
+    assert drawn(0.3) == drawn(0.3)
+
+
+def test_another_seed_rule_or_use_is_another_draw() -> None:
+    assert drawn(0.3) != drawn(0.3, seed=2)
+    assert drawn(0.3) != drawn(0.3, rule="s")
+    assert len(set(drawn(0.3))) == 2
+
+
+def test_it_strikes_about_as_often_as_is_said() -> None:
+    assert 0.27 < sum(drawn(0.3)) / 2000 < 0.33
+    assert all(drawn(1.0))
+    assert not any(drawn(0.0))
+
+
+def test_how_it_falls_does_not_change_with_a_version() -> None:
+    assert [use for use in range(1, 11) if strikes(0.5, 7, "rule 1", use)] == [7, 8]

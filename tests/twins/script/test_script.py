@@ -1,0 +1,416 @@
+""""""
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import ValidationError
+
+from attractor.base.errors import ExitCode, FileTrouble
+from attractor.twins.errors import Rejection, ScriptError
+from attractor.twins.exchange.wire import Conversation, Speaker, Turn
+from attractor.twins.pytest_plugin import StartTwin
+from attractor.twins.script.answer import Answer, Fault, FaultKind
+from attractor.twins.script.match import Choice, choose, entries_of
+from attractor.twins.script.script import Rule, Script, When, load_script, parse_script
+from tests.examples import fences
+from tests.twins.exchanging import HELLO, KEYS, PATHS
+from tests.twins.streaming import opened
+
+SCRIPT = """
+[[rules]]
+name = "plan"
+when = { first_user = "Plan", step = 0 }
+answer.text = "first"
+
+[[rules]]
+name = "plan further"
+when = { first_user = "Plan", step = 1 }
+answer.text = "second"
+
+[[rules]]
+name = "build"
+when = { first_user = { regex = "^Build\\\\b" }, model = "claude-*", wire = "anthropic" }
+answer.text = "built"
+
+[[rules]]
+when = { tool_result = "FAILED" }
+answer.text = "repair"
+"""
+
+
+def talk(*said: str, model: str = "gpt-5", wire: str = "openai", system: str = "") -> Conversation:
+    """Make a conversation of the user and the model by turns; `>` begins a tool's result."""
+    turns = [
+        Turn(Speaker.TOOL, text[1:])
+        if text.startswith(">")
+        else Turn((Speaker.USER, Speaker.ASSISTANT)[number % 2], text)
+        for number, text in enumerate(said)
+    ]
+    return Conversation(wire, model, system, turns)
+
+
+def answered(conversation: Conversation, script: str = SCRIPT, attempt: int = 1) -> str:
+    return chosen(parse_script(script), conversation, attempt).answer.text
+
+
+def chosen(script: Script, conversation: Conversation, attempt: int = 1) -> Choice:
+    return choose(entries_of([script]), conversation, attempt=attempt)
+
+
+def test_scene_and_step_choose_the_answer() -> None:
+    assert answered(talk("Plan it")) == "first"
+    assert answered(talk("Plan it", "ok", "go on")) == "second"
+
+
+def test_every_condition_must_hold() -> None:
+    assert answered(talk("Build it", model="claude-x", wire="anthropic")) == "built"
+    for model, wire, words in (
+        ("gpt-5", "anthropic", "Build it"),
+        ("claude-x", "openai", "Build it"),
+        ("claude-x", "anthropic", "Rebuild it"),
+    ):
+        with pytest.raises(Rejection):
+            answered(talk(words, model=model, wire=wire))
+
+
+def test_what_tools_answered_chooses_the_answer() -> None:
+    assert answered(talk("Test it", "run()", ">2 FAILED")) == "repair"
+    with pytest.raises(Rejection):
+        answered(talk("Test it", "run()", ">2 FAILED", "fix()", ">2 passed"))
+
+
+@pytest.mark.parametrize(
+    "when",
+    ['system = "brief"', 'last_user = "now"', 'words = "brief"', 'words = "ok"', "attempt = 1", ""],
+)
+def test_each_condition_finds_its_words(when: str) -> None:
+    script = f'[[rules]]\nwhen = {{ {when} }}\nanswer.text = "yes"'
+    assert answered(talk("Plan", "ok", "now", system="Be brief."), script) == "yes"
+
+
+def test_the_first_rule_that_fits_answers() -> None:
+    rules = (Rule(answer=Answer(text="a")), Rule(answer=Answer(text="b")))
+    assert chosen(Script(rules=rules), talk("x")).answer.text == "a"
+
+
+def test_trouble_can_go_away_when_the_same_request_comes_again() -> None:
+    script = """
+    [[rules]]
+    when = { attempt = 1 }
+    answer.text = "trouble"
+    [[rules]]
+    answer.text = "answer"
+    """
+    assert [answered(talk("x"), script, attempt) for attempt in (1, 2, 3)] == [
+        "trouble",
+        "answer",
+        "answer",
+    ]
+
+
+def test_the_answer_depends_on_the_request_alone() -> None:
+    script = parse_script(SCRIPT)
+    asked = [talk("Plan it"), talk("Plan it", "ok", "go on")] * 3
+    assert [chosen(script, one).entry.name for one in asked] == ["plan", "plan further"] * 3
+
+
+def test_a_request_without_a_rule_is_refused_and_the_nearest_rule_named() -> None:
+    with pytest.raises(Rejection) as caught:
+        answered(talk("Plan it", "a", "b", "c", "d"))
+    assert caught.value.status == 400
+    assert caught.value.message == (
+        "no rule of the script answers step 2 of 'Plan it' (model gpt-5, wire openai); "
+        "the nearest is 'plan', but step is 2, not 0"
+    )
+
+
+def test_the_scene_weighs_more_than_the_step() -> None:
+    script = """
+    [[rules]]
+    when = { first_user = "Other", step = 1 }
+    answer.text = "a"
+    [[rules]]
+    name = "mine"
+    when = { first_user = "Plan", step = 0 }
+    answer.text = "b"
+    """
+    with pytest.raises(Rejection, match="nearest is 'mine', but step is 1, not 0"):
+        answered(talk("Plan it", "ok", "go"), script)
+
+
+def test_models_are_listed_that_rules_for_a_wire_name_outright() -> None:
+    whens = ('model = "a"', 'model = "b-[0-9]"', 'model = "c", wire = "gemini"', 'model = "a"', "")
+    rules = [f"{{ when = {{ {one} }}, answer = {{}} }}" for one in whens]
+    script = parse_script(f"rules = [{', '.join(rules)}]")
+    assert [script.models_of(wire) for wire in ("gemini", "openai")] == [["a", "c"], ["a"]]
+
+
+def test_an_empty_script_answers_nothing() -> None:
+    with pytest.raises(Rejection, match=r"wire openai\)$"):
+        answered(talk("x"), "rules = []")
+
+
+def test_a_rule_without_a_name_is_named_by_its_place() -> None:
+    names = [rule.name for rule in parse_script(SCRIPT).rules]
+    assert names == ["plan", "plan further", "build", "rule 4"]
+
+
+def test_long_words_are_quoted_short_and_on_one_line() -> None:
+    with pytest.raises(Rejection) as caught:
+        answered(talk("x\n" * 5000), "rules = []")
+    assert len(caught.value.message) < 200
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("rules = [", "the script:1: this is not TOML: Invalid value"),
+        ("rules = []\nseed = 1 2\n", "the script:2: this is not TOML: Expected newline"),
+        ('rules = []\nseed = "a', "the script:2: this is not TOML: Unterminated string"),
+        ("seed = 1\nseed = 2", "the script:2: this is not TOML: Cannot overwrite a value"),
+        (f"rules = {'[' * 9999}", "the script: its values are nested too deeply"),
+        (
+            'rules = [{ when = { wire = "opnai" }, answer = {} }]',
+            r"the script:1: rules\[0\]\.when\.wire: unknown wire 'opnai', did you mean openai\?$",
+        ),
+        (
+            "[[rules]]\nwhen.first_user = 5\nanswer = {}",
+            r"^the script:2: rules\[0\]\.when\.first_user: Input should be a valid string or a "
+            "table$",
+        ),
+        (
+            'rules = [{ when.words = { regx = "a" }, answer = {} }]',
+            r"^the script:1: rules\[0\]\.when\.words\.regx: there is no such key, did you mean "
+            r"'regex'\?$",
+        ),
+        (
+            "[[rules]]\n[rules.answer]\nusage = { input = 5, cache_read = 10 }",
+            r"^the script:3: rules\[0\]\.answer\.usage: cache_read and cache_write are 10 "
+            "together, but input is 5; input is the whole prompt with both, so write at least 10$",
+        ),
+        (
+            "rules = [{ answer = { usage = { output = 5, reasoning = 6 } } }]",
+            "reasoning is 6, but output is 5; .* so write at least 6$",
+        ),
+        ("", "it needs 'rules'"),
+        ("rules = 1", "rules: "),
+        ("rule = []", "the script:1: rule: there is no such key, did you mean 'rules'\\?"),
+        ("rules = [{}]", r"the script:1: rules\[0\]: it needs 'answer'"),
+        (
+            'rules = [{ answer = { text = "a", tool_call = [] } }]',
+            r"rules\[0\]\.answer\.tool_call: there is no such key, did you mean 'tool_calls'\?",
+        ),
+        (
+            "rules = [{ when = { stp = 1 }, answer = {} }]",
+            r"rules\[0\]\.when\.stp: there is no such key, did you mean 'step'\?",
+        ),
+        (
+            'rules = [{ when = { words = { regex = "(" } }, answer = {} }]',
+            r"rules\[0\]\.when\.words.*not a regular expression",
+        ),
+        (
+            'rules = [{ answer = { delay = "2" } }]',
+            r"rules\[0\]\.answer\.delay: .*has no unit",
+        ),
+    ],
+)
+def test_a_script_that_is_none_says_where(text: str, fault: str) -> None:
+    with pytest.raises(ScriptError, match=fault) as caught:
+        parse_script(text)
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert "twin-scripts.md" in caught.value.hint
+
+
+def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "script.toml"
+    file.write_text(SCRIPT)
+    assert load_script(file).rules == parse_script(SCRIPT).rules
+    assert load_script(file).source == str(file)
+    file.write_bytes(b"\xff")
+    with pytest.raises(ScriptError, match="is not UTF-8"):
+        load_script(file)
+    with pytest.raises(FileTrouble, match="cannot be read"):
+        load_script(tmp_path / "nowhere.toml")
+
+
+def test_the_script_in_the_documentation_is_one() -> None:
+    page, *others = [one for one in fences("toml") if one.page.name == "twin-scripts.md"]
+    script = parse_script(page.text)
+    assert all(parse_script(one.text).rules for one in others)
+    assert chosen(script, talk("Plan the change")).entry.name == "plan: look first"
+    assert chosen(script, talk("Make the change", "run", ">3 failed")).entry.name == "repair"
+
+
+def test_a_mistake_is_told_with_the_line_of_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "script.toml"
+    file.write_text(
+        '[[rules]]\nanswer = {}\n\n[[rules]]\nanswer.fault = { kind = "slow", after = 1 }'
+    )
+    words = r"script\.toml:5: rules\[1\]\.answer\.fault: the fault 'slow' does not take 'after'"
+    with pytest.raises(ScriptError, match=words):
+        load_script(file)
+
+
+def test_every_fault_is_documented_with_what_it_takes() -> None:
+    page = next(one.page for one in fences("toml") if one.page.name == "twin-scripts.md")
+    section = page.read_text("utf-8").split("| `fault.kind` |")[1].split("\n\n")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)$", section, re.M))
+    assert set(rows) == set(FaultKind)
+    for kind, row in rows.items():
+        taken = [name for name in Fault.model_fields if _takes(kind, name)]
+        assert [f"`{name}`" for name in taken if f"`{name}`" not in row] == []
+
+
+def _takes(kind: str, name: str) -> bool:
+    value = {"status": 500, "message": "", "body": "", "after": 1, "size": 1}.get(name, "1s")
+    try:
+        Fault.model_validate({"kind": kind, name: value} if name != "kind" else {})
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("table", "kind"), [("when", When), ("answer", Answer)])
+def test_every_key_is_documented(table: str, kind: type[When | Answer]) -> None:
+    page = next(one.page for one in fences("toml") if one.page.name == "twin-scripts.md")
+    section = page.read_text("utf-8").split(f"## `{table}`")[1]
+    keys = re.split(r"\n## |\n\n`usage.input`", section)[0]
+    documented = set(re.findall(r"^\| `(\w+)` \|", keys, re.M))
+    assert documented == set(kind.model_fields)
+
+
+COUNTS = """
+from dataclasses import dataclass
+
+from attractor.twins.script.answer import Answer
+
+
+@dataclass
+class Said:
+    text: "str"
+
+
+rules = [{"name": "bye", "when": {"first_user": "bye"}, "answer": {"text": "Bye."}}]
+seed = 3
+
+
+def answer(conversation, attempt):
+    if "hello" not in conversation.first_user:
+        return None
+    return Answer(text=f"{Said('Hi').text} {attempt} from {conversation.model}")
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "script.py"
+
+
+def ask(url: str, wire: str = "openai", **more: object) -> httpx.Response:
+    return httpx.post(url + PATHS[wire], json=HELLO[wire] | more, headers=KEYS[wire])
+
+
+def test_a_function_answers_where_no_rule_does(file: Path, provider_twin: StartTwin) -> None:
+    file.write_text(COUNTS)
+    twin = provider_twin(file)
+    told = [ask(twin.url).text, ask(twin.url).text, ask(twin.url, input="bye").text]
+    for text, words in zip(told, ["Hi 1 from gpt-5", "Hi 2 from gpt-5", "Bye."], strict=True):
+        assert words in text
+    refused = ask(twin.url, input="what?")
+    assert refused.status_code == 400
+    assert "the nearest is 'bye'" in refused.json()["error"]["message"]
+    names = [one.rule for one in twin.requests]
+    assert names == ["answer of script.py", "answer of script.py", "bye", ""]
+    assert load_script(file).seed == 3
+
+
+def test_it_is_run_once(file: Path, tmp_path: Path, provider_twin: StartTwin) -> None:
+    note = tmp_path / "runs"
+    file.write_text(
+        f"with open({str(note)!r}, 'a') as file: file.write('x')\n"
+        "def answer(conversation, attempt): return {}"
+    )
+    twin = provider_twin(file)
+    assert [ask(twin.url).status_code for _ in range(3)] == [200] * 3
+    assert note.read_text() == "x"
+    assert not list(tmp_path.rglob("__pycache__"))
+
+
+@pytest.mark.parametrize("wire", list(KEYS))
+def test_a_script_that_raises_is_an_error_of_the_provider(
+    wire: str, file: Path, provider_twin: StartTwin
+) -> None:
+    file.write_text("def answer(conversation, attempt):\n    return {}['gone']\n")
+    twin = provider_twin(file)
+    answer = ask(twin.url, wire)
+    with opened(twin, wire) as streamed:
+        assert streamed.status_code == 500
+    told = f"{file}:2: KeyError: 'gone'"
+    assert (answer.status_code, answer.json()["error"]["message"]) == (500, told)
+    assert [one.error for one in twin.requests] == [told, told]
+    assert twin.requests[0].rule == "answer of script.py"
+
+
+@pytest.mark.parametrize("code", ["import sys; sys.exit(3)", "raise KeyboardInterrupt"])
+def test_a_script_that_would_end_the_twin_is_an_error_of_it(
+    code: str, file: Path, provider_twin: StartTwin
+) -> None:
+    file.write_text(f"def answer(conversation, attempt):\n    {code}\n")
+    answer = ask(provider_twin(file).url)
+    assert answer.status_code == 500
+    assert f"{file}:2: " in answer.json()["error"]["message"]
+
+
+def test_what_is_no_answer_is_an_error_too(file: Path, provider_twin: StartTwin) -> None:
+    file.write_text("def answer(conversation, attempt): return {'txt': 'a'}")
+    answer = ask(provider_twin(file).url)
+    assert answer.status_code == 500
+    assert "what answer returned: txt: there is no such key, did you mean" in answer.text
+    assert "did you mean 'text'?" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("def answer(:", r"script\.py:1: SyntaxError"),
+        ("\nimport nowhere_to_be_found", r"script\.py:2: ModuleNotFoundError"),
+        ("def f():\n    1 / 0\nf()", r"script\.py:2: ZeroDivisionError"),
+        ("raise SystemExit(3)", r"script\.py:1: SystemExit: 3"),
+        ("x = 1", r"has neither a list `rules` nor a function `answer`"),
+        ("answer = 5", r"`answer` is no function"),
+        ("async def answer(a, b): ...", r"`answer` is async"),
+        ("def answer(conversation): ...", r"`answer` does not take def answer\(conversation, at"),
+        ("rules = [{}]", r"script\.py: rules\[0\]: it needs 'answer'"),
+        ("rules = []\nseed = 'x'", r"script\.py: .*valid integer"),
+    ],
+)
+def test_what_is_no_script_is_told_at_the_start(file: Path, code: str, told: str) -> None:
+    file.write_text(code)
+    with pytest.raises(ScriptError, match=told) as caught:
+        load_script(file)
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_scripts_of_both_kinds_are_tried_in_order(
+    file: Path, tmp_path: Path, provider_twin: StartTwin
+) -> None:
+    file.write_text(COUNTS)
+    table = tmp_path / "script.toml"
+    table.write_text('rules = [{ name = "rest", answer = { text = "rest" } }]')
+    twin = provider_twin([load_script(file), load_script(table)])
+    for words in ("hello", "bye", "else"):
+        ask(twin.url, input=words)
+    assert [one.rule for one in twin.requests] == ["answer of script.py", "bye", "rest"]
+
+
+def test_the_script_in_the_documentation_answers(file: Path, provider_twin: StartTwin) -> None:
+    pages = [one for one in fences("python") if one.page.name == "twin-scripts.md"]
+    (text,) = [one.text for one in pages if "def answer(" in one.text]
+    file.write_text(text)
+    url = provider_twin(file).url
+    assert "HELLO" in ask(url).text
+    assert "Hello." in ask(url, input="Say hello").text
+    assert ask(url, model="gpt-4").status_code == 400

@@ -1,0 +1,203 @@
+"""Twins of both kinds are controlled in the same words, and by nobody but their controller."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.twins.exchange.exchange import Arrival
+from attractor.twins.exchange.wire import Reply, wire_registry
+from attractor.twins.pytest_plugin import StartTwin
+from attractor.twins.server import admin_api as controlled
+from attractor.twins.server.admin_api import RequestLog
+from attractor.twins.server.log_files import BoundedLog
+from attractor.twins.server.provider_twin import ProviderTwin
+from attractor.twins.services.pytest_plugin import StartServiceTwin
+from attractor.twins.services.pytest_plugin import service_twin as service_twin
+from attractor.twins.services.service_twin import ServiceTwin
+from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
+from tests.twins.services.asking import fixed
+
+Twin = ProviderTwin | ServiceTwin
+OWN = {
+    "provider": [("GET", "/script"), ("POST", "/script")],
+    "service": [("GET", "/state"), ("GET", "/clock"), ("POST", "/clock"), ("POST", "/faults")],
+}
+BOTH = [("GET", "/requests"), ("GET", "/requests/1"), ("POST", "/reset")]
+
+
+@pytest.fixture(params=["provider", "service"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def twin(kind: str, provider_twin: StartTwin, service_twin: StartServiceTwin) -> Twin:
+    if kind == "provider":
+        return provider_twin(ANY)
+    return service_twin('name = "s"\n' + fixed("1"))
+
+
+def ask(twin: Twin) -> None:
+    if isinstance(twin, ProviderTwin):
+        httpx.post(twin.url + PATHS["openai"], json=HELLO["openai"], headers=KEYS["openai"])
+    else:
+        httpx.get(twin.url + "/x")
+
+
+def control(twin: Twin, method: str, path: str) -> tuple[int, Any]:
+    token = {"authorization": f"Bearer {twin.token}"}
+    answer = httpx.request(method, twin.control_url + path, headers=token)
+    return answer.status_code, answer.json()
+
+
+def test_requests_are_shown_and_forgotten_in_the_same_words(twin: Twin) -> None:
+    for _ in range(2):
+        ask(twin)
+    status, told = control(twin, "GET", "/requests")
+    assert (status, [one["number"] for one in told["requests"]], told["dropped"]) == (
+        200,
+        [1, 2],
+        0,
+    )
+    assert control(twin, "GET", "/requests/2") == (200, told["requests"][1])
+    assert control(twin, "GET", "/requests?since=1")[1]["requests"] == told["requests"][1:]
+    assert control(twin, "GET", "/requests/3") == (404, {"error": "request 3 has not come"})
+    assert control(twin, "GET", "/requests?els=1")[0] == 400
+    assert control(twin, "POST", "/reset") == (200, {"reset": True})
+    assert control(twin, "GET", "/requests")[1] == {"requests": [], "dropped": 0}
+
+
+def test_health_is_told_to_everybody_and_nothing_else_to_them(kind: str, twin: Twin) -> None:
+    assert httpx.get(f"{twin.control_url}/health").json() == {"status": "ok"}
+    wrong: Sequence[dict[bytes, bytes]] = (
+        {},
+        {b"authorization": "Bearer é".encode()},
+        {b"authorization": b"Bearer x"},
+    )
+    for method, path in BOTH + OWN[kind]:
+        for headers in wrong:
+            answer = httpx.request(method, twin.control_url + path, headers=headers)
+            assert (answer.status_code, answer.json()) == (
+                401,
+                {"error": "this needs the twin's token"},
+            )
+
+
+def test_clients_never_come_to_the_control(kind: str, twin: Twin) -> None:
+    ask(twin)
+    token = {"authorization": f"Bearer {twin.token}"}
+    for method, path in [*BOTH, *OWN[kind], ("GET", "/health")]:
+        answer = httpx.request(method, twin.url + path, headers=token)
+        assert answer.status_code == 404
+        assert not {"requests", "reset", "rules", "state", "now", "status"} & set(answer.json())
+    assert twin.requests[0].number == 1
+
+
+def test_tokens_are_compared_in_constant_time(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        seen.append((one, other))
+        return False
+
+    monkeypatch.setattr(controlled.hmac, "compare_digest", compare)
+    assert control(twin, "GET", "/requests")[0] == 401
+    assert seen == [(f"Bearer {twin.token}".encode(),) * 2]
+
+
+def test_what_is_not_there_is_told_with_what_is(kind: str, twin: Twin) -> None:
+    for method, path in (("GET", "/nowhere"), ("DELETE", "/requests"), ("GET", "/reset")):
+        status, told = control(twin, method, path)
+        assert status in (404, 405)
+        assert "GET /health, /requests, /requests/NUMBER, " in told["error"]
+        assert "; POST /reset, " in told["error"]
+
+
+def test_a_number_of_any_length_is_told_in_json(twin: Twin) -> None:
+    long = "9" * 5000
+    status, told = control(twin, "GET", f"/requests?since={long}")
+    assert status == 400
+    assert told["error"].startswith("since is the number of a request, not '9999")
+    assert len(told["error"]) < 200
+    for number in (long, "x"):
+        status, told = control(twin, "GET", f"/requests/{number}")
+        assert (status, "is the number of no request" in told["error"]) == (404, True)
+
+
+HEADERS = {"authorization": "Bearer secret", "X-Api-Key": "secret", "x-more": "yes"}
+
+
+def logged(*bodies: bytes) -> RequestLog:
+    log = RequestLog()
+    for body in bodies:
+        arrival = Arrival(wire_registry()["openai"], HEADERS, body, 2)
+        log.add(arrival, Reply(200, rule="r"))
+    return log
+
+
+def test_requests_are_remembered_in_order_with_their_rule_and_status() -> None:
+    one, two = logged(b'{"a": 1}', b"\xff{").kept.entries
+    assert (one.number, one.body, one.rule, one.status) == (1, {"a": 1}, "r", 200)
+    assert (two.number, two.body, two.attempt, two.wire) == (2, "\ufffd{", 2, "openai")
+
+
+def test_what_got_no_answer_has_no_status() -> None:
+    log = RequestLog()
+    log.add(Arrival(wire_registry()["openai"], {}, b"{}"), Reply(200, begins=False))
+    assert log.kept.entries[0].status == 0
+
+
+def test_the_path_is_told_without_what_may_be_a_key() -> None:
+    log = RequestLog()
+    log.add(Arrival(wire_registry()["gemini"], {}, b"", target="/v1/a?key=secret"), Reply(200))
+    assert log.kept.entries[0].path == "/v1/a"
+    assert "secret" not in json.dumps(log.kept.entries[0].record())
+
+
+def test_keys_are_hidden() -> None:
+    (entry,) = logged(b"{}").kept.entries
+    assert "secret" not in json.dumps(entry.record())
+    assert entry.headers["x-more"] == "yes"
+
+
+def test_the_same_request_is_counted_by_wire_and_by_every_byte() -> None:
+    log = RequestLog()
+    asked = [("a", b"1"), ("a", b"1"), ("a", b"2"), ("b", b"1"), ("a", b"1")]
+    assert [log.count_attempt(*one) for one in asked] == [1, 2, 1, 1, 3]
+
+
+def test_what_was_read_does_not_grow_afterwards() -> None:
+    log = logged(b"{}")
+    before = log.kept.entries
+    log.add(Arrival(wire_registry()["openai"], {}, b"{}"), Reply(200))
+    assert (len(before), len(log.kept.entries)) == (1, 2)
+
+
+def test_only_the_latest_are_kept_and_the_others_counted() -> None:
+    log = RequestLog(BoundedLog(keep=2))
+    for number in range(5):
+        log.add(Arrival(wire_registry()["openai"], {}, b"%d" % number), Reply(200))
+    assert [(one.number, one.body) for one in log.kept.entries] == [(4, 3), (5, 4)]
+    assert log.kept.dropped == 3
+    log.forget()
+    assert (log.kept.entries, log.kept.dropped) == ([], 0)
+
+
+def test_what_their_bodies_take_is_bounded_too_but_the_newest_one_is_kept_whole() -> None:
+    log = RequestLog(BoundedLog(most_bytes=100))
+    for size in (40, 40, 40, 500):
+        log.add(Arrival(wire_registry()["openai"], {}, b"x" * size), Reply(200))
+    assert [len(one.content) for one in log.kept.entries] == [500]
+    assert log.kept.dropped == 3
+
+
+def test_how_often_the_same_came_is_forgotten_only_after_very_many_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("attractor.twins.server.admin_api._MOST_SEEN", 3)
+    log = RequestLog()
+    asked = [b"1", b"2", b"1", b"3", b"1", b"4", b"1", b"2"]
+    assert [log.count_attempt("w", one) for one in asked] == [1, 1, 2, 1, 3, 1, 4, 1]

@@ -1,0 +1,145 @@
+""""""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.twins.pytest_plugin import StartTwin
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
+
+RULES = """
+[[rules]]
+name = "hello"
+when = { words = "hello", attempt = 1 }
+answer.text = "Hi."
+[[rules]]
+name = "again"
+when = { attempt = 2 }
+answer.text = "Hi again."
+[[rules]]
+name = "never"
+when = { model = "other" }
+answer.text = "No."
+"""
+
+
+def ask(twin: ProviderTwin, wire: str = "openai") -> httpx.Response:
+    return httpx.post(twin.url + PATHS[wire], json=HELLO[wire], headers=KEYS[wire])
+
+
+def control(twin: ProviderTwin, path: str, method: str = "GET", **more: Any) -> httpx.Response:
+    token = {"authorization": f"Bearer {twin.token}"}
+    return httpx.request(method, twin.control_url + path, headers=token, **more)
+
+
+def test_one_request_is_shown_whole(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    long = "x" * 300_000
+    httpx.post(
+        twin.url + PATHS["openai"], json={"model": "m", "input": long}, headers=KEYS["openai"]
+    )
+    shown = control(twin, "/requests/1").json()
+    assert shown["body"]["input"] == long
+    assert (shown["number"], shown["model"], shown["step"]) == (1, "m", 0)
+    assert (shown["rule"], shown["status"], shown["method"]) == ("rule 1", 200, "POST")
+    unknown = control(twin, "/requests/2")
+    assert (unknown.status_code, unknown.json()) == (404, {"error": "request 2 has not come"})
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("", [1, 2, 3]),
+        ("?wire=anthropic", [2]),
+        ("?rule=again", [3]),
+        ("?since=1", [2, 3]),
+        ("?since=1&wire=openai", [3]),
+        ("?rule=none", []),
+    ],
+)
+def test_requests_are_chosen_by_wire_rule_and_number(
+    provider_twin: StartTwin, query: str, numbers: list[int]
+) -> None:
+    twin = provider_twin(RULES)
+    for wire in ("openai", "anthropic", "openai"):
+        ask(twin, wire)
+    shown = control(twin, f"/requests{query}").json()["requests"]
+    assert [one["number"] for one in shown] == numbers
+
+
+@pytest.mark.parametrize("query", ["?rul=a", "?since=x", "?since=-1"])
+def test_a_filter_that_is_none_is_refused(provider_twin: StartTwin, query: str) -> None:
+    answer = control(provider_twin(ANY), f"/requests{query}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+def test_rules_are_shown_with_how_often_each_was_used(provider_twin: StartTwin) -> None:
+    twin = provider_twin(RULES)
+    for _ in range(2):
+        ask(twin)
+    rules = control(twin, "/script").json()["rules"]
+    assert [(one["name"], one["used"]) for one in rules] == [
+        ("hello", 1),
+        ("again", 1),
+        ("never", 0),
+    ]
+    assert rules[0]["when"] == {"words": "hello", "attempt": 1}
+
+
+def test_a_reset_forgets_what_came_before(provider_twin: StartTwin) -> None:
+    twin = provider_twin(RULES)
+    first = [ask(twin).content for _ in range(2)]
+    assert control(twin, "/reset", "POST").status_code == 200
+    assert not twin.requests
+    assert {one["used"] for one in control(twin, "/script").json()["rules"]} == {0}
+    # Attempts, cached tokens and numbers begin anew.
+    assert [ask(twin).content for _ in range(2)] == first
+    assert [one.number for one in twin.requests] == [1, 2]
+
+
+def test_a_script_is_replaced_while_the_twin_stands(provider_twin: StartTwin) -> None:
+    twin = provider_twin(RULES)
+    ask(twin)
+    new = 'rules = [{ name = "new", answer = { text = "New." } }]'
+    told = control(twin, "/script", "POST", content=new)
+    assert [one["name"] for one in told.json()["rules"]] == ["new"]
+    assert "New." in ask(twin).text
+    assert [one.rule for one in twin.requests] == ["hello", "new"]
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (b"rules = [", "not TOML"),
+        (
+            b'[[rules]]\nanswer = { txt = "a" }',
+            "the script:2: rules[0].answer.txt: there is no such key",
+        ),
+        (b'rules = [{ when = { wire = "opnai" }, answer = {} }]', "unknown wire 'opnai'"),
+        (b"\xff", "not UTF-8"),
+    ],
+)
+def test_a_script_that_is_none_is_refused_and_the_old_one_stays(
+    provider_twin: StartTwin, script: bytes, told: str
+) -> None:
+    twin = provider_twin(RULES)
+    answer = control(twin, "/script", "POST", content=script)
+    assert answer.status_code == 400
+    assert told in answer.json()["error"]
+    assert answer.json()["hint"]
+    assert "Hi." in ask(twin).text
+
+
+def test_older_requests_are_dropped_and_that_is_told() -> None:
+    with in_background(ProviderTwin(parse_script(ANY), keep=2)) as twin:
+        for wire in ("openai", "anthropic", "gemini"):
+            ask(twin, wire)
+        shown = control(twin, "/requests").json()
+        gone = control(twin, "/requests/1")
+    assert ([one["number"] for one in shown["requests"]], shown["dropped"]) == ([2, 3], 1)
+    assert (gone.status_code, gone.json()["error"]) == (404, "request 1 is kept no more")

@@ -1,0 +1,188 @@
+"""What the server itself adds to answers."""
+
+import asyncio
+import json
+import socket
+import threading
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+
+from attractor.base.errors import AttractorError, FileTrouble, MachineryError, UsageError
+from attractor.twins.pytest_plugin import StartTwin
+from attractor.twins.server.hosting import (
+    LOOPBACK,
+    Addresses,
+    Complaints,
+    Ports,
+    VirtualClock,
+    hosted,
+    in_background,
+)
+from tests.twins.exchanging import HELLO, KEYS, PATHS
+from tests.twins.raw import raw
+
+
+def test_it_adds_no_time_and_no_name_of_its_own(provider_twin: StartTwin) -> None:
+    twin = provider_twin("rules = []")
+    head = raw(twin.url, "GET /nothing", {}).partition(b"\r\n\r\n")[0].lower()
+    assert head.startswith(b"http/1.1 404")
+    assert b"\r\ndate:" not in head
+    assert b"\r\nserver:" not in head
+
+
+def test_a_script_may_say_a_date(provider_twin: StartTwin) -> None:
+    twin = provider_twin('rules = [{ answer.headers = { Date = "then" } }]')
+    body = json.dumps(HELLO["openai"]).encode()
+    told = raw(twin.url, f"POST {PATHS['openai']}", KEYS["openai"], body)
+    assert (told.count(b"date:"), b"\r\ndate: then\r\n" in told) == (1, True)
+
+
+CLIENTS, CONTROL = PlainTextResponse("clients"), PlainTextResponse("control")
+
+
+def test_the_two_faces_stand_at_two_addresses_until_the_block_ends() -> None:
+    with in_background(Hosted(Ports())) as twin:
+        assert [httpx.get(one).text for one in twin.addresses] == ["clients", "control"]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(twin.addresses.url)
+
+
+def test_when_one_face_cannot_be_had_the_other_is_given_back() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        with (
+            pytest.raises(MachineryError),
+            in_background(Hosted(Ports(port, taken.getsockname()[1]))),
+        ):
+            pass
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+def has_newer_addresses() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_newer_addresses(), reason="this machine has no IPv6")
+def test_an_address_of_the_newer_kind_stands_in_brackets() -> None:
+    with in_background(Hosted(Ports(), host="::1")) as twin:
+        assert twin.addresses.url.startswith("http://[::1]:")
+        assert httpx.get(twin.addresses.url).text == "clients"
+
+
+class Hosted:
+    """Something with two faces."""
+
+    def __init__(self, ports: Ports, host: str = LOOPBACK) -> None:
+        self.addresses = Addresses("", "")
+        self._hosting = hosted(CLIENTS, CONTROL, ports, host=host)
+
+    async def __aenter__(self) -> "Hosted":
+        self.addresses = await self._hosting.__aenter__()
+        return self
+
+    async def __aexit__(self, *exit: object) -> None:
+        await self._hosting.__aexit__(None, None, None)
+
+
+def test_what_cannot_be_done_is_kept_and_told() -> None:
+    heard: list[AttractorError] = []
+    complaints = Complaints(heard.append)
+    done: list[int] = []
+    trouble = FileTrouble("the disk is full")
+
+    def fail() -> None:
+        raise trouble
+
+    assert complaints.has_done(lambda: done.append(1))
+    assert (done, complaints.troubles) == ([1], [])
+    assert not complaints.has_done(fail)
+    assert complaints.troubles == heard == [trouble]
+
+
+def test_nobody_has_to_hear() -> None:
+    complaints = Complaints()
+
+    def fail() -> None:
+        raise FileTrouble("the disk is full")
+
+    assert not complaints.has_done(fail)
+    assert len(complaints.troubles) == 1
+
+
+HOUR = 'rules = [{ answer = { text = "At last.", delay = "1h" } }]'
+
+
+def ask(url: str, body: Any = None) -> httpx.Response:
+    asked = body or HELLO["openai"]
+    return httpx.post(url + PATHS["openai"], json=asked, headers=KEYS["openai"], timeout=20)
+
+
+def test_a_clock_that_jumps_waits_for_nothing_and_counts_all(provider_twin: StartTwin) -> None:
+    clock = VirtualClock(jumps=True)
+    twin = provider_twin(HOUR, clock=clock)
+    assert "At last." in ask(twin.url).text
+    assert clock.monotonic() == 3600
+    assert (clock.now() - VirtualClock().now()) == timedelta(hours=1)
+
+
+def test_an_answer_comes_when_the_test_lets_its_time_come(provider_twin: StartTwin) -> None:
+    clock = VirtualClock()
+    twin = provider_twin(HOUR, clock=clock)
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(ask(twin.url)))
+    thread.start()
+    clock.until_waiting()
+    clock.advance(3599)
+    assert not answers
+    clock.advance(1)
+    thread.join(10)
+    assert answers[0].status_code == 200
+
+
+def test_every_pause_of_a_stream_goes_by(provider_twin: StartTwin) -> None:
+    clock = VirtualClock()
+    twin = provider_twin('rules = [{ answer = { text = "a b c d e", pace = "60s" } }]', clock=clock)
+    answers: list[bytes] = []
+    body = HELLO["openai"] | {"stream": True}
+    thread = threading.Thread(target=lambda: answers.append(ask(twin.url, body).content))
+    thread.start()
+    clock.until_waiting()
+    clock.advance(3600)
+    thread.join(10)
+    assert b"response.completed" in answers[0]
+
+
+def test_time_goes_by_where_nobody_waits() -> None:
+    clock = VirtualClock()
+    clock.advance(5)
+    assert clock.monotonic() == 5
+
+
+def test_who_waits_in_vain_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attractor.twins.server.hosting._PATIENCE", 0.05)
+    with pytest.raises(MachineryError, match="only 0 of 1"):
+        VirtualClock().until_waiting()
+
+
+def test_in_a_loop_it_is_turned_and_not_advanced() -> None:
+    async def main() -> float:
+        clock = VirtualClock()
+        with pytest.raises(UsageError, match="advance waits"):
+            clock.advance(1)
+        waiting = asyncio.create_task(clock.sleep(timedelta(hours=1)))
+        await asyncio.sleep(0.01)
+        await clock.turn(3600)
+        await waiting
+        return clock.monotonic()
+
+    assert asyncio.run(main()) == 3600

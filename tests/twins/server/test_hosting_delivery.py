@@ -1,0 +1,186 @@
+"""Trouble as a client meets it, over real HTTP."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.twins.pytest_plugin import StartTwin
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.twins.exchanging import HELLO, KEYS, PATHS
+from tests.twins.streaming import STREAMS, events_of, names, opened, put_together, request, stream
+
+pytestmark = pytest.mark.parametrize("wire", list(KEYS))
+WORDS = "one two three four five six seven eight nine ten eleven twelve"
+QUICK = 0.3
+
+
+PLAIN = f'rules = [{{ answer = {{ text = "{WORDS}" }} }}]'
+
+
+def answering(more: str) -> str:
+    return f'rules = [{{ answer = {{ text = "{WORDS}", {more} }} }}]'
+
+
+def fault(more: str) -> str:
+    return answering(f"fault = {{ {more} }}")
+
+
+def received(twin: ProviderTwin, wire: str, *, timeout: float = 10) -> tuple[bytes, Any]:
+    """Return what came of a stream, and how it ended before it was complete."""
+    sent = b""
+    try:
+        with opened(twin, wire, timeout) as response:
+            assert response.status_code == 200
+            for some in response.iter_bytes():
+                sent += some
+    except httpx.TransportError as error:
+        return sent, error
+    return sent, None
+
+
+def post(twin: ProviderTwin, wire: str, timeout: float = 10) -> httpx.Response:
+    return httpx.post(twin.url + PATHS[wire], json=HELLO[wire], headers=KEYS[wire], timeout=timeout)
+
+
+def test_a_stream_comes_without_a_length_and_says_the_answer(
+    wire: str, provider_twin: StartTwin
+) -> None:
+    twin = provider_twin(answering('headers = { x-left = "3" }'))
+    with opened(twin, wire) as response:
+        assert response.headers["content-type"] == "text/event-stream"
+        assert "content-length" not in response.headers
+        assert response.headers["x-left"] == "3"
+        sent = response.read()
+    assert WORDS in str(put_together(wire, sent))
+    assert (twin.requests[0].rule, twin.requests[0].status) == ("rule 1", 200)
+
+
+def test_events_come_at_the_scripts_pace(wire: str, provider_twin: StartTwin) -> None:
+    twin = provider_twin(answering('pace = "20ms"'))
+    began = time.monotonic()
+    sent, ended = received(twin, wire)
+    assert ended is None
+    assert time.monotonic() - began >= 0.02 * (len(events_of(sent)) - 1)
+
+
+def test_events_come_when_they_are_due_and_not_at_the_end(
+    wire: str, provider_twin: StartTwin
+) -> None:
+    twin = provider_twin(answering('pace = "1h"'))
+    sent, ended = received(twin, wire, timeout=QUICK)
+    assert isinstance(ended, httpx.ReadTimeout)
+    assert len(events_of(sent)) == 1
+
+
+def test_a_stream_is_cut_after_some_events(wire: str, provider_twin: StartTwin) -> None:
+    script = fault('kind = "cut", after = 3')
+    sent, ended = received(provider_twin(script), wire)
+    assert isinstance(ended, httpx.RemoteProtocolError)
+    assert "without sending complete message body" in str(ended)
+    assert len(events_of(sent)) == 3
+    assert sent == stream(wire, script).body
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_stream_hangs_before_it_begins_or_in_the_middle(
+    wire: str, provider_twin: StartTwin, after: int
+) -> None:
+    twin = provider_twin(fault(f'kind = "hang", after = {after}'))
+    sent, ended = received(twin, wire, timeout=QUICK)
+    assert isinstance(ended, httpx.ReadTimeout)
+    assert len(events_of(sent)) == after
+    assert twin.requests[0].status == (200 if after else 0)
+
+
+def test_a_body_hangs_in_the_middle(wire: str, provider_twin: StartTwin) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        post(provider_twin(fault('kind = "hang", after = 1')), wire, QUICK)
+
+
+def test_a_malformed_event_stands_in_the_middle(wire: str, provider_twin: StartTwin) -> None:
+    plain = stream(wire, PLAIN).pieces
+    sent, ended = received(provider_twin(fault('kind = "malformed", after = 3')), wire)
+    assert ended is None
+    told = events_of(sent)
+    assert told[3].data == '{"this is": not JSON'
+    assert len(told) == len(plain)
+    assert names(sent) == names(b"".join(plain))
+
+
+def test_bytes_trickle_in_a_stream_and_in_a_body(wire: str, provider_twin: StartTwin) -> None:
+    script = fault('kind = "slow", size = 100, pause = "5ms"')
+    twin = provider_twin(script)
+    began = time.monotonic()
+    sent, ended = received(twin, wire)
+    assert (sent, ended) == (stream(wire, PLAIN).body, None)
+    assert time.monotonic() - began >= 0.005 * (len(sent) // 100)
+    with pytest.raises(httpx.ReadTimeout):
+        post(provider_twin(fault('kind = "slow", pause = "1h"')), wire, QUICK)
+    assert WORDS in post(twin, wire).text
+
+
+def test_a_connection_is_refused_and_the_next_one_is_not(
+    wire: str, provider_twin: StartTwin
+) -> None:
+    rules = f"""
+    [[rules]]
+    when = {{ attempt = 1 }}
+    answer.fault = {{ kind = "refused" }}
+    [[rules]]
+    answer.text = "{WORDS}"
+    """
+    twin = provider_twin(rules)
+    _, ended = received(twin, wire)
+    with pytest.raises(httpx.RemoteProtocolError, match="disconnected without sending"):
+        post(twin, wire)
+    assert "disconnected without sending" in str(ended)
+    assert [one.status for one in twin.requests] == [0, 0]
+    assert received(twin, wire)[1] is None
+
+
+def test_who_is_refused_is_known_by_its_address_and_not_by_its_headers(
+    wire: str, provider_twin: StartTwin
+) -> None:
+    twin = provider_twin(fault('kind = "refused"'))
+    headers = KEYS[wire] | {"x-forwarded-for": "192.0.2.1"}
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.post(twin.url + PATHS[wire], json=HELLO[wire], headers=headers, timeout=5)
+
+
+def test_more_is_said_than_sent(wire: str, provider_twin: StartTwin) -> None:
+    twin = provider_twin(fault('kind = "content_length"'))
+    sent, ended = received(twin, wire)
+    assert WORDS in str(put_together(wire, sent))
+    assert isinstance(ended, httpx.RemoteProtocolError)
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+        post(twin, wire)
+
+
+def test_an_error_in_the_middle_ends_the_stream_as_it_should_end(
+    wire: str, provider_twin: StartTwin
+) -> None:
+    twin = provider_twin(fault('kind = "status", status = 529, message = "no", after = 3'))
+    sent, ended = received(twin, wire)
+    assert ended is None
+    assert '"message":"no"' in events_of(sent)[3].data
+
+
+def test_nothing_is_left_at_work_for_a_client_that_went_away(wire: str) -> None:
+    async def main() -> None:
+        twin = ProviderTwin(parse_script(answering('pace = "1h"')))
+        async with twin, httpx.AsyncClient() as client:
+            place, headers = twin.url + STREAMS[wire], KEYS[wire]
+            before = len(asyncio.all_tasks())
+            told = client.stream("POST", place, content=request(wire)[0], headers=headers)
+            async with told as response:
+                await anext(response.aiter_raw())
+                assert len(asyncio.all_tasks()) > before
+            async with asyncio.timeout(5):
+                while len(asyncio.all_tasks()) > before:
+                    await asyncio.sleep(0.001)
+
+    asyncio.run(main())

@@ -1,0 +1,82 @@
+""""""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import FileTrouble
+from attractor.twins.server.log_files import BoundedLog, add_line, mend_lines, whole_lines
+
+
+@dataclass
+class Entry:
+    number: int
+
+    def record(self) -> dict[str, object]:
+        return {"number": self.number}
+
+
+def logged(*sizes: int, keep: int = 10, most_bytes: int = 1000) -> BoundedLog[Entry]:
+    log = BoundedLog[Entry](keep, most_bytes)
+    for size in sizes:
+        log.add(Entry(log.count + 1), size)
+    return log
+
+
+def numbers(log: BoundedLog[Entry]) -> list[int]:
+    return [one.number for one in log.entries]
+
+
+def test_the_latest_are_kept_and_the_others_counted() -> None:
+    log = logged(*[0] * 5, keep=2)
+    assert (numbers(log), log.dropped, log.count) == ([4, 5], 3, 5)
+
+
+def test_large_ones_are_dropped_sooner_but_the_newest_never() -> None:
+    assert numbers(logged(40, 40, 40, most_bytes=100)) == [2, 3]
+    assert numbers(logged(40, 500, most_bytes=100)) == [2]
+    assert numbers(logged(500, 40, 40, most_bytes=100)) == [2, 3]
+
+
+def test_it_begins_anew() -> None:
+    log = logged(60, 60, most_bytes=100)
+    log.forget()
+    assert (numbers(log), log.dropped, log.count) == ([], 0, 0)
+    log.add(Entry(1), 60)
+    assert (numbers(log), log.dropped) == ([1], 0)
+
+
+def test_what_was_read_does_not_grow_afterwards() -> None:
+    log = logged(1)
+    before = log.entries
+    log.add(Entry(2), 1)
+    assert (len(before), len(log.entries)) == (1, 2)
+
+
+def is_torn(line: bytes) -> bool:
+    return line == b"to"
+
+
+@pytest.mark.parametrize(
+    ("written", "mended"),
+    [("a\n", "a\n"), ("a\nb", "a\nb\n"), ("a\nto", "a\n"), ("", ""), ("to", "")],
+)
+def test_the_last_line_gets_its_end_or_goes(tmp_path: Path, written: str, mended: str) -> None:
+    file = tmp_path / "lines"
+    file.write_text(written)
+    mend_lines(file, is_torn)
+    assert file.read_text() == mended
+
+
+def test_a_torn_line_is_passed_over() -> None:
+    assert whole_lines(b"a\nto", is_torn) == [b"a"]
+    assert whole_lines(b"to\nb", is_torn) == [b"to", b"b"]
+
+
+def test_lines_are_added_behind_each_other(tmp_path: Path) -> None:
+    for line in ("a", "ü"):
+        add_line(tmp_path / "lines", line)
+    assert (tmp_path / "lines").read_text("utf-8") == "a\nü\n"
+    with pytest.raises(FileTrouble, match="nowhere"):
+        add_line(tmp_path / "nowhere" / "lines", "a")

@@ -1,0 +1,308 @@
+""""""
+
+import asyncio
+import socket
+import threading
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.base.errors import MachineryError, UnknownName
+from attractor.twins.errors import NotSpoken, RecordingError
+from attractor.twins.exchange.wire import wire_registry
+from attractor.twins.pytest_plugin import StartTwin
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin, providers_of
+from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
+
+HANG = 'rules = [{ answer = { fault = { kind = "hang" } } }]'
+HANG_ONCE = """
+[[rules]]
+when = { attempt = 1 }
+answer.fault = { kind = "hang" }
+[[rules]]
+answer.text = "Hi."
+"""
+SLOW = 'rules = [{ answer = { text = "a", delay = "1h" } }]'
+
+
+def url(twin: ProviderTwin, wire: str) -> str:
+    return twin.url + PATHS[wire]
+
+
+def post(twin: ProviderTwin, wire: str = "openai", timeout: float = 10) -> httpx.Response:
+    return httpx.post(url(twin, wire), json=HELLO[wire], headers=KEYS[wire], timeout=timeout)
+
+
+@pytest.mark.parametrize("wire", list(KEYS))
+def test_one_script_answers_on_every_wire(wire: str, provider_twin: StartTwin) -> None:
+    answer = post(provider_twin(ANY), wire)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert "Hi." in answer.text
+
+
+def test_headers_and_status_of_the_script_are_sent(provider_twin: StartTwin) -> None:
+    fault = '{ kind = "status", status = 429, retry_after = "2s" }'
+    script = f'rules = [{{ answer = {{ headers = {{ x-left = "0" }}, fault = {fault} }} }}]'
+    answer = post(provider_twin(script))
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
+    assert answer.headers["x-left"] == "0"
+
+
+def test_every_request_is_counted_and_remembered(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    for wire in ("openai", "openai", "anthropic"):
+        post(twin, wire)
+    told = [(one.wire, one.attempt, one.rule, one.status) for one in twin.requests]
+    assert told == [
+        ("openai", 1, "rule 1", 200),
+        ("openai", 2, "rule 1", 200),
+        ("anthropic", 1, "rule 1", 200),
+    ]
+
+
+def test_the_model_in_the_path_chooses_the_rule_and_counts_as_part_of_the_request(
+    provider_twin: StartTwin,
+) -> None:
+    rules = [
+        f'[[rules]]\nwhen.model = "{one}"\nanswer.text = "from {one}"' for one in ("m-1", "m-2")
+    ]
+    twin = provider_twin("\n".join(rules))
+    body = {"contents": [{"parts": [{"text": "hello"}]}]}
+    for model in ("m-1", "m-2", "m-1"):
+        place = f"{twin.url}/v1beta/models/{model}:generateContent"
+        answer = httpx.post(place, json=body, headers=KEYS["gemini"]).json()
+        assert answer["modelVersion"] == model
+        assert answer["candidates"][0]["content"]["parts"][0]["text"] == f"from {model}"
+    assert [one.attempt for one in twin.requests] == [1, 1, 2]
+    assert twin.requests[-1].from_path == {"model": "m-1"}
+
+
+def test_the_models_are_those_that_the_script_names(provider_twin: StartTwin) -> None:
+    whens = ['model = "a"', 'model = "b*"', 'model = "c", wire = "openai"', 'model = "a"', ""]
+    rules = [f"{{ when = {{ {one} }}, answer = {{}} }}" for one in whens]
+    twin = provider_twin(f"rules = [{', '.join(rules)}]")
+    place = f"{twin.url}/v1beta/models"
+    listed = httpx.get(place, headers=KEYS["gemini"]).json()["models"]
+    assert [one["name"] for one in listed] == ["models/a"]
+    assert httpx.get(place).status_code == 403
+    assert [one.status for one in twin.requests] == [200, 403]
+
+
+def test_the_models_at_a_shared_path_are_those_of_the_provider_that_is_meant(
+    provider_twin: StartTwin,
+) -> None:
+    rules = [
+        f'{{ when = {{ model = "{wire}-model", wire = "{wire}" }}, answer = {{}} }}'
+        for wire in KEYS
+    ]
+    place = provider_twin(f"rules = [{', '.join(rules)}]").url + "/v1/models"
+    listed = {wire: httpx.get(place, headers=keys).json() for wire, keys in KEYS.items()}
+    # OpenAI speaks two wires, and lists the models of both.
+    shared = {"object": "model", "created": 0, "owned_by": "openai"}
+    models: list[Any] = [{"id": f"{wire}-model", **shared} for wire in ("openai", "openai_chat")]
+    assert listed["openai"] == listed["openai_chat"] == {"object": "list", "data": models}
+    (claude,) = listed["anthropic"]["data"]
+    assert (claude["type"], claude["id"]) == ("model", "anthropic-model")
+    assert (listed["anthropic"]["first_id"], listed["anthropic"]["has_more"]) == (
+        claude["id"],
+        False,
+    )
+    assert [one["name"] for one in listed["gemini"]["models"]] == ["models/gemini-model"]
+
+
+def test_a_token_instead_of_a_key_is_known_by_the_version_beside_it(
+    provider_twin: StartTwin,
+) -> None:
+    place = provider_twin(ANY).url + "/v1/models"
+    token = {"authorization": "Bearer t"}
+    assert httpx.get(place, headers=token).json()["object"] == "list"
+    versioned = token | {"anthropic-version": "2023-06-01"}
+    assert httpx.get(place, headers=versioned).json() == {
+        "data": [],
+        "has_more": False,
+        "first_id": None,
+        "last_id": None,
+    }
+    assert httpx.get(place).status_code == 401
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_gemini_is_spoken_in_each_version_of_its_interface(
+    version: str, provider_twin: StartTwin
+) -> None:
+    twin = provider_twin(ANY)
+    body = {"contents": [{"parts": [{"text": "hello"}]}]}
+    for method in ("generateContent", "streamGenerateContent?alt=sse"):
+        place = f"{twin.url}/{version}/models/m:{method}"
+        assert "Hi." in httpx.post(place, json=body, headers=KEYS["gemini"]).text
+    plain = f"{twin.url}/{version}/models/m:streamGenerateContent"
+    assert httpx.post(plain, json=body, headers=KEYS["gemini"]).status_code == 400
+    assert twin.requests[1].path == f"/{version}/models/m:streamGenerateContent"
+
+
+def test_the_control_port_shows_requests_to_whoever_has_the_token(
+    provider_twin: StartTwin,
+) -> None:
+    twin = provider_twin(ANY)
+    post(twin)
+    place = f"{twin.control_url}/requests"
+    for given in ("", "Bearer é", twin.token):
+        headers = [(b"authorization", given.encode())]
+        assert httpx.get(place, headers=headers).status_code == 401
+    shown = httpx.get(place, headers={"authorization": f"Bearer {twin.token}"}).json()
+    (request,) = shown["requests"]
+    assert (request["body"], request["rule"]) == (HELLO["openai"], "rule 1")
+    assert httpx.get(f"{twin.url}/requests").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "wire", "status"),
+    [
+        ("POST", "/v1/completions", {}, "openai", 404),
+        ("POST", "/v1/completions", KEYS["anthropic"], "anthropic", 404),
+        ("GET", "/v1/messages", {}, "anthropic", 405),
+        ("GET", "/v1/messages/batches", {}, "anthropic", 404),
+        ("DELETE", "/v1/responses", KEYS["openai"], "openai", 405),
+        ("POST", "/v1beta/models/m:embedContent", {}, "gemini", 404),
+        ("PUT", "/v1beta/models", {}, "gemini", 405),
+        ("GET", "/v1beta/models/m:generateContent", {}, "gemini", 405),
+        ("GET", "/v1beta/models/m:countTokens", KEYS["gemini"], "gemini", 405),
+        ("POST", "/v1/messages/", KEYS["anthropic"], "anthropic", 404),
+        ("PUT", "/v1/chat/completions", {}, "openai_chat", 405),
+        ("POST", "/", {}, "openai", 404),
+    ],
+)
+def test_what_nobody_speaks_is_refused_as_the_provider_does_that_was_meant(
+    provider_twin: StartTwin,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    wire: str,
+    status: int,
+) -> None:
+    twin = provider_twin(ANY)
+    answer = httpx.request(method, twin.url + path, headers=headers)
+    assert answer.status_code == status
+    message = answer.json()["error"]["message"]
+    assert message.startswith(f"this twin does not speak {method} {path}; it speaks POST /v1/mes")
+    written = wire_registry()[wire].write_error(NotSpoken(status, message))
+    assert answer.json() == written
+    (kept,) = twin.requests
+    assert (kept.wire, kept.method, kept.path) == (wire, method, path)
+    assert (kept.status, kept.error) == (status, message)
+
+
+def test_who_asks_by_another_method_is_told_which_one(provider_twin: StartTwin) -> None:
+    assert httpx.get(url(provider_twin(ANY), "openai")).headers["allow"] == "POST"
+
+
+def test_a_cut_answer_breaks_off_in_the_middle(provider_twin: StartTwin) -> None:
+    script = 'rules = [{ answer = { text = "a", fault = { kind = "cut" } } }]'
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+        post(provider_twin(script))
+
+
+def test_a_client_that_gives_up_does_not_disturb_the_twin(provider_twin: StartTwin) -> None:
+    twin = provider_twin(HANG_ONCE)
+    with pytest.raises(httpx.ReadTimeout):
+        post(twin, timeout=0.1)
+    assert post(twin).status_code == 200
+
+
+@pytest.mark.parametrize("script", [HANG, SLOW], ids=["hanging", "slow"])
+def test_closing_waits_for_nobody(script: str) -> None:
+    ended: list[Exception] = []
+
+    def ask(twin: ProviderTwin) -> None:
+        try:
+            post(twin, timeout=60)
+        except httpx.HTTPError as error:
+            ended.append(error)
+
+    with in_background(ProviderTwin(parse_script(script))) as twin:
+        thread = threading.Thread(target=ask, args=(twin,))
+        thread.start()
+        while not twin.requests:
+            time.sleep(0.001)
+        closed_at = time.monotonic()
+    thread.join(60)
+    assert time.monotonic() - closed_at < 20
+    assert len(ended) == 1
+
+
+def test_a_closed_twin_is_gone(provider_twin: StartTwin) -> None:
+    with in_background(ProviderTwin(parse_script(ANY))) as twin:
+        post(twin)
+    with pytest.raises(httpx.ConnectError):
+        post(twin)
+
+
+def test_it_serves_inside_a_running_loop_too() -> None:
+    async def main() -> str:
+        async with ProviderTwin(parse_script(ANY)) as twin, httpx.AsyncClient() as client:
+            answer = await client.post(
+                url(twin, "openai"), json=HELLO["openai"], headers=KEYS["openai"]
+            )
+            return answer.text
+
+    assert "Hi." in asyncio.run(main())
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        twin = ProviderTwin(parse_script(ANY), port=port)
+        with pytest.raises(MachineryError, match=f"port {port} of 127.0.0.1"), in_background(twin):
+            pass
+        control = ProviderTwin(parse_script(ANY), control_port=port)
+        with pytest.raises(MachineryError, match=f"port {port}"), in_background(control):
+            pass
+
+
+def test_clients_find_it_by_the_variables_they_know(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    environ = twin.environ()
+    assert environ["OPENAI_BASE_URL"] == f"{twin.url}/v1"
+    assert environ["ANTHROPIC_BASE_URL"] == twin.url
+    assert environ["GEMINI_BASE_URL"] == environ["GOOGLE_GEMINI_BASE_URL"] == twin.url
+    assert environ["OPENAI_COMPATIBLE_BASE_URL"] == f"{twin.url}/v1"
+    keys = {name for name in environ if name.endswith("_API_KEY")}
+    providers = ("OPENAI", "OPENAI_COMPATIBLE", "ANTHROPIC", "GEMINI")
+    assert keys == {f"{one}_API_KEY" for one in providers}
+    assert len({environ[name] for name in keys}) == 1
+
+
+def test_tokens_are_of_one_twin_alone() -> None:
+    script = parse_script(ANY)
+    assert ProviderTwin(script).token != ProviderTwin(script).token
+    assert ProviderTwin(script, token="mine").token == "mine"
+
+
+WIRES = wire_registry()
+
+
+def test_every_wire_of_the_folder_has_a_real_provider() -> None:
+    assert set(providers_of((), WIRES)) == set(WIRES)
+    assert all(one.startswith("https://") for one in providers_of((), WIRES).values())
+
+
+def test_one_is_for_all_wires_and_one_for_its_own() -> None:
+    found = providers_of(("openai=http://a/v1/", "http://b"), WIRES)
+    assert found["openai"] == "http://a"
+    assert {url for wire, url in found.items() if wire != "openai"} == {"http://b"}
+
+
+@pytest.mark.parametrize("url", ["ftp://a", "nonsense", "http://", "http://a?key=1", "https://u@a"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(RecordingError, match="no address"):
+        providers_of((url,), WIRES)
+
+
+def test_a_wire_nobody_speaks_is_refused() -> None:
+    with pytest.raises(UnknownName, match="opnai"):
+        providers_of(("opnai=http://a",), WIRES)

@@ -1,0 +1,86 @@
+""""""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.json import Json
+from attractor.twins.services.check import differences
+from attractor.twins.services.response import Response, json_response
+from attractor.twins.services.service import Comparison
+
+VALUES: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def told(recorded: Json, twin: Json, **comparison: Any) -> list[str]:
+    found = differences(
+        json_response(recorded), json_response(twin), Comparison.model_validate(comparison)
+    )
+    return [f"{one.where}: {one.recorded} / {one.twin}" for one in found]
+
+
+@given(VALUES)
+def test_a_value_is_like_itself(value: Json) -> None:
+    assert told(value, value) == []
+
+
+@given(VALUES, VALUES)
+def test_what_differs_does_so_both_ways(one: Json, other: Json) -> None:
+    assert len(told(one, other)) == len(told(other, one))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "twin", "found"),
+    [
+        ({"a": 1}, {"a": 2}, ["$.a: 1 / 2"]),
+        ({"a": 1}, {"a": "1"}, ['$.a: 1 / "1"']),
+        ({"a": 1}, {"a": True}, ["$.a: 1 / true"]),
+        ({"a": 1, "b": 2}, {"b": 2, "c": 3}, ["$.a: 1 / nothing", "$.c: nothing / 3"]),
+        ({"a": [1, 2]}, {"a": [1]}, ["$.a[1]: 2 / nothing"]),
+        ([{"x y": None}], [{"x y": 0}], ["$[0]['x y']: null / 0"]),
+        ({"a": 1.0}, {"a": 1}, []),
+    ],
+)
+def test_a_difference_is_told_by_its_place(recorded: Json, twin: Json, found: list[str]) -> None:
+    assert told(recorded, twin) == found
+
+
+def test_what_is_declared_to_differ_may() -> None:
+    one: dict[str, Json] = {"id": 1, "at": 5, "b": {"id": 2}}
+    other: dict[str, Json] = {"id": 3, "at": 6, "b": {}}
+    assert told({**one}, {**other}, ignore=["$..id"], types=["$.at"]) == []
+    assert told({**one}, {**other, "at": "6"}, ignore=["$..id"], types=["$.at"]) == [
+        '$.at: 5 / "6"'
+    ]
+
+
+def test_a_text_that_was_hidden_is_like_any_other_text() -> None:
+    assert told({"key": "[hidden]"}, {"key": "abc"}) == []
+    assert told({"key": "[hidden]"}, {"key": 5}) == ['$.key: "[hidden]" / 5']
+    assert told({"key": "[hidden]"}, {}) == ['$.key: "[hidden]" / nothing']
+
+
+def test_what_is_ignored_may_be_more_or_less() -> None:
+    assert told([1, 2, 3], [1], ignore=["$[*]"]) == []
+    assert told([1, 2, 3], [1], ignore=["$[1]"]) == ["$[2]: 3 / nothing"]
+
+
+def test_status_and_headers_that_matter_count() -> None:
+    one = Response(200, {"content-type": "text/plain; charset=utf-8", "x-a": "1", "x-b": "1"})
+    other = Response(201, {"content-type": "TEXT/plain", "x-a": "2", "x-c": "1"})
+    comparison = Comparison.model_validate({"headers": ["content-type", "X-A", "x-c"]})
+    found = [(it.where, it.recorded, it.twin) for it in differences(one, other, comparison)]
+    assert found == [("status", "200", "201"), ("header X-A", "1", "2")]
+    assert [it.where for it in differences(other, Response(201), comparison)] == [
+        *("header content-type", "header X-A", "header x-c"),
+    ]
+
+
+def test_bodies_that_are_no_json_are_texts() -> None:
+    found = differences(Response(200, {}, b"a"), Response(200, {}, b""), Comparison())
+    assert [(one.where, one.recorded, one.twin) for one in found] == [("$", '"a"', "null")]

@@ -1,0 +1,97 @@
+""""""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.twins.server.hosting import in_background
+from attractor.twins.services.loader import parse_service
+from attractor.twins.services.pytest_plugin import StartServiceTwin
+from attractor.twins.services.service_twin import ServiceTwin
+from tests.twins.services.asking import fixed
+
+SERVICE = 'name = "s"\nstate.plain = 1\n' + fixed('"{{ now }}"')
+
+
+@pytest.fixture
+def twin(service_twin: StartServiceTwin) -> ServiceTwin:
+    return service_twin(SERVICE)
+
+
+def control(twin: ServiceTwin, words: str, body: Any = None) -> tuple[int, Any]:
+    method, path = words.split(" ")
+    token = {"authorization": f"Bearer {twin.token}"}
+    answer = httpx.request(method, twin.control_url + path, json=body, headers=token)
+    return answer.status_code, answer.json()
+
+
+def test_whoever_has_the_token_sees_requests_and_state(twin: ServiceTwin) -> None:
+    httpx.get(twin.url + "/x", headers={"authorization": "Bearer mine"})
+    status, told = control(twin, "GET /requests")
+    assert (status, told["requests"][0]["headers"]["authorization"]) == (200, "[hidden]")
+    assert control(twin, "GET /state") == (200, {"state": {"plain": 1}})
+    assert control(twin, "GET /requests?route=GET%20/y")[1]["requests"] == []
+    assert control(twin, "GET /requests?method=GET")[1]["requests"] == told["requests"]
+
+
+def test_older_requests_are_dropped_and_that_is_told() -> None:
+    service = parse_service(SERVICE)
+    with in_background(ServiceTwin(service, keep=2)) as twin:
+        for _ in range(3):
+            httpx.get(twin.url + "/x")
+        shown = control(twin, "GET /requests")[1]
+        gone = control(twin, "GET /requests/1")
+        assert (twin.dropped, twin.health()["requests"]) == (1, 3)
+    assert ([one["number"] for one in shown["requests"]], shown["dropped"]) == ([2, 3], 1)
+    assert gone == (404, {"error": "request 1 is kept no more"})
+
+
+def test_the_clock_is_turned(twin: ServiceTwin) -> None:
+    assert control(twin, "POST /clock", {"advance": "90s"})[1] == {"now": "2026-01-01T00:01:30Z"}
+    assert control(twin, "GET /clock") == (200, {"now": "2026-01-01T00:01:30Z"})
+    later = {"set": "2027-01-01T00:00:00+01:00"}
+    assert control(twin, "POST /clock", later)[1] == {"now": "2026-12-31T23:00:00Z"}
+    assert httpx.get(twin.url + "/x").json() == "2026-12-31T23:00:00Z"
+
+
+def test_the_end_of_time_is_refused_and_breaks_nothing(service_twin: StartServiceTwin) -> None:
+    twin = service_twin('name = "s"\nclock.step = "1h"\n' + fixed('"{{ now }}"'))
+    last = "9999-12-31T22:30:00Z"
+    assert control(twin, "POST /clock", {"set": last})[0] == 200
+    status, told = control(twin, "POST /clock", {"advance": "2h"})
+    assert (status, "no time is later" in told["error"]) == (400, True)
+    answers = [httpx.get(twin.url + "/x") for _ in range(2)]
+    assert [one.status_code for one in answers] == [200, 400]
+    assert answers[1].headers["x-twin-error"] == "clock_ended"
+    assert control(twin, "GET /clock")[0] == 200
+    assert control(twin, "POST /reset")[0] == 200
+    assert httpx.get(twin.url + "/x").status_code == 200
+
+
+def test_trouble_is_armed(twin: ServiceTwin) -> None:
+    fault = {"kind": "status", "status": 503, "next": 2, "route": "GET /x"}
+    assert control(twin, "POST /faults", fault) == (200, {"armed": "status", "next": 2})
+    assert [httpx.get(twin.url + "/x").status_code for _ in range(3)] == [503, 503, 200]
+
+
+@pytest.mark.parametrize(
+    ("words", "body", "told"),
+    [
+        ("POST /clock", {}, "say either advance, such as '1h', or set"),
+        ("POST /clock", {"advance": "1 h"}, "has a blank in it"),
+        ("POST /clock", {"set": "2020-01-01T00:00:00Z"}, "time does not go backwards"),
+        ("POST /clock", {"set": "2027-01-01T00:00:00"}, "should have timezone info"),
+        ("POST /clock", {"set": "9999-12-31T23:59:59-14:00"}, "no time is later than 9999-12-31"),
+        ("POST /clock", [1], "the body: "),
+        ("POST /faults", {"kind": "status", "on": [1]}, "on has no use here"),
+        ("POST /faults", {"kind": "cut", "status": 404}, "does not take 'status'"),
+        ("POST /faults", {"kind": "cut", "next": 0}, "next: "),
+        ("POST /faults", {"kind": "cut", "route": "GET /y"}, "unknown route 'GET /y'"),
+    ],
+)
+def test_what_makes_no_sense_is_told(twin: ServiceTwin, words: str, body: Any, told: str) -> None:
+    status, answer = control(twin, words, body)
+    assert status == 400
+    assert told in answer["error"]
+    assert answer["hint"]

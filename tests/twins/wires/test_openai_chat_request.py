@@ -1,0 +1,83 @@
+""""""
+
+from typing import Any
+
+from tests.twins.streaming import DONE, events, events_of, names, stream
+
+WIRE = "openai_chat"
+SCRIPT = """
+[[rules]]
+[rules.answer]
+thinking = "I look."
+text = "All is well now."
+tool_calls = [{ name = "shell", arguments = { command = "ls" } }, { name = "none" }]
+"""
+
+
+def told(**more: Any) -> list[Any]:
+    return events(stream(WIRE, SCRIPT, **more).body)
+
+
+def deltas(chunks: list[Any]) -> list[Any]:
+    return [one["choices"][0]["delta"] for one in chunks if one["choices"]]
+
+
+def test_chunks_have_no_names_and_end_with_a_word_of_their_own() -> None:
+    sent = stream(WIRE, SCRIPT).body
+    assert set(names(sent)) == {"message"}
+    assert [one.data for one in events_of(sent)][-1] == DONE
+    assert sent.endswith(b"\n\ndata: [DONE]\n\n")
+
+
+def test_every_chunk_says_whose_it_is() -> None:
+    heads = [(one["id"], one["object"], one["created"], one["model"]) for one in told()]
+    assert len(set(heads)) == 1
+    assert heads[0][1:] == ("chat.completion.chunk", 0, "gpt-5")
+
+
+def test_the_role_comes_first_then_thoughts_words_and_calls() -> None:
+    first, thought, word, more, shell, *pieces, none, empty, last = deltas(told())
+    assert first == {"role": "assistant", "content": "", "refusal": None}
+    assert thought == {"reasoning_content": "I look."}
+    assert (word, more) == ({"content": "All is well "}, {"content": "now."})
+    (begun,) = shell["tool_calls"]
+    assert (begun["index"], begun["type"], bool(begun["id"])) == (0, "function", True)
+    assert begun["function"] == {"name": "shell", "arguments": ""}
+    assert [list(one["tool_calls"][0]) for one in pieces] == [["index", "function"]] * 2
+    texts = [one["tool_calls"][0]["function"]["arguments"] for one in pieces]
+    assert "".join(texts) == '{"command": "ls"}'
+    assert (none["tool_calls"][0]["index"], none["tool_calls"][0]["function"]["name"]) == (
+        1,
+        "none",
+    )
+    assert empty["tool_calls"][0]["function"] == {"arguments": "{}"}
+    assert last == {}
+
+
+def test_the_reason_comes_in_the_last_choice_alone() -> None:
+    chunks = [one["choices"][0]["finish_reason"] for one in told() if one["choices"]]
+    assert chunks == [None] * (len(chunks) - 1) + ["tool_calls"]
+
+
+def test_usage_comes_at_the_end_to_who_asked_for_it() -> None:
+    *before, last = told()
+    assert {one["usage"] for one in before} == {None}
+    assert (last["choices"], last["usage"]["prompt_tokens"]) == ([], 2)
+    for options in (None, {}, {"include_usage": False}):
+        assert not [one for one in told(stream_options=options) if "usage" in one]
+
+
+def test_who_only_calls_begins_with_no_text() -> None:
+    script = 'rules = [{ answer = { tool_calls = [{ name = "n" }] } }]'
+    assert deltas(events(stream(WIRE, script).body))[0]["content"] is None
+
+
+def test_an_error_in_the_middle_is_a_chunk_of_its_own() -> None:
+    fault = '{ kind = "status", status = 429, message = "no", after = 2 }'
+    script = f'rules = [{{ answer = {{ text = "a", fault = {fault} }} }}]'
+    sent = stream(WIRE, script).body
+    assert len(events(sent)) == 3
+    assert events(sent)[-1] == {
+        "error": {"message": "no", "type": "requests", "param": None, "code": "rate_limit_exceeded"}
+    }
+    assert b"[DONE]" not in sent
