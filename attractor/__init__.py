@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     )
     from attractor.factory.event_stream import EventStream
     from attractor.language.diagnostics import Diagnostic, Severity
-    from attractor.language.graph import Graph, Node
-    from attractor.language.parsing import parse, parse_file
+    from attractor.language.graph.graph import Graph, Node
+    from attractor.language.source.parse import parse, parse_file
 
 __all__ = [
     "Answer",
@@ -71,8 +71,8 @@ _HOMES = {
     "Event": "base.events",
     "EventStream": "factory.event_stream",
     "FailureClass": "engine.outcome",
-    "Graph": "language.graph",
-    "Node": "language.graph",
+    "Graph": "language.graph.graph",
+    "Node": "language.graph.graph",
     "Option": "engine.asking",
     "Outcome": "engine.outcome",
     "Question": "engine.asking",
@@ -83,8 +83,8 @@ _HOMES = {
     "Usage": "engine.outcome",
     "UsageError": "base.errors",
     "failure": "engine.outcome",
-    "parse": "language.parsing",
-    "parse_file": "language.parsing",
+    "parse": "language.source.parse",
+    "parse_file": "language.source.parse",
     "resume_pipeline": "factory.door",
     "resume_pipeline_sync": "factory.door",
     "run_pipeline": "factory.door",

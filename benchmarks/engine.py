@@ -29,8 +29,8 @@ from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.parts import InterviewerParts
 from attractor.language import prepare
-from attractor.language.attributes import Fidelity
-from attractor.language.graph import Graph
+from attractor.language.graph.attribute_catalogue import Fidelity
+from attractor.language.graph.graph import Graph
 from benchmarks.folders import Folders
 from benchmarks.ratios import Ratio, measure, report
 

@@ -15,16 +15,16 @@ from functools import partial
 from typing import Any
 
 from attractor.engine.coverage import cover
-from attractor.language.forks import find_forks
-from attractor.language.inputs import read_inputs
-from attractor.language.loose_ends import find_loose_ends
-from attractor.language.matching import compile_pattern
-from attractor.language.needs import read_needs
-from attractor.language.parsing import parse, read_graph
-from attractor.language.preparation import prepare
-from attractor.language.quotes import find_slips
-from attractor.language.sources import Source
-from attractor.language.stylesheet import parse_stylesheet, read_stylesheet
+from attractor.language.conditions.extended_syntax import compile_pattern
+from attractor.language.graph.branches import find_forks
+from attractor.language.preparation.inputs import read_inputs
+from attractor.language.preparation.prepare import prepare
+from attractor.language.preparation.requirements import read_needs
+from attractor.language.preparation.stylesheet import parse_stylesheet, read_stylesheet
+from attractor.language.source.parse import parse, read_graph
+from attractor.language.source.text import Source
+from attractor.language.syntax_errors.missing_quotes import find_slips
+from attractor.language.syntax_errors.unquoted_values import find_loose_ends
 from attractor.llm.object_stream import GrowingObject
 from benchmarks.ratios import Ratio, report
 from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED

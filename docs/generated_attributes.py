@@ -1,14 +1,19 @@
 """Writes the table of attributes; cog puts it into the reference."""
 
-from attractor.language.attributes import ATTRIBUTES, AttributeType, KnownAttribute, Place
-from attractor.language.shapes import TYPE_OF_SHAPE
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES
+from attractor.language.graph.graph import (
+    TYPE_OF_SHAPE,
+    AttributeOwner,
+    AttributeType,
+    KnownAttribute,
+)
 
 _HEAD = ["| attribute | type | default | what it says |", "|---|---|---|---|"]
 
 
 def attributes() -> str:
     """Return a table of attributes for each place they can stand on."""
-    return "\n\n".join(_section(place) for place in Place)
+    return "\n\n".join(_section(place) for place in AttributeOwner)
 
 
 def shapes() -> str:
@@ -17,7 +22,7 @@ def shapes() -> str:
     return "\n".join(["| shape | type |", "|---|---|", *rows])
 
 
-def _section(place: Place) -> str:
+def _section(place: AttributeOwner) -> str:
     rows = [_row(one) for one in ATTRIBUTES.values() if place in one.places]
     return "\n".join([f"## On {_NAMED[place]}", "", *_HEAD, *rows])
 
@@ -30,4 +35,8 @@ def _row(one: KnownAttribute) -> str:
     return f"| `{one.name}` | {type_} | {one.default} | {one.sentence} |"
 
 
-_NAMED = {Place.GRAPH: "the graph", Place.NODE: "a node", Place.EDGE: "an edge"}
+_NAMED = {
+    AttributeOwner.GRAPH: "the graph",
+    AttributeOwner.NODE: "a node",
+    AttributeOwner.EDGE: "an edge",
+}

@@ -14,9 +14,9 @@ from attractor.cli.commands.doctor import examination_registry
 from attractor.cli.root import command_registry
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.registry import interviewer_registry
-from attractor.language.draw import drawer_registry
-from attractor.language.lint_rule import rule_registry
-from attractor.language.transform import transform_registry
+from attractor.language.drawing.draw import drawer_registry
+from attractor.language.linting.lint_rule import rule_registry
+from attractor.language.preparation.prepare import transform_registry
 from attractor.llm.client import provider_registry
 from attractor.scenarios.judging import check_registry
 from attractor.twins.exchange.wire import wire_registry

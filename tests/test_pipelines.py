@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attractor.language import format, parse_file, prepare
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from attractor.pipeline.expectations import run_tests
 from attractor.pipeline.pipeline_tests import SUFFIX, open_tests
 from docs.pictures.drawn_pipelines import FOLDER as PICTURES

@@ -10,7 +10,7 @@ from attractor.base.registry import count_wanted
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Backend, Said, Stage
-from attractor.language.graph import Node
+from attractor.language.graph.graph import Node
 
 _HINT = "hand in an object with run(node, prompt, context), or such a function"
 _SPEC = 3

@@ -2,7 +2,7 @@
 
 from attractor.agent.provider_profile import find_provider
 from attractor.base.dataclasses import dataclass
-from attractor.language.graph import Node
+from attractor.language.graph.graph import Node
 
 MODEL, PROVIDER = "llm_model", "llm_provider"
 # The default of the attribute `reasoning_effort` (attractor-spec 2.6).

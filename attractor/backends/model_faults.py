@@ -8,8 +8,8 @@ from attractor.backends.provider_keys import has_key, is_provider, key_remedy
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph import Node
-from attractor.language.spans import NOWHERE, Span
+from attractor.language.graph.graph import Node
+from attractor.language.source.syntax_tree import NOWHERE, Span
 
 _NO_MODEL = "set llm_model on the node or on the graph, or give --model"
 _NO_PROVIDER = "set llm_provider on the node or on the graph, or give --provider"

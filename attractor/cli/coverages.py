@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from attractor.cli.simulations import edge_record, edge_text
 from attractor.engine.coverage import Coverage
-from attractor.language.graph import Edge, Graph
-from attractor.language.wording import visible
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.source.text import visible
 
 
 def coverage_text(graph: Graph, coverage: Coverage) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from attractor.base.durations import describe_duration
 from attractor.cli.amounts import cost_of
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis import Diagnosis
 from attractor.pipeline.stage_totals import StageTotal, costliest, slowest
 

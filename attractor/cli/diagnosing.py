@@ -14,17 +14,15 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.output import show, show_json
 from attractor.cli.pipeline_files import UNREADABLE
 from attractor.config.projects import PROJECT_FILE, find_project_root
+from attractor.language.diagnostic_output import as_record, as_text, summary
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.findings import PORTABILITY
-from attractor.language.parsing import open_source
-from attractor.language.preparation import Prepared, prepare
-from attractor.language.report import as_record, as_text, summary
-from attractor.language.severities import AS_WRITTEN, Level, Levels
-from attractor.language.sources import Source
-from attractor.language.spans import Span
-from attractor.language.surroundings import Files
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.linting.lint_rule import AS_WRITTEN, Level, Levels, Vocabulary
+from attractor.language.preparation.prepare import Files, Prepared, prepare
+from attractor.language.source.parse import open_source
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import Source
+from attractor.language.source.tokens import PORTABILITY
 from attractor.pipeline.beside import files_beside
 from attractor.pipeline.known_names import known_names
 
@@ -133,7 +131,7 @@ def show_judged(judged: Judged, format_: Format, *, color: bool) -> None:
         case Format.SARIF:
             _show_sarif(judged)
         case Format.GITHUB:
-            from attractor.language.github import annotation
+            from attractor.language.diagnostic_output import annotation
 
             for one in judged.diagnostics:
                 show(annotation(one))
@@ -159,7 +157,7 @@ def _source_of(file: str, known: dict[str, Source | None]) -> Source | None:
 
 
 def _show_sarif(judged: Judged) -> None:
-    from attractor.language.rule_pages import page_of
+    from attractor.language.linting.lint_rule import page_of
     from attractor.language.sarif import sarif_log
 
     pages = {rule: page_of(rule) for rule in {one.rule for one in judged.diagnostics}}

@@ -11,12 +11,13 @@ from attractor.cli.drawn_subjects import Readable, Subject
 from attractor.cli.formats import write_result
 from attractor.cli.options import JSON
 from attractor.cli.output import show
+from attractor.language.diagnostic_output import as_text
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.draw import Format, Theme
-from attractor.language.draw import render as drawn
+from attractor.language.drawing.colors import Theme
+from attractor.language.drawing.draw import Format
+from attractor.language.drawing.draw import render_async as drawn
 from attractor.language.errors import DrawingFailed, InvalidPipeline, UnreadablePipeline
-from attractor.language.report import as_text
-from attractor.language.sources import Source
+from attractor.language.source.text import Source
 
 FORMATS = (*(one.value for one in Format), JSON)
 """What can be made."""
@@ -75,7 +76,7 @@ class Drawing:
 
     def _odd_colors(self, subject: Subject) -> Iterator[Diagnostic]:
         if self.format in _IN_COLOR:
-            from attractor.language.drawing.unknown_colors import RULE, unknown_colors
+            from attractor.language.drawing.colors import RULE, unknown_colors
 
             yield from (replace(one, rule=RULE) for one in unknown_colors(subject.graph))
 
@@ -109,7 +110,7 @@ def _lines(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
 
 
 def _source_of(file: str) -> Source | None:
-    from attractor.language.parsing import open_source
+    from attractor.language.source.parse import open_source
 
     try:
         return open_source(file) if file else None
@@ -120,8 +121,8 @@ def _source_of(file: str) -> Source | None:
 def _json(subject: Subject) -> str:
     import json
 
-    from attractor.language.drawing.stage_states import states_record
-    from attractor.language.records import graph_record
+    from attractor.language.drawing.run_overlay import states_record
+    from attractor.language.graph.builder import graph_record
 
     record = graph_record(subject.graph)
     if subject.states:

@@ -12,11 +12,10 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.pipeline_files import STANDARD_INPUT, is_pipeline_name, open_pipeline
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.drawing.picture import Picture
-from attractor.language.drawing.stage_states import RunStates, overlay
-from attractor.language.graph import Graph
-from attractor.language.parsing import parse
-from attractor.language.preparation import transform_all
-from attractor.language.surroundings import Surroundings
+from attractor.language.drawing.run_overlay import RunStates, overlay
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.prepare import TransformContext, transform_all
+from attractor.language.source.parse import parse
 from attractor.pipeline.beside import files_beside
 
 
@@ -85,7 +84,7 @@ class PipelineToDraw:
         folder = Path(source.file).parent
         graph = parse(source.text, file=source.file)
         asked = _Asked(Path(source.file))
-        around = Surroundings(files=asked)
+        around = TransformContext(files=asked)
         graph = transform_all(graph, around=around)
         self._parts = tuple(os.path.join(folder, name) for name in asked.names)  # noqa: PTH118
         return Subject(graph, found=tuple(around.found))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from attractor.cli.diagnoses import lasted
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 from attractor.pipeline.estimates import Estimate, StageEstimate
 from attractor.pipeline.samples import Range
 

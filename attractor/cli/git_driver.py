@@ -9,11 +9,11 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.cli.text_diffs import text_diff
-from attractor.language.diffing.comparing import diff
-from attractor.language.diffing.telling import NO_CHANGE, tell
-from attractor.language.graph import Graph
-from attractor.language.parsing import decode, parse
-from attractor.language.wording import visible
+from attractor.language.comparison.compare import diff
+from attractor.language.comparison.output import NO_CHANGE, tell
+from attractor.language.graph.graph import Graph
+from attractor.language.source.parse import decode, parse
+from attractor.language.source.text import visible
 
 _NO_FILE = "/dev/null"
 _NOTHING = Graph("", {})

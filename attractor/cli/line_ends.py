@@ -2,7 +2,7 @@
 
 import re
 
-from attractor.language.patterns import TEXT_OR_COMMENT
+from attractor.language.source.text import TEXT_OR_COMMENT
 
 _CRLF = "\r\n"
 _BARE = re.compile(r"(?<!\r)\n")

@@ -14,9 +14,9 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.output import show
 from attractor.cli.pipeline_files import find_pipelines, refuse_input
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.draw import Theme
+from attractor.language.drawing.colors import Theme
 from attractor.language.errors import NothingDraws, UnreadablePipeline
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 
 
 @dataclass(frozen=True)

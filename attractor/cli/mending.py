@@ -8,12 +8,11 @@ from attractor.base.dataclasses import dataclass
 from attractor.cli.diagnosing import Judge, Judged, told_once
 from attractor.cli.pipeline_files import PipelineFile, write_pipeline
 from attractor.cli.text_diffs import text_diff
+from attractor.language.diagnostic_output import counted, place_of
 from attractor.language.diagnostics import Diagnostic, warning
-from attractor.language.fixing import Mended, mend
-from attractor.language.report import counted, place_of
-from attractor.language.sources import Source
-from attractor.language.spans import Span
-from attractor.language.wording import visible
+from attractor.language.linting.fixes import Mended, mend
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import Source, visible
 
 UNSAFE = "unsafe_fix"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from attractor.engine.excerpts import shorten
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 from attractor.llm.catalogue import ModelInfo
 
 if TYPE_CHECKING:

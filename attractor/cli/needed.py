@@ -5,9 +5,8 @@ from pathlib import Path
 
 from attractor.cli.examination import Finding, Machine, missing, ok, problem
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.language.graph import Graph
-from attractor.language.inputs import declared_inputs
-from attractor.language.secret_inputs import fault_of_secret, variable_of
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.inputs import declared_inputs, fault_of_secret, variable_of
 from attractor.pipeline.child_pipelines import find_child_pipelines
 from attractor.pipeline.needed_programs import Looked, look_for, required_by
 from attractor.pipeline.source import open_pipeline

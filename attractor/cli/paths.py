@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 
 _WIDTH = 96
 # To compare takes longer than linear; what comes before the first difference says nothing anyway.

@@ -9,9 +9,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble, UsageError
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.parsing import decode
-from attractor.language.sources import Source
-from attractor.language.spans import Span
+from attractor.language.source.parse import decode
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import Source
 
 STANDARD_INPUT = "-"
 UNREADABLE = "readable_file"

@@ -7,7 +7,7 @@ from attractor.base.json import Json
 from attractor.cli.output import show
 from attractor.engine.asked_within import where_in
 from attractor.engine.excerpts import shorten
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 
 LONGEST_WORDS = 200
 """How much of somebody's words a line tells."""

@@ -10,7 +10,7 @@ from attractor.engine.excerpts import shorten
 from attractor.engine.options import choices_of
 from attractor.engine.question_records import question_to_record
 from attractor.interviewers.prompts import shown_option
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 from attractor.pipeline.answer_commands import answer_command
 
 LONGEST = 2000

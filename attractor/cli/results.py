@@ -19,7 +19,7 @@ from attractor.engine.status import (
     EVALUATING,
     EXECUTING,
 )
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 from attractor.pipeline.giving_back import GivenPatch, given_back
 from attractor.pipeline.runs import gate_said, reference_of
 from attractor.pipeline.used_up import more_of_it

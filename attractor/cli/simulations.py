@@ -8,8 +8,8 @@ from attractor.engine.outcome import Outcome
 from attractor.engine.outcome_records import outcome_to_record
 from attractor.engine.routing import Candidate, Fate, Route, RouteReason
 from attractor.engine.simulated_walk import SimulatedStep, SimulatedWalk
-from attractor.language.graph import Edge
-from attractor.language.wording import visible
+from attractor.language.graph.graph import Edge
+from attractor.language.source.text import visible
 
 _WHY: Mapping[RouteReason, str] = {
     RouteReason.CONDITION: "its condition holds",

@@ -15,7 +15,7 @@ from attractor.engine.asking import Answer
 from attractor.engine.excerpts import shorten
 from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.status import AWAITING_ANSWER, RunStatus
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 from attractor.pipeline.at_work import StageAtWork, printed_last, stages_at_work
 from attractor.pipeline.giving_back import GivenPatch, given_patch
 from attractor.pipeline.runs import RunSummary, reference_of, summarize

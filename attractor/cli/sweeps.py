@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 from attractor.pipeline.garbage import Freed, Sweep
 from attractor.pipeline.left_running import name_processes
 from attractor.pipeline.needed import YET

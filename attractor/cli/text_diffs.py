@@ -7,7 +7,7 @@ from difflib import unified_diff
 import click
 
 from attractor.cli.output import flush, show
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 
 _NO_NEWLINE = "\\ No newline at end of file"
 # Two lines say which file it is.

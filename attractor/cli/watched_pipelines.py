@@ -11,8 +11,7 @@ from attractor.cli.pipeline_files import find_pipelines, open_pipelines
 from attractor.cli.watching import changed_files
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.sources import Source
-from attractor.language.wording import visible
+from attractor.language.source.text import Source, visible
 from attractor.pipeline.beside import files_beside
 
 

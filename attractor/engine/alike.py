@@ -3,7 +3,7 @@
 import re
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 
 LONGEST = 200
 TRIED_OUT = "max retries exceeded"

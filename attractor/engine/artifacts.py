@@ -17,7 +17,7 @@ from attractor.engine.blobs import Blobs, make_folder
 from attractor.engine.documents import read_document, write_document
 from attractor.engine.large_values import FILE_BACKING_THRESHOLD
 from attractor.engine.secrets import Redactor
-from attractor.language.folders import folder_name
+from attractor.language.graph.builder import folder_name
 
 _NAMED = "named"
 _CLOCK = SystemClock()

@@ -42,9 +42,8 @@ from attractor.engine.retry import may_retry, retry_policy, settle
 from attractor.engine.seams import Branches, Handler, Stage
 from attractor.engine.stage_files import FolderFiles
 from attractor.engine.stalls import Stall, stall_limit
-from attractor.language.forks import FORKS
-from attractor.language.graph import Node
-from attractor.language.meetings import FAN_IN
+from attractor.language.graph.branches import FAN_IN, FORKS
+from attractor.language.graph.graph import Node
 
 TOUCH_NO_FILES = FORKS | {"start", "exit", "conditional", "wait.human", "wait", "prompt"}
 """Types after which the tree is what it was."""

@@ -14,8 +14,8 @@ from attractor.engine.retry import retry_policy
 from attractor.engine.seams import Handler, TreeId
 from attractor.engine.stage_patches import leave_patch
 from attractor.engine.strands import siblings
-from attractor.language.forks import FORKS
-from attractor.language.graph import Node
+from attractor.language.graph.branches import FORKS
+from attractor.language.graph.graph import Node
 
 
 @dataclass(frozen=True)

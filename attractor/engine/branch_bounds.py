@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from attractor.language.forks import Fork, Forks
-from attractor.language.graph import Edge, Graph
-from attractor.language.ways import failure_targets, reached_from, targets, targets_and_jumps
+from attractor.language.graph.branches import Fork, Forks
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.graph.paths import failure_targets, reached_from, targets, targets_and_jumps
 
 
 class BranchBounds:

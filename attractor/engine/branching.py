@@ -11,8 +11,8 @@ from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.past import join_past, remember_keys
 from attractor.engine.progress import Ending, Progress, StageRecord, SteppedOver
 from attractor.engine.seams import Branch, BranchEnd, Branches
-from attractor.language.forks import FORKS
-from attractor.language.graph import Node
+from attractor.language.graph.branches import FORKS
+from attractor.language.graph.graph import Node
 
 GIVEN_UP = "canceled"
 """The outcome that the journal has of a branch that was not wanted any more."""

@@ -11,7 +11,7 @@ from attractor.engine.fields import Fields
 from attractor.engine.open_run import OpenRun
 from attractor.engine.outcome import Usage
 from attractor.engine.seams import Exhausted
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 
 _Amount = TypeVar("_Amount", float, int, timedelta)
 

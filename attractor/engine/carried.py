@@ -7,7 +7,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.fidelity import DEGRADED
 from attractor.engine.preamble import Remembered, write_news, write_preamble
 from attractor.engine.threads import Thread
-from attractor.language.attributes import DEFAULT_FIDELITY, Fidelity
+from attractor.language.graph.attribute_catalogue import DEFAULT_FIDELITY, Fidelity
 
 
 @dataclass(frozen=True)

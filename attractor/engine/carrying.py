@@ -12,7 +12,7 @@ from attractor.engine.models_asked import speaks_with_a_model
 from attractor.engine.preamble import Remembered
 from attractor.engine.strands import MAIN
 from attractor.engine.threads import Thread
-from attractor.language.graph import Node
+from attractor.language.graph.graph import Node
 
 _LOST = "the conversation of the thread is not held any more: it ended with its process"
 

@@ -10,7 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.seams import Workspace
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from attractor.engine.outcome import Outcome
 from attractor.engine.possible_outcomes import suggestions
 from attractor.engine.routing import RouteReason, find_jump
 from attractor.engine.ways_out import Lookout, Place, Ways, look_out
-from attractor.language.forks import FORKS, Fork, Forks
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.judges import is_conditional
+from attractor.language.graph.branches import FORKS, Fork, Forks
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.graph.queries import is_conditional
 
 MOST_AT_A_PLACE = 100_000
 """How many looks at an edge are allowed at one place."""

@@ -17,17 +17,15 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.routing import Fate, RouteReason
 from attractor.engine.run_directory import RunDirectory, read_files, read_manifest
 from attractor.language.drawing.picture import Picture
-from attractor.language.drawing.stage_states import (
-    NodeState,
-    RunStates,
-    StageState,
-    Taken,
-    overlay,
+from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, Taken, overlay
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.prepare import (
+    KnownFiles,
+    TransformContext,
+    transform_all,
+    with_goal,
 )
-from attractor.language.graph import Graph
-from attractor.language.parsing import open_source, parse
-from attractor.language.preparation import transform_all, with_goal
-from attractor.language.surroundings import KnownFiles, Surroundings
+from attractor.language.source.parse import open_source, parse
 
 _JUMPS = frozenset(
     {RouteReason.RETRY_TARGET, RouteReason.FALLBACK_RETRY_TARGET, RouteReason.GOAL_GATE}
@@ -55,7 +53,7 @@ def read_drawn(directory: RunDirectory) -> FoundRun:
     if manifest.goal != graph.goal:
         graph = with_goal(graph, manifest.goal)
     states = states_of(read_events(directory.events), name=f"run {manifest.run_id}")
-    around = Surroundings(files=KnownFiles(read_files(directory)))
+    around = TransformContext(files=KnownFiles(read_files(directory)))
     return FoundRun(transform_all(graph, around=around), states)
 
 

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 from attractor.base.errors import Broken, Refused, UsageError
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 
 MOST_TOLD = 50
 """How many faults of a graph are told one by one."""

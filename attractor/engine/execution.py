@@ -14,7 +14,7 @@ from attractor.engine.reports import auto_status
 from attractor.engine.retry import failure_of
 from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.stalls import Stall
-from attractor.language.graph import Node
+from attractor.language.graph.graph import Node
 
 KEEP_THEIR_OWN_TIME = frozenset({"tool", "wait.human"})
 GRACE = timedelta(seconds=30)

@@ -6,10 +6,13 @@ A thread is the name under which stages share one conversation. Only `full` fide
 from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.attributes import DEFAULT_FIDELITY, Fidelity
-from attractor.language.fidelities import resolve_fidelity
-from attractor.language.graph import Graph, Node
-from attractor.language.resolving import derived_class
+from attractor.language.graph.attribute_catalogue import (
+    DEFAULT_FIDELITY,
+    Fidelity,
+    resolve_fidelity,
+)
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.resolve import derived_class
 
 DEGRADED = Fidelity.SUMMARY_HIGH
 """What takes the place of `full` where the conversation is lost (attractor-spec 5.3)."""

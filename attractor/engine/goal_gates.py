@@ -2,7 +2,7 @@
 
 from attractor.engine.progress import Progress, StageRecord
 from attractor.engine.routing import Route, RouteReason, find_jump
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 
 DEFAULT_REDIRECTS = 10
 DEFAULT_VISITS = 100

@@ -17,7 +17,7 @@ from attractor.engine.options import find_option, name_choices, refusal_of
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.question_records import answer_to_record, question_to_record
 from attractor.engine.seams import Handler, Parked, Stage
-from attractor.language.graph import Node
+from attractor.language.graph.graph import Node
 
 ASKED_AT_MOST = 3
 

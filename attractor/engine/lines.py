@@ -20,8 +20,8 @@ from attractor.engine.progress import Progress
 from attractor.engine.seams import Branches, Handler, Workspace, stage_id
 from attractor.engine.strands import MAIN, Strand
 from attractor.engine.threads import Threads
-from attractor.language.forks import Forks
-from attractor.language.graph import Graph
+from attractor.language.graph.branches import Forks
+from attractor.language.graph.graph import Graph
 
 
 @dataclass(frozen=True)

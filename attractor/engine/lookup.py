@@ -6,7 +6,7 @@ from attractor.base.json import Json
 from attractor.engine.context import text_of
 from attractor.engine.large_values import ReadValue, as_it_is
 from attractor.engine.outcome import StageStatus
-from attractor.language.conditions import Lookup
+from attractor.language.conditions.condition import Lookup
 
 _PREFIX = "context."
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from attractor.language.graph import Node
+from attractor.language.graph.graph import Node
 
 STEER = "steer"
 """The action of a manager that takes a model."""

@@ -18,9 +18,9 @@ from attractor.engine.routing import (
     route_join,
     select_edge,
 )
-from attractor.language.graph import Graph
-from attractor.language.restarts import is_restart
-from attractor.language.values import NO_ATTRIBUTES
+from attractor.language.graph.branches import is_restart
+from attractor.language.graph.graph import Graph
+from attractor.language.source.syntax_tree import NO_ATTRIBUTES
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import cast
 from attractor.base.dataclasses import dataclass
 from attractor.engine.labels import normalize_label
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.language.conditions import ALWAYS, Comparison, Condition, Unreadable
-from attractor.language.graph import Graph, Node
-from attractor.language.values import parse_integer
+from attractor.language.conditions.condition import ALWAYS, Comparison, Condition, Unreadable
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.source.syntax_tree import parse_integer
 
 STATUSES = (StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL)
 

@@ -20,7 +20,7 @@ from attractor.engine.past import (
     both_ends,
     one_line,
 )
-from attractor.language.attributes import Fidelity
+from attractor.language.graph.attribute_catalogue import Fidelity
 
 HEADING = "# What went before"
 NEWS = "# What happened since you last worked"

@@ -9,10 +9,9 @@ from attractor.engine.run_directory import RESERVED_NAMES
 from attractor.engine.seams import Handler
 from attractor.engine.secrets import Redactor
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.folders import folder_name
-from attractor.language.graph import Graph, Node
-from attractor.language.restarts import find_misplaced
-from attractor.language.shapes import DEFAULT_TYPE, TYPE_OF_SHAPE
+from attractor.language.graph.branches import find_misplaced
+from attractor.language.graph.builder import folder_name
+from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
 
 
 def preflight(

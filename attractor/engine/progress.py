@@ -17,7 +17,7 @@ from attractor.engine.past import (
     remember_keys,
 )
 from attractor.engine.seams import TreeId
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 
 BEGIN = "start"
 """What brought a walk to the start."""

@@ -5,7 +5,7 @@ Pure: a run, a resume and a simulation begin anew in the same way.
 
 from attractor.engine.past import NOTHING_PAST, remember_keys
 from attractor.engine.progress import Progress
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 
 RESTARTED = "restarted"
 """Why a run ended as which another one went on."""

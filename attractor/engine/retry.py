@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UnknownName
 from attractor.engine.alike import TRIED_OUT
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from enum import StrEnum
 from attractor.base.dataclasses import dataclass
 from attractor.engine.labels import normalize_label
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.language.conditions import Lookup
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.judges import is_conditional, unasked_conditionals
-from attractor.language.values import Attributes
+from attractor.language.conditions.condition import Lookup
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.graph.queries import is_conditional, unasked_conditionals
+from attractor.language.source.syntax_tree import Attributes
 
 
 class RouteReason(StrEnum):

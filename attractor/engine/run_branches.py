@@ -16,7 +16,7 @@ from attractor.engine.moves import Bounds
 from attractor.engine.seams import Branch, BranchEnd, Stopped
 from attractor.engine.strands import Strand, Strands, last_tree, siblings, with_all_that_left
 from attractor.engine.walk import Walk
-from attractor.language.forks import Fork
+from attractor.language.graph.branches import Fork
 
 _NOT_NEEDED = "the join policy needs it no more"
 _TOO_LATE = "the stage ended before it"

@@ -14,7 +14,7 @@ from attractor.engine.documents import read_document, write_document
 from attractor.engine.errors import NewerFormat
 from attractor.engine.manifest import FORMAT, Manifest, manifest_from_record, manifest_to_record
 from attractor.engine.secrets import Redactor
-from attractor.language.folders import folder_name
+from attractor.language.graph.builder import folder_name
 
 _NO_SECRETS = Redactor()
 

@@ -11,7 +11,7 @@ from attractor.base.files import write_whole
 from attractor.engine import when_needed
 from attractor.engine.open_run import OpenRun
 from attractor.engine.run_directory import RunDirectory
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 
 if TYPE_CHECKING:
     from attractor.language.drawing.picture import Picture

@@ -44,8 +44,8 @@ from attractor.engine.status import (
 from attractor.engine.strands import LONG_AGO, MAIN, cut_off, last_tree
 from attractor.engine.walk import Walk
 from attractor.engine.watch import Steer, Watch, steer_nobody
-from attractor.language.forks import Forks
-from attractor.language.graph import Graph
+from attractor.language.graph.branches import Forks
+from attractor.language.graph.graph import Graph
 
 
 class Runner:

@@ -15,8 +15,8 @@ from attractor.engine.carried import NOTHING_CARRIED, Carried
 from attractor.engine.context import Context
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.language.forks import Fork
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.branches import Fork
+from attractor.language.graph.graph import Graph, Node
 
 if TYPE_CHECKING:  # children are runs, which are made of stages
     from attractor.engine.child_runs import ChildRuns

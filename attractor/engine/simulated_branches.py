@@ -9,7 +9,7 @@ from attractor.engine.branching import attempt_key, branch_key, canceled, end_of
 from attractor.engine.moves import Bounds
 from attractor.engine.progress import Progress
 from attractor.engine.seams import Branch, BranchEnd
-from attractor.language.forks import Fork
+from attractor.language.graph.branches import Fork
 
 WalkOn = Callable[[Progress, str, Bounds], Awaitable[Progress]]
 """Walks from where a branch is to its end; the branch goes by its key."""

@@ -12,7 +12,7 @@ from attractor.engine.progress import Progress
 from attractor.engine.retry import may_retry, retry_policy
 from attractor.engine.seams import Stage
 from attractor.engine.simulated_branches import SimulatedBranches
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 
 
 def count_attempts(graph: Graph, node: Node, outcome: Outcome) -> int:

@@ -24,8 +24,8 @@ from attractor.engine.retry import may_retry, retry_policy, settle
 from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.simulated_branches import SimulatedBranches
 from attractor.engine.simulated_stages import count_attempts, limit_attempts, make_stage
-from attractor.language.forks import Forks
-from attractor.language.graph import Edge, Graph, Node
+from attractor.language.graph.branches import Forks
+from attractor.language.graph.graph import Edge, Graph, Node
 
 MAX_STEPS = 1000
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 
 MAY_BE_SILENT = frozenset(
     {"wait", "wait.human", "parallel", "for_each", "pipeline", "stack.manager_loop"}

@@ -19,7 +19,7 @@ from attractor.engine.routing import Route
 from attractor.engine.seams import Parked, Stopped, Waiting, stage_id
 from attractor.engine.strands import gather
 from attractor.engine.watch import POLL
-from attractor.language.graph import Node
+from attractor.language.graph.graph import Node
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from attractor.engine.possible_outcomes import (
 )
 from attractor.engine.progress import Progress, begin
 from attractor.engine.routing import Route, route_failure, select_edge
-from attractor.language.graph import Graph, Node
-from attractor.language.judges import is_conditional
-from attractor.language.restarts import is_restart
+from attractor.language.graph.branches import is_restart
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.queries import is_conditional
 
 _ASKED_ANYWAY = frozenset({"outcome", "preferred_label", "current_node"})
 # A value that is forgotten may be any again, so nothing is lost but some precision.

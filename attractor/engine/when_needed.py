@@ -10,10 +10,10 @@ from attractor.base import lazy_exports as light_door
 if TYPE_CHECKING:
     from attractor.engine.drawn_run import read_drawn as read_drawn
     from attractor.engine.rendering import render_prompt as render_prompt
-    from attractor.language.draw import draw as draw
+    from attractor.language.drawing.draw import draw as draw
 
 _HOMES = {
-    "draw": "language.draw",
+    "draw": "language.drawing.draw",
     "read_drawn": "engine.drawn_run",
     "render_prompt": "engine.rendering",
 }

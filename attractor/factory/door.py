@@ -19,7 +19,7 @@ from attractor.factory.wishes import (
     file_and_text,
     read_wishes,
 )
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from attractor.pipeline.runs import find_run
 from attractor.pipeline.world import World
 

@@ -18,10 +18,10 @@ from attractor.config.user_folders import user_config_file
 from attractor.engine.budgets import Budgets
 from attractor.engine.simulated_outcomes import check_outcomes
 from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer
-from attractor.language.extra_rules import ExtraRules
-from attractor.language.formatting.graphs import write_graph
-from attractor.language.graph import Graph
-from attractor.language.transform import Transform
+from attractor.language.formatter import write_graph
+from attractor.language.graph.graph import Graph
+from attractor.language.linting.lint_rule import ExtraRules
+from attractor.language.preparation.prepare import Transform
 from attractor.pipeline.brought import HANDED_IN, Brought
 from attractor.pipeline.custom_handlers import AnyHandler, adapt_handlers
 from attractor.pipeline.options import RunOptions, WorkspaceKind

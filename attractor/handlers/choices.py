@@ -10,7 +10,7 @@ from attractor.engine.labels import accelerator, normalize_label
 from attractor.engine.lookup import make_lookup
 from attractor.engine.options import fold_words, pick_one
 from attractor.engine.outcome import StageStatus
-from attractor.language.graph import Edge, Graph
+from attractor.language.graph.graph import Edge, Graph
 
 _NO_VALUES: Mapping[str, Json] = {}
 

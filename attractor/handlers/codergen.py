@@ -11,7 +11,7 @@ from attractor.engine.goal_gates import wants_verdict
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.preamble import put_before
 from attractor.engine.seams import Parts, Stage
-from attractor.language.values import ValueKind
+from attractor.language.source.syntax_tree import ValueKind
 
 NO_INPUTS: Mapping[str, str] = {}
 _GOAL = re.compile(r"\$goal\b")

@@ -9,7 +9,7 @@ from attractor.base.json import Json
 from attractor.engine.branching import GIVEN_UP
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.seams import BranchEnd
-from attractor.language.graph import Node
+from attractor.language.graph.graph import Node
 
 WAIT_ALL = "wait_all"
 FIRST_SUCCESS = "first_success"

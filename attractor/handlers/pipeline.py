@@ -12,8 +12,8 @@ from attractor.engine.excerpts import shorten
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.seams import Parts, Stage
 from attractor.handlers.child_stages import run_child, tell_end
-from attractor.language.graph import Graph
-from attractor.language.inputs import Input, read_inputs
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.inputs import Input, read_inputs
 
 CONTEXT = "context."
 INPUTS = "inputs."

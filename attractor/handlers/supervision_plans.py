@@ -5,10 +5,9 @@ from datetime import timedelta
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.models_asked import STEER
-from attractor.language.condition_parser import parse_condition
-from attractor.language.conditions import Condition
+from attractor.language.conditions.condition import Condition, parse_condition
 from attractor.language.errors import InvalidCondition
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 
 OBSERVE, WAIT = "observe", "wait"
 ACTIONS = (OBSERVE, STEER, WAIT)

@@ -12,8 +12,8 @@ from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.output_tail import tail_in
 from attractor.engine.seams import Parts, Stage
 from attractor.environments.selection import missing_command
-from attractor.language.graph import Node
-from attractor.language.secret_inputs import asked_secrets, variable_of
+from attractor.language.graph.graph import Node
+from attractor.language.preparation.inputs import asked_secrets, variable_of
 
 LONGEST_WORDS = 200
 # Without `timeout` there is no limit (attractor-spec 2.6), but an environment wants a number.

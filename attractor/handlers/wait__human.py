@@ -17,7 +17,7 @@ from attractor.handlers.choices import (
     preferred_label,
     record_choice,
 )
-from attractor.language.graph import Node
+from attractor.language.graph.graph import Node
 
 ASKED_AT_MOST = 3
 

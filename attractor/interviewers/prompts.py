@@ -7,7 +7,7 @@ from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.excerpts import keep_ends, shorten
 from attractor.engine.labels import accelerator, normalize_label
 from attractor.engine.options import find_option
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 
 LONGEST_LINE = 500
 

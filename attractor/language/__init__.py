@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 from attractor.base import lazy_exports as light_door
 
 if TYPE_CHECKING:
-    from attractor.language.building import GraphBuilder
+    from attractor.language.comparison.compare import Difference, diff
     from attractor.language.diagnostics import Diagnostic, Severity
-    from attractor.language.diffing.comparing import diff
-    from attractor.language.diffing.differences import Difference
+    from attractor.language.drawing.draw import render
     from attractor.language.errors import ParseError, ValidationError
-    from attractor.language.folders import folder_name
-    from attractor.language.formatting.layout import format
-    from attractor.language.graph import Edge, Graph, Node, Subgraph
-    from attractor.language.lint_rule import LintRule
-    from attractor.language.parsing import parse, parse_file
-    from attractor.language.preparation import Prepared, prepare
-    from attractor.language.rendering import render
-    from attractor.language.transform import Transform
-    from attractor.language.validation import validate, validate_or_raise
-    from attractor.language.vocabulary import Vocabulary
+    from attractor.language.formatter import format
+    from attractor.language.graph.builder import GraphBuilder, folder_name
+    from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
+    from attractor.language.linting.lint_rule import (
+        LintRule,
+        Vocabulary,
+        validate,
+        validate_or_raise,
+    )
+    from attractor.language.preparation.prepare import Prepared, Transform, prepare
+    from attractor.language.source.parse import parse, parse_file
 
 __all__ = [
     "Diagnostic",
@@ -52,28 +52,28 @@ __all__ = [
 
 _HOMES = {
     "Diagnostic": "diagnostics",
-    "Difference": "diffing.differences",
-    "Edge": "graph",
-    "Graph": "graph",
-    "GraphBuilder": "building",
-    "LintRule": "lint_rule",
-    "Node": "graph",
+    "Difference": "comparison.compare",
+    "Edge": "graph.graph",
+    "Graph": "graph.graph",
+    "GraphBuilder": "graph.builder",
+    "LintRule": "linting.lint_rule",
+    "Node": "graph.graph",
     "ParseError": "errors",
-    "Prepared": "preparation",
+    "Prepared": "preparation.prepare",
     "Severity": "diagnostics",
-    "Subgraph": "graph",
-    "Transform": "transform",
+    "Subgraph": "graph.graph",
+    "Transform": "preparation.prepare",
     "ValidationError": "errors",
-    "Vocabulary": "vocabulary",
-    "diff": "diffing.comparing",
-    "folder_name": "folders",
-    "format": "formatting.layout",
-    "parse": "parsing",
-    "parse_file": "parsing",
-    "prepare": "preparation",
-    "render": "rendering",
-    "validate": "validation",
-    "validate_or_raise": "validation",
+    "Vocabulary": "linting.lint_rule",
+    "diff": "comparison.compare",
+    "folder_name": "graph.builder",
+    "format": "formatter",
+    "parse": "source.parse",
+    "parse_file": "source.parse",
+    "prepare": "preparation.prepare",
+    "render": "drawing.draw",
+    "validate": "linting.lint_rule",
+    "validate_or_raise": "linting.lint_rule",
 }
 
 __getattr__ = light_door.opening(__name__, _HOMES)

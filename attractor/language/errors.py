@@ -17,8 +17,8 @@ MachineryError
 from collections.abc import Sequence
 
 from attractor.base.errors import MachineryError, UsageError
+from attractor.language.diagnostic_output import headline
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.report import headline
 
 
 class InvalidPipeline(UsageError):

@@ -6,9 +6,9 @@ from itertools import groupby
 from urllib.parse import quote
 
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
-from attractor.language.findings import PORTABILITY, SYNTAX
-from attractor.language.ignores import UNUSED_IGNORE
-from attractor.language.spans import Span
+from attractor.language.linting.ignore_comments import UNUSED_IGNORE
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.tokens import PORTABILITY, SYNTAX
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

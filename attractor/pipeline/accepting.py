@@ -9,12 +9,12 @@ from attractor.engine.excerpts import keep_ends
 from attractor.engine.open_run import OpenRun
 from attractor.engine.run_state import RunState
 from attractor.engine.strands import Strand
-from attractor.language.diffing.comparing import diff
-from attractor.language.diffing.telling import NO_CHANGE, tell
-from attractor.language.forks import Forks
-from attractor.language.graph import Graph
-from attractor.language.inputs import declared_inputs
-from attractor.language.parsing import parse
+from attractor.language.comparison.compare import diff
+from attractor.language.comparison.output import NO_CHANGE, tell
+from attractor.language.graph.branches import Forks
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.inputs import declared_inputs
+from attractor.language.source.parse import parse
 from attractor.pipeline.accepted_graphs import GRAPH_ACCEPTED, keep_graph, put_in_place
 from attractor.pipeline.knowing import known_in
 from attractor.pipeline.options import RunOptions

@@ -2,7 +2,7 @@
 
 import shlex
 
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 
 
 def answer_command(reference: str, said: str, *, question: str = "") -> str:

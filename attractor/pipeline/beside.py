@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attractor.config.projects import find_project_root
-from attractor.language.surroundings import FolderFiles
+from attractor.language.preparation.prepare import FolderFiles
 
 
 def files_beside(file: Path) -> FolderFiles:

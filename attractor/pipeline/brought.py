@@ -7,8 +7,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.asking import Interviewer
 from attractor.engine.seams import Backend, Handler
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.extra_rules import ExtraRules
-from attractor.language.transform import Transform
+from attractor.language.linting.lint_rule import ExtraRules
+from attractor.language.preparation.prepare import Transform
 
 HANDED_IN = "handed in"
 """What stands in a manifest for the name of a part that a program handed in."""

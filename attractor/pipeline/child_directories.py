@@ -14,7 +14,7 @@ from attractor.engine.progress import Progress
 from attractor.engine.run_directory import RunDirectory, create_run_directory, read_manifest
 from attractor.engine.seams import Base
 from attractor.language.diagnostics import error
-from attractor.language.folders import folder_name
+from attractor.language.graph.builder import folder_name
 from attractor.pipeline.knowing import known_in
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.source import PipelineSource, open_pipeline

@@ -8,14 +8,12 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
 from attractor.handlers.supervision_plans import read_plan
-from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph import Graph, Node
-from attractor.language.inputs import Declared, Input, declared_inputs, read_inputs
-from attractor.language.nearest import suggester
-from attractor.language.spans import Span
-from attractor.language.values import Value
-from attractor.language.within import span_within
-from attractor.language.wording import quote
+from attractor.language.diagnostics import Diagnostic, error, suggester
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.queries import span_within
+from attractor.language.preparation.inputs import Declared, Input, declared_inputs, read_inputs
+from attractor.language.source.syntax_tree import Span, Value
+from attractor.language.source.text import quote
 from attractor.pipeline.source import Known, open_pipeline
 from attractor.pipeline.told_secrets import find_told_secrets
 

@@ -22,7 +22,7 @@ from attractor.engine.results import RunResult, result_of
 from attractor.engine.run_directory import RunDirectory
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Workspace
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from attractor.pipeline.child_directories import child_directory, make_child_directory
 from attractor.pipeline.child_rounds import ChildRounds, Equipment, Provision
 from attractor.pipeline.child_workspace import ChildWorkspace

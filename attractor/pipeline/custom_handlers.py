@@ -11,7 +11,7 @@ from attractor.base.registry import count_wanted
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome
 from attractor.engine.seams import Handler, Stage
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 
 _HINT = "hand in an object with execute(node, context, graph, logs_root), or execute(stage)"
 _OURS, _SPEC = 1, 4

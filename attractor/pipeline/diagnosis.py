@@ -15,9 +15,8 @@ from attractor.engine.outcome import Usage
 from attractor.engine.run_directory import read_files
 from attractor.engine.run_state import RunState, outcome_of
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.parsing import decode
-from attractor.language.preparation import Prepared, prepare
-from attractor.language.surroundings import KnownFiles
+from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
+from attractor.language.source.parse import decode
 from attractor.pipeline.case import Case, Finding
 from attractor.pipeline.history import Note
 from attractor.pipeline.reading_history import read_history

@@ -13,7 +13,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.models_asked import Asked, speaks_with_a_model, what_is_asked
 from attractor.engine.retry import retry_policy
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 from attractor.pipeline.assumptions import Assumption
 from attractor.pipeline.history import Made
 from attractor.pipeline.samples import (

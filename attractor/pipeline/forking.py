@@ -23,9 +23,9 @@ from attractor.engine.progress import Progress, begin
 from attractor.engine.progress_records import progress_to_record
 from attractor.engine.run_directory import RunDirectory, create_run_directory, require_free
 from attractor.environments.selection import require_promised
-from attractor.language.diffing.comparing import diff
-from attractor.language.diffing.telling import NO_CHANGE, tell
-from attractor.language.parsing import decode, parse
+from attractor.language.comparison.compare import diff
+from attractor.language.comparison.output import NO_CHANGE, tell
+from attractor.language.source.parse import decode, parse
 from attractor.pipeline.child_directories import whole_of
 from attractor.pipeline.fork_points import ForkPoint, find_fork_point
 from attractor.pipeline.forked_trees import make_forked_tree, require_trees

@@ -17,7 +17,7 @@ from attractor.engine.open_run import OpenRun
 from attractor.engine.patches import Patch, written
 from attractor.engine.run_directory import RunDirectory
 from attractor.engine.status import EVALUATING
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.stage_commits import stage_commits
 from attractor.pipeline.world import World

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attractor.base.registry import Registry
 from attractor.engine.labels import accelerator
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.linting.lint_rule import Vocabulary
 
 AGENTS = "agents"
 

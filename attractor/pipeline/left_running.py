@@ -12,7 +12,7 @@ from attractor.engine.open_run import OpenRun, open_run
 from attractor.engine.run_directory import CHILDREN, RunDirectory, read_manifest
 from attractor.environments.orphan_processes import end_left_by, end_left_by_now
 from attractor.environments.process_table import Process
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 from attractor.pipeline.world import World
 
 LEFT_RUNNING_ENDED = "LeftRunningEnded"

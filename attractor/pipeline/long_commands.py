@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph import Graph
-from attractor.language.holders import each_attribute
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import each_attribute
 
 LONGEST = 128 * 1024 - 1
 """How many bytes Linux takes for one argument of a program."""

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph import Graph
-from attractor.language.needs import Need, Version, declared_needs, parse_version
-from attractor.language.spans import Span
-from attractor.language.within import span_within
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import span_within
+from attractor.language.preparation.requirements import Need, Version, declared_needs, parse_version
+from attractor.language.source.syntax_tree import Span
 
 PATIENCE_MS = 10_000
 _AT_ONCE = 8

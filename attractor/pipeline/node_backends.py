@@ -10,8 +10,8 @@ from attractor.engine.kept_conversations import ReadKept, rebuilder_of
 from attractor.engine.outcome import Outcome
 from attractor.engine.seams import Backend, Said, Stage
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph import Node
-from attractor.language.spans import Span
+from attractor.language.graph.graph import Node
+from attractor.language.source.syntax_tree import Span
 from attractor.pipeline.brought import HANDED_IN
 
 AGENT, SIMULATE = "agent", "simulate"

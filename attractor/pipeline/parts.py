@@ -20,8 +20,7 @@ from attractor.engine.simulated_outcomes import NO_OUTCOMES, read_outcomes
 from attractor.engine.watch import Steer
 from attractor.environments.selection import Choice, choose_environment
 from attractor.handlers.registry import handler_registry
-from attractor.language.graph import Graph, Node
-from attractor.language.shapes import DEFAULT_TYPE, TYPE_OF_SHAPE
+from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
 from attractor.llm.client import Client
 from attractor.pipeline.brought import HANDED_IN, Brought
 from attractor.pipeline.custom_handlers import adapt_handler

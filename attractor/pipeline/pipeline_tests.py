@@ -16,7 +16,7 @@ from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
 from attractor.base.json import Json, canonical_json
 from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.engine.simulated_walk import MAX_STEPS
-from attractor.language.graph import Edge, Graph
+from attractor.language.graph.graph import Edge, Graph
 from attractor.pipeline.scripted_answers import check_answers
 from attractor.pipeline.simulation import Script
 from attractor.pipeline.source import open_pipeline

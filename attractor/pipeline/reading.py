@@ -7,10 +7,10 @@ from attractor.base.errors import Broken
 from attractor.base.files import file_trouble
 from attractor.engine.manifest import Manifest
 from attractor.engine.run_directory import RunDirectory, read_files
-from attractor.language.parsing import decode
-from attractor.language.severities import VITAL
-from attractor.language.sources import Source
-from attractor.language.surroundings import KnownFiles
+from attractor.language.linting.lint_rule import VITAL
+from attractor.language.preparation.prepare import KnownFiles
+from attractor.language.source.parse import decode
+from attractor.language.source.text import Source
 from attractor.pipeline.accepted_graphs import KeptGraph, find_accepted, read_interrupted
 from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
 from attractor.pipeline.source import (

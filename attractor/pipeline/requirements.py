@@ -17,9 +17,8 @@ from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph import Graph, Node
-from attractor.language.inputs import declared_inputs
-from attractor.language.secret_inputs import fault_of_secret, variable_of
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.preparation.inputs import declared_inputs, fault_of_secret, variable_of
 from attractor.pipeline.brought import HANDED_IN, NOTHING_BROUGHT, Brought
 from attractor.pipeline.child_pipelines import find_child_pipelines
 from attractor.pipeline.long_commands import find_long_commands

@@ -7,8 +7,7 @@ from attractor.base.toml import dotted
 from attractor.config.errors import ConfigError, InvalidSetting, UnknownSetting, raise_mistakes
 from attractor.config.schema import Configuration, OriginKind
 from attractor.config.settings import Settings
-from attractor.language.severities import VITAL, Level, Levels
-from attractor.language.validation import rule_names
+from attractor.language.linting.lint_rule import VITAL, Level, Levels, rule_names
 
 
 def rule_levels(configuration: Configuration[Settings]) -> Levels:

@@ -22,7 +22,7 @@ from attractor.engine.run_state import RunState
 from attractor.engine.seams import Exhausted, Parked, Stopped, stage_id
 from attractor.engine.stage_files import FolderFiles
 from attractor.engine.status import AWAITING_ANSWER, EXECUTING
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from attractor.pipeline.child_rounds import ChildRounds
 
 STEERING = "steering.md"

@@ -11,7 +11,7 @@ from attractor.base.json import Json
 from attractor.engine.checkpoint import open_journal
 from attractor.engine.outcome import Usage
 from attractor.engine.run_state import outcome_of
-from attractor.language.parsing import decode, parse
+from attractor.language.source.parse import decode, parse
 from attractor.pipeline.history import Made
 from attractor.pipeline.reading_history import read_history
 from attractor.pipeline.run_records import RunRecord, read_run

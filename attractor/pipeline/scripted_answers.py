@@ -6,8 +6,8 @@ from dataclasses import replace
 from attractor.base.errors import UnknownName, UsageError, suggest
 from attractor.engine.labels import normalize_label
 from attractor.handlers.choices import Choice, find_choices, match_choice
-from attractor.language.graph import Edge, Graph
-from attractor.language.values import Attributes
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.source.syntax_tree import Attributes
 
 _GATE = "wait.human"
 

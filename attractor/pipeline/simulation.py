@@ -32,7 +32,7 @@ from attractor.handlers.prompt import Prompt
 from attractor.handlers.registry import handler_registry
 from attractor.handlers.start import Start
 from attractor.handlers.wait__human import WaitHuman
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 
 _SAY_NOTHING = frozenset({"start", "exit", "conditional"})
 

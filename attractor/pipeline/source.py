@@ -10,15 +10,12 @@ from attractor.engine.secrets import Redactor
 from attractor.handlers.registry import handler_registry
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import ParseError, UnreadablePipeline, ValidationError
-from attractor.language.graph import Graph
-from attractor.language.inputs import declared_inputs, resolve_inputs
-from attractor.language.parsing import open_source
-from attractor.language.preparation import Prepared, prepare
-from attractor.language.secret_inputs import secrets_from
-from attractor.language.severities import Level, Levels
-from attractor.language.sources import Source
-from attractor.language.surroundings import Files
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.graph.graph import Graph
+from attractor.language.linting.lint_rule import Level, Levels, Vocabulary
+from attractor.language.preparation.inputs import declared_inputs, resolve_inputs, secrets_from
+from attractor.language.preparation.prepare import Files, Prepared, prepare
+from attractor.language.source.parse import open_source
+from attractor.language.source.text import Source
 from attractor.pipeline.beside import files_beside
 from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
 

@@ -28,7 +28,7 @@ from attractor.engine.progress import LEFT_OUT, Visit
 from attractor.engine.progress_records import step_from_record
 from attractor.engine.seams import TreeId
 from attractor.engine.strands import MAIN
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from attractor.workspaces.commits import Author
 from attractor.workspaces.run_branch import AT_BASE, StageTree
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.engine.secrets import Redactor, is_telling
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.secret_inputs import is_of_input
-from attractor.language.spans import Span
+from attractor.language.preparation.inputs import is_of_input
+from attractor.language.source.syntax_tree import Span
 from attractor.pipeline.own_words import is_ours
 from attractor.pipeline.source import PipelineSource
 from attractor.pipeline.world import World

@@ -7,10 +7,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json
 from attractor.engine.secrets import Redactor
-from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.nearest import suggester
-from attractor.language.secret_inputs import variable_of
-from attractor.language.wording import quote
+from attractor.language.diagnostics import Diagnostic, error, suggester
+from attractor.language.preparation.inputs import variable_of
+from attractor.language.source.text import quote
 from attractor.pipeline.options import RunOptions
 
 GOAL = "goal"

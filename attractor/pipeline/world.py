@@ -11,8 +11,8 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.engine.secrets import Redactor, is_telling
-from attractor.language.secret_inputs import is_of_input
-from attractor.language.severities import Level, Levels
+from attractor.language.linting.lint_rule import Level, Levels
+from attractor.language.preparation.inputs import is_of_input
 from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
 from attractor.pipeline.news import News, Watch
 from attractor.pipeline.notices import NO_NOTIFY, Notify

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from attractor.language.draw import Theme, draw, drawing
+from attractor.language.drawing.colors import Theme
+from attractor.language.drawing.draw import draw, drawing, finish
 from attractor.language.drawing.picture import as_picture
-from attractor.language.drawing.svg import finish
-from attractor.language.graph import Graph
-from attractor.language.parsing import parse_file
+from attractor.language.graph.graph import Graph
+from attractor.language.source.parse import parse_file
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = Path(__file__).parent / "pipelines"

@@ -16,8 +16,8 @@ from attractor.base.registry import find_shortcoming
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.seams import Backend, Said
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.language.graph import Graph
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Graph
+from attractor.language.source.syntax_tree import Plain
 from attractor.llm.catalogue import get_model_info
 from attractor.llm.errors import AuthenticationError, ServerError
 from attractor.llm.messages import Message, Role

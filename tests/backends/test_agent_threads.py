@@ -24,7 +24,7 @@ from attractor.engine.past import Past, StageNote
 from attractor.engine.preamble import Remembered
 from attractor.engine.seams import Said, Stage
 from attractor.engine.threads import Thread
-from attractor.language.attributes import Fidelity
+from attractor.language.graph.attribute_catalogue import Fidelity
 from attractor.llm.errors import ServerError
 from attractor.llm.messages import Message, Role
 from attractor.llm.response import Usage as Tokens

@@ -12,7 +12,7 @@ from attractor.base.errors import UsageError
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.seams import Said
-from attractor.language.graph import Node
+from attractor.language.graph.graph import Node
 from tests.handlers.stages import Play, graph, node
 
 

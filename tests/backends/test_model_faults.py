@@ -8,10 +8,10 @@ import pytest
 from attractor.backends.model_choice import ModelDefaults
 from attractor.backends.model_faults import find_model_faults
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.graph import Node
-from attractor.language.parsing import read_graph
-from attractor.language.preparation import transform_all
-from attractor.language.sources import Source
+from attractor.language.graph.graph import Node
+from attractor.language.preparation.prepare import transform_all
+from attractor.language.source.parse import read_graph
+from attractor.language.source.text import Source
 
 BOTH = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
 

@@ -66,7 +66,7 @@ def test_the_look_loads_no_provider() -> None:
     code = (
         "import asyncio, sys; from attractor.backends.model_faults import find_model_faults;"
         "from attractor.backends.model_choice import ModelDefaults;"
-        "from attractor.language.graph import Node;"
+        "from attractor.language.graph.graph import Node;"
         "told = asyncio.run(find_model_faults([Node('a')], ModelDefaults('gpt-5'), {}));"
         "assert len(told) == 1, told;"
         "loaded = {'httpx', 'attractor.llm.providers.openai'} & set(sys.modules);"

@@ -9,7 +9,7 @@ from attractor.backends.agent_parts import AgentParts
 from attractor.backends.parts import BackendParts
 from attractor.backends.tool_hooks import hooks_of
 from attractor.engine.outcome import Outcome, StageStatus
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, call, said
 from tests.handlers.stages import Play, graph, node

@@ -7,7 +7,7 @@ import pytest
 
 from attractor.cli.diagnosing import told_once
 from attractor.language.diagnostics import Edit, error
-from attractor.language.spans import Span
+from attractor.language.source.syntax_tree import Span
 from tests.cli.running import attractor
 
 WHOLE = """digraph Whole {

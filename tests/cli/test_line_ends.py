@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 
 from attractor.cli.line_ends import has_mixed_line_ends, with_line_ends_of
 from attractor.language import format, parse
-from attractor.language.formatting.texts import format_text
-from attractor.language.graph import Graph
+from attractor.language.formatter import format_text
+from attractor.language.graph.graph import Graph
 from tests.counts import count
 from tests.language.pipelines import any_graphs
 

@@ -1,9 +1,9 @@
 from attractor.cli.mending import UNSAFE, MendedFile, judged_after, mended_lines
 from attractor.language.diagnostics import Severity, error, warning
-from attractor.language.fixing import Mended
-from attractor.language.preparation import Prepared
-from attractor.language.sources import Source
-from attractor.language.spans import Span
+from attractor.language.linting.fixes import Mended
+from attractor.language.preparation.prepare import Prepared
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import Source
 
 SPAN = Span("a.dot", 2, 3, 2, 4)
 LEFT = error("left", SPAN)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from attractor.engine.branching import canceled
 from attractor.engine.outcome import StageStatus
 from attractor.engine.seams import Branch, BranchEnd
-from attractor.language.forks import Fork
+from attractor.language.graph.branches import Fork
 
 SUCCESS, PARTIAL, FAIL = StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL
 MEETING = Fork("it", "join", {}, ())

@@ -11,7 +11,7 @@ from attractor.engine.child_runs import Child, ChildEnd, Telemetry
 from attractor.engine.outcome import StageStatus, Usage
 from attractor.engine.seams import Parked, Workspace
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from tests.engine.graphs import line
 
 DONE = ChildEnd(StageStatus.SUCCESS, "completed")

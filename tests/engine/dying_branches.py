@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.engine.outcome import Outcome, StageStatus, Usage
 from attractor.engine.seams import Stage
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, node
 from tests.engine.runs import Workplace

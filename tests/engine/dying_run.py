@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, Workplace
 

@@ -7,8 +7,8 @@ from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.progress import Progress
 from attractor.engine.seams import Stage
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import Workplace
 

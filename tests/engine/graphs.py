@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from attractor.language.condition_parser import parse_condition
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.values import Attribute, Attributes, Plain, Value, ValueKind
+from attractor.language.conditions.condition import parse_condition
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.source.syntax_tree import Attribute, Attributes, Plain, Value, ValueKind
 
 
 def node(id_: str, shape: Plain = "box", **attributes: Plain) -> Node:

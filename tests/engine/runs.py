@@ -23,7 +23,7 @@ from attractor.engine.seams import Handler, Parts, Said, Stage, Workspace
 from attractor.engine.secrets import Redactor
 from attractor.handlers.parallel import Parallel
 from attractor.handlers.parallel__fan_in import FanIn
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 
 Work = Callable[[Stage], Awaitable[Outcome]]
 Told = Outcome | StageStatus

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Stage
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from tests.engine.runs import Script, Workplace
 
 

@@ -11,7 +11,7 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.run_state import RunState
 from attractor.engine.seams import Stage, Stopped
 from attractor.engine.simulated_walk import walk
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import RETRY, Scripted, Work, Workplace, handlers_of
 

@@ -14,7 +14,7 @@ from attractor.engine.progress import retry_key
 from attractor.engine.seams import PATCH_LIMIT, Base, Stage, TreeId
 from attractor.engine.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import RETRY, Workplace, run_graph
 

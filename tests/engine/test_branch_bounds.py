@@ -1,9 +1,9 @@
 import pytest
 
 from attractor.engine.branch_bounds import BranchBounds
-from attractor.language.forks import Forks
-from attractor.language.graph import Graph
-from attractor.language.parsing import parse
+from attractor.language.graph.branches import Forks
+from attractor.language.graph.graph import Graph
+from attractor.language.source.parse import parse
 
 NODES = (
     "s [shape=Mdiamond]; e [shape=Msquare]; p [shape=component]; j [shape=tripleoctagon];"

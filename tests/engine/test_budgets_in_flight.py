@@ -18,7 +18,7 @@ from attractor.engine.results import RunResult
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Stage, Stopped
 from attractor.engine.status import EXECUTING
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, end, graph, line, node, start
 from tests.engine.runs import Work, Workplace

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from attractor.engine.coverage import Coverage, cover
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.simulated_walk import walk
-from attractor.language.graph import Edge, Graph
-from attractor.language.parsing import parse
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.source.parse import parse
 from tests.counts import count
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start

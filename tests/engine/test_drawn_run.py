@@ -9,8 +9,8 @@ from attractor.engine.asking import Question, QuestionKind
 from attractor.engine.drawn_run import read_events, states_of
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Parked, Stage
-from attractor.language.drawing.stage_states import RunStates, StageState, Taken, overlay
-from attractor.language.graph import Graph
+from attractor.language.drawing.run_overlay import RunStates, StageState, Taken, overlay
+from attractor.language.graph.graph import Graph
 from tests.engine.forked import forked, until_there_is
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Script, Workplace, run_graph

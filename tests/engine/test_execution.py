@@ -16,7 +16,7 @@ from attractor.engine.reports import AUTO_STATUS_NOTES
 from attractor.engine.seams import Parked, Stage
 from attractor.engine.secrets import Redactor
 from attractor.engine.stage_files import FolderFiles
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 from tests.engine.branches import GivenBranches
 from tests.engine.graphs import node
 

@@ -2,7 +2,7 @@ import pytest
 
 from attractor.engine.fidelity import Arrival, Resolved, classes_around, resolve
 from attractor.language import prepare
-from attractor.language.attributes import Fidelity
+from attractor.language.graph.attribute_catalogue import Fidelity
 from tests.engine.graphs import graph, node
 
 ARRIVAL = Arrival("before", "going on", "full", "of the edge")

@@ -16,7 +16,7 @@ from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Parked, Stage
 from attractor.engine.status import AWAITING_ANSWER
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import RETRY, Workplace
 

@@ -13,7 +13,7 @@ from attractor.engine.outcome import Outcome, success
 from attractor.engine.run_directory import RunDirectory
 from attractor.engine.seams import Stage
 from attractor.engine.strands import MAIN
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import RETRY, Workplace
 from tests.engine.speaking import Speakers, place_of

@@ -4,7 +4,7 @@ import pytest
 
 from attractor.engine.models_asked import Asked, speaks_with_a_model, what_is_asked
 from attractor.handlers.registry import handler_registry
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import node as drawn
 
 

@@ -2,7 +2,7 @@ from attractor.engine.moves import NO_BOUNDS, Bounds, Decision, choose_move
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.progress import Progress, StageRecord, SteppedOver, Visit, begin
 from attractor.engine.routing import Fate, RouteReason
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, edge, end, graph, node, start
 
 FAILED = StageRecord(1, StageStatus.FAIL)

@@ -12,7 +12,7 @@ from attractor.engine.preamble import (
     write_news,
     write_preamble,
 )
-from attractor.language.attributes import Fidelity
+from attractor.language.graph.attribute_catalogue import Fidelity
 
 HASH = "a" * 64
 fresh = pytest.mark.parametrize("fidelity", list(MEASURES))

@@ -18,7 +18,7 @@ from attractor.engine.restarts import begin_again, restart_limit
 from attractor.engine.secrets import Redactor
 from attractor.engine.simulated_walk import walk
 from attractor.engine.status import CANCELED, EXECUTING
-from attractor.language.graph import Edge, Graph
+from attractor.language.graph.graph import Edge, Graph
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, Scripted, Workplace, handlers_of
 

@@ -5,7 +5,7 @@ import pytest
 from attractor.base.errors import FileTrouble, UnknownName, UsageError
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.retry import PRESETS, failure_of, may_retry, retry_policy, settle
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import graph, node
 
 RETRY = Outcome(StageStatus.RETRY, failure_reason="busy")

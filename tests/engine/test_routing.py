@@ -8,8 +8,8 @@ from attractor.engine.routing import (
     route_join,
     select_edge,
 )
-from attractor.language.graph import Edge, Node
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Edge, Node
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import edge, end, graph, node, start
 
 

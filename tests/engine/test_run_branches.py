@@ -16,8 +16,8 @@ from attractor.engine.results import RunResult
 from attractor.engine.seams import PATCH_LIMIT, Base, Branch, Stage, TreeId
 from attractor.engine.status import EXECUTING
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.language.graph import Graph, Node
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import (
     branch_steps,
     forked,

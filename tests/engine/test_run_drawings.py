@@ -13,7 +13,7 @@ from attractor.engine.drawn_run import read_drawn
 from attractor.engine.outcome import StageStatus
 from attractor.engine.results import RunResult
 from attractor.engine.run_directory import RunDirectory
-from attractor.language.draw import draw
+from attractor.language.drawing.draw import draw
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import resume, start
 from tests.pipeline.projects import LINEAR, make_project, make_world

@@ -8,7 +8,7 @@ import pytest
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
 from attractor.engine.simulated_walk import SimulatedWalk, walk
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, RETRY, Script, Scripted, handlers_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.language.graph import Edge, Graph, Node
+from attractor.language.graph.graph import Edge, Graph, Node
 from tests.engine.graphs import edge, end, graph, node, start
 
 IDS = ("a", "b", "c", "d")

@@ -27,9 +27,9 @@ from attractor.engine.secrets import Redactor
 from attractor.engine.stage_files import LARGEST_FILE
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
-from attractor.language.conditions import Lookup
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.values import Attribute, Attributes, Plain, Value, ValueKind
+from attractor.language.conditions.condition import Lookup
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.source.syntax_tree import Attribute, Attributes, Plain, Value, ValueKind
 from tests.engine.branches import GivenBranches
 
 KINDS = {

@@ -3,10 +3,10 @@ import asyncio
 import pytest
 
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.language.graph import Graph
-from attractor.language.surroundings import Surroundings
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.prepare import TransformContext
+from attractor.language.source.syntax_tree import Plain
 from attractor.language.transforms.variable_expansion import VariableExpansion
-from attractor.language.values import Plain
 from tests.handlers.stages import Play, Saying, graph, node
 
 
@@ -37,7 +37,7 @@ def test_without_a_prompt_the_label_is_the_prompt(prompt: str) -> None:
 @pytest.mark.parametrize("attribute", ["prompt", "label"])
 def test_a_goal_that_names_the_variable_is_put_in_once(attribute: str) -> None:
     written = graph(node("plan", **{attribute: "Do: $goal"}), goal="explain $goal")
-    play = Play(VariableExpansion(Surroundings()).apply(written), "plan")
+    play = Play(VariableExpansion(TransformContext()).apply(written), "plan")
     play.run()
     assert play.files.texts["prompt.md"] == "Do: explain $goal"
 

@@ -18,7 +18,7 @@ from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Handler, Parts, Said, Stage
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
-from attractor.language.graph import Edge, Graph, Node
+from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.pipeline.custom_handlers import adapt_handler
 from tests.engine.children import GivenChildren, Plot
 from tests.engine.runs import FAIL, Nothing, Scripted

@@ -10,9 +10,9 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.seams import Parts, Stage
 from attractor.handlers.for_each import ForEach, read_items
 from attractor.handlers.parallel import MAX_PARALLEL
-from attractor.language.graph import Graph
-from attractor.language.parsing import parse
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Graph
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.branches import FAIL, MEETING, Given, GivenBranches
 from tests.engine.forked import branch_steps, results, until, words, wrote
 from tests.engine.runs import Script, Silent, Workplace

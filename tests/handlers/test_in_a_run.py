@@ -18,7 +18,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.registry import interviewer_registry
-from attractor.language.parsing import parse
+from attractor.language.source.parse import parse
 from tests.engine.runs import Workplace
 
 PIPELINE = """digraph clock {

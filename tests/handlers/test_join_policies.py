@@ -9,7 +9,7 @@ from attractor.base.json import canonical_json
 from attractor.engine.outcome import FailureClass, StageStatus, Usage
 from attractor.engine.seams import BranchEnd
 from attractor.handlers.join_policies import JoinPolicy, read_policy
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.branches import FAIL, PARTIAL, SUCCESS
 from tests.handlers.stages import node
 

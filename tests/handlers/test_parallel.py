@@ -5,8 +5,8 @@ import pytest
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.seams import Exhausted, Parts, Stopped, Waiting
 from attractor.handlers.parallel import MAX_PARALLEL, Parallel
-from attractor.language.graph import Edge
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Edge
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.branches import FAIL, MEETING, NEVER, SUCCESS, Given, GivenBranches
 from tests.handlers.stages import Person, Play, Saying, edge, graph, node
 

@@ -9,7 +9,7 @@ from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
 from attractor.engine.progress import LEFT_OUT
 from attractor.engine.seams import Said, Stage, TreeId
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Saying, edge, graph, node
 
 

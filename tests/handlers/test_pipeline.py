@@ -12,7 +12,7 @@ from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.seams import Parked, Parts
 from attractor.handlers.pipeline import Pipeline
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import DONE, GivenChildren, Plot
 from tests.engine.graphs import line
 from tests.handlers.stages import Play, graph, node

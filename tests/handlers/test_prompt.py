@@ -3,8 +3,8 @@ import pytest
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
 from attractor.engine.seams import Said, Stage
-from attractor.language.graph import Node
-from attractor.language.values import Plain, Value, ValueKind
+from attractor.language.graph.graph import Node
+from attractor.language.source.syntax_tree import Plain, Value, ValueKind
 from tests.handlers.stages import Play, Saying, edge, graph, node
 
 

@@ -11,7 +11,7 @@ from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.child_runs import ChildEnd, Telemetry
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
 from attractor.engine.seams import Parked, Said, Stage
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import GivenChildren, Plot
 from tests.handlers.stages import NOW, Play, Saying, graph, node
 

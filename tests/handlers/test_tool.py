@@ -4,7 +4,7 @@ import pytest
 
 from attractor.base.processes import ExecResult
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Shell, graph, node
 
 WEEK_MS = 7 * 24 * 3600 * 1000

@@ -8,7 +8,7 @@ from attractor.base.clock import TurnableClock
 from attractor.base.errors import UsageError
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.handlers.wait import read_moment
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import NOW, Play, graph, node
 
 HOUR = timedelta(hours=1)

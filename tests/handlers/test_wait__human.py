@@ -12,8 +12,8 @@ from attractor.engine.question_records import question_to_record
 from attractor.engine.seams import Parked
 from attractor.interviewers.park import Park
 from attractor.interviewers.parts import InterviewerParts
-from attractor.language.graph import Graph
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Graph
+from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Person, Play, edge, edge_if, graph, node
 
 LATE = Answer(AnswerKind.TIMEOUT)

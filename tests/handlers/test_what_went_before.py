@@ -10,7 +10,7 @@ from attractor.engine.past import Past, StageNote
 from attractor.engine.preamble import Remembered
 from attractor.engine.seams import Parts
 from attractor.handlers.registry import handler_registry
-from attractor.language.attributes import Fidelity
+from attractor.language.graph.attribute_catalogue import Fidelity
 from tests.handlers.stages import Person, Play, Saying, graph, node
 
 PAST = Past((StageNote("plan", 1, "success", "planned"),), {"success": 1})

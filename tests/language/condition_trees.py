@@ -5,16 +5,19 @@ from collections.abc import Mapping
 
 from hypothesis import strategies as st
 
-from attractor.language.condition_operators import (
+from attractor.language.conditions.condition import (
+    AllOf,
     AnyOf,
+    Comparison,
+    Condition,
     Contains,
     Matches,
     Not,
-    Order,
+    NumberComparison,
     Truth,
+    canonical_outcome,
 )
-from attractor.language.conditions import AllOf, Comparison, Condition, canonical_outcome
-from attractor.language.matching import compile_pattern
+from attractor.language.conditions.extended_syntax import compile_pattern
 
 KEYS = ["outcome", "context.outcome", "preferred_label", "context.n", "context.a.b", "flag"]
 WORDS = ["success", "failed", "fail", "x", "3", "-12", "true", "a.b:c-d"]
@@ -31,7 +34,9 @@ _LITERAL = st.sampled_from(WORDS) | st.text(max_size=8)
 _CLAUSES = st.one_of(
     st.builds(Comparison, _KEY, _LITERAL, st.booleans()),
     st.builds(Truth, _KEY),
-    st.builds(Order, _KEY, st.sampled_from(["<", "<=", ">", ">="]), st.sampled_from(NUMBERS)),
+    st.builds(
+        NumberComparison, _KEY, st.sampled_from(["<", "<=", ">", ">="]), st.sampled_from(NUMBERS)
+    ),
     st.builds(Contains, _KEY, _LITERAL),
     st.builds(_matches, _KEY, st.sampled_from(PATTERNS)),
 )
@@ -74,7 +79,7 @@ def _clause_holds(clause: Condition, found: str) -> bool:
             return (found == literal) == is_equal
         case Truth():
             return not (found == "" or found == "false" or found == "0")
-        case Order(_, sign, literal):
+        case NumberComparison(_, sign, literal):
             return _is_number(found) and _ordered(_number(found), sign, _number(literal))
         case Contains(_, literal):
             return found.find(literal) >= 0

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from attractor.language.building import GraphBuilder
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.values import Attributes, Plain, quoted
+from attractor.language.graph.builder import GraphBuilder
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.source.syntax_tree import Attributes, Plain, quoted
 
 BRANCH = """digraph Branch {
     graph [goal="Implement and validate a feature"]

@@ -6,20 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.language.building import GraphBuilder
-from attractor.language.condition_parser import parse_condition
-from attractor.language.condition_writing import write_condition
-from attractor.language.conditions import OUTCOME_KEYS, OUTCOMES, Condition
-from attractor.language.dead_conditions import why_dead
+from attractor.language.conditions.analysis import why_dead
+from attractor.language.conditions.condition import (
+    OUTCOME_KEYS,
+    OUTCOMES,
+    Condition,
+    parse_condition,
+)
+from attractor.language.conditions.format import write_condition
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.fixing import fix
-from attractor.language.graph import Graph
-from attractor.language.guards import each_guard, edits_within
-from attractor.language.lint_rule import rule_registry
-from attractor.language.parsing import parse
-from attractor.language.preparation import prepare
-from attractor.language.values import quoted
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.graph.builder import GraphBuilder
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import each_guard, edits_within
+from attractor.language.linting.fixes import fix
+from attractor.language.linting.lint_rule import Vocabulary, rule_registry
+from attractor.language.preparation.prepare import prepare
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import quoted
 from tests.growing import times_more
 from tests.language.condition_trees import KEYS, conditions, naively, values
 

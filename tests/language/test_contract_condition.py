@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.language.conditions import ALWAYS, AllOf, Comparison, Condition, Unreadable
+from attractor.language.conditions.condition import ALWAYS, AllOf, Comparison, Condition, Unreadable
 from tests.counts import count
 from tests.handlers.stages import Equals
 

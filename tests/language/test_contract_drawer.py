@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from attractor.language.draw import Drawer, drawer_registry, drawing
-from attractor.language.drawing.element_ids import encoded, node_element
+from attractor.language.drawing.draw import Drawer, drawer_registry, drawing
+from attractor.language.drawing.picture import encoded, node_element
 from attractor.language.errors import DrawingFailed
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.parsing import parse
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.source.parse import parse
 from tests.counts import count
 from tests.language.pipelines import HUMAN_GATE
 

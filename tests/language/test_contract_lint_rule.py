@@ -8,12 +8,11 @@ import pytest
 
 from attractor.engine.labels import accelerator
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.lint_rule import BuiltInRule, LintRule, rule_registry
-from attractor.language.parsing import read_graph
-from attractor.language.sources import Source
-from attractor.language.values import Attributes
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.linting.lint_rule import BuiltInRule, LintRule, Vocabulary, rule_registry
+from attractor.language.source.parse import read_graph
+from attractor.language.source.syntax_tree import Attributes
+from attractor.language.source.text import Source
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
 
 RULES: dict[str, BuiltInRule] = dict(rule_registry())

@@ -5,10 +5,15 @@ from dataclasses import replace
 import pytest
 
 from attractor.base.registry import find_shortcoming
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.parsing import parse
-from attractor.language.surroundings import KnownFiles, Surroundings
-from attractor.language.transform import BuiltInTransform, Transform, transform_registry
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.preparation.prepare import (
+    BuiltInTransform,
+    KnownFiles,
+    Transform,
+    TransformContext,
+    transform_registry,
+)
+from attractor.language.source.parse import parse
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
 from tests.spec.test_11_11_transforms import WithoutNodes
 
@@ -17,7 +22,7 @@ IMPORTED = (
 )
 FILES = KnownFiles({"plan.md": b"Plan $goal", "other.dot": IMPORTED})
 BUILT_IN: dict[str, Transform] = {
-    name: make(Surroundings(files=FILES, inputs={"ticket": "A-1"}))
+    name: make(TransformContext(files=FILES, inputs={"ticket": "A-1"}))
     for name, make in transform_registry().items()
 }
 TRANSFORMS: dict[str, Transform] = {**BUILT_IN, "a caller's": WithoutNodes("p")}

@@ -3,9 +3,9 @@
 import pytest
 
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.fixing import mend
-from attractor.language.preparation import Prepared, prepare
-from attractor.language.sources import Source
+from attractor.language.linting.fixes import mend
+from attractor.language.preparation.prepare import Prepared, prepare
+from attractor.language.source.text import Source
 
 PIPELINE = """digraph H {{
   start [shape=Mdiamond]

@@ -13,7 +13,7 @@ from sarif_pydantic import (  # pyright: ignore[reportMissingTypeStubs]
 
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.sarif import sarif_log
-from attractor.language.spans import NOWHERE, Span
+from attractor.language.source.syntax_tree import NOWHERE, Span
 
 SPAN = Span("sub/a b.dot", 2, 3, 4, 5)
 FOUND = Diagnostic(

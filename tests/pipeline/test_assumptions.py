@@ -3,7 +3,7 @@
 import pytest
 
 from attractor.backends.model_choice import ModelDefaults
-from attractor.language.parsing import parse
+from attractor.language.source.parse import parse
 from attractor.llm.catalogue import ModelInfo
 from attractor.llm.errors import ConfigurationError
 from attractor.pipeline.assumptions import A_TASK, ONE_ANSWER, Assumption, assume

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.engine.outcome import Usage
-from attractor.language.graph import Node
-from attractor.language.sources import Source
+from attractor.language.graph.graph import Node
+from attractor.language.source.text import Source
 from attractor.pipeline.assumptions import Assumption
 from attractor.pipeline.estimates import Estimate, StageEstimate, estimate
 from attractor.pipeline.options import RunOptions, WorkspaceKind

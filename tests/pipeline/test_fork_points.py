@@ -6,7 +6,7 @@ import pytest
 
 from attractor.base.errors import ChainBroken, UnknownName, UsageError
 from attractor.engine.outcome import success
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from attractor.pipeline.fork_points import find_fork_point
 from attractor.pipeline.run_records import RunRecord, read_run
 from tests.engine.forked import forked

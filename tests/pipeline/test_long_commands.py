@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.language.parsing import parse
+from attractor.language.source.parse import parse
 from attractor.pipeline.long_commands import LONGEST, find_long_commands
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.language.parsing import parse
+from attractor.language.source.parse import parse
 from attractor.pipeline.needed_programs import Looked, look_for, required_by
 
 

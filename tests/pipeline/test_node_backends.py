@@ -7,7 +7,7 @@ import pytest
 from attractor.engine.errors import ConversationLost
 from attractor.engine.outcome import Outcome
 from attractor.engine.seams import Said, Stage
-from attractor.language.parsing import parse
+from attractor.language.source.parse import parse
 from attractor.pipeline.brought import HANDED_IN
 from attractor.pipeline.node_backends import (
     AGENT,

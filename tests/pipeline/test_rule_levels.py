@@ -6,8 +6,7 @@ from attractor.base.errors import UsageError
 from attractor.config.load import load_configuration
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
-from attractor.language.severities import VITAL, Level
-from attractor.language.validation import rule_names
+from attractor.language.linting.lint_rule import VITAL, Level, rule_names
 from attractor.pipeline.rule_levels import rule_levels
 
 

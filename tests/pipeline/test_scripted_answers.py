@@ -1,7 +1,7 @@
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.language.parsing import parse
+from attractor.language.source.parse import parse
 from attractor.pipeline.scripted_answers import check_answers
 
 GRAPH = parse("""digraph G {

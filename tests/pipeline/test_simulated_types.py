@@ -7,7 +7,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
 from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.engine.simulated_walk import SimulatedWalk
-from attractor.language.parsing import parse
+from attractor.language.source.parse import parse
 from attractor.pipeline.simulation import Script, simulate
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"

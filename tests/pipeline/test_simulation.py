@@ -25,9 +25,9 @@ from attractor.engine.simulated_walk import SimulatedWalk
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.parts import InterviewerParts
-from attractor.language.graph import Graph, Node
-from attractor.language.parsing import parse
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import Plain
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import start as start_run
 from attractor.pipeline.simulation import Script, simulate

@@ -1,7 +1,7 @@
 """A pipeline that holds a secret is found, with the place and the variable."""
 
 from attractor.engine.secrets import Redactor
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from attractor.pipeline.source import PipelineSource
 from attractor.pipeline.told_secrets import find_told_secrets
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.language import Graph, parse, prepare
-from attractor.language.surroundings import Surroundings
+from attractor.language.preparation.prepare import TransformContext
+from attractor.language.source.syntax_tree import Value
 from attractor.language.transforms.variable_expansion import VariableExpansion
-from attractor.language.values import Value
 from tests.spec.runs import Saying, run
 
 TEXT = 'digraph G { goal="Ship it"; start; a [prompt="Do: $goal"]; exit; start -> a -> exit }'
@@ -31,7 +31,7 @@ def test_11_11_a_transform_changes_the_graph_between_parsing_and_validation() ->
 
 def test_11_11_a_transform_takes_a_graph_and_returns_a_graph() -> None:
     graph = parse(TEXT)
-    assert isinstance(VariableExpansion(Surroundings()).apply(graph), Graph)
+    assert isinstance(VariableExpansion(TransformContext()).apply(graph), Graph)
     assert graph == parse(TEXT)
 
 

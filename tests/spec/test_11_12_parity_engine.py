@@ -8,7 +8,7 @@ import pytest
 
 from attractor import Context, Graph, Node, Outcome, StageStatus, failure, success
 from attractor.engine.outcome import FailureClass
-from attractor.language.preparation import prepare
+from attractor.language.preparation.prepare import prepare
 from tests.spec.runs import Person, Saying, between, events, record, resume, run
 
 FAIL = failure("broken", FailureClass.VERDICT)

@@ -7,7 +7,7 @@ import pytest
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Nothing, Scripted, Workplace, run_graph
 from tests.spec.runs import between, run

@@ -6,8 +6,8 @@ import pytest
 
 from attractor.engine.outcome import StageStatus, success
 from attractor.engine.status import FAILED
-from attractor.language.graph import Graph
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Graph
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, run_graph
 

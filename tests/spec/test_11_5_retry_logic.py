@@ -8,8 +8,8 @@ import pytest
 
 from attractor.base.clock import TurnableClock
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.language.graph import Graph
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Graph
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, Workplace, run_graph
 

@@ -8,7 +8,7 @@ from attractor.engine.outcome import Outcome, StageStatus, failure, success
 from attractor.engine.seams import Stage
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
-from attractor.language.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node
 from tests.engine.forked import forked, until
 from tests.engine.runs import run_graph
 from tests.handlers.stages import Person, Play, Saying, edge, edge_if, graph, node

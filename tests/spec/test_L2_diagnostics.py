@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from attractor.language import parse, prepare
-from attractor.language.report import as_text
-from attractor.language.sources import Source
-from attractor.language.spans import Span
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.diagnostic_output import as_text
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import Source
 from tests.cli.running import attractor
 
 SEVEN = """digraph Seven {

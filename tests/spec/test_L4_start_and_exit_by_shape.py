@@ -8,7 +8,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.engine.simulated_outcomes import read_outcomes
 from attractor.language import parse, validate
-from attractor.language.draw import drawing
+from attractor.language.drawing.draw import drawing
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import start
 from attractor.pipeline.simulation import Script, simulate

@@ -2,10 +2,10 @@
 
 import pytest
 
-from attractor.language.parsing import parse
-from attractor.language.preparation import prepare, transform_all
-from attractor.language.sources import Source
-from attractor.language.values import Attributes
+from attractor.language.preparation.prepare import prepare, transform_all
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import Attributes
+from attractor.language.source.text import Source
 from attractor.pipeline.source import read_pipeline
 
 

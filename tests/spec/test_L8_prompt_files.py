@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from attractor.language import Prepared, prepare
-from attractor.language.surroundings import FolderFiles
-from attractor.language.values import ValueKind
+from attractor.language.preparation.prepare import FolderFiles
+from attractor.language.source.syntax_tree import ValueKind
 
 
 def prepared(folder: Path, prompt: str) -> Prepared:

@@ -10,8 +10,8 @@ from attractor.engine.outcome import Outcome, success
 from attractor.engine.preamble import estimate_tokens
 from attractor.engine.seams import Parts, Stage
 from attractor.handlers.codergen import Codergen
-from attractor.language.graph import Graph
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Graph
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import Silent, Workplace
 from tests.engine.speaking import Speakers, place_of

@@ -1,7 +1,7 @@
 """Ruling R4, as far as the codergen handler decides it: text at a goal gate is no verdict."""
 
 from attractor.engine.outcome import Outcome, StageStatus
-from attractor.language.values import Plain
+from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Saying, graph, node
 
 

@@ -8,8 +8,8 @@ from attractor.engine.asking import Answer, AnswerKind
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Parked
 from attractor.interviewers.registry import interviewer_registry
-from attractor.language.graph import Graph
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Graph
+from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, edge, graph, node
 from tests.interviewers.questions import Terminal, given
 

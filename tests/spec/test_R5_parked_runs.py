@@ -16,7 +16,7 @@ from attractor.engine.results import RunResult
 from attractor.engine.seams import Parked, Parts, Said, Stage
 from attractor.engine.status import AWAITING_ANSWER, EVALUATING
 from attractor.handlers.registry import handler_registry
-from attractor.language.parsing import parse
+from attractor.language.source.parse import parse
 from tests.engine.runs import Workplace
 
 REVIEW = """

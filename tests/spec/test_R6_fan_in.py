@@ -9,8 +9,8 @@ import pytest
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.results import RunResult
 from attractor.engine.seams import Stage
-from attractor.language.graph import Graph
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Graph
+from attractor.language.source.syntax_tree import Plain
 from attractor.workspaces.dimension import Dimension
 from tests.engine.forked import forked, results, until
 from tests.engine.graphs import chain, node

@@ -16,8 +16,8 @@ from attractor.engine.results import RunResult
 from attractor.engine.seams import Parked, Parts, Stage
 from attractor.engine.status import AWAITING_ANSWER, CANCELED
 from attractor.handlers.wait__human import WaitHuman
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.values import Plain
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, until_there_is, words
 from tests.engine.graphs import chain, edge, node
 from tests.engine.runs import FAIL, Script, Silent, Workplace, run_graph

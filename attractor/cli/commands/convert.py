@@ -13,10 +13,10 @@ from attractor.cli.line_ends import with_line_ends_of
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.pipeline_files import open_pipeline
-from attractor.language.converting.conversion import Conversion
-from attractor.language.converting.conversion import convert as converted
+from attractor.language.converter.convert import Conversion
+from attractor.language.converter.convert import convert as converted
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 from attractor.pipeline.beside import files_beside
 
 

@@ -11,12 +11,11 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.formats import format_for, refuse_binary_on_terminal, write_result
 from attractor.cli.options import JSON, json_option, said_format
 from attractor.cli.pipeline_files import STANDARD_INPUT, open_pipeline
-from attractor.language.diffing.comparing import diff as compare
-from attractor.language.diffing.differences import Difference
-from attractor.language.diffing.records import difference_record
-from attractor.language.diffing.telling import NO_CHANGE, tell
-from attractor.language.graph import Graph
-from attractor.language.parsing import parse
+from attractor.language.comparison.compare import Difference, difference_record
+from attractor.language.comparison.compare import diff as compare
+from attractor.language.comparison.output import NO_CHANGE, tell
+from attractor.language.graph.graph import Graph
+from attractor.language.source.parse import parse
 
 _NOTHING = Graph("", {})
 _TEXT = "text"
@@ -105,8 +104,9 @@ def _made(after: Graph, difference: Difference, format_: str) -> bytes:
         case "text":
             return (tell(difference) or NO_CHANGE).encode()
         case _:
-            from attractor.language.diffing.drawn import union
-            from attractor.language.draw import Format, render
+            from attractor.language.comparison.output import union
+            from attractor.language.drawing.draw import Format
+            from attractor.language.drawing.draw import render_async as render
 
             return asyncio.run(render(union(after, difference), format=Format(format_)))
 

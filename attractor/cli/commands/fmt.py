@@ -18,12 +18,11 @@ from attractor.cli.pipeline_files import (
     open_pipelines,
     write_pipeline,
 )
+from attractor.language.diagnostic_output import counted
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import ParseError
-from attractor.language.formatting.texts import format_text
-from attractor.language.report import counted
-from attractor.language.sources import Source
-from attractor.language.wording import visible
+from attractor.language.formatter import format_text
+from attractor.language.source.text import Source, visible
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from attractor.cli.formats import format_for, refuse_binary_on_terminal
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option, said_format
 from attractor.cli.pipeline_files import STANDARD_INPUT
-from attractor.language.draw import Format, Theme
+from attractor.language.drawing.colors import Theme
+from attractor.language.drawing.draw import Format
 
 
 @click.command()

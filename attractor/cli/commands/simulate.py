@@ -18,7 +18,7 @@ from attractor.engine.coverage import cover
 from attractor.engine.outcomes_files import open_outcomes
 from attractor.engine.simulated_outcomes import SimulatedOutcomes, read_outcomes
 from attractor.engine.simulated_walk import MAX_STEPS
-from attractor.language.graph import Graph
+from attractor.language.graph.graph import Graph
 from attractor.pipeline.beside import files_beside
 from attractor.pipeline.scripted_answers import check_answers
 from attractor.pipeline.simulation import Script, require_simulated

@@ -13,8 +13,8 @@ from attractor.cli.output import show, show_json
 from attractor.cli.paths import aligned
 from attractor.cli.pipeline_files import refuse_input
 from attractor.cli.simulations import edge_record, edge_text
-from attractor.language.graph import Edge
-from attractor.language.wording import visible
+from attractor.language.graph.graph import Edge
+from attractor.language.source.text import visible
 from attractor.pipeline.expectations import Difference, TestResult, run_tests
 from attractor.pipeline.pipeline_tests import GAP, PipelineTests, find_test_files, open_tests
 

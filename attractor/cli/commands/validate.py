@@ -96,7 +96,7 @@ def _fix(
 ) -> ExitCode:
     from attractor.cli.mending import judged_after, mend_all, mended_lines
     from attractor.cli.text_diffs import show_diff
-    from attractor.language.report import record_of
+    from attractor.language.diagnostic_output import record_of
 
     refuse_input(files, why="standard input cannot be mended in place", hint="name a file")
     opened = open_pipelines(files)

@@ -1,1 +1,1 @@
-"""The language server: what `attractor.language.editing` knows, in the editors' protocol."""
+"""The language server: what `attractor.language.editor` knows, in the editors' protocol."""

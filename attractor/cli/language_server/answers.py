@@ -8,17 +8,12 @@ from lsprotocol import types
 from attractor.cli.language_server.places import Places
 from attractor.cli.line_ends import with_line_ends_of
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
-from attractor.language.editing.analysis import Analysis
-from attractor.language.editing.completion import Proposal, Sort, propose
-from attractor.language.editing.cursor import cursor_at
-from attractor.language.editing.hovering import hover
-from attractor.language.editing.names import declaration, named_at
-from attractor.language.editing.renaming import rename
-from attractor.language.editing.silencing import silence
+from attractor.language.editor.analysis import Analysis, declaration, named_at, rename, silence
+from attractor.language.editor.completion import Proposal, Sort, cursor_at, hover, propose
 from attractor.language.errors import ParseError
-from attractor.language.formatting.texts import format_text
-from attractor.language.rule_pages import page_of
-from attractor.language.spans import Span
+from attractor.language.formatter import format_text
+from attractor.language.linting.lint_rule import page_of
+from attractor.language.source.syntax_tree import Span
 
 Answer = Callable[[Analysis, Places, Any], object]
 

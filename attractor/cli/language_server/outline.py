@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from lsprotocol import types
 
 from attractor.cli.language_server.places import Places
-from attractor.language.editing.analysis import Analysis
-from attractor.language.editing.symbols import Symbol, symbols
+from attractor.language.editor.analysis import Analysis, Symbol, symbols
 
 
 def symbol_tree(

@@ -3,7 +3,7 @@
 from lsprotocol.types import Position, Range
 from pygls.workspace import PositionCodec, TextDocument
 
-from attractor.language.spans import Span
+from attractor.language.source.syntax_tree import Span
 
 
 class Places:

@@ -18,10 +18,9 @@ from attractor.cli.language_server import answers
 from attractor.cli.language_server.outline import symbol_row, symbol_tree
 from attractor.cli.language_server.places import Places
 from attractor.cli.language_server.protocol import Protocol, refusal
-from attractor.language.editing.analysis import Analysis
-from attractor.language.severities import Levels
-from attractor.language.sources import Source
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.editor.analysis import Analysis
+from attractor.language.linting.lint_rule import Levels, Vocabulary
+from attractor.language.source.text import Source
 from attractor.pipeline.beside import files_beside
 
 PAUSE = timedelta(milliseconds=200)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.cli.live.view import LAST_LINES
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 
 LONGEST_LINE = 300
 

@@ -10,7 +10,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.live.display import console_for
 from attractor.cli.standing import Standing, as_text
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 
 
 def paint(standings: Iterable[Standing], invocation: Invocation) -> ExitCode:

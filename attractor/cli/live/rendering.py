@@ -17,7 +17,7 @@ from attractor.cli.live.wording import (
     summary,
     used,
 )
-from attractor.language.wording import visible
+from attractor.language.source.text import visible
 
 TALLEST = 30
 """More lines than this are not drawn, however tall the terminal is."""

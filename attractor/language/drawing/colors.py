@@ -1,12 +1,29 @@
-"""Reads the colours that authors write as Graphviz does, and tells what can be read on them."""
+"""Reads the colours that authors write as Graphviz does, and tells what can be read on them.
+
+The colours of drawings, each for light and for dark surroundings.
+
+Any text is readable on any fill it can stand on (contrast 4.5 at least); a test holds them to it.
+In a drawing that suits itself to its surroundings a style sheet puts the dark colour in place of
+the light one, so one light colour has one dark one.
+
+Finds the colours that nobody knows: a drawing leaves them out.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from colorsys import hsv_to_rgb
+from enum import StrEnum
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
+
+from attractor.base.dataclasses import dataclass
+from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import each_attribute
+from attractor.language.source.syntax_tree import Attribute
+from attractor.language.source.text import quote
 
 READABLE = 4.5
 """The least contrast of a text to what is behind it (WCAG 2.2, level AA)."""
@@ -175,3 +192,133 @@ def _read_names(text: str) -> Iterator[tuple[str, Rgb]]:
 
 def _linear(part: float) -> float:
     return part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
+
+
+class Theme(StrEnum):
+    """The surroundings that a drawing is made for."""
+
+    AUTO = "auto"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class Paint(NamedTuple):
+    """One colour in its two forms."""
+
+    light: str
+    dark: str
+
+    def on(self, theme: Theme) -> str:
+        """Return the colour in a theme."""
+        return self.dark if theme is Theme.DARK else self.light
+
+
+PLATE = Paint("#fefefe", "#0d1117")
+INK = Paint("#1f2328", "#e6edf3")
+MUTED = Paint("#57606a", "#9da7b3")
+THREAD = Paint("#6e7781", "#8b949e")
+BOX_FILL = Paint("#f6f8fa", "#161b22")
+BOX_LINE = Paint("#848d97", "#6e7681")
+
+_BLUE = Paint("#0969da", "#58a6ff"), Paint("#ddf4ff", "#0f2c4d")
+_GREEN = Paint("#1a7f37", "#3fb950"), Paint("#dafbe1", "#0f3220")
+_RED = Paint("#cf222e", "#f85149"), Paint("#ffebe9", "#47161a")
+_AMBER = Paint("#9a6700", "#d29922"), Paint("#fff8c5", "#3a2e08")
+_ORANGE = Paint("#bc4c00", "#f0883e"), Paint("#fff1e5", "#43260b")
+_VIOLET = Paint("#8250df", "#bc8cff"), Paint("#fbefff", "#33205a")
+_GREY = MUTED, Paint("#eaeef2", "#262c36")
+
+PAINTS = (
+    *(PLATE, INK, MUTED, THREAD, BOX_FILL, BOX_LINE, _GREY[1]),
+    *(paint for pair in (_BLUE, _GREEN, _RED, _AMBER, _ORANGE, _VIOLET) for paint in pair),
+)
+"""Every colour there is."""
+
+
+@dataclass(frozen=True)
+class ElementStyle:
+    """How a node or an edge is drawn."""
+
+    line: Paint
+    fill: Paint = PLATE
+    text: Paint = INK
+    width: float = 1.0
+    is_dashed: bool = False
+
+
+AGENT = ElementStyle(*_BLUE)
+TOOL = ElementStyle(*_AMBER)
+HUMAN = ElementStyle(*_VIOLET)
+CONTROL = ElementStyle(*_GREY)
+START = ElementStyle(*_GREEN, width=2)
+EXIT = ElementStyle(INK, _GREY[1], width=2)
+
+DONE = ElementStyle(*_GREEN, width=1.5)
+FAILED = ElementStyle(*_RED, width=2.5)
+RUNNING = ElementStyle(*_BLUE, width=2.5)
+WAITING = ElementStyle(*_VIOLET, width=2.5)
+INTERRUPTED = ElementStyle(*_ORANGE, width=2.5, is_dashed=True)
+SKIPPED = ElementStyle(THREAD, text=MUTED, is_dashed=True)
+UNREACHED = ElementStyle(BOX_LINE, text=MUTED, is_dashed=True)
+
+WAY = ElementStyle(THREAD)
+TAKEN = ElementStyle(INK, width=2.5)
+UNTAKEN = ElementStyle(BOX_LINE, text=MUTED)
+JUMP = ElementStyle(THREAD, text=MUTED, is_dashed=True)
+TAKEN_JUMP = ElementStyle(INK, width=2.5, is_dashed=True)
+
+UNCHANGED = ElementStyle(THREAD, BOX_FILL)
+ADDED = ElementStyle(*_GREEN, width=2)
+REMOVED = ElementStyle(*_RED, width=1.5, is_dashed=True)
+CHANGED = ElementStyle(*_AMBER, width=2)
+
+LOOKS = (
+    *(AGENT, TOOL, HUMAN, CONTROL, START, EXIT),
+    *(DONE, FAILED, RUNNING, WAITING, INTERRUPTED, SKIPPED, UNREACHED),
+    *(WAY, TAKEN, UNTAKEN, JUMP, TAKEN_JUMP, UNCHANGED, ADDED, REMOVED, CHANGED),
+)
+"""Every look there is."""
+
+LOOK_OF_TYPE = {
+    "start": START,
+    "exit": EXIT,
+    "codergen": AGENT,
+    "tool": TOOL,
+    "wait.human": HUMAN,
+}
+"""The looks of types; the others are ways the walk takes, or types of somebody else."""
+
+
+def look_of(type_: str) -> ElementStyle:
+    """Return how a node of a type looks."""
+    return LOOK_OF_TYPE.get(type_, CONTROL)
+
+
+RULE = "color_known"
+"""By what name they are told."""
+
+COLORS = frozenset({"bgcolor", "color", "fillcolor", "fontcolor"})
+"""The attributes that hold colours."""
+
+
+def unknown_colors(graph: Graph, severity: Severity = Severity.WARNING) -> Iterator[Diagnostic]:
+    """Yield every colour that is none; one in a default block comes once."""
+    near = suggester(color_names())
+    for node, attribute in _attributes(graph):
+        unknown = unknown_in(str(attribute.value))
+        if unknown:
+            yield Diagnostic(
+                severity,
+                f"{quote(unknown)} is no colour: it is left out of drawings",
+                attribute.value.span,
+                node=node,
+                fix=near(unknown.casefold()) or "write a name that Graphviz knows, or #rrggbb",
+            )
+
+
+def _attributes(graph: Graph) -> Iterator[tuple[str, Attribute]]:
+    for holder, attribute in each_attribute(graph, COLORS):
+        yield holder.node, attribute
+    for subgraph in graph.subgraphs:
+        by_key = subgraph.attributes.by_key
+        yield from (("", by_key[key]) for key in COLORS & by_key.keys())

@@ -1,29 +1,109 @@
-"""Says how each element of a picture is drawn, in the attributes of Graphviz."""
+"""The subgraphs that are drawn as boxes around nodes, and the nodes right in each.
 
-from collections.abc import Mapping
+Says how each element of a picture is drawn, in the attributes of Graphviz.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import field
 from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.drawing import author
-from attractor.language.drawing.boxes import Box
-from attractor.language.drawing.captions import (
+from attractor.language.drawing import style as author
+from attractor.language.drawing.colors import JUMP, WAY, Theme, look_of
+from attractor.language.drawing.picture import (
     NODE_COLUMNS,
     TITLE_COLUMNS,
+    Jump,
+    Picture,
+    as_class,
     clean,
     edge_lines,
     ems_of,
+    encoded,
     label_of,
+    node_element,
+    node_lines,
     title_of,
     wrapped,
 )
-from attractor.language.drawing.coloring import Coloring
-from attractor.language.drawing.element_ids import as_class, encoded, node_element
-from attractor.language.drawing.jumps import Jump
-from attractor.language.drawing.palette import JUMP, WAY, Theme, look_of
-from attractor.language.drawing.picture import Picture
-from attractor.language.drawing.telling import node_lines
-from attractor.language.graph import Edge, Node
-from attractor.language.values import Attributes
+from attractor.language.drawing.style import Coloring
+from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
+from attractor.language.source.syntax_tree import Attributes
+
+_CLUSTER = "cluster"
+# Drawers call themselves for each level, and nobody sees more of them.
+_DEEPEST = 40
+_RANKS = frozenset({"same", "min", "source", "max", "sink"})
+
+
+@dataclass
+class Box:
+    """A cluster; the outermost one is the sheet itself and has no subgraph.
+
+    `ranks` are nodes of the box that a subgraph without a box puts side by side, by its rank.
+    """
+
+    subgraph: Subgraph | None = None
+    element: str = ""
+    depth: int = 0
+    nodes: list[str] = field(default_factory=list[str])
+    inner: list["Box"] = field(default_factory=list["Box"])
+    ranks: list[tuple[str, list[str]]] = field(default_factory=list[tuple[str, list[str]]])
+
+
+def sheet(graph: Graph) -> Box:
+    """Return the boxes of a graph; a node stands in the innermost one that names it first."""
+    outermost = Box()
+    boxes = _boxes(graph, outermost)
+    home: dict[str, Box] = {}
+    pairs = list(zip(boxes, graph.subgraphs, strict=True))
+    for box, subgraph in sorted(pairs, key=lambda pair: -pair[0].depth):
+        for id_ in subgraph.nodes:
+            home.setdefault(id_, box)
+    for id_ in graph.nodes:
+        home.get(id_, outermost).nodes.append(id_)
+    for box, subgraph in pairs:
+        rank = subgraph.attributes.text("rank")
+        if rank in _RANKS:
+            together = (id_ for id_ in subgraph.nodes if home[id_] is box and id_ in graph.nodes)
+            box.ranks.append((rank, list(together)))
+    return outermost
+
+
+def _boxes(graph: Graph, outermost: Box) -> list[Box]:
+    """Return the box that each subgraph's nodes stand in: its own, or the one around it."""
+    boxes: list[Box] = []
+    met: dict[str, int] = {}
+    for subgraph in graph.subgraphs:
+        box = boxes[subgraph.parent] if subgraph.parent >= 0 else outermost
+        if subgraph.id.startswith(_CLUSTER) and box.depth < _DEEPEST:
+            box.inner.append(Box(subgraph, _element(subgraph.id, met), box.depth + 1))
+            box = box.inner[-1]
+        boxes.append(box)
+    return boxes
+
+
+def in_order(outermost: Box) -> Iterator[tuple[Box, bool]]:
+    """Yield every box when it begins, and once more when it ends; the sheet is not among them."""
+    waiting = [iter(outermost.inner)]
+    around: list[Box] = []
+    while waiting:
+        box = next(waiting[-1], None)
+        if box is not None:
+            yield box, True
+            around.append(box)
+            waiting.append(iter(box.inner))
+            continue
+        waiting.pop()
+        if around:
+            yield around.pop(), False
+
+
+def _element(id_: str, met: dict[str, int]) -> str:
+    """Return `subgraph-<id>`, numbered from the second one of that id."""
+    met[id_] = met.get(id_, 0) + 1
+    return f"subgraph-{encoded(id_)}" + (f"-{met[id_]}" if met[id_] > 1 else "")
+
 
 FONT = "Helvetica,Arial,sans-serif"
 FONT_SIZE = 11

@@ -37,10 +37,10 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.gates import human_gates
-from attractor.language.graph import Graph
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import human_gates
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class AcceleratorKeys:

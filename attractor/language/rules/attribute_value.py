@@ -31,18 +31,14 @@ from datetime import timedelta
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
-from attractor.language.attributes import ATTRIBUTES, AttributeType, KnownAttribute
-from attractor.language.diagnostics import Diagnostic, Edit, Severity
-from attractor.language.graph import Graph
-from attractor.language.holders import each_attribute
-from attractor.language.moments import is_moment
-from attractor.language.nearest import suggester
-from attractor.language.patterns import NUMBER
-from attractor.language.slips import one_slip
-from attractor.language.values import Value, parse_integer
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.word_edits import word_edits
-from attractor.language.wording import quote
+from attractor.language.diagnostics import Diagnostic, Edit, Severity, one_slip, suggester
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES
+from attractor.language.graph.graph import AttributeType, Graph, KnownAttribute
+from attractor.language.graph.queries import each_attribute, is_moment
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.syntax_tree import Value, parse_integer
+from attractor.language.source.text import NUMBER, quote
+from attractor.language.source.tokens import word_edits
 
 _CHECKED: Mapping[str, KnownAttribute] = {
     name: row

@@ -30,13 +30,11 @@ Instead:
 import re
 from collections.abc import Iterator
 
-from attractor.language.attributes import Place
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.holders import each_attribute
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.within import span_within
-from attractor.language.wording import quote
+from attractor.language.graph.graph import AttributeOwner, Graph
+from attractor.language.graph.queries import each_attribute, span_within
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 _CLASS = re.compile(r"[^,\s]+")
 _NAME = re.compile(r"[a-z0-9-]+")
@@ -51,7 +49,7 @@ class ClassName:
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each class that cannot; one in a default block once."""
         for holder, attribute in each_attribute(graph, {"class"}):
-            if holder.place is not Place.NODE:
+            if holder.place is not AttributeOwner.NODE:
                 continue
             for found in _CLASS.finditer(str(attribute.value)):
                 if not _NAME.fullmatch(found[0]):

@@ -27,10 +27,9 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language import when_needed
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.graph.graph import Graph
+from attractor.language.linting.lint_rule import Vocabulary
 
 _COLORS = frozenset({"bgcolor", "color", "fillcolor", "fontcolor"})
 
@@ -45,7 +44,10 @@ class ColorKnown:
         keys = graph.node_keys | graph.edge_keys | graph.attributes.by_key.keys()
         keys |= {key for one in graph.subgraphs for key in one.attributes.by_key}
         if not _COLORS.isdisjoint(keys):
-            yield from when_needed.unknown_colors(graph, self.severity)
+            # Imported here: few callers need it.
+            from attractor.language.drawing.colors import unknown_colors
+
+            yield from unknown_colors(graph, self.severity)
 
 
 part = ColorKnown()

@@ -26,13 +26,11 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.attributes import Place
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.holders import each_attribute
-from attractor.language.shapes import TYPE_OF_SHAPE
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.graph.graph import TYPE_OF_SHAPE, AttributeOwner, Graph
+from attractor.language.graph.queries import each_attribute
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 _TOOL = "tool"
 _OTHERS = frozenset({*TYPE_OF_SHAPE.values(), "wait", "prompt", "pipeline", "for_each"}) - {_TOOL}
@@ -46,7 +44,9 @@ class CommandNeedsTool:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each command that nothing runs; one in a default block is one of many."""
-        commands = [one for one in each_attribute(graph, _KEYS) if one[0].place is Place.NODE]
+        commands = [
+            one for one in each_attribute(graph, _KEYS) if one[0].place is AttributeOwner.NODE
+        ]
         used = _used(graph) if commands else set[int]()
         for holder, attribute in commands:
             if str(attribute.value).strip() and id(attribute) not in used:

@@ -32,14 +32,12 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language import when_needed
-from attractor.language.conditions import is_plain
+from attractor.language.conditions.condition import is_plain
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.guards import Guard, each_guard, edits_within
-from attractor.language.misnamed_outcomes import misnamed_outcomes
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import Guard, each_guard, edits_within, misnamed_outcomes
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class DeadCondition:
@@ -50,7 +48,10 @@ class DeadCondition:
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each condition, or part of one, that cannot."""
         for guard in each_guard(graph, lambda condition, _: not is_plain(condition)):
-            for dead in when_needed.why_dead(guard.condition, guard.text):
+            # Imported here: few callers need it.
+            from attractor.language.conditions.analysis import why_dead
+
+            for dead in why_dead(guard.condition, guard.text):
                 span = guard.span(dead.start, dead.end)
                 edits = edits_within(guard, dead.start, dead.end, dead.instead)
                 yield Diagnostic(

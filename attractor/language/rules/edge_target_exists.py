@@ -28,12 +28,11 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Edge, Graph
-from attractor.language.nearest import suggester
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
-from attractor.language.words import written_word
+from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
+from attractor.language.source.tokens import written_word
 
 
 class EdgeTargetExists:

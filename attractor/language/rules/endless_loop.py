@@ -39,10 +39,10 @@ Instead:
 from collections.abc import Iterator, Sequence
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Edge, Graph
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.ways import loops, reached_from, sources_and_jumps, targets_and_jumps
-from attractor.language.wording import quote
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.graph.paths import loops, reached_from, sources_and_jumps, targets_and_jumps
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class EndlessLoop:

@@ -38,15 +38,15 @@ Instead:
 
 from collections.abc import Iterator, Sequence, Set
 
-from attractor.language.conditions import OUTCOME_KEYS, Condition
+from attractor.language.conditions.analysis import FAIL, SUCCESS, could_hold
+from attractor.language.conditions.condition import OUTCOME_KEYS, Condition
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.forks import FORKS
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.judges import CONDITIONAL, is_conditional, unasked_conditionals
-from attractor.language.possibilities import FAIL, SUCCESS, could_hold
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.ways import failure_targets
-from attractor.language.wording import quote
+from attractor.language.graph.branches import FORKS
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.graph.paths import failure_targets
+from attractor.language.graph.queries import CONDITIONAL, is_conditional, unasked_conditionals
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 # These do not fail, or their edges are no ways on after a failure.
 _SILENT = frozenset({"start", "exit", CONDITIONAL, *FORKS})

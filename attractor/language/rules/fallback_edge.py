@@ -38,19 +38,19 @@ Instead:
 
 from collections.abc import Iterator, Sequence
 
-from attractor.language.conditions import ALWAYS, Comparison, Condition
-from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.forks import FORKS
-from attractor.language.graph import Graph, Node
-from attractor.language.possibilities import (
+from attractor.language.conditions.analysis import (
     FAIL,
     PARTIAL_SUCCESS,
     SUCCESS,
     assignments,
     words_for,
 )
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.conditions.condition import ALWAYS, Comparison, Condition
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph.branches import FORKS
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 # A person chooses among edges that can be taken; those of a fork are branches.
 _SILENT = frozenset({"wait.human", "exit", *FORKS})

@@ -38,11 +38,10 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.forks import find_forks
-from attractor.language.graph import Graph
-from attractor.language.meetings import FAN_IN
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.graph.branches import FAN_IN, find_forks
+from attractor.language.graph.graph import Graph
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class FanInMissing:

@@ -26,15 +26,13 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.attributes import FIDELITIES
-from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.holders import each_attribute
-from attractor.language.nearest import suggester
-from attractor.language.slips import one_slip
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.word_edits import word_edits
-from attractor.language.wording import quote
+from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester
+from attractor.language.graph.attribute_catalogue import FIDELITIES
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import each_attribute
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
+from attractor.language.source.tokens import word_edits
 
 _KEYS = frozenset({"fidelity", "default_fidelity"})
 

@@ -33,12 +33,12 @@ Instead:
 from collections.abc import Iterator, Sequence
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.forks import find_forks
-from attractor.language.graph import Graph, Node
-from attractor.language.holders import goal_gates
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.ways import dominance, reached_from, targets
-from attractor.language.wording import quote
+from attractor.language.graph.branches import find_forks
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.paths import dominance, reached_from, targets
+from attractor.language.graph.queries import goal_gates
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class GoalGateBypassed:

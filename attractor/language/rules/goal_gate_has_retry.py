@@ -28,11 +28,11 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.holders import goal_gates
-from attractor.language.values import Attributes
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import goal_gates
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.syntax_tree import Attributes
+from attractor.language.source.text import quote
 
 
 class GoalGateHasRetry:

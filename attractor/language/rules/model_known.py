@@ -28,10 +28,10 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.unknown_names import unknown_names
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import unknown_names
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class ModelKnown:

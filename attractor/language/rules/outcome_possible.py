@@ -35,13 +35,13 @@ Instead:
 
 from collections.abc import Iterator, Sequence
 
-from attractor.language.conditions import OUTCOME_KEYS, OUTCOMES, Comparison
+from attractor.language.conditions.analysis import could_hold, possible_outcomes
+from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Comparison
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.forks import FORKS
-from attractor.language.graph import Edge, Graph
-from attractor.language.possibilities import could_hold, possible_outcomes
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.graph.branches import FORKS
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 # These are for every stage to meet.
 _COMMON = (Comparison("outcome", "success"),)

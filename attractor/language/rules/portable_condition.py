@@ -32,14 +32,12 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language import when_needed
-from attractor.language.conditions import Condition, Unreadable, is_plain
+from attractor.language.conditions.condition import Condition, Unreadable, is_plain
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
-from attractor.language.graph import Graph
-from attractor.language.guards import Guard, each_guard
-from attractor.language.misnamed_outcomes import misnamed_outcomes
-from attractor.language.values import quoted
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import Guard, each_guard, misnamed_outcomes
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.syntax_tree import quoted
 
 
 class PortableCondition:
@@ -50,7 +48,10 @@ class PortableCondition:
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Note each condition that does not."""
         for guard in each_guard(graph, _may_go_beyond):
-            beyond = when_needed.beyond_the_core(guard.condition, guard.text)
+            # Imported here: few callers need it.
+            from attractor.language.conditions.format import beyond_the_core
+
+            beyond = beyond_the_core(guard.condition, guard.text)
             # What is the outcome by a wrong name is another rule's.
             misnamed = (one.start for one in misnamed_outcomes(guard.text))
             if beyond and beyond.start not in misnamed:

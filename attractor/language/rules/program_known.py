@@ -33,15 +33,13 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from attractor.language import when_needed
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.holders import COMMANDS, each_attribute
-from attractor.language.shell import calls
-from attractor.language.values import Value
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.within import span_within
-from attractor.language.wording import quote
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import COMMANDS, each_attribute, span_within
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.shell_syntax import calls
+from attractor.language.source.syntax_tree import Value
+from attractor.language.source.text import quote
 
 
 class ProgramKnown:
@@ -78,7 +76,10 @@ class _Named(NamedTuple):
 def _named(graph: Graph) -> Iterator[_Named]:
     required = graph.attributes.value("requires")
     if required is not None:
-        for need in when_needed.read_needs(str(required)).needs:
+        # Imported here: few callers need it.
+        from attractor.language.preparation.requirements import read_needs
+
+        for need in read_needs(str(required)).needs:
             if need.is_program:
                 yield _Named(need.name, required, need.start, need.end)
     for holder, attribute in each_attribute(graph, COMMANDS):

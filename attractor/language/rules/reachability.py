@@ -31,10 +31,10 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph, Node
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.ways import failure_targets, reached_from, targets_and_jumps
-from attractor.language.wording import quote
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.paths import failure_targets, reached_from, targets_and_jumps
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class Reachability:

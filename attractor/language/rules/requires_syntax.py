@@ -30,11 +30,10 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language import when_needed
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.within import span_within
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import span_within
+from attractor.language.linting.lint_rule import Vocabulary
 
 
 class RequiresSyntax:
@@ -47,7 +46,10 @@ class RequiresSyntax:
         value = graph.attributes.value("requires")
         if value is None:
             return
-        for mistake in when_needed.read_needs(str(value)).mistakes:
+        # Imported here: few callers need it.
+        from attractor.language.preparation.requirements import read_needs
+
+        for mistake in read_needs(str(value)).mistakes:
             span = span_within(value, mistake.start, mistake.end)
             message = f"in requires {mistake.message}"
             yield Diagnostic(self.severity, message, span, fix=mistake.hint)

@@ -47,9 +47,9 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.restarts import find_misplaced
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.graph.branches import find_misplaced
+from attractor.language.graph.graph import Graph
+from attractor.language.linting.lint_rule import Vocabulary
 
 
 class RestartMisplaced:

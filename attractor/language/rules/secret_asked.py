@@ -29,10 +29,9 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language import when_needed
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.graph.graph import Graph
+from attractor.language.linting.lint_rule import Vocabulary
 
 
 class SecretAsked:
@@ -44,7 +43,10 @@ class SecretAsked:
         """Report each stage that asks for what it cannot get."""
         if not graph.nodes_with("secrets"):
             return
-        for one in when_needed.find_secret_mistakes(graph):
+        # Imported here: few callers need it.
+        from attractor.language.preparation.inputs import find_secret_mistakes
+
+        for one in find_secret_mistakes(graph):
             yield Diagnostic(self.severity, one.message, one.span, node=one.node, fix=one.fix)
 
 

@@ -30,11 +30,10 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.holders import COMMANDS, each_attribute
-from attractor.language.shell import find_fault
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.within import span_within
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import COMMANDS, each_attribute, span_within
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.shell_syntax import find_fault
 
 
 class ShellSyntax:

@@ -32,12 +32,11 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language import when_needed
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.resolving import MOST_CLASSES_AROUND, derived_class
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.within import span_within
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import span_within
+from attractor.language.graph.resolve import MOST_CLASSES_AROUND, derived_class
+from attractor.language.linting.lint_rule import Vocabulary
 
 
 class StylesheetSyntax:
@@ -50,7 +49,10 @@ class StylesheetSyntax:
         value = graph.attributes.value("model_stylesheet")
         if value is None or not str(value).strip():
             return
-        stylesheet, mistakes = when_needed.read_stylesheet(str(value))
+        # Imported here: few callers need it.
+        from attractor.language.preparation.stylesheet import read_stylesheet
+
+        stylesheet, mistakes = read_stylesheet(str(value))
         for mistake in mistakes:
             span = span_within(value, mistake.start, mistake.end)
             yield Diagnostic(self.severity, mistake.message, span, fix=mistake.hint)

@@ -30,13 +30,12 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.attributes import Fidelity
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.fidelities import resolve_fidelity
-from attractor.language.graph import Graph, Node
-from attractor.language.holders import Holder, each_attribute
-from attractor.language.values import Attribute
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.graph.attribute_catalogue import Fidelity, resolve_fidelity
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.queries import Holder, each_attribute
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.syntax_tree import Attribute
 
 _KEYS = frozenset({"thread_id"})
 

@@ -28,14 +28,11 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.nearest import suggester
-from attractor.language.shapes import TYPE_OF_SHAPE
-from attractor.language.slips import one_slip
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.word_edits import word_edits
-from attractor.language.wording import quote
+from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester
+from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
+from attractor.language.source.tokens import word_edits
 
 # Another graph takes its place before anything runs; where that fails, another rule says so.
 _PLACEHOLDERS = frozenset({"import"})

@@ -28,9 +28,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph, Node
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class _Need(NamedTuple):

@@ -26,11 +26,10 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.nearest import suggester
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.graph.graph import Graph
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class UndeclaredNode:

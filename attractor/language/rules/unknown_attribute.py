@@ -28,29 +28,30 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from attractor.language.attributes import ATTRIBUTES, Place
-from attractor.language.converting.foreign_words import NO_ATTRIBUTE, RENAMED
-from attractor.language.diagnostics import Diagnostic, Edit, Severity
-from attractor.language.graph import Graph
-from attractor.language.graphviz import GRAPHVIZ_ATTRIBUTES
-from attractor.language.holders import Holder, each_stranger
-from attractor.language.nearest import suggester
-from attractor.language.slips import one_slip
-from attractor.language.values import Attribute
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
-from attractor.language.words import written_word
+from attractor.language.converter.word_tables import NO_ATTRIBUTE, RENAMED
+from attractor.language.diagnostics import Diagnostic, Edit, Severity, one_slip, suggester
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES
+from attractor.language.graph.graph import GRAPHVIZ_ATTRIBUTES, AttributeOwner, Graph
+from attractor.language.graph.queries import Holder, each_stranger
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.syntax_tree import Attribute
+from attractor.language.source.text import quote
+from attractor.language.source.tokens import written_word
 
 _ROWS = tuple(ATTRIBUTES.values())
-_AT_HOME: Mapping[Place, frozenset[str]] = {
+_AT_HOME: Mapping[AttributeOwner, frozenset[str]] = {
     place: GRAPHVIZ_ATTRIBUTES.union(row.name for row in _ROWS if place in row.places)
-    for place in Place
+    for place in AttributeOwner
 }
-_SUGGESTED: Mapping[Place, tuple[str, ...]] = {
+_SUGGESTED: Mapping[AttributeOwner, tuple[str, ...]] = {
     place: tuple(row.name for row in _ROWS if place in row.places and not row.alias_of)
-    for place in Place
+    for place in AttributeOwner
 }
-_NAMED = {Place.GRAPH: "the graph", Place.NODE: "a node", Place.EDGE: "an edge"}
+_NAMED = {
+    AttributeOwner.GRAPH: "the graph",
+    AttributeOwner.NODE: "a node",
+    AttributeOwner.EDGE: "an edge",
+}
 
 
 class UnknownAttribute:
@@ -85,7 +86,7 @@ class _Adviser:
     """Says what to do about attributes."""
 
     def __init__(self) -> None:
-        self._suggest = {place: suggester(_SUGGESTED[place]) for place in Place}
+        self._suggest = {place: suggester(_SUGGESTED[place]) for place in AttributeOwner}
         self._meant: dict[int, Counter[str]] = {}
 
     def advice(self, holder: Holder, attribute: Attribute) -> _Advice:
@@ -113,11 +114,11 @@ class _Adviser:
         return known
 
 
-def _slip(key: str, place: Place) -> str:
+def _slip(key: str, place: AttributeOwner) -> str:
     return "" if key in ATTRIBUTES else one_slip(key, _SUGGESTED[place])
 
 
-def _by_another_name(place: Place, key: str) -> str:
+def _by_another_name(place: AttributeOwner, key: str) -> str:
     """Return what to do about an attribute that other tools have."""
     ours = RENAMED.get((place, key), "")
     return f"did you mean {ours}?" if ours else NO_ATTRIBUTE.get(key, "")

@@ -28,13 +28,11 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language import when_needed
-from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.nearest import suggester
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.within import span_within
-from attractor.language.wording import quote
+from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import span_within
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class UnusedSelector:
@@ -47,7 +45,10 @@ class UnusedSelector:
         value = graph.attributes.value("model_stylesheet")
         if value is None or not str(value).strip():
             return
-        stylesheet, mistakes = when_needed.read_stylesheet(str(value))
+        # Imported here: few callers need it.
+        from attractor.language.preparation.stylesheet import read_stylesheet
+
+        stylesheet, mistakes = read_stylesheet(str(value))
         there = _selectors(graph)
         suggest = suggester(there)
         for rule in () if mistakes else stylesheet.rules:

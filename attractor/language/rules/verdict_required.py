@@ -29,11 +29,10 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.holders import goal_gates
-from attractor.language.shapes import DEFAULT_TYPE
-from attractor.language.vocabulary import Vocabulary
-from attractor.language.wording import quote
+from attractor.language.graph.graph import DEFAULT_TYPE, Graph
+from attractor.language.graph.queries import goal_gates
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import quote
 
 
 class VerdictRequired:

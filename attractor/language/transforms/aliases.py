@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from attractor.language.attributes import ATTRIBUTES, Place
 from attractor.language.diagnostics import Edit, info
-from attractor.language.findings import PORTABILITY
-from attractor.language.graph import Graph
-from attractor.language.surroundings import Surroundings
-from attractor.language.values import Attribute, Attributes
-from attractor.language.wording import quote
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES
+from attractor.language.graph.graph import AttributeOwner, Graph
+from attractor.language.preparation.prepare import TransformContext
+from attractor.language.source.syntax_tree import Attribute, Attributes
+from attractor.language.source.text import quote
+from attractor.language.source.tokens import PORTABILITY
 
-_OURS: Mapping[Place, Mapping[str, str]] = {
+_OURS: Mapping[AttributeOwner, Mapping[str, str]] = {
     place: {
         row.name: row.alias_of
         for row in ATTRIBUTES.values()
         if row.alias_of and place in row.places
     }
-    for place in (Place.GRAPH, Place.NODE)
+    for place in (AttributeOwner.GRAPH, AttributeOwner.NODE)
 }
 
 
@@ -26,24 +26,26 @@ class Aliases:
 
     order = 5
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: TransformContext) -> None:
         self._around = around
         self._renamed: dict[int, Attribute] = {}
 
     def apply(self, graph: Graph) -> Graph:
         """Return the graph with our names alone."""
-        attributes = self._resolved(graph.attributes, Place.GRAPH, "")
-        keys = sorted(_OURS[Place.NODE].keys() & graph.node_keys)
+        attributes = self._resolved(graph.attributes, AttributeOwner.GRAPH, "")
+        keys = sorted(_OURS[AttributeOwner.NODE].keys() & graph.node_keys)
         aliased = {node.id: node for key in keys for node in graph.nodes_with(key)}
         if not aliased and attributes is graph.attributes:
             return graph
         nodes = {
-            node.id: replace(node, attributes=self._resolved(node.attributes, Place.NODE, node.id))
+            node.id: replace(
+                node, attributes=self._resolved(node.attributes, AttributeOwner.NODE, node.id)
+            )
             for node in aliased.values()
         }
         return replace(graph, attributes=attributes, nodes={**graph.nodes, **nodes})
 
-    def _resolved(self, attributes: Attributes, place: Place, node: str) -> Attributes:
+    def _resolved(self, attributes: Attributes, place: AttributeOwner, node: str) -> Attributes:
         """Return the same attributes by our names; of two for one the later one counts."""
         ours, by_key = _OURS[place], attributes.by_key
         if ours.keys().isdisjoint(by_key):

@@ -1,8 +1,7 @@
 """Puts the graph of another file in place of a node of the type `import`."""
 
-from attractor.language import when_needed
-from attractor.language.graph import Graph
-from attractor.language.surroundings import Surroundings
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.prepare import TransformContext
 
 TYPE = "import"
 
@@ -12,14 +11,17 @@ class Imports:
 
     order = 10
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: TransformContext) -> None:
         self._around = around
 
     def apply(self, graph: Graph) -> Graph:
         """Return the graph with every import in place; one that cannot be read stays."""
         if self._around.files is None or not graph.of_type(TYPE):
             return graph
-        return when_needed.import_files(graph, self._around, self._around.files)
+        # Imported here: few callers need it.
+        from attractor.language.preparation.imports import import_files
+
+        return import_files(graph, self._around, self._around.files)
 
 
 part = Imports

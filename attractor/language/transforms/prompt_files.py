@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from attractor.language import when_needed
 from attractor.language.diagnostics import error
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.graph import Graph, Node
-from attractor.language.parsing import decode
-from attractor.language.surroundings import Files, Surroundings
-from attractor.language.values import Attribute, Value, ValueKind
-from attractor.language.wording import quote
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.preparation.prepare import Files, TransformContext
+from attractor.language.source.parse import decode
+from attractor.language.source.syntax_tree import Attribute, Value, ValueKind
+from attractor.language.source.text import quote
 
 _RULE = "prompt_file"
 _SIGN = "@"
@@ -23,7 +22,7 @@ class PromptFiles:
 
     order = 40
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: TransformContext) -> None:
         self._around = around
 
     def apply(self, graph: Graph) -> Graph:
@@ -74,7 +73,10 @@ class PromptFiles:
             fix = "write a plain file: the shell would run what is put into a command"
             self._report(node, attribute, message, fix)
             return False
-        template = when_needed.read_template(text)
+        # Imported here: few callers need it.
+        from attractor.language.preparation.templates import read_template
+
+        template = read_template(text)
         if template.mistake:
             message = f"{name}, line {template.line}: {template.mistake}"
             self._report(node, attribute, message, "mend the template, which is Jinja2")

@@ -3,13 +3,12 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from attractor.language import when_needed
-from attractor.language.graph import Graph, Node
-from attractor.language.surroundings import Surroundings
-from attractor.language.values import Attribute, Attributes, Value, ValueKind, quoted
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.preparation.prepare import TransformContext
+from attractor.language.source.syntax_tree import Attribute, Attributes, Value, ValueKind, quoted
 
 if TYPE_CHECKING:
-    from attractor.language.stylesheet import Stylesheet
+    from attractor.language.preparation.stylesheet import Stylesheet
 
 _PROPERTIES = frozenset({"llm_model", "llm_provider", "reasoning_effort"})
 
@@ -19,7 +18,7 @@ class StylesheetApplication:
 
     order = 20
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: TransformContext) -> None:
         pass
 
     def apply(self, graph: Graph) -> Graph:
@@ -38,7 +37,10 @@ class StylesheetApplication:
 
 def _read(written: Attribute) -> "Stylesheet | None":
     text = str(written.value)
-    stylesheet, mistakes = when_needed.read_stylesheet(text) if text.strip() else (None, ())
+    # Imported here: few callers need it.
+    from attractor.language.preparation.stylesheet import read_stylesheet
+
+    stylesheet, mistakes = read_stylesheet(text) if text.strip() else (None, ())
     # The rule `stylesheet_syntax` reports them.
     return None if mistakes else stylesheet
 

@@ -7,18 +7,15 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from attractor.language import when_needed
-from attractor.language.diagnostics import error, warning
-from attractor.language.graph import Graph, Node
-from attractor.language.nearest import suggester
-from attractor.language.spans import Span
-from attractor.language.surroundings import Surroundings
-from attractor.language.values import Value, ValueKind
-from attractor.language.within import span_within
-from attractor.language.wording import quote
+from attractor.language.diagnostics import error, suggester, warning
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.queries import span_within
+from attractor.language.preparation.prepare import TransformContext
+from attractor.language.source.syntax_tree import Span, Value, ValueKind
+from attractor.language.source.text import quote
 
 if TYPE_CHECKING:
-    from attractor.language.inputs import Input
+    from attractor.language.preparation.inputs import Input
 
 _VARIABLE = re.compile(r"\$(?:goal\b|\{inputs\.(?P<input>[^{}\n]*)\})")
 _RULE = "known_input"
@@ -30,7 +27,7 @@ class VariableExpansion:
 
     order = 50
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: TransformContext) -> None:
         self._around = around
 
     def apply(self, graph: Graph) -> Graph:
@@ -52,7 +49,7 @@ class VariableExpansion:
 class _Expansion:
     """What may be put into the prompts of one graph, and what was found wrong with them."""
 
-    def __init__(self, graph: Graph, around: Surroundings) -> None:
+    def __init__(self, graph: Graph, around: TransformContext) -> None:
         self._goal = graph.goal
         self._around = around
         self._inputs, self._mistaken = _declared(graph, around)
@@ -79,7 +76,10 @@ class _Expansion:
 
     def check_template(self, node: Node, prompt: Value) -> None:
         """Report what a template asks for and may not have."""
-        for name in when_needed.read_template(str(prompt)).inputs:
+        # Imported here: few callers need it.
+        from attractor.language.preparation.templates import read_template
+
+        for name in read_template(str(prompt)).inputs:
             self._check(node, name, prompt.span)
 
     def _report_goal(self, node: Node, span: Span) -> None:
@@ -128,12 +128,17 @@ class _Expansion:
         return suggester(one.name for one in self._open_inputs)
 
 
-def _declared(graph: Graph, around: Surroundings) -> "tuple[Mapping[str, Input], frozenset[str]]":
+def _declared(
+    graph: Graph, around: TransformContext
+) -> "tuple[Mapping[str, Input], frozenset[str]]":
     """Return the inputs by name, and the names whose declarations are wrong, which it reports."""
     value = graph.attributes.value("inputs")
     if value is None:
         return {}, frozenset()
-    inputs, mistakes = when_needed.read_inputs(str(value))
+    # Imported here: few callers need it.
+    from attractor.language.preparation.inputs import read_inputs
+
+    inputs, mistakes = read_inputs(str(value))
     for one in mistakes:
         span = span_within(value, one.start, one.end)
         around.report(error(f"in inputs {one.message}", span, fix=one.hint), rule=_RULE)

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from attractor.language.building import GraphBuilder
-from attractor.language.drawing.stage_states import NodeState, RunStates, StageState, Taken
-from attractor.language.graph import Graph
+from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, Taken
+from attractor.language.graph.builder import GraphBuilder
+from attractor.language.graph.graph import Graph
 
 _SHAPES = ("box", "parallelogram", "hexagon", "diamond", "component", "tripleoctagon", "house")
 _LABELS = (

@@ -9,16 +9,14 @@ from typing import TypedDict, TypeVar
 import pytest
 from playwright.sync_api import Browser
 
-from attractor.language.diffing.comparing import diff
-from attractor.language.diffing.drawn import union
-from attractor.language.draw import draw, drawer_registry
-from attractor.language.drawing.dot_text import dot_text
-from attractor.language.drawing.palette import Theme
+from attractor.language.comparison.compare import diff
+from attractor.language.comparison.output import union
+from attractor.language.drawing.colors import Theme
+from attractor.language.drawing.draw import dot_text, draw, drawer_registry, finish
 from attractor.language.drawing.picture import Picture, as_picture
-from attractor.language.drawing.stage_states import overlay
-from attractor.language.drawing.svg import finish
-from attractor.language.graph import Graph
-from attractor.language.parsing import parse
+from attractor.language.drawing.run_overlay import overlay
+from attractor.language.graph.graph import Graph
+from attractor.language.source.parse import parse
 from tests.browsers import chromium, page_of
 from tests.counts import count
 from tests.language.drawing.graphs import large_graph, states_of_half

@@ -2,9 +2,9 @@
 
 from attractor.engine.labels import accelerator
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.preparation import prepare
-from attractor.language.shapes import TYPE_OF_SHAPE
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.graph.graph import TYPE_OF_SHAPE
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.preparation.prepare import prepare
 
 KNOWN = Vocabulary(
     types=frozenset({*TYPE_OF_SHAPE.values(), "wait", "prompt", "for_each", "pipeline"}),

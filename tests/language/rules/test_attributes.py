@@ -2,8 +2,8 @@
 
 import pytest
 
-from attractor.language.fixing import fix
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.linting.fixes import fix
+from attractor.language.linting.lint_rule import Vocabulary
 from tests.language.rules.judging import found, inside, told
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.linting.lint_rule import Vocabulary
 from tests.language.rules.judging import told
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.language.graph import Graph
-from attractor.language.parsing import parse
-from attractor.language.validation import validate
-from attractor.language.values import Value, ValueKind
+from attractor.language.graph.graph import Graph
+from attractor.language.linting.lint_rule import validate
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import Value, ValueKind
 from tests.language.rules.judging import inside, told
 
 NODES = (

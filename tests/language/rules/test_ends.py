@@ -2,8 +2,8 @@
 
 import pytest
 
-from attractor.language.graph import Edge, Graph, Node
-from attractor.language.validation import validate
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.linting.lint_rule import validate
 from tests.language.rules.judging import found, inside, pointed_at, told
 
 

@@ -3,8 +3,7 @@
 import pytest
 
 from attractor.language.diagnostics import Severity
-from attractor.language.lint_rule import rule_registry
-from attractor.language.rule_pages import page_of, read_page, read_pages
+from attractor.language.linting.lint_rule import page_of, read_page, read_pages, rule_registry
 from tests.language.rules.judging import found
 
 NAMES = list(rule_registry())

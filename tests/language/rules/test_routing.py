@@ -5,12 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.graph import Edge, Graph
-from attractor.language.lint_rule import rule_registry
-from attractor.language.parsing import parse
-from attractor.language.validation import validate
-from attractor.language.values import Attributes
-from attractor.language.vocabulary import Vocabulary
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.linting.lint_rule import Vocabulary, rule_registry, validate
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import Attributes
 from tests.growing import times_more
 from tests.language.rules.judging import found, inside, pointed_at, told
 

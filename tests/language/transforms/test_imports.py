@@ -7,14 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.formatting.layout import format
-from attractor.language.graph import Graph
-from attractor.language.parsing import parse
-from attractor.language.preparation import transform_all
-from attractor.language.resolving import MOST_CLASSES_AROUND
-from attractor.language.surroundings import FilesRead, KnownFiles, Surroundings
+from attractor.language.formatter import format
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.resolve import MOST_CLASSES_AROUND
+from attractor.language.linting.lint_rule import validate
+from attractor.language.preparation.prepare import (
+    FilesRead,
+    KnownFiles,
+    TransformContext,
+    transform_all,
+)
+from attractor.language.source.parse import parse
 from attractor.language.transforms.imports import Imports
-from attractor.language.validation import validate
 
 REVIEW = """digraph Review {
     begin [shape=Mdiamond]
@@ -56,7 +60,7 @@ def made(main: str, files: Mapping[str, str | bytes] | None = None, *, whole: bo
         for name, text in (files or {"review.dot": REVIEW}).items()
     }
     read = FilesRead(KnownFiles(known))
-    around = Surroundings(files=read)
+    around = TransformContext(files=read)
     graph = parse(main, file="pipelines/main.dot")
     after = transform_all(graph, around=around) if whole else Imports(around).apply(graph)
     return Made(after, around.found, read)
@@ -413,14 +417,14 @@ def test_what_only_a_stage_could_keep_is_warned_of() -> None:
 
 def test_without_files_the_placeholder_stays_and_nothing_is_said() -> None:
     graph = parse(MAIN)
-    around = Surroundings()
+    around = TransformContext()
     assert Imports(around).apply(graph) is graph
     assert around.found == []
 
 
 def test_a_graph_without_imports_is_left_alone() -> None:
     graph = parse(REVIEW)
-    assert Imports(Surroundings(files=KnownFiles({}))).apply(graph) is graph
+    assert Imports(TransformContext(files=KnownFiles({}))).apply(graph) is graph
 
 
 _IDS = st.sampled_from(["a", "b", "a b", "é", "a__b", "node"])

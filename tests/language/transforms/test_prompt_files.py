@@ -3,11 +3,16 @@ from pathlib import Path
 import pytest
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.parsing import parse
-from attractor.language.surroundings import FilesRead, FolderFiles, KnownFiles, Surroundings
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.prepare import (
+    FilesRead,
+    FolderFiles,
+    KnownFiles,
+    TransformContext,
+)
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import ValueKind
 from attractor.language.transforms.prompt_files import PromptFiles
-from attractor.language.values import ValueKind
 
 FILES = {
     "prompts/plan.md": b"Plan: $goal\n",
@@ -26,7 +31,7 @@ FILES = {
 
 def applied(attributes: str, *, known: bool = True) -> tuple[Graph, list[Diagnostic], FilesRead]:
     files = FilesRead(KnownFiles(FILES))
-    around = Surroundings(files=files if known else None)
+    around = TransformContext(files=files if known else None)
     graph = PromptFiles(around).apply(parse(f"digraph G {{ a [{attributes}]; b [prompt=x] }}"))
     assert all(one.rule == "prompt_file" for one in around.found)
     return graph, around.found, files
@@ -112,7 +117,7 @@ def test_a_file_that_cannot_be_used_is_an_error_at_the_value(attributes: str, me
 
 
 def test_a_folder_is_no_prompt(tmp_path: Path) -> None:
-    around = Surroundings(files=FolderFiles(tmp_path))
+    around = TransformContext(files=FolderFiles(tmp_path))
     PromptFiles(around).apply(parse('digraph G { a [prompt="@."] }'))
     assert [one.message for one in around.found] == ["cannot read .: Is a directory"]
 
@@ -120,6 +125,6 @@ def test_a_folder_is_no_prompt(tmp_path: Path) -> None:
 def test_a_name_in_a_default_block_counts_for_each_node() -> None:
     files = FilesRead(KnownFiles(FILES))
     graph = parse('digraph G { node [prompt="@bom.md"]; a; b [prompt=c] }')
-    after = PromptFiles(Surroundings(files=files)).apply(graph)
+    after = PromptFiles(TransformContext(files=files)).apply(graph)
     assert [node.prompt for node in after.nodes.values()] == ["Plan", "c"]
     assert [node.prompt for node in graph.nodes.values()] == ["@bom.md", "c"]

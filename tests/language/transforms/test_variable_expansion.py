@@ -3,13 +3,12 @@ from collections.abc import Mapping
 import pytest
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph import Graph
-from attractor.language.parsing import parse
-from attractor.language.preparation import prepare
-from attractor.language.surroundings import KnownFiles, Surroundings
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.prepare import KnownFiles, TransformContext, prepare
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import quoted
 from attractor.language.transforms.prompt_files import PromptFiles
 from attractor.language.transforms.variable_expansion import VariableExpansion
-from attractor.language.values import quoted
 
 DECLARED = "ticket, branch=main, count:int=3, token:secret"
 
@@ -22,7 +21,7 @@ def applied(
     files: Mapping[str, bytes] | None = None,
 ) -> tuple[Graph, list[Diagnostic], str]:
     text = f"digraph G {{ goal=it; inputs={quoted(declared)}; a [prompt={quoted(prompt)}] }}"
-    around = Surroundings(files=KnownFiles(files or {}), inputs=inputs)
+    around = TransformContext(files=KnownFiles(files or {}), inputs=inputs)
     graph = PromptFiles(around).apply(parse(text))
     graph = VariableExpansion(around).apply(graph)
     assert all(one.rule == "known_input" for one in around.found)
@@ -118,7 +117,7 @@ def test_a_prompt_from_a_file_is_expanded_and_its_mistakes_stand_at_the_name() -
 
 def test_only_prompts_are_expanded() -> None:
     text = 'digraph G { goal=it; a [tool_command="echo $goal ${inputs.x}", label="$goal"] }'
-    around = Surroundings(inputs={})
+    around = TransformContext(inputs={})
     graph = parse(text)
     assert VariableExpansion(around).apply(graph) is graph
     assert around.found == []

@@ -1,0 +1,1 @@
+"""Compares two pipelines by nodes, edges and attributes, not by lines."""

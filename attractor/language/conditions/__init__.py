@@ -1,0 +1,1 @@
+"""The conditions on edges: parse, evaluate, format, and analyse them."""

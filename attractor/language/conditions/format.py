@@ -1,0 +1,170 @@
+"""Writes conditions as text, and what goes beyond the portable core within it where that can be."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from attractor.language.conditions.condition import (
+    CANONICAL_OUTCOMES,
+    OUTCOME_KEYS,
+    AllOf,
+    AnyOf,
+    Comparison,
+    Condition,
+    Contains,
+    Matches,
+    Not,
+    NumberComparison,
+    Truth,
+    canonical_outcome,
+    each_clause,
+    is_core_key,
+)
+from attractor.language.source.syntax_tree import quoted
+from attractor.language.source.text import quote
+
+_UNQUOTED = re.compile(r"-?[0-9]+|[A-Za-z_][A-Za-z0-9_.:-]*")
+_DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_SIGN = re.compile(r"\|\||!(?!=)|\(|[<>]=?|(?<=\s)(?:contains|matches)\b")
+_UNTRUE = ("", "false", "0")
+
+
+class Beyond(NamedTuple):
+    """What in a condition other programs may not know, where, and what to write instead.
+
+    `instead` means the same everywhere; it is empty where no text does.
+    """
+
+    what: str
+    start: int
+    end: int
+    fix: str
+    instead: str = ""
+
+
+def write_condition(condition: Condition) -> str:
+    """Return the text that means a condition."""
+    match condition:
+        case AllOf(clauses):
+            return " && ".join(_within(one, AllOf, AnyOf) for one in clauses)
+        case AnyOf(clauses):
+            return " || ".join(_within(one, AnyOf) for one in clauses)
+        case Not(clause):
+            return f"!{_within(clause, AllOf, AnyOf)}"
+        case _:
+            return _written_clause(condition)
+
+
+def beyond_the_core(condition: Condition, text: str) -> Beyond | None:
+    """Tell what of a condition goes beyond the portable core, if anything does."""
+    keys = condition.keys()
+    has_other_keys = not all(map(is_core_key, keys))
+    sign = _first_sign(text)
+    if sign:
+        what, start, end = quote(sign[0]), *sign.span()
+    else:
+        found = (_beyond(clause) for clause in each_clause(condition))
+        what, word = next((one for one in found if one[0]), ("", ""))
+        start = max(text.find(word), 0)
+        end = start + len(word)
+    return Beyond(what, start, end, *_instead(condition, has_other_keys)) if what else None
+
+
+def portable_form(condition: Condition) -> Condition | None:
+    """Return a condition of the portable core that means the same, if there is one."""
+    clauses = _conjunction(condition, is_negated=False)
+    if clauses is None:
+        return None
+    return clauses[0] if len(clauses) == 1 else AllOf(tuple(clauses))
+
+
+def _beyond(clause: Condition) -> tuple[str, str]:
+    """Tell what of a clause that shows no sign of it goes beyond the core, and its word."""
+    match clause:
+        case Comparison(key) | Truth(key) if not is_core_key(key):
+            return f"the key {quote(key)}", key
+        case Comparison(key, literal) if key in OUTCOME_KEYS and literal in CANONICAL_OUTCOMES:
+            return f"the outcome {quote(literal)}", literal
+        case Truth(key):
+            return "a key by itself", key
+        case _:
+            return "", ""
+
+
+def _instead(condition: Condition, has_other_keys: bool) -> tuple[str, str]:
+    form = portable_form(condition)
+    if form:
+        written = write_condition(form)
+        # `context.x` looks for `context.x` first: whoever sets both may mean either.
+        return f"write {written}", "" if has_other_keys else written
+    alternatives = condition.clauses if isinstance(condition, AnyOf) else ()
+    forms = [portable_form(one) for one in alternatives]
+    if forms and all(forms):
+        several = ", ".join(write_condition(one) for one in forms if one)
+        return f"draw an edge for each: {several}", ""
+    return "let a stage put the answer into the context, and ask for that with =", ""
+
+
+def _conjunction(condition: Condition, *, is_negated: bool) -> Sequence[Condition] | None:
+    """Return comparisons which all hold when the condition does, if nothing else is needed."""
+    match condition:
+        case Comparison(key, literal, is_equal):
+            if key in OUTCOME_KEYS:
+                literal = canonical_outcome(literal)
+            return [Comparison(_core_key(key), literal, is_equal is not is_negated)]
+        case Truth(key) if not is_negated:
+            return [Comparison(_core_key(key), one, is_equal=False) for one in _UNTRUE]
+        case Not(clause):
+            return _conjunction(clause, is_negated=not is_negated)
+        case AllOf(clauses) if not is_negated:
+            return _joined(clauses, is_negated=False)
+        case AnyOf(clauses) if is_negated:
+            return _joined(clauses, is_negated=True)
+        case _:
+            return None
+
+
+def _joined(clauses: Sequence[Condition], *, is_negated: bool) -> Sequence[Condition] | None:
+    joined: list[Condition] = []
+    for clause in clauses:
+        more = _conjunction(clause, is_negated=is_negated)
+        if more is None:
+            return None
+        joined += more
+    return joined
+
+
+def _first_sign(text: str) -> re.Match[str] | None:
+    outside = _TEXT.sub(lambda found: "_" * len(found[0]), text)
+    return _SIGN.search(outside)
+
+
+def _written_clause(clause: Condition) -> str:
+    match clause:
+        case Comparison(key, literal, is_equal):
+            return f"{key}{'=' if is_equal else '!='}{_literal(literal)}"
+        case NumberComparison(key, sign, literal):
+            is_plain = _DECIMAL.fullmatch(literal) is not None
+            return f"{key} {sign} {literal if is_plain else quoted(literal)}"
+        case Contains(key, literal):
+            return f"{key} contains {_literal(literal)}"
+        case Matches(key, pattern):
+            return f"{key} matches {_literal(pattern)}"
+        case Truth(key):
+            return key
+        case _:
+            return ""
+
+
+def _core_key(key: str) -> str:
+    return key if is_core_key(key) else f"context.{key}"
+
+
+def _literal(literal: str) -> str:
+    return literal if _UNQUOTED.fullmatch(literal) else quoted(literal)
+
+
+def _within(condition: Condition, *kinds: type) -> str:
+    text = write_condition(condition)
+    return f"({text})" if isinstance(condition, kinds) else text

@@ -1,0 +1,1 @@
+"""Converts pipelines of other tools."""

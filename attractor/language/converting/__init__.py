@@ -1,1 +1,0 @@
-"""Turns pipelines with other tools' words into ours."""

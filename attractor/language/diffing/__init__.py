@@ -1,1 +1,0 @@
-"""Says how two pipelines differ: in nodes, edges and attributes, not in lines."""

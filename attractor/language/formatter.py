@@ -1,0 +1,458 @@
+"""Writes pipelines: a text in its one layout (`fmt`), and a graph as text.
+
+Writes a graph as text: what was made in code becomes a file.
+
+Writes an attribute anew from the place in a text where it was found.
+
+The lines of a formatted text, as they grow.
+
+Lays out attribute lists.
+
+Writes a text in the one layout: a statement a line, comments kept, the meaning unchanged.
+
+The one layout of a pipeline, be it a text or a graph.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from attractor.language.errors import ParseError
+from attractor.language.graph.graph import Graph, Node, Subgraph
+from attractor.language.source.parse import collection_paused, parse_source
+from attractor.language.source.syntax_tree import Attributes, ValueKind, quoted
+from attractor.language.source.text import (
+    ATTRIBUTE,
+    BLANK,
+    TEXT,
+    TEXT_OR_COMMENT,
+    Comment,
+    Source,
+    comments_between,
+    read_text,
+    read_word,
+)
+from attractor.language.source.tokens import (
+    COMPASS,
+    END,
+    Findings,
+    Token,
+    is_plain,
+    margin,
+    scan,
+    written_attribute,
+    written_word,
+)
+
+
+def write_graph(graph: Graph) -> str:
+    """Return the text that means a graph, without default blocks: each node says all it has."""
+    name = f"{written_word(graph.name)} " if graph.name else ""
+    parts = [list(_own(graph.attributes)), list(_nodes(graph)), list(_edges(graph))]
+    body = "\n\n".join("\n".join(lines) for lines in parts if lines)
+    return f"digraph {name}{{\n{body}\n}}\n" if body else f"digraph {name}{{\n}}\n"
+
+
+def _own(attributes: Attributes, depth: int = 1) -> Iterator[str]:
+    for attribute in attributes.by_key.values():
+        yield margin(depth) + written_attribute(attribute)
+
+
+def _nodes(graph: Graph) -> Iterator[str]:
+    inside = {id_ for subgraph in graph.subgraphs for id_ in subgraph.nodes}
+    for node in graph.nodes.values():
+        if node.id not in inside:
+            yield margin(1) + _declared(node)
+    yield from _subgraphs(graph)
+
+
+def _edges(graph: Graph) -> Iterator[str]:
+    for edge in graph.edges:
+        ends = f"{written_word(edge.source)} -> {written_word(edge.target)}"
+        yield margin(1) + ends + _listed(edge.attributes)
+
+
+def _subgraphs(graph: Graph) -> Iterator[str]:
+    """Yield the lines of every subgraph; however deep they lie, nothing calls itself."""
+    within: Mapping[int, list[int]] = defaultdict(list)
+    for place, subgraph in enumerate(graph.subgraphs):
+        within[subgraph.parent].append(place)
+    told: set[str] = set()
+    waiting = [iter(within[-1])]
+    while waiting:
+        place = next(waiting[-1], None)
+        if place is not None:
+            yield from _begun(graph, graph.subgraphs[place], told, len(waiting))
+            waiting.append(iter(within[place]))
+            continue
+        waiting.pop()
+        if waiting:
+            yield margin(len(waiting)) + "}"
+
+
+def _begun(graph: Graph, subgraph: Subgraph, told: set[str], depth: int) -> Iterator[str]:
+    """Yield a subgraph's own lines; a node says everything in the first one that it stands in."""
+    id_ = f"{written_word(subgraph.id)} " if subgraph.id else ""
+    yield f"{margin(depth)}subgraph {id_}{{"
+    yield from _own(subgraph.attributes, depth + 1)
+    for id_ in subgraph.nodes:
+        written = written_word(id_) if id_ in told else _declared(graph.nodes[id_])
+        yield margin(depth + 1) + written
+        told.add(id_)
+
+
+def _declared(node: Node) -> str:
+    return written_word(node.id) + _listed(node.attributes)
+
+
+def _listed(attributes: Attributes) -> str:
+    inside = ", ".join(written_attribute(one) for one in attributes.by_key.values())
+    return f" [{inside}]" if inside else ""
+
+
+_IN_QUOTES = frozenset({ValueKind.BARE, ValueKind.DURATION})
+
+
+class AttributeSource(NamedTuple):
+    """`key=value`, and where its parts stood."""
+
+    text: str
+    key_end: int
+    value: tuple[int, int]
+
+
+def read_written(text: str, found: re.Match[str]) -> AttributeSource:
+    """Write what the pattern ATTRIBUTE found."""
+    key, key_end = found["key"], found.end("key")
+    if key is None:
+        (key, _), key_end = read_text(found["quoted_key"][1:-1]), found.end("quoted_key")
+    value, place = _value(text, found)
+    return AttributeSource(f"{written_word(key)}={value}", key_end, place)
+
+
+def written_assignment(text: str, token: Token) -> AttributeSource:
+    """Write `key=value` that stands as a statement."""
+    found = ATTRIBUTE.match(text, token.start, token.end)
+    assert found is not None
+    return read_written(text, found)
+
+
+def _value(text: str, found: re.Match[str]) -> tuple[str, tuple[int, int]]:
+    if found["word"] is not None:
+        return _word(found["word"]), found.span("word")
+    start, end = found.span("text")
+    if not found["more"]:
+        return text[start:end], (start, end)
+    return _joined(text[start : found.end("more")]), (start, found.end("more"))
+
+
+def _word(word: str) -> str:
+    quotable = read_word(word).kind in _IN_QUOTES and not is_plain(word)
+    return quoted(word) if quotable else word
+
+
+def _joined(pieces: str) -> str:
+    """Write texts joined with + as one; with a comment between them they stay as they are."""
+    if any(not found[0].startswith('"') for found in TEXT_OR_COMMENT.finditer(pieces)):
+        return pieces
+    return '"' + "".join(piece[1:-1] for piece in TEXT.findall(pieces)) + '"'
+
+
+class FormattedLines:
+    """Lines, each behind its margin; comments and blank lines of the text go along."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines: list[str] = []
+        self._depth = 0
+        # How far the text has been taken over.
+        self._at = 0
+        # Nothing precedes the first line, and a brace that opens wants no blank line behind it.
+        self._may_be_blank = False
+        # Whatever was put behind a comment of one line would be part of it.
+        self._is_closed = False
+
+    def add(self, line: str, start: int, end: int, *, within: Iterable[Comment] = ()) -> None:
+        """Add what stands between two offsets; comments within it get lines of their own before."""
+        self._take_comments(start)
+        for comment in within:
+            self._put(comment.written, start)
+            self._at = start
+        self._put(line, start)
+        self._at = end
+
+    def skip(self, start: int, end: int) -> None:
+        """Leave out what stands between two offsets; the comments before it stay."""
+        self._take_comments(start)
+        self._at = end
+
+    def deeper(self) -> None:
+        """Let what follows stand deeper."""
+        self._depth += 1
+        self._may_be_blank = False
+
+    def close(self, start: int, end: int) -> None:
+        """Add the brace that ends what stands deeper."""
+        self._take_comments(start)
+        self._depth -= 1
+        self._may_be_blank = False
+        self._put("}", start)
+        self._at = end
+
+    def finish(self) -> str:
+        """Return the whole, with the comments behind the last line."""
+        self._take_comments(len(self._text))
+        return "\n".join(self._lines) + "\n" if self._lines else ""
+
+    def _take_comments(self, until: int) -> None:
+        """Add the comments up to an offset: behind the last line, or each on a line of its own."""
+        for comment in comments_between(self._text, self._at, until):
+            if self._is_on_the_line_before(comment):
+                self._lines[-1] += f"  {comment.written}"
+            else:
+                self._put(comment.written, comment.start)
+            self._is_closed = comment.written.startswith("//")
+            self._at = comment.end
+
+    def _is_on_the_line_before(self, comment: Comment) -> bool:
+        if not self._lines or self._is_closed:
+            return False
+        return "\n" not in self._text[self._at : comment.start]
+
+    def _put(self, line: str, start: int) -> None:
+        if self._may_be_blank and self._text.count("\n", self._at, start) > 1:
+            self._lines.append("")
+        self._lines.append(margin(self._depth) + line)
+        self._is_closed = False
+        self._may_be_blank = True
+
+
+WIDEST = 100
+
+
+class Entry(NamedTuple):
+    """An attribute with the comments before it and those behind it on its line."""
+
+    written: str
+    before: Sequence[Comment] = ()
+    behind: Sequence[Comment] = ()
+
+
+class Listed(NamedTuple):
+    """The attributes of a statement, those of several lists in a row together."""
+
+    entries: Sequence[Entry] = ()
+    last: Sequence[Comment] = ()
+    is_spread: bool = False
+
+    @property
+    def has_comments(self) -> bool:
+        """Whether a comment stands anywhere within."""
+        return bool(self.last) or any(one.before or one.behind for one in self.entries)
+
+
+def read_lists(text: str, tokens: Sequence[Token]) -> Listed:
+    """Take lists apart; one whose first attribute stands on a line of its own stays spread."""
+    entries: list[Entry] = []
+    last: list[Comment] = []
+    is_spread = False
+    for token in tokens:
+        found, rest = _read_list(text, token)
+        if found and last:
+            found[0] = found[0]._replace(before=[*last, *found[0].before])
+            last = []
+        entries += found
+        last += rest
+        blank = BLANK.match(text, token.start + 1)
+        is_spread = is_spread or (blank is not None and "\n" in blank[0])
+    return Listed(entries, last, is_spread and bool(entries))
+
+
+def laid_out(before: str, listed: Listed, depth: int) -> str:
+    """Write a list behind a word: in one line where it fits and nothing stands against it."""
+    if not listed.entries and not listed.last:
+        return f"{before} []"
+    line = f"{before} [{', '.join(one.written for one in listed.entries)}]"
+    if not listed.has_comments and not listed.is_spread and _fits(line, listed, depth):
+        return line
+    inner, outer = f"\n{margin(depth + 1)}", f"\n{margin(depth)}"
+    return f"{before} [{inner}{inner.join(_rows(listed))}{outer}]"
+
+
+def _fits(line: str, listed: Listed, depth: int) -> bool:
+    # A list of one attribute gains nothing by being spread.
+    if len(listed.entries) == 1:
+        return True
+    return "\n" not in line and len(margin(depth)) + len(line) <= WIDEST
+
+
+def _rows(listed: Listed) -> Iterator[str]:
+    for at, entry in enumerate(listed.entries, 1):
+        yield from (one.written for one in entry.before)
+        comma = "," if at < len(listed.entries) else ""
+        yield "  ".join([entry.written + comma, *(one.written for one in entry.behind)])
+    yield from (one.written for one in listed.last)
+
+
+def _read_list(text: str, token: Token) -> tuple[list[Entry], list[Comment]]:
+    entries: list[Entry] = []
+    taken = at = token.start + 1
+    last = token.end - 1
+    while found := ATTRIBUTE.match(text, _behind_blank(text, at, last), last):
+        written = read_written(text, found)
+        start, end = written.value
+        before = (*_comments(text, taken, found.start()), *_comments(text, written.key_end, start))
+        behind = _behind(text, end, found.end())
+        entries.append(Entry(written.text, before, behind))
+        taken, at = behind[-1].end if behind else end, found.end()
+    return entries, _comments(text, taken, last)
+
+
+def _behind_blank(text: str, at: int, last: int) -> int:
+    blank = BLANK.match(text, at, last)
+    return blank.end() if blank else at
+
+
+def _comments(text: str, start: int, end: int) -> list[Comment]:
+    return list(comments_between(text, start, end))
+
+
+def _behind(text: str, start: int, end: int) -> list[Comment]:
+    """Return the comments behind a value on its line."""
+    behind: list[Comment] = []
+    for comment in comments_between(text, start, end):
+        if "\n" in text[start : comment.start]:
+            break
+        behind.append(comment)
+        start = comment.end
+    return behind
+
+
+_IN_A_STATEMENT = frozenset({"_ARROW", "_COLON", "ATTRIBUTES"})
+_DEFAULTS = frozenset({"GRAPH", "NODE", "EDGE"})
+
+
+def format_text(text: str, *, file: str = "") -> str:
+    """Return a text in the one layout; a text with mistakes raises ParseError."""
+    source = Source(text, file)
+    with collection_paused():
+        parsed = parse_source(source)
+        if parsed.digraph is None:
+            raise ParseError(parsed.diagnostics)
+        return _Layout(text, list(scan(Findings(source)))).laid_out()
+
+
+class _Layout:
+    """One walk over the tokens of a text without mistakes."""
+
+    def __init__(self, text: str, tokens: Sequence[Token]) -> None:
+        self._text = text
+        self._tokens = tokens
+        self._lines = FormattedLines(text)
+        self._depth = 0
+
+    def laid_out(self) -> str:
+        at = self._open(0)
+        while self._tokens[at].type != END:
+            at = self._statement(at)
+        return self._lines.finish()
+
+    def _statement(self, at: int) -> int:
+        """Write the statement that begins at a token; return the token behind it."""
+        token = self._tokens[at]
+        match token.type:
+            case "_SEMICOLON":
+                self._lines.skip(token.start, token.end)
+                return at + 1
+            case "_CLOSE":
+                self._depth -= 1
+                self._lines.close(token.start, token.end)
+                return at + 1
+            case "SUBGRAPH":
+                return self._open(at)
+            case "ATTRIBUTE":
+                return self._assignment(at)
+            case _:
+                return self._node_or_edge(at)
+
+    def _open(self, at: int) -> int:
+        """Write what begins with a brace: `digraph Name {`, `subgraph cluster_a {`."""
+        end = at + 1
+        while self._tokens[end].type != "_OPEN":
+            end += 1
+        head = self._tokens[at : end + 1]
+        words = [self._word(one) for one in head[1:-1]]
+        keyword = self._text[head[0].start : head[0].end]
+        self._write(" ".join([keyword, *words, "{"]), head)
+        self._lines.deeper()
+        self._depth += 1
+        return end + 1
+
+    def _assignment(self, at: int) -> int:
+        token = self._tokens[at]
+        written = written_assignment(self._text, token)
+        comments = comments_between(self._text, written.key_end, written.value[0])
+        self._lines.add(written.text, token.start, token.end, within=comments)
+        return at + 1
+
+    def _node_or_edge(self, at: int) -> int:
+        end = at + 1
+        while self._belongs(end):
+            end += 1
+        statement = self._tokens[at:end]
+        lists = [one for one in statement if one.type == "ATTRIBUTES"]
+        line = " -> ".join(self._ends(statement))
+        if lists:
+            listed = read_lists(self._text, lists)
+            if listed.entries or listed.last or statement[0].type in _DEFAULTS:
+                line = laid_out(line, listed, self._depth)
+        self._write(line, statement)
+        return end
+
+    def _belongs(self, at: int) -> bool:
+        """Tell whether a token goes on with the statement before it."""
+        if self._tokens[at].type in _IN_A_STATEMENT:
+            return True
+        return self._tokens[at].type == "ID" and self._tokens[at - 1].type in ("_ARROW", "_COLON")
+
+    def _ends(self, statement: Sequence[Token]) -> list[str]:
+        """Return the ids of a statement, without ports, unless one is a text like a label."""
+        ends = [self._word(statement[0])]
+        for before, one in pairwise(statement):
+            if before.type == "_ARROW":
+                ends.append(self._word(one))
+            elif before.type == "_COLON" and self._may_be_a_label(one):
+                ends[-1] += f":{self._text[one.start : one.end]}"
+        return ends
+
+    def _may_be_a_label(self, port: Token) -> bool:
+        is_text = self._text.startswith('"', port.start)
+        return is_text and port.id is not None and port.id.text not in COMPASS
+
+    def _word(self, token: Token) -> str:
+        written = self._text[token.start : token.end]
+        if token.type in _DEFAULTS or token.id is None:
+            return written
+        return token.id.text if is_plain(token.id.text) else _kept(written)
+
+    def _write(self, line: str, statement: Sequence[Token]) -> None:
+        within: list[Comment] = []
+        for before, token in zip(statement, statement[1:], strict=False):
+            within += comments_between(self._text, before.end, token.start)
+        self._lines.add(line, statement[0].start, statement[-1].end, within=within)
+
+
+def _kept(written: str) -> str:
+    """Return an id as it was written; Graphviz wants quotes around some that have none."""
+    return written if written.startswith('"') else written_word(written)
+
+
+def format(pipeline: Graph | str) -> str:
+    """Return a pipeline as text in the one layout, which means the same to Graphviz.
+
+    A text keeps its comments and the order of its statements; one with mistakes raises ParseError.
+    """
+    with collection_paused():
+        return format_text(write_graph(pipeline) if isinstance(pipeline, Graph) else pipeline)

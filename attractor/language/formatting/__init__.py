@@ -1,1 +1,0 @@
-"""Writes pipelines: a text in its one layout (`fmt`), and a graph as text."""

@@ -1,0 +1,1 @@
+"""The graph of a pipeline: nodes, edges, attributes, and questions about them."""

@@ -1,0 +1,326 @@
+"""What lies between a node with branches and the node where they meet (ruling R6).
+
+Finds where branches meet (ruling R6).
+
+They meet at the nearest fan-in that all of them can come to, unless all must pass another node
+before it; that one it is then. A way that leads back to before the branches leads to none.
+
+What lies within a fork: the nodes of its branches, and the edges that leave them.
+
+Finds the edges with `loop_restart` at which no run can begin anew (ruling R7).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
+from itertools import chain
+from typing import NamedTuple
+
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.graph.paths import (
+    Dominance,
+    Following,
+    dominance,
+    reached_from,
+    sources,
+    targets,
+)
+
+FAN_IN = "parallel.fan_in"
+
+# How many steps are taken for each node and edge of a graph, all its forks together. Where branches
+# are so tangled that this is not enough, the forks that are left meet where all ways do.
+_MOST_STEPS = 20
+
+
+class Meetings:
+    """The meetings of one graph, each looked for when it is asked for."""
+
+    def __init__(self, graph: Graph, following: Following, from_start: Dominance) -> None:
+        self._following = following
+        self._from_start = from_start
+        self._exit = graph.exits[0].id
+        self._fan_ins = {one.id for one in graph.of_type(FAN_IN)}
+        self._to_exit: Dominance = dominance(self._exit, sources(graph))
+        self._steps_left = _MOST_STEPS * (len(graph.nodes) + len(graph.edges))
+
+    def find(self, node: str, begins: Sequence[str]) -> str:
+        """Return where the branches of a node meet, which begin at some others; else nothing."""
+        # The one node behind a fork of one branch is no meeting.
+        last = self._to_exit.above.get(node, "") if len(begins) > 1 else self._exit
+        if not all(self._to_exit.covers(self._exit, one) for one in begins):
+            last = ""
+        ends = {last, self._exit}
+
+        def is_end(one: str) -> bool:
+            return one in ends or self._from_start.covers(one, node)
+
+        return self._nearest_fan_in(begins, is_end) or last
+
+    def is_on_every_way(self, meeting: str, node: str) -> bool:
+        """Tell whether every way from a node to the exit comes to a meeting."""
+        return self._to_exit.covers(meeting, node)
+
+    def _nearest_fan_in(self, begins: Sequence[str], is_end: Callable[[str], bool]) -> str:
+        """Go on in all branches step by step, until all of them have come to one fan-in."""
+        seen = {one: {one} for one in begins}
+        fronts: dict[str, list[str]] = {one: [one] for one in begins}
+        times = Counter[str]()
+        while fronts and self._steps_left > 0:
+            for one in filter(self._fan_ins.__contains__, chain.from_iterable(fronts.values())):
+                times[one] += 1
+                if times[one] == len(begins):
+                    return one
+            steps = {one: self._step(front, is_end, seen[one]) for one, front in fronts.items()}
+            ended = [one for one, front in steps.items() if not front]
+            if any(self._fan_ins.isdisjoint(seen[one]) for one in ended):
+                return ""
+            fronts = {one: front for one, front in steps.items() if front}
+        return ""
+
+    def _step(
+        self, front: Sequence[str], is_end: Callable[[str], bool], seen: set[str]
+    ) -> list[str]:
+        following: list[str] = []
+        for one in front:
+            for target in () if is_end(one) else self._following(one):
+                self._steps_left -= 1
+                if target not in seen:
+                    seen.add(target)
+                    following.append(target)
+        return following
+
+
+# Branches that share stages are gone through one by one. Of so many that this takes longer than so
+# many times what lies in them nobody is told which stages they share.
+_MOST_TIMES = 30
+
+Leading = Callable[[str], Sequence[Edge]]
+
+
+class Region(NamedTuple):
+    """The nodes within a fork, each with the branch that came to it first.
+
+    `ends` are the edges that come to the meeting. `following` follows those between the nodes.
+    """
+
+    nodes: Mapping[str, str]
+    ends: Sequence[Edge]
+    leaks: Sequence[Edge]
+    is_tangled: bool
+    following: Callable[[str], Sequence[str]]
+
+
+def find_region(
+    begins: Sequence[str], meeting: str, leading: Leading, is_outside: Callable[[str], bool]
+) -> Region:
+    """Go from the beginnings of all branches to the meeting, and to what is outside."""
+    nodes = {one: one for one in begins if one != meeting}
+    ends: list[Edge] = []
+    leaks: list[Edge] = []
+    is_tangled = False
+    waiting = list(nodes)
+    while waiting:
+        one = waiting.pop()
+        for edge in leading(one):
+            if edge.target == meeting:
+                ends.append(edge)
+            elif is_outside(edge.target):
+                leaks.append(edge)
+            elif edge.target not in nodes:
+                nodes[edge.target] = nodes[one]
+                waiting.append(edge.target)
+            elif nodes[edge.target] != nodes[one]:
+                is_tangled = True
+
+    def following(one: str) -> Sequence[str]:
+        ahead = [edge.target for edge in leading(one)]
+        return [target for target in ahead if target in nodes and not is_outside(target)]
+
+    return Region(nodes, ends, leaks, is_tangled, following)
+
+
+def branches_of(begins: Sequence[str], region: Region) -> Mapping[str, frozenset[str]]:
+    """Return the nodes that each branch can come to."""
+    if region.is_tangled:
+        left = _MOST_TIMES * len(region.nodes)
+        branches: dict[str, frozenset[str]] = {}
+        for one in begins:
+            within = reached_from(region.nodes.keys() & {one}, region.following)
+            branches[one] = frozenset(within)
+            left -= len(within)
+            if left < 0:
+                break
+        else:
+            return branches
+    apart: dict[str, list[str]] = {one: [] for one in begins}
+    for node, begin in region.nodes.items():
+        apart[begin].append(node)
+    return {one: frozenset(nodes) for one, nodes in apart.items()}
+
+
+PARALLEL = "parallel"
+FOR_EACH = "for_each"
+FORKS = frozenset({PARALLEL, FOR_EACH})
+"""Types of nodes whose ways out are branches."""
+
+# Of so many edges that leave a fork the forks around it hear, and of as many that come to its end.
+_MOST_EDGES = 100
+
+
+class Fork(NamedTuple):
+    """A node with branches, parallel or for each item, and the node where its branches meet.
+
+    A branch goes by its first node, and has the nodes it can come to before the meeting: of a fork
+    among them the node that it begins at and what lies behind its meeting, not what lies between.
+    `leaks` are the edges by which branches lead anywhere else, each told of the innermost fork it
+    leaves. Without a meeting all of that is empty.
+    """
+
+    node: str
+    meeting: str
+    branches: Mapping[str, frozenset[str]]
+    leaks: tuple[Edge, ...]
+
+
+def find_forks(graph: Graph) -> Iterator[Fork]:
+    """Yield every fork that a run can come to."""
+    if not graph.types.isdisjoint(FORKS) and graph.starts and graph.exits:
+        found = _Finding(graph).forks
+        yield from (found[id_] for id_ in _ids_of_forks(graph) if id_ in found)
+
+
+def _ids_of_forks(graph: Graph) -> list[str]:
+    return [node.id for type_ in (PARALLEL, FOR_EACH) for node in graph.of_type(type_)]
+
+
+class Forks:
+    """The forks of one graph, found out when one is asked for first."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def at(self, node: str) -> Fork | None:
+        """Return the fork at a node, if a run can come there."""
+        return self._finding.at(node)
+
+    @cached_property
+    def _finding(self) -> "_Finding":
+        return _Finding(self._graph)
+
+
+class _Finding:
+    """All forks of a graph, the innermost ones first.
+
+    A fork that is known counts as one step for those around it. So each node is looked at for one
+    fork only, however deep forks lie within each other.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._from_start = dominance(graph.starts[0].id, targets(graph))
+        self._steps: dict[str, Sequence[Edge]] = {}
+        self._told: set[int] = set()
+        self._meetings = Meetings(
+            graph, lambda one: [edge.target for edge in self._leading(one)], self._from_start
+        )
+        self.forks: dict[str, Fork] = {}
+        for node in self._from_start.deepest_first(_ids_of_forks(graph)):
+            self.forks[node] = self._fork(node)
+
+    def at(self, node: str) -> Fork | None:
+        if node not in self.forks and self._from_start.covers(node, node):
+            self.forks[node] = self._fork(node)
+        return self.forks.get(node)
+
+    def _leading(self, node: str) -> Sequence[Edge]:
+        return self._steps.get(node) or self._graph.outgoing(node)
+
+    def _fork(self, node: str) -> Fork:
+        targets_ = dict.fromkeys(edge.target for edge in self._graph.outgoing(node))
+        begins = [one for one in targets_ if one in self._graph.nodes]
+        meeting = self._meetings.find(node, begins)
+        if not meeting:
+            return Fork(node, "", {}, ())
+        is_outside = self._outside(node, meeting)
+        region = find_region(begins, meeting, self._leading, is_outside)
+        leaks = [edge for edge in region.leaks if id(edge) not in self._told]
+        fork = Fork(node, meeting, branches_of(begins, region), tuple(leaks))
+        self._told.update(map(id, leaks))
+        self._steps[node] = self._steps_over(node, meeting, region)
+        return fork
+
+    def _outside(self, node: str, meeting: str) -> Callable[[str], bool]:
+        """Return the function that tells whether a node cannot belong to a branch."""
+        covers = self._from_start.covers
+        # There may be ways around the meeting, to what lies behind it.
+        is_passed = self._meetings.is_on_every_way(meeting, node)
+        exit_ = self._graph.exits[0].id
+
+        @cache
+        def is_outside(one: str) -> bool:
+            if one in (node, exit_) or not covers(node, one):
+                return True
+            before = () if is_passed else self._graph.incoming(one)
+            return any(covers(meeting, edge.source) for edge in before)
+
+        return is_outside
+
+    def _steps_over(self, node: str, meeting: str, region: Region) -> Sequence[Edge]:
+        """Return the edges that lead on from a fork as a whole."""
+        covers = self._from_start.covers
+        ends = [edge for edge in region.ends if covers(node, edge.source)]
+        away = [
+            edge
+            for edge in region.leaks
+            if covers(node, edge.source) and not covers(node, edge.target)
+        ]
+        beyond = [
+            edge
+            for edge in self._graph.outgoing(node)
+            if edge.target == meeting or not covers(node, edge.target)
+        ]
+        return [*ends[:_MOST_EDGES], *away[:_MOST_EDGES], *beyond]
+
+
+BEHIND = "put it on an edge behind the node where the branches meet"
+
+
+class Misplaced(NamedTuple):
+    """An edge with `loop_restart`, why no run can begin anew there, and what to do about it.
+
+    One that `leaves` its branch has no place there with or without it.
+    """
+
+    edge: Edge
+    why: str
+    fix: str
+    leaves: bool = False
+
+
+def is_restart(edge: Edge) -> bool:
+    """Tell whether an edge ends the run and starts it anew."""
+    return edge.attributes.flag("loop_restart")
+
+
+def find_misplaced(graph: Graph) -> Iterator[Misplaced]:
+    """Yield each edge at which no run can begin anew."""
+    restarting = [edge for edge in graph.edges if is_restart(edge)]
+    if not restarting:
+        return
+    forks = list(find_forks(graph))
+    in_branches = {node for fork in forks for nodes in fork.branches.values() for node in nodes}
+    leaking = {id(edge) for fork in forks for edge in fork.leaks}
+    exits = {exit_.id for exit_ in graph.exits}
+    for edge in restarting:
+        source = graph.nodes.get(edge.source)
+        if edge.target in exits:
+            fix = "lead it to where the next round begins"
+            yield Misplaced(
+                edge, "behind the exit nothing can begin anew", fix, id(edge) in leaking
+            )
+        elif source and source.type in FORKS:
+            yield Misplaced(edge, "this edge is a branch, no way out", BEHIND)
+        elif edge.source in in_branches:
+            why = "no run can begin anew out of a branch"
+            yield Misplaced(edge, why, BEHIND, id(edge) in leaking)

@@ -1,0 +1,381 @@
+"""The graph of a pipeline: what is left when text, defaults and subgraphs are resolved.
+
+Equality leaves places out: two graphs are equal when they mean the same.
+
+Which handler a node's shape stands for (attractor-spec 2.8).
+
+The attributes that Graphviz reads and Attractor only passes on (graphviz.org/doc/info/attrs).
+
+What is known of an attribute: where it stands, what its value has to be, and what it says.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import field, replace
+from enum import StrEnum
+from functools import cached_property, partial
+from typing import NamedTuple, TypeVar
+
+from attractor.base.dataclasses import dataclass
+from attractor.language.conditions.condition import ALWAYS, Condition, read_condition
+from attractor.language.source.syntax_tree import (
+    NO_ATTRIBUTES,
+    NOWHERE,
+    Attribute,
+    Attributes,
+    Span,
+)
+
+DEFAULT_SHAPE = "box"
+DEFAULT_TYPE = "codergen"
+
+TYPE_OF_SHAPE: Mapping[str, str] = {
+    "Mdiamond": "start",
+    "Msquare": "exit",
+    "box": "codergen",
+    "hexagon": "wait.human",
+    "diamond": "conditional",
+    "component": "parallel",
+    "tripleoctagon": "parallel.fan_in",
+    "parallelogram": "tool",
+    "house": "stack.manager_loop",
+}
+
+
+T = TypeVar("T")
+NodeOrEdge = TypeVar("NodeOrEdge", "Node", "Edge")
+
+_START, _EXIT = "start", "exit"
+
+IDS_OF_ENDS = {_START: ("start", "Start"), _EXIT: ("exit", "Exit", "end", "End")}
+"""By which ids an end is found when no node has its shape (ruling L4)."""
+
+SHAPES_OF_ENDS = {type_: shape for shape, type_ in TYPE_OF_SHAPE.items() if type_ in IDS_OF_ENDS}
+"""The shape of each end."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node: a stage when it is executed.
+
+    `role` is what its graph takes it for by its id: `start`, `exit`, or nothing. The graph gives it
+    anew each time a node is put into one, so a copy of a node has none.
+    """
+
+    id: str
+    attributes: Attributes = NO_ATTRIBUTES
+    classes: tuple[str, ...] = ()
+    span: Span = field(default=NOWHERE, compare=False)
+    is_declared: bool = field(default=True, compare=False)
+    role: str = field(default="", init=False, compare=False, repr=False)
+
+    @property
+    def label(self) -> str:
+        """What people read; the id when nothing is set."""
+        return self.attributes.text("label") or self.id
+
+    @property
+    def shape(self) -> str:
+        """The drawn shape."""
+        return self.attributes.text("shape") or SHAPES_OF_ENDS.get(self.role, DEFAULT_SHAPE)
+
+    @property
+    def type(self) -> str:
+        """The type of its handler: as set, else by its role, else by its shape."""
+        return self.attributes.text("type") or self.role or _type_of_shape(self)
+
+    @property
+    def prompt(self) -> str:
+        """The instruction for its stage."""
+        return self.attributes.text("prompt")
+
+    @property
+    def is_goal_gate(self) -> bool:
+        """Whether the pipeline may exit only when this stage succeeded."""
+        return self.attributes.flag("goal_gate")
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A way from one node to another."""
+
+    source: str
+    target: str
+    attributes: Attributes = NO_ATTRIBUTES
+    span: Span = field(default=NOWHERE, compare=False)
+    condition: Condition = field(default=ALWAYS, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.condition is ALWAYS and "condition" in self.attributes.by_key:
+            condition = read_condition(self.attributes.text("condition"))
+            object.__setattr__(self, "condition", condition)
+
+    @property
+    def label(self) -> str:
+        """The caption, by which an outcome can prefer this way."""
+        return self.attributes.text("label")
+
+    @property
+    def weight(self) -> int:
+        """How strongly this way is wanted among equals."""
+        return self.attributes.number("weight") or 0
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether a condition guards this way."""
+        return bool(self.attributes.text("condition").strip())
+
+
+@dataclass(frozen=True)
+class Subgraph:
+    """Nodes that stand together, drawn in a box when the id begins with `cluster`.
+
+    `parent` is the place of the subgraph around it among the graph's, -1 when there is none.
+    """
+
+    id: str
+    attributes: Attributes = NO_ATTRIBUTES
+    nodes: tuple[str, ...] = ()
+    parent: int = -1
+    span: Span = field(default=NOWHERE, compare=False)
+
+    @property
+    def label(self) -> str:
+        """What people read, which also gives its nodes a class."""
+        return self.attributes.text("label")
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """An attribute that was said twice of the same thing, so that what was said first is lost.
+
+    `node` is empty where it stands in a list of something else.
+    """
+
+    lost: Attribute
+    kept: Attribute
+    node: str = ""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole pipeline; subgraphs stand in the order in which they begin.
+
+    `repeats` is no part of what it means: it is what its text said in vain.
+    """
+
+    name: str
+    nodes: Mapping[str, Node]
+    edges: tuple[Edge, ...] = ()
+    attributes: Attributes = NO_ATTRIBUTES
+    subgraphs: tuple[Subgraph, ...] = ()
+    span: Span = field(default=NOWHERE, compare=False)
+    repeats: tuple[Repeat, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        found = {one.id: one for type_ in IDS_OF_ENDS for one in _changed_roles(self.nodes, type_)}
+        if found:
+            object.__setattr__(self, "nodes", {**self.nodes, **found})
+
+    @property
+    def goal(self) -> str:
+        """What the pipeline is for."""
+        return self.attributes.text("goal")
+
+    def outgoing(self, node: str) -> tuple[Edge, ...]:
+        """Return the ways out of a node, in the order they were written."""
+        return self._outgoing.get(node, ())
+
+    def incoming(self, node: str) -> tuple[Edge, ...]:
+        """Return the ways into a node, in the order they were written."""
+        return self._incoming.get(node, ())
+
+    def of_type(self, type_: str) -> tuple[Node, ...]:
+        """Return the nodes of a type, in the order they were written."""
+        return self._by_type.get(type_, ())
+
+    @property
+    def types(self) -> Set[str]:
+        """Every type that a node has."""
+        return self._by_type.keys()
+
+    def nodes_with(self, key: str) -> Sequence[Node]:
+        """Return the nodes that have an attribute, in the order they were written."""
+        return self._nodes_by_key.get(key, ())
+
+    def edges_with(self, key: str) -> Sequence[Edge]:
+        """Return the edges that have an attribute, in the order they were written."""
+        return self._edges_by_key.get(key, ())
+
+    @property
+    def node_keys(self) -> Set[str]:
+        """Every attribute that a node has."""
+        return self._nodes_by_key.keys()
+
+    @property
+    def edge_keys(self) -> Set[str]:
+        """Every attribute that an edge has."""
+        return self._edges_by_key.keys()
+
+    @property
+    def starts(self) -> tuple[Node, ...]:
+        """Every node that could be the start: by shape, and by id when none has the shape."""
+        return self.of_type(_START)
+
+    @property
+    def exits(self) -> tuple[Node, ...]:
+        """Every node that could be the exit: by shape, and by id when none has the shape."""
+        return self.of_type(_EXIT)
+
+    # One look at each of them, instead of one for every rule that asks for an attribute.
+    @cached_property
+    def _nodes_by_key(self) -> Mapping[str, Sequence[Node]]:
+        return _by_key(self.nodes.values())
+
+    @cached_property
+    def _edges_by_key(self) -> Mapping[str, Sequence[Edge]]:
+        return _by_key(self.edges)
+
+    @cached_property
+    def _by_type(self) -> Mapping[str, tuple[Node, ...]]:
+        return _grouped((node.type, node) for node in self.nodes.values())
+
+    @cached_property
+    def _outgoing(self) -> Mapping[str, tuple[Edge, ...]]:
+        return _grouped((edge.source, edge) for edge in self.edges)
+
+    @cached_property
+    def _incoming(self) -> Mapping[str, tuple[Edge, ...]]:
+        return _grouped((edge.target, edge) for edge in self.edges)
+
+
+def _changed_roles(nodes: Mapping[str, Node], type_: str) -> Iterator[Node]:
+    """Yield each node whose role for an end of the graph is not the one it has."""
+    named = [nodes[id_] for id_ in IDS_OF_ENDS[type_] if id_ in nodes]
+    if not named:
+        return
+    # Those with the name are asked first: mostly one of them is it, and the others need no look.
+    is_shaped = any(_type_alone(one) == type_ for some in (named, nodes.values()) for one in some)
+    for node in named:
+        role = type_ if not is_shaped and _says_no_type(node) else ""
+        if node.role != role:
+            changed = replace(node)
+            object.__setattr__(changed, "role", role)
+            yield changed
+
+
+def _says_no_type(node: Node) -> bool:
+    return not node.attributes.text("type") and _type_of_shape(node) == DEFAULT_TYPE
+
+
+def _type_alone(node: Node) -> str:
+    return node.attributes.text("type") or _type_of_shape(node)
+
+
+def _type_of_shape(node: Node) -> str:
+    return TYPE_OF_SHAPE.get(node.attributes.text("shape") or DEFAULT_SHAPE, DEFAULT_TYPE)
+
+
+def _by_key(owners: Iterable[NodeOrEdge]) -> Mapping[str, Sequence[NodeOrEdge]]:
+    groups: dict[str, list[NodeOrEdge]] = {}
+    for one in owners:
+        for key in one.attributes.by_key:
+            if key in groups:
+                groups[key].append(one)
+            else:
+                groups[key] = [one]
+    return groups
+
+
+def _grouped(pairs: Iterable[tuple[str, T]]) -> Mapping[str, tuple[T, ...]]:
+    groups: dict[str, list[T]] = {}
+    for name, one in pairs:
+        groups.setdefault(name, []).append(one)
+    return {name: tuple(several) for name, several in groups.items()}
+
+
+_NAMES = """
+_background area arrowhead arrowsize arrowtail bb beautify bgcolor center charset cluster
+clusterrank color colorscheme comment compound concentrate constraint Damping decorate defaultdist
+dim dimen dir diredgeconstraints distortion dpi edgehref edgetarget edgetooltip edgeURL epsilon
+esep fillcolor fixedsize fontcolor fontname fontnames fontpath fontsize forcelabels gradientangle
+group head_lp headclip headhref headlabel headport headtarget headtooltip headURL height href id
+image imagepath imagepos imagescale inputscale K label_scheme labelangle labeldistance labelfloat
+labelfontcolor labelfontname labelfontsize labelhref labeljust labelloc labeltarget labeltooltip
+labelURL landscape layer layerlistsep layers layerselect layersep layout len levels levelsgap
+lhead lheight linelength lp ltail lwidth margin maxiter mclimit mindist minlen mosek newrank
+nodesep nojustify normalize notranslate nslimit nslimit1 oneblock ordering orientation outputorder
+overlap overlap_scaling overlap_shrink pack packmode pad page pagedir pencolor penwidth
+peripheries pin pos quadtree quantum radius rank rankdir ranksep ratio rects regular remincross
+repulsiveforce resolution root rotate rotation samehead sametail samplepoints scale searchsize sep
+shapefile showboxes sides size skew smoothing sortv splines start style stylesheet tail_lp
+tailclip tailhref taillabel tailport tailtarget tailtooltip tailURL target TBbalance tooltip
+truecolor URL vertices viewport voro_margin width xdotversion xlabel xlp z
+"""
+
+GRAPHVIZ_ATTRIBUTES = frozenset(_NAMES.split())
+"""Their names, without those that mean something to Attractor, or seem to."""
+
+
+class AttributeOwner(StrEnum):
+    """What an attribute can stand on."""
+
+    GRAPH = "graph"
+    NODE = "node"
+    EDGE = "edge"
+
+
+class AttributeType(StrEnum):
+    """What an attribute's value has to be."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DURATION = "duration"
+    MOMENT = "moment"
+    CONTEXT_KEY = "context key"
+
+
+class KnownAttribute(NamedTuple):
+    """One attribute; without choices every value of its type will do.
+
+    The least value of a duration counts milliseconds.
+    """
+
+    name: str
+    places: tuple[AttributeOwner, ...]
+    sentence: str
+    type: AttributeType
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    alias_of: str = ""
+    minimum: int | None = None
+
+
+GRAPH, NODE, EDGE = (AttributeOwner.GRAPH,), (AttributeOwner.NODE,), (AttributeOwner.EDGE,)
+GRAPH_AND_NODE, NODE_AND_EDGE = (
+    (AttributeOwner.GRAPH, AttributeOwner.NODE),
+    (AttributeOwner.NODE, AttributeOwner.EDGE),
+)
+ANYWHERE = (AttributeOwner.GRAPH, AttributeOwner.NODE, AttributeOwner.EDGE)
+
+text = partial(KnownAttribute, type=AttributeType.STRING)
+"""Makes a row of an attribute that holds words."""
+
+whole = partial(KnownAttribute, type=AttributeType.INTEGER)
+"""Makes a row of an attribute that holds a whole number."""
+
+number = partial(KnownAttribute, type=AttributeType.NUMBER)
+"""Makes a row of an attribute that holds a number."""
+
+truth = partial(KnownAttribute, type=AttributeType.BOOLEAN)
+"""Makes a row of an attribute that is true or false."""
+
+time = partial(KnownAttribute, type=AttributeType.DURATION)
+"""Makes a row of an attribute that holds a duration."""
+
+moment = partial(KnownAttribute, type=AttributeType.MOMENT)
+"""Makes a row of an attribute that holds a date with a time, or a time of day."""
+
+context_key = partial(KnownAttribute, type=AttributeType.CONTEXT_KEY)
+"""Makes a row of an attribute that says under which key of the context something stands."""

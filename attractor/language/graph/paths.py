@@ -1,0 +1,237 @@
+"""Questions about the ways through a graph, each answered without recursion and in linear time.
+
+A dominator of a node is one that every way from the beginning to it goes through. To find them all
+takes the algorithm Semi-NCA (Georgiadis, 2005), a little slower than linear.
+
+Tells of a pipeline without a start, or without an exit, and what to do about it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph.graph import IDS_OF_ENDS, SHAPES_OF_ENDS, Graph, Node
+from attractor.language.source.syntax_tree import Attributes
+from attractor.language.source.text import quote
+
+Following = Callable[[str], Iterable[str]]
+"""Returns the nodes that come right behind a node, or right before it."""
+
+_FAILURE_TARGETS = ("retry_target", "fallback_retry_target")
+
+
+def targets(graph: Graph) -> Following:
+    """Return the function that follows the edges of a graph."""
+    return lambda node: [edge.target for edge in graph.outgoing(node)]
+
+
+def sources(graph: Graph) -> Following:
+    """Return the function that follows the edges of a graph backwards."""
+    return lambda node: [edge.source for edge in graph.incoming(node)]
+
+
+def failure_targets(attributes: Attributes) -> Sequence[str]:
+    """Return the nodes that a failure may lead to without an edge."""
+    by_key = attributes.by_key
+    return [str(by_key[key].value) for key in _FAILURE_TARGETS if key in by_key]
+
+
+def targets_and_jumps(graph: Graph) -> Following:
+    """Return the function that follows edges, and jumps after a failure too."""
+    jumps = {one.id: failure_targets(one.attributes) for one in _jumping(graph)}
+    follow = targets(graph)
+    return (lambda node: [*follow(node), *jumps.get(node, ())]) if jumps else follow
+
+
+def sources_and_jumps(graph: Graph) -> Following:
+    """Return the function that follows edges and jumps backwards."""
+    jumps: dict[str, list[str]] = {}
+    for node in _jumping(graph):
+        for target in failure_targets(node.attributes):
+            jumps.setdefault(target, []).append(node.id)
+    follow = sources(graph)
+    return (lambda node: [*follow(node), *jumps.get(node, ())]) if jumps else follow
+
+
+def _jumping(graph: Graph) -> Iterable[Node]:
+    """Return the nodes that lead somewhere after a failure, each once."""
+    nodes = (one for key in _FAILURE_TARGETS for one in graph.nodes_with(key))
+    return {one.id: one for one in nodes}.values()
+
+
+def reached_from(
+    begin: Iterable[str], following: Following, *, until: Iterable[str] = ()
+) -> set[str]:
+    """Return what can be come to, the beginning with it; behind `until` nobody looks."""
+    reached, ends = set(begin), frozenset(until)
+    waiting = [one for one in reached if one not in ends]
+    while waiting:
+        for one in following(waiting.pop()):
+            if one not in reached:
+                reached.add(one)
+                if one not in ends:
+                    waiting.append(one)
+    return reached
+
+
+def loops(nodes: Iterable[str], following: Following) -> Iterator[Sequence[str]]:
+    """Yield each largest set of nodes that all lead to each other (Tarjan, 1972).
+
+    One that has but a single node is yielded only when the node leads to itself.
+    """
+    walk = _LoopWalk(following)
+    for node in nodes:
+        if node not in walk.number:
+            yield from walk.from_node(node)
+
+
+class _LoopWalk:
+    """One walk in depth, which remembers what is still open."""
+
+    def __init__(self, following: Following) -> None:
+        self._following = following
+        self.number: dict[str, int] = {}
+        self._lowest: dict[str, int] = {}
+        self._open: dict[str, None] = {}
+
+    def from_node(self, begin: str) -> Iterator[Sequence[str]]:
+        stack = [(begin, self._enter(begin))]
+        while stack:
+            node, rest = stack[-1]
+            following = next(rest, None)
+            if following is None:
+                stack.pop()
+                if stack:
+                    self._lower(stack[-1][0], self._lowest[node])
+                yield from self._close(node)
+            elif following not in self.number:
+                stack.append((following, self._enter(following)))
+            elif following in self._open:
+                self._lower(node, self.number[following])
+
+    def _enter(self, node: str) -> Iterator[str]:
+        self.number[node] = self._lowest[node] = len(self.number)
+        self._open[node] = None
+        return iter(self._following(node))
+
+    def _lower(self, node: str, number: int) -> None:
+        self._lowest[node] = min(self._lowest[node], number)
+
+    def _close(self, node: str) -> Iterator[Sequence[str]]:
+        if self._lowest[node] < self.number[node]:
+            return
+        loop: list[str] = []
+        while not loop or loop[-1] != node:
+            loop.append(self._open.popitem()[0])
+        if len(loop) > 1 or node in self._following(node):
+            yield loop[::-1]
+
+
+class Dominance:
+    """Which nodes every way from a beginning goes through."""
+
+    def __init__(self, above: Mapping[str, str], spans: Mapping[str, tuple[int, int]]) -> None:
+        self.above = above
+        self._span = spans
+
+    def covers(self, one: str, other: str) -> bool:
+        """Tell whether every way to a node goes through another one, or is it."""
+        if one not in self._span or other not in self._span:
+            return False
+        (start, end), (place, _) = self._span[one], self._span[other]
+        return start <= place < end
+
+    def deepest_first(self, nodes: Iterable[str]) -> Sequence[str]:
+        """Return those that can be come to, each before what every way to it goes through."""
+        there = [one for one in nodes if one in self._span]
+        return sorted(there, key=lambda one: self._span[one], reverse=True)
+
+    def way_to(self, node: str) -> Sequence[str]:
+        """Return what every way to a node goes through, the beginning first."""
+        way = [node] if node in self._span else []
+        while way and way[-1] in self.above:
+            way.append(self.above[way[-1]])
+        return way[::-1]
+
+
+def dominance(begin: str, following: Following) -> Dominance:
+    """Find the dominators of all that can be come to from a node."""
+    names, parents, before = _number(begin, following)
+    semi = _semidominators(parents, before)
+    above = parents[:]
+    for node in range(1, len(names)):
+        while above[node] > semi[node]:
+            above[node] = above[above[node]]
+    by_name = {names[node]: names[above[node]] for node in range(1, len(names))}
+    return Dominance(by_name, _spans(names, above))
+
+
+def _number(begin: str, following: Following) -> tuple[list[str], list[int], list[list[int]]]:
+    """Number nodes as a walk in depth meets them; return whence it came, and from where one can."""
+    number, names, parents, before = {begin: 0}, [begin], [0], [list[int]()]
+    stack = [(0, iter(following(begin)))]
+    while stack:
+        node, rest = stack[-1]
+        name = next(rest, None)
+        if name is None:
+            stack.pop()
+        elif name in number:
+            before[number[name]].append(node)
+        else:
+            number[name] = len(names)
+            stack.append((len(names), iter(following(name))))
+            names.append(name)
+            parents.append(node)
+            before.append([node])
+    return names, parents, before
+
+
+def _semidominators(parents: Sequence[int], before: Sequence[Sequence[int]]) -> list[int]:
+    semi, label, up = list(range(len(parents))), list(range(len(parents))), list(parents)
+
+    def lowest(node: int, last: int) -> int:
+        """Return the best label on the way up; the way is made short for the next time."""
+        way: list[int] = []
+        while up[node] >= last:
+            way.append(node)
+            node = up[node]
+        for below in reversed(way):
+            up[below] = up[node]
+            if semi[label[node]] < semi[label[below]]:
+                label[below] = label[node]
+            node = below
+        return label[node]
+
+    for node in range(len(parents) - 1, 0, -1):
+        semi[node] = min([parents[node], *(semi[lowest(one, node + 1)] for one in before[node])])
+    return semi
+
+
+def _spans(names: Sequence[str], above: Sequence[int]) -> Mapping[str, tuple[int, int]]:
+    """Give each node the numbers of all below it in the tree of dominators."""
+    sizes = [1] * len(names)
+    for node in range(len(names) - 1, 0, -1):
+        sizes[above[node]] += sizes[node]
+    starts, used = [0] * len(names), [1] * len(names)
+    for node in range(1, len(names)):
+        over = above[node]
+        starts[node] = starts[over] + used[over]
+        used[over] += sizes[node]
+    return {name: (starts[i], starts[i] + sizes[i]) for i, name in enumerate(names)}
+
+
+def missing_end(graph: Graph, type_: str) -> Diagnostic:
+    """Return what is to be said; a node with the right name that says another type is named."""
+    message, shape = f"the pipeline has no {type_} node", SHAPES_OF_ENDS[type_]
+    named = next((graph.nodes[id_] for id_ in IDS_OF_ENDS[type_] if id_ in graph.nodes), None)
+    if named is None:
+        fix = f"add a node: {type_} [shape={shape}]"
+        return Diagnostic(Severity.ERROR, message, graph.span, fix=fix)
+    fix = _fix(named, shape)
+    return Diagnostic(Severity.ERROR, message, named.span, node=named.id, fix=fix)
+
+
+def _fix(node: Node, shape: str) -> str:
+    attributes = node.attributes
+    said = {key: attributes.text(key) for key in ("type", "shape") if attributes.text(key)}
+    written = " and ".join(f"{key}={text}" for key, text in said.items())
+    return f"{quote(node.id)} says {written}: write shape={shape} instead"

@@ -1,0 +1,1 @@
+"""From a parsed graph to one that can run: imports, inputs, stylesheet, checks."""

@@ -1,0 +1,473 @@
+"""Imports graphs in place of nodes of the type `import`, and into these what they import.
+
+Puts graphs in place of nodes of another graph.
+
+Writes what an imported graph says of all its stages onto each of them.
+"""
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from typing import NamedTuple
+
+from attractor.base.dataclasses import dataclass
+from attractor.language.diagnostics import Diagnostic, error, warning
+from attractor.language.errors import UnreadablePipeline
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES
+from attractor.language.graph.graph import AttributeOwner, Edge, Graph, Node, Subgraph
+from attractor.language.graph.queries import span_within
+from attractor.language.graph.resolve import MOST_CLASSES_AROUND, derived_class, split_classes
+from attractor.language.preparation.inputs import read_inputs
+from attractor.language.preparation.prepare import Files, TransformContext, built_in_transforms
+from attractor.language.source.parse import decode, read_graph
+from attractor.language.source.syntax_tree import Attribute, Attributes, Value, ValueKind, quoted
+from attractor.language.source.text import Source, quote
+from attractor.language.transforms.stylesheet import StylesheetApplication
+
+_RETRY_TARGETS = ("retry_target", "fallback_retry_target")
+_CHOICE = "human.default_choice"
+_CLUSTER = "cluster"
+_PASSING_THROUGH = Attribute("shape", Value.of("diamond"))
+
+Rename = Callable[[str], str]
+
+
+def prefixed(placeholder: str, id_: str) -> str:
+    """Return the id that a node of an imported graph goes by."""
+    return f"{placeholder}__{id_}"
+
+
+def graft(graph: Graph, pieces: Mapping[str, Graph]) -> Graph:
+    """Return a graph with others in place of some of its nodes.
+
+    Start and exit of an imported graph become conditionals, which are transparent (ruling R1).
+    """
+    if not pieces:
+        return graph
+    firsts = {id_: prefixed(id_, piece.starts[0].id) for id_, piece in pieces.items()}
+    lasts = {id_: prefixed(id_, piece.exits[0].id) for id_, piece in pieces.items()}
+    nodes: dict[str, Node] = {}
+    for node in graph.nodes.values():
+        for one in _imported(graph, node, pieces) if node.id in pieces else [node]:
+            attributes = _retargeted(one.attributes, lambda id_: firsts.get(id_, id_))
+            nodes[one.id] = (
+                one if attributes is one.attributes else replace(one, attributes=attributes)
+            )
+    return replace(
+        graph,
+        nodes=nodes,
+        edges=tuple(_edges(graph, pieces, firsts, lasts)),
+        attributes=_retargeted(graph.attributes, lambda id_: firsts.get(id_, id_)),
+        subgraphs=_subgraphs(graph, pieces),
+    )
+
+
+def _edges(
+    graph: Graph, pieces: Mapping[str, Graph], firsts: Mapping[str, str], lasts: Mapping[str, str]
+) -> Iterator[Edge]:
+    for edge in graph.edges:
+        source, target = lasts.get(edge.source, edge.source), firsts.get(edge.target, edge.target)
+        is_moved = (source, target) != (edge.source, edge.target)
+        yield replace(edge, source=source, target=target) if is_moved else edge
+    for id_, piece in pieces.items():
+        for edge in piece.edges:
+            source, target = prefixed(id_, edge.source), prefixed(id_, edge.target)
+            yield replace(edge, source=source, target=target)
+
+
+def _imported(graph: Graph, placeholder: Node, pieces: Mapping[str, Graph]) -> Iterator[Node]:
+    piece = pieces[placeholder.id]
+    ends = {piece.starts[0].id, piece.exits[0].id}
+    around = [*_classes_around(graph, placeholder), derived_class(placeholder.label)]
+    for node in piece.nodes.values():
+        attributes = _passing_through(node) if node.id in ends else node.attributes
+        own = split_classes(node.attributes.text("class"))
+        derived = [one for one in (*around, *node.classes) if one and one not in own]
+        yield replace(
+            node,
+            id=prefixed(placeholder.id, node.id),
+            attributes=_renamed(attributes, placeholder.id, piece),
+            classes=tuple(dict.fromkeys([*own, *derived[-MOST_CLASSES_AROUND:]])),
+        )
+
+
+def _passing_through(node: Node) -> Attributes:
+    kept = {key: one for key, one in node.attributes.by_key.items() if key != "type"}
+    return Attributes({**kept, "shape": _PASSING_THROUGH})
+
+
+def _renamed(attributes: Attributes, placeholder: str, piece: Graph) -> Attributes:
+    """Return attributes whose targets are those of the imported graph, be they there or not."""
+    choice = attributes.text(_CHOICE)
+    renamed = _retargeted(attributes, lambda id_: prefixed(placeholder, id_), keys=_RETRY_TARGETS)
+    if choice in piece.nodes:
+        renamed = _retargeted(renamed, lambda id_: prefixed(placeholder, id_), keys=(_CHOICE,))
+    return renamed
+
+
+def _retargeted(
+    attributes: Attributes, rename: Rename, keys: Sequence[str] = (*_RETRY_TARGETS, _CHOICE)
+) -> Attributes:
+    for key in keys:
+        attribute = attributes.by_key.get(key)
+        target = str(attribute.value) if attribute else ""
+        if attribute and target and rename(target) != target:
+            value = replace(Value.of(rename(target)), span=attribute.value.span)
+            attributes = attributes.replaced(key, value)
+    return attributes
+
+
+def _parent(graph: Graph, placeholder: str) -> int:
+    places = (at for at, one in enumerate(graph.subgraphs) if placeholder in one.nodes)
+    return next(places, -1)
+
+
+def _classes_around(graph: Graph, placeholder: Node) -> Sequence[str]:
+    """Return the classes that the subgraphs around a placeholder give, the outermost first."""
+    classes: list[str] = []
+    at = _parent(graph, placeholder.id)
+    while at >= 0 and len(classes) < MOST_CLASSES_AROUND:
+        derived = derived_class(graph.subgraphs[at].label)
+        classes += [derived] if derived else []
+        at = graph.subgraphs[at].parent
+    return classes[::-1]
+
+
+def _subgraphs(graph: Graph, pieces: Mapping[str, Graph]) -> tuple[Subgraph, ...]:
+    """Return the subgraphs of all, with a cluster around each imported graph."""
+    found = [
+        replace(one, nodes=tuple(id_ for id_ in one.nodes if id_ not in pieces))
+        for one in graph.subgraphs
+    ]
+    for id_, piece in pieces.items():
+        found.append(_cluster(graph.nodes[id_], piece, _parent(graph, id_)))
+        first = len(found)
+        for one in piece.subgraphs:
+            parent = first - 1 if one.parent < 0 else first + one.parent
+            nodes = tuple(prefixed(id_, node) for node in one.nodes)
+            found.append(
+                replace(one, id=_renamed_subgraph(id_, one.id), nodes=nodes, parent=parent)
+            )
+    return _in_order(found)
+
+
+def _cluster(placeholder: Node, piece: Graph, parent: int) -> Subgraph:
+    inside = {id_ for one in piece.subgraphs for id_ in one.nodes}
+    nodes = tuple(prefixed(placeholder.id, id_) for id_ in piece.nodes if id_ not in inside)
+    label = placeholder.attributes.by_key.get("label") or Attribute(
+        "label", Value.of(placeholder.label)
+    )
+    attributes = Attributes({"label": label})
+    return Subgraph(f"{_CLUSTER}_{placeholder.id}", attributes, nodes, parent, placeholder.span)
+
+
+def _renamed_subgraph(placeholder: str, id_: str) -> str:
+    # Graphviz draws a box for a name that begins so, and one box for two of the same name.
+    if id_.startswith(_CLUSTER):
+        return f"{_CLUSTER}_{prefixed(placeholder, id_.removeprefix(_CLUSTER).lstrip('_'))}"
+    return prefixed(placeholder, id_) if id_ else ""
+
+
+def _in_order(subgraphs: Sequence[Subgraph]) -> tuple[Subgraph, ...]:
+    """Return subgraphs in the order in which they would begin in a text."""
+    within: dict[int, list[int]] = {}
+    for at, one in enumerate(subgraphs):
+        within.setdefault(one.parent, []).append(at)
+    places: dict[int, int] = {-1: -1}
+    waiting = within.get(-1, [])[::-1]
+    while waiting:
+        at = waiting.pop()
+        places[at] = len(places) - 1
+        waiting += within.get(at, [])[::-1]
+    return tuple(
+        replace(subgraphs[at], parent=places[subgraphs[at].parent]) for at in list(places)[1:]
+    )
+
+
+_NAMED_OTHERWISE = {
+    "default_max_retries": "max_retries",
+    "default_fidelity": "fidelity",
+    "max_node_visits": "max_visits",
+}
+_TARGETS = ("retry_target", "fallback_retry_target")
+_PATHS = ("prompt", "tool_command")
+_NOT_HANDED_DOWN = frozenset({"label", "inputs", *_TARGETS})
+
+
+def hand_down(graph: Graph, around: TransformContext) -> Graph:
+    """Return a graph whose nodes say all that it says of them, but for its start and exit."""
+    styled = StylesheetApplication(around).apply(graph)
+    ends = {one.id for one in (*graph.starts, *graph.exits)}
+    defaults = dict(_defaults(graph))
+    targets = {key: one for key, one in graph.attributes.by_key.items() if key in _TARGETS}
+    nodes = {
+        node.id: node if node.id in ends else _told(node, defaults, targets)
+        for node in styled.nodes.values()
+    }
+    return replace(styled, nodes=nodes)
+
+
+def moved(graph: Graph, folder: str) -> Graph:
+    """Return a graph of another folder with the paths in it written from ours."""
+    if not folder:
+        return graph
+    return replace(graph, nodes={node.id: _moved(node, folder) for node in graph.nodes.values()})
+
+
+def merge_lists(graph: Graph, imported: Iterable[Graph]) -> Graph:
+    """Return a graph that also asks for the inputs and needs of those that it imports."""
+    attributes = graph.attributes
+    for piece in imported:
+        for key, entries in _LISTS.items():
+            theirs, ours = piece.attributes.value(key), attributes.value(key)
+            if theirs is not None:
+                attributes = attributes.replaced(key, _merged(entries, ours, theirs))
+    return graph if attributes is graph.attributes else replace(graph, attributes=attributes)
+
+
+def _merged(entries: "_Entries", ours: Value | None, theirs: Value) -> Value:
+    first = ours or theirs
+    # What the importing graph says of a name counts.
+    merged = {**entries(str(first)), **entries(str(theirs)), **entries(str(first))}
+    return Value(ValueKind.STRING, ", ".join(merged.values()), first.text, first.span)
+
+
+def _declarations(text: str) -> Mapping[str, str]:
+    return {one.name: one.written for one in read_inputs(text).inputs}
+
+
+def _needs(text: str) -> Mapping[str, str]:
+    return {one.strip(): one.strip() for one in text.split(",") if one.strip()}
+
+
+_Entries = Callable[[str], Mapping[str, str]]
+_LISTS: Mapping[str, _Entries] = {"inputs": _declarations, "requires": _needs}
+
+
+def _defaults(graph: Graph) -> Iterator[tuple[str, Attribute]]:
+    """Yield what a graph says of its nodes, each by the name that it has on a node."""
+    for key, attribute in graph.attributes.by_key.items():
+        known = ATTRIBUTES.get(key)
+        on_nodes = _NAMED_OTHERWISE.get(key, key)
+        if known is None or key in _NOT_HANDED_DOWN:
+            continue
+        if on_nodes != key or AttributeOwner.NODE in known.places:
+            yield on_nodes, Attribute(on_nodes, attribute.value, attribute.span)
+
+
+def _told(node: Node, defaults: Mapping[str, Attribute], targets: Mapping[str, Attribute]) -> Node:
+    there = node.attributes.by_key
+    missing = {key: one for key, one in defaults.items() if key not in there}
+    if node.type == "tool":
+        # On the node itself it would also try a command again that has given its verdict (R3).
+        missing.pop("max_retries", None)
+    if node.is_goal_gate and there.keys().isdisjoint(_TARGETS):
+        missing.update(targets)
+    if not missing:
+        return node
+    return replace(node, attributes=Attributes({**there, **missing}))
+
+
+def _moved(node: Node, folder: str) -> Node:
+    attributes = node.attributes
+    file = attributes.value("file") if node.type == "pipeline" else None
+    if file and not str(file).startswith("/"):
+        name = posixpath.normpath(posixpath.join(folder, str(file).strip()))
+        attributes = attributes.replaced(
+            "file", Value(ValueKind.STRING, name, quoted(name), file.span)
+        )
+    for key in _PATHS:
+        value = attributes.value(key)
+        text = str(value) if value else ""
+        if value and text.startswith("@") and not text.startswith(("@@", "@/")):
+            name = posixpath.normpath(posixpath.join(folder, text[1:]))
+            path = Value(ValueKind.STRING, f"@{name}", quoted(f"@{name}"), value.span)
+            attributes = attributes.replaced(key, path)
+    return node if attributes is node.attributes else replace(node, attributes=attributes)
+
+
+_RULE = "import_file"
+_TYPE = "import"
+_ORDER = 10
+_DEEPEST = 50
+# Files that import each other twice, level for level, would fill any memory.
+_MOST_NODES = 20_000
+_PATH = "write the path from the folder of this file"
+_RULES = {"model_stylesheet": "stylesheet_syntax", "inputs": "known_input"}
+# What would have to hold for a stage, and an import is none.
+_WITHOUT_MEANING = ("goal_gate", "retry_target", "fallback_retry_target", "max_visits", "prompt")
+
+
+def import_files(graph: Graph, around: TransformContext, files: Files) -> Graph:
+    """Return the graph with every import in place; one that cannot be read stays a placeholder."""
+    return _Importing(graph, around, files).finish()
+
+
+@dataclass
+class _Opened:
+    """A file whose imports are being read; its name is the path from the first one's folder."""
+
+    name: str
+    graph: Graph
+    waiting: list[Node]
+    taken: set[str]
+    pieces: dict[str, Graph] = field(default_factory=dict[str, Graph])
+
+
+class _Trouble(NamedTuple):
+    """Why a graph cannot be put in place of a node, and what to do."""
+
+    message: str
+    fix: str
+
+
+class _Importing:
+    """One walk over the files that a graph imports; however deep they lie, nothing calls itself."""
+
+    def __init__(self, graph: Graph, around: TransformContext, files: Files) -> None:
+        self._around = around
+        self._files = files
+        self._folder = posixpath.dirname(graph.span.file)
+        self._before = [make(around) for make in built_in_transforms() if make.order < _ORDER]
+        self._opened = [_opened(posixpath.basename(graph.span.file), graph)]
+        self._done: dict[str, Graph | None] = {}
+
+    def finish(self) -> Graph:
+        """Read every file, and put each into the one that imports it."""
+        while True:
+            last = self._opened[-1]
+            if last.waiting:
+                self._take(last, last.waiting[-1])
+                continue
+            graph = self._joined(last)
+            self._opened.pop()
+            if not self._opened:
+                return graph
+            self._done[last.name] = hand_down(graph, self._around)
+
+    def _take(self, importing: _Opened, placeholder: Node) -> None:
+        """Put one import in place, or open its file first and come back."""
+        name = self._name(importing, placeholder)
+        trouble = self._trouble(placeholder, name)
+        if trouble is None and name not in self._done:
+            trouble = self._open(name)
+            if self._opened[-1] is not importing:
+                return
+        importing.waiting.pop()
+        trouble = trouble or self._place(importing, placeholder, self._done[name], name)
+        if trouble:
+            self._report(placeholder, trouble)
+
+    def _trouble(self, placeholder: Node, name: str) -> _Trouble | None:
+        """Say what keeps a file from being imported, if that shows before it is read."""
+        file = placeholder.attributes.text("file")
+        way = [one.name for one in self._opened]
+        if not file:
+            return _Trouble("this import names no file", 'write file="other.dot"')
+        if file.startswith("/"):
+            message = f"{quote(file)} is an absolute path"
+            return _Trouble(message, _PATH)
+        if name in way:
+            chain = " -> ".join([*way[way.index(name) :], name])
+            return _Trouble(f"{name} imports itself: {chain}", "take one of these imports away")
+        if len(way) > _DEEPEST:
+            message = f"more than {_DEEPEST} imports lie within each other"
+            return _Trouble(message, "import less deeply")
+        return None
+
+    def _open(self, name: str) -> _Trouble | None:
+        """Read a file up to what it imports itself, or say why it cannot be read."""
+        try:
+            text = decode(self._files.read(name), file=name)
+        except UnreadablePipeline as unreadable:
+            return _Trouble(unreadable.message, unreadable.hint or _PATH)
+        shown = posixpath.normpath(posixpath.join(self._folder, name))
+        graph, found, _ = read_graph(Source(text, shown))
+        for diagnostic in found:
+            self._around.report(diagnostic, rule=diagnostic.rule)
+        if graph is None:
+            self._done[name] = None
+            return None
+        for transform in self._before:
+            graph = transform.apply(graph)
+        for diagnostic in _mistakes(graph):
+            self._around.report(diagnostic, rule=diagnostic.rule)
+        self._opened.append(_opened(name, moved(graph, posixpath.dirname(name))))
+        return None
+
+    def _place(
+        self, importing: _Opened, placeholder: Node, piece: Graph | None, name: str
+    ) -> _Trouble | None:
+        """Keep a graph for its placeholder, unless it does not fit in."""
+        if piece is None:
+            message = f"{name} is no pipeline: its mistakes are reported where they are"
+            return _Trouble(message, f"mend {name}")
+        shortcoming = _shortcoming(piece, name)
+        if shortcoming:
+            return shortcoming
+        ids = {prefixed(placeholder.id, id_) for id_ in piece.nodes}
+        clash = min(ids & importing.taken, default="")
+        if clash:
+            message = f"a node of the import would be called {quote(clash)}, as another is"
+            return _Trouble(message, "give the other one another id")
+        if len(importing.taken) + len(ids) > _MOST_NODES:
+            return _Trouble(f"the imports have more than {_MOST_NODES:,} nodes", "import less")
+        importing.taken.update(ids)
+        importing.pieces[placeholder.id] = piece
+        for found in _meaningless(placeholder):
+            self._around.report(found, rule=_RULE)
+        return None
+
+    def _joined(self, opened: _Opened) -> Graph:
+        return graft(merge_lists(opened.graph, opened.pieces.values()), opened.pieces)
+
+    def _name(self, importing: _Opened, placeholder: Node) -> str:
+        folder = posixpath.dirname(importing.name)
+        return posixpath.normpath(posixpath.join(folder, placeholder.attributes.text("file")))
+
+    def _report(self, placeholder: Node, trouble: _Trouble) -> None:
+        file = placeholder.attributes.value("file")
+        span = file.span if file and file.span.is_somewhere else placeholder.span
+        found = error(trouble.message, span, node=placeholder.id, fix=trouble.fix)
+        self._around.report(found, rule=_RULE)
+
+
+def _opened(name: str, graph: Graph) -> _Opened:
+    # The first one is taken from the end.
+    return _Opened(name, graph, [*graph.of_type(_TYPE)][::-1], set(graph.nodes))
+
+
+def _shortcoming(graph: Graph, name: str) -> _Trouble | None:
+    """Say what keeps a graph from being put in place of a node."""
+    for end, nodes in (("start", graph.starts), ("exit", graph.exits)):
+        if len(nodes) != 1:
+            message = f"{name} has {len(nodes) or 'no'} {end} node{'s' if nodes else ''}"
+            return _Trouble(message, f"give {name} one {end} node")
+    return None
+
+
+def _meaningless(placeholder: Node) -> Iterator[Diagnostic]:
+    for key in _WITHOUT_MEANING:
+        attribute = placeholder.attributes.by_key.get(key)
+        if attribute is not None:
+            message = f"{key} means nothing on an import, which is no stage"
+            fix = "write it on a node of the imported file"
+            yield warning(message, attribute.span, node=placeholder.id, fix=fix)
+
+
+def _mistakes(graph: Graph) -> Iterator[Diagnostic]:
+    """Yield the mistakes in what is not left of an imported graph when the rules see it."""
+    # Imported here: few callers need it.
+    from attractor.language.preparation.inputs import read_inputs
+    from attractor.language.preparation.stylesheet import read_stylesheet
+
+    read = {"model_stylesheet": read_stylesheet, "inputs": read_inputs}
+    for key, rule in _RULES.items():
+        value = graph.attributes.value(key)
+        if value is None or not str(value).strip():
+            continue
+        for one in read[key](str(value)).mistakes:
+            span = span_within(value, one.start, one.end)
+            message = one.message if key == "model_stylesheet" else f"in {key} {one.message}"
+            found = error(message, span, fix=one.hint)
+            yield replace(found, rule=rule)

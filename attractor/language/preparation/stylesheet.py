@@ -1,0 +1,334 @@
+"""Reads a model stylesheet and tells what it says of a node (attractor-spec 8).
+
+Says what is wrong with a stylesheet, in a sentence for each of the usual mistakes.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache, cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from lark import Lark, Token, Transformer, UnexpectedInput
+
+from attractor.base.dataclasses import dataclass
+from attractor.language.converter.word_tables import STYLE_PROPERTIES
+from attractor.language.diagnostics import suggester
+from attractor.language.errors import InvalidStylesheet
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES
+from attractor.language.graph.graph import Node
+from attractor.language.source.text import SMART_QUOTES, quote, read_text
+
+PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort")
+EFFORTS = ATTRIBUTES["reasoning_effort"].choices
+
+_MEANT = {**STYLE_PROPERTIES, "effort": "reasoning_effort"}
+# How far back a mistake is explained from: a search through all of a long text takes long.
+_NEAR = 200
+_WORD = re.compile(r"\S+")
+_CLASS = re.compile(r"(?<=[\s}])\.[\w-]+\Z|\A\.[\w-]+\Z")
+_SELECTORS_BEFORE = re.compile(r"(?:\A|\})\s*(?P<selectors>[^{}\";:]*)\Z")
+_TO_BRACE = re.compile(r"[^{}\n\";:]*")
+_SELECTOR = re.compile(r"\*|[.#]?[\w-]+")
+_VALUE_BEFORE = re.compile(
+    r"(?P<property>[A-Za-z_][\w-]*)\s*:\s*(?P<value>[^\s;{}\":][^;{}\":]*)?\Z"
+)
+_REST_OF_VALUE = re.compile(r"[^;{}\n\"]*")
+_NEXT_PROPERTY = re.compile(r"\s*[A-Za-z_][\w-]*\s*:(?!\S*:)")
+_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+_QUOTES = frozenset("'`").union(SMART_QUOTES)
+_EXPECTED = {
+    "EVERY": "*",
+    "SHAPE": "a shape",
+    "CLASS": ".class",
+    "ID": "#id",
+    "PROPERTY": "a property",
+    "TEXT": "a value",
+    "BARE": "a value",
+    "LBRACE": "{",
+    "RBRACE": "}",
+    "SEMICOLON": ";",
+    "COLON": ":",
+}
+
+
+def no_property(name: str, start: int) -> InvalidStylesheet:
+    """Say that there is no such property."""
+    meant = _MEANT.get(name, "")
+    near = f"did you mean {meant}?" if meant else suggester(PROPERTIES)(name)
+    return InvalidStylesheet(
+        f"a stylesheet has no property {quote(name)}",
+        start=start,
+        end=start + len(name),
+        hint=near or f"write {_either(PROPERTIES)}",
+    )
+
+
+def no_effort(value: str, start: int, end: int) -> InvalidStylesheet:
+    """Say that a model cannot think so hard."""
+    hint = suggester(EFFORTS)(value) or f"write {_either(EFFORTS)}"
+    message = f"{quote(value)} is no reasoning_effort"
+    return InvalidStylesheet(message, start=start, end=end, hint=hint)
+
+
+def explain(text: str, unexpected: UnexpectedInput, start: int) -> InvalidStylesheet:
+    """Say what is wrong where the grammar expected something else."""
+    found = _WORD.match(text, start)
+    if found is None:
+        message, hint = "the stylesheet ends too soon", _hint(unexpected)
+        return InvalidStylesheet(message, start=start, end=start, hint=hint)
+    if found[0][:2] in ("/*", "//"):
+        message, hint = "a stylesheet has no comments", "put them outside of it"
+        return InvalidStylesheet(message, start=start, end=start + 2, hint=hint)
+    return (
+        _several_selectors(text, start)
+        or _no_class(text, start, found.end())
+        or _wrong_value(text, start)
+        or InvalidStylesheet(
+            f"{quote(found[0])} is unexpected in a stylesheet",
+            start=start,
+            end=found.end(),
+            hint=_hint(unexpected),
+        )
+    )
+
+
+def is_at_end(unexpected: UnexpectedInput) -> bool:
+    """Tell whether it is the end that was not expected."""
+    token: Any = getattr(unexpected, "token", None)
+    return unexpected.pos_in_stream is None or (token is not None and token.type == "$END")
+
+
+def _several_selectors(text: str, start: int) -> InvalidStylesheet | None:
+    """Behind a whole selector stands another one before the brace."""
+    before = _SELECTORS_BEFORE.search(text, max(0, start - _NEAR), start)
+    rest = _TO_BRACE.match(text, start)
+    if not before or not rest or not text.startswith("{", rest.end()):
+        return None
+    first = before.start("selectors")
+    written = text[first : rest.end()].rstrip()
+    if len(_SELECTOR.findall(before["selectors"])) != 1 or len(_SELECTOR.findall(written)) < 2:
+        return None
+    return InvalidStylesheet(
+        f"a rule has one selector, and {quote(written)} is more",
+        start=first,
+        end=first + len(written),
+        hint="write one of them, or a rule for each",
+    )
+
+
+def _no_class(text: str, start: int, end: int) -> InvalidStylesheet | None:
+    class_ = _CLASS.search(text, max(0, start - _NEAR), end)
+    if class_ is None or not class_.start() <= start < class_.end():
+        return None
+    message = f"{quote(class_[0])} is not the name of a class"
+    hint = "a class has small letters, digits and -"
+    return InvalidStylesheet(message, start=class_.start(), end=class_.end(), hint=hint)
+
+
+def _wrong_value(text: str, start: int) -> InvalidStylesheet | None:
+    """Behind a property and its colon stands no value, or more than one."""
+    before = _VALUE_BEFORE.search(text, max(0, start - _NEAR), start)
+    rest = _REST_OF_VALUE.match(text, start)
+    if before is None or rest is None or not (before["value"] or rest[0].strip()):
+        return None
+    if before["property"] not in PROPERTIES:
+        return no_property(before["property"], before.start("property"))
+    whole = (before["value"] or "").rstrip()
+    first = before.start("value") if whole else start
+    if whole and _NEXT_PROPERTY.match(text, start):
+        message = f"a ';' is missing behind {quote(whole)}"
+        return InvalidStylesheet(message, start=first, end=first + len(whole), hint="write ;")
+    return _unquoted(text, first, before["property"])
+
+
+def _unquoted(text: str, start: int, property_: str) -> InvalidStylesheet | None:
+    found = _REST_OF_VALUE.match(text, start)
+    value = found[0].rstrip() if found else ""
+    if not value or "," in value or _BARE.fullmatch(value):
+        return None
+    plain = value.strip("".join(_QUOTES)) if value[0] in _QUOTES else value
+    end = start + len(value)
+    if property_ == "reasoning_effort" and plain not in EFFORTS:
+        return no_effort(plain, start, end)
+    double = "double quotes" if value[0] in _QUOTES else "quotes"
+    message = f"the value {quote(value)} has to stand in {double}"
+    hint = f"write {plain}" if _BARE.fullmatch(plain) else f'write \\"{plain}\\"'
+    return InvalidStylesheet(message, start=start, end=end, hint=hint)
+
+
+def _hint(unexpected: UnexpectedInput) -> str:
+    names: set[str] = getattr(unexpected, "expected", None) or getattr(unexpected, "allowed", set())
+    expected = sorted({_EXPECTED[name] for name in names if name in _EXPECTED})
+    return f"write {' or '.join(expected)}" if expected else "write SELECTOR { PROPERTY: VALUE; }"
+
+
+def _either(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+# What is broken more often is no stylesheet, and each time the rest is read again.
+_MOST_MISTAKES = 1000
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
+_TEXT_OR_END = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\}', re.DOTALL)
+# From the least specific selector to the most specific one.
+_KINDS = ("EVERY", "SHAPE", "CLASS", "ID")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A property with its value, and where they stand in the stylesheet."""
+
+    property: str
+    value: str
+    start: int
+    value_span: tuple[int, int]
+
+    def moved(self, by: int) -> "Declaration":
+        """Return it as it stands further on."""
+        start, end = self.value_span
+        return replace(self, start=self.start + by, value_span=(start + by, end + by))
+
+
+@dataclass(frozen=True)
+class StyleRule:
+    """What a selector says of the nodes it matches, and where the selector stands."""
+
+    kind: str
+    name: str
+    declarations: tuple[Declaration, ...]
+    selector: str
+    start: int
+
+    def moved(self, by: int) -> "StyleRule":
+        """Return it as it stands further on."""
+        moved = tuple(one.moved(by) for one in self.declarations)
+        return replace(self, declarations=moved, start=self.start + by)
+
+
+class _Ranked(NamedTuple):
+    """What a rule says of a property; of two the later rule wins."""
+
+    rank: int
+    property: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Stylesheet:
+    """Rules from the least specific to the most specific, each kind in the order of the text."""
+
+    rules: tuple[StyleRule, ...]
+
+    def properties(self, node: Node) -> dict[str, str]:
+        """Return what the rules say of a node; the most specific one wins, then the last."""
+        classes = [("CLASS", name) for name in node.classes]
+        selectors = [("EVERY", ""), ("SHAPE", node.shape), *classes, ("ID", node.id)]
+        said = chain.from_iterable(self._said.get(one, {}).values() for one in selectors)
+        return {one.property: one.value for one in sorted(said)}
+
+    @cached_property
+    def _said(self) -> Mapping[tuple[str, str], Mapping[str, _Ranked]]:
+        """What each selector says last of each property, whichever rule it stands in."""
+        said: dict[tuple[str, str], dict[str, _Ranked]] = {}
+        for rank, rule in enumerate(self.rules):
+            by_property = said.setdefault((rule.kind, rule.name), {})
+            for one in rule.declarations:
+                by_property[one.property] = _Ranked(rank, one.property, one.value)
+        return said
+
+
+def parse_stylesheet(text: str) -> Stylesheet:
+    """Read a stylesheet, or say what is wrong with it first and where."""
+    stylesheet, mistakes = read_stylesheet(text)
+    if mistakes:
+        raise mistakes[0]
+    return stylesheet
+
+
+class StylesheetReading(NamedTuple):
+    """What a stylesheet says, and each mistake in it; one mistake is enough to make it void."""
+
+    stylesheet: Stylesheet
+    mistakes: tuple[InvalidStylesheet, ...]
+
+
+def read_stylesheet(text: str) -> StylesheetReading:
+    """Read a stylesheet and find every mistake in it; behind a broken rule it goes on."""
+    rules, mistakes = _read_rules(text)
+    checked = (_shortcoming(one) for rule in rules for one in rule.declarations)
+    mistakes += [one for one in checked if one]
+    mistakes.sort(key=lambda one: one.start)
+    rules.sort(key=lambda rule: _KINDS.index(rule.kind))
+    return StylesheetReading(Stylesheet(tuple(rules)), tuple(mistakes))
+
+
+def _read_rules(text: str) -> tuple[list[StyleRule], list[InvalidStylesheet]]:
+    """Return every rule that can be read, and what is wrong with the others."""
+    rules: list[StyleRule] = []
+    mistakes: list[InvalidStylesheet] = []
+    at = 0
+    while len(mistakes) < _MOST_MISTAKES and (not at or text[at:].strip()):
+        try:
+            return rules + _moved(_grammar().parse(text[at:]), at), mistakes
+        except UnexpectedInput as unexpected:
+            stop = len(text) if is_at_end(unexpected) else at + (unexpected.pos_in_stream or 0)
+            mistakes.append(explain(text, unexpected, stop))
+        rules += _moved(_whole_rules(text[at:stop]), at)
+        comment = _COMMENT.match(text, stop)
+        at = text.find("}", comment.end() if comment else stop) + 1
+        if not at:
+            break
+    return rules, mistakes
+
+
+def _whole_rules(text: str) -> list[StyleRule]:
+    """Return the rules before the one in which a mistake was found, up to which a text goes."""
+    ends = [found.end() for found in _TEXT_OR_END.finditer(text) if found[0] == "}"]
+    return _grammar().parse(text[: ends[-1]]) if ends else []
+
+
+def _moved(rules: list[StyleRule], by: int) -> list[StyleRule]:
+    """Return rules with places that count from the beginning of the whole text."""
+    return [rule.moved(by) for rule in rules] if by else rules
+
+
+def _shortcoming(declaration: Declaration) -> InvalidStylesheet | None:
+    name, value = declaration.property, declaration.value
+    if name not in PROPERTIES:
+        return no_property(name, declaration.start)
+    if name == "reasoning_effort" and value not in EFFORTS:
+        return no_effort(value, *declaration.value_span)
+    return None
+
+
+class _Builder(Transformer[Token, list[StyleRule]]):
+    """A method for each rule of `stylesheet.lark`."""
+
+    def stylesheet(self, children: list[StyleRule]) -> list[StyleRule]:
+        return children
+
+    def rule(self, children: list[Any]) -> StyleRule:
+        selector: Token = children[0]
+        name = selector.lstrip("*#.")
+        start = selector.start_pos or 0
+        return StyleRule(selector.type, name, tuple(children[1:]), str(selector), start)
+
+    def declaration(self, children: list[Token]) -> Declaration:
+        name, value = children
+        text = read_text(value[1:-1])[0] if value.type == "TEXT" else str(value)
+        place = (value.start_pos or 0, value.end_pos or 0)
+        return Declaration(str(name), text, name.start_pos or 0, place)
+
+
+@cache
+def _grammar() -> Any:
+    return cast(Any, Lark).open(
+        "grammars/stylesheet.lark",
+        rel_to=str(Path(__file__).parent),
+        parser="lalr",
+        start="stylesheet",
+        transformer=_Builder(),
+    )

@@ -1,0 +1,1 @@
+"""The text of a pipeline: its tokens, its grammar, and its syntax tree."""

@@ -1,0 +1,267 @@
+"""Where something stands in a text.
+
+Attributes and their values: what kind a value is, what it means, and how it was written.
+
+What stands in a text, statement by statement, before defaults and subgraphs are resolved.
+
+A large pipeline has tens of thousands of them, so most are as cheap as a tuple.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import field
+from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.durations import format_duration, parse_duration
+from attractor.base.errors import UsageError
+
+
+class Span(NamedTuple):
+    """From one character of a file to behind another; lines and columns count from 1.
+
+    A large pipeline has hundreds of thousands of them, so they are as cheap as a tuple.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    @property
+    def is_somewhere(self) -> bool:
+        """Whether it points into a text."""
+        return self.line > 0
+
+
+NOWHERE = Span("", 0, 0, 0, 0)
+"""The span of what was made in code, not read from a text."""
+
+
+class ValueKind(StrEnum):
+    """How a value was written (attractor-spec 2.4).
+
+    A template came from a file: the engine renders it at each visit (ruling L8).
+    """
+
+    STRING = "string"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    DURATION = "duration"
+    BARE = "bare"
+    TEMPLATE = "template"
+
+
+_TEXTS = frozenset({ValueKind.STRING, ValueKind.BARE, ValueKind.DURATION})
+# Numbers of more digits than anybody means cost time beyond measure to read.
+_MOST_DIGITS = 18
+_INTEGER = re.compile(rf"-?[0-9]{{1,{_MOST_DIGITS}}}")
+_LEAST_TOO_LARGE = 10**_MOST_DIGITS
+_AS_A_TEXT = "give it as a text"
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
+
+LONGEST_NUMBER = 40
+"""How many signs a number may have, in a text and in code."""
+
+Plain = str | int | float | bool | timedelta
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """One value; equality leaves out where and how it was written.
+
+    A word, a duration and a text in quotes are equal when they say the same: Graphviz takes `45s`
+    and `wait.human` within quotes only, and no attribute asks which of them was written.
+    """
+
+    kind: ValueKind
+    plain: Plain
+    text: str = field(default="", compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
+
+    def __str__(self) -> str:
+        return self.plain if isinstance(self.plain, str) else self.text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Value) and self._meaning == other._meaning
+
+    def __hash__(self) -> int:
+        return hash(self._meaning)
+
+    @property
+    def _meaning(self) -> tuple[ValueKind, Plain]:
+        return (ValueKind.STRING, str(self)) if self.kind in _TEXTS else (self.kind, self.plain)
+
+    @classmethod
+    def of(cls, plain: Plain) -> "Value":
+        """Make a value in code; a text is one that stands in quotes."""
+        match plain:
+            case bool():
+                return cls(ValueKind.BOOLEAN, plain, "true" if plain else "false")
+            case int():
+                return cls(ValueKind.INTEGER, plain, _written_integer(plain))
+            case float():
+                return cls(ValueKind.FLOAT, plain, _written_float(plain))
+            case timedelta():
+                return cls(ValueKind.DURATION, plain, format_duration(plain))
+            case str():
+                return cls(ValueKind.STRING, plain, quoted(plain))
+            case _:
+                hint = "give a text, a number, True, False or a timedelta"
+                raise UsageError(f"{_shown(plain)} is no value of an attribute", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A key with its value; the span is the key's, the value has its own."""
+
+    key: str
+    value: Value
+    span: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The attributes of a graph, a node or an edge, what default blocks give it among them."""
+
+    by_key: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Plain]) -> "Attributes":
+        """Make attributes in code."""
+        return cls({key: Attribute(key, Value.of(value)) for key, value in plain.items()})
+
+    def replaced(self, key: str, value: Value) -> "Attributes":
+        """Return these attributes with another value for a key, which keeps its place."""
+        before = self.by_key.get(key)
+        attribute = Attribute(key, value, before.span if before else NOWHERE)
+        return Attributes({**self.by_key, key: attribute})
+
+    def value(self, key: str) -> Value | None:
+        """Return the value of an attribute, or None when it is not set."""
+        attribute = self.by_key.get(key)
+        return attribute.value if attribute else None
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return an attribute as text."""
+        value = self.value(key)
+        return default if value is None else str(value)
+
+    def number(self, key: str) -> int | None:
+        """Return a whole number, quoted or not, or None when the attribute holds none."""
+        value = self.value(key)
+        plain = value.plain if value else None
+        if isinstance(plain, str):
+            return parse_integer(plain)
+        return plain if isinstance(plain, int) and not isinstance(plain, bool) else None
+
+    def flag(self, key: str) -> bool:
+        """Return whether an attribute is set to true."""
+        return self.text(key) == "true"
+
+    def duration(self, key: str) -> timedelta | None:
+        """Return a duration, quoted or not, or None when the attribute is not set."""
+        value = self.value(key)
+        if value is None or value.plain == "":
+            return None
+        return value.plain if isinstance(value.plain, timedelta) else parse_duration(str(value))
+
+
+NO_ATTRIBUTES = Attributes()
+
+
+def parse_integer(text: str) -> int | None:
+    """Read a whole number as the specification writes it, or return None."""
+    return int(text) if _INTEGER.fullmatch(text) else None
+
+
+def quoted(text: str) -> str:
+    """Write a text in quotes, as pipelines and Graphviz write it."""
+    return f'"{text.translate(_ESCAPED)}"'
+
+
+def _written_integer(number: int) -> str:
+    # One with too many digits takes long to write, too.
+    if not -_LEAST_TOO_LARGE < number < _LEAST_TOO_LARGE:
+        raise UsageError("the whole number is too long", hint=_AS_A_TEXT)
+    return str(int(number))
+
+
+def _written_float(number: float) -> str:
+    """Write a number so that it is read as itself: without an exponent, which DOT does not have."""
+    written = float.__repr__(number)
+    if "e" in written:
+        attempts = (f"{number:.{places}f}" for places in range(1, LONGEST_NUMBER))
+        written = next((one for one in attempts if float(one) == number), written)
+    if "e" in written or "n" in written or len(written) > LONGEST_NUMBER:
+        raise UsageError(f"the number {number!r} cannot be written", hint=_AS_A_TEXT)
+    return written
+
+
+def _shown(plain: object) -> str:
+    written = repr(plain)
+    return written if len(written) <= LONGEST_NUMBER else type(plain).__name__
+
+
+class Identifier(NamedTuple):
+    """The id of a node, a subgraph or the graph."""
+
+    text: str
+    span: Span
+
+
+class Assignment(NamedTuple):
+    """`key = value`, which belongs to the graph or the subgraph around it."""
+
+    attribute: Attribute
+
+
+class Defaults(NamedTuple):
+    """`graph [...]`, `node [...]` or `edge [...]`."""
+
+    of: str
+    attributes: tuple[Attribute, ...]
+
+
+class NodeStatement(NamedTuple):
+    """A node that is declared."""
+
+    id: Identifier
+    attributes: tuple[Attribute, ...]
+
+
+class EdgeStatement(NamedTuple):
+    """A chain of two or more nodes; the attributes are those of every edge in it."""
+
+    ids: tuple[Identifier, ...]
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True)
+class SubgraphStatement:
+    """Statements with defaults of their own; the span is that of the word `subgraph`."""
+
+    id: Identifier | None
+    statements: tuple["Statement", ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Omitted:
+    """A statement that could not be read."""
+
+
+@dataclass(frozen=True)
+class Digraph:
+    """The whole text; the span is that of its first word."""
+
+    id: Identifier | None
+    statements: tuple["Statement", ...]
+    span: Span
+
+
+Statement = Assignment | Defaults | NodeStatement | EdgeStatement | SubgraphStatement | Omitted

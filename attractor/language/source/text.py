@@ -1,0 +1,287 @@
+"""The text of a file, and where in it an offset stands.
+
+The patterns that a pipeline's text is cut with (the terminals of attractor-spec 2.2).
+
+None of them can match one text in two ways: what does not match fails in linear time.
+
+Puts what stands in a file into a sentence: short, in quotes, and harmless to a terminal.
+
+What a single value means: a word without quotes, or a text within them.
+
+Finds the comments of a text.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+from attractor.base.durations import parse_duration
+from attractor.base.errors import InvalidDuration, UsageError
+from attractor.language.source.syntax_tree import (
+    LONGEST_NUMBER,
+    Plain,
+    Span,
+    Value,
+    ValueKind,
+    parse_integer,
+)
+
+_NEWLINE = re.compile("\n")
+
+
+class Source:
+    """A text with the name of its file."""
+
+    def __init__(self, text: str, file: str = "") -> None:
+        self.text = text
+        self.file = file
+
+    def span(self, start: int, end: int) -> Span:
+        """Return the place between two offsets."""
+        starts = self._line_starts
+        # One number for all that stands in a line: a large text has as many spans as letters.
+        line = end_line = self._numbers[bisect_right(starts, start)]
+        if line < len(starts) and end >= starts[line]:
+            end_line = self._numbers[bisect_right(starts, end)]
+        return Span(
+            self.file, line, start - starts[line - 1] + 1, end_line, end - starts[end_line - 1] + 1
+        )
+
+    def offset(self, line: int, column: int) -> int:
+        """Return the offset of a place."""
+        return self._line_starts[line - 1] + column - 1
+
+    def line(self, number: int) -> str:
+        """Return a line without its end; an empty text when there is no such line."""
+        starts = self._line_starts
+        if not 0 < number <= len(starts):
+            return ""
+        start = starts[number - 1]
+        end = starts[number] - 1 if number < len(starts) else len(self.text)
+        return self.text[start:end].removesuffix("\r")
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        return list(range(len(self._line_starts) + 1))
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(newline.end() for newline in _NEWLINE.finditer(self.text))]
+
+
+_NAME = r"[^\W\d]\w*"
+_TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_PREPROCESSOR = r"(?<![^\n])\#[^\n]*"
+_COMMENT = rf"(?://[^\n]*(?:\n|\Z)|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|{_PREPROCESSOR})"
+_BLANK = rf"\s*(?:{_COMMENT}\s*)*"
+_TEXTS = rf"{_TEXT}(?:{_BLANK}\+{_BLANK}{_TEXT})*"
+_QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb"
+_WORD = rf"[^\s,;\[\]{{}}\"=<>/+{_QUOTES}]+"
+_KEY = rf"(?:{_NAME}(?:\.{_NAME})*|{_TEXT})"
+_INSIDE = rf'[^\[\]"/\#{{}}]*(?:(?:{_TEXT}|{_COMMENT}|/(?![/*])|(?<=[^\n])\#)[^\[\]"/\#{{}}]*)*'
+_HTML = r"<[^<>\n]*(?:<[^<>\n]*>[^<>\n]*)*>"
+
+_TERMINALS = {
+    "ATTRIBUTE": rf"{_KEY}{_BLANK}={_BLANK}(?:{_TEXTS}|{_WORD})",
+    "NAME": _NAME,
+    "TEXT": _TEXT,
+    "ATTRIBUTES": rf"\[{_INSIDE}\]",
+    "_ARROW": r"->(?!>)",
+    "_SEMICOLON": ";",
+    "_OPEN": r"\{",
+    "_CLOSE": r"\}",
+    "_COLON": ":",
+    # What follows is in no rule of the grammar: each is a mistake with a sentence of its own.
+    "DASHES": r"--+>?",
+    "OTHER_ARROW": (r"->>|=+>|<-+>?|>{1,2}|-[ \t]+>|[~\u2013\u2014\u2212]+>?|\u2192|\u27f6|\u21d2"),
+    "HTML": _HTML,
+    "NUMBER": r"-?\.?\d[\w.]*",
+    "UNCLOSED_TEXT": r'"',
+    "UNCLOSED_LIST": r"\[",
+    "UNCLOSED_COMMENT": r"/\*",
+    "SMART_QUOTE": f"[{_QUOTES}]",
+    "OTHER": ".",
+}
+
+TOKEN = re.compile(
+    _BLANK + "(?:" + "|".join(f"(?P<{name}>{one})" for name, one in _TERMINALS.items()) + r")?",
+    re.DOTALL,
+)
+"""Blanks and comments, then one token, whose group has its name; none at the end of the text."""
+
+ATTRIBUTE = re.compile(
+    rf"""(?:(?P<key>{_NAME}(?:\.{_NAME})*)|(?P<quoted_key>{_TEXT}))
+    {_BLANK}={_BLANK}
+    (?:(?P<text>{_TEXT})(?P<more>(?:{_BLANK}\+{_BLANK}{_TEXT})+)?|(?P<word>{_WORD}))
+    {_BLANK}(?P<separator>[,;]?){_BLANK}""",
+    re.DOTALL | re.VERBOSE,
+)
+"""One attribute with the separator and the blanks behind it."""
+
+BLANK = re.compile(_BLANK)
+"""Blanks and comments."""
+
+TEXT = re.compile(_TEXT, re.DOTALL)
+"""A text in quotes."""
+
+COMMENT = re.compile(_COMMENT, re.DOTALL)
+"""A comment."""
+
+TEXT_OR_COMMENT = re.compile(f"{_TEXT}|{_COMMENT}", re.DOTALL)
+"""What may hold anything."""
+
+INSIDE_LIST = re.compile(_INSIDE, re.DOTALL)
+"""What may stand between the brackets of an attribute list."""
+
+SMART_QUOTES = frozenset(_QUOTES)
+"""Quotes that word processors make."""
+
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""An id as the specification has it."""
+
+QUALIFIED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+"""A key as the specification has it."""
+
+WORD = re.compile(_WORD)
+"""What is read as one value without quotes, whether it is right or not."""
+
+BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+"""A value without quotes."""
+
+NUMBER = re.compile(r"(?P<integer>-?[0-9]+)|(?P<float>-?[0-9]*\.[0-9]+)")
+"""A whole number or a decimal one."""
+
+DURATION = re.compile(r"-?[0-9]+(?:ms|s|m|h|d)")
+"""A whole number with a unit."""
+
+
+_LONGEST = 40
+# What would move the cursor, change the colour or turn the direction of a terminal.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def quote(text: str) -> str:
+    """Return the beginning of a text in quotes."""
+    return f"'{text}'" if len(text) <= _LONGEST else f"'{text[:_LONGEST]}…'"
+
+
+def visible(text: str) -> str:
+    """Return one line in which nothing is left that a terminal would obey instead of show."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", "\\n"))
+
+
+_ESCAPE = re.compile(r"\\(\r\n|.)", re.DOTALL)
+_MEANT = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
+_LIKE_A_DURATION = re.compile(r"-?[0-9]*\.?[0-9]+(?!e[0-9])[A-Za-z]+")
+_LIKE_A_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+class Literal(NamedTuple):
+    """A value's kind and meaning, or the fault that keeps it from having any."""
+
+    kind: ValueKind
+    plain: Plain
+    fault: str = ""
+    fix: str = ""
+
+
+@lru_cache(maxsize=1024)
+def read_word(word: str) -> Literal:
+    """Read a value without quotes (attractor-spec 2.4)."""
+    if word in ("true", "false"):
+        return Literal(ValueKind.BOOLEAN, word == "true")
+    if BARE.fullmatch(word):
+        return Literal(ValueKind.BARE, word)
+    if NUMBER.fullmatch(word):
+        return _number(word)
+    if DURATION.fullmatch(word) or _LIKE_A_DURATION.fullmatch(word):
+        return _duration(word)
+    if _LIKE_A_NUMBER.fullmatch(word):
+        return _mistaken(f"{quote(word)} is no number", f"write {_as_number(word)}")
+    if word.startswith("'"):
+        return _mistaken("a text stands in double quotes", "write \" instead of '")
+    return _mistaken(f"the value {quote(word)} has to stand in quotes", f'write "{word}"')
+
+
+def read_text(inside: str) -> tuple[str, bool]:
+    r"""Replace the escapes of a text; tell also whether there are others than \" \\ \n and \t."""
+    if "\\" not in inside:
+        return inside, False
+    plain = _ESCAPE.sub(lambda found: _meaning(found[1]), inside)
+    return plain, any(found not in _MEANT for found in _ESCAPE.findall(inside))
+
+
+def _meaning(escaped: str) -> str:
+    if escaped in ("\n", "\r\n"):
+        return ""
+    # Another escape is Graphviz's own (a line set to the left: \l): it stays as it is.
+    return _MEANT.get(escaped, f"\\{escaped}")
+
+
+def _number(word: str) -> Literal:
+    whole = parse_integer(word)
+    if whole is not None:
+        return Literal(ValueKind.INTEGER, whole)
+    if "." not in word or len(word) > LONGEST_NUMBER:
+        return _mistaken(f"the number {quote(word)} is too long", "write a shorter one")
+    return Literal(ValueKind.FLOAT, float(word))
+
+
+def _as_number(word: str) -> str:
+    try:
+        return Value.of(float(word)).text
+    except UsageError:
+        return f'"{word}"'
+
+
+def _duration(word: str) -> Literal:
+    try:
+        return Literal(ValueKind.DURATION, parse_duration(word))
+    except InvalidDuration as error:
+        return _mistaken(error.message, f"{error.hint} (a text stands in quotes)".lstrip())
+
+
+def _mistaken(fault: str, fix: str) -> Literal:
+    return Literal(ValueKind.BARE, "", fault, fix)
+
+
+class Comment(NamedTuple):
+    """A comment, and where it stands."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def is_preprocessor(self) -> bool:
+        """Whether it is a line of the C preprocessor, which means nothing to a pipeline."""
+        return self.text.startswith("#")
+
+    @property
+    def written(self) -> str:
+        """The comment as the specification has it."""
+        if not self.is_preprocessor:
+            return self.text
+        return f"// {self.text.lstrip('#').strip()}".rstrip()
+
+
+def comments_between(text: str, start: int, end: int) -> Iterator[Comment]:
+    """Yield the comments between two offsets, where nothing else stands but blanks and signs."""
+    for found in COMMENT.finditer(text, start, end):
+        yield _comment(found)
+
+
+def comments_of(text: str) -> Iterator[Comment]:
+    """Yield the comments of a whole text, in their order."""
+    for found in TEXT_OR_COMMENT.finditer(text):
+        if not found[0].startswith('"'):
+            yield _comment(found)
+
+
+def _comment(found: re.Match[str]) -> Comment:
+    text = found[0].rstrip()
+    return Comment(text, found.start(), found.start() + len(text))

@@ -1,0 +1,1 @@
+"""Explains syntax errors: what is wrong, where, and how to fix it."""

@@ -1,0 +1,218 @@
+"""Says what is wrong within an attribute list, where no attribute begins.
+
+Finds where a value ends that should stand in quotes.
+"""
+
+import re
+from typing import NamedTuple
+
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES
+from attractor.language.graph.graph import GRAPHVIZ_ATTRIBUTES
+from attractor.language.source.syntax_tree import quoted
+from attractor.language.source.text import (
+    BARE,
+    BLANK,
+    DURATION,
+    NUMBER,
+    QUALIFIED,
+    SMART_QUOTES,
+    TEXT,
+    WORD,
+    quote,
+    read_word,
+)
+from attractor.language.source.tokens import Change, Findings
+
+_TO_SEPARATOR = re.compile(r'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^",;])*[,;]?', re.DOTALL)
+_KEY_AND_REST = re.compile(r"(?P<key>[^\W\d][\w.-]*)?\s*(?P<rest>:=|.?)\s*", re.DOTALL)
+_NUMBER_AND_BLANK = re.compile(r"=\s*(?P<number>-?[0-9]+)[ \t]+\Z")
+_UNITS = frozenset({"ms", "s", "m", "h", "d"})
+_LONGEST_NUMBER = 40
+_ENDS_A_WORD = tuple("/+<>={}")
+
+
+class _Explained(NamedTuple):
+    """What is wrong, what to do, where in what is written it begins, and what to change there."""
+
+    message: str
+    fix: str
+    offset: int = 0
+    edit: Change | None = None
+
+
+def report_list_mistake(findings: Findings, at: int, last: int) -> int:
+    """Say what is wrong where no attribute begins; return where the next one may begin."""
+    text = findings.source.text
+    skipped = _TO_SEPARATOR.match(text, at, last)
+    end = max(skipped.end() if skipped else last, at + 1)
+    written = text[at:end].rstrip(",; \t\r\n")
+    told = _explain_unit(text[max(0, at - _LONGEST_NUMBER) : at], written) or (
+        _explain(written, text[at], follows_value=not text[at - 1].isspace())
+    )
+    start = at + told.offset
+    edit = told.edit
+    if edit:
+        edit = Change(at + edit.start, at + edit.end, edit.text)
+    stop = max(at + len(written), start + 1)
+    findings.mistake(told.message, start, stop, fix=told.fix, edit=edit)
+    blank = BLANK.match(text, end, last)
+    return blank.end() if blank else end
+
+
+def _explain_unit(before: str, written: str) -> _Explained | None:
+    """Say what is wrong when a blank stands between a number and its unit."""
+    number = _NUMBER_AND_BLANK.search(before)
+    if number is None or written not in _UNITS:
+        return None
+    fix = f"write {number['number']}{written}"
+    return _Explained(f"a duration has no blank before its unit {quote(written)}", fix)
+
+
+def _explain(written: str, sign: str, *, follows_value: bool) -> _Explained:
+    """Say what is wrong with a text that is no attribute; the sign is the first of it."""
+    if not written:
+        fix = "take it away"
+        return _Explained(f"nothing stands before this {sign!r}", fix, 0, Change(0, 1, ""))
+    parts = _KEY_AND_REST.match(written)
+    key, rest = (parts["key"] or "", parts["rest"]) if parts else ("", "")
+    if not parts or not key:
+        if follows_value and sign in _ENDS_A_WORD:
+            return _Explained(f"a value with {sign!r} has to stand in quotes", 'write key="value"')
+        return _Explained(f"{quote(written)} is not an attribute", 'write key="value"')
+    if not QUALIFIED.fullmatch(key):
+        return _Explained(f"{quote(key)} is not a key", "a key has letters, digits, _ and dots")
+    if rest in (":", ":="):
+        return _explain_colon(key, written, parts)
+    if rest == "=":
+        return _explain_value(key, written[parts.end() :], parts.start("rest"))
+    return _explain_no_value(key, written)
+
+
+def _explain_colon(key: str, written: str, parts: re.Match[str]) -> _Explained:
+    start, end = parts.start("rest"), parts.end()
+    value = _suggested(written[end:])
+    edit = Change(start, len(written), f"={value}") if value else None
+    message = f"{parts['rest']!r} stands where '=' is needed"
+    return _Explained(message, f"write {key}={value or '...'}", start, edit)
+
+
+def _explain_value(key: str, value: str, at: int) -> _Explained:
+    if not value:
+        return _Explained(f"the attribute {quote(key)} has no value", f'write {key}="..."', at)
+    if value.startswith("<"):
+        fix = f'write {key}="..." with plain text'
+        return _Explained("HTML labels are not supported", fix, at + 1)
+    if value[0] in SMART_QUOTES:
+        plain = "".join(one for one in value if one not in SMART_QUOTES)
+        fix = f"write {key}={quoted(plain)}"
+        return _Explained("these are not the quotes of a keyboard", fix, at + 1)
+    return _Explained(f"{quote(value)} is not a value", f'write {key}="..."', at + 1)
+
+
+def _explain_no_value(key: str, written: str) -> _Explained:
+    """Say what is wrong with words of which the first is a key."""
+    behind = written[len(key) :]
+    value = _suggested(behind.strip()) if behind[:1].isspace() else ""
+    if value and (key in ATTRIBUTES or key in GRAPHVIZ_ATTRIBUTES):
+        is_one = value == behind.strip()
+        edit = Change(len(key), len(written), f"={value}") if is_one else None
+        return _Explained(f"'=' is missing behind {quote(key)}", f"write {key}={value}", 0, edit)
+    fix = f"write {key}=true, or another value"
+    return _Explained(f"the attribute {quote(key)} has no value", fix)
+
+
+def _suggested(value: str) -> str:
+    """Write a value as it was probably meant: words in quotes; nothing where that is not clear."""
+    is_word = WORD.fullmatch(value) and not read_word(value).fault
+    if is_word or TEXT.fullmatch(value):
+        return value
+    return "" if not value or '"' in value else quoted(value)
+
+
+_KEY = r"[^\W\d][\w.]*"
+_STOP = re.compile(
+    rf'[;\n"{{}}\[\]]|(?P<comma>,)|(?<=\s)(?://|/\*|\#)|(?<=\S)[^\S\n]++(?={_KEY}\s*=(?!=))'
+)
+_KEY_BEHIND = re.compile(rf"\s+(?P<key>{_KEY})")
+# `{{x}}` and `[1, 2]` are part of a value.
+_GROUPS = {
+    "{": re.compile(r"\{[^{}\[\];\n\"]*(?:\{[^{}\[\];\n\"]*\}[^{}\[\];\n\"]*)*\}"),
+    "[": re.compile(r"\[[^\[\]\n\"=]*\]"),
+}
+# Behind these a condition goes on.
+_JOINS = tuple("&|(!=<>")
+_WITH_ASSIGNMENTS = frozenset(
+    {
+        *("condition", "manager.stop_condition"),
+        *("tool_command", "script", "tool_hooks.pre", "tool_hooks.post"),
+    }
+)
+_PROSE = _WITH_ASSIGNMENTS | {
+    *("label", "goal", "prompt", "inputs", "requires", "model_stylesheet"),
+    *("tooltip", "comment", "xlabel", "headlabel", "taillabel"),
+}
+
+
+class UnquotedValue(NamedTuple):
+    """Where a value begins, and the key that it belongs to."""
+
+    text: str
+    at: int
+    key: str
+    is_in_list: bool
+
+
+def end_of_unquoted(place: UnquotedValue) -> tuple[int, bool]:
+    """Return where a value ends, and whether it should stand in quotes.
+
+    Whether a single word is right is another question. More words are one value where their key
+    is one for prose, or where the first of them is no value.
+    """
+    text, at = place.text, place.at
+    end, is_cut_by_quote = _end(place)
+    value = text[at:end].rstrip()
+    words = value.split(maxsplit=1)
+    if not words or is_cut_by_quote:
+        return max(end, at), False
+    if len(words) == 1 and WORD.fullmatch(value):
+        return at + len(value), False
+    takes_words = place.is_in_list and place.key in _PROSE
+    if len(words) > 1 and _is_value(words[0]) and not takes_words:
+        return at + len(words[0]), False
+    return at + len(value), True
+
+
+def _end(place: UnquotedValue) -> tuple[int, bool]:
+    """Return where a value without quotes has its end, and whether that is a quote."""
+    text, at = place.text, place.at
+    while found := _STOP.search(text, at):
+        sign = found[0]
+        group = _GROUPS[sign].match(text, found.start()) if sign in _GROUPS else None
+        if group:
+            at = group.end()
+        elif _is_part(place, found):
+            at = found.end()
+        else:
+            return found.start(), sign == '"'
+    return len(text), False
+
+
+def _is_part(place: UnquotedValue, found: re.Match[str]) -> bool:
+    """Tell whether a comma or a blank before a key is part of the value."""
+    if found["comma"]:
+        return not place.is_in_list
+    is_blank = found[0].isspace() and found[0] != "\n"
+    return is_blank and not _begins_another(place, found)
+
+
+def _begins_another(place: UnquotedValue, blank: re.Match[str]) -> bool:
+    """Tell whether the key behind a blank begins another attribute, and is no part of the value."""
+    if not place.is_in_list or place.text.endswith(_JOINS, place.at, blank.start()):
+        return False
+    key = _KEY_BEHIND.match(place.text, blank.start())
+    is_known = key is None or key["key"] in ATTRIBUTES or key["key"] in GRAPHVIZ_ATTRIBUTES
+    return is_known or place.key not in _WITH_ASSIGNMENTS
+
+
+def _is_value(word: str) -> bool:
+    return any(one.fullmatch(word) for one in (BARE, NUMBER, DURATION))

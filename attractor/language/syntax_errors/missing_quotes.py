@@ -1,0 +1,435 @@
+"""Finds the quotes that are most likely missing or too many in a text that cannot be read.
+
+One quote too few turns every text behind it inside out. So the ways to read the text are followed
+side by side, from one quote or end of a line to the next, and the least odd of them is believed:
+what stands around the quotes counts first, and between equals the looks of the lines.
+
+Judges what stands around a quote, and where a text begins or ends that lacks one.
+
+It is asked at every quote and every end of a line, so nobody looks further than a little way.
+
+Makes a text readable in which quotes are wrong or missing, or invisible letters stand.
+
+One wrong quote hides all the mistakes behind it. What is put in place of what is wrong is as long
+as that, so everything stands where it stood.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
+from typing import NamedTuple
+
+from attractor.language.source.text import SMART_QUOTES, Source, quote
+from attractor.language.source.tokens import Change, Findings
+from attractor.language.syntax_errors.recovery import invisible_letters, named
+from attractor.language.syntax_errors.unquoted_values import (
+    LooseEnd,
+    find_loose_ends,
+    report_loose_end,
+    whole_instead,
+)
+
+_FAR = 2000
+_NEAR = 100
+
+_BLANK = r"[^\S\n]{0,99}"
+_KEY = r"[^\W\d][\w.]{0,99}"
+
+_BEFORE_A_TEXT = '=+[,;{}>:-"'
+_NAMED = re.compile(r"(?:^|[\s{};])(?:digraph|subgraph)\Z")
+_BEHIND_A_TEXT = re.compile(rf"{_BLANK}(?:\Z|[\n\],;+=\[{{}}:>]|->|--|/[/*>]|{_KEY}\s*[=:])")
+_BEFORE_A_VALUE = re.compile(rf'(?:\A|[\s\[,;"]){_KEY}"?\s*=\s*\Z')
+
+_ASSIGNS = re.compile(rf"{_BLANK}=")
+_KEY_AT_END = re.compile(rf"(?:^|(?<=[\s\[,;])){_KEY}\Z")
+_KEY_BEFORE = re.compile(rf"(?:(?:^|[\n\[,;])\s*(?P<key>{_KEY})|^)\s*=\s*")
+_KEY_IN_A_ROW = re.compile(rf"\s(?P<key>{_KEY})\s*=\s*")
+_KEY_BEHIND = re.compile(rf"(?P<key>{_KEY}){_BLANK}=")
+_NEXT_KEY = re.compile(rf'(?<![\s\[,;])[\s\[,;]+"?{_KEY}"?\s*=\s*\Z')
+_SHEET = "model_stylesheet"
+_NO_TEXT = re.compile(r"[\[\]{}]|->")
+_COMMENT = re.compile(r"[\s\],;}]//.*")
+_JOINED = re.compile(rf'\r?\n{_BLANK}"')
+
+_STATEMENT = re.compile(
+    rf"""{_BLANK}(?:[\]}}]|//|/\*|(?:node|edge|graph){_BLANK}\[|subgraph\b
+    |{_KEY}{_BLANK}(?:=|\[|->|--|;{_BLANK}$)|"[^"\n]*"{_BLANK}(?:->|\[))""",
+    re.MULTILINE | re.VERBOSE,
+)
+_PROSE = re.compile(
+    rf"""{_BLANK}(?!(?:digraph|subgraph|graph|node|edge|strict)\b)
+    (?:\w+(?:[^\S\n]+\w+\b(?!{_BLANK}[=.])|['’.!?,)]|{_BLANK}\{{)|[-*•(.\#]|[0-9]+[.)])""",
+    re.VERBOSE,
+)
+
+
+def is_preceded_oddly(text: str, at: int) -> bool:
+    """Tell whether no text begins behind what stands before a quote."""
+    before = text[max(0, at - _NEAR) : at].rstrip(" \t\r")
+    return before[-1:] not in ("", "\n", *_BEFORE_A_TEXT) and not _NAMED.search(before)
+
+
+def is_followed_oddly(text: str, at: int) -> bool:
+    """Tell whether no text ends before what stands there."""
+    return _BEHIND_A_TEXT.match(text, at) is None
+
+
+def looks_like_an_end(text: str, at: int) -> bool:
+    """Tell whether a quote stands right behind a word and before a blank."""
+    return text[at - 1 : at].isalpha() and text[at + 1 : at + 2].isspace()
+
+
+def begins_value(text: str, at: int) -> bool:
+    """Tell whether a quote stands behind `key=`, so that a text most likely begins there."""
+    before = text[max(0, at - _NEAR) : at]
+    return before.rstrip().endswith("=") and _BEFORE_A_VALUE.search(before) is not None
+
+
+def start_of_text(text: str, at: int) -> int | None:
+    """Return where a key or a value begins that has a quote at its end only, if there is one."""
+    first = max(0, at - _FAR, _behind_last_quote(text, at))
+    before = text[first:at]
+    if _ASSIGNS.match(text, at + 1):
+        key = _KEY_AT_END.search(before)
+        return first + key.start() if key else None
+    keys = list(_KEY_BEFORE.finditer(before)) or list(_KEY_IN_A_ROW.finditer(before))
+    value = before[keys[-1].end() :] if keys else ""
+    is_text = bool(value) and (keys[-1]["key"] == _SHEET or _could_be_one_text(value))
+    return at - len(value) if is_text else None
+
+
+def _behind_last_quote(text: str, at: int) -> int:
+    last = text.rfind('"', max(0, at - _FAR), at)
+    while last > 0 and text[last - 1] == "\\":
+        last = text.rfind('"', max(0, at - _FAR), last)
+    return last + 1
+
+
+def _could_be_one_text(value: str) -> bool:
+    *before, last = value.split("\n")
+    return not before or (bool(last.strip()) and not _NO_TEXT.search(value))
+
+
+def end_before_key(text: str, opened: int, at: int) -> int | None:
+    """Return where a text ends when the next one of its line begins at a quote behind `key=`."""
+    between = text[opened + 1 : at] if at - opened < _FAR else "\n"
+    found = None if "\n" in between else _NEXT_KEY.search(between)
+    if found is None:
+        return _end_of_key(text, opened)
+    end = between.find("]") if "[" in found[0] else found.start()
+    return opened + 1 + end if end >= 0 else None
+
+
+def end_in_line(text: str, opened: int, end: int) -> int | None:
+    """Return where a text ends that is closed in a line: before what closes the list around it.
+
+    In a line that has nothing else it does not end: it would have ended in the line before.
+    """
+    start = max(opened + 1, end - _FAR, text.rfind("\n", max(0, end - _FAR), end) + 1)
+    key = _end_of_key(text, opened) if start == opened + 1 else None
+    if key is not None:
+        return key
+    line = text[start:end]
+    comment = _COMMENT.search(line)
+    rest = (line[: comment.start() + 1] if comment else line).rstrip()
+    for signs in ("}", ",;", "]", "+" if _JOINED.match(text, end) else ""):
+        if rest and rest[-1] in signs and not _is_pair(rest):
+            rest = rest[:-1].rstrip()
+    is_blank = not rest and opened + 1 < start and text[start - 1] == "\n"
+    return None if is_blank else start + len(rest)
+
+
+def _end_of_key(text: str, opened: int) -> int | None:
+    """Return where a key ends that has a quote at its beginning only, if it is one."""
+    key = _KEY_BEHIND.match(text, opened + 1)
+    before = text[max(0, opened - _NEAR) : opened].rstrip()
+    return key.end("key") if key and before[-1:] not in ("=", "+") else None
+
+
+def _is_pair(line: str) -> bool:
+    """Tell whether the last bracket of a line was opened in it."""
+    opening = {"]": "[", "}": "{"}.get(line[-1], "")
+    return bool(opening) and line.count(opening) >= line.count(line[-1])
+
+
+def could_end_a_list(text: str, at: int) -> bool:
+    """Tell whether what stands before could close an attribute list or part two attributes."""
+    return text[max(0, at - _NEAR) : at].rstrip()[-1:] in ("]", ";", ",")
+
+
+def looks_like_a_statement(text: str, at: int) -> bool:
+    """Tell whether a line begins as statements and attributes do."""
+    return _STATEMENT.match(text, at) is not None
+
+
+def looks_like_prose(text: str, at: int) -> bool:
+    """Tell whether a line begins as sentences and stylesheets do, and no statement."""
+    return _PROSE.match(text, at) is not None
+
+
+_MARK = re.compile(r'"|\\["\\]|\n|//|/\*|\*/|(?<![^\n])\#')
+# A missing quote is less odd than one quote in an odd place, two quotes within a text than two.
+_ODD, _MISSING, _INNER, _ANOTHER = 10, 4, 8, 4
+
+
+class Fault(Enum):
+    """What is wrong with a quote."""
+
+    UNCLOSED = auto()
+    UNOPENED = auto()
+    INNER = auto()
+
+
+class Slip(NamedTuple):
+    """What is wrong, and where: a text that lacks a quote, or a quote within a text.
+
+    `text` is where the text began.
+    """
+
+    fault: Fault
+    start: int
+    end: int
+    text: int
+
+
+class _State(Enum):
+    """What a place may be part of; between equal ways the first of these goes first."""
+
+    OUTSIDE = auto()
+    INSIDE = auto()
+    LINE_COMMENT = auto()
+    COMMENT = auto()
+
+
+class _Found(NamedTuple):
+    slip: Slip
+    before: "_Found | None"
+
+
+class _Way(NamedTuple):
+    """One way to read the text so far: how odd it is, where its last text began, and its slips."""
+
+    oddness: int = 0
+    looks: int = 0
+    opened: int = 0
+    found: _Found | None = None
+
+    def but(self, oddness: int = 0, slip: Slip | None = None, *, looks: int = 0) -> "_Way":
+        """Return the way a step further on."""
+        found = _Found(slip, self.found) if slip else self.found
+        return _Way(self.oddness + oddness, self.looks + looks, self.opened, found)
+
+    @property
+    def has_inner(self) -> bool:
+        """Whether a quote was found within the text that is open."""
+        last = self.found.slip if self.found else None
+        return last is not None and last.fault is Fault.INNER and last.text == self.opened
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """How odd it is all in all."""
+        return self.oddness, self.looks
+
+
+_Step = tuple[_State, _Way]
+
+
+def find_slips(text: str) -> Sequence[Slip]:
+    """Return what is wrong with the quotes of a text, by the least odd way to read it."""
+    ways = {_State.OUTSIDE: _Way()}
+    for mark in _MARK.finditer(text):
+        now = [(state, ways[state]) for state in _State if state in ways]
+        ways = _best(one for state, way in now for one in _STEPS[state](text, mark, way))
+    unclosed = ways.pop(_State.INSIDE, None)
+    closed = _closed(text, len(text), unclosed, _State.OUTSIDE) if unclosed else ()
+    return _in_order(min([*ways.values(), *(way for _, way in closed)], key=lambda way: way.weight))
+
+
+def _best(steps: Iterable[_Step]) -> dict[_State, _Way]:
+    best: dict[_State, _Way] = {}
+    for state, way in steps:
+        if state not in best or way.weight < best[state].weight:
+            best[state] = way
+    return best
+
+
+def _outside(text: str, mark: re.Match[str], way: _Way) -> Iterator[_Step]:
+    match mark[0]:
+        case '"':
+            yield from _outside_quote(text, mark.start(), way)
+        case "\n":
+            yield _State.OUTSIDE, way.but(looks=looks_like_prose(text, mark.end()))
+        case "//" | "#":
+            yield _State.LINE_COMMENT, way
+        case "/*":
+            yield _State.COMMENT, way
+        case "*/":
+            yield _State.OUTSIDE, way
+        case _:
+            yield _State.OUTSIDE, way.but(looks=1)
+
+
+def _outside_quote(text: str, at: int, way: _Way) -> Iterator[_Step]:
+    yield _State.INSIDE, way.but(is_preceded_oddly(text, at) * _ODD)._replace(opened=at)
+    start = start_of_text(text, at)
+    if start is not None:
+        slip = Slip(Fault.UNOPENED, start, at + 1, start)
+        yield _State.OUTSIDE, way.but(_MISSING + is_followed_oddly(text, at + 1) * _ODD, slip)
+
+
+def _inside(text: str, mark: re.Match[str], way: _Way) -> Iterator[_Step]:
+    match mark[0]:
+        case '"':
+            yield from _inside_quote(text, mark.start(), way)
+        case "\n":
+            yield _State.INSIDE, way.but(looks=looks_like_a_statement(text, mark.end()))
+            yield from _closed(text, mark.start(), way, _State.OUTSIDE)
+        case "//" if could_end_a_list(text, mark.start()):
+            yield _State.INSIDE, way
+            yield from _closed(text, mark.start(), way, _State.LINE_COMMENT)
+        case _:
+            yield _State.INSIDE, way
+
+
+def _inside_quote(text: str, at: int, way: _Way) -> Iterator[_Step]:
+    is_odd, is_next = is_followed_oddly(text, at + 1), begins_value(text, at)
+    yield _State.OUTSIDE, way.but((is_odd or is_next) * _ODD)
+    if not is_next and (is_odd or way.has_inner):
+        # Where there is one quote within a text there are mostly two, the first before a word.
+        oddness = _ANOTHER if way.has_inner else _INNER + looks_like_an_end(text, at) * _INNER
+        yield _State.INSIDE, way.but(oddness, Slip(Fault.INNER, at, at + 1, way.opened))
+    end = end_before_key(text, way.opened, at) if is_next else None
+    if end is not None:
+        slip = Slip(Fault.UNCLOSED, way.opened, end, way.opened)
+        yield _State.INSIDE, way.but(_MISSING, slip)._replace(opened=at)
+
+
+def _closed(text: str, at: int, way: _Way, state: _State) -> Iterator[_Step]:
+    """Close a text in its line, before what closes the list around it."""
+    end = end_in_line(text, way.opened, at)
+    if end is not None:
+        looks = looks_like_prose(text, at + 1) + (not could_end_a_list(text, at))
+        slip = Slip(Fault.UNCLOSED, way.opened, end, way.opened)
+        yield state, way.but(_MISSING, slip, looks=looks)
+
+
+def _line_comment(text: str, mark: re.Match[str], way: _Way) -> Iterator[_Step]:
+    if mark[0] == "\n":
+        yield from _outside(text, mark, way)
+    else:
+        yield _State.LINE_COMMENT, way
+
+
+def _comment(text: str, mark: re.Match[str], way: _Way) -> Iterator[_Step]:
+    yield _State.OUTSIDE if mark[0] == "*/" else _State.COMMENT, way
+
+
+_STEPS: Mapping[_State, Callable[[str, re.Match[str], _Way], Iterator[_Step]]] = {
+    _State.OUTSIDE: _outside,
+    _State.INSIDE: _inside,
+    _State.LINE_COMMENT: _line_comment,
+    _State.COMMENT: _comment,
+}
+
+
+def _in_order(way: _Way) -> Sequence[Slip]:
+    slips: list[Slip] = []
+    found = way.found
+    while found:
+        slips.append(found.slip)
+        found = found.before
+    return slips[::-1]
+
+
+_HIDING = str.maketrans({'"': "_", "\\": "_"})
+
+
+def mend(source: Source) -> Findings | None:
+    """Return a readable text with what was wrong in it; None when there is nothing of the kind."""
+    text, slips, loose = _look(source.text)
+    unseen = [Change(*place, "") for place in invisible_letters(text)]
+    if not slips and not loose and not unseen:
+        return None
+    text = _replaced(text, [_blank(text, one) for one in unseen])
+    findings = Findings(Source(text, source.file))
+    for slip in _each_once(slips):
+        _report(findings, source.text, slip)
+    for one in loose:
+        report_loose_end(findings, source.text, one)
+    for one in unseen:
+        message = f"an invisible letter stands here: {named(source.text[one.start])}"
+        findings.mistake(message, one.start, one.end, fix="take it away", edit=one)
+    return findings
+
+
+class _Look(NamedTuple):
+    """A text with all in its place, the slips that were in it, and what was loose."""
+
+    text: str
+    slips: Sequence[Slip] = ()
+    loose: Sequence[LooseEnd] = ()
+
+
+def _look(text: str) -> _Look:
+    """Find what is wrong. A wrong quote turns what is behind it inside out, so it comes first.
+
+    Unless there is none besides those within a text that has other quotes.
+    """
+    tied = _tied(text)
+    slips = find_slips(text) if '"' in text else ()
+    if not slips or (tied.loose and not find_slips(tied.text)):
+        return tied
+    tied = _tied(_replaced(text, [_instead(text, slip) for slip in slips]))
+    return tied._replace(slips=slips)
+
+
+def _tied(text: str) -> _Look:
+    loose = list(find_loose_ends(text))
+    return _Look(_replaced(text, [whole_instead(text, one) for one in loose]), (), loose)
+
+
+def _replaced(text: str, changes: Iterable[Change]) -> str:
+    pieces: list[str] = []
+    done = 0
+    for start, end, instead in sorted(changes):
+        if start >= done:
+            pieces += [text[done:start], instead]
+            done = end
+    return "".join([*pieces, text[done:]])
+
+
+def _instead(text: str, slip: Slip) -> Change:
+    """Put a whole text in place of one that lacks a quote, and a quote of no meaning within one."""
+    inside = text[slip.start + 1 : slip.end - 1].translate(_HIDING)
+    whole = f'"{inside}"' if slip.end - slip.start > 1 else "_"
+    return Change(slip.start, slip.end, "'" if slip.fault is Fault.INNER else whole)
+
+
+def _blank(text: str, change: Change) -> Change:
+    around = text[change.start - 1 : change.start], text[change.end : change.end + 1]
+    is_within_a_word = all(one.isalnum() or one == "_" for one in around)
+    return change._replace(text=("_" if is_within_a_word else " ") * (change.end - change.start))
+
+
+def _each_once(slips: Iterable[Slip]) -> Iterable[Slip]:
+    """Return the slips, and of the quotes within one text the first."""
+    first: dict[tuple[Fault, int], Slip] = {}
+    for slip in slips:
+        first.setdefault((slip.fault, slip.text), slip)
+    return first.values()
+
+
+def _report(findings: Findings, text: str, slip: Slip) -> None:
+    start, end = slip.start, slip.end
+    smart = next((at for at in (start, end - 1) if text[at] in SMART_QUOTES), None)
+    if smart is not None:
+        message = "these are not the quotes of a keyboard"
+        findings.mistake(message, smart, smart + 1, fix='write "')
+    elif slip.fault is Fault.INNER:
+        fix = 'write \\" within a text'
+        findings.mistake("this quote ends the text too early", start, end, fix=fix)
+    elif slip.fault is Fault.UNOPENED:
+        fix = f'put a " before {quote(text[start : end - 1].splitlines()[0])}'
+        findings.mistake("this text has no quote at its beginning", start, end, fix=fix)
+    else:
+        findings.mistake("this text is never closed", start, start + 1, fix='put a " at its end')

@@ -1,0 +1,216 @@
+"""Finds values without their quotes, keys without a value, and comments that begin with `#`.
+
+Read word by word each of them would look like several mistakes. They are looked for only in a text
+that cannot be read.
+
+Says what is wrong with a loose end, writes it as it should be, and puts a whole one in place.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import NamedTuple
+
+from attractor.language.source.text import COMMENT, SMART_QUOTES, quote
+from attractor.language.source.tokens import Change, Findings
+from attractor.language.syntax_errors.attribute_lists import UnquotedValue, end_of_unquoted
+
+_NAME = r"[^\W\d]\w*"
+_KEY = rf"(?:{_NAME}(?:\.{_NAME})*)"
+_TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_MARK = re.compile(
+    rf"""(?:sub|di)?graph\b[^\n{{}}\[\];"]{{0,99}}\{{
+    |(?P<key>{_KEY}|{_TEXT})[^\S\n]*=(?![=>~])(?P<gap>\s*)
+    |{_TEXT} | ".* | {COMMENT.pattern} | /\*.*
+    |(?<=[\s;,\]}}{{])(?P<comment>\#[^\n]*)
+    |(?P<bracket>[\[\]])
+    |[\w.-]+""",
+    re.VERBOSE | re.DOTALL,
+)
+_STATEMENT = re.compile(
+    rf"(?:{_NAME}|{_TEXT})\s*(?:->|--|\[|=(?!=))|subgraph\b|(?:node|edge|graph)\s*\[", re.DOTALL
+)
+_SMART = "".join(sorted(SMART_QUOTES))
+_QUOTE = rf"['`{_SMART}]"
+_BEHIND_A_TEXT = (
+    rf"\s*(?:\Z|[,;]\s*(?:{_KEY}\s*=|\"|\]|\Z)|\]|\}}|{_KEY}\s*=|//|/\*|\#)|[^\S\n]*[;\n]"
+)
+_CLOSING = {
+    **dict.fromkeys(SMART_QUOTES, re.compile(rf"[{_SMART}](?={_BEHIND_A_TEXT})")),
+    "'": re.compile(rf"(?<!\\)'(?={_BEHIND_A_TEXT})"),
+    "`": re.compile(rf"`(?={_BEHIND_A_TEXT})"),
+}
+_OPENS_ANOTHER = re.compile(rf"=\s*(?:{_QUOTE}|\")")
+_ANGLE = re.compile(r"[<>]")
+
+
+class Looseness(Enum):
+    """What is wrong."""
+
+    OTHER_QUOTES = auto()
+    OPEN_QUOTE = auto()
+    NO_QUOTES = auto()
+    HTML = auto()
+    EMPTY = auto()
+    COMMENT = auto()
+
+
+class LooseEnd(NamedTuple):
+    """A value, a key that has none or a comment; `before` is what stands before the value."""
+
+    what: Looseness
+    start: int
+    end: int
+    before: str = ""
+
+
+def find_loose_ends(text: str) -> Iterator[LooseEnd]:
+    """Yield what is loose, in its order."""
+    return _Walk(text).find()
+
+
+class _Walk:
+    """One walk through a text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._is_in_list = False
+        self._has_open_html = False
+        self._line_ends = -1
+
+    def find(self) -> Iterator[LooseEnd]:
+        at = 0
+        while found := _MARK.search(self._text, at):
+            at = found.end()
+            if found["comment"]:
+                yield LooseEnd(Looseness.COMMENT, *found.span("comment"))
+            elif found["bracket"]:
+                self._is_in_list = found["bracket"] == "["
+            elif found["key"] and "\n" in found["gap"]:
+                if _STATEMENT.match(self._text, at):
+                    before = found[0].rstrip()
+                    yield LooseEnd(Looseness.EMPTY, found.start(), found.start("gap"), before)
+            elif found["key"]:
+                start = at
+                what, at = self._judge(start, found["key"])
+                if what:
+                    yield LooseEnd(what, start, at, " ".join(found[0].split(" ")))
+
+    def _judge(self, at: int, key: str) -> tuple[Looseness | None, int]:
+        """Return what is wrong with a value, if anything, and where to go on."""
+        first = self._text[at : at + 1]
+        if first in ("", '"'):
+            return None, at
+        if first == "<":
+            return self._html(at)
+        if first in _CLOSING:
+            end = self._end_of_quoted(at, _CLOSING[first])
+            return (Looseness.OTHER_QUOTES, end) if end else self._open(at)
+        end, is_loose = end_of_unquoted(UnquotedValue(self._text, at, key, self._is_in_list))
+        return Looseness.NO_QUOTES if is_loose else None, end
+
+    def _end_of_quoted(self, at: int, closing: re.Pattern[str]) -> int:
+        """Return where a text in other quotes ends, which may go over lines; 0 if it is open."""
+        found = closing.search(self._text, at + 1, self._end_of_line(at))
+        if found is None:
+            other = _OPENS_ANOTHER.search(self._text, at + 1)
+            found = closing.search(self._text, at + 1, other.start() if other else len(self._text))
+        return found.end() if found else 0
+
+    def _open(self, at: int) -> tuple[Looseness, int]:
+        line = self._text[at : self._end_of_line(at)].rstrip(" \t\r];}")
+        return Looseness.OPEN_QUOTE, at + max(len(line), 1)
+
+    def _end_of_line(self, at: int) -> int:
+        # A long line is looked through once, however many values stand in it.
+        if at > self._line_ends:
+            end = self._text.find("\n", at)
+            self._line_ends = end if end >= 0 else len(self._text)
+        return self._line_ends
+
+    def _html(self, at: int) -> tuple[Looseness | None, int]:
+        """Find the end of an HTML label; of one in a line anybody can tell."""
+        depth = 0
+        for found in () if self._has_open_html else _ANGLE.finditer(self._text, at):
+            depth += 1 if found[0] == "<" else -1
+            if not depth:
+                is_long = "\n" in self._text[at : found.end()]
+                return Looseness.HTML if is_long else None, found.end()
+        self._has_open_html = True
+        return None, at + 1
+
+
+_ESCAPE_OR_QUOTE = re.compile(r'\\(?:.|\Z)|"', re.DOTALL)
+_WRITTEN = {'"': '\\"', "\\'": "'", "\\": "\\\\"}
+_POSITIVE = re.compile(r"\+(?P<number>[0-9]+|[0-9]*\.[0-9]+)")
+_IN_A_LINE = re.compile(r"[^\r\n]")
+_NOT_IN_A_WORD = re.compile(r"\W")
+_HIDING = str.maketrans({'"': "_", "\\": "_"})
+_LONGEST = 60
+
+
+def report_loose_end(findings: Findings, text: str, loose: LooseEnd) -> None:
+    """Note what is wrong, with what would mend it."""
+    what, start, end, before = loose
+    value = text[start:end]
+    match what:
+        case Looseness.COMMENT:
+            edit = Change(start, start + len(value) - len(value.lstrip("#")), "//")
+            findings.mistake(
+                "'#' begins no comment here", start, start + 1, fix="write //", edit=edit
+            )
+        case Looseness.EMPTY:
+            key = before.rstrip("= \t")
+            message, fix = f"the attribute {quote(key)} has no value", f'write {before} "..."'
+            findings.mistake(message, start, end, fix=fix)
+        case Looseness.HTML:
+            fix = f'write {before}"..." with plain text'
+            findings.mistake("HTML labels are not supported", start, end, fix=fix)
+        case Looseness.OPEN_QUOTE:
+            findings.mistake(_wrong_quote(value), start, start + 1, fix=f'write {before}"..."')
+        case Looseness.OTHER_QUOTES:
+            _report(findings, loose, _wrong_quote(value), _in_quotes(value[1:-1]))
+        case Looseness.NO_QUOTES:
+            _report_unquoted(findings, loose, value)
+
+
+def whole_instead(text: str, loose: LooseEnd) -> Change:
+    """Put what can be read in the place of what is loose, as long as that."""
+    what, start, end, _ = loose
+    value = text[start:end]
+    if what in (Looseness.COMMENT, Looseness.EMPTY):
+        return Change(start, end, _IN_A_LINE.sub(" ", value))
+    if what is Looseness.NO_QUOTES or end - start < 2:
+        return Change(start, end, "_" + _NOT_IN_A_WORD.sub("_", value[1:]))
+    return Change(start, end, f'"{value[1:-1].translate(_HIDING)}"')
+
+
+def _report_unquoted(findings: Findings, loose: LooseEnd, value: str) -> None:
+    positive = _POSITIVE.fullmatch(value)
+    if positive:
+        _report(findings, loose, "a number has no '+' before it", positive["number"])
+    elif "//" in value:
+        message = "a value with '//' has to stand in quotes, or it is a comment"
+        _report(findings, loose, message, _in_quotes(value))
+    else:
+        message = f"the value {quote(value)} has to stand in quotes"
+        _report(findings, loose, message, _in_quotes(value))
+
+
+def _report(findings: Findings, loose: LooseEnd, message: str, written: str) -> None:
+    shown = written.split("\n")[0][:_LONGEST].rstrip("\r")
+    shown = written if shown == written else f'{shown}…"'
+    edit = Change(loose.start, loose.end, written)
+    fix = f"write {loose.before}{shown}"
+    findings.mistake(message, loose.start, loose.end, fix=fix, edit=edit)
+
+
+def _wrong_quote(value: str) -> str:
+    if value[0] in SMART_QUOTES:
+        return "these are not the quotes of a keyboard"
+    return "a text stands in double quotes"
+
+
+def _in_quotes(inside: str) -> str:
+    """Write a text in double quotes; an escape stays one."""
+    return f'"{_ESCAPE_OR_QUOTE.sub(lambda found: _WRITTEN.get(found[0], found[0]), inside)}"'

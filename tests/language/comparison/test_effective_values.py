@@ -1,0 +1,216 @@
+"""Every default that can be written is one that stands in the table of attributes.
+
+Only what a thing says counts when pipelines are compared, not how it is written.
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.language import diff, parse
+from attractor.language.comparison.compare import Difference
+from attractor.language.comparison.effective_values import meaning, written_default
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES
+from attractor.language.graph.graph import AttributeType
+from attractor.language.source.syntax_tree import parse_integer
+
+# What holds without these depends on the run, or is nothing at all.
+WITHOUT = {
+    *("label", "type", "max_retries", "max_visits", "fidelity", "thread_id", "isolation"),
+    *("max_cost_usd", "max_tokens", "max_duration", "timeout", "stack.child_workdir"),
+    *("require_verdict", "llm_model", "llm_provider", "backend"),
+    *("stall_timeout", "max_same_failures", "manager.steer_cooldown"),
+}
+
+
+def test_a_default_in_words_is_no_value() -> None:
+    assert {key for key in ATTRIBUTES if written_default(key) is None} == WITHOUT
+
+
+def test_every_other_default_is_a_value_of_its_attribute() -> None:
+    for key, known in ATTRIBUTES.items():
+        default = written_default(key)
+        match known.type:
+            case AttributeType.INTEGER if default:
+                assert parse_integer(default) is not None, key
+            case AttributeType.DURATION if default:
+                assert meaning(default, known) != default, key
+            case AttributeType.BOOLEAN if default is not None:
+                assert default in ("true", "false"), key
+            case _:
+                assert default is None or not known.choices or default in ("", *known.choices), key
+
+
+# Each way to write what the first one says, by what it stands on.
+OF_A_GRAPH = [
+    ["default_max_retries=3", "default_max_retry=3", 'default_max_retries="3"'],
+    ["", "max_restarts=5", 'goal=""', "max_node_visits=100", "default_fidelity=compact"],
+    ["llm_model=m", "model=m", 'model="m"'],
+    ["max_duration=2m", "max_duration=120s", 'max_duration="120000ms"'],
+    ["max_cost_usd=5", 'max_cost_usd="5.0"', "max_cost_usd=5.00"],
+    [
+        'model_stylesheet="* { llm_model: a; } .x { llm_model: b; }"',
+        'model_stylesheet=".x {llm_model:b}   * {\n llm_model: a }"',
+    ],
+]
+OF_A_NODE = [
+    ["tool_command=make", "script=make", 'script="make"', 'tool_command="ma" + "ke"'],
+    ["llm_provider=p", 'provider="p"'],
+    ["goal_gate=true", 'goal_gate="true"'],
+    ["timeout=90s", 'timeout="90s"', "timeout=90000ms"],
+    ["class=a", 'class=" a,a"'],
+    ["x=1", 'x="1"'],
+    ["max_retries=2", 'max_retries="2"'],
+    ["", 'prompt=""', 'label="work"', "shape=box", "type=codergen", "allow_partial=false"],
+    ["", "join_policy=wait_all", "max_parallel=4", '"manager.poll_interval"="45000ms"'],
+    ["", "fidelity=compact", "max_visits=100", "retry_policy=standard", 'backend=""'],
+]
+OF_AN_EDGE = [
+    [
+        'condition="outcome=success"',
+        'condition="outcome = succeeded"',
+        'condition="outcome=\\"success\\""',
+    ],
+    ['condition="outcome!=fail"', 'condition="outcome!=failure"', 'condition="!(outcome=failed)"'],
+    [
+        'condition="outcome=fail && context.x=1"',
+        'condition="context.x=1&&outcome=failed"',
+    ],
+    ['condition="outcome=fail || context.x=1"', 'condition="context.x=1 || outcome=failure"'],
+    ["", "weight=0", 'label=""', "loop_restart=false", "fidelity=compact", 'condition=" "'],
+    ["weight=2", 'weight="2"'],
+]
+SPELLINGS = [
+    *(("graph [{}]", one) for one in OF_A_GRAPH),
+    *(("work [{}]", one) for one in OF_A_NODE),
+    ("graph [{}]", ["", "default_max_retries=0", "reasoning_effort=high"]),
+    ("work [{}]", ["", "max_retries=0", "reasoning_effort=high", "goal_gate=false"]),
+    *(("work -> exit [{}]", one) for one in OF_AN_EDGE),
+]
+
+
+def between(before: str, after: str) -> Difference:
+    old, new = (parse(f"digraph G {{ work; exit; {one} }}") for one in (before, after))
+    return diff(old, new)
+
+
+@pytest.mark.parametrize(("statement", "ways"), SPELLINGS)
+def test_another_spelling_is_no_change(statement: str, ways: list[str]) -> None:
+    first, *others = (statement.format(one) for one in ways)
+    for other in others:
+        assert not between(first, other), other
+        assert not between(other, first), other
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("graph [default_max_retry=3]", "graph [default_max_retries=4]"),
+        ("graph [goal=x]", 'graph [goal="X"]'),
+        (
+            'graph [model_stylesheet="* { llm_model: a; }"]',
+            'graph [model_stylesheet="* {llm_model: b}"]',
+        ),
+        ('graph [model_stylesheet="* { "]', 'graph [model_stylesheet="*  { "]'),
+        ("work [script=make]", "work [tool_command=test]"),
+        ("work [goal_gate=true]", "work"),
+        ("work", 'work [label="Work"]'),
+        ("work", "work [shape=hexagon]"),
+        ("work [timeout=90s]", "work [timeout=90m]"),
+        ("work [timeout=soon]", "work [timeout=later]"),
+        ("work", 'work [x=""]'),
+        ("work", 'work [on_failure=""]'),
+        ("work", "work [llm_model=high]"),
+        ("work", 'work [thread_id="derived"]'),
+        ("work", "work [require_verdict=true]"),
+        ("work", "work [max_retries=1]"),
+        ("work -> exit", "work -> exit [weight=1]"),
+        ('work -> exit [condition="outcome=succeeded"]', 'work -> exit [condition="outcome=fail"]'),
+        (
+            'work -> exit [condition="context.x=succeeded"]',
+            'work -> exit [condition="context.x=success"]',
+        ),
+        ('work -> exit [condition="outcome=a ="]', 'work -> exit [condition="outcome=b ="]'),
+        ("work -> exit", 'work -> exit [condition="outcome=success"]'),
+    ],
+)
+def test_another_meaning_is_a_change(before: str, after: str) -> None:
+    on_failure = "graph [on_failure=continue];"
+    assert between(f"{on_failure} {before}", f"{on_failure} {after}")
+    assert between(f"{on_failure} {after}", f"{on_failure} {before}")
+
+
+@given(st.data())
+def test_several_other_spellings_in_another_order_are_no_change(data: st.DataObject) -> None:
+    statements: list[str] = []
+    for statement, rows in (("graph [{}]", OF_A_GRAPH), ("work [{}]", OF_A_NODE)):
+        chosen = data.draw(st.lists(st.sampled_from(rows), unique_by=id))
+        for order in (chosen, data.draw(st.permutations(chosen))):
+            said = [data.draw(st.sampled_from(ways)) for ways in order]
+            statements.append(statement.format(", ".join(filter(None, said))))
+    graph, graph_again, work, work_again = statements
+    assert not between(f"{graph} {work}", f"{work_again} {graph_again}")
+
+
+def test_what_the_graph_says_for_its_nodes_is_their_default() -> None:
+    graph = "graph [default_max_retries=2, max_node_visits=7, retry_policy=linear];"
+    said = "work [max_retries=2, max_visits=7, retry_policy=linear]"
+    assert not between(f"{graph} work", f"{graph} {said}")
+    assert between("work", said)
+
+
+def test_a_node_that_keeps_what_the_graph_gave_up_is_told() -> None:
+    found = between("graph [default_max_retries=2]", "work [max_retries=2]")
+    assert [one.key for one in found.attributes] == ["default_max_retries"]
+    [change] = found.changed_nodes
+    assert (change.changes[0].key, str(change.changes[0].after)) == ("max_retries", "2")
+
+
+def test_what_both_write_is_no_change_where_only_the_graph_changed() -> None:
+    edge = "work -> exit [fidelity=full]"
+    found = between(edge, f"graph [default_fidelity=full]; {edge}")
+    assert [one.key for one in found.attributes] == ["default_fidelity"]
+    assert found.changed_edges == ()
+
+
+def test_an_edge_keeps_what_its_target_says() -> None:
+    exit_ = "exit [fidelity=full];"
+    assert not between(f"{exit_} work -> exit", f"{exit_} work -> exit [fidelity=full]")
+
+
+def test_a_stylesheet_decides_so_that_no_effort_is_usual() -> None:
+    sheet = 'graph [model_stylesheet="* { reasoning_effort: low; }"];'
+    assert between(f"{sheet} work", f"{sheet} work [reasoning_effort=high]")
+
+
+def test_a_type_that_follows_from_the_shape_is_no_change() -> None:
+    assert not between("work [shape=hexagon]", "work [shape=hexagon, type=wait.human]")
+    [change] = between("work [shape=hexagon]", "work [shape=hexagon, type=tool]").changed_nodes
+    assert [one.key for one in change.changes] == ["type"]
+
+
+@pytest.mark.parametrize("written", ["shape=Msquare", "type=exit, shape=Msquare"])
+def test_an_end_by_its_id_may_have_its_shape_written_out(written: str) -> None:
+    assert not between("work -> exit", f"work -> exit; exit [{written}]")
+
+
+def test_a_node_that_is_named_goes_by_its_new_id() -> None:
+    before = 'plan [prompt="Plan"]; plan -> exit; work [retry_target=plan]'
+    after = 'think [prompt="Plan"]; think -> exit; work [retry_target=think]'
+    [change] = between(before, after).changed_nodes
+    assert (change.before.id, change.after.id) == ("plan", "think")
+
+
+def test_values_are_told_as_they_are_written() -> None:
+    found = between('work [script="a", timeout=1m]', 'work [tool_command="b", timeout="90s"]')
+    [change] = found.changed_nodes
+    assert [(one.key, str(one.before), str(one.after)) for one in change.changes] == [
+        ("tool_command", "a", "b"),
+        ("timeout", "1m", "90s"),
+    ]
+
+
+def test_ways_in_another_order_are_found_however_they_are_written() -> None:
+    before = 'work -> a [condition="outcome=success"]; work -> b [weight=0]'
+    after = 'work -> b; work -> a [condition="outcome=succeeded"]'
+    assert between(before, after).reordered == ("work",)

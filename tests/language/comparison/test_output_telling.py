@@ -1,0 +1,48 @@
+"""What people and programs are told of a difference."""
+
+import json
+
+from syrupy.assertion import SnapshotAssertion
+
+from attractor.language import diff, parse
+from attractor.language.comparison.compare import difference_record
+from attractor.language.comparison.output import tell
+
+BEFORE = """digraph Before {
+    goal="x"
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    plan [prompt="Plan it", max_retries=2]
+    lint [shape=parallelogram, tool_command="ruff check"]
+    test [prompt="Run
+the tests
+now"]
+    subgraph cluster_old { label="Old"; lint }
+    start -> plan -> lint -> test -> exit
+    test -> plan [condition="outcome=fail"]
+    test -> lint [condition="outcome=success"]
+}"""
+AFTER = """digraph After {
+    goal="y"
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    planning [prompt="Plan it", max_retries=2]
+    review [shape=hexagon, label="Fine?\\x1b[31m"]
+    test [prompt="Run
+all tests
+now", timeout=90s]
+    subgraph cluster_loop { label="Loop"; test }
+    start -> planning -> test -> review -> exit
+    test -> start [condition="outcome=fail"]
+}""".replace("\\x1b", "\x1b")
+
+
+def test_what_a_person_is_told(snapshot: SnapshotAssertion) -> None:
+    assert tell(diff(parse(BEFORE), parse(AFTER))) == snapshot
+
+
+def test_what_a_program_is_told(snapshot: SnapshotAssertion) -> None:
+    record = difference_record(diff(parse(BEFORE), parse(AFTER)))
+    assert json.dumps(record, indent=2) == snapshot
+
+
+def test_nothing_is_told_of_what_is_the_same() -> None:
+    assert tell(diff(parse(BEFORE), parse(BEFORE))) == ""

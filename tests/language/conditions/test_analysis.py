@@ -1,0 +1,67 @@
+"""What stages come to, and which conditions could hold then."""
+
+import pytest
+
+from attractor.language.conditions.analysis import (
+    ANOTHER,
+    assignments,
+    could_hold,
+    possible_outcomes,
+    words_for,
+)
+from attractor.language.conditions.condition import parse_condition
+from attractor.language.source.parse import parse
+
+
+@pytest.mark.parametrize(
+    ("node", "outcomes"),
+    [
+        ("start", "success"),
+        ("exit", "success"),
+        ("a", "success partial_success fail"),
+        ("a [shape=diamond]", "success partial_success fail"),
+        ("a [shape=parallelogram]", "success fail"),
+        ("a [shape=hexagon]", "success fail"),
+        ("a [shape=hexagon, allow_partial=true]", "success partial_success fail"),
+        ("a [type=mine]", "success partial_success fail skipped"),
+    ],
+)
+def test_what_edges_can_meet(node: str, outcomes: str) -> None:
+    graph = parse(f"digraph G {{ start; exit; {node} }}")
+    assert [*possible_outcomes(graph, graph.nodes[node.split()[0]])] == outcomes.split()
+
+
+@pytest.mark.parametrize(
+    ("condition", "outcome", "is_possible"),
+    [
+        ("outcome=success", "success", True),
+        ("outcome=success", "fail", False),
+        ("outcome!=success", "fail", True),
+        ("outcome=failed", "fail", True),
+        ("outcome=success && context.x=1", "success", True),
+        ("context.x=1", "fail", True),
+        ("context.x=1 && context.x=2", "success", False),
+        ("outcome=success || context.x=1", "fail", True),
+        ("!(outcome=success)", "success", False),
+        ("context.x>5", "success", True),
+        ("outcome=", "success", True),
+    ],
+)
+def test_what_could_hold(condition: str, outcome: str, is_possible: bool) -> None:
+    graph = parse(f'digraph G {{ a -> b [condition="{condition}"] }}')
+    assert could_hold(graph.edges[0].condition, [outcome]) is is_possible
+
+
+def test_every_value_that_is_told_apart_is_tried() -> None:
+    conditions = [parse_condition("outcome=fail"), parse_condition("context.x=1")]
+    assert assignments(conditions, ["success", "fail"]) == [
+        {"outcome": "success", "context.x": ANOTHER},
+        {"outcome": "success", "context.x": "1"},
+        {"outcome": "fail", "context.x": ANOTHER},
+        {"outcome": "fail", "context.x": "1"},
+    ]
+
+
+def test_values_are_put_into_words() -> None:
+    told = words_for({"outcome": "fail", "context.x": ANOTHER, "context.y": ""})
+    assert told == "outcome is fail and context.x is something else and context.y is empty"

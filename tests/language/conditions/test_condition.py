@@ -1,0 +1,348 @@
+""""""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.language.conditions.condition import (
+    ALWAYS,
+    AllOf,
+    AnyOf,
+    Comparison,
+    Condition,
+    Contains,
+    Matches,
+    Not,
+    NumberComparison,
+    Truth,
+    Unreadable,
+    canonical_outcome,
+    each_clause,
+    key_places,
+    parse_condition,
+    read_condition,
+    read_number,
+)
+from attractor.language.conditions.extended_syntax import compile_pattern
+from attractor.language.source.syntax_tree import quoted
+from tests.language.condition_trees import conditions, naively, values
+
+VALUES = {"outcome": "success", "context.n": "3", "preferred_label": "Fix"}
+
+
+def lookup(key: str) -> str:
+    return VALUES.get(key, "")
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        (ALWAYS, True),
+        (Comparison("outcome", "success"), True),
+        (Comparison("outcome", "Success"), False),
+        (Comparison("outcome", "fail"), False),
+        (Comparison("outcome", "fail", is_equal=False), True),
+        (Comparison("context.none", ""), True),
+        (Comparison("context.none", "x"), False),
+        (Comparison("context.none", "x", is_equal=False), True),
+        (AllOf((Comparison("outcome", "success"), Comparison("context.n", "3"))), True),
+        (AllOf((Comparison("outcome", "success"), Comparison("context.n", "4"))), False),
+        (Unreadable("fault", "fix", 0, 1), False),
+    ],
+)
+def test_it_holds_or_not(condition: Comparison, holds: bool) -> None:
+    assert condition.holds(lookup) is holds
+
+
+@pytest.mark.parametrize("key", ["outcome", "context.outcome"])
+@pytest.mark.parametrize("found", ["fail", "failed", "failure"])
+@pytest.mark.parametrize("wanted", ["fail", "failed", "failure"])
+def test_words_for_outcomes_are_compared_by_what_they_mean(
+    key: str, found: str, wanted: str
+) -> None:
+    assert Comparison(key, wanted).holds({key: found}.__getitem__)
+    assert not Comparison(key, wanted, is_equal=False).holds({key: found}.__getitem__)
+
+
+def test_other_keys_know_no_aliases() -> None:
+    assert not Comparison("context.word", "fail").holds({"context.word": "failed"}.__getitem__)
+
+
+def test_the_canonical_words() -> None:
+    words = ["succeeded", "success", "partially_succeeded", "failed", "retry", "Failed"]
+    canonical = ["success", "success", "partial_success", "fail", "retry", "Failed"]
+    assert [canonical_outcome(word) for word in words] == canonical
+
+
+def test_it_tells_which_keys_it_asks_for() -> None:
+    condition = AllOf((Comparison("outcome", "fail"), ALWAYS, Comparison("context.a", "1")))
+    assert condition.keys() == {"outcome", "context.a"}
+    assert ALWAYS.keys() == Unreadable("", "", 0, 0).keys() == frozenset()
+
+
+def test_clauses_are_asked_from_left_to_right_until_one_does_not_hold() -> None:
+    asked: list[str] = []
+
+    def note(key: str) -> str:
+        asked.append(key)
+        return ""
+
+    AllOf((Comparison("a", ""), Comparison("b", "x"), Comparison("c", ""))).holds(note)
+    assert asked == ["a", "b"]
+
+
+CONDITION_OPERATORS_VALUES = {
+    "outcome": "success",
+    "context.n": "3",
+    "context.f": "2.5",
+    "context.big": "100000000000000000000001",
+    "context.text": "three [A] ways",
+    "context.no": "false",
+    "context.zero": "0",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("context.n < 4", True),
+        ("context.n < 3", False),
+        ("context.n <= 3", True),
+        ("context.n > 2.5", True),
+        ("context.f >= 2.5", True),
+        ("context.n > -1", True),
+        ("context.n >= 10", False),
+        ("context.big > 100000000000000000000000", True),
+        ("context.text < 4", False),
+        ("context.text >= 4", False),
+        ("context.none < 4", False),
+        ("!context.none < 4", True),
+        ("context.text contains [A]", None),
+        ('context.text contains "[A]"', True),
+        ("context.text contains Three", False),
+        ('context.none contains ""', True),
+        (r'context.text matches "\[[A-Z]\]"', True),
+        ('context.text matches "^ways"', False),
+        ('context.none matches "."', False),
+        ("context.text", True),
+        ("context.none", False),
+        ("context.no", False),
+        ("context.zero", False),
+        ("!context.no && outcome=success", True),
+        ("outcome=fail || outcome=succeeded", True),
+        ("!(outcome=fail || context.n=3)", False),
+    ],
+)
+def test_condition_operators_it_holds_or_not(text: str, holds: bool | None) -> None:
+    if holds is not None:
+        assert (
+            parse_condition(text).holds(lambda key: CONDITION_OPERATORS_VALUES.get(key, ""))
+            is holds
+        )
+
+
+@given(conditions, values)
+def test_evaluation_is_what_its_page_says(condition: Condition, held: dict[str, str]) -> None:
+    assert condition.holds(lambda key: held.get(key, "")) is naively(condition, held)
+
+
+def test_alternatives_are_asked_from_left_to_right_until_one_holds() -> None:
+    asked: list[str] = []
+
+    def note(key: str) -> str:
+        asked.append(key)
+        return "x"
+
+    AnyOf((Truth("a"), Truth("b"))).holds(note)
+    assert asked == ["a"]
+
+
+@given(conditions)
+def test_condition_operators_it_tells_which_keys_it_asks_for(condition: Condition) -> None:
+    asked: set[str] = set()
+    for clause in each_clause(condition):
+        clause.holds(lambda key: (asked.add(key), "")[1])
+    assert condition.keys() == asked
+
+
+def test_its_clauses_come_without_what_joins_them() -> None:
+    a, b, c = Comparison("a", "1"), Contains("b", "x"), NumberComparison("c", "<", "3")
+    assert list(each_clause(AllOf((a, AnyOf((Not(b), c)))))) == [a, b, c]
+    assert list(each_clause(ALWAYS)) == [ALWAYS]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("3", 3),
+        ("-3", -3),
+        ("2.50", 2.5),
+        ("1e-07", 1e-07),
+        ("1E3", 1000.0),
+        ("1e999", float("inf")),
+        ("", None),
+        ("three", None),
+        (" 3", None),
+        ("3\n", None),
+        ("0x3", None),
+        ("nan", None),
+        ("inf", None),
+        ("1_000", None),
+        ("٣", None),
+        ("9" * 5_000, None),
+    ],
+)
+def test_what_compares_as_a_number(text: str, number: float | None) -> None:
+    assert read_number(text) == number
+
+
+A, B, C = Comparison("a", "1"), Comparison("b", "2"), Comparison("c", "3")
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("", ALWAYS),
+        (" \n", ALWAYS),
+        ("outcome=success", Comparison("outcome", "success")),
+        (" outcome != fail ", Comparison("outcome", "fail", is_equal=False)),
+        ("preferred_label=Fix", Comparison("preferred_label", "Fix")),
+        ("context.a.b=-3", Comparison("context.a.b", "-3")),
+        ("context.flag=true", Comparison("context.flag", "true")),
+        ("tests_passed=true", Comparison("tests_passed", "true")),
+        ("context.m=gpt-5.2:x", Comparison("context.m", "gpt-5.2:x")),
+        (
+            "outcome=success&&context.a=1",
+            AllOf((Comparison("outcome", "success"), Comparison("context.a", "1"))),
+        ),
+        (
+            'context.a="x && y" && context.b!=""',
+            AllOf((Comparison("context.a", "x && y"), Comparison("context.b", "", is_equal=False))),
+        ),
+        ('a="x || !(y)"', Comparison("a", "x || !(y)")),
+        (r'context.a="say \"no\" \\ \n"', Comparison("context.a", 'say "no" \\ \n')),
+        (r'context.a="\d"', Comparison("context.a", r"\d")),
+    ],
+)
+def test_a_condition_is_read(text: str, condition: Condition) -> None:
+    assert parse_condition(text) == condition
+    assert read_condition(text) == condition
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("a", Truth("a")),
+        ("a=1 || b=2 || c=3", AnyOf((A, B, C))),
+        ("a=1 || b=2 && c=3", AnyOf((A, AllOf((B, C))))),
+        ("a=1 && b=2 || c=3", AnyOf((AllOf((A, B)), C))),
+        ("(a=1 || b=2) && c=3", AllOf((AnyOf((A, B)), C))),
+        ("(((a=1)))", A),
+        ("(a=1 && b=2) && c=3", AllOf((AllOf((A, B)), C))),
+        ("!a=1", Not(A)),
+        ("!a", Not(Truth("a"))),
+        ("! a=1 && b=2", AllOf((Not(A), B))),
+        ("!(a=1 && b=2)", Not(AllOf((A, B)))),
+        ("!!a=1", A),
+        ("! ! !a=1", Not(A)),
+        ("a<3", NumberComparison("a", "<", "3")),
+        ("a <= -3", NumberComparison("a", "<=", "-3")),
+        ("a > 0.5", NumberComparison("a", ">", "0.5")),
+        ('a>="3"', NumberComparison("a", ">=", "3")),
+        ("a contains b", Contains("a", "b")),
+        ('a contains "b && c"', Contains("a", "b && c")),
+        ("contains contains contains", Contains("contains", "contains")),
+        ("a=matches", Comparison("a", "matches")),
+        (r'a matches "^\d+$"', Matches("a", r"^\d+$", compile_pattern("").search)),
+    ],
+)
+def test_a_condition_beyond_the_core_is_read(text: str, condition: Condition) -> None:
+    assert parse_condition(text) == condition
+
+
+def test_what_was_read_is_read_once() -> None:
+    assert read_condition("a=1 || b=2") is read_condition("a=1 || b=2")
+
+
+def test_a_condition_of_the_core_is_read_without_the_grammar() -> None:
+    code = (
+        "import sys; from attractor.language.conditions.condition import parse_condition as parse;"
+        "parse('outcome=success && context.a!=1'); sys.exit('lark' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 10_000 + "a=1" + ")" * 10_000,
+        "(" * 10_000,
+        "!" * 10_001 + "a=1",
+        "!(" * 10_000 + "a=1" + ")" * 10_000,
+        "a=1 && " * 20_000 + "a=1",
+        "a=1 || " * 20_000 + "b",
+        "a" * 100_000 + " b",
+        "a=" + "b " * 50_000,
+        'a="' + "\\" * 50_001,
+        "=" * 50_000,
+    ],
+    ids=lambda text: text[:10],
+)
+def test_no_size_or_depth_is_too_much(text: str) -> None:
+    condition = read_condition(text)
+    condition.holds(lambda key: "")
+    assert condition == read_condition(text)
+    assert hash(condition) == hash(read_condition(text))
+
+
+def test_parentheses_that_are_too_many_are_a_mistake() -> None:
+    condition = read_condition("(" * 31 + "a" + ")" * 31)
+    assert isinstance(condition, Unreadable)
+    assert condition.fault == "more than 30 parentheses lie within each other"
+    assert read_condition("(" * 30 + "a" + ")" * 30) == Truth("a")
+
+
+@given(st.text())
+def test_any_text_is_a_condition_or_has_a_fault_within_it(text: str) -> None:
+    diagnose(text)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [*'=!<>&|()"\\ ~', "&&", "||", "a", "b.c", "3", "0.5", " contains ", " matches ", "and"]
+        ),
+        max_size=12,
+    )
+)
+def test_any_row_of_signs_is_a_condition_or_has_a_fault_within_it(pieces: list[str]) -> None:
+    diagnose("".join(pieces))
+
+
+def diagnose(text: str) -> None:
+    condition = read_condition(text)
+    if isinstance(condition, Unreadable):
+        assert 0 <= condition.start <= condition.end <= len(text)
+        assert condition.fix
+
+
+@given(st.text())
+def test_any_text_can_be_compared_with_in_quotes(text: str) -> None:
+    assert parse_condition(f"context.a={quoted(text)}") == Comparison("context.a", text)
+
+
+def test_a_key_stands_where_it_is_a_whole_word_outside_of_quotes() -> None:
+    text = 'context.ab="context.a" && context.a=b && context.a=c'
+    assert key_places(text)["context.a"] == text.index("context.a=b")
+
+
+def test_places_of_many_keys_are_found_in_one_go() -> None:
+    text = " && ".join(f"context.a{one}=b" for one in range(100_000))
+    started = time.process_time()
+    places = key_places(text)
+    assert all(text.startswith(f"context.a{one}=", places[f"context.a{one}"]) for one in range(9))
+    assert time.process_time() - started < 20

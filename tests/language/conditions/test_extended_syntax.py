@@ -1,0 +1,101 @@
+""""""
+
+import re
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.language.conditions.extended_syntax import LONGEST, InvalidPattern, compile_pattern
+from tests.growing import times_more
+
+_ATOMS = st.sampled_from(
+    ["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", r"\s", r"\.", "^", "$", r"\b", r"[\d-]", r"\x61"]
+)
+_REPEATS = st.sampled_from(["*", "+", "?", "{2}", "{0,2}", "{1,}", "*?", "+?", "{2,3}?"])
+
+
+def _larger(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    grouped = st.sampled_from(["({})", "(?:{})"]).flatmap(lambda form: inside.map(form.format))
+    return st.one_of(
+        st.lists(inside, min_size=1, max_size=3).map("".join),
+        st.lists(inside, min_size=2, max_size=3).map("|".join),
+        grouped,
+        st.builds("{}{}".format, grouped, _REPEATS),
+    )
+
+
+PATTERNS = st.recursive(_ATOMS, _larger, max_leaves=6)
+
+
+@given(PATTERNS, st.text("ab1. \n_", max_size=8), st.booleans())
+def test_it_finds_what_python_finds(pattern: str, text: str, ignores_case: bool) -> None:
+    if ignores_case:
+        pattern, text = f"(?i){pattern}", text.upper()
+    found = re.search(pattern, text, re.DOTALL) is not None
+    assert compile_pattern(pattern).search(text) is found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        ("", "", True),
+        ("a|", "b", True),
+        ("(?i)approved", "It is APPROVED.", True),
+        ("approved", "It is APPROVED.", False),
+        ("^v[0-9]+$", "v12", True),
+        ("^v[0-9]+$", "v12 ", False),
+        ("a.c", "a\nc", True),
+        (r"\bfix\b", "prefix", False),
+        (r"\[A\]", "[A] Approve", True),
+        ("ä+", "Bär", True),
+        ("(a{0,3}){2}$", "aaaa", True),
+        ("a{3}", "aa", False),
+    ],
+)
+def test_a_pattern_is_found_or_not(pattern: str, text: str, found: bool) -> None:
+    assert compile_pattern(pattern).search(text) is found
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(",
+        ")",
+        "*a",
+        "a**",
+        "[",
+        "[]",
+        "[z-a]",
+        "(?=a)",
+        "(?<!a)b",
+        r"(a)\1",
+        "(?P<n>a)",
+        "a{",
+        "\\",
+    ]
+    + ["[[a]", "[a&&b]", r"\q", "a{2,1}", "((a{1000}){1000}){1000}", "(" * 10_000, "a" * 5_000],
+)
+def test_a_pattern_that_cannot_be_read_says_so(pattern: str) -> None:
+    with pytest.raises(InvalidPattern) as raised:
+        compile_pattern(pattern)
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a*)*b", ".*.*.*.*x", "(.*a){12}b"])
+def test_ten_times_the_text_is_ten_times_the_work(pattern: str) -> None:
+    compiled = compile_pattern(pattern)
+    assert not compiled.search("a" * 2_000 + "!")
+    assert times_more(lambda few: lambda: compiled.search("a" * few + "!"), few=30) < 15
+
+
+def test_of_a_long_text_only_the_beginning_is_looked_at() -> None:
+    assert compile_pattern("b").search("a" * (LONGEST - 1) + "b")
+    assert not compile_pattern("b").search("a" * LONGEST + "b")
+
+
+@given(st.text(max_size=20) | st.text(r"ab()[]{}|*+?\^$.,1-&", max_size=12))
+def test_any_text_is_a_pattern_or_is_none(text: str) -> None:
+    with suppress(InvalidPattern):
+        assert compile_pattern(text).search("ab1") in (True, False)

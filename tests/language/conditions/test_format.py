@@ -1,0 +1,97 @@
+""""""
+
+import pytest
+from hypothesis import given
+
+from attractor.language.conditions.condition import ALWAYS, Condition, parse_condition
+from attractor.language.conditions.format import beyond_the_core, portable_form, write_condition
+from tests.language.condition_trees import conditions, naively, values
+
+
+@given(conditions)
+def test_what_is_written_is_read_as_itself(condition: Condition) -> None:
+    assert parse_condition(write_condition(condition)) == condition
+
+
+@given(conditions, values)
+def test_the_portable_form_means_the_same(condition: Condition, held: dict[str, str]) -> None:
+    form = portable_form(condition)
+    if form is not None:
+        # Where both are set, `context.flag` is not `flag`.
+        held["context.flag"] = held.get("flag", "")
+        assert naively(form, held) is naively(condition, held)
+        assert beyond_the_core(form, write_condition(form)) is None
+
+
+def test_nothing_is_written_as_nothing() -> None:
+    assert write_condition(ALWAYS) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "outcome=success",
+        "outcome!=fail && context.a.b=3",
+        'context.a="(x || !y)" && preferred_label="a < b"',
+        'context.a="!"',
+    ],
+)
+def test_what_is_portable_is_left_alone(text: str) -> None:
+    assert beyond_the_core(parse_condition(text), text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "place", "instead"),
+    [
+        ("!(outcome=fail || outcome=retry)", "'!'", "!", "outcome!=fail && outcome!=retry"),
+        ("(outcome=fail)", "'('", "(", "outcome=fail"),
+        ("!!outcome=fail", "'!'", "!", "outcome=fail"),
+        ("!outcome=fail && context.a=b", "'!'", "!", "outcome!=fail && context.a=b"),
+        (
+            "context.a",
+            "a key by itself",
+            "context.a",
+            'context.a!="" && context.a!=false && context.a!=0',
+        ),
+        ("outcome=succeeded", "the outcome 'succeeded'", "succeeded", "outcome=success"),
+        ('context.a="(" && outcome=failed', "the outcome 'failed'", "failed", None),
+        ("tests=true", "the key 'tests'", "tests", ""),
+        ("a=1 || b=2", "'||'", "||", ""),
+        ("context.n > 3", "'>'", ">", ""),
+        ("context.n<=3", "'<='", "<=", ""),
+        ("context.n contains x", "'contains'", "contains", ""),
+        ('context.n matches "x"', "'matches'", "matches", ""),
+    ],
+)
+def test_what_goes_beyond_the_core_is_named(
+    text: str, what: str, place: str, instead: str | None
+) -> None:
+    beyond = beyond_the_core(parse_condition(text), text)
+    assert beyond is not None
+    assert (beyond.what, text[beyond.start : beyond.end]) == (what, place)
+    assert instead is None or beyond.instead == instead
+    assert beyond.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("tests=true", "write context.tests=true"),
+        (
+            "outcome=fail || outcome=success && context.a=1",
+            "draw an edge for each: outcome=fail, outcome=success && context.a=1",
+        ),
+        (
+            "context.n > 3",
+            "let a stage put the answer into the context, and ask for that with =",
+        ),
+        (
+            "!context.a",
+            "let a stage put the answer into the context, and ask for that with =",
+        ),
+    ],
+)
+def test_what_to_do_where_no_text_means_the_same(text: str, fix: str) -> None:
+    beyond = beyond_the_core(parse_condition(text), text)
+    assert beyond is not None
+    assert (beyond.fix, beyond.instead) == (fix, "")

@@ -1,0 +1,215 @@
+"""A pipeline of another tool becomes ours; what cannot is named with its line."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+
+from attractor.language.converter import word_tables as foreign_words
+from attractor.language.converter.convert import Conversion, convert
+from attractor.language.errors import ParseError
+from attractor.language.formatter import format
+from attractor.language.graph.graph import GRAPHVIZ_ATTRIBUTES, TYPE_OF_SHAPE, AttributeOwner, Graph
+from attractor.language.preparation.prepare import prepare
+from attractor.language.source.parse import parse
+from attractor.language.source.text import Source
+from tests.counts import count
+from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE, as_dot, graphs
+
+HEAD = "start [shape=Mdiamond]\nexit [shape=Msquare]\n"
+
+FOREIGN = """// A workflow of another tool.
+digraph Ship {
+    graph [goal="Ship it", default_max_retry=2, \
+model_stylesheet="* { model: m1; provider: openai; }"]
+    start [shape=circle, is_codergen="true", label="Go"]
+    exit  [shape=doublecircle, node_type="exit"]
+
+    // Runs the tests.
+    test  [shape=parallelogram, script="make test", timeout=600]
+    plan  [shape=tab, prompt="Plan {{ goal }}", model="m2", provider=anthropic]
+    ask   [type="human", label="Ship?"]
+    nap   [shape=insulator, duration="90s"]
+    part  [import="./part.dot"]
+
+    start -> plan -> test
+    test -> ask  [condition="outcome=succeeded", weight=2.0]
+    test -> plan [condition="outcome=failed"]   /* again */
+    ask -> nap   [label="[Y] Yes"]
+    ask -> plan  [label="[N] No"]
+    nap -> part -> exit
+}
+"""
+
+OURS = """// A workflow of another tool.
+digraph Ship {
+    graph [goal="Ship it", default_max_retries=2, \
+model_stylesheet="* { llm_model: m1; llm_provider: openai; }"]
+    start [shape=Mdiamond, label="Go"]
+    exit  [shape=Msquare]
+
+    // Runs the tests.
+    test  [shape=parallelogram, tool_command="make test", timeout="600s"]
+    plan  [shape=box, prompt="Plan $goal", llm_model="m2", llm_provider=anthropic]
+    ask   [type="wait.human", label="Ship?"]
+    nap   [shape=parallelogram, tool_command="sleep 90"]
+    part  [type="import", file="./part.dot"]
+
+    start -> plan -> test
+    test -> ask  [condition="outcome=success", weight=2]
+    test -> plan [condition="outcome=fail"]   /* again */
+    ask -> nap   [label="[Y] Yes"]
+    ask -> plan  [label="[N] No"]
+    nap -> part -> exit
+}
+"""
+
+
+def converted(text: str) -> Conversion:
+    return convert(Source(text, "a.dot"))
+
+
+def body(text: str) -> Conversion:
+    return converted(f"digraph G {{\n{HEAD}{text}\n}}")
+
+
+def told(conversion: Conversion) -> Mapping[str, int]:
+    return {one.message: one.span.line for one in conversion.left if one.rule == "convert"}
+
+
+def test_a_whole_pipeline_becomes_ours_and_keeps_its_comments() -> None:
+    conversion = converted(FOREIGN)
+    assert parse(conversion.text) == parse(OURS)
+    assert conversion.text == format(OURS)
+    assert "// Runs the tests." in conversion.text
+    assert "/* again */" in conversion.text
+    assert conversion.left == ()
+
+
+def test_every_change_is_told_with_its_line() -> None:
+    lines = {one.message: one.span.line for one in converted(FOREIGN).changed}
+    assert lines["default_max_retry is default_max_retries"] == 3
+    assert lines["script is tool_command"] == 8
+    assert lines["type human is wait.human"] == 10
+    assert lines["shape insulator is a tool that sleeps"] == 11
+    assert lines["outcome=failed is outcome=fail"] == 16
+
+
+@pytest.mark.parametrize("text", [BRANCH, HUMAN_GATE, SMOKE, OURS])
+def test_what_is_ours_already_stays_as_it_is(text: str) -> None:
+    conversion = converted(text)
+    assert (conversion.text, conversion.changed) == (text, ())
+
+
+@pytest.mark.parametrize(
+    ("written", "ours"),
+    [
+        ('a [llm_prompt="Do"]', 'a [prompt="Do"]'),
+        ('a [prompt_file="p/a.md"]', 'a [prompt="@p/a.md"]'),
+        ('a [handler="manager"]', 'a [type="stack.manager_loop"]'),
+        ('a [type="agent_loop"]', 'a [type="codergen"]'),
+        ('a [type=command, command="ls"]', 'a [type="tool", tool_command="ls"]'),
+        ("a [retry_preset=patient]", "a [retry_policy=patient]"),
+        ("a [join_k=2]", "a [k=2]"),
+        ('a [prompt="x", is_codergen=true]', 'a [prompt="x"]'),
+        ("a [is_codergen=true, node_type=agent, shape=box]", "a [shape=box]"),
+        ('a [shape=hexagon, max_iterations="3"]', 'a [shape=house, "manager.max_cycles"="3"]'),
+        ("node [timeout=30]; a", 'node [timeout="30s"]; a'),
+        ("subgraph s { node [model=m]; a }", "subgraph s { node [llm_model=m]; a }"),
+        ("context_fidelity_default=full; a", "default_fidelity=full; a"),
+        ('a [prompt="${goal}, {{inputs.x}}"]', 'a [prompt="$goal, ${inputs.x}"]'),
+        (
+            'a [prompt="into $KILROY_STAGE_STATUS_PATH"]',
+            'a [prompt="into $ATTRACTOR_STATUS_FILE"]',
+        ),
+        (
+            'a [shape=house]; a -> b [label="Yes"]; a -> c [label="No"]',
+            'a [shape=hexagon]; a -> b [label="Yes"]; a -> c [label="No"]',
+        ),
+    ],
+)
+def test_a_word_becomes_ours(written: str, ours: str) -> None:
+    assert parse(body(written).text) == parse(body(ours).text)
+    assert parse(body(written).text) == parse(f"digraph G {{\n{HEAD}{ours}\n}}")
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ('a [tool_command="y",\n script="x"]', "script is tool_command, which stands there too"),
+        ('a [prompt="x",\n prompt_file="y"]', "prompt_file is prompt, which stands there too"),
+        ("a [shape=box,\n max_tokens=9]", "nothing here corresponds to max_tokens"),
+        ('a [shape=box,\n system_prompt="x"]', "nothing here corresponds to system_prompt"),
+        ("a [label=x,\n shape=trapezium]", "the shape trapezium stands for nothing here"),
+        ("a [label=x,\n shape=insulator]", "the shape insulator stands for nothing here"),
+        ("a [label=x,\n type=wait]", "there is no type wait here"),
+        ('a [label=x,\n goal_gate="outcome = success"]', "a goal gate has no condition"),
+        ("a -> exit [label=x,\n weight=1.5]", "a weight is a whole number, not '1.5'"),
+        (
+            'a -> exit [label=x,\n condition="context.failure_class=x"]',
+            "nothing here writes context.failure_class",
+        ),
+        ('a [label=x,\n prompt="${codergen.a.output}"]', "nothing is put in for"),
+        ('a [label=x,\n tool_command="echo $KILROY_RUN_ID"]', "nothing here sets $KILROY_RUN_ID"),
+        ("a\n [is_codergen=true]", "is_codergen means nothing here"),
+    ],
+)
+def test_what_cannot_be_converted_is_named_with_its_line_and_advice(
+    written: str, message: str
+) -> None:
+    conversion = body(written)
+    assert [line for said, line in told(conversion).items() if said.startswith(message)] == [5]
+    assert all(one.fix for one in conversion.left)
+
+
+def test_a_prompt_that_asks_for_an_outcome_of_its_own_is_named() -> None:
+    conversion = body('a [prompt="say outcome=port"]\na -> exit [condition="outcome=port"]')
+    assert 'condition="preferred_label=port"' in conversion.text
+    assert list(told(conversion)) == ["the prompt of a asks for outcome=port, which is no outcome"]
+
+
+def test_a_circle_stays_where_there_is_a_start() -> None:
+    assert "shape=circle" in body("a [shape=circle]").text
+
+
+def test_a_manager_stays_a_manager() -> None:
+    text = 'a [shape=house, "manager.max_cycles"=3]\na -> exit [label="x"]'
+    assert body(text).changed == ()
+
+
+def test_what_still_is_no_pipeline_is_left_to_do() -> None:
+    conversion = converted('digraph G {\nstart -> a\na [script="x"]\n}')
+    assert any(one.rule == "terminal_node" for one in conversion.left)
+
+
+def test_lines_in_the_report_are_those_of_the_file() -> None:
+    conversion = body("a [\n is_codergen=true,\n node_type=x,\n max_tokens=4,\n shape=box]")
+    assert told(conversion) == {"nothing here corresponds to max_tokens": 7}
+
+
+def test_a_text_with_mistakes_is_refused() -> None:
+    with pytest.raises(ParseError):
+        converted("digraph G { a -- b }")
+
+
+def test_the_tables_lead_to_what_is_there() -> None:
+    assert set(foreign_words.TYPES.values()) <= set(TYPE_OF_SHAPE.values())
+    assert {ours for ours, _ in foreign_words.SHAPES.values()} <= set(TYPE_OF_SHAPE)
+    assert set(foreign_words.OUTCOMES.values()) <= foreign_words.OUR_OUTCOMES
+    named = {key for _, key in foreign_words.RENAMED} | set(foreign_words.NO_ATTRIBUTE)
+    assert not named & set(GRAPHVIZ_ATTRIBUTES)
+    places = {place for place, _ in foreign_words.RENAMED}
+    assert places <= set(AttributeOwner)
+
+
+@settings(max_examples=count(ci=20, full=1500), deadline=None)
+@given(graphs())
+def test_to_convert_twice_is_to_convert_once(graph: Graph) -> None:
+    once = converted(as_dot(graph))
+    again = convert(Source(once.text, "a.dot"))
+    assert (again.text, again.changed) == (once.text, ())
+
+
+def test_the_result_is_valid() -> None:
+    text = converted(FOREIGN).text
+    assert [one for one in prepare(text).diagnostics if one.is_error] == []

@@ -1,0 +1,71 @@
+"""Words of conditions become ours, and nothing else in them changes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.language.converter.word_tables import convert_condition
+
+
+@pytest.mark.parametrize(
+    ("written", "ours"),
+    [
+        ("outcome=succeeded", "outcome=success"),
+        ("outcome=failed", "outcome=fail"),
+        ("outcome!=failure", "outcome!=fail"),
+        ("outcome=partially_succeeded", "outcome=partial_success"),
+        ("outcome = SUCCESS", "outcome = success"),
+        ("outcome=degraded-success", "outcome=partial_success"),
+        ("context.outcome=ok", "context.outcome=success"),
+        (r"outcome=\"failed\" && context.a=b", r"outcome=\"fail\" && context.a=b"),
+        ("outcome=failed && outcome!=error", "outcome=fail && outcome!=fail"),
+        ("outcome=process", "preferred_label=process"),
+        ("outcome!=needs_dod", "preferred_label!=needs_dod"),
+        ("!outcome=failed || context.n > 3", "!outcome=fail || context.n > 3"),
+    ],
+)
+def test_words_for_outcomes_become_ours(written: str, ours: str) -> None:
+    converted = convert_condition(written)
+    assert converted.text == ours
+    assert converted.changed
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "outcome=success && context.tests_passed=true",
+        "outcome=retry",
+        "preferred_label=failed",
+        "context.word=failed",
+        r"context.text=\"outcome=failed\"",
+        r"context.text=\"a \\\" outcome=failed\"",
+        "tool.output=ok",
+    ],
+)
+def test_what_is_ours_already_stays(written: str) -> None:
+    converted = convert_condition(written)
+    assert (converted.text, converted.changed, converted.left) == (written, [], [])
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ("context.failure_class=transient_infra", "context.failure_class"),
+        ("codergen.validate.verdict = fail", "codergen.validate.verdict"),
+        ("tool.verify.output = pass", "tool.verify.output"),
+        ("context.internal.node_visit_count >= 5", "context.internal.node_visit_count"),
+    ],
+)
+def test_a_key_that_nothing_writes_is_told(written: str, key: str) -> None:
+    converted = convert_condition(written)
+    assert converted.text == written
+    ((message, advice),) = converted.left
+    assert message == f"nothing here writes {key}"
+    assert advice
+
+
+@given(st.text())
+def test_to_convert_twice_is_to_convert_once(written: str) -> None:
+    once = convert_condition(written).text
+    assert convert_condition(once).text == once

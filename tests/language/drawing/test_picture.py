@@ -1,0 +1,147 @@
+""""""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.language.drawing.picture import (
+    as_class,
+    clean,
+    columns_of,
+    edge_elements,
+    edge_lines,
+    ems_of,
+    encoded,
+    jumps,
+    label_of,
+    node_element,
+    node_tooltip,
+    type_caption,
+    wrapped,
+)
+from attractor.language.graph.graph import Edge, Node
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import Attributes
+
+TEXT = """digraph G {
+    retry_target=a; fallback_retry_target=b
+    a; b [retry_target=nowhere]; c [retry_target=a, fallback_retry_target="b"]
+    gate [goal_gate=true]; own [goal_gate=true, retry_target=c]; plain
+}"""
+
+
+def test_jumps_lead_to_retry_targets_and_from_gates_to_the_graphs() -> None:
+    found = [(one.element, one.caption) for one in jumps(parse(TEXT))]
+    assert found == [
+        ("retry-c-a", "retry"),
+        ("fallback-c-b", "fallback retry"),
+        ("retry-gate-a", "retry"),
+        ("fallback-gate-b", "fallback retry"),
+        ("retry-own-c", "retry"),
+    ]
+
+
+WORDS = st.text(max_size=5) | st.text("-a2e0", max_size=6)
+
+
+def test_plain_ids_stand_for_themselves() -> None:
+    assert node_element("plan_2") == "node-plan_2"
+    assert list(edge_elements([Edge("a", "b"), Edge("a", "b")])) == ["edge-a-b", "edge-a-b-2"]
+
+
+def test_odd_letters_have_their_number() -> None:
+    assert node_element("a.b é") == "node-a--2e-b--20---e9-"
+    assert (node_element(""), node_element("\0")) == ("node---0-", "node---00-")
+
+
+@given(WORDS, WORDS)
+def test_two_ids_never_have_one_element(one: str, other: str) -> None:
+    assert (encoded(one) == encoded(other)) == (one == other)
+
+
+@given(WORDS)
+def test_an_element_needs_no_escape_in_a_selector(word: str) -> None:
+    assert re.fullmatch(r"node-[A-Za-z0-9_-]+", node_element(word))
+
+
+@given(st.lists(st.tuples(WORDS, WORDS), max_size=8))
+def test_every_edge_has_an_element_of_its_own(ends: list[tuple[str, str]]) -> None:
+    elements = list(edge_elements([Edge(*one) for one in ends]))
+    assert len(set(elements)) == len(ends)
+
+
+def test_a_type_gives_a_class() -> None:
+    assert as_class("wait.human") == "wait-human"
+
+
+def node(**attributes: str | bool) -> Node:
+    return Node("n", Attributes.of(attributes))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "caption"),
+    [
+        ({}, "agent"),
+        ({"shape": "parallelogram"}, "tool"),
+        ({"shape": "hexagon"}, "human"),
+        ({"shape": "diamond"}, "decision"),
+        ({"shape": "tripleoctagon"}, "fan-in"),
+        ({"type": "my.own"}, "my.own"),
+        ({"goal_gate": True}, "agent · goal gate"),
+    ],
+)
+def test_a_caption_says_what_a_node_is(attributes: dict[str, str | bool], caption: str) -> None:
+    assert type_caption(node(**attributes)) == caption
+
+
+def test_an_edge_shows_label_and_condition() -> None:
+    edge = Edge("a", "b", Attributes.of({"label": "Yes", "condition": "outcome=success"}))
+    assert edge_lines(edge) == ["Yes", "outcome=success"]
+    assert edge_lines(edge, sign="+ ")[0] == "+ Yes"
+    assert edge_lines(Edge("a", "b"), sign="- ") == ["-"]
+    assert edge_lines(Edge("a", "b")) == []
+
+
+def test_only_what_is_written_as_a_line_break_is_one() -> None:
+    graph = parse(
+        r"""digraph G { a [label="one\ltwo\rC:\\logs\nend"]; b; c [label="a" + "\lb"] }"""
+    )
+    a, b, c = graph.nodes.values()
+    assert label_of(a.attributes) == "one\ntwo\nC:\\logs\nend"
+    assert label_of(b.attributes, "b") == "b"
+    assert label_of(c.attributes) == "a\\lb"
+    assert label_of(node(label=r"C:\logs").attributes) == r"C:\logs"
+
+
+def test_a_tooltip_has_the_prompt_but_not_a_book() -> None:
+    told = node_tooltip(node(prompt="Do it.\nThen rest."), "done")
+    assert told == "n (codergen)\ndone\nDo it.\nThen rest."
+    assert len(node_tooltip(node(prompt="x" * 1_000_000))) < 1100
+    assert node_tooltip(node(shape="parallelogram", tool_command="ls")) == "n (tool)\nls"
+
+
+@given(st.text(max_size=200), st.integers(2, 30))
+def test_lines_are_short_enough_and_say_all_the_words(text: str, columns: int) -> None:
+    lines = wrapped(text, columns)
+    assert all(columns_of(line) <= columns for line in lines)
+    if lines and lines[-1] != "…":
+        words = "".join(clean(text.replace("\n", " ")).split())
+        assert "".join("".join(lines).split()) == words
+
+
+def test_a_text_of_a_million_letters_is_cut() -> None:
+    lines = wrapped("word " * 200_000, 28)
+    assert len(lines) == 12
+    assert lines[-1] == "…"
+
+
+def test_wide_letters_take_more_room() -> None:
+    assert columns_of("計画") == 4
+    assert wrapped("計画を立てる", 6) == ["計画を", "立てる"]
+    assert ems_of("mmm") > ems_of("iii")
+
+
+def test_nothing_is_left_that_xml_refuses() -> None:
+    assert clean("a\x00b\x1bc\ufffed\ud800") == "a\ufffdb\ufffdc\ufffdd\ufffd"

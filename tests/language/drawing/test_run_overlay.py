@@ -1,0 +1,92 @@
+""""""
+
+import asyncio
+from datetime import timedelta
+
+from attractor.language.drawing.draw import draw
+from attractor.language.drawing.run_overlay import (
+    NodeState,
+    RunStates,
+    StageState,
+    Taken,
+    overlay,
+    states_record,
+)
+from attractor.language.source.parse import parse
+
+GRAPH = parse("""digraph G {
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    plan; test [goal_gate=true, retry_target=plan]; other
+    start -> plan -> test
+    test -> exit [label="Yes"]; test -> exit [label="No"]
+    test -> other -> exit
+}""")
+STATES = RunStates(
+    {
+        "start": NodeState(StageState.DONE, 1, timedelta(milliseconds=3)),
+        "plan": NodeState(StageState.DONE, 3, timedelta(seconds=75)),
+        "test": NodeState(StageState.FAILED, 2, timedelta(seconds=1), "exit code 1"),
+    },
+    {
+        Taken("start", "plan"): 1,
+        Taken("plan", "test"): 2,
+        Taken("test", "exit", "No"): 1,
+        Taken("", "plan", is_jump=True): 2,
+    },
+    current="plan",
+    caption="run 1",
+)
+
+
+def test_a_node_shows_its_state_its_visits_and_its_time() -> None:
+    marks = overlay(GRAPH, STATES).marks
+    assert marks["node-start"].note == "done"
+    assert marks["node-start"].name == "state-done"
+    assert marks["node-plan"].note == "done · next · 3 visits · 1m 15s"
+    assert marks["node-plan"].name == "state-done current"
+    assert marks["node-test"].tooltip == "failed: exit code 1"
+    assert marks["node-exit"].name == "state-unreached"
+    assert marks["node-exit"].note == ""
+
+
+def test_the_ways_that_were_taken_are_thick() -> None:
+    marks = overlay(GRAPH, STATES).marks
+    taken = {id_ for id_, mark in marks.items() if mark.name == "state-taken"}
+    assert taken == {"edge-start-plan", "edge-plan-test", "edge-test-exit-2", "retry-test-plan"}
+    assert marks["edge-plan-test"].tooltip == "taken 2 times"
+    assert marks["edge-plan-test"].look.width > marks["edge-test-exit"].look.width
+
+
+def test_the_whole_is_told_in_words_too() -> None:
+    told = overlay(GRAPH, STATES).description
+    assert told.split("\n") == [
+        "2 done: start, plan.",
+        "1 failed: test (exit code 1).",
+        "2 never reached: exit, other.",
+        "Now at plan.",
+    ]
+
+
+def test_of_very_many_stages_and_long_reasons_the_words_stay_short() -> None:
+    graph = parse(f"digraph G {{ {'; '.join(f'n{number}' for number in range(100))} }}")
+    failed = NodeState(StageState.FAILED, 1, reason="so long\n" * 1000)
+    told = overlay(graph, RunStates({"n3": failed})).description
+    assert told.split("\n")[0] == f"1 failed: n3 ({'so long ' * 12}so l…)."
+    assert told.endswith("n40 and 59 more.")
+
+
+def test_it_can_be_drawn() -> None:
+    svg = asyncio.run(draw(overlay(GRAPH, STATES)))
+    assert 'class="node type-codergen goal-gate state-failed"' in svg
+    assert "failed: exit code 1" in svg
+    assert ">run 1</text>" in svg
+
+
+def test_a_program_reads_the_states() -> None:
+    record = states_record(STATES)
+    assert record["current"] == "plan"
+    assert record["nodes"] == {
+        "start": {"state": "done", "visits": 1, "seconds": 0.003, "reason": None},
+        "plan": {"state": "done", "visits": 3, "seconds": 75.0, "reason": None},
+        "test": {"state": "failed", "visits": 2, "seconds": 1.0, "reason": "exit code 1"},
+    }

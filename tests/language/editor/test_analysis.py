@@ -1,0 +1,270 @@
+"""What is known of a text as it stands in an editor.
+
+The comment that silences a rule stands where it is one.
+
+Where nodes are named, and what happens when one is called otherwise.
+
+The outline of a text.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given, settings
+
+from attractor.base.errors import UsageError
+from attractor.language import format, parse, prepare
+from attractor.language.diagnostics import apply_edits, warning
+from attractor.language.editor.analysis import (
+    OF_FIDELITY,
+    OF_TYPE,
+    Analysis,
+    Role,
+    Symbol,
+    declaration,
+    meaning_of,
+    named_at,
+    occurrences,
+    rename,
+    silence,
+    symbols,
+)
+from attractor.language.graph.attribute_catalogue import FIDELITIES
+from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.parse import read_graph
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import Source
+from tests.counts import count
+from tests.language.pipelines import any_graphs
+
+TEXT = 'digraph G { a [llm_model="gpt-5.2"]; b [llm_model=opus]; c '
+
+
+def test_models_in_use_are_known_where_nothing_else_says_which_there_are() -> None:
+    used = {"gpt-5.2", "opus"}
+    assert Analysis(Source(TEXT + "}"), vocabulary=Vocabulary()).words.models == used
+    named = Analysis(Source(TEXT + "}"), vocabulary=Vocabulary(models={"sonnet"}))
+    assert named.words.models == {"sonnet"}
+
+
+def test_what_is_wrong_in_an_imported_file_is_not_told_here() -> None:
+    analysis = Analysis(Source("digraph G {", "a.dot"), vocabulary=Vocabulary())
+    assert {one.span.file for one in analysis.diagnostics} == {"a.dot"}
+    assert analysis.graph is None
+
+
+def test_what_nobody_asks_for_is_not_found_out() -> None:
+    class NoFiles:
+        def read(self, name: str) -> bytes:
+            raise AssertionError(name)
+
+    text = 'digraph G { a [prompt="@a.md"]; b [type=import, file="b.dot"] }'
+    analysis = Analysis(Source(text), Vocabulary(), NoFiles())
+    assert [one.id for one in analysis.names] == ["a", "b"]
+    assert analysis.names is analysis.names
+
+
+def test_every_shape_and_every_fidelity_has_a_meaning() -> None:
+    assert OF_TYPE.keys() >= set(TYPE_OF_SHAPE.values())
+    assert OF_FIDELITY.keys() == set(FIDELITIES)
+    assert all(meaning_of("shape", one) for one in TYPE_OF_SHAPE)
+
+
+def test_another_shape_only_looks_so() -> None:
+    assert meaning_of("shape", "egg") == meaning_of("nothing", "box") == ""
+
+
+HEAD = "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> a -> exit\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "a [foo=1, prompt=x]\n}",
+        '  a [foo="line one\n  line two", prompt=x]\n}',
+        'a [prompt="one\n two", foo=1]\n}',
+        "a [prompt=x, foo=1] /* c */\n}",
+        "a [prompt=x, foo=1]}",
+    ],
+)
+def test_the_rule_is_silent_and_the_rest_is_as_it_was(body: str) -> None:
+    text = HEAD + body
+    before = prepare(text)
+    [told] = before.diagnostics
+    edit = silence(Source(text), told)
+    assert edit is not None
+    after = prepare(apply_edits(Source(text), [warning("x", edits=(edit,))])[0])
+    assert after.diagnostics == ()
+    assert after.graph == before.graph
+
+
+def test_there_is_no_place_within_a_text_that_goes_over_both_ends() -> None:
+    text = HEAD + 'a [prompt="one\n two", foo=1, label="three\n four"]\n}'
+    [told] = prepare(text).diagnostics
+    assert silence(Source(text), told) is None
+
+
+NAMES_TEXT = """digraph plan {
+    subgraph cluster_plan { plan }
+    plan [retry_target=plan, prompt="plan", "human.default_choice"="the end"]
+    start -> plan:port -> "the end" [label=plan]
+    retry_target="plan"
+}
+"""
+
+
+def test_every_place_that_names_a_node_is_found() -> None:
+    found = [(one.id, one.span.line, one.role) for one in occurrences(Source(NAMES_TEXT))]
+    assert found == [
+        ("plan", 2, Role.DECLARED),
+        ("plan", 3, Role.DECLARED),
+        ("plan", 3, Role.IN_AN_ATTRIBUTE),
+        ("the end", 3, Role.IN_AN_ATTRIBUTE),
+        ("start", 4, Role.ON_AN_EDGE),
+        ("plan", 4, Role.ON_AN_EDGE),
+        ("the end", 4, Role.ON_AN_EDGE),
+        ("plan", 5, Role.IN_AN_ATTRIBUTE),
+    ]
+
+
+def test_a_text_that_is_broken_further_on_still_names_its_nodes() -> None:
+    found = occurrences(Source('digraph G { a -> b; c -- d; e [prompt="'))
+    assert [one.id for one in found] == ["a", "b", "c", "d", "e"]
+
+
+def test_a_node_is_declared_where_it_stands_alone() -> None:
+    found = occurrences(Source("digraph G { a -> b; b; c -> a }"))
+    declared = declaration("b", found)
+    assert declared is not None
+    assert declared.span.column == 21
+    on_edge = declaration("c", found)
+    assert on_edge is not None
+    assert on_edge.span.column == 24
+    assert declaration("d", found) is None
+
+
+def test_a_name_is_found_at_each_of_its_letters() -> None:
+    found = occurrences(Source("digraph G { plan -> b }"))
+    assert [named_at(found, 1, column) is not None for column in (12, 13, 17, 18)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def renamed(text: str, line: int, column: int, new: str) -> str:
+    source = Source(text)
+    edits = tuple(rename(source, line, column, new))
+    return apply_edits(source, [warning("rename", edits=edits)])[0]
+
+
+def test_a_node_is_called_otherwise_everywhere() -> None:
+    text = renamed(NAMES_TEXT, 3, 5, "think hard")
+    graph = parse(text)
+    assert set(graph.nodes) == {"start", "think hard", "the end"}
+    assert graph.nodes["think hard"].attributes.text("retry_target") == "think hard"
+    assert graph.nodes["think hard"].prompt == "plan"
+    assert graph.name == "plan"
+    assert graph.subgraphs[0].id == "cluster_plan"
+
+
+@pytest.mark.parametrize(("place", "new"), [((1, 1), "x"), ((3, 5), " "), ((3, 5), "start")])
+def test_what_cannot_be_renamed_says_why(place: tuple[int, int], new: str) -> None:
+    with pytest.raises(UsageError, match="node"):
+        rename(Source(NAMES_TEXT), *place, new)
+
+
+@settings(max_examples=count(ci=30, full=1_000), deadline=None)
+@given(any_graphs())
+def test_a_renamed_graph_is_the_same_but_for_the_name(graph: Graph) -> None:
+    text = format(graph)
+    found = occurrences(Source(text))
+    if not found or any(one.id == "new" for one in found):
+        return
+    before = found[0]
+    after = parse(renamed(text, before.span.line, before.span.column, "new"))
+    assert set(after.nodes) == {"new" if id_ == before.id else id_ for id_ in graph.nodes}
+    assert len(after.edges) == len(graph.edges)
+
+
+SYMBOLS_TEXT = """digraph G {
+    start; graph [label="The whole"]
+    subgraph cluster_a {
+        label="Loop"
+        plan [prompt="x"] [label="Plan it"]
+        subgraph { inner }
+    }
+    subgraph cluster_b { graph [label="B"]; plan; later; node [label="no"] }
+    subgraph cluster_c { start -> plan }
+    start -> plan -> later -> nowhere
+    later [shape=hexagon,
+        label="Later"]
+}"""
+
+
+def outline(text: str) -> Sequence[Symbol]:
+    source = Source(text)
+    return symbols(source, read_graph(source).readable)
+
+
+def told(found: Sequence[Symbol]) -> list[object]:
+    return [
+        (one.name, one.detail, told(one.children)) if one.is_subgraph else (one.name, one.detail)
+        for one in found
+    ]
+
+
+def every(found: Sequence[Symbol]) -> Iterator[Symbol]:
+    for one in found:
+        yield one
+        yield from every(one.children)
+
+
+def cut(text: str, span: Span) -> str:
+    source = Source(text)
+    return text[slice(source.offset(*span[1:3]), source.offset(*span[3:5]))]
+
+
+def test_nodes_stand_in_their_subgraphs() -> None:
+    plan, inner = ("plan", "codergen Plan it"), ("inner", "codergen")
+    assert told(outline(SYMBOLS_TEXT)) == [
+        ("start", "start"),
+        ("Loop", "1 node", [plan, ("subgraph", "1 node", [inner])]),
+        ("B", "1 node", [("later", "wait.human Later")]),
+        ("cluster_c", "0 nodes", []),
+        ("nowhere", "codergen"),
+    ]
+
+
+def test_a_symbol_is_a_whole_statement_with_a_name_in_it() -> None:
+    spans = {one.name: (one.span, one.name_span) for one in every(outline(SYMBOLS_TEXT))}
+    cuts = {
+        name: (cut(SYMBOLS_TEXT, one), cut(SYMBOLS_TEXT, other))
+        for name, (one, other) in spans.items()
+    }
+    assert cuts["plan"] == ('plan [prompt="x"] [label="Plan it"]', "plan")
+    assert cuts["subgraph"] == ("subgraph { inner }", "subgraph")
+    assert cuts["cluster_c"] == ("subgraph cluster_c { start -> plan }", "cluster_c")
+    assert cuts["nowhere"] == ("nowhere", "nowhere")
+    whole, name = cuts["Loop"]
+    assert whole.startswith("subgraph cluster_a {\n")
+    assert whole.endswith("{ inner }\n    }")
+    assert name == "cluster_a"
+
+
+def test_a_broken_text_has_an_outline_too() -> None:
+    broken = outline('digraph G { a [shape=hexagon]; subgraph x { b [prompt="B"')
+    assert told(broken) == [("a", ""), ("x", "1 node", [("b", "")])]
+    assert told(outline("digraph G { a [shape=hexagon]; b -- c }"))[0] == ("a", "wait.human")
+    assert told(outline("digraph { } } { x")) == [("subgraph", "1 node", [("x", "")])]
+
+
+def test_very_deep_subgraphs_stand_beside_each_other() -> None:
+    many = 20_000
+    text = "digraph G {" + "subgraph x {" * many + "a" + "}" * (many + 1)
+    depth, found = 0, symbols(Source(text))
+    while found:
+        depth, found = depth + 1, found[-1].children
+    assert 30 < depth < 50

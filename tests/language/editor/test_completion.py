@@ -1,0 +1,198 @@
+"""What is proposed at the cursor.
+
+What is being written where the cursor stands (`|`).
+
+What is said of what stands under the cursor.
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.language import parse, prepare
+from attractor.language.editor.completion import (
+    Cursor,
+    Writing,
+    cursor_at,
+    described,
+    hover,
+    propose,
+)
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, FIDELITIES
+from attractor.language.graph.graph import AttributeOwner
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import Source
+
+EFFORTS = ATTRIBUTES["reasoning_effort"].choices
+KNOWN = Vocabulary(types={"tool", "codergen"}, models={"gpt-5.2"}, providers={"openai"})
+
+
+def proposed(text: str) -> list[str]:
+    cursor = cursor_at(text.replace("|", ""), text.index("|"))
+    return [one.text for one in propose(cursor, ["plan", "the end"], KNOWN)]
+
+
+def test_keys_are_those_of_what_the_list_stands_on() -> None:
+    on_node, on_edge = proposed("digraph G { a [|"), proposed("digraph G { a -> b [|")
+    assert {"prompt", "shape", "goal_gate"} <= set(on_node)
+    assert {"condition", "weight"} <= set(on_edge)
+    assert "prompt" not in on_edge
+    assert "default_max_retry" not in proposed("digraph G { graph [|")
+    assert all(AttributeOwner.EDGE in ATTRIBUTES[key].places for key in on_edge)
+
+
+def test_values_are_those_of_the_key() -> None:
+    assert "hexagon" in proposed("digraph G { a [shape=|")
+    assert proposed("digraph G { a [type=|") == ["codergen", "tool"]
+    assert proposed("digraph G { a [goal_gate=|") == ["true", "false"]
+    assert proposed("digraph G { a [llm_model=|") == ['"gpt-5.2"']
+    assert proposed('digraph G { a [llm_model="|') == ["gpt-5.2"]
+    assert proposed('digraph G { a -> b [condition="|')[0] == "outcome=success"
+    assert proposed("digraph G { a [retry_policy=|")[0] == "none"
+    assert proposed("digraph G { a [reasoning_effort=|") == list(EFFORTS)
+    assert proposed('digraph G { a [fidelity="|') == list(FIDELITIES)
+    assert proposed("digraph G { a [prompt=|") == []
+
+
+def test_nodes_are_proposed_where_a_node_is_named() -> None:
+    assert proposed("digraph G { a -> |") == ["plan", '"the end"']
+    assert proposed("digraph G { a [retry_target=|") == ["plan", '"the end"']
+    assert {"plan", "node", "goal"} <= set(proposed("digraph G { |"))
+
+
+def test_every_attribute_can_be_described() -> None:
+    assert all(row.sentence in described(row) for row in ATTRIBUTES.values())
+
+
+def at(text: str) -> Cursor:
+    return cursor_at(text.replace("|", ""), text.index("|"))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "begun"),
+    [
+        ("digraph G { a [|", AttributeOwner.NODE, ""),
+        ("digraph G { a [pro|", AttributeOwner.NODE, "pro"),
+        ("digraph G { a [label=x, pro|]", AttributeOwner.NODE, "pro"),
+        ('digraph G { a [label="a, b]", human.d|', AttributeOwner.NODE, "human.d"),
+        ("digraph G { a -> b [co|", AttributeOwner.EDGE, "co"),
+        ('digraph G { a -> "b c" [\n  x=1;\n  co|', AttributeOwner.EDGE, "co"),
+        ("digraph G { rankdir=LR\n  node [sh|", AttributeOwner.NODE, "sh"),
+        ("digraph G { graph [go|", AttributeOwner.GRAPH, "go"),
+        ("digraph G { a -> b\n c [|", AttributeOwner.NODE, ""),
+    ],
+)
+def test_a_key_in_a_list(text: str, place: AttributeOwner, begun: str) -> None:
+    assert at(text) == Cursor(Writing.KEY, place, begun=begun)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "key", "begun", "is_quoted"),
+    [
+        ("digraph G { a [shape=|", AttributeOwner.NODE, "shape", "", False),
+        ("digraph G { a [shape = he|]", AttributeOwner.NODE, "shape", "he", False),
+        ('digraph G { a -> b [condition="out|', AttributeOwner.EDGE, "condition", "out", True),
+        (
+            'digraph G { a ["human.default_choice"=|',
+            AttributeOwner.NODE,
+            "human.default_choice",
+            "",
+            False,
+        ),
+        ("digraph G { default_fidelity=|", AttributeOwner.GRAPH, "default_fidelity", "", False),
+        ('digraph G {\n goal="x\n', None, "", "", False),
+    ],
+)
+def test_a_value(
+    text: str, place: AttributeOwner | None, key: str, begun: str, is_quoted: bool
+) -> None:
+    if place is None:
+        assert cursor_at(text, len(text)).writing is Writing.NOTHING
+    else:
+        assert at(text) == Cursor(Writing.VALUE, place, key, begun, is_quoted)
+
+
+@pytest.mark.parametrize("text", ["digraph { a -> |", "digraph { a -> b -> c|", "digraph { a->|"])
+def test_the_node_that_an_edge_leads_to(text: str) -> None:
+    assert at(text).writing is Writing.TARGET
+
+
+@pytest.mark.parametrize("text", ["digraph G {|", "digraph G { a [x=1]\n pl|", "digraph G { a; |"])
+def test_a_statement(text: str) -> None:
+    assert at(text).writing is Writing.STATEMENT
+
+
+@pytest.mark.parametrize("text", ["digraph G { // a [|", "digraph G { /* a -> |", "// |\ndigraph"])
+def test_nothing_is_proposed_in_a_comment(text: str) -> None:
+    assert at(text).writing is Writing.NOTHING
+
+
+def test_behind_a_comment_things_go_on() -> None:
+    assert at("digraph G { // c\n a -> |").writing is Writing.TARGET
+    assert at("digraph G { a /* [ */ -> |").writing is Writing.TARGET
+
+
+@given(st.text(alphabet='ab"[]{}=,;/*\\\n ->', max_size=60), st.data())
+def test_every_place_of_every_text_has_an_answer(text: str, data: st.DataObject) -> None:
+    offset = data.draw(st.integers(0, len(text)))
+    assert text[:offset].endswith(cursor_at(text, offset).begun)
+
+
+TEXT = 'digraph G {\n  plan [label="The plan", prompt="Think"]\n  plan -> done [foo=1]\n}'
+
+
+def told(line: int, column: int, *, page: str = "") -> str:
+    found = hover(
+        Source(TEXT),
+        line,
+        column,
+        graph=parse(TEXT),
+        diagnostics=prepare(TEXT).diagnostics if page else (),
+        page=lambda rule: page,
+    )
+    return found.text if found else ""
+
+
+def test_an_attribute_says_what_it_is_for() -> None:
+    assert told(2, 28).startswith("**prompt**\n\nThe instruction for the stage")
+
+
+def test_a_node_says_what_it_does() -> None:
+    assert told(2, 4) == "**plan** (codergen)\n\nThe plan\n\nThink"
+    assert told(3, 4) == told(2, 4)
+
+
+def test_where_a_rule_speaks_its_page_is_shown() -> None:
+    assert told(3, 18, page="Why not") == "**unknown_attribute**\n\nWhy not"
+
+
+def test_elsewhere_nothing_is_said() -> None:
+    assert told(1, 1) == ""
+
+
+VALUES = """digraph G {
+  a [shape=parallelogram, fidelity="summary:low", prompt="Work", retry_target=b, goal_gate=true]
+  b [join_policy=quorum, type=exit, shape=egg, mine=box]
+}"""
+
+
+def of_value(word: str) -> str:
+    line = next(at for at, one in enumerate(VALUES.split("\n"), 1) if word in one)
+    column = VALUES.split("\n")[line - 1].index(word) + 1
+    found = hover(Source(VALUES), line, column, graph=parse(VALUES))
+    return found.text if found else ""
+
+
+def test_a_value_says_what_it_means() -> None:
+    assert of_value("parallelogram").startswith(
+        "**parallelogram** (shape)\n\nA node of type `tool`"
+    )
+    assert of_value('"summary:low').startswith("**summary:low** (fidelity)\n\nA fresh session")
+    assert of_value("quorum").startswith("**quorum** (join_policy)\n\nWhen a parallel node is done")
+    assert of_value("true").startswith("**true** (goal_gate)\n\nWhether the exit stays shut")
+    assert of_value("exit").startswith("**exit** (type)\n\nThe pipeline ends here")
+    assert of_value("b, goal").startswith("**b** (exit)")
+
+
+def test_words_of_an_authors_own_mean_nothing_here() -> None:
+    assert of_value('"Work') == of_value("egg") == of_value("box]") == ""

@@ -1,0 +1,234 @@
+"""Branches, and where they meet."""
+
+from collections.abc import Callable
+
+import pytest
+
+from attractor.language.graph.branches import Fork, Forks, find_forks
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.source.parse import parse
+from tests.growing import times_more
+
+NODES = (
+    "s [shape=Mdiamond]; e [shape=Msquare]; p [shape=component]; j [shape=tripleoctagon];"
+    "i [shape=tripleoctagon]; q [shape=component];"
+)
+
+
+def forks(edges: str) -> list[Fork]:
+    return list(find_forks(parse(f"digraph G {{ {NODES} {edges} }}")))
+
+
+def shown(fork: Fork) -> dict[str, str]:
+    return {name: "".join(sorted(nodes)) for name, nodes in fork.branches.items()}
+
+
+@pytest.mark.parametrize(
+    ("edges", "meeting", "branches"),
+    [
+        ("s -> p; p -> a -> j; p -> b -> j; j -> e", "j", {"a": "a", "b": "b"}),
+        ("s -> p; p -> a -> e; p -> b -> e", "e", {"a": "a", "b": "b"}),
+        ("s -> p; p -> a -> c; p -> b -> c; c -> j -> e", "c", {"a": "a", "b": "b"}),
+        ("s -> p; p -> a -> j; p -> j; j -> e", "j", {"a": "a", "j": ""}),
+        ("s -> p; p -> a -> c -> a; c -> j; p -> b -> j; j -> e", "j", {"a": "ac", "b": "b"}),
+        ("s -> p; p -> a -> j; p -> b -> j; j -> d -> p; d -> e", "j", {"a": "a", "b": "b"}),
+        ("s -> p -> a -> j -> e", "j", {"a": "a"}),
+        ("s -> p -> a -> e", "e", {"a": "a"}),
+    ],
+)
+def test_where_branches_meet(edges: str, meeting: str, branches: dict[str, str]) -> None:
+    (fork,) = forks(edges)
+    assert (fork.node, fork.meeting, shown(fork)) == ("p", meeting, branches)
+    assert fork.leaks == ()
+
+
+def test_a_fan_in_is_the_meeting_although_ways_lead_around_it() -> None:
+    (fork,) = forks("s -> p; p -> a -> j; p -> b -> j; j -> d -> e; a -> x; b -> x; x -> e")
+    assert fork.meeting == "j"
+    assert shown(fork) == {"a": "ax", "b": "bx"}
+    assert [(leak.source, leak.target) for leak in fork.leaks] == [("x", "e")]
+
+
+def test_a_nested_fork_has_a_meeting_of_its_own() -> None:
+    outer, inner = forks("s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; i -> j -> e")
+    assert (outer.node, outer.meeting, shown(outer)) == ("p", "j", {"a": "a", "q": "iq"})
+    assert (inner.node, inner.meeting, shown(inner)) == ("q", "i", {"b": "b", "c": "c"})
+
+
+def test_branches_do_not_meet_where_a_way_back_leads() -> None:
+    """`q` comes to `i` by `x -> p` only, which is before its branch."""
+    forked = forks("s -> p; p -> q -> a -> x; p -> b -> i -> x; x -> p; x -> e")
+    assert {one.node: one.meeting for one in forked} == {"p": "x", "q": "e"}
+
+
+def test_what_is_done_for_each_item_is_a_fork_with_all_others() -> None:
+    each = "f [type=for_each];"
+    outer, inner = forks(each + "s -> p; p -> a -> j; p -> f -> b -> i; i -> j -> e")
+    assert (outer.node, outer.meeting, shown(outer)) == ("p", "j", {"a": "a", "f": "fi"})
+    assert (inner.node, inner.meeting, shown(inner)) == ("f", "i", {"b": "b"})
+    (alone,) = forks(each + "s -> f -> b -> e; b -> f")
+    assert (alone.node, alone.meeting) == ("f", "e")
+    assert [(leak.source, leak.target) for leak in alone.leaks] == [("b", "f")]
+
+
+def test_branches_of_which_one_never_ends_do_not_meet() -> None:
+    (fork,) = forks("s -> p; p -> a -> j -> e; p -> b -> b")
+    assert (fork.meeting, fork.branches) == ("", {})
+
+
+@pytest.mark.parametrize("edges", ["s -> e; p -> a -> e", "p -> a; p -> b"])
+def test_a_fork_that_no_run_comes_to_is_left_out(edges: str) -> None:
+    assert forks(edges) == []
+
+
+def test_a_graph_without_an_exit_has_no_forks() -> None:
+    assert (
+        list(find_forks(parse("digraph G { start; p [shape=component]; start -> p -> a }"))) == []
+    )
+
+
+def leaks(edges: str) -> dict[str, list[str]]:
+    return {
+        fork.node: sorted(f"{one.source}{one.target}" for one in fork.leaks)
+        for fork in forks(edges)
+    }
+
+
+NESTED = "s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; i -> j -> e;"
+
+
+@pytest.mark.parametrize(
+    ("edges", "leaking"),
+    [
+        ("b -> e", {"p": [], "q": ["be"]}),
+        ("b -> j", {"p": [], "q": ["bj"]}),
+        ("b -> x -> j; x -> e", {"p": [], "q": ["xe", "xj"]}),
+        ("q -> e", {"p": ["qe"], "q": ["ij"]}),
+        ("a -> e; b -> e", {"p": ["ae"], "q": ["be"]}),
+        ("i -> e", {"p": ["ie"], "q": []}),
+        ("i -> c; j -> q", {"p": [], "q": []}),
+    ],
+)
+def test_an_edge_is_told_of_the_innermost_fork_it_leaves(
+    edges: str, leaking: dict[str, list[str]]
+) -> None:
+    assert leaks(NESTED + edges) == leaking
+
+
+def test_what_comes_to_an_inner_meeting_outside_leaves_the_fork_around() -> None:
+    edges = "s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; q -> j; j -> i -> e"
+    assert leaks(edges)["p"] == ["bi", "ci"]
+
+
+def test_branches_that_come_to_one_meeting_from_several_depths() -> None:
+    outer, inner = forks("s -> p; p -> a -> j; p -> q; q -> b -> j; q -> c -> j; j -> e")
+    assert (outer.meeting, inner.meeting, shown(outer)) == ("j", "j", {"a": "a", "q": "q"})
+    assert leaks("s -> p; p -> a -> j; p -> q; q -> b -> j; q -> c -> j; j -> e") == {
+        "p": [],
+        "q": [],
+    }
+
+
+def test_a_loop_back_from_the_meeting_leaves_no_branch() -> None:
+    assert leaks("s -> p -> a -> b -> j -> e; j -> b") == {"p": []}
+
+
+def test_a_fork_of_another_kind_is_found_when_it_is_asked_for() -> None:
+    graph = parse(f"digraph G {{ {NODES} m [type=for_each]; s -> m -> a -> j -> e; n -> a }}")
+    found = Forks(graph)
+    fork = found.at("m")
+    assert fork is not None
+    assert fork.meeting == "j"
+    assert (found.at("m"), found.at("n"), found.at("nobody")) == (fork, None, None)
+
+
+def chain(number: int) -> str:
+    """Return one fork behind another, each with two branches."""
+    pieces = [
+        f"p{i} [shape=component]; j{i} [shape=tripleoctagon];"
+        f"p{i} -> a{i} -> j{i}; p{i} -> b{i} -> j{i}; j{i} -> p{i + 1};"
+        for i in range(number)
+    ]
+    return "".join(["s -> p0;", *pieces, f"p{number} -> e"])
+
+
+def chain_that_leaks(number: int) -> str:
+    return chain(number) + "".join(f"; a{i} -> e; b{i} -> p{i + 1}" for i in range(number))
+
+
+def nest(number: int) -> str:
+    """Return one fork within another, each with one branch of its own."""
+    pieces = [
+        f"p{i} [shape=component]; j{i} [shape=tripleoctagon];"
+        f"p{i} -> p{i + 1}; p{i} -> b{i} -> j{i}; j{i + 1} -> j{i};"
+        for i in range(number)
+    ]
+    return "".join(["s -> p0;", *pieces, f"p{number} -> j{number}; j0 -> e"])
+
+
+def nest_that_leaks(number: int) -> str:
+    ways = "".join(f"; b{i} -> e; b{i} -> x{i}; x{i + 1} -> x{i}" for i in range(number))
+    return f"{nest(number)}{ways}; x0 -> e"
+
+
+def nest_without_a_meeting(number: int) -> str:
+    pieces = [
+        f"p{i} [shape=component]; p{i} -> p{i + 1}; p{i} -> b{i} -> b{i};" for i in range(number)
+    ]
+    return "".join(["s -> p0; p0 -> e;", *pieces])
+
+
+def nest_with_one_meeting(number: int) -> str:
+    pieces = [
+        f"p{i} [shape=component]; p{i} -> p{i + 1}; p{i} -> b{i} -> j;" for i in range(number)
+    ]
+    return "".join(["s -> p0; j -> e;", *pieces, f"p{number} -> j"])
+
+
+def tangle(number: int) -> str:
+    """Return one fork whose branches share a line of stages, into which each comes elsewhere."""
+    return "".join(
+        ["s -> p; j -> e; p -> z -> j;"]
+        + [f"p -> b{i} -> c{i} -> c{i + 1};" for i in range(number)]
+        + [f"c{number} -> j"]
+    )
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        *(chain, chain_that_leaks, nest, nest_that_leaks, nest_without_a_meeting),
+        nest_with_one_meeting,
+    ],
+)
+def test_many_forks_are_as_much_more_work_as_there_are(edges: Callable[[int], str]) -> None:
+    def work(number: int) -> Callable[[], object]:
+        graph = parse(f"digraph G {{ {NODES} {edges(number)} }}")
+        return lambda: list(find_forks(graph))
+
+    assert times_more(work, few=30) < 30
+
+
+def looks(edges: str) -> int:
+    """Count how often the edges of a node are looked at until all forks are found."""
+    looked: list[str] = []
+
+    class Watched(Graph):
+        def outgoing(self, node: str) -> tuple[Edge, ...]:
+            looked.append(node)
+            return super().outgoing(node)
+
+    graph = parse(f"digraph G {{ {NODES} {edges} }}")
+    (fork,) = find_forks(Watched(graph.name, graph.nodes, graph.edges, graph.attributes))
+    assert fork.meeting == "j"
+    return len(looked)
+
+
+def test_branches_that_share_much_are_not_followed_without_an_end() -> None:
+    assert looks(tangle(3_000)) < 15 * looks(tangle(300))
+
+
+def test_a_fork_of_many_branches() -> None:
+    edges = "; ".join(f"p -> a{i} -> j" for i in range(5_000))
+    (fork,) = forks(f"s -> p; {edges}; j -> e")
+    assert len(fork.branches) == 5_000

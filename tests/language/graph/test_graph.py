@@ -1,0 +1,138 @@
+"""What a graph takes its nodes for, be it read from a text or built in code."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+
+from attractor.language import format, parse
+from attractor.language.graph.builder import GraphBuilder
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.source.syntax_tree import Attributes, Plain
+from tests.counts import count
+from tests.language.pipelines import any_graphs
+
+END_IDS = {"start": ("start", "Start"), "exit": ("exit", "Exit", "end", "End")}
+
+
+def node(id_: str, **attributes: Plain) -> Node:
+    return Node(id_, Attributes.of(attributes))
+
+
+def graph(*nodes: Node) -> Graph:
+    return Graph("G", {one.id: one for one in nodes})
+
+
+def type_of(text: str, id_: str = "start") -> str:
+    return parse(f"digraph G {{ {text} }}").nodes[id_].type
+
+
+@pytest.mark.parametrize(("type_", "id_"), [(a, b) for a, ids in END_IDS.items() for b in ids])
+def test_an_end_without_a_shape_has_the_type_and_the_shape_of_one(type_: str, id_: str) -> None:
+    built = [graph(node(id_)), GraphBuilder("G").node(id_).build(), parse(f"digraph {{ {id_} }}")]
+    for one in built:
+        found = one.nodes[id_]
+        shape = {"start": "Mdiamond", "exit": "Msquare"}[type_]
+        assert (found.type, found.shape) == (type_, shape)
+        assert one.of_type(type_) == (found,)
+        assert one.types == {type_}
+
+
+def test_an_end_with_a_shape_leaves_the_ids_to_stages() -> None:
+    found = parse("digraph { begin [shape=Mdiamond]; start; over [shape=Msquare]; end; exit }")
+    assert {one.id for one in found.of_type("codergen")} == {"start", "end", "exit"}
+
+
+@pytest.mark.parametrize("shape", ["box", "circle", "ellipse"])
+def test_a_shape_that_means_a_stage_or_nothing_does_not_unmake_an_end(shape: str) -> None:
+    found = parse(f"digraph {{ node [shape={shape}]; start }}").nodes["start"]
+    assert (found.type, found.shape) == ("start", shape)
+
+
+@pytest.mark.parametrize(
+    ("said", "type_"),
+    [
+        ("shape=parallelogram", "tool"),
+        ("shape=Msquare", "exit"),
+        ("type=tool", "tool"),
+        ("type=codergen", "codergen"),
+        ('type="my.own"', "my.own"),
+    ],
+)
+def test_who_says_another_type_is_no_end(said: str, type_: str) -> None:
+    found = parse(f"digraph {{ start [{said}] }}")
+    assert (found.nodes["start"].type, found.starts) == (type_, ())
+
+
+def test_beside_one_that_says_another_type_the_other_id_is_the_start() -> None:
+    assert type_of("start [shape=hexagon]; Start", "Start") == "start"
+
+
+def test_the_nodes_keep_their_attributes_and_their_order() -> None:
+    found = graph(node("a"), node("start", label="Go"), node("b"), node("exit"))
+    assert list(found.nodes) == ["a", "start", "b", "exit"]
+    assert found.nodes["start"].attributes == Attributes.of({"label": "Go"})
+    assert found.nodes["exit"].attributes == Attributes()
+
+
+def test_a_role_is_no_part_of_what_is_equal_or_written() -> None:
+    found = parse("digraph G {\n    start\n    exit\n    start -> exit\n}\n")
+    assert found.nodes["start"] == Node("start")
+    assert format(found) == "digraph G {\n    start\n    exit\n\n    start -> exit\n}\n"
+    assert parse(format(found)) == found
+
+
+def test_a_node_that_is_handed_in_stays_as_it_was() -> None:
+    mine = node("start")
+    assert graph(mine).nodes["start"].type == "start"
+    assert mine.type == "codergen"
+
+
+def test_a_graph_that_changes_asks_anew() -> None:
+    before = graph(node("start"), node("exit"))
+    start, exit_ = before.nodes.values()
+    shaped = replace(before, nodes={**before.nodes, "begin": node("begin", shape="Mdiamond")})
+    assert [one.id for one in shaped.starts] == ["begin"]
+    assert (shaped.nodes["start"].type, shaped.nodes["start"].shape) == ("codergen", "box")
+    assert shaped.nodes["exit"].type == "exit"
+    renamed = replace(before, nodes={"go": replace(start, id="go"), "exit": exit_})
+    assert (renamed.nodes["go"].type, renamed.starts) == ("codergen", ())
+
+
+def test_a_changed_node_is_an_end_again_in_its_graph() -> None:
+    before = graph(node("start"))
+    start = replace(before.nodes["start"], attributes=Attributes.of({"label": "Go"}))
+    assert replace(before, nodes={"start": start}).nodes["start"].type == "start"
+
+
+def test_a_graph_whose_ends_have_shapes_keeps_the_very_nodes() -> None:
+    nodes = {"start": node("start", shape="Mdiamond"), "exit": node("exit", shape="Msquare")}
+    assert Graph("G", nodes).nodes is nodes
+
+
+@settings(max_examples=count(ci=60, full=2000), deadline=None)
+@given(any_graphs())
+def test_an_end_is_by_shape_or_else_by_its_id(of: Graph) -> None:
+    for type_, ids in END_IDS.items():
+        said = [one.id for one in of.nodes.values() if Node(one.id, one.attributes).type == type_]
+        found = {one.id for one in of.of_type(type_)}
+        assert found == set(said) if said else found <= set(ids)
+    assert (of.starts, of.exits) == (of.of_type("start"), of.of_type("exit"))
+
+
+def test_a_graph_knows_what_has_an_attribute() -> None:
+    nodes = "node [shape=box]; a [class=x]; b"
+    text = f"digraph {{ {nodes}; a -> b [weight=1]; b -> a; edge [label=y]; b -> b }}"
+    found = parse(text)
+    assert [one.id for one in found.nodes_with("shape")] == ["a", "b"]
+    assert [one.id for one in found.nodes_with("class")] == ["a"]
+    assert [(one.source, one.target) for one in found.edges_with("weight")] == [("a", "b")]
+    assert (*found.nodes_with("weight"), *found.edges_with("shape")) == ()
+    assert (found.node_keys, found.edge_keys) == ({"shape", "class"}, {"weight", "label"})
+
+
+def test_what_has_an_attribute_is_found_out_anew_in_a_changed_graph() -> None:
+    before = parse("digraph { a [class=x]; b }")
+    assert len(before.nodes_with("class")) == 1
+    after = replace(before, nodes={"b": before.nodes["b"]})
+    assert after.nodes_with("class") == ()

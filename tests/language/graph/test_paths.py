@@ -1,0 +1,126 @@
+"""What is found in linear time is what looking at every way finds."""
+
+from collections.abc import Iterable, Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attractor.language.graph.paths import (
+    dominance,
+    loops,
+    reached_from,
+    sources,
+    sources_and_jumps,
+    targets,
+    targets_and_jumps,
+)
+from attractor.language.source.parse import parse
+from tests.counts import count
+
+NAMES = "abcdefgh"
+GRAPHS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), max_size=24)
+MANY = settings(max_examples=count(ci=60, full=5_000), deadline=None)
+
+Edges = Iterable[tuple[str, str]]
+
+
+def following(edges: Edges) -> Mapping[str, list[str]]:
+    return {name: [b for a, b in edges if a == name] for name in NAMES}
+
+
+def naively_reached(edges: Edges, begin: str, *, without: str = "") -> set[str]:
+    """Walk until nothing new turns up, never by way of one node."""
+    reached = {begin} - {without}
+    for _ in NAMES:
+        reached |= {b for a, b in edges if a in reached and b != without}
+    return reached
+
+
+@MANY
+@given(GRAPHS)
+def test_what_can_be_come_to(edges: list[tuple[str, str]]) -> None:
+    assert reached_from(["a"], following(edges).__getitem__) == naively_reached(edges, "a")
+
+
+@MANY
+@given(GRAPHS)
+def test_behind_an_end_nobody_looks(edges: list[tuple[str, str]]) -> None:
+    reached = reached_from(["a"], following(edges).__getitem__, until="b")
+    open_edges = [(a, b) for a, b in edges if a != "b"]
+    assert reached == naively_reached(open_edges, "a")
+
+
+@MANY
+@given(GRAPHS)
+def test_what_every_way_goes_through(edges: list[tuple[str, str]]) -> None:
+    found = dominance("a", following(edges).__getitem__)
+    reached = naively_reached(edges, "a")
+    for node in NAMES:
+        needed = {
+            one
+            for one in reached
+            if node in reached and node not in naively_reached(edges, "a", without=one)
+        }
+        assert set(found.way_to(node)) == needed
+        assert {one for one in NAMES if found.covers(one, node)} == needed
+
+
+@MANY
+@given(GRAPHS)
+def test_a_way_is_in_order(edges: list[tuple[str, str]]) -> None:
+    found = dominance("a", following(edges).__getitem__)
+    for node in naively_reached(edges, "a"):
+        way = found.way_to(node)
+        assert (way[0], way[-1]) == ("a", node)
+        assert all(found.covers(one, other) for one, other in zip(way, way[1:], strict=False))
+
+
+@MANY
+@given(GRAPHS)
+def test_loops_are_the_largest_sets_that_lead_to_each_other(edges: list[tuple[str, str]]) -> None:
+    reached = {
+        name: set[str]().union(*(naively_reached(edges, b) for a, b in edges if a == name))
+        for name in NAMES
+    }
+    expected = {
+        frozenset(other for other in NAMES if other in reached[name] and name in reached[other])
+        for name in NAMES
+        if name in reached[name]
+    }
+    found = [frozenset(loop) for loop in loops(NAMES, following(edges).__getitem__)]
+    assert set(found) == expected
+    assert len(found) == len(expected)
+
+
+def test_a_chain_of_any_length_has_an_end() -> None:
+    long = 50_000
+
+    def ahead(node: str) -> list[str]:
+        return [str(int(node) + 1)] if int(node) < long else ["0"]
+
+    assert len(reached_from(["0"], ahead)) == long + 1
+    assert len(dominance("0", ahead).way_to(str(long))) == long + 1
+    assert [len(loop) for loop in loops(["0"], ahead)] == [long + 1]
+
+
+@pytest.mark.parametrize("back", [0, 1])
+def test_ways_back_do_not_make_it_slow(back: int) -> None:
+    """Every node leads on, and back to the beginning or to the node before."""
+    long = 20_000
+
+    def ahead(node: str) -> list[str]:
+        number = int(node)
+        before = 0 if back == 0 else max(number - 1, 0)
+        return [str(min(number + 1, long)), str(before)]
+
+    assert len(dominance("0", ahead).way_to(str(long))) == long + 1
+
+
+def test_edges_and_jumps_are_followed_both_ways() -> None:
+    text = "digraph G { a [retry_target=c]; b; c [fallback_retry_target=a]; a -> b -> b }"
+    graph = parse(text)
+    assert [*targets(graph)("a")] == ["b"]
+    assert [*targets_and_jumps(graph)("a")] == ["b", "c"]
+    assert [*sources(graph)("b")] == ["a", "b"]
+    assert [*sources_and_jumps(graph)("a")] == ["c"]

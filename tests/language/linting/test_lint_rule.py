@@ -1,0 +1,194 @@
+"""Rules that callers bring along, by name or as the specification has them.
+
+A project makes rules graver or less so.
+
+Everything that is reported under a name has a page.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from attractor.base.errors import UnknownName, UsageError
+from attractor.language import Diagnostic, Graph, Vocabulary, parse, prepare, validate
+from attractor.language.diagnostics import Severity, warning
+from attractor.language.linting.lint_rule import (
+    ExtraRules,
+    Level,
+    page_names,
+    page_of,
+    read_page,
+    rule_names,
+)
+
+GRAPH = parse("digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }")
+
+
+class NoGoal:
+    """As the specification has it: a name, and a graph to look at."""
+
+    name = "no_goal"
+
+    def apply(self, graph: Graph) -> Iterator[Diagnostic]:
+        if not graph.goal:
+            yield warning("there is no goal", node="start")
+
+
+class TooSmall:
+    def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+        yield warning(f"{len(graph.nodes)} nodes, {vocabulary.types}")
+
+
+@pytest.mark.parametrize(
+    "rules", [[NoGoal(), TooSmall()], {"no_goal": NoGoal(), "too_small": TooSmall()}]
+)
+def test_further_rules_speak_under_their_names(rules: ExtraRules) -> None:
+    vocabulary = Vocabulary(types={"start", "exit"})
+    found = [one.rule for one in validate(GRAPH, extra_rules=rules, vocabulary=vocabulary)]
+    assert sorted(found) == ["no_goal", "too_small"]
+
+
+def test_they_are_asked_when_a_text_is_prepared_too() -> None:
+    text = "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
+    [told] = prepare(text, extra_rules=[NoGoal()]).diagnostics
+    assert (told.rule, told.node_id) == ("no_goal", "start")
+
+
+class Reachability:
+    """A rule with the name of a built-in one, which finds something else."""
+
+    def __init__(self, *found: str) -> None:
+        self._found = found
+
+    def apply(self, graph: Graph) -> list[Diagnostic]:
+        return [warning(one) for one in self._found]
+
+
+LOST = parse(
+    "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; a [prompt=a]; start -> exit }"
+)
+
+
+def reported(graph: Graph, rules: Any) -> list[tuple[str, str]]:
+    return [(one.rule, one.message) for one in validate(graph, extra_rules=rules)]
+
+
+def test_a_built_in_rule_stays_beside_one_of_the_same_name() -> None:
+    built_in = reported(LOST, [])
+    assert [rule for rule, _ in built_in] == ["reachability"]
+    assert reported(LOST, [Reachability()]) == built_in
+    assert sorted(reported(LOST, [Reachability("mine")])) == sorted(
+        [*built_in, ("reachability", "mine")]
+    )
+    assert sorted(reported(LOST, {"reachability": Reachability("mine")})) == sorted(
+        [*built_in, ("reachability", "mine")]
+    )
+
+
+def test_two_rules_of_one_class_both_speak() -> None:
+    rules = [Reachability("one"), Reachability("two")]
+    assert reported(GRAPH, rules) == [("reachability", "one"), ("reachability", "two")]
+
+
+def test_rules_that_come_one_by_one_are_known_to_a_comment_too() -> None:
+    text = (
+        "digraph G {\n// attractor: ignore[too_small]\n"
+        "start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
+    )
+    found = prepare(text, extra_rules=(one for one in [TooSmall()])).diagnostics
+    assert [one.message for one in found if one.rule == "unused_ignore"] == [
+        "this comment silences nothing: 'too_small' does not speak here"
+    ]
+
+
+class HTTPCheck2Go:
+    def apply(self, graph: Graph, *rest: object) -> list[Diagnostic]:
+        return [warning("found")]
+
+
+def test_a_rule_without_a_name_goes_by_the_words_of_its_class() -> None:
+    assert reported(GRAPH, [HTTPCheck2Go()]) == [("http_check2_go", "found")]
+
+
+class WithNothing:
+    def apply(self, graph: Graph) -> None:
+        return None
+
+
+class WithWords:
+    def apply(self, graph: Graph) -> list[str]:
+        return ["wrong"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (object(), "the rule 'object' has no method apply"),
+        (NoGoal, "the rule 'no_goal' is a class"),
+        (WithNothing(), "the rule 'with_nothing' returned NoneType, no diagnostics"),
+        (WithWords(), "the rule 'with_words' found str, no diagnostics"),
+    ],
+)
+def test_what_is_no_rule_is_named(rule: Any, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        validate(GRAPH, extra_rules=[rule])
+    assert raised.value.message == message
+    assert raised.value.hint
+
+
+TEXT = "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit [foo=1] }"
+
+
+@pytest.mark.parametrize("level", [Level.INFO, Level.WARNING, Level.ERROR])
+def test_a_rule_is_as_grave_as_the_project_says(level: Level) -> None:
+    prepared = prepare(TEXT, levels={"unknown_attribute": level})
+    assert [(one.rule, one.severity) for one in prepared.diagnostics] == [
+        ("unknown_attribute", level)
+    ]
+    assert prepared.is_sound is (level is not Level.ERROR)
+
+
+def test_a_rule_that_is_off_says_nothing() -> None:
+    assert prepare(TEXT, levels={"unknown_attribute": Level.OFF}).diagnostics == ()
+
+
+def test_what_every_pipeline_needs_stays_an_error() -> None:
+    assert prepare(TEXT, levels={"start_node": Level.ERROR}).is_sound
+    with pytest.raises(UsageError, match="start_node"):
+        prepare(TEXT, levels={"start_node": Level.WARNING})
+
+
+TOLD_WHILE_READING = ["goal_missing", "portability", "syntax", "unused_ignore"]
+
+
+def test_every_name_that_can_be_set_has_a_page() -> None:
+    assert rule_names() <= set(page_names())
+
+
+@pytest.mark.parametrize("rule", page_names())
+def test_a_page_is_whole(rule: str) -> None:
+    page = read_page(rule)
+    assert page.sentence.endswith(".")
+    assert page.what
+    assert page.why
+    assert page.example
+    assert page.instead
+
+
+@pytest.mark.parametrize("rule", TOLD_WHILE_READING)
+def test_the_examples_of_what_is_told_while_reading_are_true(rule: str) -> None:
+    page = read_page(rule)
+    told = {one.rule: one.severity for one in prepare(page.example).diagnostics}
+    assert told[rule] is page.severity
+    assert prepare(page.instead).diagnostics == ()
+
+
+def test_a_rule_that_callers_brought_has_no_page() -> None:
+    assert page_of("no_goal") == ""
+    with pytest.raises(UnknownName, match="no_goal"):
+        read_page("no_goal")
+
+
+def test_a_report_says_how_grave_it_is() -> None:
+    assert read_page("prompt_file").severity is Severity.ERROR

@@ -1,0 +1,236 @@
+"""Which stages ask for secrets, and by which variables they are known."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.errors import UsageError
+from attractor.config.user_folders import INPUT_PREFIX
+from attractor.engine.secrets import SHORTEST
+from attractor.language.preparation.inputs import (
+    SHORTEST_SECRET,
+    Input,
+    asked_secrets,
+    declared_inputs,
+    fault_of_secret,
+    find_secret_mistakes,
+    is_of_input,
+    read_inputs,
+    resolve_inputs,
+    secrets_from,
+    variable_of,
+)
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import quoted
+from tests.growing import times_more
+
+
+def named(text: str) -> list[tuple[str, str, str | None]]:
+    declared = read_inputs(text)
+    assert declared.mistakes == ()
+    return [(one.name, one.type, one.default) for one in declared.inputs]
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs"),
+    [
+        ("", []),
+        (" ", []),
+        ("ticket", [("ticket", "str", None)]),
+        (
+            "ticket, branch=main, count:int=3, token:secret",
+            [
+                ("ticket", "str", None),
+                ("branch", "str", "main"),
+                ("count", "int", "3"),
+                ("token", "secret", None),
+            ],
+        ),
+        ("a:bool = true ,b : float=-0.5", [("a", "bool", "true"), ("b", "float", "-0.5")]),
+        ("a=", [("a", "str", "")]),
+        ("a=two words,b", [("a", "str", "two words"), ("b", "str", None)]),
+        (r'a="x, \"y\"", b', [("a", "str", 'x, "y"'), ("b", "str", None)]),
+        ("a=b=c:d", [("a", "str", "b=c:d")]),
+        ("a,", [("a", "str", None)]),
+    ],
+)
+def test_declarations_are_read(text: str, inputs: list[tuple[str, str, str | None]]) -> None:
+    assert named(text) == inputs
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "place"),
+    [
+        ("a,,b", "an input has no name", ""),
+        ("=b", "an input has no name", ""),
+        ("a-b", "'a-b' is no name for an input", "a-b"),
+        ("3", "'3' is no name for an input", "3"),
+        ("a, b, a=3", "the input a is declared twice", "a"),
+        ("a:integer", "'integer' is no type of inputs", "integer"),
+        ("a:", "'' is no type of inputs", ""),
+        ("a:int=x", "'x' is not a whole number", "x"),
+        ("a:float=1e3", "'1e3' is not a number", "1e3"),
+        ("a:bool=yes", "'yes' is not true or false", "yes"),
+        ("a:secret=x", "the secret a has a default, which is no secret", "x"),
+        ("a b", "'b' does not belong there", "b"),
+        ('a="b" c', "'c' does not belong there", "c"),
+        ('a="b', "'\"b' does not belong there", '"b'),
+    ],
+)
+def test_a_mistake_in_a_declaration_is_told_with_its_place(
+    text: str, message: str, place: str
+) -> None:
+    declared = read_inputs(f"x, {text}, y")
+    (mistake,) = declared.mistakes
+    assert mistake.message == message
+    assert mistake.hint
+    assert f"x, {text}, y"[mistake.start : mistake.end] == place
+    assert {"x", "y"} <= {one.name for one in declared.inputs}
+
+
+def test_all_mistakes_are_found() -> None:
+    declared = read_inputs("a:int=x, b:strng, c, c")
+    assert len(declared.mistakes) == 3
+    assert [one.hint for one in declared.mistakes][1] == "did you mean str?"
+    assert [one.name for one in declared.inputs] == ["c"]
+
+
+@given(st.text() | st.text('ab:=," \\x', max_size=12))
+def test_any_text_declares_inputs_or_has_mistakes_within_it(text: str) -> None:
+    for one in read_inputs(text).mistakes:
+        assert 0 <= one.start <= one.end <= len(text)
+        assert one.hint
+
+
+@given(st.text())
+def test_any_default_can_stand_in_quotes(text: str) -> None:
+    assert named(f"a={quoted(text)}, b") == [("a", "str", text), ("b", "str", None)]
+
+
+@given(st.text('ab:=, "', max_size=12))
+def test_what_was_written_declares_the_same_again(text: str) -> None:
+    for one in read_inputs(text).inputs:
+        assert read_inputs(one.written).inputs == (one,)
+
+
+def test_a_pipeline_declares_its_inputs() -> None:
+    graph = parse('digraph G { inputs="ticket, token:secret" }')
+    assert [(one.name, one.is_secret) for one in declared_inputs(graph)] == [
+        ("ticket", False),
+        ("token", True),
+    ]
+    assert list(declared_inputs(parse("digraph G { }"))) == []
+
+
+DECLARED = read_inputs("ticket, branch=main, count:int=3, dry:bool=false, token:secret").inputs
+
+
+def test_inputs_are_what_was_given_and_the_defaults_of_the_rest() -> None:
+    given = {"ticket": "T-1", "count": "5", "token": "s3cret"}
+    assert resolve_inputs(DECLARED, given) == {
+        "ticket": "T-1",
+        "branch": "main",
+        "count": "5",
+        "dry": "false",
+        "token": "s3cret",
+    }
+
+
+def test_all_that_is_wrong_is_told_at_once_with_what_to_do() -> None:
+    with pytest.raises(UsageError) as raised:
+        resolve_inputs(DECLARED, {"tikcet": "T-1", "count": "many", "dry": "yes", "zzzzzz": "1"})
+    assert raised.value.message == (
+        "this pipeline has no input 'tikcet'; this pipeline has no input 'zzzzzz'; "
+        "the input ticket is missing; the input count cannot be 'many'; "
+        "the input dry cannot be 'yes'"
+    )
+    assert raised.value.hint == (
+        "did you mean ticket?; known: ticket, branch, count, dry, token; "
+        "give --input ticket=VALUE; count takes a whole number; dry takes true or false"
+    )
+
+
+def test_without_declarations_nothing_may_be_given() -> None:
+    assert resolve_inputs([], {}) == {}
+    with pytest.raises(UsageError, match="no input 'a'") as raised:
+        resolve_inputs([], {"a": "1"})
+    assert raised.value.hint == "known: none"
+
+
+def test_an_empty_value_is_a_value() -> None:
+    assert resolve_inputs([Input("a")], {"a": ""}) == {"a": ""}
+
+
+def test_each_of_many_declarations_is_read() -> None:
+    def work(many: int) -> Callable[[], object]:
+        text = " " * 10 * many + ", ".join(f"a{one}" for one in range(many))
+        return lambda: read_inputs(text)
+
+    assert len(read_inputs(", ".join(f"a{one}" for one in range(1_000))).inputs) == 1_000
+    assert times_more(work, few=100) < 15
+
+
+def test_a_mistake_knows_the_name_whose_declaration_it_keeps_from_counting() -> None:
+    (mistake,) = read_inputs("a, tok:secret=s").mistakes
+    assert mistake.name == "tok"
+
+
+def mistakes(node: str, inputs: str = "token:secret, branch=main") -> list[tuple[str, str]]:
+    graph = parse(f'digraph G {{ inputs="{inputs}"; push [{node}] }}')
+    return [(one.message, one.fix) for one in find_secret_mistakes(graph)]
+
+
+def test_a_secret_has_a_variable() -> None:
+    assert variable_of("token") == "ATTRACTOR_INPUT_TOKEN"
+    assert is_of_input("ATTRACTOR_INPUT_TOKEN")
+    assert not is_of_input("ATTRACTOR_TOKEN")
+    assert variable_of("").startswith(INPUT_PREFIX)
+
+
+def test_variables_give_secrets_alone() -> None:
+    declared = read_inputs("token:secret, key:secret, branch=main").inputs
+    environ = {
+        "ATTRACTOR_INPUT_TOKEN": "t",
+        "ATTRACTOR_INPUT_KEY": "",
+        "ATTRACTOR_INPUT_BRANCH": "b",
+    }
+    assert secrets_from(declared, environ) == {"token": "t"}
+
+
+def test_a_stage_asks_by_name() -> None:
+    graph = parse('digraph G { push [secrets=" token, key  other"]; none }')
+    assert asked_secrets(graph.nodes["push"]) == ["token", "key", "other"]
+    assert asked_secrets(graph.nodes["none"]) == []
+
+
+def test_a_tool_stage_may_have_what_is_declared() -> None:
+    assert mistakes('shape=parallelogram, secrets="token"') == []
+    assert mistakes('shape=parallelogram, secrets=""') == []
+
+
+def test_another_stage_gets_none() -> None:
+    ((message, fix),) = mistakes('secrets="token"')
+    assert message == "'push' asks for secrets, and its type is codergen"
+    assert "tool stage" in fix
+
+
+@pytest.mark.parametrize(
+    ("asked", "fix"),
+    [
+        ("tokn", "did you mean token?"),
+        ("branch", 'declare it on the graph: inputs="branch:secret"'),
+    ],
+)
+def test_what_is_no_secret_cannot_be_asked_for(asked: str, fix: str) -> None:
+    told = f"'push' asks for the secret '{asked}', which is not declared"
+    assert mistakes(f'shape=parallelogram, secrets="{asked}"') == [(told, fix)]
+
+
+def test_what_could_not_be_replaced_is_no_secret() -> None:
+    assert SHORTEST_SECRET == SHORTEST
+    assert fault_of_secret("x" * SHORTEST) == ""
+    assert "shorter" in fault_of_secret("x" * (SHORTEST - 1))
+    assert "shorter" in fault_of_secret(" " * 20)
+    assert "NUL" in fault_of_secret("x" * 20 + "\0")

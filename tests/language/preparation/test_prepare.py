@@ -1,0 +1,203 @@
+"""What a pipeline reads besides its text."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import attractor.language as language
+from attractor.base.errors import UsageError
+from attractor.language import (
+    Diagnostic,
+    Graph,
+    Severity,
+    ValidationError,
+    Vocabulary,
+    parse,
+    prepare,
+    validate,
+    validate_or_raise,
+)
+from attractor.language.diagnostics import warning
+from attractor.language.errors import UnreadablePipeline
+from attractor.language.preparation.prepare import (
+    FilesRead,
+    FolderFiles,
+    KnownFiles,
+    TransformContext,
+    transform_registry,
+)
+from attractor.language.transforms.variable_expansion import VariableExpansion
+from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
+
+
+def test_files_lie_beside_the_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "plan.md").write_bytes(b"Plan")
+    assert FolderFiles(tmp_path).read("plan.md") == b"Plan"
+
+
+@pytest.mark.parametrize("name", ["nope.md", "", "a\0b"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UnreadablePipeline, match="cannot read"):
+        FolderFiles(tmp_path).read(name)
+
+
+def test_what_was_read_is_remembered_and_read_once(tmp_path: Path) -> None:
+    file = tmp_path / "plan.md"
+    file.write_bytes(b"Plan")
+    files = FilesRead(FolderFiles(tmp_path))
+    assert files.read("plan.md") == b"Plan"
+    file.unlink()
+    assert files.read("plan.md") == b"Plan"
+    assert files.by_name == {"plan.md": b"Plan"}
+
+
+def test_known_files_are_read_again_as_they_were() -> None:
+    assert KnownFiles({"a": b"1"}).read("a") == b"1"
+    with pytest.raises(UnreadablePipeline, match="not among"):
+        KnownFiles({"a": b"1"}).read("b")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.md")
+    with pytest.raises(UnreadablePipeline, match="no file"):
+        FolderFiles(tmp_path).read("pipe.md")
+
+
+def test_what_lies_outside_the_project_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    inner = tmp_path / "project" / "pipelines"
+    inner.mkdir(parents=True)
+    (tmp_path / "project" / "shared.md").write_text("shared")
+    (inner / "link.md").symlink_to(tmp_path / "secret")
+    files = FolderFiles(inner, within=tmp_path / "project")
+    assert files.read("../shared.md") == b"shared"
+    for name in ("../../secret", "link.md", str(tmp_path / "secret")):
+        with pytest.raises(UnreadablePipeline, match="outside the project"):
+            files.read(name)
+    with pytest.raises(UnreadablePipeline, match="outside"):
+        FolderFiles(inner).read("../shared.md")
+
+
+def prompt(text: str, goal: str) -> str:
+    source = parse("digraph G { a [prompt=x] }")
+    node = source.nodes["a"]
+    value = replace(node.attributes.by_key["prompt"].value, plain=text)
+    graph = replace(
+        source, nodes={"a": replace(node, attributes=node.attributes.replaced("prompt", value))}
+    )
+    attributes = parse(f'digraph G {{ goal = "{goal}" }}').attributes
+    return (
+        VariableExpansion(TransformContext())
+        .apply(replace(graph, attributes=attributes))
+        .nodes["a"]
+        .prompt
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "goal", "expanded"),
+    [
+        ("Do $goal, then $goal.", "it", "Do it, then it."),
+        ("$goals and $goal_2", "it", "$goals and $goal_2"),
+        ("$goal", "$goal and \\\\1", "$goal and \\1"),
+        ("$goal", "", ""),
+        ("goal", "it", "goal"),
+    ],
+)
+def test_the_goal_is_put_into_prompts_once(text: str, goal: str, expanded: str) -> None:
+    assert prompt(text, goal) == expanded
+
+
+def test_expansion_keeps_the_place_and_the_graph_it_was_given() -> None:
+    graph = parse('digraph G { goal=it; a [prompt="$goal"]; b }')
+    after = VariableExpansion(TransformContext()).apply(graph)
+    assert graph.nodes["a"].prompt == "$goal"
+    assert after.nodes["b"] is graph.nodes["b"]
+    before = graph.nodes["a"].attributes.by_key["prompt"]
+    assert after.nodes["a"].attributes.by_key["prompt"].value.span == before.value.span
+
+
+def test_built_in_transforms_come_first_and_then_those_given_in_their_order() -> None:
+    class Add:
+        def __init__(self, text: str) -> None:
+            self.text = text
+
+        def apply(self, graph: Graph) -> Graph:
+            return replace(graph, name=f"{graph.name} {graph.nodes['a'].prompt}{self.text}")
+
+    prepared = prepare('digraph G { goal=it; a [prompt="$goal"] }', transforms=[Add("1"), Add("2")])
+    assert prepared.graph is not None
+    assert prepared.graph.name == "G it1 it2"
+
+
+class Forgetful:
+    def apply(self, graph: Graph) -> None:
+        replace(graph, name="lost")
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (Forgetful(), "the transform Forgetful returned NoneType"),
+        (Forgetful, "the transform Forgetful is a class"),
+        (object(), "the transform object has no method apply"),
+        (len, "the transform len has no method apply"),
+    ],
+)
+def test_what_is_no_transform_is_named(transform: Any, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        prepare("digraph G { start -> exit }", transforms=[transform])
+    assert raised.value.message == message
+    assert raised.value.hint
+
+
+def test_every_built_in_transform_has_its_place() -> None:
+    orders = [part.order for part in transform_registry().values()]
+    assert len(set(orders)) == len(orders)
+
+
+def test_a_broken_text_is_neither_transformed_nor_validated() -> None:
+    prepared = prepare("digraph G { a -- b }")
+    assert prepared.graph is None
+    assert not prepared.is_sound
+    assert [one.rule for one in prepared.diagnostics] == ["syntax"]
+
+
+@pytest.mark.parametrize("text", [BRANCH, HUMAN_GATE, SMOKE])
+def test_the_specifications_examples_are_sound(text: str) -> None:
+    assert prepare(text).is_sound
+
+
+def test_notes_and_warnings_do_not_make_a_pipeline_unsound() -> None:
+    prepared = prepare("digraph { start; a; exit; start -> a -> exit }")
+    assert prepared.is_sound
+    assert {one.severity for one in prepared.diagnostics} == {Severity.INFO, Severity.WARNING}
+
+
+def test_rules_of_ones_own_are_applied_by_their_name() -> None:
+    class NoX:
+        def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
+            for node in graph.nodes.values():
+                yield warning(f"no {node.id} here", node.span, node=node.id)
+
+    graph = parse("digraph G { start -> x -> exit }")
+    rules = {one.rule for one in validate(graph, extra_rules={"no_x": NoX()})}
+    assert rules == {"no_x", "edge_target_exists", "undeclared_node"}
+
+
+def test_errors_are_raised_with_all_that_was_found() -> None:
+    graph = parse("digraph G { a }", file="g.dot")
+    with pytest.raises(ValidationError, match="no start node") as raised:
+        validate_or_raise(graph)
+    assert raised.value.diagnostics == validate(graph)
+    assert validate_or_raise(parse(BRANCH)) == validate(parse(BRANCH))
+
+
+def test_the_door_opens_on_every_name_and_on_no_other() -> None:
+    assert all(getattr(language, name) for name in language.__all__)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = language.nonsense  # pyright: ignore

@@ -1,0 +1,216 @@
+"""The files that a graph runs as pipelines are looked at, and are no part of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.preparation.prepare import FolderFiles, KnownFiles, prepare
+from attractor.language.preparation.requirements import (
+    Need,
+    NeedKind,
+    declared_needs,
+    parse_version,
+    read_needs,
+)
+from attractor.language.source.parse import parse
+from tests.growing import times_more
+
+NUMBERS = st.lists(st.integers(0, 10**8), min_size=1, max_size=4).map(tuple)
+SIGNS = st.sampled_from([">=", ">", "<=", "<", "=", "=="])
+
+
+def written(text: str) -> list[str]:
+    read = read_needs(text)
+    assert read.mistakes == ()
+    assert all(text[one.start : one.end].replace(" ", "") == one.written for one in read.needs)
+    return [one.written for one in read.needs]
+
+
+@pytest.mark.parametrize(
+    ("text", "needs"),
+    [
+        ("", []),
+        (" \n", []),
+        ("git", ["git"]),
+        ("git, node>=20, env:TOKEN", ["git", "node>=20", "env:TOKEN"]),
+        ("  g++ ,\n python3.11>= 3.11.2,", ["g++", "python3.11>=3.11.2"]),
+        ("node >= 20, node<23", ["node>=20", "node<23"]),
+        ("go=1.21, apt-get, 7z, env : HOME", ["go=1.21", "apt-get", "7z", "env:HOME"]),
+        ("node>v20", ["node>v20"]),
+    ],
+)
+def test_needs_are_read(text: str, needs: list[str]) -> None:
+    assert written(text) == needs
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "place"),
+    [
+        ("git,,node", "a need is empty", ","),
+        (",git", "a need is empty", ","),
+        ("git node", "'git node' is nothing that can be needed", "git node"),
+        ("git, ./run", "'./run' is no name of a program", "./run"),
+        ("-rf", "'-rf' is no name of a program", "-rf"),
+        ("a;b", "'a;b' is no name of a program", "a;b"),
+        ("git, evn:TOKEN", "'evn:' is no sort of need", "evn:TOKEN"),
+        (":TOKEN", "':' is no sort of need", ":TOKEN"),
+        ("env:MY-TOKEN", "'MY-TOKEN' is no name of a variable", "env:MY-TOKEN"),
+        ("env:", "'env:' is nothing that can be needed", "env:"),
+        ("env:TOKEN>=3", "the variable TOKEN has no version", "env:TOKEN>=3"),
+        ("node=>20", "'=>' compares nothing", "node=>20"),
+        ("node>=", "'' is no version", "node>="),
+        ("node>=twenty", "'twenty' is no version", "node>=twenty"),
+        ("node>=20.x", "'20.x' is no version", "node>=20.x"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(text: str, message: str, place: str) -> None:
+    (mistake,) = read_needs(text).mistakes
+    assert mistake.message == message
+    assert text[mistake.start : mistake.end] == place
+    assert mistake.hint
+
+
+def test_one_mistake_hides_none_of_the_others() -> None:
+    read = read_needs("git, ./a, node>=20, b=x, env:T")
+    assert [one.name for one in read.needs] == ["git", "node", "T"]
+    assert len(read.mistakes) == 2
+
+
+@pytest.mark.parametrize(
+    ("need", "holds", "fails"),
+    [
+        ("x>=20", ["20", "20.0.1", "100"], ["19.9", "2"]),
+        ("x>3.9", ["3.9.1", "3.10"], ["3.9", "3.9.0", "3.8"]),
+        ("x<=2.1", ["2.1", "2.1.0", "2"], ["2.1.1", "2.10"]),
+        ("x<23", ["22.99"], ["23", "23.0.0"]),
+        ("x=3.11", ["3.11", "3.11.9"], ["3.1", "3.12", "3"]),
+        ("x==1", ["1.9"], ["10"]),
+        ("x", ["0"], []),
+    ],
+)
+def test_versions_are_compared_as_numbers(need: str, holds: list[str], fails: list[str]) -> None:
+    (wanted,) = read_needs(need).needs
+    for words, expected in ((holds, True), (fails, False)):
+        for word in words:
+            version = parse_version(word)
+            assert version is not None
+            assert wanted.holds(version) is expected, word
+
+
+@given(NUMBERS, NUMBERS)
+def test_of_two_versions_exactly_one_relation_holds(one: tuple[int, ...], two: tuple[int, ...]):
+    def holds(sign: str) -> bool:
+        version = ".".join(map(str, two))
+        return Need(NeedKind.PROGRAM, "x", sign, version).holds(one)
+
+    assert holds("<") + holds(">") + (holds("<=") and holds(">=")) == 1
+    assert holds("=") is (one[: len(two)] == two)
+
+
+@given(st.lists(st.tuples(st.from_regex(r"\A[a-z][a-z0-9.+-]*\Z"), SIGNS, NUMBERS)))
+def test_what_is_written_is_read_again(parts: list[tuple[str, str, tuple[int, ...]]]) -> None:
+    texts = [f"{name}{sign}{'.'.join(map(str, version))}" for name, sign, version in parts]
+    assert written(" , ".join(texts)) == texts
+
+
+@given(st.text(alphabet="git, :<>=env.20;\n-"))
+def test_any_text_is_read_and_every_place_lies_in_it(text: str) -> None:
+    read = read_needs(text)
+    for one in (*read.needs, *read.mistakes):
+        assert 0 <= one.start < one.end <= max(len(text), one.start + 1)
+
+
+def test_ten_times_the_list_is_ten_times_the_work() -> None:
+    def work(many: int) -> Callable[[], object]:
+        text = ",".join(["x" * many, " " * many, "a>" + ">" * many, *(["git"] * many)])
+        return lambda: read_needs(text)
+
+    assert times_more(work, few=100) < 15
+
+
+def test_a_graph_says_what_it_needs() -> None:
+    assert [one.written for one in declared_needs(parse('digraph x { requires="git, jq" }'))] == [
+        "git",
+        "jq",
+    ]
+    assert declared_needs(parse("digraph x { }")) == ()
+
+
+CHILD = "digraph Child { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
+
+
+def pipeline(text: str) -> str:
+    ends = "start [shape=Mdiamond]; exit [shape=Msquare]; start -> a -> exit"
+    return f"digraph G {{ {ends}; {text} }}"
+
+
+def reported(text: str, folder: Path) -> list[Diagnostic]:
+    found = prepare(pipeline(text), file="g.dot", files=FolderFiles(folder)).diagnostics
+    return [one for one in found if one.rule == "pipeline_file"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a [type=pipeline, file="{}"]',
+        'a [shape=house]; "stack.child_dotfile"="{}"',
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("child.dot", ""),
+        ("deep/child.dot", ""),
+        ("nowhere.dot", "cannot read nowhere.dot: No such file or directory"),
+        ("../outside.dot", ""),
+        ("deep", "cannot read deep: Is a directory"),
+        ("broken.dot", "'broken.dot' is no pipeline: '--' is no edge: edges have a direction, on"),
+        ("image.dot", "image.dot is not a text"),
+    ],
+)
+def test_a_file_that_is_no_pipeline_is_reported(
+    text: str, name: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "child.dot").write_text(CHILD)
+    (tmp_path / "deep" / "child.dot").write_text(CHILD)
+    (tmp_path / "broken.dot").write_text("digraph G {\n a -- b\n b -- c }")
+    (tmp_path / "image.dot").write_bytes(b"\0\1")
+    found = reported(text.format(name), tmp_path)
+    assert len(found) == bool(message)
+    for one in found:
+        assert one.message.startswith(message)
+        assert (one.severity, one.node, bool(one.fix)) == (Severity.ERROR, "a", True)
+        assert one.span.is_somewhere
+
+
+def test_each_node_is_told_and_a_file_read_once(tmp_path: Path) -> None:
+    text = 'a [type=pipeline, file="x.dot"]; b [type=pipeline, file="x.dot"]; c [type=pipeline]'
+    assert [one.node for one in reported(text, tmp_path)] == ["a", "b"]
+
+
+def test_what_is_run_is_no_part_of_the_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "child.dot").write_text(CHILD)
+    text = pipeline('a [type=pipeline, file="child.dot"]')
+    assert prepare(text, files=FolderFiles(tmp_path)).files == {}
+
+
+@pytest.mark.parametrize("files", [None, KnownFiles({})])
+def test_where_files_cannot_be_seen_nothing_is_said(files: KnownFiles | None) -> None:
+    text = pipeline('a [type=pipeline, file="nowhere.dot"]')
+    assert [one.rule for one in prepare(text, files=files).diagnostics] == []
+
+
+def test_a_path_in_an_imported_file_is_one_from_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "child.dot").write_text(CHILD)
+    (tmp_path / "deep" / "sub.dot").write_text(pipeline('a [type=pipeline, file="child.dot"]'))
+    text = pipeline('a [type=import, file="deep/sub.dot"]')
+    prepared = prepare(text, file="g.dot", files=FolderFiles(tmp_path))
+    assert prepared.graph
+    assert prepared.graph.nodes["a__a"].attributes.text("file") == "deep/child.dot"
+    assert not [one for one in prepared.diagnostics if one.is_error]

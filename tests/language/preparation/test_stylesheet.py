@@ -1,0 +1,312 @@
+""""""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.language.diagnostics import Severity
+from attractor.language.errors import InvalidStylesheet
+from attractor.language.graph.graph import Node
+from attractor.language.linting.lint_rule import Vocabulary, rule_registry
+from attractor.language.preparation.stylesheet import parse_stylesheet, read_stylesheet
+from attractor.language.source.parse import parse
+from attractor.language.source.syntax_tree import Attributes, quoted
+from tests.growing import times_more
+
+EITHER = "llm_model, llm_provider or reasoning_effort"
+
+
+def of(text: str, *, shape: str = "box", classes: tuple[str, ...] = ()) -> dict[str, str]:
+    return parse_stylesheet(text).properties(Node("a", Attributes.of({"shape": shape}), classes))
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("* { llm_model: m }", "m"),
+        ("*{llm_model:m;}", "m"),
+        ("* { llm_model: x } * { llm_model: m }", "m"),
+        ("box { llm_model: m } * { llm_model: x }", "m"),
+        (".c { llm_model: m } box { llm_model: x }", "m"),
+        ("#a { llm_model: m } .c { llm_model: x }", "m"),
+        ("#b { llm_model: x } .d { llm_model: x } house { llm_model: x }", ""),
+        (".c { llm_model: x } .e { llm_model: m }", "m"),
+        (".e { llm_model: x } .c { llm_model: m }", "m"),
+        (".c { llm_model: x } .e { llm_model: x } .c { llm_model: m }", "m"),
+        (".c { llm_model: x } .e { llm_model: m } .c { llm_provider: p }", "m"),
+        ('* { llm_model: "claude \\"4\\" {x}" }', 'claude "4" {x}'),
+        ("\n* {\n  llm_model: gpt-5.2:x;\n  llm_provider: openai\n}\n", "gpt-5.2:x"),
+    ],
+)
+def test_the_most_specific_rule_wins_and_then_the_last(text: str, model: str) -> None:
+    assert of(text, classes=("c", "e")).get("llm_model", "") == model
+
+
+def test_each_property_is_decided_for_itself() -> None:
+    text = "* { llm_model: m; reasoning_effort: low } #a { reasoning_effort: high }"
+    assert of(text) == {"llm_model": "m", "reasoning_effort": "high"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint", "where"),
+    [
+        ("", "the stylesheet ends too soon", "write #id or * or .class or a shape", (0, 0)),
+        ("* { llm_model: a", "the stylesheet ends too soon", "write ; or }", (16, 16)),
+        ("* {}", "'}' is unexpected in a stylesheet", "write a property", (3, 4)),
+        ("* { llm_model = a }", "'=' is unexpected in a stylesheet", "write :", (14, 15)),
+        ("* { llm_model: }", "'}' is unexpected in a stylesheet", "write a value", (15, 16)),
+        (
+            "* { llm_modl: a }",
+            "a stylesheet has no property 'llm_modl'",
+            "did you mean llm_model?",
+            (4, 12),
+        ),
+        (
+            "* { llm_model: a, llm_provider: b }",
+            "',' is unexpected in a stylesheet",
+            "write ; or }",
+            (16, 17),
+        ),
+        (
+            "/* c */ * { llm_model: a }",
+            "a stylesheet has no comments",
+            "put them outside of it",
+            (0, 2),
+        ),
+        ("* { llm_model: 4o }", "the value '4o' has to stand in quotes", r"write \"4o\"", (15, 17)),
+        ("* { llm_model: 5; }", "the value '5' has to stand in quotes", r"write \"5\"", (15, 16)),
+        (
+            "* { llm_model: openai/gpt-5; llm_provider: x }",
+            "the value 'openai/gpt-5' has to stand in quotes",
+            r"write \"openai/gpt-5\"",
+            (15, 27),
+        ),
+        (
+            "* { llm_model: gpt 5 }",
+            "the value 'gpt 5' has to stand in quotes",
+            r"write \"gpt 5\"",
+            (15, 20),
+        ),
+        (
+            "* { llm_model: 'gpt' }",
+            "the value ''gpt'' has to stand in double quotes",
+            "write gpt",
+            (15, 20),
+        ),
+        (
+            "* { llm_model: \u201cgpt 5\u201d }",
+            "the value '\u201cgpt 5\u201d' has to stand in double quotes",
+            r"write \"gpt 5\"",
+            (15, 22),
+        ),
+        (
+            "* { reasoning_effort: 5 }",
+            "'5' is no reasoning_effort",
+            "write low, medium or high",
+            (22, 23),
+        ),
+        (
+            "* { reasoning_effort: 'high' }",
+            "the value ''high'' has to stand in double quotes",
+            "write high",
+            (22, 28),
+        ),
+        (
+            "* { temperature: 0.5 }",
+            "a stylesheet has no property 'temperature'",
+            f"write {EITHER}",
+            (4, 15),
+        ),
+        (
+            "* { llm_model: gpt\n  reasoning_effort: low }",
+            "a ';' is missing behind 'gpt'",
+            "write ;",
+            (15, 18),
+        ),
+        (
+            "* { model: a }",
+            "a stylesheet has no property 'model'",
+            "did you mean llm_model?",
+            (4, 9),
+        ),
+        (
+            "* { effort: low }",
+            "a stylesheet has no property 'effort'",
+            "did you mean reasoning_effort?",
+            (4, 10),
+        ),
+        *(
+            (
+                f"* {{ llm_model: a }} {both} {{ llm_model: a }}",
+                f"a rule has one selector, and '{both}' is more",
+                "write one of them, or a rule for each",
+                (19, 19 + len(both)),
+            )
+            for both in (".c1 .c2", ".c1.c2", ".c1, .c2", "#a > .c2", "box hexagon", "* .c", "a#a")
+        ),
+        (
+            ".Code { llm_model: a }",
+            "'.Code' is not the name of a class",
+            "a class has small letters, digits and -",
+            (0, 5),
+        ),
+        (
+            "* { llm_model: a } .my_code { llm_model: a }",
+            "'.my_code' is not the name of a class",
+            "a class has small letters, digits and -",
+            (19, 27),
+        ),
+        (
+            "* { reasoning_effort: hgih }",
+            "'hgih' is no reasoning_effort",
+            "did you mean high?",
+            (22, 26),
+        ),
+        (
+            '* { reasoning_effort: "extreme" }',
+            "'extreme' is no reasoning_effort",
+            "write low, medium or high",
+            (22, 31),
+        ),
+        (
+            "* { zzz: a }",
+            "a stylesheet has no property 'zzz'",
+            f"write {EITHER}",
+            (4, 7),
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(
+    text: str, message: str, hint: str, where: tuple[int, int]
+) -> None:
+    with pytest.raises(InvalidStylesheet) as raised:
+        parse_stylesheet(text)
+    error = raised.value
+    assert (error.message, error.hint, (error.start, error.end)) == (message, hint, where)
+
+
+@given(st.text(alphabet='*{}:;.#"\\ \nabllm_model', max_size=40) | st.text(max_size=20))
+def test_any_text_is_a_stylesheet_or_has_a_mistake_within_it(text: str) -> None:
+    start, end = mistake(text)
+    assert 0 <= start <= end <= len(text)
+
+
+def mistake(text: str) -> tuple[int, int]:
+    try:
+        parse_stylesheet(text)
+    except InvalidStylesheet as error:
+        return error.start, error.end
+    return 0, 0
+
+
+def test_every_wrong_property_is_found_and_makes_the_whole_void() -> None:
+    text = "* { llm_modl: a; reasoning_effort: best; llm_model: b } #a { x: y }"
+    mistakes = read_stylesheet(text).mistakes
+    assert [text[one.start : one.end] for one in mistakes] == ["llm_modl", "best", "x"]
+
+
+def test_a_selector_knows_its_place() -> None:
+    text = "#a { llm_model: x } .b { llm_model: x } * { llm_model: x } box { llm_model: x }"
+    rules = parse_stylesheet(text).rules
+    assert [(one.selector, text[one.start :].split()[0]) for one in rules] == [
+        (one, one) for one in ("*", "box", ".b", "#a")
+    ]
+
+
+def test_a_large_stylesheet_over_many_nodes_takes_no_longer_than_it_is_worth() -> None:
+    text = " ".join(f"#n{i} {{ llm_model: m{i} }}" for i in range(2_000))
+    sheet = parse_stylesheet(text)
+    models = [sheet.properties(Node(f"n{i}"))["llm_model"] for i in range(2_000)]
+    assert models == [f"m{i}" for i in range(2_000)]
+
+
+@pytest.mark.parametrize("selector", [".a", "*", "box"])
+def test_many_rules_for_one_selector_are_as_much_more_work_as_there_are(selector: str) -> None:
+    def work(number: int) -> Callable[[], object]:
+        sheet = parse_stylesheet(
+            " ".join(f"{selector} {{ llm_model: m{i} }}" for i in range(number))
+        )
+        nodes = [Node(f"n{i}", classes=("a",)) for i in range(number)]
+        return lambda: [sheet.properties(node) for node in nodes]
+
+    assert times_more(work, few=50) < 20
+
+
+@given(st.text())
+def test_any_value_can_be_given_in_quotes(value: str) -> None:
+    assert of(f"* {{ llm_model: {quoted(value)} }}") == {"llm_model": value}
+
+
+def selectors(stylesheet: str) -> list[tuple[str, str, str]]:
+    text = f"""digraph G {{
+        model_stylesheet = "{stylesheet}"
+        a [class="code, slow"]
+        subgraph {{ label="Loop A"; b [shape=hexagon] }}
+    }}"""
+    lines = text.split("\n")
+    found = list(rule_registry()["unused_selector"].apply(parse(text), Vocabulary()))
+    assert all(one.severity is Severity.INFO for one in found)
+    return [
+        (
+            one.message,
+            one.fix,
+            lines[one.span.line - 1][one.span.column - 1 : one.span.end_column - 1],
+        )
+        for one in found
+    ]
+
+
+def test_a_selector_that_matches_no_node_is_noted() -> None:
+    used = "* { llm_model: x } box { llm_model: x } hexagon { llm_model: x } .code { llm_model: x }"
+    assert selectors(used + " .slow { llm_model: x } .loop-a { llm_model: x }") == []
+    assert selectors(
+        used + " #aa { llm_model: x } .cod { llm_model: x } house { llm_model: x }"
+    ) == [
+        ("'house' in the stylesheet matches no node", "take the rule away", "house"),
+        ("'.cod' in the stylesheet matches no node", "did you mean .code?", ".cod"),
+        ("'#aa' in the stylesheet matches no node", "did you mean #a?", "#aa"),
+    ]
+
+
+def test_a_broken_stylesheet_has_no_unused_selectors() -> None:
+    assert selectors("#nowhere { llm_modl: x }") == []
+    assert selectors("#nowhere {") == []
+    assert selectors(" ") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("* { llm_model = a } box { llm_modl: b } .Y { llm_model: c }", ["=", "llm_modl", ".Y"]),
+        ("* { llm_modl: b } box { llm_model = a } #k { x: y }", ["llm_modl", "=", "x"]),
+        ('* { llm_modl: "}" } box { llm_model = a }', ["llm_modl", "="]),
+        ("/* * { llm_model: a } */ * { llm_model: b } #a { x: y }", ["/*", "x"]),
+        ("* { llm_model: a; #a { llm_model: b } .c { llm_model 3 }", ["#a", "3"]),
+        ("* { temperature: 0.5 } .a .b { llm_model: a }", ["temperature", ".a .b"]),
+        ('* { llm_model: "a } box { x: y }', ['"a', "x"]),
+        ("* { llm_model: a } } box { llm_model: a", ["}", ""]),
+        ("* { llm_model = a } \n", ["="]),
+    ],
+)
+def test_behind_a_broken_rule_the_next_ones_are_read(text: str, places: list[str]) -> None:
+    mistakes = read_stylesheet(text).mistakes
+    assert [text[one.start : one.end] for one in mistakes] == places
+
+
+def test_what_is_nothing_but_mistakes_is_given_up_in_the_end() -> None:
+    assert len(read_stylesheet("* { llm_model = a } " * 900).mistakes) == 900
+    assert len(read_stylesheet('"} \\' * 100_000).mistakes) == 1000
+
+
+def test_mistakes_stand_at_their_places_in_the_file_behind_escapes_too() -> None:
+    sheet = r"* { llm_model: \"a\" }" + "\n" + r" .x { llm_modl: \"b c\" } #a { llm_model = c }"
+    text = f'digraph G {{ model_stylesheet="{sheet}" }}'
+    found = list(rule_registry()["stylesheet_syntax"].apply(parse(text), Vocabulary()))
+    line = text.split("\n")[1]
+    assert [one.span.line for one in found] == [2, 2]
+    assert [line[one.span.column - 1 : one.span.end_column - 1] for one in found] == [
+        "llm_modl",
+        "=",
+    ]

@@ -1,0 +1,88 @@
+""""""
+
+import pytest
+
+from attractor.language.linting.fixes import fix
+from attractor.language.preparation.prepare import prepare
+
+AROUND = 'digraph G {{\n  start [shape=Mdiamond]\n  exit [shape=Msquare, label="E"]\n  {}\n}}\n'
+
+
+def said(line: str) -> list[tuple[str, str, int]]:
+    diagnostics = prepare(AROUND.format(line)).diagnostics
+    return [(str(one.severity), one.message, one.span.column) for one in diagnostics]
+
+
+@pytest.mark.parametrize(
+    ("letter", "named"),
+    [
+        ("\u200b", "U+200B (zero width space)"),
+        ("\u200d", "U+200D (zero width joiner)"),
+        ("\u2060", "U+2060 (word joiner)"),
+        ("\u00ad", "U+00AD (soft hyphen)"),
+        ("\ufeff", "U+FEFF (zero width no-break space)"),
+    ],
+)
+@pytest.mark.parametrize("line", ["start ->{} exit", "{} start -> exit", "sta{}rt -> exit"])
+def test_an_invisible_letter_is_named_once(letter: str, named: str, line: str) -> None:
+    column = line.index("{}") + 3
+    message = f"an invisible letter stands here: {named}"
+    assert said(line.format(letter)) == [("error", message, column)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'start -> exit [label\u200b="x"]',
+        'start -> exit [lab\u200bel="x"]',
+        'start -> exit [label="x",\u200b weight=1]',
+        "start -> exit [label=x\u200b]",
+        "\u200b\u200b\u200bstart -> exit",
+        "start -> exit;\u200b",
+        "start\u200b\n  start -> exit",
+    ],
+)
+def test_nothing_else_is_said_of_it(line: str) -> None:
+    assert [severity for severity, _, _ in said(line)] == ["error"]
+
+
+def test_other_mistakes_are_told_too() -> None:
+    assert [message for _, message, _ in said("start \u200b-- exit")] == [
+        "an invisible letter stands here: U+200B (zero width space)",
+        "'--' is no edge: edges have a direction",
+    ]
+
+
+def test_one_before_or_behind_the_graph_is_named_too() -> None:
+    text = AROUND.format("start -> exit")
+    for around in ("\ufeff" + text, text + "\u200b"):
+        diagnostics = prepare(around).diagnostics
+        assert [one.message.partition(":")[0] for one in diagnostics] == [
+            "an invisible letter stands here"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("blank", "named"),
+    [
+        ("\u00a0", "U+00A0 (no-break space)"),
+        ("\u3000", "U+3000 (ideographic space)"),
+        ("\u2028", "U+2028 (line separator)"),
+    ],
+)
+def test_a_blank_that_others_do_not_know_is_no_error(blank: str, named: str) -> None:
+    message = f"a blank that other programs take for a letter: {named}"
+    assert said(f"start ->{blank}exit") == [("info", message, 11)]
+
+
+@pytest.mark.parametrize("letter", ["\u200b", "\u00a0"])
+def test_texts_and_comments_may_hold_them(letter: str) -> None:
+    assert not said(f'start -> exit [label="a{letter}b"] // {letter}\n  /* {letter} */')
+
+
+@pytest.mark.parametrize("letters", ["\u200b", "\u00a0", "\u200b\u200b", " \u00a0\u00a0"])
+def test_they_can_be_mended(letters: str) -> None:
+    text = AROUND.format(f"start ->{letters} exit")
+    fixed = fix(text, check=lambda one: prepare(one).diagnostics)
+    assert fixed.text.isascii()
+    assert not prepare(fixed.text).diagnostics
