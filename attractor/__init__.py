@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from attractor.base.errors import AttractorError, UsageError
     from attractor.base.events import Event
-    from attractor.engine.asking import Answer, AnswerKind, Option, Question
     from attractor.engine.context import Context
+    from attractor.engine.interfaces import Stage
     from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
-    from attractor.engine.results import RunResult
-    from attractor.engine.seams import Stage
+    from attractor.engine.questions.question import Answer, AnswerKind, Option, Question
+    from attractor.engine.state.run_state import RunResult
     from attractor.factory.door import (
         resume_pipeline,
         resume_pipeline_sync,
@@ -63,8 +63,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Answer": "engine.asking",
-    "AnswerKind": "engine.asking",
+    "Answer": "engine.questions.question",
+    "AnswerKind": "engine.questions.question",
     "AttractorError": "base.errors",
     "Context": "engine.context",
     "Diagnostic": "language.diagnostics",
@@ -73,12 +73,12 @@ _HOMES = {
     "FailureClass": "engine.outcome",
     "Graph": "language.graph.graph",
     "Node": "language.graph.graph",
-    "Option": "engine.asking",
+    "Option": "engine.questions.question",
     "Outcome": "engine.outcome",
-    "Question": "engine.asking",
-    "RunResult": "engine.results",
+    "Question": "engine.questions.question",
+    "RunResult": "engine.state.run_state",
     "Severity": "language.diagnostics",
-    "Stage": "engine.seams",
+    "Stage": "engine.interfaces",
     "StageStatus": "engine.outcome",
     "Usage": "engine.outcome",
     "UsageError": "base.errors",

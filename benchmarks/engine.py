@@ -16,15 +16,20 @@ from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.clock import SystemClock
 from attractor.base.json import Json
-from attractor.engine.manifest import Manifest
+from attractor.engine.interfaces import Handler, Parts, Stage
 from attractor.engine.no_workspace import NoWorkspace
-from attractor.engine.open_run import open_run
 from attractor.engine.outcome import Outcome, success
-from attractor.engine.past import NOTHING_PAST, StageNote, remember, remember_keys
-from attractor.engine.preamble import Remembered, write_preamble
-from attractor.engine.run_directory import create_run_directory
+from attractor.engine.prompts.preamble import (
+    NOTHING_PAST,
+    Remembered,
+    StageNote,
+    remember,
+    remember_keys,
+    write_preamble,
+)
+from attractor.engine.run_folder.layout import Manifest, create_run_directory
+from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Handler, Parts, Stage
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.parts import InterviewerParts

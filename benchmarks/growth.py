@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from attractor.engine.coverage import cover
+from attractor.engine.simulation.coverage import cover
 from attractor.language.conditions.extended_syntax import compile_pattern
 from attractor.language.graph.branches import find_forks
 from attractor.language.preparation.inputs import read_inputs

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import get_args
 
-from attractor.engine.events import Happening
+from attractor.engine.journal.events import Happening
 
 
 def engine_events() -> str:

@@ -14,12 +14,12 @@ from attractor.backends.agent_work import Work, model_failed, open_work
 from attractor.backends.parts import BackendParts
 from attractor.backends.status_file import status_file_in
 from attractor.base.errors import UsageError
-from attractor.engine.events import OUTCOME_ASSUMED
-from attractor.engine.excerpts import response_updates
-from attractor.engine.goal_gates import wants_verdict
-from attractor.engine.kept_conversations import ReadKept
+from attractor.engine.interfaces import Exhausted, Said, Stage
+from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
-from attractor.engine.seams import Exhausted, Said, Stage
+from attractor.engine.routing.next_move import wants_verdict
+from attractor.engine.stage_report import response_updates
+from attractor.engine.walk_context import ReadKept
 from attractor.llm.errors import SDKError
 
 _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)

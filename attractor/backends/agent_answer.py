@@ -11,8 +11,8 @@ from attractor.backends.agent_record import Record
 from attractor.backends.agent_reporting import Reporting
 from attractor.backends.agent_threads import as_texts, keep, put_lost_before, recall
 from attractor.backends.agent_work import model_failed, window
+from attractor.engine.interfaces import Said, Stage
 from attractor.engine.outcome import Outcome
-from attractor.engine.seams import Said, Stage
 from attractor.llm.errors import SDKError
 from attractor.llm.request import Request
 from attractor.llm.response import Response

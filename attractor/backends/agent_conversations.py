@@ -15,9 +15,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, parse_json
 from attractor.engine.errors import ConversationLost, RecordBroken
-from attractor.engine.fields import Fields
-from attractor.engine.kept_conversations import ReadKept
-from attractor.engine.seams import Stage
+from attractor.engine.interfaces import Stage
+from attractor.engine.json_files import Fields
+from attractor.engine.walk_context import ReadKept
 
 CONVERSATION = "conversation.jsonl"
 """The turns that a stage adds to its thread, as its model was given them."""

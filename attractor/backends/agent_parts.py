@@ -7,7 +7,7 @@ from attractor.backends.model_choice import ModelChoice, ModelDefaults
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.engine.seams import Stage
+from attractor.engine.interfaces import Stage
 from attractor.llm.client import Client
 
 

@@ -5,8 +5,8 @@ from contextlib import AbstractAsyncContextManager
 
 from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
-from attractor.engine.output_tail import tail_in
-from attractor.engine.seams import StageFiles
+from attractor.engine.interfaces import StageFiles
+from attractor.engine.stage.stage_files import tail_in
 from attractor.environments.environment import (
     DirEntry,
     ExecutionEnvironment,

@@ -6,7 +6,7 @@ from attractor.agent.events import EventKind, SessionEvent
 from attractor.agent.truncation import TruncationMode, truncate_output
 from attractor.backends.agent_reporting import REPORT_OUTCOME, Reporting
 from attractor.base.json import Json, JsonObject
-from attractor.engine.seams import Stage
+from attractor.engine.interfaces import Stage
 
 TRANSCRIPT = "transcript.jsonl"
 # One tool that prints without end must not take the room of all the others.

@@ -7,10 +7,10 @@ from attractor.agent.tool import RegisteredTool, define
 from attractor.backends.status_file import StatusFile
 from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import InvalidReport
-from attractor.engine.events import REPORT_REFUSED
+from attractor.engine.interfaces import Stage
+from attractor.engine.journal.events import REPORT_REFUSED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.engine.reports import check_report, parse_report
-from attractor.engine.seams import Stage
+from attractor.engine.stage_report import check_report, parse_report
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.json_schema import find_faults
 from attractor.llm.tools import ToolDefinition

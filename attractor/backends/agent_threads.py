@@ -17,9 +17,9 @@ from attractor.agent.turns import (
 )
 from attractor.backends.model_choice import ModelChoice
 from attractor.base.dataclasses import dataclass
-from attractor.engine.events import THREAD_CONTINUED, THREAD_RESTORED, THREAD_SHORTENED
-from attractor.engine.preamble import put_before
-from attractor.engine.seams import Stage
+from attractor.engine.interfaces import Stage
+from attractor.engine.journal.events import THREAD_CONTINUED, THREAD_RESTORED, THREAD_SHORTENED
+from attractor.engine.prompts.preamble import put_before
 from attractor.llm.messages import Message
 from attractor.llm.response import Usage
 

@@ -20,8 +20,8 @@ from attractor.backends.model_choice import ModelChoice
 from attractor.backends.status_file import VARIABLE, StatusFile
 from attractor.backends.tool_hooks import hooks_of
 from attractor.base.dataclasses import dataclass
+from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import FailureClass, Outcome, failure
-from attractor.engine.seams import Stage
 from attractor.llm.errors import SDKError
 
 

@@ -8,8 +8,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.registry import count_wanted
 from attractor.engine.context import Context
+from attractor.engine.interfaces import Backend, Said, Stage
 from attractor.engine.outcome import FailureClass, Outcome, failure
-from attractor.engine.seams import Backend, Said, Stage
 from attractor.language.graph.graph import Node
 
 _HINT = "hand in an object with run(node, prompt, context), or such a function"

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import RecordBroken
-from attractor.engine.fields import Fields
+from attractor.engine.json_files import Fields
 from attractor.engine.secrets import PLACEHOLDER
 from attractor.llm.messages import (
     ContentKind,

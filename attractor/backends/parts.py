@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.simulated_outcomes import NO_OUTCOMES, SimulatedOutcomes
+from attractor.engine.simulation.walk import NO_OUTCOMES, SimulatedOutcomes
 
 if TYPE_CHECKING:  # the client of the models is slow to load, and not every run has one
     from attractor.backends.agent_parts import AgentParts

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from attractor.backends.parts import BackendParts
 from attractor.base.registry import Registry
-from attractor.engine.seams import Backend
+from attractor.engine.interfaces import Backend
 
 
 class BuiltBackend(Backend, Protocol):

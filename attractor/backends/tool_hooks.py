@@ -1,7 +1,7 @@
 """The hooks around the tool calls of a stage: those of its node, else those of the graph."""
 
 from attractor.agent.tool_hooks import ToolHooks
-from attractor.engine.seams import Stage
+from attractor.engine.interfaces import Stage
 
 PRE, POST = "tool_hooks.pre", "tool_hooks.post"
 

@@ -14,7 +14,7 @@ from attractor.agent.turns import (
 from attractor.backends.message_records import answer_from_record, parts_to_record
 from attractor.base.json import Json
 from attractor.engine.errors import RecordBroken
-from attractor.engine.fields import Fields
+from attractor.engine.json_files import Fields
 from attractor.llm.response import FinishReason, Response, Usage
 from attractor.llm.tools import ToolResult
 

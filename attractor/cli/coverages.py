@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from attractor.cli.simulations import edge_record, edge_text
-from attractor.engine.coverage import Coverage
+from attractor.engine.simulation.coverage import Coverage
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.text import visible
 

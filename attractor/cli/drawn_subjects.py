@@ -107,8 +107,8 @@ class RunToDraw:
 
     def read(self) -> Subject:
         """Read the graph as it was run, and the journal."""
-        from attractor.engine.drawn_run import read_drawn
-        from attractor.engine.run_directory import RunDirectory
+        from attractor.engine.run_drawing import read_drawn
+        from attractor.engine.run_folder.layout import RunDirectory
 
         found = read_drawn(RunDirectory(self.root))
         return Subject(found.graph, found.states)

@@ -6,8 +6,8 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.cli.journal_reading import JournalReading, ReadLine
-from attractor.engine.fence import is_held
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import is_held
 
 OFTEN_S = 0.2
 """How long to wait before looking for more."""

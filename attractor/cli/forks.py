@@ -19,8 +19,8 @@ from attractor.cli.orders import orders_to
 from attractor.cli.output import show
 from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.run_state import RunResult
 from attractor.factory.launch import evaluator_of, go_on
 from attractor.interviewers.names import INTERVIEWERS, placed_name
 from attractor.pipeline.forking import Wish, make_fork, plan_fork

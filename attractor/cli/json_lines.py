@@ -12,8 +12,8 @@ from attractor.base.journal import TornLine, read_lines, read_torn
 from attractor.base.json import canonical_json
 from attractor.cli.output import show, show_json
 from attractor.cli.results import as_record, look_ahead, show_result
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.run_state import RunResult
 
 
 class JsonLines:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from attractor.engine.excerpts import shorten
+from attractor.engine.stage_report import shorten
 from attractor.language.source.text import visible
 from attractor.llm.catalogue import ModelInfo
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.cli.output import show
-from attractor.engine.asked_within import where_in
-from attractor.engine.excerpts import shorten
+from attractor.engine.questions.ask import where_in
+from attractor.engine.stage_report import shorten
 from attractor.language.source.text import visible
 
 LONGEST_WORDS = 200

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from attractor.base.json import Json
-from attractor.engine.asked_within import branch_of, in_order, where_asked
-from attractor.engine.asking import Answer, Question
-from attractor.engine.excerpts import shorten
-from attractor.engine.options import choices_of
-from attractor.engine.question_records import question_to_record
+from attractor.engine.questions.answer_options import choices_of
+from attractor.engine.questions.ask import branch_of, in_order, where_asked
+from attractor.engine.questions.question import Answer, Question, question_to_record
+from attractor.engine.stage_report import shorten
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible
 from attractor.pipeline.answer_commands import answer_command

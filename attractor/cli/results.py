@@ -8,16 +8,16 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
 from attractor.cli.output import show, show_json
 from attractor.cli.questions import next_commands
-from attractor.engine.asked_within import MOST_TOLD, asked_where, in_order
-from attractor.engine.asking import Question
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.status import (
+from attractor.engine.questions.ask import MOST_TOLD, asked_where, in_order
+from attractor.engine.questions.question import Question
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     AWAITING_DECISION,
     CANCELED,
     EVALUATING,
     EXECUTING,
+    RunResult,
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.giving_back import GivenPatch, given_back

@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from attractor.engine.loops import Loop, find_loops
-from attractor.engine.outcome import Outcome
-from attractor.engine.outcome_records import outcome_to_record
-from attractor.engine.routing import Candidate, Fate, Route, RouteReason
-from attractor.engine.simulated_walk import SimulatedStep, SimulatedWalk
+from attractor.engine.outcome import Outcome, outcome_to_record
+from attractor.engine.routing.edge_selection import Candidate, Fate, Route, RouteReason
+from attractor.engine.routing.retry import Loop, find_loops
+from attractor.engine.simulation.walk import SimulatedStep, SimulatedWalk
 from attractor.language.graph.graph import Edge
 from attractor.language.source.text import visible
 

@@ -10,11 +10,11 @@ from attractor.base.json import Json
 from attractor.cli.amounts import cost_of
 from attractor.cli.live.last_lines import shown_lines
 from attractor.cli.questions import next_commands
-from attractor.engine.asked_within import natural, waits_for
-from attractor.engine.asking import Answer
-from attractor.engine.excerpts import shorten
 from attractor.engine.outcome import NOTHING_USED
-from attractor.engine.status import AWAITING_ANSWER, RunStatus
+from attractor.engine.questions.ask import natural, waits_for
+from attractor.engine.questions.question import Answer
+from attractor.engine.stage_report import shorten
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunStatus
 from attractor.language.source.text import visible
 from attractor.pipeline.at_work import StageAtWork, printed_last, stages_at_work
 from attractor.pipeline.giving_back import GivenPatch, given_patch

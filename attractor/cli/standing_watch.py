@@ -5,9 +5,9 @@ from pathlib import Path
 
 from attractor.base.json import Json
 from attractor.cli.standing import Standing, standing_of
-from attractor.engine.fence import is_held
-from attractor.engine.output_tail import TAIL
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import is_held
+from attractor.engine.stage.stage_files import TAIL
 from attractor.pipeline.runs import UNKNOWN
 
 OFTEN_S = 0.5

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from attractor.base.json import Json
-from attractor.engine.status import AWAITING_DECISION, EVALUATING
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.factory.gate import BOUND_SENTENCE, GateReport, Judged
 from attractor.factory.gate import gate as judge
 from attractor.factory.run_facts import RunFacts

@@ -14,9 +14,8 @@ from attractor.base.errors import AttractorError, ExitCode, MachineryError
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
 from attractor.cli.onlookers import Lines, onlookers_of
-from attractor.engine.events import RunRestarting
-from attractor.engine.results import RunResult
-from attractor.engine.status import AWAITING_ANSWER
+from attractor.engine.journal.events import RunRestarting
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
 from attractor.pipeline.runs import reference_of, summarize
 
 RESTARTING = RunRestarting.__name__

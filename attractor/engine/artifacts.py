@@ -14,8 +14,8 @@ from attractor.base.errors import UnknownName
 from attractor.base.files import file_trouble, sync_folder
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.engine.blobs import Blobs, make_folder
-from attractor.engine.documents import read_document, write_document
-from attractor.engine.large_values import FILE_BACKING_THRESHOLD
+from attractor.engine.context import FILE_BACKING_THRESHOLD
+from attractor.engine.json_files import read_document, write_document
 from attractor.engine.secrets import Redactor
 from attractor.language.graph.builder import folder_name
 

@@ -1,6 +1,11 @@
-"""What a stage asks of pipelines that it runs as its children: linked runs of their own."""
+"""What a stage asks of pipelines that it runs as its children: linked runs of their own.
 
-from collections.abc import Mapping
+What holds for a run because it is part of another one.
+
+Who asks people where nobody was said to be there: every question waits.
+"""
+
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import field
 from pathlib import Path
@@ -8,8 +13,9 @@ from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.engine.interfaces import Parked, Workspace
 from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
-from attractor.engine.seams import Workspace
+from attractor.engine.questions.question import Answer, Interviewer, Question
 from attractor.language.graph.graph import Graph
 
 
@@ -105,3 +111,47 @@ class ChildRuns(Protocol):
         UsageError is raised when it cannot begin as it is written, or with these inputs.
         """
         ...
+
+
+class ParentRun(Protocol):
+    """The runs that a run is part of."""
+
+    def require_left(self) -> None:
+        """Halt the walk where one of them has used up a budget, with all its parts."""
+        ...
+
+    def is_paused(self) -> bool:
+        """Tell whether one of them is paused: then no stage of this run begins."""
+        ...
+
+
+class Alone:
+    """A run that is part of nothing."""
+
+    def require_left(self) -> None:
+        """Let it go on."""
+
+    def is_paused(self) -> bool:
+        """Nobody above can be."""
+        return False
+
+
+ALONE = Alone()
+
+
+class Absent:
+    """An interviewer that leaves every question in the journal."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Park the question."""
+        raise Parked(question)
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Park the first of the questions."""
+        return [await self.ask(one) for one in questions]
+
+    async def inform(self, message: str, stage: str) -> None:
+        """Tell nobody."""
+
+
+NOBODY: Interviewer = Absent()

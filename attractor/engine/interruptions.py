@@ -2,27 +2,44 @@
 
 What a stage did outside the workspace cannot be undone, so its node says: repeat it, take it for
 failed, or ask a person. Who is asked has three choices; nothing is done before one is chosen.
+
+What must hold before a first stage: all that is missing is told at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import InvalidDuration, InvalidPart, UnknownName
 from attractor.base.json import Json
-from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
-from attractor.engine.events import Place
-from attractor.engine.flights import InFlight
-from attractor.engine.lines import Line
-from attractor.engine.options import find_option, name_choices, refusal_of
+from attractor.engine.errors import NotRunnable
+from attractor.engine.interfaces import Handler, Parked, Stage
+from attractor.engine.journal.events import StageReference
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
-from attractor.engine.question_records import answer_to_record, question_to_record
-from attractor.engine.seams import Handler, Parked, Stage
-from attractor.language.graph.graph import Node
+from attractor.engine.questions.answer_options import find_option, name_choices, refusal_of
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Option,
+    Question,
+    QuestionKind,
+    answer_to_record,
+    question_to_record,
+)
+from attractor.engine.routing.retry import require_policy
+from attractor.engine.run_folder.layout import RESERVED_NAMES
+from attractor.engine.secrets import Redactor
+from attractor.engine.state.progress import InFlight
+from attractor.engine.walk_context import WalkHandle
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph.branches import find_misplaced
+from attractor.language.graph.builder import folder_name
+from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
 
 ASKED_AT_MOST = 3
 
 
-class Way(StrEnum):
+class InterruptionChoice(StrEnum):
     """What a person may choose for a stage that was interrupted."""
 
     REPEAT = "repeat"
@@ -31,9 +48,9 @@ class Way(StrEnum):
 
 
 CHOICES: Sequence[Option] = (
-    Option(Way.REPEAT.value, "Do it again, from its beginning"),
-    Option(Way.DONE.value, "It is done: go on as after a success"),
-    Option(Way.FAIL.value, "It failed: go on as after a failure"),
+    Option(InterruptionChoice.REPEAT.value, "Do it again, from its beginning"),
+    Option(InterruptionChoice.DONE.value, "It is done: go on as after a success"),
+    Option(InterruptionChoice.FAIL.value, "It failed: go on as after a failure"),
 )
 
 
@@ -52,7 +69,7 @@ class Settled:
 class Interruption:
     """A stage that a walk finds in flight, and that nobody is at work on any more."""
 
-    line: Line
+    line: WalkHandle
     node: Node
     flight: InFlight
 
@@ -74,9 +91,9 @@ class Interruption:
         self._tell("InterviewCompleted", question=question_to_record(question), answer=record)
         by = answer.by or "a person"
         match find_option(answer.value, question):
-            case Option(key=Way.DONE):
+            case Option(key=InterruptionChoice.DONE):
                 return Settled(success(f"interrupted, and done in the word of {by}"))
-            case Option(key=Way.FAIL):
+            case Option(key=InterruptionChoice.FAIL):
                 return Settled(_failed(f"failed in the word of {by}"))
             case _:
                 return handler
@@ -96,7 +113,7 @@ class Interruption:
 
     def _tell(self, kind: str, **data: Json) -> None:
         flight = self.flight
-        place = Place(flight.node, flight.visit, flight.attempt)
+        place = StageReference(flight.node, flight.visit, flight.attempt)
         self.line.run.emit(kind, data, place=self.line.place(place))
 
     @property
@@ -115,3 +132,68 @@ class Interruption:
 
 def _failed(why: str) -> Outcome:
     return failure(f"interrupted, and {why}", FailureClass.TERMINAL)
+
+
+def preflight(
+    graph: Graph,
+    handlers: Mapping[str, Handler],
+    redactor: Redactor,
+    *,
+    missing: Iterable[Diagnostic] = (),
+) -> None:
+    """Refuse a graph that cannot be run with these handlers, or not without telling a secret.
+
+    `missing` is what its parts found lacking: it is told together with all the rest.
+    """
+    if faults := [*find_faults(graph, handlers), *_secrets(graph, redactor), *missing]:
+        raise NotRunnable(graph.name or "the graph", faults)
+
+
+def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagnostic]:
+    """Yield each reason why a graph cannot be run."""
+    if len(graph.starts) != 1:
+        yield error(f"it has {len(graph.starts)} start nodes, not one", graph.span)
+    exits = {node.id for node in graph.exits}
+    for node in graph.nodes.values():
+        yield from _faults_of(node, graph, None if node.id in exits else handlers)
+    for edge in graph.edges:
+        if lost := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
+            yield error(f"an edge names the node {lost[0]!r}, which is not there", edge.span)
+    for one in find_misplaced(graph):
+        what = f"loop_restart on {one.edge.source} -> {one.edge.target}: {one.why}"
+        yield error(what, one.edge.span, fix=one.fix)
+
+
+def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
+    """Return what executes a node: by its type, else by its shape (attractor-spec 4.2).
+
+    A type of the language that nothing here executes is not replaced by another one.
+    """
+    if node.type in handlers:
+        return handlers[node.type]
+    by_shape = TYPE_OF_SHAPE.get(node.shape, DEFAULT_TYPE)
+    if node.type in TYPE_OF_SHAPE.values() or by_shape not in handlers:
+        raise UnknownName("node type", node.type, handlers)
+    return handlers[by_shape]
+
+
+def _secrets(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
+    """The walk finds its way in the journal, where a secret would have been replaced."""
+    words = [*graph.nodes, *(edge.label for edge in graph.edges)]
+    if any(redactor.text(word) != word for word in words):
+        yield error("a node id or an edge label holds the value of a secret of the environment")
+
+
+def _faults_of(
+    node: Node, graph: Graph, handlers: Mapping[str, Handler] | None
+) -> Iterator[Diagnostic]:
+    """Yield what is wrong with a node; an exit needs no handler."""
+    if folder_name(node.id) in RESERVED_NAMES:
+        yield error(f"the node id {node.id!r} is reserved", node.span, fix="choose another id")
+    try:
+        require_policy(node, graph)
+        node.attributes.duration("timeout")
+        if handlers is not None:
+            resolve_handler(node, handlers)
+    except (UnknownName, InvalidDuration, InvalidPart) as fault:
+        yield error(f"node {node.id}: {fault}", node.span, fix=fault.hint)

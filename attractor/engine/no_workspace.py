@@ -8,7 +8,7 @@ from typing import NoReturn
 from attractor.base.errors import UsageError
 from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
-from attractor.engine.seams import PATCH_LIMIT, Base, TreeId
+from attractor.engine.interfaces import PATCH_LIMIT, Base, TreeId
 from attractor.environments.environment import (
     DirEntry,
     ExecutionEnvironment,

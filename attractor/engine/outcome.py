@@ -1,11 +1,16 @@
-"""How a stage ended: what a handler returns, and what routing decides by (attractor-spec 5.2)."""
+"""How a stage ended: what a handler returns, and what routing decides by (attractor-spec 5.2).
 
-from collections.abc import Mapping
+Writes an outcome as a JSON record and reads it back: in the journal and in status.json.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
+from typing import cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.engine.json_files import Fields
 
 
 class StageStatus(StrEnum):
@@ -86,3 +91,83 @@ def success(notes: str = "", **updates: Json) -> Outcome:
 def failure(reason: str, kind: FailureClass = FailureClass.RETRYABLE) -> Outcome:
     """Return a failure with its reason."""
     return Outcome(StageStatus.FAIL, failure_reason=reason, failure_class=kind)
+
+
+_TEXTS = ("preferred_label", "notes", "failure_reason")
+
+
+def outcome_to_record(outcome: Outcome) -> dict[str, Json]:
+    """Return an outcome under the names of the status file (attractor-spec, appendix C)."""
+    return {
+        "outcome": outcome.status.value,
+        "preferred_label": outcome.preferred_label,
+        "suggested_next_ids": list(outcome.suggested_next_ids),
+        "context_updates": dict(outcome.context_updates),
+        "notes": outcome.notes,
+        "failure_reason": outcome.failure_reason,
+        "failure_class": outcome.failure_class.value if outcome.failure_class else "",
+        "usage": usage_to_record(outcome.usage),
+    }
+
+
+def outcome_from_record(fields: Fields) -> Outcome:
+    """Read an outcome back."""
+    has_class = bool(fields.text("failure_class"))
+    return Outcome(
+        status=fields.word("outcome", StageStatus),
+        preferred_label=fields.text("preferred_label"),
+        suggested_next_ids=fields.texts("suggested_next_ids"),
+        context_updates=fields.members("context_updates"),
+        notes=fields.text("notes"),
+        failure_reason=fields.text("failure_reason"),
+        failure_class=fields.word("failure_class", FailureClass) if has_class else None,
+        usage=usage_from_record(fields.inner("usage")),
+    )
+
+
+def fault_of(outcome: Outcome) -> str:
+    """Return what is wrong with the fields that a handler gave an outcome; nothing if all is well.
+
+    Whoever writes a handler need not check types, and a record of the wrong ones is never read.
+    """
+    if not isinstance(cast("object", outcome.status), StageStatus):
+        return f"its status {outcome.status!r} must be one of {', '.join(StageStatus)}"
+    for name in _TEXTS:
+        if not isinstance(getattr(outcome, name), str):
+            return f"its {name} must be a text"
+    if not _are_texts(outcome.suggested_next_ids):
+        return "its suggested_next_ids must be texts"
+    if not isinstance(cast("object", outcome.context_updates), Mapping):
+        return "its context_updates must be a mapping"
+    if not isinstance(cast("object", outcome.failure_class), FailureClass | None):
+        return f"its failure_class must be one of {', '.join(FailureClass)}"
+    return "" if _is_usage(outcome.usage) else "its usage must be a Usage, in numbers"
+
+
+def _are_texts(named: object) -> bool:
+    if not isinstance(named, tuple | list):
+        return False
+    return all(isinstance(one, str) for one in cast("Sequence[object]", named))
+
+
+def _is_usage(usage: object) -> bool:
+    if not isinstance(usage, Usage):
+        return False
+    whole = (type(usage.input_tokens), type(usage.output_tokens))
+    return whole == (int, int) and type(usage.cost_usd) in (int, float)
+
+
+def usage_to_record(usage: Usage) -> dict[str, Json]:
+    """Return what was used of models."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost_usd": usage.cost_usd,
+    }
+
+
+def usage_from_record(fields: Fields) -> Usage:
+    """Read back what was used of models."""
+    return Usage(
+        fields.number("input_tokens"), fields.number("output_tokens"), fields.real("cost_usd")
+    )

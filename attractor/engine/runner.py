@@ -9,41 +9,33 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from attractor.base.json import Json
-from attractor.engine.above import ALONE, Above
-from attractor.engine.absent import NOBODY
-from attractor.engine.asked_within import waits_for
-from attractor.engine.asking import Interviewer
+from attractor.engine.branches import RunBranches
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
-from attractor.engine.child_runs import ChildRuns
-from attractor.engine.endings import end_run, let_go, stop
+from attractor.engine.child_runs import ALONE, NOBODY, ChildRuns, ParentRun
+from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged, RunOver
-from attractor.engine.events import (
-    OperatorAction,
-    PipelineStarted,
-    RunResumed,
-)
-from attractor.engine.inbox import Action
-from attractor.engine.kept_conversations import KeptConversations
-from attractor.engine.large_values import put_aside
-from attractor.engine.lines import Journey, Line
-from attractor.engine.open_run import OpenRun
-from attractor.engine.preflight import preflight
-from attractor.engine.progress import begin
-from attractor.engine.progress_records import progress_to_record
-from attractor.engine.results import RunResult, result_of
-from attractor.engine.run_branches import RunBranches
-from attractor.engine.seams import Exhausted, Handler, Stopped, TreeId, Waiting, Workspace
-from attractor.engine.status import (
+from attractor.engine.interfaces import Exhausted, Handler, Stopped, TreeId, Waiting, Workspace
+from attractor.engine.interruptions import preflight
+from attractor.engine.journal.events import OperatorAction, PipelineStarted, RunResumed
+from attractor.engine.orders import Action
+from attractor.engine.questions.ask import waits_for
+from attractor.engine.questions.question import Interviewer
+from attractor.engine.run_folder.open_run import OpenRun, end_run, let_go, stop
+from attractor.engine.state.branch_state import LONG_AGO, MAIN, cut_off, last_tree
+from attractor.engine.state.progress import begin
+from attractor.engine.state.progress_records import progress_to_record
+from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     AWAITING_DECISION,
     BOOTING,
     EVALUATING,
     EXECUTING,
     QUEUED,
+    RunResult,
+    result_of,
 )
-from attractor.engine.strands import LONG_AGO, MAIN, cut_off, last_tree
-from attractor.engine.walk import Walk
-from attractor.engine.watch import Steer, Watch, steer_nobody
+from attractor.engine.walk import Steer, Walk, Watch, steer_nobody
+from attractor.engine.walk_context import KeptConversations, WalkContext, WalkHandle
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
 
@@ -70,7 +62,7 @@ class Runner:
         budgets: Budgets = NO_BUDGETS,
         interviewer: Interviewer = NOBODY,
         kept: KeptConversations | None = None,
-        above: Above = ALONE,
+        above: ParentRun = ALONE,
         is_shared: bool = False,
     ) -> None:
         self._graph = graph
@@ -80,7 +72,7 @@ class Runner:
         self._inputs = inputs or {}
         self._tree = tree or workspace.base.candidate
         self._handlers = handlers
-        journey = Journey(
+        journey = WalkContext(
             run,
             graph,
             handlers,
@@ -92,7 +84,7 @@ class Runner:
             kept,
             above,
         )
-        self._line = Line(journey, workspace, is_shared=is_shared)
+        self._line = WalkHandle(journey, workspace, is_shared=is_shared)
         self._watch = Watch(run, steer, journey.budgets)
 
     async def run(self) -> RunResult:

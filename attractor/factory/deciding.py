@@ -5,8 +5,8 @@ from enum import StrEnum
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NoGo
 from attractor.base.json import Json
-from attractor.engine.open_run import OpenRun
-from attractor.engine.status import APPROVED, AWAITING_DECISION, REJECTED
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, REJECTED
 from attractor.factory.decisions import DECIDED, decision_of, keep_in_run
 from attractor.factory.errors import AlreadyDecided, NotDecidable, RationaleTooShort
 from attractor.factory.evaluating import GATE_EVALUATED, Evaluator

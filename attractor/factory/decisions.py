@@ -10,7 +10,7 @@ from pathlib import Path
 from attractor.base.errors import NotCanonical
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.engine.status import APPROVED, REJECTED
+from attractor.engine.state.run_state import APPROVED, REJECTED
 from attractor.factory.errors import DecisionsDiffer
 from attractor.factory.ledger import Entry, Ledger
 from attractor.factory.run_facts import RunFacts

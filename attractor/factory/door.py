@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from attractor.base.callables import require_no_loop
 from attractor.base.events import Event
-from attractor.engine.results import RunResult
+from attractor.engine.state.run_state import RunResult
 from attractor.factory.event_stream import EventStream
 from attractor.factory.launch import go_on, launch
 from attractor.factory.wishes import (

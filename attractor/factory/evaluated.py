@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken
 from attractor.base.json import Json, JsonObject
-from attractor.engine.fields import Fields
-from attractor.engine.promise_records import promises_from_record, promises_to_record
+from attractor.engine.json_files import Fields
+from attractor.engine.run_folder.layout import promises_from_record, promises_to_record
 from attractor.environments.environment import Promises
 from attractor.factory.gate import Evaluated
 from attractor.factory.ledger import Entry

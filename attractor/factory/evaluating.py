@@ -6,12 +6,16 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken, ChainBroken
 from attractor.base.hash_chain import GENESIS
-from attractor.engine.checkpoint import verify_journal
-from attractor.engine.documents import write_document
-from attractor.engine.open_run import OpenRun
-from attractor.engine.promise_records import NAMES, promises_to_record
-from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.status import AWAITING_DECISION, EVALUATING, QUEUED
+from attractor.engine.json_files import write_document
+from attractor.engine.run_folder.layout import (
+    NAMES,
+    RunDirectory,
+    promises_to_record,
+    read_manifest,
+)
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.checkpoint import verify_journal
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEUED
 from attractor.environments.environment import Promises
 from attractor.environments.selection import Choice
 from attractor.factory import when_needed

@@ -11,8 +11,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.files import write_whole
 from attractor.base.json import Json
 from attractor.base.locks import FileLock
-from attractor.engine.fields import Fields
-from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.engine.json_files import Fields
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.errors import CopiedRun, OtherProject
 from attractor.factory.ledger import Entry
 

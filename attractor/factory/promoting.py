@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NoGo, suggest
-from attractor.engine.open_run import OpenRun
-from attractor.engine.seams import Base
+from attractor.engine.interfaces import Base
+from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.deciding import Verdict
 from attractor.factory.decisions import decision_of
 from attractor.factory.errors import InvalidBranch, NoDecision, UnknownBranch

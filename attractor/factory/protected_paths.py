@@ -8,8 +8,8 @@ what git itself takes orders from.
 from collections.abc import Sequence
 
 from attractor.base.toml import printable
-from attractor.engine.excerpts import shorten
-from attractor.engine.seams import TreeId, Workspace
+from attractor.engine.interfaces import TreeId, Workspace
+from attractor.engine.stage_report import shorten
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.dot_git import is_modules
 from attractor.workspaces.ignores import IgnoreRules

@@ -5,11 +5,10 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.hash_chain import GENESIS, Head
 from attractor.base.json import content_hash
-from attractor.engine.checkpoint import open_journal
-from attractor.engine.manifest import Manifest
-from attractor.engine.open_run import OpenRun
-from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.run_state import RunState
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.run_state import RunState
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from attractor.base.errors import Broken
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, parse_json
-from attractor.engine.open_run import OpenRun
+from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.results import Results, Sitting
 from attractor.scenarios.evaluation import Earlier
 from attractor.scenarios.suite import Suite

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attractor.engine.fields import Fields
+from attractor.engine.json_files import Fields
 from attractor.factory.evaluating import CREATED
 from attractor.factory.ledger import Ledger
 from attractor.factory.promoting import PROMOTED

@@ -16,7 +16,7 @@ from attractor.base.json import JsonObject
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.budgets import Budgets
-from attractor.engine.simulated_outcomes import check_outcomes
+from attractor.engine.simulation.walk import check_outcomes
 from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer
 from attractor.language.formatter import write_graph
 from attractor.language.graph.graph import Graph

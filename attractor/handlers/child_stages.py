@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from attractor.base.errors import InvalidDuration, UsageError
 from attractor.engine.child_runs import Child, ChildEnd, ChildRun
 from attractor.engine.errors import TemplateFailed
+from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import FailureClass, Outcome, failure
-from attractor.engine.seams import Stage
 from attractor.language.errors import InvalidPipeline, UnreadablePipeline
 
 Accompany = Callable[[ChildRun], Awaitable[Outcome]]

@@ -6,10 +6,10 @@ from itertools import count
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.labels import accelerator, normalize_label
-from attractor.engine.lookup import make_lookup
-from attractor.engine.options import fold_words, pick_one
 from attractor.engine.outcome import StageStatus
+from attractor.engine.questions.answer_options import fold_words, pick_one
+from attractor.engine.routing.edge_labels import accelerator, normalize_label
+from attractor.engine.routing.edge_selection import make_lookup
 from attractor.language.graph.graph import Edge, Graph
 
 _NO_VALUES: Mapping[str, Json] = {}

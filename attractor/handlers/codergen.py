@@ -4,13 +4,12 @@ import re
 from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine import when_needed
 from attractor.engine.errors import TemplateFailed
-from attractor.engine.excerpts import response_updates
-from attractor.engine.goal_gates import wants_verdict
+from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
-from attractor.engine.preamble import put_before
-from attractor.engine.seams import Parts, Stage
+from attractor.engine.prompts.preamble import put_before
+from attractor.engine.routing.next_move import wants_verdict
+from attractor.engine.stage_report import response_updates
 from attractor.language.source.syntax_tree import ValueKind
 
 NO_INPUTS: Mapping[str, str] = {}
@@ -54,7 +53,10 @@ def write_prompt(stage: Stage, inputs: Mapping[str, str] = NO_INPUTS) -> str:
     value = node.attributes.value("prompt")
     if value is not None and value.kind is ValueKind.TEMPLATE:
         values = stage.context.snapshot()
-        return when_needed.render_prompt(str(value), goal=goal, inputs=inputs, context=values)
+        # Imported here: few callers need it.
+        from attractor.engine.prompts.templates import render_prompt
+
+        return render_prompt(str(value), goal=goal, inputs=inputs, context=values)
     if not node.prompt.strip():
         return _put_in(goal, node.label)
     # A graph that was prepared (attractor-spec 9.2) has the goal in its prompts already: what is

@@ -6,9 +6,9 @@ from dataclasses import replace
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, parse_json
-from attractor.engine.excerpts import is_cut
+from attractor.engine.interfaces import Branch, Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
-from attractor.engine.seams import Branch, Parts, Stage
+from attractor.engine.stage_report import is_cut
 from attractor.handlers.join_policies import read_policy
 from attractor.handlers.parallel import walk_branches
 from attractor.handlers.ranking import NO_ITEMS

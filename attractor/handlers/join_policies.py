@@ -6,9 +6,9 @@ from dataclasses import replace
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
-from attractor.engine.branching import GIVEN_UP
+from attractor.engine.interfaces import BranchEnd
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.engine.seams import BranchEnd
+from attractor.engine.state.branch_state import GIVEN_UP
 from attractor.language.graph.graph import Node
 
 WAIT_ALL = "wait_all"

@@ -8,8 +8,8 @@ from itertools import count
 from time import monotonic
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.interfaces import Branch, BranchEnd, Exhausted, Parts, Stage, Waiting
 from attractor.engine.outcome import FailureClass, Outcome, failure
-from attractor.engine.seams import Branch, BranchEnd, Exhausted, Parts, Stage, Waiting
 from attractor.handlers.join_policies import JoinPolicy, count_good, read_policy
 
 MAX_PARALLEL = 4

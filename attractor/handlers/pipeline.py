@@ -8,9 +8,9 @@ from attractor.base.errors import UsageError
 from attractor.base.json import Json
 from attractor.engine.child_runs import ChildEnd, ChildRun
 from attractor.engine.context import text_of
-from attractor.engine.excerpts import shorten
+from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.engine.seams import Parts, Stage
+from attractor.engine.stage_report import shorten
 from attractor.handlers.child_stages import run_child, tell_end
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.inputs import Input, read_inputs

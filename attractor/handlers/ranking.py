@@ -5,7 +5,7 @@ from math import isnan
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.labels import normalize_label
+from attractor.engine.routing.edge_labels import normalize_label
 
 _RANKS = ("success", "partial_success", "retry", "fail", "canceled")
 _GOOD = frozenset(_RANKS[:2])

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from attractor.base.registry import Registry
-from attractor.engine.seams import Handler, Parts
+from attractor.engine.interfaces import Handler, Parts
 
 
 class BuiltHandler(Handler, Protocol):

@@ -8,8 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, canonical_json
 from attractor.engine.child_runs import ChildEnd, ChildRun, Telemetry
-from attractor.engine.lookup import make_lookup
-from attractor.engine.models_asked import STEER
+from attractor.engine.interfaces import Parts, Said, Stage
 from attractor.engine.outcome import (
     NOTHING_USED,
     FailureClass,
@@ -18,7 +17,8 @@ from attractor.engine.outcome import (
     Usage,
     failure,
 )
-from attractor.engine.seams import Parts, Said, Stage
+from attractor.engine.prompts.inherited_context import STEER
+from attractor.engine.routing.edge_selection import make_lookup
 from attractor.handlers.child_stages import run_child, tell_end
 from attractor.handlers.codergen import write_prompt
 from attractor.handlers.supervision_plans import OBSERVE, Plan, read_plan

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
-from attractor.engine.models_asked import STEER
+from attractor.engine.prompts.inherited_context import STEER
 from attractor.language.conditions.condition import Condition, parse_condition
 from attractor.language.errors import InvalidCondition
 from attractor.language.graph.graph import Graph, Node

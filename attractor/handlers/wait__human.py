@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
-from attractor.engine.excerpts import shorten
-from attractor.engine.options import LONGEST_WORDS, TARGETS
+from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.engine.question_records import answer_to_record, question_to_record
-from attractor.engine.seams import Parts, Stage
+from attractor.engine.questions.answer_options import LONGEST_WORDS, TARGETS
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Option,
+    Question,
+    QuestionKind,
+    answer_to_record,
+    question_to_record,
+)
+from attractor.engine.stage_report import shorten
 from attractor.handlers.choices import (
     Choice,
     find_choices,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.answers import ask_each
-from attractor.engine.asking import Answer, AnswerKind, Question, QuestionKind
+from attractor.engine.questions.answer import ask_each
+from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.interviewers.parts import InterviewerParts
 
 NAME = "auto_approve"

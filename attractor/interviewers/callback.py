@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Sequence
 
 from attractor.base.errors import UsageError
-from attractor.engine.answers import ask_each
-from attractor.engine.asking import Answer, Question
+from attractor.engine.questions.answer import ask_each
+from attractor.engine.questions.question import Answer, Question
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.replies import read_reply
 

@@ -5,10 +5,10 @@ import errno
 from collections.abc import Sequence
 from contextlib import suppress
 
-from attractor.engine.answers import ask_each
-from attractor.engine.asking import Answer, AnswerKind, Question, QuestionKind
-from attractor.engine.options import name_choices, read_answer, refusal_of
-from attractor.engine.seams import Parked
+from attractor.engine.interfaces import Parked
+from attractor.engine.questions.answer import ask_each
+from attractor.engine.questions.answer_options import name_choices, read_answer, refusal_of
+from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.interviewers.lines import Lines
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.prompts import shown_line, shown_prompt, shown_question

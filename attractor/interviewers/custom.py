@@ -7,7 +7,7 @@ from typing import Protocol, cast
 from attractor.base.callables import call
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.engine.asking import Answer, Interviewer, Question
+from attractor.engine.questions.question import Answer, Interviewer, Question
 from attractor.interviewers.callback import Callback
 from attractor.interviewers.parts import AnswerFunction, InterviewerParts
 from attractor.interviewers.replies import Reply, read_reply

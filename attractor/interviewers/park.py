@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.answers import ask_each
-from attractor.engine.asking import Answer, Question
-from attractor.engine.seams import Parked
+from attractor.engine.interfaces import Parked
+from attractor.engine.questions.answer import ask_each
+from attractor.engine.questions.question import Answer, Question
 from attractor.interviewers.parts import InterviewerParts
 
 

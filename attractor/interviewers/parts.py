@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.asking import Answer, Interviewer, Question
+from attractor.engine.questions.question import Answer, Interviewer, Question
 from attractor.engine.secrets import Redactor
 from attractor.interviewers.replies import Reply
 

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from attractor.engine.asked_within import where_asked
-from attractor.engine.asking import Option, Question, QuestionKind
-from attractor.engine.excerpts import keep_ends, shorten
-from attractor.engine.labels import accelerator, normalize_label
-from attractor.engine.options import find_option
+from attractor.engine.questions.answer_options import find_option
+from attractor.engine.questions.ask import where_asked
+from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.engine.routing.edge_labels import accelerator, normalize_label
+from attractor.engine.stage_report import keep_ends, shorten
 from attractor.language.source.text import visible
 
 LONGEST_LINE = 500

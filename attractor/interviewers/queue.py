@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attractor.engine.answers import ask_each
-from attractor.engine.asking import Answer, AnswerKind, Question
+from attractor.engine.questions.answer import ask_each
+from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.interviewers.parts import InterviewerParts
 
 NAME = "queue"

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.errors import AttractorError
-from attractor.engine.answers import ask_each
-from attractor.engine.asking import Answer, Interviewer, Question
-from attractor.engine.seams import Stopped
+from attractor.engine.interfaces import Stopped
+from attractor.engine.questions.answer import ask_each
+from attractor.engine.questions.question import Answer, Interviewer, Question
 from attractor.interviewers.console import Console
 from attractor.interviewers.park import Park
 from attractor.interviewers.parts import InterviewerParts

@@ -7,10 +7,11 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.journal import Journal, read_lines, read_torn
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.engine.asking import Answer, Question
 from attractor.engine.errors import RecordBroken
-from attractor.engine.fields import Fields
-from attractor.engine.question_records import (
+from attractor.engine.json_files import Fields
+from attractor.engine.questions.question import (
+    Answer,
+    Question,
     answer_from_record,
     answer_to_record,
     question_from_record,

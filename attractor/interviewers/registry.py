@@ -6,7 +6,7 @@ from typing import Protocol
 
 from attractor.base.errors import UsageError
 from attractor.base.registry import Registry
-from attractor.engine.asking import Interviewer
+from attractor.engine.questions.question import Interviewer
 from attractor.interviewers.names import RECORDING, REPLAY, read_name
 from attractor.interviewers.parts import InterviewerParts
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from attractor.base.errors import Refused, UsageError
 from attractor.base.json import canonical_json
-from attractor.engine.answers import ask_each
-from attractor.engine.asking import Answer, Question
-from attractor.engine.seams import Stopped
+from attractor.engine.interfaces import Stopped
+from attractor.engine.questions.answer import ask_each
+from attractor.engine.questions.question import Answer, Question
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.recordings import Recorded, read_recording
 

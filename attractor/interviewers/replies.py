@@ -1,7 +1,7 @@
 """Takes what a program's function replied to a question as an answer, or refuses it."""
 
 from attractor.base.errors import UsageError
-from attractor.engine.asking import Answer, AnswerKind
+from attractor.engine.questions.question import Answer, AnswerKind
 
 Reply = Answer | str | None
 """An answer, the words of one, or nothing: the question is left out."""

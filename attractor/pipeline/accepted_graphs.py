@@ -12,8 +12,8 @@ from attractor.base.events import Event
 from attractor.base.files import write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
-from attractor.engine.fields import Fields
-from attractor.engine.run_directory import RunDirectory, read_kept_files, write_kept_files
+from attractor.engine.json_files import Fields
+from attractor.engine.run_folder.layout import RunDirectory, read_kept_files, write_kept_files
 from attractor.pipeline.source import PipelineSource, pipeline_hash
 
 GRAPH_ACCEPTED = "GraphAccepted"

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.engine.errors import GraphChanged
-from attractor.engine.excerpts import keep_ends
-from attractor.engine.open_run import OpenRun
-from attractor.engine.run_state import RunState
-from attractor.engine.strands import Strand
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.stage_report import keep_ends
+from attractor.engine.state.branch_state import WalkState
+from attractor.engine.state.run_state import RunState
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.output import NO_CHANGE, tell
 from attractor.language.graph.branches import Forks
@@ -140,7 +140,7 @@ def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
             yield f"there is no {node.id} any more, a goal gate that was visited"
 
 
-def _lost_places(strand: Strand, where: str, before: Graph, after: Graph) -> Iterator[str]:
+def _lost_places(strand: WalkState, where: str, before: Graph, after: Graph) -> Iterator[str]:
     """Yield which of the nodes a walk stands at is gone, or is done by another handler."""
     at_work = strand.in_flight.node if strand.in_flight else ""
     for node in dict.fromkeys([strand.progress.next_node, at_work]):

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from attractor.backends.agent_prices import FindModel
 from attractor.backends.model_choice import ModelChoice, ModelDefaults
 from attractor.base.dataclasses import dataclass
-from attractor.engine.models_asked import Asked, what_is_asked
+from attractor.engine.prompts.inherited_context import ModelChoice as Asked
+from attractor.engine.prompts.inherited_context import what_is_asked
 from attractor.language.graph.graph import Node
 from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble
-from attractor.engine.attempt_folders import history_folder
-from attractor.engine.checkpoint import open_journal
-from attractor.engine.flights import InFlight
-from attractor.engine.foreign_files import read_foreign
-from attractor.engine.output_tail import TAIL
-from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.seams import stage_id
+from attractor.engine.interfaces import stage_id
+from attractor.engine.json_files import read_foreign
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.stage.execution import history_folder
+from attractor.engine.stage.stage_files import TAIL
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.progress import InFlight
 from attractor.pipeline.child_directories import child_directory, newest_round
 
 

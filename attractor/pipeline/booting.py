@@ -7,10 +7,10 @@ from attractor.base.files import write_whole
 from attractor.base.ids import time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json
-from attractor.engine.events import Place
-from attractor.engine.open_run import OpenRun
-from attractor.engine.seams import Workspace
-from attractor.engine.status import QUEUED
+from attractor.engine.interfaces import Workspace
+from attractor.engine.journal.events import StageReference
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.run_state import QUEUED
 from attractor.environments.selection import Choice
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.read_only import preparation_of
@@ -103,7 +103,7 @@ class _BootLog:
 
     def step(self, name: str, told: dict[str, Json], *, branch: str = "") -> None:
         """Write that something was done."""
-        place = Place(branch=branch or None)
+        place = StageReference(branch=branch or None)
         self.run.emit(BOOT_STEP, {"step": name, **told}, place=place)
 
     def setup(self, setup: SetupRun) -> None:

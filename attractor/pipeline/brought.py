@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.asking import Interviewer
-from attractor.engine.seams import Backend, Handler
+from attractor.engine.interfaces import Backend, Handler
+from attractor.engine.questions.question import Interviewer
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.linting.lint_rule import ExtraRules
 from attractor.language.preparation.prepare import Transform

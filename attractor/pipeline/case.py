@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.progress import Progress
-from attractor.engine.run_state import RunState
+from attractor.engine.state.progress import Progress
+from attractor.engine.state.run_state import RunState
 from attractor.language.graph.graph import Graph, Node
 from attractor.pipeline.history import History, Made
 from attractor.pipeline.run_records import RunRecord

@@ -9,10 +9,14 @@ from pathlib import Path
 from attractor.base.files import file_trouble, sync_folder
 from attractor.base.ids import new_run_id
 from attractor.engine.errors import NotRunnable
-from attractor.engine.manifest import Manifest
-from attractor.engine.progress import Progress
-from attractor.engine.run_directory import RunDirectory, create_run_directory, read_manifest
-from attractor.engine.seams import Base
+from attractor.engine.interfaces import Base
+from attractor.engine.run_folder.layout import (
+    Manifest,
+    RunDirectory,
+    create_run_directory,
+    read_manifest,
+)
+from attractor.engine.state.progress import Progress
 from attractor.language.diagnostics import error
 from attractor.language.graph.builder import folder_name
 from attractor.pipeline.knowing import known_in

@@ -7,13 +7,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.endings import end_run
-from attractor.engine.events import OperatorAction
-from attractor.engine.open_run import OpenRun
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import RunDirectory
-from attractor.engine.status import QUEUED
-from attractor.engine.watch import Steer, steer_nobody
+from attractor.engine.journal.events import OperatorAction
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import OpenRun, end_run
+from attractor.engine.state.run_state import QUEUED, RunResult
+from attractor.engine.walk import Steer, steer_nobody
 from attractor.pipeline.child_directories import newest_round, next_round, round_before
 from attractor.pipeline.restarting import make_next_child
 from attractor.pipeline.source import PipelineSource

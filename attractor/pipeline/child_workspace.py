@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.seams import PATCH_LIMIT, Base, TreeId, Workspace
+from attractor.engine.interfaces import PATCH_LIMIT, Base, TreeId, Workspace
 from attractor.environments.environment import ExecutionEnvironment
 
 

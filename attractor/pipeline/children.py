@@ -11,17 +11,16 @@ from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.child_runs import Child
-from attractor.engine.endings import end_run
-from attractor.engine.events import OperatorAction
-from attractor.engine.inbox import Action
-from attractor.engine.kept_conversations import KeptConversations
-from attractor.engine.open_run import OpenRun, open_run
+from attractor.engine.interfaces import Workspace
+from attractor.engine.journal.events import OperatorAction
+from attractor.engine.orders import Action
 from attractor.engine.outcome import Usage
-from attractor.engine.questions import ChildQuestions, Questions
-from attractor.engine.results import RunResult, result_of
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.questions.ask import ChildQuestions, Questions
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Workspace
+from attractor.engine.state.run_state import RunResult, result_of
+from attractor.engine.walk_context import KeptConversations
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.child_directories import child_directory, make_child_directory
 from attractor.pipeline.child_rounds import ChildRounds, Equipment, Provision

@@ -9,8 +9,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.registry import count_wanted
 from attractor.engine.context import Context
+from attractor.engine.interfaces import Handler, Stage
 from attractor.engine.outcome import Outcome
-from attractor.engine.seams import Handler, Stage
 from attractor.language.graph.graph import Graph, Node
 
 _HINT = "hand in an object with execute(node, context, graph, logs_root), or execute(stage)"

@@ -7,13 +7,13 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.engine.checkpoint import open_journal
-from attractor.engine.fence import is_held
-from attractor.engine.flights import InFlight
-from attractor.engine.loops import Loop, find_loops
 from attractor.engine.outcome import Usage
-from attractor.engine.run_directory import read_files
-from attractor.engine.run_state import RunState, outcome_of
+from attractor.engine.routing.retry import Loop, find_loops
+from attractor.engine.run_folder.layout import read_files
+from attractor.engine.run_folder.open_run import is_held
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.progress import InFlight
+from attractor.engine.state.run_state import RunState, outcome_of
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
 from attractor.language.source.parse import decode

@@ -11,8 +11,12 @@ from datetime import timedelta
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.models_asked import Asked, speaks_with_a_model, what_is_asked
-from attractor.engine.retry import retry_policy
+from attractor.engine.prompts.inherited_context import (
+    ModelChoice,
+    speaks_with_a_model,
+    what_is_asked,
+)
+from attractor.engine.routing.retry import retry_policy
 from attractor.language.graph.graph import Graph, Node
 from attractor.pipeline.assumptions import Assumption
 from attractor.pipeline.history import Made
@@ -232,7 +236,7 @@ def _at_most(one: Range, most: float | None) -> Range:
 
 
 def _node_may_cost(node: Node) -> bool:
-    return node.type in RUNS_PIPELINES or what_is_asked(node) is not Asked.NOTHING
+    return node.type in RUNS_PIPELINES or what_is_asked(node) is not ModelChoice.NOTHING
 
 
 def _is_alike(run: Sample, graph: Graph) -> bool:

@@ -7,7 +7,7 @@ from itertools import groupby
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.engine.errors import NotRunnable
-from attractor.engine.simulated_walk import SimulatedWalk
+from attractor.engine.simulation.walk import SimulatedWalk
 from attractor.pipeline.pipeline_tests import (
     GAP,
     Expected,

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from attractor.engine.goal_gates import find_unsatisfied, redirect_limit, visit_limit
-from attractor.engine.loops import find_loops
 from attractor.engine.outcome import FailureClass
-from attractor.engine.progress import Ending
-from attractor.engine.routing import RouteReason
+from attractor.engine.routing.edge_selection import RouteReason
+from attractor.engine.routing.next_move import find_unsatisfied, redirect_limit, visit_limit
+from attractor.engine.routing.retry import find_loops
+from attractor.engine.state.progress import WalkEnd
 from attractor.pipeline.case import Case, Finding, Remedy
 from attractor.pipeline.history import Choice, Made
 
@@ -18,10 +18,10 @@ _NOT_AGAIN = {
     "for max_retries on the node itself.",
 }
 
-Explain = Callable[[Case, Ending, Made, Choice], Finding | None]
+Explain = Callable[[Case, WalkEnd, Made, Choice], Finding | None]
 
 
-def explain_failure(case: Case, end: Ending) -> Finding:
+def explain_failure(case: Case, end: WalkEnd) -> Finding:
     """Return why the walk from the start failed."""
     last = case.history.main[-1] if case.history.main else None
     choice = last.choices[-1] if last and last.choices else None
@@ -33,7 +33,7 @@ def explain_failure(case: Case, end: Ending) -> Finding:
     return Finding(end.reason, (f"The walk ended at {last}.",), _mend(case, last.node))
 
 
-def _stage(case: Case, end: Ending, last: Made, choice: Choice) -> Finding | None:
+def _stage(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
     if choice.reason != RouteReason.FAILED:
         return None
     causes = [
@@ -49,7 +49,7 @@ def _stage(case: Case, end: Ending, last: Made, choice: Choice) -> Finding | Non
     )
 
 
-def _no_route(case: Case, end: Ending, last: Made, choice: Choice) -> Finding | None:
+def _no_route(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
     if choice.reason != RouteReason.NO_ROUTE:
         return None
     edge = f"give {last.node} a way out without a condition, or one that holds"
@@ -64,7 +64,7 @@ def _no_route(case: Case, end: Ending, last: Made, choice: Choice) -> Finding | 
     )
 
 
-def _redirects(case: Case, end: Ending, last: Made, choice: Choice) -> Finding | None:
+def _redirects(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
     if choice.reason != RouteReason.GOAL_GATE or case.graph is None:
         return None
     most = redirect_limit(case.graph)
@@ -80,7 +80,7 @@ def _redirects(case: Case, end: Ending, last: Made, choice: Choice) -> Finding |
     )
 
 
-def _visits(case: Case, end: Ending, last: Made, choice: Choice) -> Finding | None:
+def _visits(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
     target = case.node(choice.target)
     if case.graph is None or target is None:
         return None
@@ -101,7 +101,7 @@ def _visits(case: Case, end: Ending, last: Made, choice: Choice) -> Finding | No
     )
 
 
-def _unsatisfied(case: Case, end: Ending, last: Made, choice: Choice) -> Finding | None:
+def _unsatisfied(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
     gate = find_unsatisfied(case.graph, case.progress) if case.graph else None
     if gate is None:
         return None

@@ -7,12 +7,12 @@ from dataclasses import field
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.events import Event
-from attractor.engine.checkpoint import verify_journal
-from attractor.engine.events import ParallelBranchStarted, StageStarted
-from attractor.engine.fields import Fields
-from attractor.engine.folding import fold
-from attractor.engine.progress import Progress
-from attractor.engine.run_state import RunState
+from attractor.engine.journal.events import ParallelBranchStarted, StageStarted
+from attractor.engine.journal.reducer import fold
+from attractor.engine.json_files import Fields
+from attractor.engine.state.checkpoint import verify_journal
+from attractor.engine.state.progress import Progress
+from attractor.engine.state.run_state import RunState
 from attractor.pipeline.run_records import RunRecord
 
 SHOWN = 12

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from attractor.base.errors import Refused
+from attractor.engine.interfaces import Base, TreeId
 from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
-from attractor.engine.seams import Base, TreeId
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.stage_commits import EMAIL, NAME

@@ -14,14 +14,18 @@ from attractor.base.ids import new_run_id
 from attractor.base.json import Json
 from attractor.engine.blobs import Blobs
 from attractor.engine.budgets import NO_BUDGETS, Budgets
+from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged
-from attractor.engine.events import PipelineStarted, RunForked
-from attractor.engine.fence import is_held
-from attractor.engine.large_values import put_aside
-from attractor.engine.manifest import Manifest
-from attractor.engine.progress import Progress, begin
-from attractor.engine.progress_records import progress_to_record
-from attractor.engine.run_directory import RunDirectory, create_run_directory, require_free
+from attractor.engine.journal.events import PipelineStarted, RunForked
+from attractor.engine.run_folder.layout import (
+    Manifest,
+    RunDirectory,
+    create_run_directory,
+    require_free,
+)
+from attractor.engine.run_folder.open_run import is_held
+from attractor.engine.state.progress import Progress, begin
+from attractor.engine.state.progress_records import progress_to_record
 from attractor.environments.selection import require_promised
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.output import NO_CHANGE, tell

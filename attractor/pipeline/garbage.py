@@ -13,8 +13,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, LockHeld
 from attractor.base.json import Json
 from attractor.base.locks import FileLock
-from attractor.engine.fence import is_held
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import is_held
 from attractor.environments.orphan_processes import end_left_by, left_by, runs_that_left
 from attractor.environments.process_table import Process
 from attractor.pipeline.needed import Need, Rules, Whereabouts, need_of

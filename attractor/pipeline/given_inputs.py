@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.json import parse_json
-from attractor.engine.file_faults import words_of
+from attractor.engine.json_files import words_of
 
 _VARIABLE, _FILE = "@env:", "@file:"
 _FORM = 'write a table of texts, numbers and true or false: {"ticket": "A-1"}, or ticket = "A-1"'

@@ -13,10 +13,10 @@ from attractor.base.events import Event
 from attractor.base.files import write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
-from attractor.engine.open_run import OpenRun
-from attractor.engine.patches import Patch, written
-from attractor.engine.run_directory import RunDirectory
-from attractor.engine.status import EVALUATING
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.stage.patch import Patch, written
+from attractor.engine.state.run_state import EVALUATING
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.stage_commits import stage_commits

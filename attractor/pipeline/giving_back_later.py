@@ -4,7 +4,7 @@ from pathlib import Path
 
 from attractor.base.errors import AttractorError
 from attractor.engine.no_workspace import NoEnvironment
-from attractor.engine.open_run import OpenRun, open_run
+from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.giving_back import give_back
 from attractor.pipeline.options import options_from_record

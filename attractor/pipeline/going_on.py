@@ -8,11 +8,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import RunOver
-from attractor.engine.manifest import Manifest
-from attractor.engine.open_run import OpenRun
-from attractor.engine.results import result_of
-from attractor.engine.run_directory import CHILDREN
-from attractor.engine.status import QUEUED
+from attractor.engine.run_folder.layout import CHILDREN, Manifest
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.run_state import QUEUED, result_of
 from attractor.environments.selection import Choice, require_promised
 from attractor.pipeline.accepted_graphs import put_in_place
 from attractor.pipeline.accepting import accept_graph, plan_acceptance

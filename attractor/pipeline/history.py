@@ -5,7 +5,7 @@ from dataclasses import field
 from datetime import datetime
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.progress import Move, Visit
+from attractor.engine.state.progress import Move, Visit
 
 
 @dataclass(frozen=True)

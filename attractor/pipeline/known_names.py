@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.registry import Registry
-from attractor.engine.labels import accelerator
+from attractor.engine.routing.edge_labels import accelerator
 from attractor.language.linting.lint_rule import Vocabulary
 
 AGENTS = "agents"

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from attractor.engine.checkpoint import open_journal
-from attractor.engine.run_directory import RunDirectory
-from attractor.engine.run_state import RunState
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.run_state import RunState
 
 
 def last_round(root: Path, state: RunState) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from attractor.base.json import Json
-from attractor.engine.events import FilesLeftOut, Place
-from attractor.engine.excerpts import shorten
-from attractor.engine.open_run import OpenRun
-from attractor.engine.strands import MAIN
+from attractor.engine.journal.events import FilesLeftOut, StageReference
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.stage_report import shorten
+from attractor.engine.state.branch_state import MAIN
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.workspaces.dimension import PREPARED
 from attractor.workspaces.in_place import KEPT_OUT
@@ -68,12 +68,16 @@ def _refusal(path: str, why: str) -> dict[str, Json]:
     return {"path": shorten(path, LONGEST_NAME), "why": why}
 
 
-def _place(run: OpenRun, branch: str) -> Place:
+def _place(run: OpenRun, branch: str) -> StageReference:
     """Return the stage in flight, whose snapshot it is."""
     strand = run.state.strands.get(branch)
     flight = strand.in_flight if strand else None
     key = branch or None
-    return Place(flight.node, flight.visit, flight.attempt, key) if flight else Place(branch=key)
+    return (
+        StageReference(flight.node, flight.visit, flight.attempt, key)
+        if flight
+        else StageReference(branch=key)
+    )
 
 
 def ours_in(options: RunOptions) -> Sequence[str]:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.json import Json
-from attractor.engine.manifest import Manifest
-from attractor.engine.open_run import OpenRun, open_run
-from attractor.engine.run_directory import CHILDREN, RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
+from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.environments.orphan_processes import end_left_by, end_left_by_now
 from attractor.environments.process_table import Process
 from attractor.language.source.text import visible

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import read_budgets, tell_budgets
-from attractor.engine.kept_conversations import KeptConversations
-from attractor.engine.open_run import OpenRun, open_run
-from attractor.engine.questions import RunQuestions
-from attractor.engine.results import RunResult, result_of
-from attractor.engine.run_drawings import drawn
+from attractor.engine.interfaces import Workspace
+from attractor.engine.questions.ask import RunQuestions
+from attractor.engine.run_drawing import drawn
+from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Workspace
-from attractor.engine.status import EVALUATING
+from attractor.engine.state.run_state import EVALUATING, RunResult, result_of
+from attractor.engine.walk_context import KeptConversations
 from attractor.environments.selection import Choice
 from attractor.pipeline.booting import boot
 from attractor.pipeline.children import Children

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 from attractor.base.clock import Clock
 from attractor.engine.blobs import ARTIFACTS, share
-from attractor.engine.event_log import EventLog
-from attractor.engine.events import Happening, data_of, kind_of
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.journal.events import EventLog, Happening, data_of, kind_of
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.secrets import Redactor
 
 

@@ -8,10 +8,10 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.ids import time_of
-from attractor.engine.checkpoint import open_journal
-from attractor.engine.fence import is_held
-from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.status import (
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.open_run import is_held
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     AWAITING_DECISION,
     EVALUATING,

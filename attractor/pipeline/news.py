@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from attractor.base.broadcast import Missed, Subscription
 from attractor.base.events import Event
-from attractor.engine.event_log import EventLog
+from attractor.engine.journal.events import EventLog
 
 Watch = Callable[[Event], None]
 

@@ -6,9 +6,9 @@ from attractor.backends.registry import backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.engine.errors import ConversationLost
-from attractor.engine.kept_conversations import ReadKept, rebuilder_of
+from attractor.engine.interfaces import Backend, Said, Stage
 from attractor.engine.outcome import Outcome
-from attractor.engine.seams import Backend, Said, Stage
+from attractor.engine.walk_context import ReadKept, rebuilder_of
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Node
 from attractor.language.source.syntax_tree import Span

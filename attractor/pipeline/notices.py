@@ -10,10 +10,9 @@ from typing import Protocol
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
-from attractor.engine.asked_within import branch_of, where_asked
-from attractor.engine.asking import Question
-from attractor.engine.options import choices_of
-from attractor.engine.question_records import question_to_record
+from attractor.engine.questions.answer_options import choices_of
+from attractor.engine.questions.ask import branch_of, where_asked
+from attractor.engine.questions.question import Question, question_to_record
 from attractor.pipeline.answer_commands import answer_command
 
 PREFIX = "NOTIFY_"

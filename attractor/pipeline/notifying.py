@@ -13,16 +13,15 @@ from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import JsonObject, parse_json
-from attractor.engine.answers import Overhears, ask_each
-from attractor.engine.asking import Answer, Interviewer, Question
-from attractor.engine.endings import end_run
-from attractor.engine.events import Place
-from attractor.engine.excerpts import shorten
-from attractor.engine.open_run import OpenRun
-from attractor.engine.questions_asked import find_asker
-from attractor.engine.seams import Parked
+from attractor.engine.interfaces import Parked
+from attractor.engine.journal.events import StageReference
+from attractor.engine.questions.answer import Overhears, ask_each
+from attractor.engine.questions.answer_options import find_asker
+from attractor.engine.questions.question import Answer, Interviewer, Question
+from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.secrets import Redactor
-from attractor.engine.status import AWAITING_ANSWER
+from attractor.engine.stage_report import shorten
+from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.pipeline.notices import Notice, messengers
 from attractor.pipeline.runs import reference_of
 from attractor.pipeline.world import World
@@ -97,7 +96,7 @@ class Notifier:
             notice = self._notice(question, place, is_parked)
             await asyncio.gather(*(self._tell_by(way, notice, place) for way in ways))
 
-    async def _tell_by(self, way: str, notice: Notice, place: Place) -> None:
+    async def _tell_by(self, way: str, notice: Notice, place: StageReference) -> None:
         fault, started = "it was interrupted", self._run.clock.monotonic()
         try:
             record = self._run.redactor.members(notice.to_record())
@@ -113,7 +112,7 @@ class Notifier:
             else:
                 self._run.emit(COMPLETED, data, place=place)
 
-    def _notice(self, question: Question, place: Place, is_parked: bool) -> Notice:
+    def _notice(self, question: Question, place: StageReference, is_parked: bool) -> Notice:
         root = self._run.directory.root
         return Notice(
             run_id=self._run.manifest.run_id,
@@ -125,12 +124,12 @@ class Notifier:
             is_parked=is_parked,
         )
 
-    def _place(self, question: Question) -> Place:
+    def _place(self, question: Question) -> StageReference:
         found = find_asker(self._run.state.strands, question.id)
         if found is None:
-            return Place(question.stage)
+            return StageReference(question.stage)
         key, flight = found
-        return Place(flight.node, flight.visit, flight.attempt, key or None)
+        return StageReference(flight.node, flight.visit, flight.attempt, key or None)
 
     def _told_before(self) -> set[str]:
         """Return the questions that people were told of, also in an earlier life of the run."""

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from attractor.base.errors import Refused, UsageError
-from attractor.engine.asked_within import natural
-from attractor.engine.asking import Question
 from attractor.engine.errors import NothingAsked
-from attractor.engine.options import read_answer, require_answer
-from attractor.engine.refusals import is_late
+from attractor.engine.questions.answer_options import is_late, read_answer, require_answer
+from attractor.engine.questions.ask import natural
+from attractor.engine.questions.question import Question
 
 MOST_NAMED = 3
 """How many of many questions a refusal names."""

@@ -8,17 +8,15 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import LockHeld, Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
-from attractor.engine.asked_within import in_order
-from attractor.engine.asking import Answer, Question
-from attractor.engine.checkpoint import open_journal
-from attractor.engine.endings import end_run
 from attractor.engine.errors import NobodyAtWork, NothingAsked
-from attractor.engine.fence import is_held
-from attractor.engine.inbox import Action, Order, leave_order
-from attractor.engine.open_run import OpenRun, open_run
-from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.run_state import RunState
+from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.questions.ask import in_order
+from attractor.engine.questions.question import Answer, Question
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.open_run import OpenRun, end_run, is_held, open_run
 from attractor.engine.secrets import Redactor
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.run_state import RunState
 from attractor.pipeline.last_rounds import last_round
 from attractor.pipeline.left_running import end_left_running_now, name_processes
 from attractor.pipeline.open_questions import named, pick, pick_all, read_choice, read_choices

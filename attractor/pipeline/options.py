@@ -13,7 +13,7 @@ from attractor.engine.budgets import (
     budgets_from_record,
     budgets_to_record,
 )
-from attractor.engine.fields import Fields
+from attractor.engine.json_files import Fields
 
 
 class WorkspaceKind(StrEnum):

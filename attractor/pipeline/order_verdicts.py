@@ -8,8 +8,8 @@ from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
-from attractor.engine.events import OperatorAction
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.journal.events import OperatorAction
+from attractor.engine.run_folder.layout import RunDirectory
 
 PATIENCE_S = 2.0
 """How long to wait: a process at work looks into its inbox several times a second."""

@@ -9,15 +9,15 @@ from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.engine.absent import NOBODY
-from attractor.engine.answers import AnsweredFirst
-from attractor.engine.asking import Interviewer
-from attractor.engine.kept_conversations import Rebuild, rebuild_nothing, rebuilder_of
-from attractor.engine.models_asked import Asked, what_is_asked
-from attractor.engine.questions import Questions
-from attractor.engine.seams import Backend, Handler, Parts
-from attractor.engine.simulated_outcomes import NO_OUTCOMES, read_outcomes
-from attractor.engine.watch import Steer
+from attractor.engine.child_runs import NOBODY
+from attractor.engine.interfaces import Backend, Handler, Parts
+from attractor.engine.prompts.inherited_context import ModelChoice, what_is_asked
+from attractor.engine.questions.answer import AnsweredFirst
+from attractor.engine.questions.ask import Questions
+from attractor.engine.questions.question import Interviewer
+from attractor.engine.simulation.walk import NO_OUTCOMES, read_outcomes
+from attractor.engine.walk import Steer
+from attractor.engine.walk_context import Rebuild, rebuild_nothing, rebuilder_of
 from attractor.environments.selection import Choice, choose_environment
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
@@ -128,7 +128,7 @@ async def _backend(
 def _may_ask(node: Node, known: Set[str], brought: Brought) -> bool:
     """Tell whether a stage may ask a backend: to load one takes as long as a few stages."""
     type_ = _executed_as(node, known)
-    return type_ in brought.handlers or what_is_asked(node, type_) is not Asked.NOTHING
+    return type_ in brought.handlers or what_is_asked(node, type_) is not ModelChoice.NOTHING
 
 
 def _agent_parts(client: Client, options: RunOptions, world: World) -> AgentParts | None:

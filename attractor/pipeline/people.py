@@ -6,8 +6,8 @@ from functools import partial
 from io import StringIO
 
 from attractor.base.errors import AttractorError
-from attractor.engine.asking import Answer, AnswerKind, Interviewer
-from attractor.engine.open_run import OpenRun
+from attractor.engine.questions.question import Answer, AnswerKind, Interviewer
+from attractor.engine.run_folder.open_run import OpenRun
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import build_interviewer

@@ -14,8 +14,7 @@ from pydantic_core import ErrorDetails
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
 from attractor.base.json import Json, canonical_json
-from attractor.engine.simulated_outcomes import read_outcomes
-from attractor.engine.simulated_walk import MAX_STEPS
+from attractor.engine.simulation.walk import MAX_STEPS, read_outcomes
 from attractor.language.graph.graph import Edge, Graph
 from attractor.pipeline.scripted_answers import check_answers
 from attractor.pipeline.simulation import Script

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from attractor.base.errors import Broken
 from attractor.base.files import file_trouble
-from attractor.engine.manifest import Manifest
-from attractor.engine.run_directory import RunDirectory, read_files
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_files
 from attractor.language.linting.lint_rule import VITAL
 from attractor.language.preparation.prepare import KnownFiles
 from attractor.language.source.parse import decode

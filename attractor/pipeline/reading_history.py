@@ -7,10 +7,10 @@ from datetime import datetime
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.engine.branching import GIVEN_UP
-from attractor.engine.events import OUTCOME_ASSUMED
-from attractor.engine.fields import Fields
-from attractor.engine.progress_records import step_from_record
+from attractor.engine.journal.events import OUTCOME_ASSUMED
+from attractor.engine.json_files import Fields
+from attractor.engine.state.branch_state import GIVEN_UP
+from attractor.engine.state.progress_records import step_from_record
 from attractor.pipeline.history import (
     BranchEnd,
     ChildRun,

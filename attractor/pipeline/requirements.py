@@ -9,11 +9,11 @@ from attractor.backends.model_choice import ModelDefaults
 from attractor.backends.model_faults import find_model_faults
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import UnknownName, UsageError
-from attractor.engine.models_asked import Asked, what_is_asked
-from attractor.engine.preflight import find_faults, preflight, resolve_handler
-from attractor.engine.seams import Handler
+from attractor.engine.interfaces import Handler
+from attractor.engine.interruptions import find_faults, preflight, resolve_handler
+from attractor.engine.prompts.inherited_context import ModelChoice, what_is_asked
 from attractor.engine.secrets import Redactor
-from attractor.engine.simulated_outcomes import read_outcomes
+from attractor.engine.simulation.walk import read_outcomes
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.diagnostics import Diagnostic, error
@@ -43,7 +43,7 @@ from attractor.pipeline.told_secrets import variables_in
 from attractor.pipeline.withheld import find_withheld, ways_to_give
 
 ASKS_A_BACKEND = "codergen"
-_ANSWERS = (Asked.AN_ANSWER, Asked.ADVICE)
+_ANSWERS = (ModelChoice.AN_ANSWER, ModelChoice.ADVICE)
 _GIVEN_AGAIN = frozenset({"goal", "inputs"})
 
 

@@ -10,15 +10,18 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.ids import new_run_id
-from attractor.engine.endings import end_run
-from attractor.engine.events import PipelineStarted, RunRestarted, RunRestarting
-from attractor.engine.manifest import Manifest
-from attractor.engine.open_run import OpenRun, open_run
-from attractor.engine.progress import Progress
-from attractor.engine.progress_records import progress_to_record
-from attractor.engine.restarts import begin_again
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import RunDirectory, create_run_directory, read_manifest
+from attractor.engine.journal.events import PipelineStarted, RunRestarted, RunRestarting
+from attractor.engine.routing.next_move import begin_again
+from attractor.engine.run_folder.layout import (
+    Manifest,
+    RunDirectory,
+    create_run_directory,
+    read_manifest,
+)
+from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
+from attractor.engine.state.progress import Progress
+from attractor.engine.state.progress_records import progress_to_record
+from attractor.engine.state.run_state import RunResult
 from attractor.pipeline.child_directories import clear_half_made
 from attractor.pipeline.forked_trees import make_forked_tree
 from attractor.pipeline.linked_runs import begin_journal, share_artifacts

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from attractor.base.clock import Clock
 from attractor.base.errors import Refused
-from attractor.engine.checkpoint import open_journal
-from attractor.engine.fence import is_held
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import is_held
+from attractor.engine.state.checkpoint import open_journal
 from attractor.pipeline.operating import Orders, Receipt
 
 PATIENCE_S = 60.0

@@ -8,8 +8,7 @@ from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
 from attractor.engine.errors import RecordBroken
-from attractor.engine.manifest import Manifest
-from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 
 
 @dataclass(frozen=True)

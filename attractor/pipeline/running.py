@@ -6,10 +6,9 @@ from pathlib import Path
 
 from attractor.base.ids import new_run_id
 from attractor.engine.budgets import NO_BUDGETS, Budgets
-from attractor.engine.manifest import Manifest
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import create_run_directory, require_free
-from attractor.engine.seams import Workspace
+from attractor.engine.interfaces import Workspace
+from attractor.engine.run_folder.layout import Manifest, create_run_directory, require_free
+from attractor.engine.state.run_state import RunResult
 from attractor.environments.selection import Choice
 from attractor.pipeline.fitness import require_fit
 from attractor.pipeline.going_on import Asked, go_on

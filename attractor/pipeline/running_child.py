@@ -7,21 +7,18 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
-from attractor.engine.attempt_folders import history_folder
 from attractor.engine.child_runs import ChildEnd, Telemetry
-from attractor.engine.events import OperatorAction
-from attractor.engine.flights import InFlight
-from attractor.engine.inbox import Action
-from attractor.engine.large_values import WholeValues
-from attractor.engine.open_run import OpenRun
+from attractor.engine.context import WholeValues
+from attractor.engine.interfaces import Exhausted, Parked, Stopped, stage_id
+from attractor.engine.journal.events import OperatorAction
+from attractor.engine.orders import Action
 from attractor.engine.outcome import StageStatus
-from attractor.engine.progress import Progress
-from attractor.engine.questions_asked import of_child
-from attractor.engine.results import RunResult
-from attractor.engine.run_state import RunState
-from attractor.engine.seams import Exhausted, Parked, Stopped, stage_id
-from attractor.engine.stage_files import FolderFiles
-from attractor.engine.status import AWAITING_ANSWER, EXECUTING
+from attractor.engine.questions.answer_options import of_child
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.stage.execution import history_folder
+from attractor.engine.stage.stage_files import FolderFiles
+from attractor.engine.state.progress import InFlight, Progress
+from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, RunResult, RunState
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.child_rounds import ChildRounds
 

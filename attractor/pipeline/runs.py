@@ -13,17 +13,26 @@ from attractor.base.events import Event
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
-from attractor.engine.asking import Answer, Question
-from attractor.engine.checkpoint import open_journal
-from attractor.engine.documents import read_document
-from attractor.engine.excerpts import shorten
-from attractor.engine.fence import is_held
-from attractor.engine.fields import Fields
+from attractor.engine.json_files import Fields, read_document
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.question_records import answer_to_record, question_to_record
-from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.run_state import RunState, outcome_of
-from attractor.engine.status import AWAITING_ANSWER, QUEUED, TRANSITIONS, RunStatus
+from attractor.engine.questions.question import (
+    Answer,
+    Question,
+    answer_to_record,
+    question_to_record,
+)
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.open_run import is_held
+from attractor.engine.stage_report import shorten
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.run_state import (
+    AWAITING_ANSWER,
+    QUEUED,
+    TRANSITIONS,
+    RunState,
+    RunStatus,
+    outcome_of,
+)
 from attractor.pipeline.used import used_by
 
 LATEST = "latest"

@@ -8,9 +8,9 @@ from statistics import median, quantiles
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.engine.checkpoint import open_journal
 from attractor.engine.outcome import Usage
-from attractor.engine.run_state import outcome_of
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.run_state import outcome_of
 from attractor.language.source.parse import decode, parse
 from attractor.pipeline.history import Made
 from attractor.pipeline.reading_history import read_history

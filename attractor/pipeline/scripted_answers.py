@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from attractor.base.errors import UnknownName, UsageError, suggest
-from attractor.engine.labels import normalize_label
+from attractor.engine.routing.edge_labels import normalize_label
 from attractor.handlers.choices import Choice, find_choices, match_choice
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.syntax_tree import Attributes

@@ -4,9 +4,9 @@ import shlex
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.excerpts import shorten
-from attractor.engine.open_run import OpenRun
-from attractor.engine.seams import Workspace
+from attractor.engine.interfaces import Workspace
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.stage_report import shorten
 from attractor.pipeline.options import WorkspaceKind
 from attractor.workspaces.dimension import Dimension, SetAside
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from attractor.base.errors import AttractorError
-from attractor.engine.asked_within import asked_where
-from attractor.engine.documents import read_document
-from attractor.engine.status import AWAITING_ANSWER, RunStatus
-from attractor.engine.strands import cut_off
+from attractor.engine.json_files import read_document
+from attractor.engine.questions.ask import asked_where
+from attractor.engine.state.branch_state import cut_off
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunStatus
 from attractor.pipeline.case import Case, Finding, Remedy
 from attractor.pipeline.failures import LOOK_NEXT, explain_failure
 from attractor.pipeline.used_up import more_of_it

@@ -14,20 +14,19 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
-from attractor.engine.attempt import TOUCH_NO_FILES
-from attractor.engine.branching import GIVEN_UP, attempt_key
-from attractor.engine.events import (
+from attractor.engine.interfaces import TreeId
+from attractor.engine.journal.events import (
     CheckpointSaved,
     ParallelBranchCompleted,
     ParallelBranchStarted,
     RunForked,
     RunRestarted,
 )
-from attractor.engine.fields import Fields
-from attractor.engine.progress import LEFT_OUT, Visit
-from attractor.engine.progress_records import step_from_record
-from attractor.engine.seams import TreeId
-from attractor.engine.strands import MAIN
+from attractor.engine.json_files import Fields
+from attractor.engine.stage.attempt import TOUCH_NO_FILES
+from attractor.engine.state.branch_state import GIVEN_UP, MAIN, attempt_key
+from attractor.engine.state.progress import LEFT_OUT, Visit
+from attractor.engine.state.progress_records import step_from_record
 from attractor.language.graph.graph import Graph
 from attractor.workspaces.commits import Author
 from attractor.workspaces.run_branch import AT_BASE, StageTree

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.flights import InFlight
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.strands import LONG_AGO
+from attractor.engine.state.branch_state import LONG_AGO
+from attractor.engine.state.progress import InFlight
 from attractor.pipeline.history import Made
 
 MOST = 5

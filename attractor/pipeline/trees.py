@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.engine.interfaces import Workspace
 from attractor.engine.no_workspace import NoWorkspace
-from attractor.engine.seams import Workspace
 from attractor.environments.selection import Choice
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.read_only import environments_of

@@ -1,11 +1,11 @@
 """What a run used of models, with what the children of the stages at work used."""
 
 from attractor.base.errors import AttractorError
-from attractor.engine.checkpoint import open_journal
+from attractor.engine.interfaces import stage_id
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.run_directory import RunDirectory
-from attractor.engine.run_state import RunState
-from attractor.engine.seams import stage_id
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.run_state import RunState
 from attractor.pipeline.child_directories import child_directory, newest_round
 
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from attractor.base.errors import AttractorError
-from attractor.engine.asking import Answer, AnswerKind
-from attractor.engine.open_run import OpenRun
-from attractor.engine.questions import Questions
-from attractor.engine.questions_asked import OF_CHILD
-from attractor.engine.watch import POLL
+from attractor.engine.questions.answer_options import OF_CHILD
+from attractor.engine.questions.ask import Questions
+from attractor.engine.questions.question import Answer, AnswerKind
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.walk import POLL
 
 
 @asynccontextmanager

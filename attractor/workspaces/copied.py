@@ -5,7 +5,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from attractor.engine.seams import Base, TreeId
+from attractor.engine.interfaces import Base, TreeId
 from attractor.workspaces import stat_cache
 from attractor.workspaces.agent_git import plant_git
 from attractor.workspaces.commits import Author

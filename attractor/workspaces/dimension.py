@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.patches import clean_line
-from attractor.engine.seams import PATCH_LIMIT, Base, TreeId
+from attractor.engine.interfaces import PATCH_LIMIT, Base, TreeId
 from attractor.engine.secrets import Redactor
+from attractor.engine.stage.patch import clean_line
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.folder import remove_files
 from attractor.workspaces.forks import discard_fork, fill_fork, find_fork

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from attractor.engine.seams import TreeId
+from attractor.engine.interfaces import TreeId
 from attractor.workspaces.agent_git import plant_git
 from attractor.workspaces.commits import Author
 from attractor.workspaces.held_folders import remove_folder

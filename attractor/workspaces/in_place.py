@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from attractor.engine.seams import Base
+from attractor.engine.interfaces import Base
 from attractor.workspaces import stat_cache
 from attractor.workspaces.dimension import Dimension, MakeEnvironment, OnSnapshot
 from attractor.workspaces.in_thread import in_thread

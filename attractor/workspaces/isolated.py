@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from attractor.engine.seams import Base
+from attractor.engine.interfaces import Base
 from attractor.workspaces.agent_git import plant_git
 from attractor.workspaces.commits import Author, bring_commit
 from attractor.workspaces.dimension import Dimension, MakeEnvironment, OnSnapshot

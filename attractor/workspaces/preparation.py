@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
-from attractor.engine.seams import TreeId
+from attractor.engine.interfaces import TreeId
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.store import Store
 from attractor.workspaces.trees import text_of

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.seams import TreeId
+from attractor.engine.interfaces import TreeId
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.carrying import (
     carry,

@@ -6,7 +6,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.files import file_trouble, write_whole
 from attractor.base.json import canonical_json, parse_json
-from attractor.engine.seams import Base, TreeId
+from attractor.engine.interfaces import Base, TreeId
 from attractor.workspaces.errors import RecordBroken
 
 _FORMAT = 1

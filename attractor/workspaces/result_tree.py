@@ -4,7 +4,7 @@ from collections.abc import Sequence, Set
 from functools import partial
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.seams import Base, TreeId
+from attractor.engine.interfaces import Base, TreeId
 from attractor.workspaces.dot_git import is_dot_git
 from attractor.workspaces.ignores import IgnoreRules
 from attractor.workspaces.in_thread import in_thread

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.seams import Base, TreeId
+from attractor.engine.interfaces import Base, TreeId
 from attractor.workspaces.checkouts import checkouts_of
 from attractor.workspaces.commits import Author, as_trailers, bring_commit, write_commit
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from attractor.base.files import close_all_below, file_trouble, make_private_folder, write_whole
-from attractor.engine.patches import QUOTE
+from attractor.engine.stage.patch import QUOTE
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git import Git
 from attractor.workspaces.in_thread import in_thread

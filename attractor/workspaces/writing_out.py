@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.files import file_trouble
-from attractor.engine.seams import TreeId
+from attractor.engine.interfaces import TreeId
 from attractor.workspaces.errors import FolderInUse
 from attractor.workspaces.folder import write_files
 from attractor.workspaces.materials import Materials

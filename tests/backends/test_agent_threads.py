@@ -18,12 +18,9 @@ from attractor.backends.agent import Agent
 from attractor.backends.agent_parts import AgentParts
 from attractor.backends.agent_threads import as_texts, shorten_turns, without_loose_end
 from attractor.backends.parts import BackendParts
-from attractor.engine.carried import Carried
+from attractor.engine.interfaces import InheritedContext, Said, Stage, Thread
 from attractor.engine.outcome import Outcome, Usage
-from attractor.engine.past import Past, StageNote
-from attractor.engine.preamble import Remembered
-from attractor.engine.seams import Said, Stage
-from attractor.engine.threads import Thread
+from attractor.engine.prompts.preamble import Past, Remembered, StageNote
 from attractor.language.graph.attribute_catalogue import Fidelity
 from attractor.llm.errors import ServerError
 from attractor.llm.messages import Message, Role
@@ -68,7 +65,7 @@ class Talk:
         written = {"llm_model": model} if model else {}
         play = Play(graph(node(at, **written)), at, environment=local(self.folder))
         self.plays.append(play)
-        carried = Carried(Fidelity.FULL, self.thread, Remembered("g", "r", ALL, {}))
+        carried = InheritedContext(Fidelity.FULL, self.thread, Remembered("g", "r", ALL, {}))
         return replace(play.stage, carried=carried)
 
     def texts(self, number: int) -> list[str]:

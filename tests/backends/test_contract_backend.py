@@ -13,9 +13,9 @@ from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
 from attractor.backends.simulate import Simulate
 from attractor.base.json import canonical_json
+from attractor.engine.interfaces import Backend, Said, Stage
 from attractor.engine.outcome import Outcome, StageStatus, failure, success
-from attractor.engine.seams import Backend, Said, Stage
-from attractor.engine.simulated_outcomes import SimulatedOutcomes
+from attractor.engine.simulation.walk import SimulatedOutcomes
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.llm.errors import AuthenticationError
 from attractor.llm.messages import Message

@@ -10,8 +10,8 @@ from attractor.backends.parts import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.errors import UsageError
 from attractor.engine.context import Context
+from attractor.engine.interfaces import Said
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
-from attractor.engine.seams import Said
 from attractor.language.graph.graph import Node
 from tests.handlers.stages import Play, graph, node
 

@@ -10,7 +10,7 @@ import pytest
 from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
 from attractor.base.registry import find_shortcoming
-from attractor.engine.seams import Backend
+from attractor.engine.interfaces import Backend
 
 NAMES = list(backend_registry())
 

@@ -11,8 +11,8 @@ import pytest
 
 from attractor.cli.following import Following
 from attractor.cli.journal_reading import JournalReading
-from attractor.engine.fence import is_held
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import is_held
 from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_
 from tests.cli.git_desk import desk as desk
 from tests.cli.test_json_lines import journal_of, lines_of

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from attractor.cli.json_lines import JsonLines
-from attractor.engine.manifest import Manifest, manifest_to_record
-from attractor.engine.run_directory import RunDirectory
-from attractor.engine.seams import Base
+from attractor.engine.interfaces import Base
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, manifest_to_record
 from tests.cli.git_desk import UNGUARDED, GitDesk
 from tests.cli.git_desk import desk as desk
 from tests.cli.live.happenings import BEGAN, CHILD, RUN, Happenings

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from attractor.cli.questions import asked_records, asked_text
-from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
 
 GATE = Question(
     "gate@1.1",

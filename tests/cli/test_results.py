@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from attractor.cli.results import Outlook, as_record, as_text, look_ahead, next_steps
-from attractor.engine.asking import Option, Question, QuestionKind
 from attractor.engine.outcome import StageStatus
-from attractor.engine.results import RunResult
-from attractor.engine.status import (
+from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     AWAITING_DECISION,
     CANCELED,
     EVALUATING,
     EXECUTING,
     FAILED,
+    RunResult,
     Standing,
 )
 from attractor.pipeline.giving_back import GivenPatch

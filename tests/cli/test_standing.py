@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from attractor.cli.standing import Standing, as_text, in_a_line
-from attractor.engine.asking import Answer, AnswerKind, Question, QuestionKind
-from attractor.engine.results import RunResult
+from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
+from attractor.engine.state.run_state import RunResult
 from attractor.factory.deciding import Verdict
 from attractor.pipeline.runs import RunSummary
 from tests.cli.running import attractor

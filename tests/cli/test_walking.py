@@ -8,8 +8,7 @@ import pytest
 from attractor.base.errors import AttractorError, MachineryError
 from attractor.cli.invocation import Invocation
 from attractor.cli.walking import Interrupted, Watcher, walk
-from attractor.engine.results import RunResult
-from attractor.engine.status import BOOTING, EXECUTING
+from attractor.engine.state.run_state import BOOTING, EXECUTING, RunResult
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from attractor.engine.branching import canceled
+from attractor.engine.interfaces import Branch, BranchEnd
 from attractor.engine.outcome import StageStatus
-from attractor.engine.seams import Branch, BranchEnd
+from attractor.engine.state.branch_state import canceled
 from attractor.language.graph.branches import Fork
 
 SUCCESS, PARTIAL, FAIL = StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL

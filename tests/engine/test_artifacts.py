@@ -11,7 +11,7 @@ from attractor.base.errors import FileTrouble, NotCanonical, UnknownName
 from attractor.base.json import Json
 from attractor.engine.artifacts import ArtifactInfo, ArtifactStore
 from attractor.engine.blobs import ARTIFACTS, Blobs
-from attractor.engine.large_values import FILE_BACKING_THRESHOLD
+from attractor.engine.context import FILE_BACKING_THRESHOLD
 from attractor.engine.secrets import Redactor
 from tests.counts import count
 

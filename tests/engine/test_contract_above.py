@@ -8,33 +8,33 @@ from pathlib import Path
 import pytest
 
 from attractor.base.registry import find_shortcoming
-from attractor.engine.above import ALONE, Above
 from attractor.engine.budgets import Budgets
-from attractor.engine.events import OperatorAction
-from attractor.engine.inbox import Action
-from attractor.engine.seams import Exhausted
+from attractor.engine.child_runs import ALONE, ParentRun
+from attractor.engine.interfaces import Exhausted
+from attractor.engine.journal.events import OperatorAction
+from attractor.engine.orders import Action
 from tests.pipeline.families import Family, family
 
 
-def part_of(parent: Family) -> Above:
+def part_of(parent: Family) -> ParentRun:
     return replace(parent.children, above=parent.children)
 
 
-def of_a_run(tmp_path: Path) -> Iterator[Above]:
+def of_a_run(tmp_path: Path) -> Iterator[ParentRun]:
     with family(tmp_path) as parent:
         yield part_of(parent)
 
 
-def of_nothing(tmp_path: Path) -> Iterator[Above]:
+def of_nothing(tmp_path: Path) -> Iterator[ParentRun]:
     yield ALONE
 
 
 @pytest.mark.parametrize("make", [of_a_run, of_nothing])
 def test_where_nothing_is_ordered_or_limited_a_run_goes_on(
-    make: Callable[[Path], Iterator[Above]], tmp_path: Path
+    make: Callable[[Path], Iterator[ParentRun]], tmp_path: Path
 ) -> None:
     for above in make(tmp_path):
-        assert find_shortcoming(above, Above) == ""
+        assert find_shortcoming(above, ParentRun) == ""
         above.require_left()
         assert not above.is_paused()
 

@@ -8,10 +8,10 @@ import pytest
 
 from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.json import Json
-from attractor.engine.emitter import Emitter
+from attractor.engine.budgets import Emitter
 from attractor.engine.errors import StageOver
-from attractor.engine.events import ENGINE_KINDS, Place
-from attractor.engine.seams import Emit
+from attractor.engine.interfaces import Emit
+from attractor.engine.journal.events import ENGINE_KINDS, StageReference
 from attractor.engine.secrets import Redactor
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
@@ -34,7 +34,7 @@ def journalled(tmp_path: Path) -> Iterator[Stage]:
     place = Workplace(tmp_path / "run", line("a"))
     place.redactor = Redactor([SECRET])
     with place.open() as run:
-        emitter = Emitter(run, Place("a", 1, 1))
+        emitter = Emitter(run, StageReference("a", 1, 1))
         yield Stage(
             emitter,
             lambda: [(one.type, dict(one.data)) for one in place.events() if one.node == "a"],

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.budgets import Budgets
-from attractor.engine.emitter import Emitter
+from attractor.engine.budgets import Budgets, Emitter
 from attractor.engine.errors import StageOver
-from attractor.engine.events import Place
+from attractor.engine.interfaces import UNLIMITED, Exhausted, Spending
+from attractor.engine.journal.events import StageReference
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.seams import UNLIMITED, Exhausted, Spending
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 
@@ -21,7 +20,7 @@ def journalled(tmp_path: Path) -> Iterator[Spending]:
     place = Workplace(tmp_path / "run", line("a"))
     place.run()
     with place.open() as run:
-        yield Emitter(run, Place("a", 1, 1))
+        yield Emitter(run, StageReference("a", 1, 1))
 
 
 def nowhere(tmp_path: Path) -> Iterator[Spending]:
@@ -55,7 +54,7 @@ def test_what_is_used_is_in_the_journal_at_once(tmp_path: Path) -> None:
 
     with place.open() as run:
         budgets = Budgets(tokens=100)
-        spending = Emitter(run, Place("a", 1, 1), budgets=budgets, heard=heard)
+        spending = Emitter(run, StageReference("a", 1, 1), budgets=budgets, heard=heard)
         spending.use(CALL)
         assert told(place) == [{"input_tokens": 30, "output_tokens": 10, "cost_usd": 0.5}]
         assert signs == ["heard"]
@@ -69,4 +68,4 @@ def test_what_is_used_is_in_the_journal_at_once(tmp_path: Path) -> None:
 def test_a_budget_that_is_used_up_halts_the_stage(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     with place.open() as run, pytest.raises(Exhausted, match="max_tokens"):
-        Emitter(run, Place("a", 1, 1), budgets=Budgets(tokens=0)).require_left()
+        Emitter(run, StageReference("a", 1, 1), budgets=Budgets(tokens=0)).require_left()

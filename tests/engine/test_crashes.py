@@ -11,7 +11,7 @@ import pytest
 
 from attractor.base.errors import LockHeld
 from attractor.base.hash_chain import verify_file
-from attractor.engine.progress import Progress
+from attractor.engine.state.progress import Progress
 from tests.counts import count
 from tests.engine.dying_run import looping_graph, workplace
 from tests.engine.runs import Workplace, read_events

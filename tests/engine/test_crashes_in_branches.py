@@ -12,8 +12,8 @@ import pytest
 
 from attractor.base.hash_chain import verify_file
 from attractor.base.json import Json
-from attractor.engine.checkpoint import open_journal
-from attractor.engine.progress import Progress
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.progress import Progress
 from tests.counts import count
 from tests.engine.dying_branches import branching_graph, workplace
 from tests.engine.runs import Workplace, read_events

@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import ExitCode
-from attractor.engine.asking import Answer, AnswerKind, Question
-from attractor.engine.inbox import Action, Order, leave_order
-from attractor.engine.open_run import OpenRun
+from attractor.base.errors import ExitCode, UnknownName
+from attractor.engine.errors import NotRunnable
+from attractor.engine.interfaces import Parked, Stage
+from attractor.engine.interruptions import find_faults, preflight, resolve_handler
+from attractor.engine.orders import Action, Order, leave_order
 from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.questions.question import Answer, AnswerKind, Question
+from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Parked, Stage
-from attractor.engine.status import AWAITING_ANSWER
+from attractor.engine.secrets import Redactor
+from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.language.graph.graph import Graph
-from tests.engine.graphs import chain, edge, end, graph, node, start
-from tests.engine.runs import RETRY, Workplace
+from tests.engine.graphs import chain, edge, end, graph, line, node, start
+from tests.engine.runs import RETRY, Nothing, Scripted, Workplace, handlers_of
 
 Said = str | Answer
 
@@ -295,3 +298,52 @@ def test_what_a_checkpoint_says_of_the_question_is_what_the_journal_says(tmp_pat
         flight = run.state.in_flight
         assert flight is not None
         assert flight.starts == 2
+
+
+HANDLERS = handlers_of(Nothing())
+
+
+def test_a_graph_that_can_run_passes() -> None:
+    preflight(line("a"), HANDLERS, Redactor())
+    assert list(find_faults(line("a"), HANDLERS)) == []
+    with pytest.raises(NotRunnable):
+        preflight(graph([node("a")], []), HANDLERS, Redactor())
+
+
+def test_all_that_is_missing_is_told_at_once() -> None:
+    whole = graph(
+        [
+            start(),
+            end(),
+            node("inbox"),
+            node("boss", "house"),
+            node("slow", timeout="soon"),
+            node("again", retry_policy="patent"),
+        ],
+        [*chain("start", "exit"), edge("boss", "exit", loop_restart=True)],
+    )
+    with pytest.raises(NotRunnable) as caught:
+        preflight(whole, HANDLERS, Redactor())
+    told = caught.value.message
+    for words in ("'inbox'", "'stack.manager_loop'", "'soon'", "'patent'", "loop_re"):
+        assert words in told
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert len(list(find_faults(whole, HANDLERS))) == 5
+
+
+def test_a_secret_in_the_graph_is_refused_and_not_told() -> None:
+    with pytest.raises(NotRunnable) as caught:
+        preflight(line("my_password"), HANDLERS, Redactor(["password"]))
+    assert "secret" in caught.value.message
+    assert "password" not in caught.value.message
+
+
+def test_a_node_is_executed_by_its_type_else_by_its_shape() -> None:
+    mine = Scripted()
+    handlers = {**HANDLERS, "my_type": mine}
+    assert resolve_handler(node("a", type="my_type"), handlers) is mine
+    assert resolve_handler(node("a", "diamond"), handlers) is handlers["conditional"]
+    assert resolve_handler(node("a", "diamond", type="other"), handlers) is handlers["conditional"]
+    assert resolve_handler(node("a", "star"), handlers) is handlers["codergen"]
+    with pytest.raises(UnknownName):
+        resolve_handler(node("a", "house"), handlers)

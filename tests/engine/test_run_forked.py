@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileTrouble
-from attractor.engine.events import PipelineStarted, RunForked
-from attractor.engine.fields import Fields
-from attractor.engine.manifest import manifest_from_record, manifest_to_record
-from attractor.engine.progress import Progress
-from attractor.engine.progress_records import progress_to_record
-from attractor.engine.run_directory import RunDirectory, create_run_directory
+from attractor.engine.journal.events import PipelineStarted, RunForked
+from attractor.engine.json_files import Fields
+from attractor.engine.run_folder.layout import (
+    RunDirectory,
+    create_run_directory,
+    manifest_from_record,
+    manifest_to_record,
+)
+from attractor.engine.state.progress import Progress
+from attractor.engine.state.progress_records import progress_to_record
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, manifest
 

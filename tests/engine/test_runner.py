@@ -8,13 +8,14 @@ from attractor.base.broadcast import Missed
 from attractor.base.clock import TurnableClock
 from attractor.base.errors import ExitCode, FileTrouble
 from attractor.base.events import Event
-from attractor.engine.asking import Question, QuestionKind
 from attractor.engine.errors import GraphChanged, NotRunnable, RunOver
-from attractor.engine.inbox import Action, Order, leave_order
+from attractor.engine.interfaces import Parked, Stage
+from attractor.engine.orders import Action, Order, leave_order
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
-from attractor.engine.refusals import is_late
-from attractor.engine.seams import Parked, Stage
-from attractor.engine.status import (
+from attractor.engine.questions.answer_options import is_late
+from attractor.engine.questions.question import Question, QuestionKind
+from attractor.engine.state.branch_state import MAIN
+from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     CANCELED,
     EVALUATING,
@@ -22,7 +23,6 @@ from attractor.engine.status import (
     FAILED,
     Standing,
 )
-from attractor.engine.strands import MAIN
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Workplace, run_graph
 

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.engine.results import RunResult
+from attractor.engine.state.run_state import RunResult
 from attractor.factory.deciding import Decision, Verdict, decide
 from attractor.factory.evaluating import Evaluator
 from attractor.factory.gate import GateReport, gate

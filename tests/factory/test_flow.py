@@ -9,8 +9,7 @@ import pytest
 
 from attractor.base.errors import Broken, ChainBroken, NoGo, UnknownName, UsageError
 from attractor.base.json import Json
-from attractor.engine.results import RunResult
-from attractor.engine.status import AWAITING_DECISION, EVALUATING
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, RunResult
 from attractor.environments.environment import Promises
 from attractor.environments.selection import Choice, choose_environment
 from attractor.factory.deciding import Verdict

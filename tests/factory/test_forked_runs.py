@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.engine.results import RunResult
-from attractor.engine.status import AWAITING_DECISION
+from attractor.engine.state.run_state import AWAITING_DECISION, RunResult
 from attractor.factory.deciding import Verdict
 from attractor.factory.launch import go_on
 from attractor.factory.whereabouts import RunPlaces

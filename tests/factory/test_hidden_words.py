@@ -8,7 +8,7 @@ import pytest
 
 from attractor.base.errors import Broken
 from attractor.base.json import canonical_json
-from attractor.engine.results import RunResult
+from attractor.engine.state.run_state import RunResult
 from attractor.factory.deciding import Verdict
 from attractor.factory.gate import gate
 from attractor.factory.launch import ask_gate

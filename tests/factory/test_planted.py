@@ -7,8 +7,7 @@ import pytest
 
 from attractor.base.errors import NoGo
 from attractor.base.events import Event
-from attractor.engine.results import RunResult
-from attractor.engine.status import AWAITING_DECISION
+from attractor.engine.state.run_state import AWAITING_DECISION, RunResult
 from attractor.factory.deciding import Verdict
 from attractor.factory.errors import NoDecision
 from tests.engine.runs import read_events

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Broken, NoGo
-from attractor.engine.results import RunResult
+from attractor.engine.state.run_state import RunResult
 from attractor.environments.environment import Promises
 from attractor.factory.deciding import Verdict
 from attractor.factory.errors import NotDecidable

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode
-from attractor.engine.results import RunResult
+from attractor.engine.state.run_state import RunResult
 from attractor.factory.deciding import Verdict
 from attractor.factory.errors import CopiedRun, OtherProject
 from attractor.factory.launch import hold

@@ -8,9 +8,8 @@ import pytest
 from attractor.base.errors import Broken, ChainBroken, ExitCode
 from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import Json, parse_json
-from attractor.engine.documents import read_document
-from attractor.engine.results import RunResult
-from attractor.engine.status import EVALUATING
+from attractor.engine.json_files import read_document
+from attractor.engine.state.run_state import EVALUATING, RunResult
 from attractor.factory.deciding import Verdict
 from attractor.factory.launch import hold
 from attractor.factory.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from attractor.backends.parts import BackendParts
 from attractor.backends.registry import backend_registry
-from attractor.engine.answers import AnsweredFirst
-from attractor.engine.inbox import Action, Order, leave_order
+from attractor.engine.interfaces import Parts
 from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.orders import Action, Order, leave_order
 from attractor.engine.outcome import StageStatus
-from attractor.engine.questions import RunQuestions
-from attractor.engine.results import RunResult
-from attractor.engine.seams import Parts
-from attractor.engine.status import AWAITING_ANSWER
+from attractor.engine.questions.answer import AnsweredFirst
+from attractor.engine.questions.ask import RunQuestions
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.parts import InterviewerParts

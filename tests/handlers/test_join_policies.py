@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import canonical_json
+from attractor.engine.interfaces import BranchEnd
 from attractor.engine.outcome import FailureClass, StageStatus, Usage
-from attractor.engine.seams import BranchEnd
 from attractor.handlers.join_policies import JoinPolicy, read_policy
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.branches import FAIL, PARTIAL, SUCCESS

@@ -5,11 +5,17 @@ from io import StringIO
 
 import pytest
 
-from attractor.engine.answers import AnsweredFirst
-from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.engine.interfaces import Parked
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.engine.question_records import question_to_record
-from attractor.engine.seams import Parked
+from attractor.engine.questions.answer import AnsweredFirst
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Option,
+    Question,
+    QuestionKind,
+    question_to_record,
+)
 from attractor.interviewers.park import Park
 from attractor.interviewers.parts import InterviewerParts
 from attractor.language.graph.graph import Graph

@@ -5,10 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.engine.carried import Carried
-from attractor.engine.past import Past, StageNote
-from attractor.engine.preamble import Remembered
-from attractor.engine.seams import Parts
+from attractor.engine.interfaces import InheritedContext, Parts
+from attractor.engine.prompts.preamble import Past, Remembered, StageNote
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.attribute_catalogue import Fidelity
 from tests.handlers.stages import Person, Play, Saying, graph, node
@@ -20,7 +18,7 @@ PAST = Past((StageNote("plan", 1, "success", "planned"),), {"success": 1})
 def test_it_is_asked_and_kept_with_the_prompt(type_: str) -> None:
     backend = Saying("done")
     play = Play(graph(node("build", type=type_, prompt="Build it"), goal="a clock"), "build")
-    carried = Carried(Fidelity.SUMMARY_LOW, None, Remembered("a clock", "run-1", PAST, {}))
+    carried = InheritedContext(Fidelity.SUMMARY_LOW, None, Remembered("a clock", "run-1", PAST, {}))
     handler = handler_registry()[type_](Parts(backend, Person()))
     asyncio.run(handler.execute(replace(play.stage, carried=carried)))
     [asked] = backend.prompts

@@ -6,7 +6,14 @@ from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
-from attractor.engine.asking import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Interviewer,
+    Option,
+    Question,
+    QuestionKind,
+)
 from attractor.interviewers.parts import AnswerFunction, InterviewerParts
 
 GATE = Question(

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from attractor.engine.asking import Option, Question, QuestionKind
+from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.interviewers.auto_approve import AutoApprove
 from tests.interviewers.questions import GATE, Terminal, given, question
 

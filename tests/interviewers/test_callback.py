@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.engine.asking import Answer, Question
+from attractor.engine.questions.question import Answer, Question
 from attractor.interviewers.callback import Callback
 from tests.interviewers.questions import GATE, Terminal, given
 

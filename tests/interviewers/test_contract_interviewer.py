@@ -11,10 +11,17 @@ import pytest
 
 from attractor.base.errors import Refused
 from attractor.base.registry import find_shortcoming
-from attractor.engine.answers import AnsweredFirst
-from attractor.engine.asking import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
-from attractor.engine.questions import Unkept
-from attractor.engine.seams import Parked, Stopped
+from attractor.engine.interfaces import Parked, Stopped
+from attractor.engine.questions.answer import AnsweredFirst
+from attractor.engine.questions.ask import Unkept
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Interviewer,
+    Option,
+    Question,
+    QuestionKind,
+)
 from attractor.interviewers.custom import adapt_interviewer
 from attractor.interviewers.registry import interviewer_registry
 from tests.handlers.stages import Person

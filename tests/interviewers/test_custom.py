@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.interviewers.custom import adapt_interviewer
 
 OPTIONS = [Option("Y", "Yes"), Option("N", "No")]

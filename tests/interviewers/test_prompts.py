@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.engine.asking import Option, QuestionKind, Within
+from attractor.engine.questions.question import Option, QuestionKind, Within
 from attractor.interviewers.prompts import shown_line, shown_question
 from tests.interviewers.questions import GATE, question
 

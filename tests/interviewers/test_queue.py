@@ -1,6 +1,6 @@
 import asyncio
 
-from attractor.engine.asking import Answer, AnswerKind
+from attractor.engine.questions.question import Answer, AnswerKind
 from attractor.interviewers.queue import Queue
 from tests.interviewers.questions import GATE, Terminal, given
 

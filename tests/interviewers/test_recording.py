@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileTrouble, UsageError
-from attractor.engine.asking import Answer, AnswerKind
-from attractor.engine.seams import Parked, Stopped
+from attractor.engine.interfaces import Parked, Stopped
+from attractor.engine.questions.question import Answer, AnswerKind
 from attractor.engine.secrets import Redactor
 from attractor.interviewers.recording import Recording
 from attractor.interviewers.recordings import Recorded, read_recording

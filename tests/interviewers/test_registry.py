@@ -10,8 +10,15 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.base.registry import find_shortcoming
-from attractor.engine.asking import Answer, AnswerKind, Interviewer, Option, Question, QuestionKind
-from attractor.engine.seams import Parked
+from attractor.engine.interfaces import Parked
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Interviewer,
+    Option,
+    Question,
+    QuestionKind,
+)
 from attractor.interviewers.registry import build_interviewer, interviewer_registry
 from tests.handlers.stages import Person
 from tests.interviewers.questions import Terminal, given, question

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attractor.base.events import Event
-from attractor.engine.asking import Answer, AnswerKind, Question
 from attractor.engine.budgets import NO_BUDGETS, Budgets
-from attractor.engine.events import PipelineStarted
+from attractor.engine.interfaces import Workspace
+from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.no_workspace import NoWorkspace
-from attractor.engine.open_run import OpenRun, open_run
-from attractor.engine.progress import begin
-from attractor.engine.progress_records import progress_to_record
-from attractor.engine.questions import Unkept
-from attractor.engine.run_directory import create_run_directory
-from attractor.engine.seams import Workspace
+from attractor.engine.questions.ask import Unkept
+from attractor.engine.questions.question import Answer, AnswerKind, Question
+from attractor.engine.run_folder.layout import create_run_directory
+from attractor.engine.run_folder.open_run import OpenRun, open_run
+from attractor.engine.state.progress import begin
+from attractor.engine.state.progress_records import progress_to_record
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.interviewers.park import Park
 from attractor.interviewers.parts import InterviewerParts

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Broken, ExitCode, UsageError
-from attractor.engine.asking import Answer, AnswerKind, Question
-from attractor.engine.checkpoint import verify_journal
 from attractor.engine.errors import GraphChanged
-from attractor.engine.events import EdgeSelected
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.journal.events import EdgeSelected
+from attractor.engine.questions.question import Answer, AnswerKind, Question
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.state.checkpoint import verify_journal
+from attractor.engine.state.run_state import RunResult
 from attractor.pipeline.accepted_graphs import GRAPH_ACCEPTED, find_accepted, keep_graph
 from attractor.pipeline.brought import Brought
 from attractor.pipeline.forking import Wish, make_fork, plan_fork

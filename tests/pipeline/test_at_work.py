@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.engine.output_tail import TAIL
-from attractor.engine.run_directory import RunDirectory
-from attractor.engine.seams import stage_id
+from attractor.engine.interfaces import stage_id
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.stage.stage_files import TAIL
 from attractor.pipeline.at_work import StageAtWork, attempt_folder, printed_last, stages_at_work
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import start

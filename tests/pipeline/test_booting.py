@@ -10,7 +10,7 @@ import pytest
 
 from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
-from attractor.engine.results import RunResult
+from attractor.engine.state.run_state import RunResult
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import resume, start
 from attractor.pipeline.world import World

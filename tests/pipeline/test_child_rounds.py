@@ -14,12 +14,12 @@ import pytest
 
 from attractor.engine.budgets import Budgets
 from attractor.engine.child_runs import Child, ChildEnd
-from attractor.engine.events import OperatorAction
-from attractor.engine.inbox import Action
+from attractor.engine.interfaces import Exhausted, Parked, Stopped
+from attractor.engine.journal.events import OperatorAction
+from attractor.engine.orders import Action
 from attractor.engine.outcome import StageStatus
-from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.seams import Exhausted, Parked, Stopped
-from attractor.engine.status import EVALUATING
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.run_state import EVALUATING
 from attractor.pipeline.options import WorkspaceKind
 from attractor.pipeline.running import resume
 from attractor.pipeline.runs import find_run, list_runs

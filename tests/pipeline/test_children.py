@@ -10,15 +10,14 @@ import pytest
 
 from attractor.base.errors import Broken, FileTrouble, UsageError
 from attractor.base.events import Event
-from attractor.engine.asking import Answer, AnswerKind
 from attractor.engine.budgets import Budgets
 from attractor.engine.child_runs import Child, ChildEnd
-from attractor.engine.events import ModelUsed, OperatorAction, Place
-from attractor.engine.inbox import Action, Order, leave_order
-from attractor.engine.outcome import StageStatus, Usage
-from attractor.engine.outcome_records import usage_to_record
-from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.seams import Exhausted, Parked, Stopped, TreeId
+from attractor.engine.interfaces import Exhausted, Parked, Stopped, TreeId
+from attractor.engine.journal.events import ModelUsed, OperatorAction, StageReference
+from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.outcome import StageStatus, Usage, usage_to_record
+from attractor.engine.questions.question import Answer, AnswerKind
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.queue import Queue
 from attractor.pipeline.child_directories import child_folder
@@ -26,7 +25,7 @@ from attractor.pipeline.children import DEEPEST
 from attractor.pipeline.options import options_from_record
 from tests.engine.forked import until
 from tests.engine.runs import read_events
-from tests.engine.test_attempts import Trees
+from tests.engine.stage.test_visit import Trees
 from tests.pipeline.families import ENDS, FILES, Family, family, tool
 
 NAME = "it@1.1"
@@ -359,7 +358,7 @@ def test_what_a_child_used_counts_also_when_it_has_halted(tmp_path: Path) -> Non
         async with children.start(Child(NAME, "slow.dot"), parent.workspace) as child:
             await until(lambda: parent.lines() == ["done"])
             used = ModelUsed(usage_to_record(Usage(30, 10)))
-            child.run.record(used, place=Place("it", 1, 1))
+            child.run.record(used, place=StageReference("it", 1, 1))
             assert children.used.tokens == 40
         # It will go on: whoever is at work beside it must not have what it had.
         assert children.used.tokens == 40

@@ -13,8 +13,7 @@ from attractor.cli.standing import as_text as standing_text
 from attractor.cli.standing import standing_of
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
-from attractor.engine.results import RunResult
-from attractor.engine.status import AWAITING_ANSWER, FAILED
+from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED, RunResult
 from attractor.pipeline.forking import Wish, make_fork, plan_fork
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import resume, start

@@ -8,9 +8,9 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.engine.context import Context
-from attractor.engine.execution import execute
+from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, success
-from attractor.engine.seams import Stage
+from attractor.engine.stage.execution import execute
 from attractor.language.graph.graph import Graph, Node
 from attractor.pipeline.custom_handlers import adapt_handler, adapt_handlers
 from tests.handlers.stages import Play, graph, node

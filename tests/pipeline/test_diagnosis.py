@@ -7,8 +7,8 @@ from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.engine.budgets import Budgets
-from attractor.engine.results import RunResult
 from attractor.engine.secrets import Redactor
+from attractor.engine.state.run_state import RunResult
 from attractor.pipeline.diagnosis import Diagnosis, diagnose
 from attractor.pipeline.operating import Orders
 from attractor.pipeline.options import RunOptions, WorkspaceKind

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.engine.simulated_walk import SimulatedWalk
+from attractor.engine.simulation.walk import SimulatedWalk
 from attractor.language.source.parse import parse
 from attractor.pipeline.expectations import differences, fits, run_tests
 from attractor.pipeline.pipeline_tests import GAP, Expected, open_tests

@@ -4,10 +4,9 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.secrets import Redactor
-from attractor.engine.status import AWAITING_ANSWER
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
 from attractor.pipeline.giving_back import given_back
 from attractor.pipeline.giving_back_later import give_back_later
 from attractor.pipeline.operating import Orders

@@ -14,9 +14,8 @@ import pytest
 
 from attractor.base.clock import SystemClock
 from attractor.base.ids import new_run_id
-from attractor.engine.manifest import Manifest
-from attractor.engine.open_run import open_run
-from attractor.engine.run_directory import create_run_directory
+from attractor.engine.run_folder.layout import Manifest, create_run_directory
+from attractor.engine.run_folder.open_run import open_run
 from attractor.environments.orphan_processes import MARK, can_be_known
 from attractor.environments.process_table import Process, find_process, variable_of
 from attractor.pipeline.left_running import end_left_running_now, name_processes

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.ids import new_run_id
-from attractor.engine.run_directory import create_run_directory
-from attractor.engine.status import (
+from attractor.engine.run_folder.layout import create_run_directory
+from attractor.engine.state.run_state import (
     APPROVED,
     AWAITING_ANSWER,
     AWAITING_DECISION,

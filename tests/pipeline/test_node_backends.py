@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from attractor.engine.errors import ConversationLost
+from attractor.engine.interfaces import Said, Stage
 from attractor.engine.outcome import Outcome
-from attractor.engine.seams import Said, Stage
 from attractor.language.source.parse import parse
 from attractor.pipeline.brought import HANDED_IN
 from attractor.pipeline.node_backends import (

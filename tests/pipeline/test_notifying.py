@@ -10,10 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from attractor.base.events import Event
-from attractor.engine.answers import ask_each
-from attractor.engine.asking import Answer, AnswerKind, Question
-from attractor.engine.results import RunResult
-from attractor.engine.status import AWAITING_ANSWER
+from attractor.engine.questions.answer import ask_each
+from attractor.engine.questions.question import Answer, AnswerKind, Question
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
 from attractor.environments.variables import inherited
 from attractor.pipeline.brought import HANDED_IN, Brought
 from attractor.pipeline.notices import NO_NOTIFY, Notify

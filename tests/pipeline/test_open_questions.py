@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from attractor.base.errors import Refused, UsageError
-from attractor.engine.asking import Option, Question, QuestionKind
+from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.pipeline.open_questions import pick, pick_all, read_choices
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.base.errors import Refused
 from attractor.engine.errors import NobodyAtWork, NothingAsked
+from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Stage
 from attractor.engine.secrets import Redactor
 from attractor.pipeline.operating import Orders, Receipt
 from tests.engine.graphs import line

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from attractor.engine.inbox import Action, Order, leave_order
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.pipeline.order_verdicts import PATIENCE_S, Verdict, await_verdict
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace

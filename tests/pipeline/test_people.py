@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.asking import Answer, Question, QuestionKind
-from attractor.engine.events import RunForked
+from attractor.engine.journal.events import RunForked
+from attractor.engine.questions.question import Answer, Question, QuestionKind
 from attractor.interviewers.recording import Recording
 from attractor.pipeline.brought import HANDED_IN, NOTHING_BROUGHT, Brought
 from attractor.pipeline.options import RunOptions

@@ -9,8 +9,7 @@ import pytest
 from attractor.config.load import load_configuration
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
-from attractor.engine.results import RunResult
-from attractor.engine.status import AWAITING_ANSWER
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
 from attractor.pipeline.forking import Wish, make_fork, plan_fork
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import resume, start

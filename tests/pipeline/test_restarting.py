@@ -14,9 +14,9 @@ import pytest
 from attractor.base.errors import FileTrouble, LockHeld
 from attractor.cli.invocation import Invocation
 from attractor.cli.walking import Left, Watcher
-from attractor.engine.open_run import open_run
 from attractor.engine.outcome import StageStatus
-from attractor.engine.status import EVALUATING
+from attractor.engine.run_folder.open_run import open_run
+from attractor.engine.state.run_state import EVALUATING
 from attractor.pipeline import restarting
 from attractor.pipeline.forking import Wish, make_fork, plan_fork
 from attractor.pipeline.options import WorkspaceKind

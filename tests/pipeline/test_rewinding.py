@@ -9,9 +9,9 @@ import pytest
 from attractor.base.clock import TurnableClock
 from attractor.base.errors import Refused
 from attractor.base.locks import FileLock
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.secrets import Redactor
-from attractor.engine.status import CANCELED
+from attractor.engine.state.run_state import CANCELED
 from attractor.pipeline.operating import Orders
 from attractor.pipeline.rewinding import PATIENCE_S, end_other
 from tests.engine.graphs import line

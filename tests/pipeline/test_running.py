@@ -10,8 +10,7 @@ import pytest
 from attractor.base.errors import Broken, FileTrouble
 from attractor.engine.errors import GraphChanged, NotRunnable
 from attractor.engine.outcome import StageStatus
-from attractor.engine.results import RunResult
-from attractor.engine.status import AWAITING_ANSWER, EVALUATING, FAILED
+from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, FAILED, RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
 from attractor.pipeline.running import resume, start

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Broken, ExitCode, LockHeld, UnknownName, UsageError
-from attractor.engine.events import PipelineStarted, Place, StageStarted
-from attractor.engine.open_run import open_run
-from attractor.engine.progress import Progress
-from attractor.engine.progress_records import progress_to_record
-from attractor.engine.status import BOOTING, EXECUTING, FAILED
+from attractor.engine.journal.events import PipelineStarted, StageReference, StageStarted
+from attractor.engine.run_folder.open_run import open_run
+from attractor.engine.state.progress import Progress
+from attractor.engine.state.progress_records import progress_to_record
+from attractor.engine.state.run_state import BOOTING, EXECUTING, FAILED
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import resume, start
 from attractor.pipeline.runs import find_run, gate_said, list_runs, summarize
@@ -107,7 +107,7 @@ def test_a_run_whose_process_died_is_stopped_and_one_that_is_held_is_live(tmp_pa
         run.change_status(BOOTING)
         run.change_status(EXECUTING)
         run.record(PipelineStarted("line", "id", "hash", progress_to_record(Progress("plan"))))
-        run.record(StageStarted("plan", 1), place=Place("plan", 1, 1))
+        run.record(StageStarted("plan", 1), place=StageReference("plan", 1, 1))
         assert summarize(root).stage == "plan"
     dead = summarize(root)
     assert (dead.status, dead.is_live, dead.is_stopped) == ("executing", False, True)

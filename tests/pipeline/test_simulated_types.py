@@ -5,8 +5,7 @@ from collections.abc import Mapping
 
 from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
-from attractor.engine.simulated_outcomes import read_outcomes
-from attractor.engine.simulated_walk import SimulatedWalk
+from attractor.engine.simulation.walk import SimulatedWalk, read_outcomes
 from attractor.language.source.parse import parse
 from attractor.pipeline.simulation import Script, simulate
 

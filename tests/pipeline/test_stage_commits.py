@@ -6,10 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from attractor.engine.budgets import Budgets
-from attractor.engine.inbox import Action, Order, leave_order
+from attractor.engine.orders import Action, Order, leave_order
 from attractor.engine.outcome import StageStatus
-from attractor.engine.results import RunResult
-from attractor.engine.status import AWAITING_ANSWER, CANCELED, EXECUTING, FAILED
+from attractor.engine.state.run_state import AWAITING_ANSWER, CANCELED, EXECUTING, FAILED, RunResult
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import resume, start
 from attractor.pipeline.world import World

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from attractor import RunResult
-from attractor.engine.status import AWAITING_ANSWER
+from attractor.engine.state.run_state import AWAITING_ANSWER
 from tests.spec.runs import between, events, project_in, run
 
 INNER = between(

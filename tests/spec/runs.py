@@ -17,8 +17,8 @@ from attractor import (
     run_pipeline_sync,
 )
 from attractor.base.json import Json
-from attractor.engine.asking import AnswerKind
 from attractor.engine.outcome import Outcome
+from attractor.engine.questions.question import AnswerKind
 from attractor.factory.wishes import ResumeWishes, RunWishes
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.outcome import StageStatus, success
-from attractor.engine.status import FAILED
+from attractor.engine.state.run_state import FAILED
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, node, start

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.answers import AnsweredFirst
-from attractor.engine.asking import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.engine.questions.answer import AnsweredFirst
+from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.interviewers.registry import interviewer_registry
 from tests.interviewers.questions import GATE, Terminal, given, question
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from attractor.engine.lookup import make_lookup
 from attractor.engine.outcome import StageStatus
+from attractor.engine.routing.edge_selection import make_lookup
 from attractor.language import parse
 
 VALUES = {

@@ -11,8 +11,8 @@ import pytest
 from attractor import Answer, EventStream, Question, RunResult, parse, run_pipeline
 from attractor.agent.events import EventKind
 from attractor.base.events import Event
-from attractor.engine.asking import AnswerKind
-from attractor.engine.events import ENGINE_KINDS
+from attractor.engine.journal.events import ENGINE_KINDS
+from attractor.engine.questions.question import AnswerKind
 from tests.spec.runs import between, environ_for, events, project_in, run
 
 ROOT = Path(__file__).parent.parent.parent

@@ -9,7 +9,7 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.base.json import JsonObject
-from attractor.engine.results import RunResult
+from attractor.engine.state.run_state import RunResult
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import start
 from attractor.twins.server.hosting import in_background

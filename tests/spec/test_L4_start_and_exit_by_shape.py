@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.engine.simulated_outcomes import read_outcomes
+from attractor.engine.simulation.walk import read_outcomes
 from attractor.language import parse, validate
 from attractor.language.drawing.draw import drawing
 from attractor.pipeline.options import RunOptions, WorkspaceKind

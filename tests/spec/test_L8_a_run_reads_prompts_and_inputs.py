@@ -8,8 +8,8 @@ import pytest
 
 from attractor.base.errors import Broken, UsageError
 from attractor.engine.errors import GraphChanged
-from attractor.engine.preamble import TASK
-from attractor.engine.results import RunResult
+from attractor.engine.prompts.preamble import TASK
+from attractor.engine.state.run_state import RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import resume, start

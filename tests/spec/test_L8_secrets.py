@@ -13,9 +13,9 @@ import pytest
 
 from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.engine.errors import NotRunnable
-from attractor.engine.open_run import open_run
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.open_run import open_run
+from attractor.engine.state.run_state import RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.operating import Orders
 from attractor.pipeline.options import RunOptions, WorkspaceKind

@@ -10,7 +10,7 @@ import pytest
 
 from attractor import Context, Node, Outcome, StageStatus, Usage
 from attractor.base.errors import ExitCode
-from attractor.engine.status import EXECUTING
+from attractor.engine.state.run_state import EXECUTING
 from attractor.llm import Usage as Used
 from attractor.llm import cost_of, get_model_info
 from attractor.twins.script.answer import Answer, Tokens

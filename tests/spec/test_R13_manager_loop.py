@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.engine.outcome import StageStatus
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.run_state import RunResult
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import start
 from attractor.twins.script.script import Regex, Rule, Script, When

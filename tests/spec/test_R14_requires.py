@@ -9,7 +9,7 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.engine.errors import NotRunnable
-from attractor.engine.results import RunResult
+from attractor.engine.state.run_state import RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.forking import Wish, plan_fork
 from attractor.pipeline.options import RunOptions

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.status import FAILED
+from attractor.engine.state.run_state import FAILED
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, run_graph
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attractor import RunResult
-from attractor.engine.status import AWAITING_ANSWER, AWAITING_DECISION
+from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION
 from tests.spec.runs import Person, between, environ_for, events, project_in, resume, run
 
 GATE = between(

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.engine.answers import ask_each
-from attractor.engine.asked_within import in_order
-from attractor.engine.asking import Answer, AnswerKind, Question, Within
-from attractor.engine.status import AWAITING_ANSWER
+from attractor.engine.questions.answer import ask_each
+from attractor.engine.questions.ask import in_order
+from attractor.engine.questions.question import Answer, AnswerKind, Question, Within
+from attractor.engine.state.run_state import AWAITING_ANSWER
 from tests.spec.runs import between, project_in, resume, run
 
 GATES = between(

@@ -9,11 +9,16 @@ import pytest
 
 from attractor.base.json import Json
 from attractor.engine.errors import RunOver
-from attractor.engine.open_run import open_run
 from attractor.engine.outcome import StageStatus
-from attractor.engine.results import RunResult
-from attractor.engine.run_directory import RunDirectory, read_manifest
-from attractor.engine.status import AWAITING_DECISION, CANCELED, EVALUATING, FAILED
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.open_run import open_run
+from attractor.engine.state.run_state import (
+    AWAITING_DECISION,
+    CANCELED,
+    EVALUATING,
+    FAILED,
+    RunResult,
+)
 from attractor.factory.evaluated import EVALUATED
 from attractor.factory.launch import launch
 from attractor.pipeline.options import RunOptions, WorkspaceKind

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.seams import Workspace
+from attractor.engine.interfaces import Workspace
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.workspaces.errors import ObjectMissing, RecordBroken
 from attractor.workspaces.held_folders import collect_left_behind

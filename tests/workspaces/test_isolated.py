@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.seams import Workspace
+from attractor.engine.interfaces import Workspace
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.workspaces.errors import ObjectMissing, UnknownCommit, WorkspaceExists
 from attractor.workspaces.isolated import make_isolated

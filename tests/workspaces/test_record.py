@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import ExitCode
-from attractor.engine.seams import Base
+from attractor.engine.interfaces import Base
 from attractor.workspaces.errors import RecordBroken
 from attractor.workspaces.record import Record, read_record, write_record
 from attractor.workspaces.stores import open_store

@@ -10,7 +10,7 @@ from attractor.cli.output import show, show_json
 from attractor.cli.verdicts import operator_option, verdict_record, verdict_text
 from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
-from attractor.engine.status import EVALUATING
+from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import ask_gate, evaluator_of, go_on, hold
 from attractor.pipeline.runs import find_run

@@ -21,8 +21,8 @@ from attractor.cli.live.printed_lines import PrintedLines
 from attractor.cli.options import json_option
 from attractor.cli.output import show
 from attractor.cli.progress import describe_event
-from attractor.engine.fence import is_held
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import is_held
 from attractor.pipeline.runs import find_run, reference_of
 
 

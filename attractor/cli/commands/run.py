@@ -12,7 +12,7 @@ from attractor.cli.json_lines import show_end
 from attractor.cli.options import json_option
 from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
-from attractor.engine.outcomes_files import open_outcomes
+from attractor.engine.simulation.walk import open_outcomes
 from attractor.factory.launch import launch
 from attractor.interviewers.names import INTERVIEWERS, placed_name
 from attractor.pipeline.given_inputs import given_inputs

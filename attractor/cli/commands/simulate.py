@@ -14,10 +14,13 @@ from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.pipeline_files import open_pipeline
 from attractor.cli.simulations import walk_record, walk_text
-from attractor.engine.coverage import cover
-from attractor.engine.outcomes_files import open_outcomes
-from attractor.engine.simulated_outcomes import SimulatedOutcomes, read_outcomes
-from attractor.engine.simulated_walk import MAX_STEPS
+from attractor.engine.simulation.coverage import cover
+from attractor.engine.simulation.walk import (
+    MAX_STEPS,
+    SimulatedOutcomes,
+    open_outcomes,
+    read_outcomes,
+)
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.beside import files_beside
 from attractor.pipeline.scripted_answers import check_answers

@@ -9,7 +9,7 @@ from attractor.cli.live.last_lines import said_by
 from attractor.cli.live.questions import asked, parked, settled, without_stage
 from attractor.cli.live.view import KEPT, LAST_LINES, WAITS, StageRow, View, stage_key
 from attractor.engine.budgets import budgets_from_record
-from attractor.engine.fields import Fields
+from attractor.engine.json_files import Fields
 from attractor.engine.outcome import NOTHING_USED, Usage
 
 Change = Callable[[View, Event], View]

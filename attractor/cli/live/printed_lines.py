@@ -7,8 +7,8 @@ from attractor.cli.live.folding import fold
 from attractor.cli.live.tails import Tails
 from attractor.cli.live.view import StageKey, View
 from attractor.cli.live.wording import name_of
-from attractor.engine.output_tail import MOST_LINES
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.stage.stage_files import MOST_LINES
 
 LEFT_OUT = "..."
 """Stands for lines that came and went between two looks."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.cli.live.view import Asked, View, stage_key
-from attractor.engine.asked_within import where_in
+from attractor.engine.questions.ask import where_in
 
 
 def asked(view: View, event: Event) -> View:

@@ -7,8 +7,8 @@ from pathlib import Path
 from attractor.base.errors import AttractorError
 from attractor.cli.live.last_lines import shown_lines
 from attractor.cli.live.view import LAST_LINES, StageRow, View
-from attractor.engine.output_tail import MOST_LINES, TAIL
-from attractor.engine.run_directory import CHILDREN, RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest
+from attractor.engine.stage.stage_files import MOST_LINES, TAIL
 from attractor.pipeline.at_work import attempt_folder, printed_last
 
 MOST_READ = 100

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.engine.seams import stage_id
+from attractor.engine.interfaces import stage_id
 from attractor.pipeline.tracing.spans import (
     BRANCH,
     MODEL,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.cli.live.printed_lines import LEFT_OUT, PrintedLines, new_lines
-from attractor.engine.output_tail import TAIL
-from attractor.engine.run_directory import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.stage.stage_files import TAIL
 from tests.cli.live.happenings import Happenings
 
 SEEN = 5

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from attractor.cli.live.tails import Tails
 from attractor.cli.live.view import StageRow
-from attractor.engine.manifest import Manifest, manifest_to_record
-from attractor.engine.output_tail import TAIL
-from attractor.engine.seams import Base
+from attractor.engine.interfaces import Base
+from attractor.engine.run_folder.layout import Manifest, manifest_to_record
+from attractor.engine.stage.stage_files import TAIL
 from tests.cli.live.happenings import BEGAN, CHILD, RUN, Happenings
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.engine.preamble import MEASURES
+from attractor.engine.prompts.preamble import MEASURES
 from attractor.language.editor.analysis import OF_FIDELITY
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,

@@ -1,0 +1,265 @@
+"""What each event changes in where a run is: the same in a live run and on resume."""
+
+from collections.abc import Callable, Mapping
+
+from attractor.base.dataclasses import changed
+from attractor.base.events import Event
+from attractor.engine.errors import RecordBroken
+from attractor.engine.interfaces import Branch
+from attractor.engine.json_files import Fields
+from attractor.engine.orders import Action
+from attractor.engine.outcome import usage_from_record
+from attractor.engine.questions.answer_options import (
+    drop_question,
+    is_of_child,
+    put_question,
+    without,
+)
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    answer_from_record,
+    question_from_record,
+)
+from attractor.engine.routing.retry import NO_STREAK, Streak, signature
+from attractor.engine.state.branch_state import (
+    GIVEN_UP,
+    LONG_AGO,
+    MAIN,
+    WalkState,
+    end_branch,
+    gather,
+    leave,
+    let_go,
+)
+from attractor.engine.state.progress import InFlight, Step, advance
+from attractor.engine.state.progress_records import progress_from_record, step_from_record
+from attractor.engine.state.run_state import RunState, counts_from, standing_from_record
+
+
+def fold(state: RunState, event: Event) -> RunState:
+    """Return where a run is after one more event."""
+    change = _CHANGES.get(event.type)
+    if change is None:
+        return state
+    return change(state, event, Fields(event.data, f"event {event.seq} ({event.type})"))
+
+
+def fold_step(state: RunState, event: Event, step: Step) -> RunState:
+    """Return where a run is after the event of a step: the same as if it were read back."""
+    strand = _strand(state, event)
+    progress, strands = gather(state.strands, event.branch or MAIN, step.visit)
+    after = changed(
+        strands[event.branch or MAIN],
+        progress=advance(progress, step),
+        in_flight=None,
+        questions=(),
+        saved=event.seq,
+    )
+    answers = without(state.answers, [one.id for one in strand.questions])
+    return changed(state, strands={**strands, event.branch or MAIN: after}, answers=answers)
+
+
+def _started(state: RunState, event: Event, data: Fields) -> RunState:
+    return changed(state, strands={MAIN: WalkState(progress_from_record(data.inner("progress")))})
+
+
+def _forked(state: RunState, event: Event, data: Fields) -> RunState:
+    return changed(state, begun=counts_from(data, "begun"), given=counts_from(data, "given"))
+
+
+def _branch_started(state: RunState, event: Event, data: Fields) -> RunState:
+    key, parent = event.branch or "", data.text("parent")
+    _strand(state, event, parent)
+    branch = Branch(
+        data.text("branch"), data.text("start"), data.text("until"), data.members("updates")
+    )
+    workspace = key if data.flag("isolated") else state.strands[parent].workspace
+    strands = leave(state.strands, key, parent, branch, workspace=workspace)
+    return changed(state, strands=strands)
+
+
+def _branch_completed(state: RunState, event: Event, data: Fields) -> RunState:
+    key = event.branch or MAIN
+    _strand(state, event, key)
+    is_given_up = data.text("outcome") == GIVEN_UP
+    return changed(state, strands=end_branch(state.strands, key, is_given_up=is_given_up))
+
+
+def _status_changed(state: RunState, event: Event, data: Fields) -> RunState:
+    return changed(state, standing=standing_from_record(data), reason=data.text("reason"))
+
+
+def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
+    if event.node is None or event.visit is None or event.attempt is None:
+        raise RecordBroken(f"event {event.seq} does not say which attempt it is about")
+    strand = _strand(state, event)
+    before = strand.in_flight
+    is_again = before is not None and (before.node, before.visit) == (event.node, event.visit)
+    is_aside = state.is_aside(event.branch or MAIN, event.node, event.visit)
+    if before and is_again:
+        flight = before.begun(event.attempt, event.time, is_aside=is_aside)
+    else:
+        flight = InFlight(
+            event.node,
+            event.visit,
+            event.attempt,
+            since=event.time,
+            is_aside=is_aside,
+            at_work=event.time,
+            streak=_streak(strand, event.node),
+        )
+    after = _with(state, event, changed(strand, in_flight=flight))
+    if before is not None:
+        # Who was asked has said that it begins; the next time that it is cut off is another matter.
+        answers = without(state.answers, [before.interruption])
+        begins = drop_question(_strand(after, event), before.interruption)
+        after = changed(_with(after, event, begins), answers=answers)
+    if state.begun.get(event.node, 0) >= event.visit:
+        return after
+    return changed(after, begun={**state.begun, event.node: event.visit})
+
+
+def _attempt_ended(state: RunState, event: Event, data: Fields) -> RunState:
+    """Count what an attempt used, however it ended: it may be tried again."""
+    strand = _strand(state, event)
+    if strand.in_flight is None:
+        return state
+    used = usage_from_record(data.inner("usage")) if data.has("usage") else None
+    failed = signature(data.text("error")) if event.type == "StageFailed" else None
+    ended = strand.in_flight.ended(used, failed)
+    if ended is strand.in_flight:
+        return state
+    return _with(state, event, changed(strand, in_flight=ended))
+
+
+def _model_used(state: RunState, event: Event, data: Fields) -> RunState:
+    strand = _strand(state, event)
+    if strand.in_flight is None:
+        return state
+    told = strand.in_flight.told + usage_from_record(data.inner("usage"))
+    return _with(state, event, changed(strand, in_flight=changed(strand.in_flight, told=told)))
+
+
+def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
+    strand = _strand(state, event)
+    attempt = data.number("attempt")
+    flight = strand.in_flight and strand.in_flight.awaiting(attempt)
+    answers = without(state.answers, [one.id for one in strand.questions])
+    after = _with(state, event, changed(strand, in_flight=flight, questions=()))
+    return changed(after, answers=answers)
+
+
+def _asked(state: RunState, event: Event, data: Fields) -> RunState:
+    question = question_from_record(data.inner("question"))
+    # Asked again, the question waits no longer than it was to; an answer there was, was none.
+    after = _with(state, event, put_question(_strand(state, event), question))
+    return changed(after, answers=without(state.answers, [question.id]))
+
+
+def _settled(state: RunState, event: Event, data: Fields) -> RunState:
+    strand, id_ = _strand(state, event), data.text("question")
+    answer = answer_from_record(data.inner("answer"))
+    if is_of_child(strand, id_):
+        # The child's own journal has it from here on.
+        kept = changed(state, answers=without(state.answers, [id_]))
+        after = _with(kept, event, drop_question(strand, id_))
+    else:
+        after = changed(state, answers={**state.answers, id_: answer})
+    # One that somebody left in the inbox was given by nobody who was asked.
+    if not answer.by or id_ in state.answers:
+        return after
+    return changed(after, given={**state.given, answer.by: state.given.get(answer.by, 0) + 1})
+
+
+def _saved(state: RunState, event: Event, data: Fields) -> RunState:
+    if not data.has("step"):
+        return state
+    return fold_step(state, event, step_from_record(data.inner("step")))
+
+
+def _strand(state: RunState, event: Event, key: str | None = None) -> WalkState:
+    """Return the walk that an event is about."""
+    key = (event.branch or MAIN) if key is None else key
+    if key not in state.strands:
+        raise RecordBroken(f"event {event.seq} is about a walk that did not begin")
+    return state.strands[key]
+
+
+def _streak(strand: WalkState, node: str) -> Streak:
+    record = strand.progress.stages.get(node)
+    return Streak(record.failure, record.alike) if record else NO_STREAK
+
+
+def _with(state: RunState, event: Event, strand: WalkState) -> RunState:
+    return changed(state, strands={**state.strands, event.branch or MAIN: strand})
+
+
+def _acted(state: RunState, event: Event, data: Fields) -> RunState:
+    state = changed(state, last_order=data.text("order") or state.last_order)
+    if not data.flag("is_accepted"):
+        return state
+    match data.text("action"):
+        case Action.PAUSE:
+            return changed(state, is_paused=True)
+        case Action.RESUME:
+            return changed(state, is_paused=False)
+        case Action.CANCEL:
+            words = [f"canceled by {data.text('by') or 'somebody'}", data.text("why")]
+            return changed(state, canceled=": ".join(filter(None, words)))
+        case Action.ANSWER:
+            answer = Answer(AnswerKind.GIVEN, data.text("value"), data.text("by"))
+            return changed(state, answers={**state.answers, data.text("question"): answer})
+        case _:
+            return state
+
+
+def _warned(state: RunState, event: Event, data: Fields) -> RunState:
+    return changed(state, warned=(*state.warned, data.text("budget")))
+
+
+def _interrupted(state: RunState, event: Event, data: Fields) -> RunState:
+    strands = let_go(state.strands, event.time)
+    return changed(state, stopped=data.text("reason"), strands=strands)
+
+
+def _resumed(state: RunState, event: Event, data: Fields) -> RunState:
+    # An older journal does not say it: then nobody knows how long the last stage was at work.
+    is_known = data.has("heard") and data.text("heard")
+    heard = data.time("heard") if is_known else LONG_AGO
+    # It may go on with larger budgets: people are told anew of what is nearly used up.
+    return changed(state, stopped="", warned=(), strands=let_go(state.strands, heard))
+
+
+def _restarting(state: RunState, event: Event, data: Fields) -> RunState:
+    return changed(state, restarted_as=data.text("run_id"))
+
+
+def _ended(state: RunState, event: Event, data: Fields) -> RunState:
+    return changed(state, is_ended=True)
+
+
+_CHANGES: Mapping[str, Callable[[RunState, Event, Fields], RunState]] = {
+    "PipelineStarted": _started,
+    "RunForked": _forked,
+    "RunRestarted": _forked,
+    "RunRestarting": _restarting,
+    "ParallelBranchStarted": _branch_started,
+    "ParallelBranchCompleted": _branch_completed,
+    "RunStatusChanged": _status_changed,
+    "StageStarted": _stage_started,
+    "ModelUsed": _model_used,
+    "StageCompleted": _attempt_ended,
+    "StageFailed": _attempt_ended,
+    "StageRetrying": _stage_retrying,
+    "QuestionAsked": _asked,
+    "QuestionSettled": _settled,
+    "StageParked": _asked,
+    "CheckpointSaved": _saved,
+    "OperatorAction": _acted,
+    "BudgetWarning": _warned,
+    "RunInterrupted": _interrupted,
+    "RunResumed": _resumed,
+    "PipelineCompleted": _ended,
+    "PipelineFailed": _ended,
+}

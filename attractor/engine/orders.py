@@ -1,0 +1,106 @@
+"""What people tell a runner from outside: orders that anybody leaves whole in a folder.
+
+The runner takes each once: it writes the event, acts, and moves the order to `done/`.
+"""
+
+import os
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileTrouble, NotCanonical, UsageError
+from attractor.base.files import file_trouble, write_whole
+from attractor.base.json import canonical_json, parse_json
+from attractor.engine.errors import RecordBroken
+from attractor.engine.json_files import Fields, read_foreign
+
+
+class Action(StrEnum):
+    """What somebody wants of a runner."""
+
+    ANSWER = "answer"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    STEER = "steer"
+
+
+@dataclass(frozen=True)
+class Order:
+    """One thing somebody wants; an answer names its question, steering has its words as value."""
+
+    action: Action
+    by: str
+    why: str = ""
+    question: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Received:
+    """An order as it lies in the inbox, or what is wrong with it."""
+
+    name: str
+    order: Order | None
+    trouble: str = ""
+
+
+def leave_order(inbox: Path, order: Order, *, name: str) -> Path:
+    """Put an order into an inbox; the name, such as a run id, is its place in the line."""
+    if not name or Path(name).name != name or name.startswith("."):
+        raise UsageError(f"an order cannot be named {name!r}", hint="take a fresh run id")
+    path = inbox / f"{name}.json"
+    record = {
+        "action": order.action.value,
+        "by": order.by,
+        "why": order.why,
+        "question": order.question,
+        "value": order.value,
+    }
+    write_whole(path, canonical_json(dict(record)))
+    return path
+
+
+class Inbox:
+    """The orders that lie in a run's inbox, in the order of their names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def waiting(self) -> Iterator[Received]:
+        """Yield each order that nobody took yet."""
+        try:
+            with os.scandir(self._folder) as entries:
+                names = sorted(one.name for one in entries if one.name.endswith(".json"))
+        except FileNotFoundError:
+            return
+        except OSError as cause:
+            raise file_trouble("read", self._folder, cause) from cause
+        for name in names:
+            if not name.startswith("."):
+                yield _read(self._folder / name)
+
+    def put_away(self, received: Received) -> None:
+        """Move an order that was taken out of the way."""
+        done = self._folder / "done"
+        try:
+            done.mkdir(exist_ok=True)
+            (self._folder / received.name).replace(done / received.name)
+        except OSError as cause:
+            raise file_trouble("move", self._folder / received.name, cause) from cause
+
+
+def _read(path: Path) -> Received:
+    try:
+        fields = Fields(parse_json(read_foreign(path)), path.name)
+        order = Order(
+            action=fields.word("action", Action),
+            by=fields.text("by"),
+            why=fields.text("why"),
+            question=fields.text("question"),
+            value=fields.text("value"),
+        )
+    except (FileTrouble, NotCanonical, RecordBroken) as fault:
+        return Received(path.name, None, str(fault))
+    return Received(path.name, order)

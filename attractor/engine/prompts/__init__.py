@@ -1,0 +1,1 @@
+"""What a stage is told: inherited context, preamble, rendered templates."""

@@ -1,0 +1,338 @@
+"""What a walk remembers of its stages for the preamble: the last ones, and counts of all.
+
+Bounded: however long a run is, it costs a stage, the journal and the checkpoint the same.
+
+What a stage is told of those before it: a text of bounded length, made of values alone.
+
+The same values give the same text. However long the run is, it is no longer and costs no more:
+what is left out is counted, not listed.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
+
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.json import Json
+from attractor.engine.context import find_reference, text_of
+from attractor.engine.json_files import Fields
+from attractor.engine.stage_report import shorten
+from attractor.language.graph.attribute_catalogue import Fidelity
+
+MOST_NOTES = 40
+MOST_KEYS = 40
+MOST_TOOLS = 8
+LONGEST_WORDS = 240
+LONGEST_NAME = 80
+
+_ENGINES_OWN = frozenset({"current_node", "outcome", "preferred_label", "last_stage"})
+_ENGINES_PREFIXES = ("graph.", "internal.", "stack.", "growth.")
+
+
+@dataclass(frozen=True)
+class StageNote:
+    """One visit that has ended: what it came to, in few words, and which tools it called."""
+
+    node: str
+    visit: int
+    outcome: str
+    words: str = ""
+    thread: str = ""
+    tools: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True)
+class Past:
+    """The last visits, how many ended in which way, and the context keys written last.
+
+    `values` is how many keys of the context there are to tell of.
+    """
+
+    notes: tuple[StageNote, ...] = ()
+    outcomes: Mapping[str, int] = field(default_factory=dict[str, int])
+    keys: tuple[str, ...] = ()
+    values: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many visits have ended."""
+        return sum(self.outcomes.values())
+
+
+NOTHING_PAST = Past()
+
+
+def is_told(key: str) -> bool:
+    """Tell whether a context key is no bookkeeping of the engine's."""
+    return key not in _ENGINES_OWN and not key.startswith(_ENGINES_PREFIXES)
+
+
+def remember_keys(past: Past, written: Iterable[str], before: Collection[str]) -> Past:
+    """Return the past with context keys that were written just now, over those of before."""
+    # Sorted: what was read from the journal is, too.
+    told = {key: None for key in sorted(written) if is_told(key)}
+    if not told:
+        return past
+    older = [key for key in past.keys if key not in told]
+    new = sum(key not in before for key in told)
+    return changed(past, keys=(*older, *told)[-MOST_KEYS:], values=past.values + new)
+
+
+def remember(past: Past, note: StageNote) -> Past:
+    """Return the past with one more visit that has ended."""
+    outcomes = {**past.outcomes, note.outcome: past.outcomes.get(note.outcome, 0) + 1}
+    return changed(past, notes=(*past.notes, note)[-MOST_NOTES:], outcomes=outcomes)
+
+
+def join_past(before: Past, branches: Iterable[Past]) -> Past:
+    """Return the past of a walk with what its branches add to it.
+
+    No conversation of a branch is gone on with by others, so their threads are not told.
+    """
+    outcomes, notes = Counter(before.outcomes), list(before.notes)
+    for branch in branches:
+        new = branch.total - before.total
+        own = branch.notes[-new:] if new else ()
+        notes += [changed(note, thread="") for note in own]
+        outcomes.update(branch.outcomes)
+        outcomes.subtract(before.outcomes)
+    counted = {outcome: count for outcome, count in outcomes.items() if count}
+    return changed(before, notes=tuple(notes[-MOST_NOTES:]), outcomes=counted)
+
+
+def one_line(text: str, length: int) -> str:
+    """Return the beginning of a text on one line, so that it cannot pass for anything else."""
+    # Of a text without end only the beginning is looked at.
+    return shorten(" ".join(text[: 8 * length].split()), length)
+
+
+def both_ends(text: str, length: int) -> str:
+    """Return the beginning and the end of a text on one line: of an output, either may tell."""
+    whole = one_line(text, length)
+    if len(text) <= length or not whole.endswith("…"):
+        return whole
+    end = " ".join(text[-4 * length :].split())[-length // 2 :]
+    return f"{one_line(text, length - len(end))} {end}"
+
+
+def past_to_record(past: Past) -> dict[str, Json]:
+    """Return a past as the checkpoint has it."""
+    return {
+        "notes": [
+            {
+                "node": note.node,
+                "visit": note.visit,
+                "outcome": note.outcome,
+                "words": note.words,
+                "thread": note.thread,
+                "tools": dict(note.tools),
+            }
+            for note in past.notes
+        ],
+        "outcomes": dict(past.outcomes),
+        "keys": list(past.keys),
+        "values": past.values,
+    }
+
+
+def past_from_record(fields: Fields) -> Past:
+    """Read a past back."""
+    outcomes = fields.inner("outcomes")
+    return Past(
+        notes=tuple(_note(one) for one in fields.inners("notes")),
+        outcomes={name: outcomes.number(name) for name in outcomes.all()},
+        keys=fields.texts("keys"),
+        values=fields.number("values"),
+    )
+
+
+def tools_from_record(fields: Fields) -> dict[str, int]:
+    """Read back how often each tool was called."""
+    return {name: fields.number(name) for name in fields.all()}
+
+
+def _note(fields: Fields) -> StageNote:
+    return StageNote(
+        fields.text("node"),
+        fields.number("visit"),
+        fields.text("outcome"),
+        fields.text("words"),
+        fields.text("thread"),
+        tools_from_record(fields.inner("tools")),
+    )
+
+
+HEADING = "# What went before"
+NEWS = "# What happened since you last worked"
+TASK = "# Your task"
+_LETTERS_PER_TOKEN = 4
+# What is said of what is left out, and the headings.
+_FRAME_TOKENS = 60
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What there is to tell: the goal, the run, what its stages came to, and its context."""
+
+    goal: str = ""
+    run_id: str = ""
+    past: Past = NOTHING_PAST
+    context: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How much one fidelity tells: tokens in all, and how many stages and values at most."""
+
+    tokens: int
+    stages: int = 0
+    values: int = 0
+    words: int = LONGEST_WORDS
+    value: int = 0
+    has_tools: bool = False
+
+
+MEASURES: Mapping[Fidelity, Measure] = {
+    Fidelity.TRUNCATE: Measure(200),
+    Fidelity.COMPACT: Measure(1000, stages=20, values=20, words=160, value=160),
+    Fidelity.SUMMARY_LOW: Measure(600, stages=3, values=3, words=120, value=80),
+    Fidelity.SUMMARY_MEDIUM: Measure(1500, stages=15, values=20, value=240),
+    Fidelity.SUMMARY_HIGH: Measure(3000, stages=40, values=40, value=800, has_tools=True),
+}
+"""How much each fidelity tells; `full` has its conversation instead (attractor-spec 5.4)."""
+
+_NEWS = Measure(1500, stages=20, values=8, value=400)
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate the tokens of a text: four letters make one, and every other sign is one."""
+    plain = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
+    return -(-plain // _LETTERS_PER_TOKEN) + len(text) - plain
+
+
+def write_preamble(fidelity: Fidelity, remembered: Remembered) -> str:
+    """Return what a stage in a fresh session is told; nothing when nothing went before it."""
+    measure = MEASURES[fidelity]
+    past = remembered.past
+    if fidelity is not Fidelity.TRUNCATE and not (past.total or past.keys):
+        return ""
+    room = _Room(measure.tokens - _FRAME_TOKENS)
+    head = list(_head(remembered, measure, room))
+    stages = _stages(past.notes, past.total, measure, room, share=0.6)
+    values = _values(remembered, measure, room)
+    sections = [*_section(head), *_section(stages), *_section(values)]
+    return "\n".join([HEADING, *sections]) if sections else ""
+
+
+def write_news(thread: str, remembered: Remembered) -> str:
+    """Return what happened since a thread's last stage; nothing when no stage came between."""
+    notes, past = list[StageNote](), remembered.past
+    for note in reversed(past.notes):
+        if note.thread == thread:
+            break
+        notes.insert(0, note)
+    if not notes:
+        return ""
+    is_all, room = len(notes) < len(past.notes), _Room(_NEWS.tokens - _FRAME_TOKENS)
+    stages = _stages(notes, len(notes) if is_all else past.total, _NEWS, room, share=0.6)
+    values = _values(remembered, _NEWS, room)
+    return "\n".join([NEWS, *_section(stages), *_section(values)])
+
+
+def put_before(preamble: str, prompt: str) -> str:
+    """Return a prompt with what went before in front of it."""
+    return f"{preamble}\n\n{TASK}\n\n{prompt}" if preamble else prompt
+
+
+class _Room:
+    """How many tokens are left for lines."""
+
+    def __init__(self, tokens: int) -> None:
+        self.left = tokens
+
+    def takes(self, line: str, *, keep: int = 0) -> bool:
+        """Take the room of a line, when there is enough besides what is to be kept."""
+        size = estimate_tokens(line) + 1
+        if size > self.left - keep:
+            return False
+        self.left -= size
+        return True
+
+
+def _head(remembered: Remembered, measure: Measure, room: _Room) -> Iterator[str]:
+    """Yield the goal, the run and the counts."""
+    if remembered.goal:
+        yield _fitting("Goal: ", remembered.goal, min(room.left * 3 // 4, 400), room)
+    if remembered.run_id:
+        yield _fitting("Run: ", remembered.run_id, 20, room)
+    if measure.stages and remembered.past.total:
+        counts = remembered.past.outcomes
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+        yield _fitting("Stages so far: ", f"{remembered.past.total} ({told})", 60, room)
+
+
+def _fitting(name: str, text: str, tokens: int, room: _Room) -> str:
+    """Return a line cut down to some tokens."""
+    letters = max(tokens, 1) * _LETTERS_PER_TOKEN
+    line = name + one_line(text, letters)
+    if (size := estimate_tokens(line)) > tokens:
+        line = name + one_line(text, max(letters * tokens // size, 1))
+    room.left -= estimate_tokens(line) + 1
+    return line
+
+
+def _stages(
+    notes: Sequence[StageNote], total: int, measure: Measure, room: _Room, *, share: float
+) -> Sequence[str]:
+    """Return the last stages, the latest at the end, as many as there is room for."""
+    keep, lines = int(room.left * (1 - share)), list[str]()
+    for note in reversed(notes[-measure.stages :] if measure.stages else ()):
+        line = _of_stage(note, measure)
+        if not room.takes(line, keep=keep):
+            break
+        lines.insert(0, line)
+    left_out = total - len(lines)
+    if left_out and measure.stages:
+        lines.insert(0, f"- ... and {left_out} {_plural('stage', left_out)} before")
+    return lines
+
+
+def _of_stage(note: StageNote, measure: Measure) -> str:
+    visit = f", visit {note.visit}" if note.visit > 1 else ""
+    is_news = note.words not in ("", f"Stage completed: {note.node}")
+    words = f": {one_line(note.words, measure.words)}" if is_news else ""
+    line = f"- {one_line(note.node, LONGEST_NAME)} ({note.outcome}{visit}){words}"
+    if measure.has_tools and note.tools:
+        calls = ", ".join(f"{name} {count}x" for name, count in sorted(note.tools.items()))
+        line = f"{line} [tools: {calls}]"
+    return line
+
+
+def _values(remembered: Remembered, measure: Measure, room: _Room) -> Sequence[str]:
+    """Return the values written last, the latest first, as many as there is room for."""
+    keys, context = remembered.past.keys, remembered.context
+    there = [key for key in reversed(keys) if context.get(key) is not None]
+    lines: list[str] = []
+    for key in there[: measure.values]:
+        line = f"- {one_line(key, LONGEST_NAME)}: {_shown(context[key], measure.value)}"
+        if not room.takes(line):
+            break
+        lines.append(line)
+    left_out = remembered.past.values - len(lines)
+    if lines and left_out:
+        lines.append(f"- ... and {left_out} more {_plural('value', left_out)}")
+    return ["Context, what was written last at the top:", *lines] if lines else ()
+
+
+def _shown(value: Json, length: int) -> str:
+    if reference := find_reference(value):
+        return f"({reference.size} bytes, kept as an artifact)"
+    return both_ends(text_of(value), length)
+
+
+def _section(lines: Sequence[str]) -> Sequence[str]:
+    return ["", *lines] if lines else ()
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"

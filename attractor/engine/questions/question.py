@@ -1,0 +1,211 @@
+"""What people are asked and what they answer, and what every way to ask them can do.
+
+Writes questions and answers as JSON records and reads them back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from enum import StrEnum
+from typing import Protocol
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.engine.json_files import Fields
+
+
+class QuestionKind(StrEnum):
+    """What sort of answer is wanted (attractor-spec 6.2)."""
+
+    YES_NO = "yes_no"
+    MULTIPLE_CHOICE = "multiple_choice"
+    FREEFORM = "freeform"
+    CONFIRMATION = "confirmation"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice."""
+
+    key: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Within:
+    """A branch that something is asked in; where one is walked for each item, which item it is.
+
+    The key is what events call it, the name what it goes by at the node that it leaves; items count
+    from 1.
+    """
+
+    key: str
+    name: str
+    node: str = ""
+    item: Json = None
+    index: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a person is asked; the id names node, visit and attempt (attractor-spec 6.2).
+
+    A stage that asks more than one adds to its id: `gate@1.1#name`. The default is what is said
+    when time runs out, or by Enter. `targets` in the metadata are other words for the options. The
+    run itself says `within` which branches it is asked, from the outermost on.
+    """
+
+    id: str
+    text: str
+    kind: QuestionKind
+    options: Sequence[Option]
+    stage: str
+    deadline: str = ""
+    default: str = ""
+    timeout_seconds: float | None = None
+    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    within: Sequence[Within] = ()
+
+
+class AnswerKind(StrEnum):
+    """How a question was met."""
+
+    GIVEN = "given"
+    TIMEOUT = "timeout"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, and from whom (attractor-spec 6.3).
+
+    The value is the key of an option, `yes` or `no`, or the words themselves; that of a time-out is
+    the question's default. The text is what was said, as it was said.
+    """
+
+    kind: AnswerKind
+    value: str = ""
+    by: str = ""
+    selected_option: Option | None = None
+    text: str = ""
+
+
+class Interviewer(Protocol):
+    """A way to ask a person; `park` raises Parked."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask, and wait for the answer."""
+        ...
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask several things, and return an answer to each."""
+        ...
+
+    async def inform(self, message: str, stage: str) -> None:
+        """Tell a person something that wants no answer."""
+        ...
+
+
+def question_to_record(question: Question) -> dict[str, Json]:
+    """Return a question as the journal has it; what it does not say is left out."""
+    return {
+        "id": question.id,
+        "text": question.text,
+        "kind": question.kind.value,
+        "options": [_option_to_record(one) for one in question.options],
+        "stage": question.stage,
+        "deadline": question.deadline,
+        **_said(
+            {
+                "default": question.default,
+                "timeout_seconds": question.timeout_seconds,
+                "metadata": dict(question.metadata),
+                "within": [_within_to_record(one) for one in question.within],
+            }
+        ),
+    }
+
+
+def question_from_record(fields: Fields) -> Question:
+    """Read a question back."""
+    return Question(
+        id=fields.text("id"),
+        text=fields.text("text"),
+        kind=fields.word("kind", QuestionKind),
+        options=tuple(_option_from_record(one) for one in fields.inners("options")),
+        stage=fields.text("stage"),
+        deadline=fields.text("deadline"),
+        default=_text(fields, "default"),
+        timeout_seconds=(fields.real("timeout_seconds") if fields.has("timeout_seconds") else None),
+        metadata=fields.members("metadata") if fields.has("metadata") else {},
+        within=within_from_record(fields),
+    )
+
+
+def within_from_record(fields: Fields) -> tuple[Within, ...]:
+    """Read back in which branches a question is asked; an older record does not say."""
+    if not fields.has("within"):
+        return ()
+    return tuple(_within_from_record(one) for one in fields.inners("within"))
+
+
+def answer_to_record(answer: Answer) -> dict[str, Json]:
+    """Return an answer as the journal has it; what it does not say is left out."""
+    option = answer.selected_option
+    return {
+        "kind": answer.kind.value,
+        "value": answer.value,
+        "by": answer.by,
+        **_said(
+            {
+                "selected_option": _option_to_record(option) if option else None,
+                "text": answer.text,
+            }
+        ),
+    }
+
+
+def answer_from_record(fields: Fields) -> Answer:
+    """Read an answer back."""
+    return Answer(
+        fields.word("kind", AnswerKind),
+        fields.text("value"),
+        fields.text("by"),
+        _option_from_record(fields.inner("selected_option"))
+        if fields.has("selected_option")
+        else None,
+        _text(fields, "text"),
+    )
+
+
+def _said(members: Mapping[str, Json]) -> dict[str, Json]:
+    return {
+        name: one for name, one in members.items() if one is not None and one not in ("", {}, [])
+    }
+
+
+def _text(fields: Fields, name: str) -> str:
+    return fields.text(name) if fields.has(name) else ""
+
+
+def _within_to_record(within: Within) -> dict[str, Json]:
+    record: dict[str, Json] = {"branch": within.key, "name": within.name, "node": within.node}
+    if not within.index:
+        return record
+    return {**record, "index": within.index, "count": within.count, "item": within.item}
+
+
+def _within_from_record(fields: Fields) -> Within:
+    key, name, node = fields.text("branch"), fields.text("name"), fields.text("node")
+    if not fields.has("index"):
+        return Within(key, name, node)
+    item = fields.all().get("item")
+    return Within(key, name, node, item, fields.number("index"), fields.number("count"))
+
+
+def _option_to_record(option: Option) -> dict[str, Json]:
+    return {"key": option.key, "label": option.label}
+
+
+def _option_from_record(fields: Fields) -> Option:
+    return Option(fields.text("key"), fields.text("label"))

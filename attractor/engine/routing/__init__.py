@@ -1,0 +1,1 @@
+"""Where a walk goes next: edge selection, goal gates, limits, retries."""

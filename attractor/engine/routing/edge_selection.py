@@ -1,0 +1,245 @@
+"""Chooses the way out of a stage: edge selection (attractor-spec 3.3) and what follows a failure.
+
+Pure: the same graph, outcome and values give the same route, in a run, on resume, in a simulation.
+
+Finds what a key in a condition stands for (attractor-spec 10.4).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.engine.context import ReadValue, as_it_is, text_of
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.engine.routing.edge_labels import normalize_label
+from attractor.language.conditions.condition import Lookup
+from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.graph.queries import is_conditional, unasked_conditionals
+from attractor.language.source.syntax_tree import Attributes
+
+
+class RouteReason(StrEnum):
+    """What decided a route."""
+
+    CONDITION = "condition"
+    PREFERRED_LABEL = "preferred_label"
+    SUGGESTED_NEXT_ID = "suggested_next_id"
+    WEIGHT = "weight"
+    INTO_CONDITIONAL = "into_conditional"
+    RETRY_TARGET = "retry_target"
+    FALLBACK_RETRY_TARGET = "fallback_retry_target"
+    GOAL_GATE = "goal_gate"
+    ON_FAILURE = "on_failure"
+    JOIN = "join"
+    NO_EDGES = "no_edges"
+    NO_ROUTE = "no_route"
+    FAILED = "failed"
+
+
+class Fate(StrEnum):
+    """Why an edge was taken or not."""
+
+    WON = "taken"
+    CONDITION_FALSE = "its condition does not hold"
+    WEIGHS_LESS = "another edge weighs more"
+    COMES_LATER = "another edge of the same weight comes first by its target"
+    DECIDED_BEFORE = "another way was decided before it"
+    AFTER_FAILURE = "after a failure it is no way out"
+    A_BRANCH = "a branch of its own"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An edge that could have been taken, and what became of it."""
+
+    edge: Edge
+    fate: Fate
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where the walk goes from a stage, or why nowhere; `edge` is None for a jump."""
+
+    target: str
+    reason: RouteReason
+    edge: Edge | None = None
+    candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def is_handled_failure(self) -> bool:
+        """Whether a failed stage left by this route is dealt with."""
+        return bool(self.target) and self.reason is not RouteReason.ON_FAILURE
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """The edges out of a node: those whose condition holds, and those without one."""
+
+    edges: Sequence[Edge]
+    held: Sequence[Edge]
+    unconditional: Sequence[Edge]
+
+
+@dataclass(frozen=True)
+class _Pick:
+    """The edges that one rule leaves over, the winner first."""
+
+    edges: Sequence[Edge]
+    reason: RouteReason
+
+
+def select_edge(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) -> Route:
+    """Choose the edge after a stage that did not fail (attractor-spec 3.3)."""
+    ways = _ways(graph, node, lookup)
+    if not ways.edges:
+        return Route("", RouteReason.NO_EDGES)
+    picks = [*_named(ways, outcome), _Pick(_ranked(ways.unconditional), RouteReason.WEIGHT)]
+    return _take(picks, ways) or Route(
+        "", RouteReason.NO_ROUTE, candidates=_candidates(ways, Fate.DECIDED_BEFORE)
+    )
+
+
+def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) -> Route:
+    """Choose the way on after FAIL (attractor-spec 3.7 over 3.3, ruling R2)."""
+    ways = _ways(graph, node, lookup)
+    lost = _candidates(ways, Fate.AFTER_FAILURE)
+    if outcome.failure_class is FailureClass.PIPELINE:
+        # Appendix D: a fault of the pipeline itself ends the run, whatever ways there are.
+        return Route("", RouteReason.FAILED, candidates=lost)
+    picks = [*_named(ways, outcome), _Pick(_to_judges(graph, ways), RouteReason.INTO_CONDITIONAL)]
+    if route := _take(picks, ways):
+        return route
+    if jump := find_jump(graph, node):
+        return replace(jump, candidates=lost)
+    if goes_on_after_failure(graph, node):
+        over = _take([_Pick(_ranked(ways.unconditional), RouteReason.ON_FAILURE)], ways)
+        return over or Route("", RouteReason.FAILED, candidates=lost)
+    return Route("", RouteReason.FAILED, candidates=lost)
+
+
+def route_join(graph: Graph, node: Node, outcome: Outcome, meeting: str) -> Route:
+    """Go on where the branches of a node meet: its edges are branches, never ways out (R6)."""
+    branches = tuple(Candidate(edge, Fate.A_BRANCH) for edge in graph.outgoing(node.id))
+    if outcome.status is not StageStatus.FAIL:
+        return Route(meeting, RouteReason.JOIN, candidates=branches)
+    is_final = outcome.failure_class is FailureClass.PIPELINE
+    jump = None if is_final else find_jump(graph, node)
+    return replace(jump or Route("", RouteReason.FAILED), candidates=branches)
+
+
+def find_jump(graph: Graph, node: Node) -> Route | None:
+    """Return the jump to a node's retry target, or for a goal gate to the graph's, if any."""
+    ways = list(_targets(node.attributes, *_OWN_TARGETS))
+    if node.is_goal_gate:
+        ways += _targets(graph.attributes, RouteReason.GOAL_GATE, RouteReason.GOAL_GATE)
+    return next((Route(target, why) for target, why in ways if target in graph.nodes), None)
+
+
+def goes_on_after_failure(graph: Graph, node: Node) -> bool:
+    """Tell whether a failure of a node may be stepped over."""
+    nearest = node if node.attributes.value("on_failure") else graph
+    return nearest.attributes.text("on_failure") == "continue"
+
+
+_OWN_TARGETS = (RouteReason.RETRY_TARGET, RouteReason.FALLBACK_RETRY_TARGET)
+
+
+def _targets(
+    attributes: Attributes, first: RouteReason, second: RouteReason
+) -> Iterator[tuple[str, RouteReason]]:
+    yield attributes.text("retry_target"), first
+    yield attributes.text("fallback_retry_target"), second
+
+
+def _to_judges(graph: Graph, ways: "_Ways") -> Sequence[Edge]:
+    """Return the ways into conditionals, the best first; one that asks nothing judges nothing."""
+    to_judges = [edge for edge in ways.unconditional if is_conditional(graph, edge.target)]
+    unasked = unasked_conditionals(graph, [edge.target for edge in to_judges])
+    return _ranked(edge for edge in to_judges if edge.target not in unasked)
+
+
+def _ways(graph: Graph, node: Node, lookup: Lookup) -> _Ways:
+    edges = graph.outgoing(node.id)
+    return _Ways(
+        edges,
+        held=[edge for edge in edges if edge.is_conditional and edge.condition.holds(lookup)],
+        unconditional=[edge for edge in edges if not edge.is_conditional],
+    )
+
+
+def _named(ways: _Ways, outcome: Outcome) -> Iterator[_Pick]:
+    """Yield steps 1 to 3 of the selection: by condition, by label, by suggested target."""
+    yield _Pick(_ranked(ways.held), RouteReason.CONDITION)
+    label = normalize_label(outcome.preferred_label)
+    labelled = [one for one in ways.unconditional if label and normalize_label(one.label) == label]
+    yield _Pick(labelled, RouteReason.PREFERRED_LABEL)
+    suggested = [
+        edge
+        for suggestion in outcome.suggested_next_ids
+        for edge in ways.unconditional
+        if edge.target == suggestion
+    ]
+    yield _Pick(suggested, RouteReason.SUGGESTED_NEXT_ID)
+
+
+def _ranked(edges: Iterable[Edge]) -> Sequence[Edge]:
+    return sorted(edges, key=lambda edge: (-edge.weight, edge.target))
+
+
+def _take(picks: Iterable[_Pick], ways: _Ways) -> Route | None:
+    pick = next((one for one in picks if one.edges), None)
+    if pick is None:
+        return None
+    winner = pick.edges[0]
+    candidates = tuple(Candidate(edge, _fate(edge, pick, ways)) for edge in ways.edges)
+    return Route(winner.target, pick.reason, winner, candidates)
+
+
+def _candidates(ways: _Ways, otherwise: Fate) -> tuple[Candidate, ...]:
+    """Return the edges none of which was taken."""
+    return tuple(
+        Candidate(edge, Fate.CONDITION_FALSE if edge.is_conditional else otherwise)
+        for edge in ways.edges
+    )
+
+
+def _fate(edge: Edge, pick: _Pick, ways: _Ways) -> Fate:
+    winner = pick.edges[0]
+    if edge is winner:
+        return Fate.WON
+    if edge.is_conditional and not _is_among(edge, ways.held):
+        return Fate.CONDITION_FALSE
+    if not _is_among(edge, pick.edges):
+        return Fate.DECIDED_BEFORE
+    return Fate.WEIGHS_LESS if edge.weight < winner.weight else Fate.COMES_LATER
+
+
+def _is_among(edge: Edge, edges: Sequence[Edge]) -> bool:
+    return any(edge is one for one in edges)
+
+
+_PREFIX = "context."
+
+
+def make_lookup(
+    status: StageStatus,
+    preferred_label: str,
+    context: Mapping[str, Json],
+    *,
+    read: ReadValue = as_it_is,
+) -> Lookup:
+    """Return the function that conditions on the way out of a stage look keys up with."""
+
+    def look_up(key: str) -> str:
+        if key == "outcome":
+            return status.value
+        if key == "preferred_label":
+            return preferred_label
+        value = context.get(key)
+        if value is None:
+            value = context.get(key.removeprefix(_PREFIX))
+        return "" if value is None else text_of(read(value))
+
+    return look_up

@@ -1,0 +1,296 @@
+"""Decides where a walk goes after a visit: routing, goal gates and limits put together.
+
+Pure: the whole decision stands in one step of the journal, and a simulated walk makes the same.
+
+Whether a walk may leave by the exit, and where it is sent when it may not (ruling R4).
+
+What an edge with `loop_restart` leads to: another run, which begins at its target (ruling R7).
+
+Pure: a run, a resume and a simulation begin anew in the same way.
+"""
+
+from attractor.base.dataclasses import changed, dataclass
+from attractor.engine.context import ReadValue, as_it_is
+from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.prompts.preamble import NOTHING_PAST, remember_keys
+from attractor.engine.routing.edge_selection import (
+    Route,
+    RouteReason,
+    find_jump,
+    make_lookup,
+    route_failure,
+    route_join,
+    select_edge,
+)
+from attractor.engine.routing.retry import alike_limit
+from attractor.engine.state.progress import (
+    Move,
+    Progress,
+    StageRecord,
+    Visit,
+    WalkEnd,
+    record_visit,
+)
+from attractor.language.graph.branches import is_restart
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.source.syntax_tree import NO_ATTRIBUTES
+
+DEFAULT_REDIRECTS = 10
+DEFAULT_VISITS = 100
+
+
+def find_unsatisfied(graph: Graph, progress: Progress) -> Node | None:
+    """Return the first visited goal gate, in order of first visit, that has not succeeded.
+
+    One in a branch that is not gone on with does not count (ruling R6).
+    """
+    open_ones = (
+        graph.nodes.get(id_)
+        for id_, record in progress.stages.items()
+        if not record.outcome.is_success and _counts(record, progress)
+    )
+    return next((node for node in open_ones if node and node.is_goal_gate), None)
+
+
+def _counts(record: StageRecord, progress: Progress) -> bool:
+    return not record.branches or not set(record.branches) <= set(progress.left_out)
+
+
+def wants_verdict(graph: Graph, node: Node) -> bool:
+    """Tell whether text alone is no success here: at a goal gate under `require_verdict`."""
+    nearest = node if node.attributes.value("require_verdict") else graph
+    return (
+        node.is_goal_gate
+        and nearest.attributes.flag("require_verdict")
+        and not node.attributes.flag("auto_status")
+    )
+
+
+def redirect(graph: Graph, gate: Node) -> Route | None:
+    """Return where an unsatisfied gate sends the walk instead of the exit, if anywhere."""
+    jump = find_jump(graph, gate)
+    if jump is None or graph.nodes[jump.target] in graph.exits:
+        return None
+    return Route(jump.target, RouteReason.GOAL_GATE)
+
+
+def redirect_limit(graph: Graph) -> int:
+    """Return how often gates may send the walk back, all together."""
+    limit = graph.attributes.number("max_goal_gate_redirects")
+    return DEFAULT_REDIRECTS if limit is None else limit
+
+
+def visit_limit(graph: Graph, node: Node) -> tuple[int, str]:
+    """Return how often a node may be visited, and the name of the attribute that says so."""
+    own = node.attributes.number("max_visits")
+    if own is not None:
+        return own, "max_visits"
+    limit = graph.attributes.number("max_node_visits")
+    return (DEFAULT_VISITS if limit is None else limit), "max_node_visits"
+
+
+RESTARTED = "restarted"
+"""Why a run ended as which another one went on."""
+
+EDGE_REASON = "loop_restart"
+"""What brought such a run to its first node."""
+
+DEFAULT_RESTARTS = 5
+
+_KEPT = ("graph.", "context.keep.")
+
+
+def restart_limit(graph: Graph) -> int:
+    """Return how often a run may be begun anew, all together."""
+    limit = graph.attributes.number("max_restarts")
+    return DEFAULT_RESTARTS if limit is None else limit
+
+
+def begin_again(progress: Progress) -> Progress:
+    """Return the progress that a run begins with as which another one goes on.
+
+    Of the context only what is to be kept is left. The files stay as they are, and what was used
+    counts on: a budget is one for all the rounds together.
+    """
+    kept = {key: one for key, one in progress.context.items() if key.startswith(_KEPT)}
+    return Progress(
+        next_node=progress.next_node,
+        edge_reason=EDGE_REASON,
+        tree=progress.tree,
+        context=kept,
+        edge_fidelity=progress.edge_fidelity,
+        edge_thread=progress.edge_thread,
+        past=remember_keys(NOTHING_PAST, kept, ()),
+        usage=progress.usage,
+        seconds=progress.seconds,
+        restarts=progress.restarts + 1,
+    )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where the walk goes, and the routes that lead there: more than one after a redirect."""
+
+    move: Move
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far a branch goes: until the node where branches meet, and not to what is outside."""
+
+    until: str = ""
+    outside: frozenset[str] = frozenset()
+
+
+NO_BOUNDS = Bounds()
+
+
+def choose_move(
+    graph: Graph,
+    progress: Progress,
+    visit: Visit,
+    bounds: Bounds = NO_BOUNDS,
+    *,
+    read: ReadValue = as_it_is,
+) -> Decision:
+    """Decide where a walk that made some progress goes after one more visit.
+
+    Conditions read large values of the context with `read`.
+    """
+    after = record_visit(progress, visit)
+    route = _route(graph, after, visit, read)
+    failed = visit.outcome.status is StageStatus.FAIL and not visit.is_transparent
+    of_edge = route.edge.attributes if route.edge else NO_ATTRIBUTES
+    move = Move(
+        route.target,
+        route.reason.value,
+        fidelity=of_edge.text("fidelity"),
+        thread=of_edge.text("thread_id"),
+        redirects=int(route.reason is RouteReason.GOAL_GATE),
+        is_handled=failed and route.is_handled_failure,
+        is_stepped_over=failed and route.reason is RouteReason.ON_FAILURE,
+    )
+    return _Deciding(graph, after, visit, bounds).decide(move, route)
+
+
+def _route(graph: Graph, after: Progress, visit: Visit, read: ReadValue) -> Route:
+    node, outcome = graph.nodes[visit.node], visit.outcome
+    if visit.meeting:
+        return route_join(graph, node, outcome, visit.meeting)
+    if visit.is_transparent:
+        outcome = Outcome(after.last_status, preferred_label=after.last_label)
+    lookup = make_lookup(outcome.status, outcome.preferred_label, after.context, read=read)
+    # A conditional succeeds, whatever the outcome is that it hands on: it has not failed itself.
+    failed = outcome.status is StageStatus.FAIL and not visit.is_transparent
+    return (route_failure if failed else select_edge)(graph, node, outcome, lookup)
+
+
+@dataclass(frozen=True)
+class _Deciding:
+    """One decision, over the progress after the visit."""
+
+    graph: Graph
+    after: Progress
+    visit: Visit
+    bounds: Bounds
+
+    def decide(self, move: Move, route: Route) -> Decision:
+        """Send the walk to an end, back from the exit, or on."""
+        if stuck := self._stuck():
+            return Decision(self._failed(move, stuck), (route,))
+        if route.reason is RouteReason.FAILED:
+            return Decision(self._failed(move, self.visit.outcome.failure_reason), (route,))
+        if route.reason is RouteReason.NO_ROUTE:
+            reason = f"no_route: no edge out of {self.visit.node} can be taken"
+            return Decision(self._failed(move, reason), (route,))
+        if self.bounds.until:
+            return self._within_branch(move, route)
+        if route.reason is RouteReason.NO_EDGES or self._is_exit(route.target):
+            return self._leave(move, route)
+        if route.edge and is_restart(route.edge):
+            return Decision(self._restarted(move), (route,))
+        return Decision(self._within_limits(move), (route,))
+
+    def _restarted(self, move: Move) -> Move:
+        """Go on as another run (ruling R7), unless that was done as often as it may be."""
+        limit = restart_limit(self.graph)
+        if self.after.restarts >= limit:
+            return self._failed(move, f"loop_restart: limit max_restarts={limit} reached")
+        return changed(move, is_restart=True)
+
+    def _stuck(self) -> str:
+        """Return why it is no use to go on: a stage fails in the same way again and again."""
+        visit = self.visit
+        record = self.after.stages.get(visit.node)
+        limit = alike_limit(self.graph, self.graph.nodes[visit.node])
+        if limit is None or record is None or visit.is_transparent or record.alike < limit:
+            return ""
+        times = f"{record.alike} times in a row (max_same_failures={limit})"
+        return f"{visit.node} failed in the same way {times}: {visit.outcome.failure_reason}"
+
+    def _within_branch(self, move: Move, route: Route) -> Decision:
+        until = self.bounds.until
+        if route.edge and is_restart(route.edge):
+            return Decision(self._failed(move, "no run can begin anew out of a branch"), (route,))
+        if route.reason is RouteReason.NO_EDGES or route.target == until:
+            return Decision(self._arrived(move, route), (route,))
+        if self._is_exit(route.target) or route.target in self.bounds.outside:
+            leaving = f"the branch leads to {route.target} before branches meet at {until}"
+            # Where a failure would be dealt with is out of reach: it is the branch's own.
+            reason = "" if route.edge else self.visit.outcome.failure_reason
+            return Decision(self._failed(move, reason or leaving), (route,))
+        return Decision(self._within_limits(move), (route,))
+
+    def _arrived(self, move: Move, route: Route) -> Move:
+        """End a branch as its last stage did; its goal gates are looked at by the exit."""
+        over = self.after.stepped_over or move.is_stepped_over
+        status = StageStatus.PARTIAL_SUCCESS if over else self.after.last_status
+        reason = self.visit.outcome.failure_reason or "completed"
+        return changed(
+            move, target="", end=WalkEnd(status, reason, route.target or self.visit.node)
+        )
+
+    def _leave(self, move: Move, route: Route) -> Decision:
+        gate = find_unsatisfied(self.graph, self.after)
+        if gate is None:
+            return Decision(self._succeeded(move, route), (route,))
+        back = redirect(self.graph, gate)
+        if back is None:
+            reason = f"goal gate {gate.id} unsatisfied and no retry target"
+            return Decision(self._failed(move, reason), (route,))
+        sent_back = changed(
+            move,
+            target=back.target,
+            reason=back.reason.value,
+            redirects=move.redirects + 1,
+            fidelity="",
+            thread="",
+        )
+        return Decision(self._within_limits(sent_back), (route, back))
+
+    def _within_limits(self, move: Move) -> Move:
+        most = redirect_limit(self.graph)
+        if move.redirects and self.after.redirects + move.redirects > most:
+            return self._failed(move, f"goal gates: limit max_goal_gate_redirects={most} reached")
+        target = self.graph.nodes.get(move.target)
+        if target is None:
+            return self._failed(move, f"there is no node {move.target!r}")
+        limit, name = visit_limit(self.graph, target)
+        if self.after.visits(target.id) >= limit:
+            return self._failed(move, f"node {target.id}: limit {name}={limit} reached")
+        return move
+
+    def _succeeded(self, move: Move, route: Route) -> Move:
+        over = [*self.after.stepped_over, *([self.visit.node] if move.is_stepped_over else [])]
+        status = StageStatus.PARTIAL_SUCCESS if over else StageStatus.SUCCESS
+        reason = f"stepped over: {', '.join(dict.fromkeys(over))}" if over else "completed"
+        end = WalkEnd(status, reason, route.target or self.visit.node)
+        return changed(move, target="", end=end)
+
+    def _failed(self, move: Move, reason: str) -> Move:
+        end = WalkEnd(StageStatus.FAIL, reason or "failed without a reason", self.visit.node)
+        return changed(move, target="", is_handled=False, end=end)
+
+    def _is_exit(self, target: str) -> bool:
+        return any(target == exit_.id for exit_ in self.graph.exits)

@@ -1,0 +1,1 @@
+"""The folder of a run: its layout, and the run that has it open."""

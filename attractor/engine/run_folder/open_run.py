@@ -1,0 +1,551 @@
+"""A run directory in the hands of this process: its fence, its journal, and where the run is.
+
+All that happens goes through here: an event is written, and the state is folded from that event.
+
+What keeps a second runner out of a run directory, and tells a runner that it lost it.
+
+Writes how a run ended, or that its process was told to stop.
+"""
+
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from datetime import datetime
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Protocol, Self
+
+from attractor.base.clock import Clock
+from attractor.base.dataclasses import changed
+from attractor.base.errors import AttractorError, Broken, UsageError
+from attractor.base.events import Event
+from attractor.base.files import file_trouble, remove_leavings, write_whole
+from attractor.base.journal import SharedSync
+from attractor.base.json import Json
+from attractor.base.locks import FileLock
+from attractor.engine.artifacts import ArtifactStore
+from attractor.engine.blobs import Blobs
+from attractor.engine.errors import FenceLost
+from attractor.engine.journal.events import (
+    ENGINE_KINDS,
+    NO_PLACE,
+    PLAIN,
+    CheckpointSaved,
+    EventLog,
+    Happening,
+    OperatorAction,
+    PipelineCompleted,
+    PipelineFailed,
+    RunInterrupted,
+    RunStatusChanged,
+    StageReference,
+    TornLineDropped,
+    data_of,
+    kind_of,
+)
+from attractor.engine.journal.reducer import fold, fold_step
+from attractor.engine.json_files import read_document, write_document
+from attractor.engine.orders import Action, Inbox, Order, Received
+from attractor.engine.questions.answer_options import refuse_answer
+from attractor.engine.questions.question import Answer, Question, question_to_record
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
+from attractor.engine.secrets import Redactor
+from attractor.engine.state.checkpoint import (
+    Drawn,
+    Position,
+    RestoredState,
+    draw_up,
+    end_told_by_journal,
+    has_lost_its_end,
+    open_journal,
+)
+from attractor.engine.state.progress import Progress, Step
+from attractor.engine.state.progress_records import step_to_record
+from attractor.engine.state.run_state import (
+    CANCELED,
+    EVALUATING,
+    FAILED,
+    RunResult,
+    RunState,
+    Standing,
+    final_record,
+    outcome_of,
+    require_transition,
+    result_of,
+    state_to_record,
+)
+
+PATIENCE_S = 0.2
+"""How long a runner waits for a lock: who only looks whether a run is alive holds it so briefly."""
+
+
+class Fence(Protocol):
+    """Around one run directory; begun more than once, it is given up as often as it was begun."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody else took the run over."""
+        ...
+
+    def begin(self) -> None:
+        """Take the directory, or refuse with the name of who has it."""
+        ...
+
+    def commit(self) -> None:
+        """Refuse what is about to be written when the fence is lost."""
+        ...
+
+    def end(self) -> None:
+        """Give the directory up."""
+        ...
+
+
+class FileFence:
+    """A fence made of a lock that the kernel holds; it is lost when its file is another one."""
+
+    def __init__(self, path: Path, *, purpose: str = "") -> None:
+        self._path = path
+        self._where = os.fspath(path)
+        self._purpose = purpose
+        self._lock = FileLock(path)
+        self._begun = 0
+        self._file: tuple[int, int] | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody else took the run over."""
+        return self._file is None or self._file != self._found()
+
+    def begin(self) -> None:
+        """Take the directory, or refuse with the name of who has it."""
+        if not self._begun:
+            self._lock.acquire(wait=PATIENCE_S, purpose=self._purpose)
+            self._file = self._found()
+        self._begun += 1
+
+    def commit(self) -> None:
+        """Refuse what is about to be written when the fence is lost."""
+        if self.is_lost:
+            raise FenceLost(f"{self._path.parent} was taken over by somebody else")
+
+    def end(self) -> None:
+        """Give the directory up."""
+        self._begun = max(0, self._begun - 1)
+        if not self._begun:
+            self._file = None
+            self._lock.release()
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            # Not by a Path: this is done before each event.
+            found = os.stat(self._where)  # noqa: PTH116
+        except FileNotFoundError:
+            return None
+        except OSError as cause:
+            raise file_trouble("read", self._path, cause) from cause
+        return found.st_dev, found.st_ino
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a runner holds a run directory, by the kernel's word and not by what it wrote.
+
+    It is asked for a lock that others may share, which is given back at once.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as cause:
+        raise file_trouble("read", path, cause) from cause
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as cause:
+        raise file_trouble("lock", path, cause) from cause
+    finally:
+        os.close(file)
+    return False
+
+
+SMALL_CHECKPOINT = 4096
+"""Up to this size a checkpoint is rewritten at every stage."""
+
+
+class OpenRun:
+    """A run that this process may write to; made by `open_run`."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        manifest: Manifest,
+        *,
+        clock: Clock,
+        redactor: Redactor,
+        fence: Fence,
+        events: EventLog,
+        found: RestoredState,
+    ) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self.clock = clock
+        self.redactor = redactor
+        self.events = events
+        self._fence = fence
+        self.blobs = Blobs(directory.root)
+        self.artifacts = ArtifactStore(self.blobs, clock=clock, redactor=redactor)
+        self._inbox = Inbox(directory.inbox)
+        self._lock = RLock()
+        self._shared = SharedSync(events.sync)
+        self.heard = found.heard
+        self._state = found.at_rest
+        self._checkpoint_size = found.checkpoint_size
+        self._checkpoint_offset = found.checkpoint_offset
+
+    @property
+    def state(self) -> RunState:
+        """Where the run is."""
+        return self._state
+
+    @property
+    def progress(self) -> Progress:
+        """How far the walk has come."""
+        if self._state.progress is None:
+            raise UsageError(f"the walk of {self.manifest.run_id} has not begun")
+        return self._state.progress
+
+    def record(
+        self, happening: Happening, *, place: StageReference = NO_PLACE, sync: bool = False
+    ) -> Event:
+        """Write an event, and fold it into the state."""
+        with self._lock:
+            is_plain = isinstance(happening, PLAIN)
+            event = self._append(kind_of(happening), data_of(happening), place, sync, is_plain)
+            self._state = fold(self._state, event)
+            return event
+
+    def emit(
+        self,
+        kind: str,
+        data: Mapping[str, Json],
+        *,
+        place: StageReference = NO_PLACE,
+        sync: bool = False,
+    ) -> Event:
+        """Write an event of a kind that is not the engine's."""
+        if kind in ENGINE_KINDS:
+            raise UsageError(f"{kind} is an event of the engine", hint="choose another kind")
+        with self._lock:
+            return self._append(kind, data, place, sync)
+
+    def save(self, step: Step | None = None, *, place: StageReference = NO_PLACE) -> None:
+        """Write what a stage changed, which is the one sync of a stage; without one, a checkpoint.
+
+        The checkpoint is rewritten while it is small, and later when the journal has grown by
+        twice its length: so a stage costs the same however many went before.
+        """
+        with self._lock:
+            if step is not None and not self._is_due():
+                self._record_step(step, place, sync=True)
+                return
+            saved = self._clean(step)
+            after = fold(self._state, self._draft(saved, place))
+            at = Position(self.events.offset, self.events.head)
+            drawn = self._drawn(after, at)
+            saved = changed(saved, checkpoint=drawn.digest)
+            self._append(kind_of(saved), data_of(saved), place, sync=True, is_plain=True)
+            self._state = after
+            write_whole(self.directory.checkpoint, drawn.text, sync=False)
+            self._checkpoint_size = len(drawn.text)
+            self._checkpoint_offset = self.events.offset
+
+    async def commit(self, step: Step, *, place: StageReference = NO_PLACE) -> None:
+        """Write what a stage changed, and return when it is on the disk.
+
+        While there are branches, those who commit at the same time share one sync; the checkpoint
+        waits until they are joined.
+        """
+        if len(self._state.strands) == 1:
+            self.save(step, place=place)
+            return
+        with self._lock:
+            self._record_step(step, place, sync=False)
+        await self._shared.wait()
+
+    def change_status(self, standing: Standing, reason: str = "") -> None:
+        """Move the run on in the table of statuses, or refuse."""
+        require_transition(self._state.standing, standing)
+        happening = RunStatusChanged(standing.status.value, standing.phase.value, reason)
+        self.record(happening, sync=True)
+        self.write_run()
+
+    def write_run(self) -> None:
+        """Write run.json, for whoever asks where the run is."""
+        self._fence.commit()
+        write_document(self.directory.run, run_record(self.manifest, self._state, self.clock.now()))
+
+    def mend(self) -> None:
+        """Write run.json anew when it is not what the journal says, and final.json if it is lost.
+
+        Whoever was to write the former was killed.
+        """
+        if not self.events.head.seq:
+            return
+        if self._state.is_ended and has_lost_its_end(self.directory):
+            final = end_told_by_journal(self.directory, self.manifest)
+            write_document(self.directory.final, self.redactor.members(final))
+        record = run_record(self.manifest, self._state, self.clock.now())
+        try:
+            written = read_document(self.directory.run).all()
+        except AttractorError:
+            written = {}
+        if {**written, "updated": ""} != {**record, "updated": ""}:
+            self.write_run()
+
+    def take_orders(self) -> Sequence[OperatorAction]:
+        """Take what people left in the inbox: each order once, and as an event.
+
+        Words for a stage at work stay there: whoever hands them on settles them.
+        """
+        settled: list[OperatorAction] = []
+        with self._lock:
+            # One process may have died after the event and before it moved the order.
+            taken = self._state.last_order
+            waiting = sorted(self._inbox.waiting(), key=lambda one: one.name != taken)
+            for received in waiting:
+                if received.name == taken:
+                    self._inbox.put_away(received)
+                elif not self._can_steer(received):
+                    refusal = _refusal(received.order, self._state, self.clock.now())
+                    settled.append(self.settle(received, refusal))
+        return settled
+
+    def steering(self) -> Sequence[Received]:
+        """Return the words that wait for a stage at work."""
+        return [one for one in self._inbox.waiting() if self._can_steer(one)]
+
+    def settle(self, received: Received, refusal: str) -> OperatorAction:
+        """Write what became of an order, and put it away."""
+        action = _judged(received, refusal)
+        self.record(action, sync=True)
+        self._inbox.put_away(received)
+        return action
+
+    def answer_to(self, question: Question) -> Answer | None:
+        """Return the answer that there is to a question at work, if any."""
+        return self._state.answers.get(question.id)
+
+    def close(self) -> None:
+        """Give the run up: another process may take it."""
+        self.events.close()
+        self._fence.end()
+
+    def __enter__(self) -> Self:
+        """Hold the run."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the run up."""
+        self.close()
+
+    def _record_step(self, step: Step, place: StageReference, *, sync: bool) -> None:
+        saved = _saved(step)
+        event = self._append(kind_of(saved), data_of(saved), place, sync, is_plain=True)
+        # A step that a secret was taken out of is another one, and is read back.
+        is_same = event.data.get("step") is saved.step
+        self._state = fold_step(self._state, event, step) if is_same else fold(self._state, event)
+
+    def _append(
+        self,
+        kind: str,
+        data: Mapping[str, Json],
+        place: StageReference,
+        sync: bool,
+        is_plain: bool = False,
+    ) -> Event:
+        self._fence.commit()
+        return self.events.append(kind, data, place=place, sync=sync, is_plain=is_plain)
+
+    def _clean(self, step: Step | None) -> CheckpointSaved:
+        """Return what a step, if there is one, is to be in the journal, before it is there."""
+        if step is None:
+            return CheckpointSaved((self._state.progress or _NO_PROGRESS).current_node, None, "")
+        saved = _saved(step)
+        return changed(saved, step=self.redactor.clean(saved.step or {}))
+
+    def _drawn(self, state: RunState, at: Position) -> Drawn:
+        record, now = state_to_record(state), self.clock.now()
+        drawn = draw_up(record, now, at)
+        if self.redactor.finds_in(drawn.text):
+            return draw_up(self.redactor.members(record), now, at)
+        return drawn
+
+    def _draft(self, happening: Happening, place: StageReference) -> Event:
+        return Event(
+            seq=self.events.head.seq + 1,
+            branch=place.branch,
+            time=self.clock.now(),
+            run_id=self.manifest.run_id,
+            type=kind_of(happening),
+            data=data_of(happening),
+        )
+
+    def _is_due(self) -> bool:
+        grown = self.events.offset - self._checkpoint_offset
+        return self._checkpoint_size <= SMALL_CHECKPOINT or grown >= 2 * self._checkpoint_size
+
+    def _can_steer(self, received: Received) -> bool:
+        """Whether an order has words for a stage, and one is at work."""
+        is_steer = received.order is not None and received.order.action is Action.STEER
+        return is_steer and any(one.in_flight for one in self._state.strands.values())
+
+
+_NO_PROGRESS = Progress("")
+
+
+def _saved(step: Step) -> CheckpointSaved:
+    return CheckpointSaved(step.visit.node, step_to_record(step), "")
+
+
+def open_run(
+    root: Path, *, clock: Clock, redactor: Redactor | None = None, fence: Fence | None = None
+) -> OpenRun:
+    """Take a run directory, and verify and read what happened in it so far."""
+    directory = RunDirectory(root)
+    manifest = read_manifest(directory)
+    fence = fence or FileFence(directory.lock, purpose=f"runs {manifest.run_id}")
+    redactor = redactor or Redactor()
+    with ExitStack() as undo:
+        fence.begin()
+        undo.callback(fence.end)
+        remove_leavings(root)
+        _require_journal(directory)
+        events = EventLog(directory.events, run_id=manifest.run_id, clock=clock, redactor=redactor)
+        undo.callback(events.close)
+        found = open_journal(directory.events, directory.checkpoint)
+        events.go_on_from(found.head)
+        run = OpenRun(
+            directory,
+            manifest,
+            clock=clock,
+            redactor=redactor,
+            fence=fence,
+            events=events,
+            found=found,
+        )
+        if torn := events.torn:
+            # Synced: decisions are pinned to the line that a journal ends with.
+            run.record(TornLineDropped(torn.offset, len(torn.content)), sync=True)
+        run.blobs.sweep()
+        run.mend()
+        undo.pop_all()
+    return run
+
+
+def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:
+    """Return what run.json holds."""
+    outcome = outcome_of(state)
+    return {
+        "run_id": manifest.run_id,
+        "status": state.standing.status.value,
+        "phase": state.standing.phase.value,
+        "reason": state.reason,
+        "outcome": outcome.value if outcome else "",
+        "next_node": state.progress.next_node if state.progress else "",
+        "is_paused": state.is_paused,
+        "question": question_to_record(state.question) if state.question else None,
+        "questions": [question_to_record(one) for one in state.questions],
+        "updated": now.isoformat(),
+    }
+
+
+def _judged(received: Received, refusal: str) -> OperatorAction:
+    order = received.order
+    if order is None:
+        return OperatorAction("", "", received.trouble, received.name, is_accepted=False)
+    return OperatorAction(
+        action=order.action.value,
+        by=order.by,
+        why="; ".join(filter(None, [order.why, refusal])),
+        order=received.name,
+        question=order.question,
+        value=order.value,
+        is_accepted=not refusal,
+    )
+
+
+def _refusal(order: Order | None, state: RunState, now: datetime) -> str:
+    """Return why an order cannot be followed now; nothing when it can."""
+    if order is None:
+        return "refused: it cannot be read"
+    match order.action:
+        case Action.ANSWER:
+            return refuse_answer(order, state, now)
+        case Action.RESUME:
+            return "" if state.is_paused else "refused: the run is not paused"
+        case Action.STEER:
+            return "refused: no stage is at work that could be steered"
+        case Action.PAUSE | Action.CANCEL:
+            return ""
+
+
+def _require_journal(directory: RunDirectory) -> None:
+    """Refuse a directory that lost its journal: without it everything would begin anew."""
+    if not directory.events.exists() and directory.run.exists():
+        raise Broken(
+            f"{directory.events} is missing, but the run was begun",
+            hint="bring it back from a copy: the run cannot go on without it",
+        )
+
+
+def end_run(run: OpenRun) -> RunResult:
+    """Write how a run ended: final.json, the terminal event, the status, in this order."""
+    outcome = outcome_of(run.state)
+    is_good = outcome is not None and outcome.is_success and not run.state.why_canceled
+    if not run.state.is_ended:
+        run.save()
+        final = final_record(run.manifest, run.state, run.clock.now())
+        write_document(run.directory.final, run.redactor.members(final))
+        run.record(_terminal_event(run, is_good=is_good), sync=True)
+    reason = _result(run).reason
+    if run.state.why_canceled:
+        run.change_status(CANCELED, reason)
+    else:
+        run.change_status(EVALUATING if is_good else FAILED, reason)
+    return _result(run)
+
+
+def stop(run: OpenRun, reason: str) -> RunResult:
+    """Note why the run goes on no further now; it stays where it is, to be resumed."""
+    run.record(RunInterrupted(reason), sync=True)
+    run.save()
+    run.write_run()
+    return _result(run)
+
+
+def let_go(run: OpenRun) -> None:
+    """Note that the process was told to stop; the run stays where it is, to be resumed."""
+    # Whatever fails here must not hide that we were told to stop.
+    with suppress(AttractorError):
+        run.record(RunInterrupted("the process was told to stop"), sync=True)
+        if run.state.progress:
+            run.save()
+
+
+def _terminal_event(run: OpenRun, *, is_good: bool) -> PipelineCompleted | PipelineFailed:
+    result, seconds = _result(run), round(run.state.seconds(run.clock.now()), 6)
+    if is_good and result.outcome:
+        count = run.blobs.count()
+        return PipelineCompleted(result.outcome.value, result.reason, seconds, count)
+    return PipelineFailed(result.reason, seconds)
+
+
+def _result(run: OpenRun) -> RunResult:
+    return result_of(run.manifest, run.directory.root, run.state)

@@ -1,0 +1,1 @@
+"""Walks a graph without running anything, and finds what can be reached."""

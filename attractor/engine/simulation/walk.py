@@ -1,0 +1,442 @@
+"""Walks a graph without running anything: by the very decisions a run makes.
+
+Routing, goal gates, retries and limits are the run's own functions. Only what a run keeps on disk
+is left out: the journal, the stage folders, the trees.
+
+The branches of one attempt in a simulation: each walked whole, one after the other.
+
+What a simulated stage is made of, and how often it is tried.
+
+Says how simulated stages end: a word, a report as agents write it, or a list, one a visit.
+
+{"plan": "success", "test": ["fail", {"outcome": "success", "notes": "green now"}]}
+
+Reads a file of outcomes by node, be it JSON or TOML.
+"""
+
+import tomllib
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import NotCanonical, UnknownName, UsageError
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.engine.context import Context
+from attractor.engine.errors import InvalidReport
+from attractor.engine.interfaces import Branch, BranchEnd, Halted, Handler, Stage
+from attractor.engine.interruptions import resolve_handler
+from attractor.engine.json_files import DEEPEST, TOO_DEEP, is_too_deep, words_of
+from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.routing.next_move import NO_BOUNDS, Bounds, Decision, begin_again, choose_move
+from attractor.engine.routing.retry import (
+    NO_STREAK,
+    Streak,
+    alike_limit,
+    may_retry,
+    retry_policy,
+    settle,
+    signature,
+)
+from attractor.engine.stage.execution import execute
+from attractor.engine.stage_report import check_report
+from attractor.engine.state.branch_state import (
+    attempt_key,
+    branch_key,
+    canceled,
+    end_of,
+    fork_off,
+    join,
+    meeting_of,
+)
+from attractor.engine.state.progress import Progress, Step, Visit, WalkEnd, advance, begin
+from attractor.engine.walk_context import BranchBounds
+from attractor.language.graph.branches import Fork, Forks
+from attractor.language.graph.graph import Edge, Graph, Node
+
+WalkOn = Callable[[Progress, str, Bounds], Awaitable[Progress]]
+"""Walks from where a branch is to its end; the branch goes by its key."""
+
+
+@dataclass(frozen=True)
+class SimulatedBranches:
+    """Walks branches that leave a walk at one attempt; `walked` are those that ended, by key."""
+
+    parent: Progress
+    key: str
+    node: str
+    visit: int
+    attempt: int
+    bounds: BranchBounds
+    walk_on: WalkOn
+    walked: dict[str, Progress] = field(default_factory=dict[str, Progress])
+
+    @property
+    def fork(self) -> Fork | None:
+        """Where the ways out of the node lead, and where they meet."""
+        return self.bounds.fork(self.node)
+
+    @property
+    def at_once(self) -> int | None:
+        """One: nothing takes any time here, so none could end before another one."""
+        return 1
+
+    async def walk(self, branch: Branch, *, isolated: bool) -> BranchEnd:
+        """Walk a branch to its end, unless it was walked before."""
+        key = self._key(branch)
+        if key not in self.walked:
+            bounds = Bounds(branch.until, self.bounds.outside(self.node))
+            self.walked[key] = await self.walk_on(fork_off(self.parent, branch), key, bounds)
+        return end_of(branch, key, self.parent, self.walked[key])
+
+    async def give_up(self, branch: Branch) -> BranchEnd:
+        """Say that a branch is not wanted any more; one may have ended."""
+        key = self._key(branch)
+        walked = self.walked.get(key)
+        return end_of(branch, key, self.parent, walked) if walked else canceled(branch, key)
+
+    async def give_up_rest(self) -> None:
+        """Leave it at that: what began has ended."""
+
+    def _key(self, branch: Branch) -> str:
+        attempt = attempt_key(self.key, self.node, self.visit, self.attempt)
+        return branch_key(attempt, branch.name)
+
+
+def count_attempts(graph: Graph, node: Node, outcome: Outcome) -> int:
+    """Return how many attempts there are when every one ends the same."""
+    policy = retry_policy(node, graph)
+    most = max(policy.max_attempts, policy.max_attempts_after_verdict)
+    # Found by halves: `max_retries` may be any number.
+    return 1 + bisect_left(
+        range(1, most), True, key=lambda attempt: not may_retry(policy, outcome, attempt)
+    )
+
+
+def limit_attempts(
+    graph: Graph, node: Node, progress: Progress, outcome: Outcome, attempts: int
+) -> tuple[int, Streak]:
+    """Return how many of these attempts are made, and the streak of failures before the last."""
+    if outcome.status.is_success or outcome.status is StageStatus.SKIPPED:
+        return attempts, NO_STREAK
+    failure, record = signature(outcome.failure_reason), progress.stages.get(node.id)
+    before = record.alike if record and record.failure == failure else 0
+    limit = alike_limit(graph, node)
+    made = attempts if limit is None else max(1, min(attempts, limit - before))
+    return made, Streak(failure, before + made - 1) if made > 1 else NO_STREAK
+
+
+def make_stage(graph: Graph, node: Node, progress: Progress, branches: SimulatedBranches) -> Stage:
+    """Return the stage that is simulated where a walk stands."""
+    return Stage(
+        node=node,
+        graph=graph,
+        context=Context({**progress.context, "current_node": node.id}),
+        logs_root=Path(),
+        visit=branches.visit,
+        attempt=branches.attempt,
+        labels=tuple(one.label for one in graph.outgoing(node.id) if one.label),
+        files=_NoFiles(),
+        emit=_tell_nobody,
+        workspace=NoWorkspace(),
+        branches=branches,
+    )
+
+
+class _NoFiles:
+    """Keeps nothing of what a stage writes."""
+
+    def write(self, name: str, text: str) -> None:
+        """Forget it."""
+
+    def append(self, name: str, line: str) -> None:
+        """Forget it."""
+
+
+def _tell_nobody(kind: str, **data: Json) -> None:
+    """Forget the event."""
+
+
+MAX_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class SimulatedStep:
+    """One visit of a node, and where the walk went from there; in a branch, it has its key.
+
+    `status` is the outcome that ways out are chosen by: a conditional has that of a stage before.
+    """
+
+    visit: Visit
+    decision: Decision
+    status: StageStatus
+    branch: str = ""
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """The edges that were followed: all at a fork, none for a jump and where the walk ended."""
+        route, end = self.decision.routes[-1], self.decision.move.end
+        if self.visit.meeting:
+            return tuple(one.edge for one in self.decision.routes[0].candidates)
+        goes_on = end is None or end.node == route.target
+        return (route.edge,) if route.edge and goes_on else ()
+
+
+@dataclass(frozen=True)
+class SimulatedWalk:
+    """A walk from the start; without an end it was cut off after the most steps allowed."""
+
+    graph: Graph
+    steps: Sequence[SimulatedStep]
+    end: WalkEnd | None
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The nodes in the order they were come to, the exit among them."""
+        nodes = [step.visit.node for step in self.steps]
+        if self.end and self.end.status.is_success and self.end.node != nodes[-1]:
+            nodes.append(self.end.node)
+        return tuple(nodes)
+
+    @property
+    def paths(self) -> Sequence[Sequence[str]]:
+        """The path of the walk without its branches, then that of each branch."""
+        paths: dict[str, list[str]] = {}
+        for step in self.steps:
+            paths.setdefault(step.branch, []).append(step.visit.node)
+        return list(paths.values())
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """The edges in the order they were followed."""
+        return tuple(edge for step in self.steps for edge in step.edges)
+
+    @property
+    def never_visited(self) -> tuple[str, ...]:
+        """The nodes that were not come to."""
+        visited = set(self.path)
+        return tuple(node for node in self.graph.nodes if node not in visited)
+
+    @property
+    def never_taken(self) -> tuple[Edge, ...]:
+        """The edges that were not followed."""
+        taken = {id(edge) for edge in self.edges}
+        return tuple(edge for edge in self.graph.edges if id(edge) not in taken)
+
+
+async def walk(
+    graph: Graph,
+    handlers: Mapping[str, Handler],
+    *,
+    context: Mapping[str, Json] | None = None,
+    max_steps: int = MAX_STEPS,
+) -> SimulatedWalk:
+    """Walk from the start to an end, with handlers that do nothing but say how a stage ended."""
+    simulation = _Simulation(graph, handlers, max_steps)
+    try:
+        progress = await simulation.walk(begin(graph, "", context or {}))
+    except _CutOff:
+        return SimulatedWalk(graph, tuple(simulation.steps), None)
+    return SimulatedWalk(graph, tuple(simulation.steps), progress.end)
+
+
+class _CutOff(Halted):
+    """The most steps that are allowed were walked."""
+
+
+@dataclass
+class _Simulation:
+    """One walk with all its branches: what was walked so far, and how often nodes were visited."""
+
+    graph: Graph
+    handlers: Mapping[str, Handler]
+    max_steps: int
+    steps: list[SimulatedStep] = field(default_factory=list["SimulatedStep"])
+    visits: Counter[str] = field(default_factory=Counter[str])
+
+    @cached_property
+    def branch_bounds(self) -> BranchBounds:
+        """Where the branches of each node lead."""
+        return BranchBounds(self.graph, Forks(self.graph))
+
+    async def walk(
+        self, progress: Progress, branch: str = "", bounds: Bounds = NO_BOUNDS
+    ) -> Progress:
+        """Walk on to an end; a branch ends where branches meet.
+
+        Where a run ends and another one goes on in its place, so does the walk (ruling R7).
+        """
+        while progress.end is None:
+            if self.visits.total() >= self.max_steps:
+                raise _CutOff
+            # It was come to before its branches, if there are any.
+            place = len(self.steps)
+            visit, progress = await self._visit(progress, branch)
+            decision = choose_move(self.graph, progress, visit, bounds)
+            progress = advance(progress, Step(visit, decision.move))
+            self.steps.insert(place, SimulatedStep(visit, decision, progress.last_status, branch))
+            if progress.is_restarting:
+                progress = begin_again(progress)
+        return progress
+
+    async def _visit(self, progress: Progress, key: str) -> tuple[Visit, Progress]:
+        """Visit the next node; return what that came to, and the progress with its branches."""
+        node = self.graph.nodes[progress.next_node]
+        self.visits[node.id] += 1
+        number, attempts = self.visits[node.id], 0
+        while True:
+            attempts += 1
+            branches = SimulatedBranches(
+                progress, key, node.id, number, attempts, self.branch_bounds, self.walk
+            )
+            stage = make_stage(self.graph, node, progress, branches)
+            outcome = await execute(resolve_handler(node, self.handlers), stage)
+            # Branches may end otherwise when they are walked again; other stages do not.
+            if not (branches.walked and self._is_tried_again(node, outcome, attempts)):
+                break
+        streak = NO_STREAK
+        if not branches.walked:
+            most = count_attempts(self.graph, node, outcome)
+            attempts, streak = limit_attempts(self.graph, node, progress, outcome, most)
+            if attempts < most:
+                outcome = replace(outcome, status=StageStatus.FAIL)
+        visit = _conclude(node, stage, outcome, attempts, streak)
+        return visit, join(progress, branches.walked)
+
+    def _is_tried_again(self, node: Node, outcome: Outcome, attempt: int) -> bool:
+        return may_retry(retry_policy(node, self.graph), outcome, attempt)
+
+
+def _conclude(node: Node, stage: Stage, outcome: Outcome, attempts: int, streak: Streak) -> Visit:
+    updates = {**stage.context.written(), **outcome.context_updates}
+    settled = settle(node, replace(outcome, context_updates=updates))
+    return Visit(
+        node=node.id,
+        number=stage.visit,
+        attempts=attempts,
+        outcome=settled,
+        logs=stage.context.logs(),
+        is_transparent=node.type == "conditional" and settled.status.is_success,
+        meeting=meeting_of(node, stage.branches),
+        streak=streak,
+    )
+
+
+_NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
+
+
+@dataclass(frozen=True)
+class SimulatedOutcomes:
+    """The outcomes of nodes, one a visit; the last one holds for all visits after it."""
+
+    by_node: Mapping[str, Sequence[Outcome]] = field(default_factory=dict[str, Sequence[Outcome]])
+
+    def at(self, node: str, visit: int) -> Outcome | None:
+        """Return the outcome of a visit, the first of which is 1, or None for an unnamed node."""
+        outcomes = self.by_node.get(node)
+        return outcomes[min(visit, len(outcomes)) - 1] if outcomes else None
+
+
+NO_OUTCOMES = SimulatedOutcomes()
+
+
+def read_outcomes(
+    written: Json | JsonObject, *, nodes: Iterable[str], file: str = ""
+) -> SimulatedOutcomes:
+    """Read the outcomes of a pipeline's nodes, or say what is wrong with them and where."""
+    outcomes = check_outcomes(written, file=file)
+    known = set(nodes)
+    for node in outcomes.by_node:
+        if node not in known:
+            raise _named(UnknownName("node", node, known), file)
+    return outcomes
+
+
+def check_outcomes(written: Json | JsonObject, *, file: str = "") -> SimulatedOutcomes:
+    """Read outcomes whose pipeline is not known yet."""
+    if not isinstance(written, Mapping):
+        wrong = UsageError(
+            "outcomes are written as a table of nodes", hint='for example {"test": ["fail"]}'
+        )
+        raise _named(wrong, file)
+    try:
+        return SimulatedOutcomes({node: _read_visits(node, one) for node, one in written.items()})
+    except UsageError as error:
+        raise _named(error, file) from error
+
+
+def _named(error: UsageError, file: str) -> UsageError:
+    """Return an error with the file in its sentence."""
+    return UsageError(f"{file}: {error}", hint=error.hint) if file else error
+
+
+def _read_visits(node: str, written: Json) -> Sequence[Outcome]:
+    if not isinstance(written, list):
+        return (_read_outcome(node, f"node {node!r}", written),)
+    if not written:
+        raise UsageError(f"node {node!r} has an empty list of outcomes", hint="name one at least")
+    return tuple(
+        _read_outcome(node, f"visit {number} of node {node!r}", one)
+        for number, one in enumerate(written, 1)
+    )
+
+
+def _read_outcome(node: str, place: str, written: Json) -> Outcome:
+    report = written if isinstance(written, dict) else {"outcome": written}
+    try:
+        outcome = check_report(report)
+    except InvalidReport as error:
+        raise InvalidReport(f"outcome of {place}: {error}", hint=error.hint) from error
+    if outcome.status in _NEEDS_REASON and not outcome.failure_reason:
+        return replace(outcome, failure_reason=f"simulated {outcome.status.value} of {node}")
+    return outcome
+
+
+_HINT = 'write JSON such as {"test": "fail"}, or TOML such as test = "fail"'
+
+
+def open_outcomes(file: Path) -> dict[str, Json]:
+    """Return what a file says of nodes, checked as far as it can be without a pipeline."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as cause:
+        told = cause.strerror or str(cause)
+        raise UsageError(f"{file}: {told}", hint="name a JSON or TOML file") from cause
+    except UnicodeDecodeError as cause:
+        raise UsageError(f"{file} is not UTF-8", hint="save it as UTF-8") from cause
+    table = _read_toml(text, file) if _is_toml(file, text) else _read_json(text, file)
+    if is_too_deep(table):
+        raise UsageError(f"{file} {TOO_DEEP}", hint=f"{DEEPEST} levels are taken")
+    check_outcomes(table, file=str(file))
+    return cast(dict[str, Json], table)
+
+
+def _is_toml(file: Path, text: str) -> bool:
+    """Go by the name; where that says nothing, only JSON begins with a brace."""
+    if file.suffix in (".json", ".toml"):
+        return file.suffix == ".toml"
+    return not text.lstrip().startswith("{")
+
+
+def _read_json(text: str, file: Path) -> Json:
+    try:
+        return parse_json(text)
+    except NotCanonical as cause:
+        raise UsageError(f"{file} {words_of(cause)}", hint=_HINT) from cause
+
+
+def _read_toml(text: str, file: Path) -> Json:
+    try:
+        table: dict[str, Json] = tomllib.loads(text)
+        # TOML has dates and times, which no outcome has.
+        canonical_json(table)
+    except NotCanonical as cause:
+        raise UsageError(f"{file} {words_of(cause)}", hint="write a text in quotes") from cause
+    except (ValueError, RecursionError) as cause:
+        raise UsageError(f"{file} {words_of(cause, form='TOML')}", hint=_HINT) from cause
+    return table

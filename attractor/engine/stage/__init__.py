@@ -1,0 +1,1 @@
+"""Executes one stage: visits, attempts, files, patches."""

@@ -1,0 +1,136 @@
+"""Makes what changed between two trees a patch of bounded size that `git apply` takes.
+
+Where a secret had to be replaced it is for reading alone: it would apply with other words in it.
+"""
+
+import asyncio
+import codecs
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.interfaces import TreeId, Workspace
+from attractor.engine.secrets import PLACEHOLDER, Redactor
+
+LARGEST_PATCH = 4 << 20
+PATIENCE_S = 3.0
+"""How long a patch may take: a stage is done, and the run is to go on."""
+
+MOST_NAMED = 50
+
+_FILE = re.compile(rb"^diff --git ", re.MULTILINE)
+_NO_CONTENT = re.compile(rb"^Binary files .* differ$", re.MULTILINE)
+_HUNK = b"\n@@ "
+QUOTE = b"| "
+"""What stands before each line of a patch that is to be read, not applied."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What leads from one tree to another, and the paths whose changes are not in it."""
+
+    content: bytes
+    left_out: tuple[str, ...] = ()
+
+
+async def make_patch(
+    workspace: Workspace, since: TreeId, until: TreeId, *, most: int = LARGEST_PATCH
+) -> Patch:
+    """Return a patch with all that changed, or else, file by file, with as much as fits in."""
+    whole = await _diff(workspace, since, until, most, binary=True)
+    if whole is not None and len(whole) <= most:
+        return Patch(whole)
+    # Without what binary files hold there is room for more of them that people read.
+    text = await _diff(workspace, since, until, most, binary=False)
+    files = list(_files(text or b""))
+    if text is None or len(text) > most:
+        del files[-1:]
+    kept = [one for one in files if not _lacks_content(one)]
+    names = {_name_of(one) for one in kept}
+    changed = await workspace.changed(since, until)
+    return Patch(b"".join(kept), tuple(path for path in changed if path not in names))
+
+
+@dataclass(frozen=True)
+class StoredPatch:
+    """A patch as it is kept; one that is redacted can be read, and cannot be applied."""
+
+    content: bytes
+    is_redacted: bool = False
+
+
+def written(patch: Patch, redactor: Redactor) -> StoredPatch:
+    """Return a patch as it is kept: without secrets, and with what is left out said before it."""
+    clean = _without_secrets(patch.content, redactor)
+    is_redacted = clean != patch.content
+    lines = list(_remarks(patch.left_out))
+    if is_redacted:
+        lines.append(f"What was a secret is {PLACEHOLDER} here: this is to be read, not applied.")
+        clean = _quoted(clean)
+    head = redactor.text("".join(f"{one}\n" for one in lines)).encode()
+    return StoredPatch(head + (b"\n" if head else b"") + clean, is_redacted)
+
+
+def _quoted(patch: bytes) -> bytes:
+    """Return a patch in which no program finds one: nothing may write a placeholder into a file."""
+    return QUOTE + patch.removesuffix(b"\n").replace(b"\n", b"\n" + QUOTE) + b"\n"
+
+
+async def _diff(
+    workspace: Workspace, since: TreeId, until: TreeId, most: int, *, binary: bool
+) -> bytes | None:
+    """Return what leads from one tree to another, one byte too long at most; None if that lasts."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await workspace.diff(since, until, most=most + 1, binary=binary)
+    except TimeoutError:
+        return None
+
+
+def _files(patch: bytes) -> Iterator[bytes]:
+    """Yield what a patch says of each file. No line of a file begins as its header does."""
+    bounds = [*(one.start() for one in _FILE.finditer(patch)), len(patch)]
+    for begin, end in pairwise(bounds):
+        yield patch[begin:end]
+
+
+def _lacks_content(of_file: bytes) -> bool:
+    return bool(_NO_CONTENT.search(of_file.partition(_HUNK)[0]))
+
+
+def _name_of(of_file: bytes) -> str:
+    """Return the path that a header names twice: as it was, and as it is."""
+    both = of_file.partition(b"\n")[0].removeprefix(b"diff --git ")
+    name = both[: len(both) // 2]
+    if name.startswith(b'"'):
+        name, _ = codecs.escape_decode(name[1:-1])
+    return name.removeprefix(b"a/").decode("utf-8", "backslashreplace")
+
+
+def _without_secrets(content: bytes, redactor: Redactor) -> bytes:
+    try:
+        return redactor.text(content.decode()).encode()
+    except UnicodeDecodeError:
+        return b"".join(clean_line(one, redactor) for one in content.splitlines(keepends=True))
+
+
+def clean_line(line: bytes, redactor: Redactor) -> bytes:
+    """Return a line without secrets; where it is no text, byte for byte."""
+    try:
+        return redactor.text(line.decode()).encode()
+    except UnicodeDecodeError:
+        return redactor.text(line.decode("latin-1")).encode("latin-1")
+
+
+def _remarks(left_out: Sequence[str]) -> Iterator[str]:
+    if not left_out:
+        return
+    yield f"Left out, for the patch would be too long: {len(left_out)} changed file(s)."
+    yield from (f"  {_one_line(path)}" for path in left_out[:MOST_NAMED])
+    if len(left_out) > MOST_NAMED:
+        yield f"  and {len(left_out) - MOST_NAMED} more"
+
+
+def _one_line(path: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in path)

@@ -1,0 +1,372 @@
+"""Where a run is, and how the checkpoint has it.
+
+Where a run is, and what may come next: the one table of statuses and transitions.
+
+How a run rests or ended: what `Runner.run` returns, and what final.json says.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ExitCode
+from attractor.base.json import Json
+from attractor.engine.blobs import Blobs
+from attractor.engine.context import WholeValues
+from attractor.engine.errors import IllegalTransition
+from attractor.engine.interfaces import TreeId
+from attractor.engine.json_files import Fields
+from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage, usage_to_record
+from attractor.engine.questions.question import (
+    Answer,
+    Question,
+    answer_from_record,
+    answer_to_record,
+)
+from attractor.engine.routing.next_move import RESTARTED
+from attractor.engine.run_folder.layout import Manifest
+from attractor.engine.state.branch_state import (
+    MAIN,
+    Strands,
+    WalkState,
+    branches_from_records,
+    branches_to_records,
+    counted,
+    strand_from_record,
+    strand_to_record,
+)
+from attractor.engine.state.progress import InFlight, Progress
+from attractor.engine.state.progress_records import progress_from_record, progress_to_record
+
+
+class RunStatus(StrEnum):
+    """Where a run is, in one word."""
+
+    QUEUED = "queued"
+    BOOTING = "booting"
+    EXECUTING = "executing"
+    AWAITING_HUMAN = "awaiting_human"
+    EVALUATING = "evaluating"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class Phase(StrEnum):
+    """What a run waits for a person for."""
+
+    NONE = ""
+    STAGE = "stage"
+    DECISION = "decision"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A status, with the phase when it is `awaiting_human`."""
+
+    status: RunStatus
+    phase: Phase = Phase.NONE
+
+    def __str__(self) -> str:
+        return f"{self.status} ({self.phase})" if self.phase else self.status
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow."""
+        return not TRANSITIONS[self]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the run is at work, or waits in a stage."""
+        return self in _ACTIVE
+
+
+QUEUED = Standing(RunStatus.QUEUED)
+BOOTING = Standing(RunStatus.BOOTING)
+EXECUTING = Standing(RunStatus.EXECUTING)
+AWAITING_ANSWER = Standing(RunStatus.AWAITING_HUMAN, Phase.STAGE)
+AWAITING_DECISION = Standing(RunStatus.AWAITING_HUMAN, Phase.DECISION)
+EVALUATING = Standing(RunStatus.EVALUATING)
+APPROVED = Standing(RunStatus.APPROVED)
+REJECTED = Standing(RunStatus.REJECTED)
+FAILED = Standing(RunStatus.FAILED)
+CANCELED = Standing(RunStatus.CANCELED)
+
+TRANSITIONS: Mapping[Standing, tuple[Standing, ...]] = {
+    QUEUED: (BOOTING, CANCELED),
+    BOOTING: (EXECUTING, FAILED, CANCELED),
+    EXECUTING: (AWAITING_ANSWER, EVALUATING, FAILED, CANCELED),
+    AWAITING_ANSWER: (EXECUTING, CANCELED, FAILED),
+    EVALUATING: (AWAITING_DECISION, FAILED, CANCELED),
+    AWAITING_DECISION: (APPROVED, REJECTED, CANCELED, EVALUATING),
+    APPROVED: (),
+    REJECTED: (),
+    FAILED: (),
+    CANCELED: (),
+}
+"""What may follow what; anything else is refused."""
+
+_ACTIVE = frozenset({QUEUED, BOOTING, EXECUTING, EVALUATING, AWAITING_ANSWER})
+
+
+def require_transition(now: Standing, then: Standing) -> None:
+    """Refuse a transition that is not in the table."""
+    allowed = TRANSITIONS[now]
+    if then not in allowed:
+        known = ", ".join(map(str, allowed)) or "nothing: it is final"
+        raise IllegalTransition(
+            f"a run that is {now} cannot become {then}", hint=f"what may follow: {known}"
+        )
+
+
+@dataclass(frozen=True)
+class RunState:
+    """All that a process must know to go on with a run.
+
+    `stopped` says why the last process let go of it, `warned` which budgets are nearly used up.
+    `strands` are the walks that are not joined yet, `begun` is how often each node was begun, and
+    `restarted_as` is the run that goes on in place of this one (ruling R7). `given` is how many
+    answers each interviewer gave, by the name it signed with.
+    """
+
+    standing: Standing = QUEUED
+    reason: str = ""
+    strands: Strands = field(default_factory=dict[str, WalkState])
+    begun: Mapping[str, int] = field(default_factory=dict[str, int])
+    answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
+    given: Mapping[str, int] = field(default_factory=dict[str, int])
+    warned: tuple[str, ...] = ()
+    stopped: str = ""
+    is_paused: bool = False
+    canceled: str = ""
+    last_order: str = ""
+    restarted_as: str = ""
+    is_ended: bool = False
+
+    @property
+    def is_restarting(self) -> bool:
+        """Whether another run is to go on in place of this one."""
+        is_walked = self.progress is not None and self.progress.is_restarting
+        return is_walked and not self.canceled
+
+    @property
+    def why_canceled(self) -> str:
+        """Why no stage may follow: somebody ended the run, or another one goes on in its place."""
+        return self.canceled or (RESTARTED if self.restarted_as else "")
+
+    @property
+    def used(self) -> Usage:
+        """What was used of models, also by attempts of a visit that is not over."""
+        strands = self.strands.values()
+        at_work = (one.in_flight.spent for one in strands if one.in_flight)
+        return sum(at_work, sum((one.progress.usage for one in strands), NOTHING_USED))
+
+    def seconds(self, now: datetime) -> float:
+        """Return how long stages took until now, also one that is not over; at rest it is none.
+
+        What branches took is in the stage that they began at.
+        """
+        taken = self.progress.seconds if self.progress else 0.0
+        return taken + (self.in_flight.seconds(now) if self.in_flight else 0.0)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the walk from the start has come, if it began."""
+        return self.strands[MAIN].progress if MAIN in self.strands else None
+
+    @property
+    def in_flight(self) -> InFlight | None:
+        """The attempt at which the walk from the start is."""
+        return self.strands[MAIN].in_flight if MAIN in self.strands else None
+
+    @property
+    def asked(self) -> Sequence[Question]:
+        """What people were asked by the stages at work, whether it was answered or not."""
+        return [one for strand in self.strands.values() for one in strand.questions]
+
+    @property
+    def questions(self) -> Sequence[Question]:
+        """What people are asked and nobody answered yet."""
+        return [one for one in self.asked if one.id not in self.answers]
+
+    @property
+    def question(self) -> Question | None:
+        """The first thing that people are asked."""
+        return next(iter(self.questions), None)
+
+    @property
+    def may_walk(self) -> bool:
+        """Whether a stage may be executed yet: the walk has not come to its end."""
+        has_end = self.progress is not None and self.progress.is_over
+        return not (has_end or self.canceled or self.standing.is_final)
+
+    def is_aside(self, key: str, node: str, visit: int) -> bool:
+        """Tell whether a walk's visit of a node is aside: another one has the node's folder."""
+        own = self.strands[key].in_flight
+        if own and (own.node, own.visit) == (node, visit):
+            return own.is_aside
+        for strand in self.strands.values():
+            flight = strand.in_flight
+            if flight is not None and flight.node == node and not flight.is_aside:
+                return True
+        return False
+
+
+def state_to_record(state: RunState) -> dict[str, Json]:
+    """Return a state as the checkpoint has it: the progress on top, the rest beneath."""
+    main = state.strands.get(MAIN)
+    return {
+        **(progress_to_record(main.progress) if main else {"current_node": ""}),
+        "run": {
+            "status": state.standing.status.value,
+            "phase": state.standing.phase.value,
+            "reason": state.reason,
+            "strand": strand_to_record(main) if main else None,
+            "branches": branches_to_records(state.strands),
+            "begun": dict(state.begun),
+            "answers": {key: answer_to_record(one) for key, one in state.answers.items()},
+            "given": dict(state.given),
+            "warned": list(state.warned),
+            "stopped": state.stopped,
+            "is_paused": state.is_paused,
+            "canceled": state.canceled,
+            "last_order": state.last_order,
+            "restarted_as": state.restarted_as,
+            "is_ended": state.is_ended,
+        },
+    }
+
+
+def state_from_record(fields: Fields) -> RunState:
+    """Read a state back."""
+    run = fields.inner("run")
+    answers, begun = run.inner("answers"), run.inner("begun")
+    return RunState(
+        standing=standing_from_record(run),
+        reason=run.text("reason"),
+        strands=_strands(fields, run),
+        begun={node: begun.number(node) for node in begun.all()},
+        answers={key: answer_from_record(answers.inner(key)) for key in answers.all()},
+        given=counts_from(run, "given"),
+        warned=run.texts("warned"),
+        stopped=run.text("stopped"),
+        is_paused=run.flag("is_paused"),
+        canceled=run.text("canceled"),
+        last_order=run.text("last_order"),
+        restarted_as=run.text("restarted_as") if run.has("restarted_as") else "",
+        is_ended=run.flag("is_ended"),
+    )
+
+
+def outcome_of(state: RunState) -> StageStatus | None:
+    """Return how the walk ended, if it did."""
+    end = state.progress.end if state.progress else None
+    return end.status if end else None
+
+
+def standing_from_record(fields: Fields) -> Standing:
+    """Read back in which status and phase a run is."""
+    return Standing(fields.word("status", RunStatus), fields.word("phase", Phase))
+
+
+def counts_from(fields: Fields, name: str) -> dict[str, int]:
+    """Read back how often each of some names was counted; none was in an older record."""
+    if not fields.has(name):
+        return {}
+    counts = fields.inner(name)
+    return {key: counts.number(key) for key in counts.all()}
+
+
+def _strands(fields: Fields, run: Fields) -> Strands:
+    if not run.has("strand"):
+        return {}
+    main = strand_from_record(run.inner("strand"), progress_from_record(fields))
+    return counted({MAIN: main, **branches_from_records(run.inners("branches"))})
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a run stands when its runner lets go of it.
+
+    When it `is_restarting`, it ends here, and another run goes on in its place (ruling R7).
+    """
+
+    run_id: str
+    directory: Path
+    standing: Standing
+    outcome: StageStatus | None
+    reason: str
+    completed: tuple[str, ...] = ()
+    tree: TreeId = ""
+    usage: Usage = NOTHING_USED
+    question: Question | None = None
+    questions: Sequence[Question] = ()
+    context: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    is_restarting: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command line answers."""
+        if self.standing in (AWAITING_ANSWER, EXECUTING):
+            return ExitCode.UNFINISHED
+        is_good = self.outcome is not None and self.outcome.is_success
+        return ExitCode.DONE if is_good else ExitCode.FAILED
+
+
+def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
+    """Return where a run stands."""
+    progress = state.progress
+    end = progress.end if progress else None
+    return RunResult(
+        run_id=manifest.run_id,
+        directory=root,
+        standing=state.standing,
+        outcome=outcome_of(state),
+        reason=state.why_canceled or (end.reason if end else state.stopped or state.reason),
+        completed=progress.completed if progress else (),
+        tree=progress.tree if progress else "",
+        usage=state.used,
+        question=state.question,
+        questions=tuple(state.questions),
+        context=WholeValues(progress.context, Blobs(root)) if progress else {},
+    )
+
+
+def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:
+    """Return what final.json holds: how the walk ended, in one page."""
+    progress = state.progress or Progress("")
+    outcome = outcome_of(state) or StageStatus.FAIL
+    return {
+        "run_id": manifest.run_id,
+        "pipeline": manifest.pipeline,
+        "goal": manifest.goal,
+        "outcome": outcome.value,
+        "why": state.why_canceled or (progress.end.reason if progress.end else state.reason),
+        "node": progress.current_node,
+        "next": _next(manifest.run_id, state, outcome),
+        "stages": len(progress.completed),
+        "visits": {node: count for node, count in Counter(progress.completed).items() if count > 1},
+        "redirects": progress.redirects,
+        "handled_failures": list(progress.handled),
+        "stepped_over": list(progress.stepped_over),
+        "assumed_outcomes": list(progress.assumed),
+        "usage": usage_to_record(state.used),
+        "seconds": round(state.seconds(now), 6),
+        "tree": progress.tree,
+        "started": manifest.started.isoformat(),
+        "ended": now.isoformat(),
+    }
+
+
+def _next(run_id: str, state: RunState, outcome: StageStatus) -> str:
+    """Return the command that is most likely wanted now."""
+    if state.restarted_as and not state.canceled:
+        return f"attractor status {state.restarted_as}"
+    if outcome.is_success and not state.canceled:
+        return f"attractor status {run_id}"
+    return f"attractor logs {run_id}"

@@ -1,0 +1,39 @@
+""""""
+
+from pathlib import Path
+
+from attractor.base.clock import TurnableClock
+from attractor.base.hash_chain import verify_file
+from attractor.engine.journal.events import EventLog, StageReference
+from attractor.engine.secrets import Redactor
+from tests.engine.runs import read_events
+
+
+def open_log(path: Path) -> EventLog:
+    return EventLog(path, run_id="R", clock=TurnableClock(), redactor=Redactor(["password"]))
+
+
+def test_an_event_is_chained_redacted_and_handed_on(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "events.jsonl")
+    seen: list[object] = []
+    log.subscribe(seen.append)
+    first = log.append("One", {"said": "the password"}, place=StageReference("a", 1, 2))
+    second = log.append("Two", {}, sync=True)
+    log.close()
+    assert seen == [first, second] == read_events(tmp_path)
+    assert (first.node, first.visit, first.attempt, first.seq) == ("a", 1, 2, 1)
+    assert first.data == {"said": "the ***"}
+    assert second.prev == first.hash
+    assert verify_file(tmp_path / "events.jsonl").flaw is None
+
+
+def test_a_log_goes_on_where_it_ended(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "events.jsonl")
+    log.append("One", {})
+    head = log.head
+    log.close()
+    log = open_log(tmp_path / "events.jsonl")
+    log.go_on_from(head)
+    log.append("Two", {})
+    log.close()
+    assert verify_file(tmp_path / "events.jsonl").flaw is None

@@ -1,0 +1,276 @@
+"""What stages are told in a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from attractor.engine.interfaces import Stage
+from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.prompts.inherited_context import (
+    ModelChoice,
+    speaks_with_a_model,
+    what_is_asked,
+)
+from attractor.engine.secrets import Redactor
+from attractor.handlers.registry import handler_registry
+from attractor.language.source.syntax_tree import Plain
+from tests.engine.forked import forked
+from tests.engine.graphs import chain, edge, end, graph, line, node, start
+from tests.engine.graphs import node as drawn
+from tests.engine.runs import FAIL, RETRY, Workplace
+from tests.engine.speaking import Speakers, place_of
+
+
+def test_stages_after_the_first_are_told_what_went_before(tmp_path: Path) -> None:
+    speakers = Speakers()
+    place_of(tmp_path, line("one", "two", goal="Ship it"), speakers).run()
+    assert speakers.of("one").preamble == ""
+    told = speakers.of("two").preamble
+    assert "Goal: Ship it" in told
+    assert "- one (success): one is done" in told
+
+
+def test_neither_secrets_nor_the_engines_keys_are_told(tmp_path: Path) -> None:
+    speakers = Speakers()
+
+    async def leak(stage: Stage) -> Outcome:
+        stage.context.set("found", "the key is hunter2hunter2")
+        return Outcome(StageStatus.SUCCESS, notes="used hunter2hunter2")
+
+    drawn = line("one", "two", "three", default_fidelity="summary:high", max_retries=3)
+    place = place_of(tmp_path, drawn, speakers, {"one": leak, "two": [RETRY, *[FAIL] * 9]})
+    place.redactor = Redactor(["hunter2hunter2"])
+    place.graph = graph(
+        [start(), end(), node("two", on_failure="continue", max_retries=1)],
+        chain("start", "one", "two", "three", "exit"),
+        default_fidelity="summary:high",
+    )
+    place.run()
+    told = speakers.of("three").preamble
+    assert "the key is ***" in told
+    assert "used ***" in told
+    assert "- two (fail): broken" in told
+    assert "hunter2" not in told
+    assert "internal." not in told
+    assert "graph." not in told
+
+
+def test_the_tools_that_a_stage_called_are_told(tmp_path: Path) -> None:
+    speakers = Speakers()
+
+    async def call(stage: Stage) -> Outcome:
+        for tool in ("shell", "edit_file", "shell"):
+            stage.emit("TOOL_CALL_START", tool_name=tool)
+        return Outcome(StageStatus.SUCCESS, notes="found it")
+
+    drawn = line("one", "two", default_fidelity="summary:high")
+    place_of(tmp_path, drawn, speakers, {"one": call}).run()
+    told = "- one (success): found it [tools: edit_file 1x, shell 2x]"
+    assert told in speakers.of("two").preamble
+
+
+def test_a_stage_that_talks_to_no_model_is_told_nothing(tmp_path: Path) -> None:
+    speakers = Speakers()
+    drawn = graph(
+        [start(), end(), node("test", "parallelogram")],
+        chain("start", "one", "test", "exit"),
+        default_fidelity="full",
+    )
+    place = place_of(tmp_path, drawn, speakers)
+    place.run()
+    assert (speakers.of("test").thread, speakers.of("test").preamble) == ("", "")
+    told = {one.node: one.data["fidelity"] for one in place.events("StageStarted")}
+    assert (told["start"], told["one"], told["test"]) == ("", "full", "")
+
+
+def test_a_conditional_is_no_stage_before(tmp_path: Path) -> None:
+    speakers = Speakers()
+    drawn = graph(
+        [start(), end(), node("if", "diamond")],
+        chain("start", "one", "if", "two", "exit"),
+        default_fidelity="full",
+    )
+    place_of(tmp_path, drawn, speakers).run()
+    assert speakers.threads == [("one", "start"), ("two", "start")]
+    assert "if" not in speakers.of("two").preamble
+
+
+def test_the_edge_that_was_taken_decides(tmp_path: Path) -> None:
+    speakers = Speakers()
+    drawn = graph(
+        [start(), end()],
+        [
+            edge("start", "work"),
+            edge("work", "check", "outcome=fail", fidelity="truncate"),
+            edge("work", "check", "outcome=success", fidelity="full", thread_id="on the edge"),
+            edge("check", "exit"),
+        ],
+    )
+    place_of(tmp_path, drawn, speakers).run()
+    assert (speakers.of("check").fidelity, speakers.of("check").thread) == ("full", "on the edge")
+
+
+def test_a_jump_has_no_edge_to_decide(tmp_path: Path) -> None:
+    speakers = Speakers()
+    drawn = graph(
+        [start(), end(), node("work", retry_target="mend")],
+        [edge("start", "work", fidelity="full"), edge("work", "exit"), edge("mend", "exit")],
+    )
+    place_of(tmp_path, drawn, speakers, {"work": FAIL}).run()
+    assert speakers.of("mend").fidelity == "compact"
+
+
+def test_an_unnamed_thread_goes_on_past_stages_that_talk_to_no_model(tmp_path: Path) -> None:
+    speakers = Speakers()
+    drawn = graph(
+        [start(), end(), node("test", "parallelogram", on_failure="continue")],
+        chain("start", "write", "test", "mend", "exit"),
+        default_fidelity="full",
+    )
+    place_of(tmp_path, drawn, speakers, {"test": FAIL}).run()
+    mend = speakers.of("mend")
+    assert mend.conversation == ("write@1.1",)
+    assert mend.preamble == "# What happened since you last worked\n\n- test (fail): broken"
+
+
+def test_after_a_fresh_session_an_unnamed_thread_is_a_new_one(tmp_path: Path) -> None:
+    speakers = Speakers()
+    drawn = graph(
+        [start(), end(), node("two", fidelity="compact")],
+        chain("start", "one", "two", "three", "exit"),
+        default_fidelity="full",
+    )
+    place_of(tmp_path, drawn, speakers).run()
+    assert speakers.threads == [("one", "start"), ("two", ""), ("three", "two")]
+    # It begins a conversation, so it is told as much as one that lost its own.
+    assert "- two (success): two is done" in speakers.of("three").preamble
+
+
+def test_a_new_attempt_finds_the_conversation_as_its_visit_did(tmp_path: Path) -> None:
+    speakers = Speakers()
+
+    async def twice(stage: Stage) -> Outcome:
+        await speakers(stage)
+        return RETRY if stage.attempt == 1 else Outcome(StageStatus.SUCCESS)
+
+    for name, attributes in (("anew", {}), ("left", {"retry_from": "left"})):
+        nodes = [start(), end(), node("two", max_retries=1, retry_policy="none", **attributes)]
+        drawn = graph(nodes, chain("start", "one", "two", "exit"), default_fidelity="full")
+        place_of(tmp_path / name, drawn, speakers, {"two": twice}).run()
+        first = ("one@1.1",)
+        left = (*first, "two@1.1") if name == "left" else first
+        assert speakers.of("two").conversation == left
+
+
+def test_each_branch_has_a_copy_of_the_conversation(tmp_path: Path) -> None:
+    speakers = Speakers()
+    drawn = forked("a a2", "b", default_fidelity="full", thread_id="main")
+    edges = [one for one in drawn.edges if one.source != "start"]
+    drawn = graph(
+        list(drawn.nodes.values()),
+        [*chain("start", "plan", "fan"), *(one for one in edges if one.target != "exit")]
+        + chain("join", "last", "exit"),
+        default_fidelity="full",
+        thread_id="main",
+    )
+    place_of(tmp_path, drawn, speakers).run()
+    plan = "plan@1.1"
+    assert speakers.of("a").conversation == speakers.of("b").conversation == (plan,)
+    assert speakers.of("a2").conversation == (plan, "a@1.1")
+    last = speakers.of("last")
+    assert last.conversation == (plan,)
+    assert "- a2 (success): a2 is done" in last.preamble
+    assert "- b (success): b is done" in last.preamble
+
+
+def test_the_edge_into_a_branch_says_what_its_first_stage_is_told(tmp_path: Path) -> None:
+    speakers = Speakers()
+    fan = edge("fan", "a", fidelity="truncate")
+    drawn = forked("b", nodes=[node("a")], edges=[fan, edge("a", "a2"), edge("a2", "join")])
+    place_of(tmp_path, drawn, speakers).run()
+    told = [speakers.of(one).fidelity for one in ("a", "a2", "b")]
+    assert told == ["truncate", "compact", "compact"]
+
+
+@pytest.mark.parametrize("visits", [60, 150])
+def test_the_journal_and_the_checkpoint_do_not_grow_with_what_is_told(
+    tmp_path: Path, visits: int
+) -> None:
+    speakers = Speakers()
+    back = edge("work", "work", "context.go!=stop")
+    drawn = graph([start(), end(), node("work", max_visits=999)], [*chain("start", "work"), back])
+    drawn = graph(
+        list(drawn.nodes.values()),
+        [*drawn.edges, edge("work", "exit", "context.go=stop")],
+    )
+
+    async def work(stage: Stage) -> Outcome:
+        done = await speakers(stage)
+        updates = {"go": "stop" if stage.visit == visits else "on", f"k{stage.visit}": "v" * 300}
+        return Outcome(done.status, context_updates=updates, notes="n" * 5000)
+
+    place = place_of(tmp_path, drawn, speakers, {"work": work})
+    place.run()
+    past = place.json("checkpoint.json")["past"]
+    assert isinstance(past, dict)
+    assert len(str(past)) < 20_000
+    assert max(len(one.preamble) for one in speakers.heard) < 6_000
+
+
+def test_what_a_stage_is_told_does_not_depend_on_who_ran_the_stages_before(tmp_path: Path) -> None:
+    whole, halved = Speakers(), Speakers()
+    drawn = line("one", "two", "three", default_fidelity="summary:high", goal="g")
+    place_of(tmp_path / "whole", drawn, whole).run()
+
+    async def die(stage: Stage) -> Outcome:
+        raise KeyboardInterrupt
+
+    place = place_of(tmp_path / "halved", drawn, halved, {"three": die})
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    again = Workplace(place.root, drawn, {"three": halved})
+    again.run()
+    assert halved.of("three") == whole.of("three")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "asked"),
+    [
+        ({"prompt": "Do it."}, ModelChoice.A_TASK),
+        ({"type": "prompt", "prompt": "Say it."}, ModelChoice.AN_ANSWER),
+        ({"type": "tool", "tool_command": "true"}, ModelChoice.NOTHING),
+        ({"type": "parallel.fan_in"}, ModelChoice.NOTHING),
+        ({"type": "parallel.fan_in", "prompt": " "}, ModelChoice.NOTHING),
+        ({"type": "parallel.fan_in", "prompt": "Which is best?"}, ModelChoice.AN_ANSWER),
+        ({"type": "stack.manager_loop", "prompt": "Lead it."}, ModelChoice.NOTHING),
+        ({"type": "stack.manager_loop", "manager.actions": "observe,steer"}, ModelChoice.NOTHING),
+        (
+            {"type": "stack.manager_loop", "manager.actions": "steer", "prompt": "Lead it."},
+            ModelChoice.ADVICE,
+        ),
+        ({"type": "of.somebody"}, ModelChoice.ANYTHING),
+    ],
+)
+def test_what_a_node_asks_for_follows_from_its_type_and_prompt(
+    attributes: Mapping[str, Plain], asked: ModelChoice
+) -> None:
+    assert what_is_asked(drawn("it", **attributes)) is asked
+
+
+def test_a_node_may_be_executed_as_another_type() -> None:
+    assert what_is_asked(drawn("it", type="of.somebody"), "tool") is ModelChoice.NOTHING
+
+
+def test_who_asks_beside_its_stage_takes_no_turn_in_a_conversation() -> None:
+    assert speaks_with_a_model(drawn("it", prompt="Do it."))
+    assert speaks_with_a_model(drawn("it", type="of.somebody"))
+    assert not speaks_with_a_model(drawn("it", type="tool"))
+    assert not speaks_with_a_model(drawn("it", type="parallel.fan_in", prompt="Which?"))
+
+
+def test_of_every_type_that_is_shipped_it_is_known() -> None:
+    types = list(handler_registry())
+    assert {
+        type_ for type_ in types if what_is_asked(drawn("it"), type_) is ModelChoice.ANYTHING
+    } == set()

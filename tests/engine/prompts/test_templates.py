@@ -1,0 +1,42 @@
+"""Prompts that are templates are filled in once, with what is there now."""
+
+import pytest
+
+from attractor.base.json import Json
+from attractor.engine.errors import TemplateFailed
+from attractor.engine.prompts.templates import render_prompt
+
+
+def rendered(template: str, context: dict[str, Json] | None = None, **inputs: str) -> str:
+    return render_prompt(template, goal="Ship {{ it }}", inputs=inputs, context=context or {})
+
+
+def test_goal_inputs_and_context_are_put_in_and_not_looked_at_again() -> None:
+    values: dict[str, Json] = {"outcome": "fail", "human.gate.label": "{{ goal }}"}
+    template = "{{ goal }}/{{ inputs.ticket }}/{{ context.outcome }}/{{ context.human.gate.label }}"
+    assert rendered(template, values, ticket="{{ x }}") == ("Ship {{ it }}/{{ x }}/fail/{{ goal }}")
+
+
+def test_a_dotted_key_is_found_whole_too_and_in_whatever_order_keys_come() -> None:
+    values: dict[str, Json] = {"a": 1, "a.b": 2}
+    assert rendered("{{ context['a.b'] }}{{ context.a }}", values) == "21"
+    assert rendered("{{ context['a.b'] }}", {"a.b": 2, "a": 1}) == "2"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ inputs.nope }}",
+        "{{ context.nope }}",
+        "{{ nope }}",
+        "{% if %}",
+        "{{ 1 / 0 }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ goal.nope() }}",
+        "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}",
+        "{% include 'file' %}",
+    ],
+)
+def test_what_cannot_be_filled_in_says_so(template: str) -> None:
+    with pytest.raises(TemplateFailed):
+        rendered(template)

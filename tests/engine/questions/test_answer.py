@@ -1,0 +1,225 @@
+"""Whoever answers first: an earlier life of the run, somebody elsewhere, or who is asked."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from attractor.base.clock import TurnableClock
+from attractor.engine.interfaces import Parked
+from attractor.engine.questions.answer import AnsweredFirst, ask_each
+from attractor.engine.questions.ask import Unkept
+from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
+
+YES, NO = Option("Y", "Yes"), Option("N", "No")
+QUESTION = Question("gate@1.1", "Go?", QuestionKind.MULTIPLE_CHOICE, (YES, NO), "gate")
+LEFT = Answer(AnswerKind.GIVEN, "N", "ann")
+
+
+def given(value: str, by: str = "ada") -> Answer:
+    option = next(one for one in QUESTION.options if one.key == value)
+    return Answer(AnswerKind.GIVEN, value, by, option, value)
+
+
+@dataclass
+class Board(Unkept):
+    """Questions and answers that stand where everybody sees them."""
+
+    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    asked: list[Question] = field(default_factory=list[Question])
+    deadline: str = ""
+
+    def named(self, question: Question) -> Question:
+        return replace(question, id=f"child/{question.id}")
+
+    def answer_to(self, question: Question) -> Answer | None:
+        return self.answers.get(question.id)
+
+    def ask(self, question: Question) -> Question:
+        self.answers.pop(question.id, None)
+        asked = replace(question, deadline=self.deadline)
+        self.asked.append(asked)
+        return asked
+
+    def settle(self, question: Question, answer: Answer) -> Answer:
+        return self.answers.setdefault(question.id, answer)
+
+
+@dataclass
+class Person:
+    """Says one thing after the other, then nothing for ever, and remembers what it was told."""
+
+    says: list[str] = field(default_factory=list[str])
+    told: list[str] = field(default_factory=list[str])
+    asked: list[str] = field(default_factory=list[str])
+    overheard: list[Answer] = field(default_factory=list[Answer])
+    is_left: bool = False
+
+    async def ask(self, question: Question) -> Answer:
+        self.asked.append(question.id)
+        try:
+            if not self.says:
+                await asyncio.Event().wait()
+        finally:
+            self.is_left = not self.says
+        return Answer(AnswerKind.GIVEN, self.says.pop(0), "ada")
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return await ask_each(self, questions)
+
+    async def inform(self, message: str, stage: str) -> None:
+        self.told.append(message)
+
+    def overhear(self, question: Question, answer: Answer) -> None:
+        self.overheard.append(answer)
+
+
+def ask(interviewer: AnsweredFirst, *questions: Question) -> list[Answer]:
+    async def one_by_one() -> list[Answer]:
+        return [await interviewer.ask(one) for one in questions]
+
+    return asyncio.run(asyncio.wait_for(one_by_one(), 20))
+
+
+def test_an_answer_that_was_left_is_given_once() -> None:
+    person, board = Person(["Y"]), Board({QUESTION.id: LEFT})
+    answers = ask(AnsweredFirst(person, board), QUESTION, QUESTION)
+    assert answers == [replace(LEFT, selected_option=NO, text="N"), given("Y")]
+    # Asked again, it was none of the choices.
+    assert board.answers[QUESTION.id].value == "Y"
+    assert person.overheard == answers[:1]
+
+
+def test_without_an_answer_somebody_is_asked_and_all_can_see_it() -> None:
+    person, board = Person(["y"]), Board({"other": LEFT})
+    [answer] = ask(AnsweredFirst(person, board), QUESTION)
+    assert answer == replace(given("Y"), text="y")
+    assert board.asked == [QUESTION]
+    assert board.answers[QUESTION.id].value == "y"
+    assert person.asked == ["child/gate@1.1"]
+    assert (person.told, person.overheard) == ([], [])
+
+
+def test_who_is_asked_is_left_alone_as_soon_as_somebody_answers_elsewhere() -> None:
+    person, board = Person(), Board()
+
+    async def scene() -> Answer:
+        asking = asyncio.create_task(AnsweredFirst(person, board).ask(QUESTION))
+        while not person.asked:
+            await asyncio.sleep(0)
+        board.answers[QUESTION.id] = LEFT
+        return await asyncio.wait_for(asking, 20)
+
+    answer = asyncio.run(scene())
+    assert (answer.value, answer.by) == ("N", "ann")
+    assert person.is_left
+    assert person.told == ["ann answered: N"]
+    assert person.overheard == [answer]
+
+
+def test_of_two_answers_at_once_the_first_counts_and_the_other_is_told() -> None:
+    board = Board()
+
+    class Slow(Person):
+        async def ask(self, question: Question) -> Answer:
+            board.answers[QUESTION.id] = LEFT
+            return Answer(AnswerKind.GIVEN, "Y", "ada", YES, "yes")
+
+    person = Slow()
+    [answer] = ask(AnsweredFirst(person, board), QUESTION)
+    assert (answer.value, answer.by) == ("N", "ann")
+    assert person.told == ["ann answered: N; 'yes' came too late and is not taken"]
+
+
+def test_what_was_said_at_the_moment_of_being_stopped_is_not_lost() -> None:
+    board = Board()
+
+    class Late(Person):
+        async def ask(self, question: Question) -> Answer:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return Answer(AnswerKind.GIVEN, "Y", "ada")
+            raise AssertionError
+
+    async def scene() -> None:
+        asking = asyncio.create_task(AnsweredFirst(Late(), board).ask(QUESTION))
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(asyncio.wait_for(scene(), 20))
+    assert board.answers[QUESTION.id].value == "Y"
+
+
+def test_time_runs_out_and_the_default_comes_with_it() -> None:
+    person, board = Person(), Board()
+    late = replace(QUESTION, timeout_seconds=0.03, default="N")
+    [answer] = ask(AnsweredFirst(person, board), late)
+    assert answer == Answer(AnswerKind.TIMEOUT, "N")
+    assert board.answers[QUESTION.id] == answer
+    assert person.is_left
+    assert person.told == ["time is up: N"]
+
+
+def test_a_question_whose_time_was_up_before_is_asked_of_nobody() -> None:
+    person, clock = Person(["Y"]), TurnableClock()
+    board = Board(deadline=(clock.now() - timedelta(seconds=1)).isoformat())
+    [answer] = ask(AnsweredFirst(person, board, clock=clock), replace(QUESTION, default="N"))
+    assert answer == Answer(AnswerKind.TIMEOUT, "N")
+    assert person.asked == []
+
+
+def test_a_question_that_is_asked_again_has_what_is_left_of_its_time() -> None:
+    person, clock = Person(), TurnableClock()
+    board = Board(deadline=(clock.now() + timedelta(milliseconds=30)).isoformat())
+    asked = replace(QUESTION, timeout_seconds=3600)
+    assert ask(AnsweredFirst(person, board, clock=clock), asked)[0].kind is AnswerKind.TIMEOUT
+
+
+def test_a_question_is_parked_by_the_name_and_the_time_that_its_own_run_knows() -> None:
+    class Parking(Person):
+        async def ask(self, question: Question) -> Answer:
+            raise Parked(question)
+
+    board = Board(deadline="2099-01-01T00:00:00+00:00")
+    with pytest.raises(Parked) as parked:
+        ask(AnsweredFirst(Parking(), board), QUESTION)
+    assert parked.value.question == replace(QUESTION, deadline=board.deadline)
+    assert board.answers == {}
+
+
+@pytest.mark.parametrize("error", [LookupError("chat"), TimeoutError("chat")])
+def test_what_an_interviewer_raises_is_raised(error: Exception) -> None:
+    class Broken(Person):
+        async def ask(self, question: Question) -> Answer:
+            raise error
+
+    with pytest.raises(type(error), match="chat"):
+        ask(AnsweredFirst(Broken(), Board()), replace(QUESTION, timeout_seconds=60))
+
+
+def test_an_interviewer_that_gives_itself_up_does_not_run_out_of_time() -> None:
+    class Giving(Person):
+        async def ask(self, question: Question) -> Answer:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        ask(AnsweredFirst(Giving(), Board()), QUESTION)
+
+
+def test_several_questions_are_asked_one_after_the_other() -> None:
+    person, board = Person(["Y", "N"]), Board()
+    both = [QUESTION, replace(QUESTION, id="gate@1.1#sure")]
+    answers = asyncio.run(AnsweredFirst(person, board).ask_multiple(both))
+    assert [one.value for one in answers] == ["Y", "N"]
+    assert list(board.answers) == ["gate@1.1", "gate@1.1#sure"]
+
+
+def test_messages_are_passed_on() -> None:
+    person = Person()
+    asyncio.run(AnsweredFirst(person).inform("hello", "gate"))
+    assert person.told == ["hello"]

@@ -1,0 +1,458 @@
+"""What a run asks stands in its journal: who answers first counts, also after a crash.
+
+Whoever is asked in a branch is told in which, and for which item.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.clock import TurnableClock
+from attractor.base.json import Json, canonical_json, parse_json
+from attractor.engine.interfaces import Parked, Parts, Stage
+from attractor.engine.json_files import Fields
+from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.questions.answer import AnsweredFirst, ask_each
+from attractor.engine.questions.answer_options import refuse_answer
+from attractor.engine.questions.ask import (
+    LONGEST_ITEM,
+    ChildQuestions,
+    RunQuestions,
+    asked_where,
+    branch_of,
+    in_order,
+    natural,
+    waits_for,
+    where_asked,
+    where_in,
+)
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Interviewer,
+    Option,
+    Question,
+    QuestionKind,
+    Within,
+    answer_from_record,
+    answer_to_record,
+    question_from_record,
+    question_to_record,
+)
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.secrets import Redactor
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
+from attractor.handlers.for_each import ForEach
+from attractor.handlers.wait__human import WaitHuman
+from tests.engine.forked import wrote
+from tests.engine.graphs import chain, edge, end, graph, line, node, start
+from tests.engine.runs import Silent, Work, Workplace
+
+YES, NO = Option("Y", "Yes"), Option("N", "No")
+
+
+def asked_by(stage: Stage, *, name: str = "", limit: float | None = None) -> Question:
+    kind = QuestionKind.MULTIPLE_CHOICE
+    return Question(
+        f"{stage.id}{name}", "Go?", kind, (YES, NO), stage.node.id, timeout_seconds=limit
+    )
+
+
+class Died(BaseException):
+    """The process ended without a word."""
+
+
+@dataclass
+class Person:
+    """Says one thing after the other, and then dies or parks."""
+
+    says: list[str] = field(default_factory=list[str])
+    ends: BaseException | None = None
+
+    async def ask(self, question: Question) -> Answer:
+        if self.says:
+            return Answer(AnswerKind.GIVEN, self.says.pop(0), "ada")
+        raise self.ends or Parked(question)
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return await ask_each(self, questions)
+
+    async def inform(self, message: str, stage: str) -> None: ...
+
+
+def ask_in(run: OpenRun, person: Interviewer, got: list[Answer], *names: str) -> Work:
+    """Return the work of a stage that asks something, and keeps the answers."""
+
+    async def work(stage: Stage) -> Outcome:
+        asking = AnsweredFirst(person, RunQuestions(run), clock=run.clock)
+        for name in names or ("",):
+            got.append(await asking.ask(asked_by(stage, name=name, limit=3600)))
+        return success()
+
+    return work
+
+
+def go(
+    place: Workplace, person: Interviewer, *names: str, then: BaseException | None = None
+) -> tuple[RunResult, list[Answer]]:
+    """Run to wherever it rests, as a process of its own would; it may die after it asked."""
+    got: list[Answer] = []
+
+    async def walk() -> RunResult:
+        with place.open() as run:
+            ask = ask_in(run, person, got, *names)
+
+            async def work(stage: Stage) -> Outcome:
+                outcome = await ask(stage)
+                if then:
+                    raise then
+                return outcome
+
+            place.handler.script = {"gate": work}
+            return await place.runner(run).run()
+
+    return asyncio.run(walk()), got
+
+
+def values(answers: Sequence[Answer]) -> list[str]:
+    return [one.value for one in answers]
+
+
+def test_an_answer_is_in_the_journal_before_the_stage_goes_on(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("gate"))
+    with pytest.raises(Died):
+        go(place, Person(["Y"]), then=Died())
+    with place.open() as run:
+        assert (run.state.questions, values(list(run.state.answers.values()))) == ([], ["Y"])
+        assert run.state.given == {"ada": 1}
+    result, got = go(place, Person())
+    # Nobody is asked again, and it counts once.
+    assert (values(got), result.completed) == (["Y"], ("start", "gate"))
+    assert len(place.events("QuestionAsked")) == len(place.events("QuestionSettled")) == 1
+    with place.open() as run:
+        assert (run.state.asked, run.state.answers) == ([], {})
+        assert run.state.given == {"ada": 1}
+
+
+def test_a_question_is_open_to_all_while_it_is_asked_and_after_a_crash(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("gate"))
+    with pytest.raises(Died):
+        go(place, Person(ends=Died()))
+    with place.open() as run:
+        assert [one.id for one in run.state.questions] == ["gate@1.1"]
+    order = Order(Action.ANSWER, "ann", question="gate@1.1", value="N")
+    leave_order(place.root / "inbox", order, name="A1")
+    _, got = go(place, Person())
+    assert [(one.value, one.by) for one in got] == [("N", "ann")]
+    # Whoever was not asked gave no answer of their own.
+    with place.open() as run:
+        assert run.state.given == {}
+
+
+def test_several_questions_of_a_stage_are_kept_each(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("gate"))
+    parked, got = go(place, Person(["Y"]), "", "#sure")
+    assert (parked.standing, values(got)) == (AWAITING_ANSWER, ["Y"])
+    assert parked.question
+    assert parked.question.id == "gate@1.1#sure"
+    result, got = go(place, Person(["N"]), "", "#sure")
+    assert (values(got), result.completed) == (["Y", "N"], ("start", "gate"))
+
+
+def test_a_question_that_is_none_of_the_stage_is_asked_without_the_journal(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("gate"))
+    _, got = go(place, Person(["Y"]), "0")
+    assert (values(got), place.events("QuestionAsked", "QuestionSettled")) == (["Y"], [])
+
+
+def test_the_deadline_stays_when_a_question_is_asked_again(tmp_path: Path) -> None:
+    place, clock = Workplace(tmp_path / "run", line("gate")), TurnableClock()
+    place.clock = clock
+    go(place, Person())
+    clock.set_back(timedelta(minutes=-30))
+    again, _ = go(place, Person())
+    assert again.question
+    assert again.question.deadline == (clock.now() + timedelta(minutes=30)).isoformat()
+    clock.set_back(timedelta(minutes=-31))
+    _, got = go(place, Person(["Y"]))
+    assert [one.kind for one in got] == [AnswerKind.TIMEOUT]
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "minutes", "why"),
+    [
+        ("gate@1.1", "y", 0, ""),
+        ("gate@1.2", "Y", 0, "refused: this is not the question asked"),
+        ("gate@1.1", "maybe", 0, "refused: 'maybe' is none of the choices: Y (Yes), N (No)"),
+        ("gate@1.1", "Y", 61, "refused: its time was up at 2026-01-01T01:00:00+00:00"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused(
+    tmp_path: Path, question: str, value: str, minutes: int, why: str
+) -> None:
+    place, clock = Workplace(tmp_path / "run", line("gate")), TurnableClock()
+    place.clock = clock
+    go(place, Person())
+    with place.open() as run:
+        order = Order(Action.ANSWER, "ann", question=question, value=value)
+        now = clock.now() + timedelta(minutes=minutes)
+        assert refuse_answer(order, run.state, now) == why
+
+
+def test_only_the_first_answer_counts(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("gate"))
+    go(place, Person())
+    for name, value in (("A1", "N"), ("A2", "Y")):
+        order = Order(Action.ANSWER, "ann", question="gate@1.1", value=value)
+        leave_order(place.root / "inbox", order, name=name)
+    with place.open() as run:
+        first, second = run.take_orders()
+    assert (first.is_accepted, second.is_accepted) == (True, False)
+    assert second.why == "refused: ann answered before: N"
+    assert values(go(place, Person())[1]) == ["N"]
+
+
+@dataclass
+class Families:
+    """A parent and its child, both at a gate; the child's is asked at the parent as well."""
+
+    folder: Path
+
+    @property
+    def parent(self) -> Workplace:
+        return Workplace(self.folder / "run", line("inner"))
+
+    @property
+    def child(self) -> Workplace:
+        return Workplace(self.folder / "child", line("gate"))
+
+    def go(self, person: Interviewer, *, dies: bool = False) -> list[Answer]:
+        got: list[Answer] = []
+
+        async def walk() -> None:
+            outer, inner = self.parent, self.child
+            with outer.open() as above, inner.open() as run:
+                questions = ChildQuestions(RunQuestions(above), "inner@1.1", run)
+
+                async def gate(stage: Stage) -> Outcome:
+                    got.append(await AnsweredFirst(person, questions).ask(asked_by(stage)))
+                    if dies:
+                        raise Died
+                    return success()
+
+                async def child(stage: Stage) -> Outcome:
+                    result = await inner.runner(run).run()
+                    if result.question:
+                        raise Parked(replace(result.question, id=f"inner@1.1/{result.question.id}"))
+                    return success()
+
+                inner.handler.script, outer.handler.script = {"gate": gate}, {"inner": child}
+                await outer.runner(above).run()
+
+        asyncio.run(walk())
+        return got
+
+    def asked(self) -> list[list[str]]:
+        asked: list[list[str]] = []
+        for place in (self.parent, self.child):
+            with place.open() as run:
+                asked.append([one.id for one in run.state.asked])
+        return asked
+
+    def given(self) -> dict[str, int]:
+        with self.parent.open() as run:
+            return dict(run.state.given)
+
+
+def test_a_child_asks_at_its_parent_and_takes_what_is_left_there(tmp_path: Path) -> None:
+    family = Families(tmp_path)
+    assert family.go(Person()) == []
+    assert family.asked() == [["inner@1.1/gate@1.1"], ["gate@1.1"]]
+    order = Order(Action.ANSWER, "ann", question="inner@1.1/gate@1.1", value="n")
+    leave_order(tmp_path / "run" / "inbox", order, name="A1")
+    with pytest.raises(Died):
+        family.go(Person(), dies=True)
+    # The child has it now, and nobody is asked at the parent any more.
+    assert family.asked() == [[], ["gate@1.1"]]
+    assert [(one.value, one.by) for one in family.go(Person())] == [("N", "ann")]
+    assert family.given() == {}
+
+
+def test_what_a_child_was_told_counts_once_at_its_parent(tmp_path: Path) -> None:
+    family = Families(tmp_path)
+    with pytest.raises(Died):
+        family.go(Person(["Y"]), dies=True)
+    assert values(family.go(Person(["N"]))) == ["Y"]
+    assert family.given() == {"ada": 1}
+
+
+TEXTS = st.text(max_size=5)
+OPTIONS = st.builds(Option, TEXTS, TEXTS)
+
+
+@given(
+    st.builds(
+        Question,
+        TEXTS,
+        TEXTS,
+        st.sampled_from(QuestionKind),
+        st.lists(OPTIONS, max_size=2).map(tuple),
+        TEXTS,
+        TEXTS,
+        TEXTS,
+        st.none() | st.floats(0, 1e6),
+        st.dictionaries(TEXTS, TEXTS, max_size=2),
+    ),
+    st.builds(Answer, st.sampled_from(AnswerKind), TEXTS, TEXTS, st.none() | OPTIONS, TEXTS),
+)
+def test_questions_and_answers_come_back_from_their_records(
+    question: Question, answer: Answer
+) -> None:
+    one = parse_json(canonical_json(question_to_record(question)))
+    assert question_from_record(Fields(one, "question")) == question
+    other = parse_json(canonical_json(answer_to_record(answer)))
+    assert answer_from_record(Fields(other, "answer")) == answer
+
+
+EACH = graph(
+    [
+        start(),
+        end(),
+        node("list"),
+        node("each", type="for_each", items="context.things"),
+        node("fan", "component"),
+        node("gate", "hexagon", label="Ship it?"),
+        node("other"),
+        node("meet", "tripleoctagon"),
+        node("join", "tripleoctagon"),
+    ],
+    [
+        *chain("start", "list", "each", "fan", "gate"),
+        edge("gate", "meet", label="[Y] Yes"),
+        *chain("fan", "other", "meet", "join", "exit"),
+    ],
+)
+SECRET = "s3cr3t-of-the-operator"
+GATE = Question("gate@1.1", "Ship it?", QuestionKind.FREEFORM, (), "gate")
+
+
+class Parking(Silent):
+    async def ask(self, question: Question) -> Answer:
+        raise Parked(question)
+
+
+class Asking(Workplace):
+    """A run that asks once for each of some items."""
+
+    def __init__(self, root: Path, *items: Json) -> None:
+        super().__init__(root, EACH, {"list": wrote(things=list(items))})
+        self.redactor = Redactor([SECRET])
+
+    def park(self) -> RunResult:
+        async def walk() -> RunResult:
+            with self.open() as run:
+                parts = Parts(Silent(), AnsweredFirst(Parking(), RunQuestions(run)))
+                self.handlers |= {"wait.human": WaitHuman(parts), "for_each": ForEach(parts)}
+                return await self.runner(run).run()
+
+        return asyncio.run(walk())
+
+
+def of_item(index: int, item: Json, *, count: int = 2, name: str = "") -> Question:
+    within = Within(f"each@1.1/{index}", name or str(index), "each", item, index, count)
+    return replace(GATE, id=f"gate@{index}.1", within=(within,))
+
+
+def first(result: RunResult) -> Sequence[Within]:
+    return in_order(result.questions)[0].within
+
+
+def test_a_gate_knows_the_whole_way_to_it(tmp_path: Path) -> None:
+    place = Asking(tmp_path / "run", "alpha", {"id": 7})
+    parked = place.park()
+    assert [one.id for one in in_order(parked.questions)] == ["gate@1.1", "gate@2.1"]
+    assert first(parked) == (
+        Within("each@1.1/1", "1", "each", "alpha", 1, 2),
+        Within("each@1.1/1/fan@1.1/gate", "gate", "fan"),
+    )
+    assert where_asked(in_order(parked.questions)[1]) == [
+        'item 2 of 2 of each: {"id":7}',
+        "branch gate of fan",
+    ]
+    for kind in ("QuestionAsked", "StageParked"):
+        told = [where_in(one.data["question"])[0] for one in place.events(kind)]
+        assert sorted(told)[0] == "item 1 of 2 of each: alpha"
+    branches = {one.branch for one in place.events("StageParked")}
+    assert {branch_of(one) for one in parked.questions} == branches
+
+
+def test_another_process_finds_it_in_the_journal_and_in_the_checkpoint(tmp_path: Path) -> None:
+    place = Asking(tmp_path / "run", "alpha", "beta")
+    asked = place.park().questions
+    assert tuple(place.park().questions) == tuple(asked)
+    (place.root / "checkpoint.json").unlink()
+    with place.open() as run:
+        assert tuple(run.state.questions) == tuple(asked)
+
+
+def test_no_secret_stands_in_an_item_not_even_where_it_is_cut(tmp_path: Path) -> None:
+    before = "x" * (LONGEST_ITEM - 5)
+    place = Asking(tmp_path / "run", f"{before}{SECRET}")
+    assert first(place.park())[0].item == f"{before}***"
+
+
+@pytest.mark.parametrize("size", [LONGEST_ITEM + 1, 200_000])
+def test_of_a_large_item_the_beginning_is_told(tmp_path: Path, size: int) -> None:
+    parked = Asking(tmp_path / "run", "y" * size).park()
+    item = first(parked)[0].item
+    assert isinstance(item, str)
+    assert len(item) == LONGEST_ITEM
+    assert len(where_asked(parked.questions[0])[0]) < 200
+
+
+def test_what_a_child_asks_has_the_way_of_its_parent_before_its_own(tmp_path: Path) -> None:
+    place = Asking(tmp_path / "run", "alpha")
+    place.park()
+    below = Workplace(tmp_path / "child", line("a"))
+    with place.open() as parent, below.open() as child:
+        questions = ChildQuestions(RunQuestions(parent), "gate@1.1", child)
+        own = replace(GATE, id="ask@1.1", within=(Within("fork@1.1/a", "a", "fork"),))
+        named = RunQuestions(parent).named(replace(own, id="gate@1.1/ask@1.1"))
+        assert [one.name for one in named.within] == ["1", "gate", "a"]
+        assert [one.key for one in questions.named(own).within][-1] == "gate@1.1/fork@1.1/a"
+
+
+def test_a_question_of_an_older_record_has_no_branch() -> None:
+    record = question_to_record(of_item(1, "alpha"))
+    assert question_from_record(Fields(record, "question")) == of_item(1, "alpha")
+    del record["within"]
+    old = question_from_record(Fields(record, "question"))
+    assert (old.within, branch_of(old), asked_where(old)) == ((), "", "Ship it?")
+    assert where_in(None) == where_in({"within": 3}) == where_in(record) == []
+
+
+def test_of_many_questions_the_reason_tells_how_many_and_the_first_few() -> None:
+    assert waits_for([GATE]) == "waits for an answer: Ship it?"
+    many = [of_item(at, f"i{at}", count=120) for at in range(120, 0, -1)]
+    assert waits_for(many) == (
+        "waits for 120 answers: Ship it? (item 1 of 120 of each: i1); "
+        "Ship it? (item 2 of 120 of each: i2); Ship it? (item 3 of 120 of each: i3); 117 more"
+    )
+
+
+def test_an_item_is_one_short_line_and_says_which_of_several_ways_it_takes() -> None:
+    told = where_asked(of_item(2, f"one\ntwo {'z' * 500}", name="2-review"))[0]
+    assert told.startswith("item 2 of 2 of each, branch 2-review: one two zzz")
+    assert len(told) < 140
+
+
+def test_numbers_in_names_are_sorted_as_numbers() -> None:
+    names = ["g@10.1", "g@2.1", "a/g@1.1", "g@1.1"]
+    assert sorted(names, key=natural) == ["a/g@1.1", "g@1.1", "g@2.1", "g@10.1"]

@@ -1,0 +1,34 @@
+""""""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.engine.routing.edge_labels import accelerator, normalize_label
+
+
+@pytest.mark.parametrize(
+    ("label", "key", "words"),
+    [
+        ("[Y] Yes, deploy", "Y", "yes, deploy"),
+        ("Y) Yes, deploy", "Y", "yes, deploy"),
+        ("Y - Yes, deploy", "Y", "yes, deploy"),
+        ("Yes, deploy", "Y", "yes, deploy"),
+        ("  [a]Approve ", "A", "approve"),
+        ("[Esc] Leave", "ESC", "leave"),
+        ("no", "N", "no"),
+        ("X-ray", "X", "x-ray"),
+        ("A-B - C", "A", "a-b - c"),
+        ("", "", ""),
+    ],
+)
+def test_labels_have_a_key_and_words(label: str, key: str, words: str) -> None:
+    assert (accelerator(label), normalize_label(label)) == (key, words)
+
+
+@given(st.sampled_from(["[{}] ", "{}) ", "{} - "]), st.sampled_from("ABZ7"), st.text("abc d"))
+def test_a_prefix_does_not_change_the_words(prefix: str, key: str, words: str) -> None:
+    if words.strip():
+        label = prefix.format(key) + "go " + words
+        assert normalize_label(label) == normalize_label("go " + words)
+        assert accelerator(label) == key

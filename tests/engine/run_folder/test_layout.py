@@ -1,0 +1,79 @@
+""""""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.errors import Broken, Refused
+from attractor.base.json import canonical_json, parse_json
+from attractor.engine.errors import RecordBroken
+from attractor.engine.interfaces import Base
+from attractor.engine.json_files import Fields
+from attractor.engine.run_folder.layout import (
+    NAMES,
+    Manifest,
+    RunDirectory,
+    create_run_directory,
+    promises_from_record,
+    promises_to_record,
+    read_manifest,
+    write_manifest,
+)
+from attractor.environments.environment import Promises
+
+MANIFEST = Manifest(
+    run_id="R",
+    pipeline="Test",
+    goal="ünïcode",
+    started=datetime(2026, 1, 1, tzinfo=UTC),
+    content_hash="abc",
+    base=Base("commit", "tree", "candidate"),
+    parent="P",
+    suite="s@1",
+    profile="p@2",
+    options={"backend": "simulate", "inputs": {"n": 3}},
+    versions={"attractor": "0.1"},
+    promises=Promises(hides_operator=True),
+)
+
+
+def test_a_new_directory_holds_what_the_run_is_made_from(tmp_path: Path) -> None:
+    directory = create_run_directory(tmp_path / "runs" / "R", MANIFEST, "digraph {}\r\n")
+    assert directory.graph.read_bytes() == b"digraph {}\r\n"
+    assert read_manifest(directory) == MANIFEST
+    assert directory.inbox.is_dir()
+
+
+def test_a_directory_is_not_made_twice(tmp_path: Path) -> None:
+    create_run_directory(tmp_path / "R", MANIFEST, "")
+    with pytest.raises(Refused, match="exists already"):
+        create_run_directory(tmp_path / "R", MANIFEST, "")
+
+
+def test_a_manifest_that_is_missing_or_broken_is_told(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    with pytest.raises(Broken, match=r"manifest\.json is missing"):
+        read_manifest(directory)
+    directory.manifest.write_text("{")
+    with pytest.raises(RecordBroken):
+        read_manifest(directory)
+    write_manifest(directory, MANIFEST)
+    directory.manifest.write_text(directory.manifest.read_text().replace("2026-01", "2026-13"))
+    with pytest.raises(RecordBroken, match="must be a time"):
+        read_manifest(directory)
+
+
+def test_a_stage_folder_is_safe_for_every_id(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    assert directory.stage("plan") == tmp_path / "plan"
+    assert directory.stage("../../etc").parent == tmp_path
+
+
+@given(st.builds(Promises))
+def test_promises_come_back_as_they_were(promises: Promises) -> None:
+    written = canonical_json(promises_to_record(promises))
+    assert promises_from_record(Fields(parse_json(written), "test")) == promises
+    assert set(promises_to_record(promises)) == set(NAMES)

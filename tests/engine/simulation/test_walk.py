@@ -1,0 +1,369 @@
+"""A simulated walk goes where a run would go, and says why.
+
+A file of outcomes is JSON or TOML, and its mistakes are named.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UnknownName, UsageError
+from attractor.base.json import Json
+from attractor.engine.errors import InvalidReport
+from attractor.engine.interfaces import Stage
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
+from attractor.engine.simulation.walk import (
+    NO_OUTCOMES,
+    SimulatedOutcomes,
+    SimulatedWalk,
+    open_outcomes,
+    read_outcomes,
+    walk,
+)
+from attractor.language.graph.graph import Graph
+from tests.engine.forked import forked
+from tests.engine.graphs import chain, edge, end, graph, line, node, start
+from tests.engine.runs import FAIL, RETRY, Script, Scripted, handlers_of
+
+
+def walked(
+    of: Graph, script: Script | None = None, *, max_steps: int = 50, **context: str
+) -> SimulatedWalk:
+    handlers = handlers_of(Scripted(script or {}))
+    return asyncio.run(walk(of, handlers, context=context, max_steps=max_steps))
+
+
+def ended(one: SimulatedWalk) -> tuple[str, str]:
+    assert one.end
+    return one.end.status.value, one.end.reason
+
+
+def test_a_walk_ends_at_the_exit() -> None:
+    one = walked(line("plan", "work"))
+    assert one.path == ("start", "plan", "work", "exit")
+    assert ended(one) == ("success", "completed")
+    assert (one.never_visited, one.never_taken) == ((), ())
+
+
+def test_a_walk_that_fails_ends_where_it_failed() -> None:
+    one = walked(line("plan", "work"), {"plan": FAIL})
+    assert one.path == ("start", "plan")
+    assert ended(one) == ("fail", "broken")
+    assert one.never_visited == ("exit", "work")
+    assert [(edge.source, edge.target) for edge in one.never_taken] == [
+        ("plan", "work"),
+        ("work", "exit"),
+    ]
+
+
+def test_a_conditional_hands_on_what_the_stage_before_it_came_to() -> None:
+    of = graph(
+        [start(), end(), node("judge", "diamond")],
+        [
+            *chain("start", "work", "judge"),
+            edge("judge", "exit", "outcome=success"),
+            edge("judge", "mend", "outcome=fail"),
+            edge("mend", "exit"),
+        ],
+    )
+    one = walked(of, {"work": FAIL})
+    assert one.path == ("start", "work", "judge", "mend", "exit")
+    judged = one.steps[2]
+    assert (judged.status, judged.visit.outcome.status) == (StageStatus.FAIL, StageStatus.SUCCESS)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said", "attempts", "outcome"),
+    [
+        ({}, FAIL, 1, "fail"),
+        ({"max_retries": 2}, FAIL, 3, "fail"),
+        ({"max_retries": 2}, RETRY, 3, "fail"),
+        ({"max_retries": 2, "allow_partial": True}, RETRY, 3, "partial_success"),
+        ({"max_retries": 10**17}, FAIL, 10**17 + 1, "fail"),
+        ({"retry_policy": "standard"}, FAIL, 5, "fail"),
+        ({"max_retries": 2}, Outcome(StageStatus.SUCCESS), 1, "success"),
+    ],
+)
+def test_attempts_are_counted_as_a_run_makes_them(
+    attributes: Mapping[str, str | int | bool], said: Outcome, attempts: int, outcome: str
+) -> None:
+    of = graph([start(), end(), node("work", **attributes)], chain("start", "work", "exit"))
+    step = walked(of, {"work": said}).steps[1]
+    assert (step.visit.attempts, step.visit.outcome.status.value) == (attempts, outcome)
+
+
+def test_a_goal_gate_sends_the_walk_back_by_a_jump() -> None:
+    of = graph(
+        [start(), end(), node("test", goal_gate=True, retry_target="work")],
+        [*chain("start", "work", "test"), edge("test", "exit", "outcome=fail")]
+        + [edge("test", "exit", "outcome=success")],
+    )
+    one = walked(of, {"test": [FAIL, Outcome(StageStatus.SUCCESS)]})
+    assert one.path == ("start", "work", "test", "work", "test", "exit")
+    back = one.steps[2]
+    assert [route.reason for route in back.decision.routes] == ["condition", "goal_gate"]
+    assert back.edges == ()
+    assert [edge.attributes.text("condition") for edge in one.never_taken] == ["outcome=fail"]
+
+
+def test_a_limit_ends_the_walk_and_the_edge_was_not_taken() -> None:
+    of = graph([start(), end()], [*chain("start", "a", "b", "a")], max_node_visits=2)
+    one = walked(of)
+    assert one.path == ("start", "a", "b", "a", "b")
+    assert ended(one) == ("fail", "node a: limit max_node_visits=2 reached")
+    assert one.steps[-1].edges == ()
+
+
+def test_a_walk_is_cut_off_after_the_most_steps() -> None:
+    of = graph([start(), end()], [*chain("start", "a", "b", "a")])
+    one = walked(of, max_steps=4)
+    assert (one.end, one.path) == (None, ("start", "a", "b", "a"))
+
+
+def test_what_stages_write_and_what_the_context_begins_with_guards_edges() -> None:
+    of = graph(
+        [start(), end()],
+        [
+            edge("start", "a"),
+            edge("a", "b", "context.color=red && context.ticket=T1"),
+            edge("a", "exit"),
+            edge("b", "exit"),
+        ],
+    )
+    said = Outcome(StageStatus.SUCCESS, context_updates={"color": "red"})
+    assert "b" in walked(of, {"a": said}, ticket="T1").path
+    assert "b" not in walked(of, {"a": said}).path
+
+
+def test_equal_edges_are_told_apart() -> None:
+    of = graph([start(), end()], [edge("start", "exit"), edge("start", "exit")])
+    one = walked(of)
+    assert (len(one.edges), len(one.never_taken)) == (1, 1)
+    assert one.never_taken[0] is of.edges[1]
+
+
+def branches(one: SimulatedWalk) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for step in one.steps:
+        found.setdefault(step.branch, []).append(step.visit.node)
+    return found
+
+
+def test_a_fork_is_come_to_before_its_branches() -> None:
+    of = forked("a a2", "b")
+    one = walked(of)
+    assert one.path == ("start", "fan", "a", "a2", "b", "join", "exit")
+    assert branches(one) == {
+        "": ["start", "fan", "join"],
+        "fan@1.1/a": ["a", "a2"],
+        "fan@1.1/b": ["b"],
+    }
+    assert one.paths == [["start", "fan", "join"], ["a", "a2"], ["b"]]
+    assert (one.never_visited, one.never_taken) == ((), ())
+
+
+def test_the_edges_of_a_fork_are_all_followed_and_those_of_a_failed_branch_are_not() -> None:
+    one = walked(forked("a a2", "b"), {"a": FAIL})
+    fork = one.steps[1]
+    assert [edge.target for edge in fork.edges] == ["a", "b"]
+    assert [edge.source for edge in one.never_taken] == ["a", "a2"]
+    assert (fork.status, ended(one)) == (StageStatus.PARTIAL_SUCCESS, ("success", "completed"))
+
+
+def test_a_branch_has_its_own_context_in_a_simulation_too() -> None:
+    seen: dict[str, object] = {}
+
+    async def look(stage: Stage) -> Outcome:
+        seen[stage.node.id] = stage.context.get("x")
+        return success(x=stage.node.id)
+
+    walked(
+        forked("a a2", "b", edges=[edge("join", "after", weight=1), edge("after", "exit")]),
+        dict.fromkeys(("a", "a2", "b", "after"), look),
+        x="0",
+    )
+    assert seen == {"a": "0", "a2": "a", "b": "0", "after": "0"}
+
+
+def test_what_is_not_needed_is_not_walked() -> None:
+    one = walked(forked("a", "b", "c", fan={"join_policy": "first_success"}), {"a": FAIL})
+    assert branches(one)["fan@1.1/b"] == ["b"]
+    assert one.never_visited == ("c",)
+
+
+def test_a_fork_that_only_a_failure_leads_to_is_walked() -> None:
+    of = graph(
+        [
+            start(),
+            end(),
+            node("work", retry_target="fan"),
+            node("fan", "component"),
+            node("join", "tripleoctagon"),
+        ],
+        [
+            *chain("start", "work", "exit"),
+            *chain("fan", "a", "join", "work"),
+            *chain("fan", "b", "join"),
+        ],
+    )
+    one = walked(of, {"work": [FAIL, success()]})
+    assert one.path == ("start", "work", "fan", "a", "b", "join", "work", "exit")
+
+
+def test_forks_in_branches_have_keys_of_their_own() -> None:
+    nodes = [node("in", "component"), node("meet", "tripleoctagon")]
+    ways = [*chain("fan", "in", "x", "meet", "join"), *chain("in", "y", "meet")]
+    one = walked(forked("b", nodes=nodes, edges=ways))
+    assert branches(one) == {
+        "": ["start", "fan", "join"],
+        "fan@1.1/b": ["b"],
+        "fan@1.1/in": ["in", "meet"],
+        "fan@1.1/in/in@1.1/x": ["x"],
+        "fan@1.1/in/in@1.1/y": ["y"],
+    }
+
+
+NODES = ("plan", "test")
+
+
+@pytest.mark.parametrize("word", ["success", "partial_success", "retry", "fail"])
+def test_a_word_is_an_outcome(word: str) -> None:
+    outcome = read_outcomes({"test": word}, nodes=NODES).at("test", 1)
+    assert outcome is not None
+    assert outcome.status is StageStatus(word)
+    assert outcome.failure_reason == {
+        "retry": "simulated retry of test",
+        "fail": "simulated fail of test",
+    }.get(word, "")
+
+
+def test_a_table_is_an_outcome_as_an_agent_reports_it() -> None:
+    written: Json = {
+        "outcome": "fail",
+        "preferred_label": "Fix",
+        "suggested_next_ids": ["fix", "plan"],
+        "context_updates": {"color": "red", "count": 3},
+        "notes": "two tests",
+        "failure_reason": "a test is red",
+        "failure_class": "verdict",
+    }
+    assert read_outcomes({"test": written}, nodes=NODES).at("test", 1) == Outcome(
+        StageStatus.FAIL,
+        preferred_label="Fix",
+        suggested_next_ids=("fix", "plan"),
+        context_updates={"color": "red", "count": 3},
+        notes="two tests",
+        failure_reason="a test is red",
+        failure_class=FailureClass.VERDICT,
+    )
+
+
+def test_a_list_is_an_outcome_a_visit_and_the_last_one_repeats() -> None:
+    outcomes = read_outcomes({"test": ["fail", {"outcome": "retry"}, "success"]}, nodes=NODES)
+    visits = [outcomes.at("test", visit) for visit in range(1, 6)]
+    words = [one.status.value for one in visits if one]
+    assert words == ["fail", "retry", "success", "success", "success"]
+
+
+def test_a_node_that_is_not_named_has_none() -> None:
+    assert read_outcomes({"test": "fail"}, nodes=NODES).at("plan", 1) is None
+    assert NO_OUTCOMES == read_outcomes({}, nodes=NODES) == SimulatedOutcomes()
+
+
+def test_an_unknown_node_is_named_with_what_is_near() -> None:
+    with pytest.raises(UnknownName, match="unknown node 'tset'") as caught:
+        read_outcomes({"tset": "fail"}, nodes=NODES)
+    assert caught.value.hint == "did you mean test?"
+
+
+@pytest.mark.parametrize("written", ["failed", 3, None, {"notes": "x"}, {"outcome": "x"}])
+def test_what_no_agent_may_report_is_refused_with_the_node(written: Json) -> None:
+    with pytest.raises(InvalidReport, match="^outcome of visit 2 of node 'test': ") as caught:
+        read_outcomes({"test": ["fail", written]}, nodes=NODES)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({"test": []}, "node 'test' has an empty list of outcomes"),
+        (["fail"], "outcomes are written as a table of nodes"),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(written: Json, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_outcomes(written, nodes=NODES)
+    assert str(caught.value) == message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "hint"),
+    [
+        ({"tset": "fail"}, "o.toml: unknown node 'tset'", "did you mean test?"),
+        ({"test": "fial"}, "o.toml: outcome of node 'test': 'outcome' cannot be 'fial'", "fail"),
+        (
+            {"test": {"outcom": "fail"}},
+            "o.toml: outcome of node 'test': the report has an unknown field 'outcom'",
+            "did you mean outcome?",
+        ),
+        ([], "o.toml: outcomes are written as a table of nodes", "for example"),
+    ],
+)
+def test_a_mistake_in_a_file_names_the_file(written: Json, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_outcomes(written, nodes=NODES, file="o.toml")
+    assert str(caught.value) == message
+    assert hint in caught.value.hint
+
+
+WANTED = {"plan": "success", "test": ["fail", {"outcome": "success", "notes": "green"}]}
+JSON = '{"plan": "success", "test": ["fail", {"outcome": "success", "notes": "green"}]}'
+TOML = 'plan = "success"\ntest = ["fail", { outcome = "success", notes = "green" }]\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("o.json", JSON), ("o.toml", TOML), ("o", f" {JSON}"), ("o", TOML), ("o.toml", "﻿" + TOML)],
+)
+def test_both_ways_to_write_say_the_same(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert open_outcomes(tmp_path / name) == WANTED
+
+
+def test_a_table_of_toml_is_an_outcome(tmp_path: Path) -> None:
+    file = tmp_path / "o.toml"
+    file.write_text('[test]\noutcome = "fail"\ncontext_updates = { color = "red" }\n')
+    assert open_outcomes(file) == {"test": {"outcome": "fail", "context_updates": {"color": "red"}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("o.json", b"{", "o.json is not JSON"),
+        (
+            "o.json",
+            b'{"a": {"context_updates": {"x": %b1%b}}}' % (b"[" * 90, b"]" * 90),
+            "o.json holds lists or tables too deep within each other",
+        ),
+        ("o.json", b'{"a": %b}' % (b"9" * 5000), "o.json holds a number with too many digits"),
+        ("o.json", rb'{"a": "\ud800"}', "o.json holds half a character"),
+        ("o.json", b"[]", "o.json: outcomes are written as a table of nodes"),
+        ("o.toml", b"test = ", "o.toml is not TOML"),
+        ("o.toml", b"test = 2026-01-01", "a value of type date at test"),
+        ("o.toml", b"test = 'fial'", "o.toml: outcome of node 'test': 'outcome' cannot be 'fial'"),
+        ("o.toml", b"test = '\xff'", "o.toml is not UTF-8"),
+        ("missing.json", None, "missing.json: No such file"),
+    ],
+)
+def test_a_mistake_names_the_file_and_the_place(
+    tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        open_outcomes(tmp_path / name)
+    assert words in str(caught.value)
+    assert caught.value.hint

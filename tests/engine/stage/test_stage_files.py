@@ -1,0 +1,219 @@
+"""What a command prints is seen while it runs, and no secret with it, however it is cut up."""
+
+import asyncio
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.errors import FileTrouble, UsageError
+from attractor.base.json import parse_json
+from attractor.base.process_output import Chunk
+from attractor.engine.errors import StageOver
+from attractor.engine.secrets import Redactor
+from attractor.engine.stage.execution import begin_attempt
+from attractor.engine.stage.stage_files import (
+    LONGEST_LINE,
+    MOST_LINES,
+    TAIL,
+    FolderFiles,
+    OutputTail,
+    tail_in,
+)
+from tests.counts import count
+from tests.handlers.stages import KeptFiles
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    begin_attempt(tmp_path / "work", 1, 1)
+    return tmp_path / "work"
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    return {
+        str(one.relative_to(folder)): one.read_text() for one in folder.rglob("*") if one.is_file()
+    }
+
+
+def test_files_are_redacted_and_written_whole(folder: Path) -> None:
+    files = FolderFiles(folder, Redactor(["password"]))
+    files.write("a.txt", "my password")
+    files.append("log.txt", "one password")
+    files.append("log.txt", "two \ud800")
+    assert files_in(folder) == {"a.txt": "my ***", "log.txt": "one ***\ntwo \\ud800\n"}
+
+
+def test_the_middle_of_a_long_text_is_left_out(folder: Path) -> None:
+    FolderFiles(folder, Redactor(), largest=100).write("a.txt", "ü" * 500)
+    text = (folder / "a.txt").read_text()
+    assert text.startswith("üüü")
+    assert "900 bytes left out" in text
+    assert len(text.encode()) < 150
+
+
+def test_a_full_file_says_so_once(folder: Path) -> None:
+    files = FolderFiles(folder, Redactor(), largest=60)
+    for _ in range(50):
+        files.append("log.txt", "x" * 20)
+    lines = (folder / "log.txt").read_text().splitlines()
+    assert lines == ["x" * 20, "x" * 20, "[full: what came after was left out]"]
+
+
+@pytest.mark.parametrize(
+    "name", ["status.json", "history", "a/b", "../a", "", ".hidden", ".", ".."]
+)
+def test_only_plain_names_are_taken(folder: Path, name: str) -> None:
+    with pytest.raises(UsageError):
+        FolderFiles(folder, Redactor()).write(name, "x")
+
+
+def test_no_link_is_followed(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("mine")
+    (folder / "a.txt").symlink_to(outside)
+    (folder / "log.txt").symlink_to(outside)
+    files = FolderFiles(folder, Redactor())
+    files.write("a.txt", "theirs")
+    with pytest.raises(FileTrouble):
+        files.append("log.txt", "theirs")
+    assert outside.read_text() == "mine"
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "work").symlink_to("elsewhere")
+    with pytest.raises(FileTrouble):
+        begin_attempt(tmp_path / "work", 1, 1)
+    with pytest.raises(FileTrouble):
+        FolderFiles(tmp_path / "work", Redactor()).write("a.txt", "x")
+    assert files_in(tmp_path / "elsewhere") == {}
+
+
+def test_a_stage_that_is_over_writes_nothing(folder: Path) -> None:
+    files = FolderFiles(folder, Redactor())
+    files.close()
+    with pytest.raises(StageOver):
+        files.write("a.txt", "late")
+    with pytest.raises(StageOver):
+        files.append("a.txt", "late")
+
+
+def test_the_status_is_redacted_too(folder: Path) -> None:
+    FolderFiles(folder, Redactor(["password"])).finish({"notes": "the password"})
+    assert parse_json((folder / "status.json").read_text()) == {"notes": "the ***"}
+
+
+SECRET = "hunter2-hunter2"
+LINES = "-----BEGIN-----\nabcdefgh\nxyz"
+OFTEN_S = 0.01
+
+
+def chunk(text: str, stream: Literal["stdout", "stderr"] = "stdout") -> Chunk:
+    return Chunk(stream, text)
+
+
+def kept(*chunks: Chunk) -> str:
+    tail = OutputTail()
+    for one in chunks:
+        tail.add(one)
+    return tail.take()
+
+
+def test_only_whole_lines_are_kept() -> None:
+    assert kept(chunk("one\ntw")) == "one\n"
+    assert kept(chunk("one\ntw"), chunk("o\n")) == "one\ntwo\n"
+    assert kept(chunk("10%\r20%\r30")) == "10%\r20%\r"
+    assert kept(chunk("half")) == ""
+
+
+def test_the_streams_stand_together_and_are_not_mixed_within_a_line() -> None:
+    assert kept(chunk("ou"), chunk("err\n", "stderr"), chunk("t\n")) == "err\nout\n"
+
+
+def test_only_the_last_lines_are_kept() -> None:
+    text = kept(chunk("".join(f"{number}\n" for number in range(10_000))))
+    assert text.splitlines() == [str(number) for number in range(10_000 - MOST_LINES, 10_000)]
+
+
+def test_a_line_that_is_too_long_is_left_out_and_takes_little_memory() -> None:
+    tail = OutputTail()
+    for _ in range(100):
+        tail.add(chunk("x" * LONGEST_LINE))
+    tail.add(chunk("\nnext\n"))
+    assert tail.take() == f"[a line of more than {LONGEST_LINE} characters]\nnext\n"
+
+
+def test_what_was_taken_is_not_taken_again_until_there_is_more() -> None:
+    tail = OutputTail()
+    tail.add(chunk("one\n"))
+    assert (tail.take(), tail.take()) == ("one\n", "")
+    tail.add(chunk("two\nthr"))
+    assert tail.take() == "one\ntwo\n"
+
+
+@given(st.lists(st.integers(1, 9), max_size=count(ci=20, full=40)))
+def test_a_secret_is_replaced_however_it_comes_in_pieces(sizes: list[int]) -> None:
+    text = f"key={SECRET} end\n{SECRET}\n{LINES}\nlast\n"
+    redactor, tail = Redactor([SECRET, LINES]), OutputTail()
+    shown: list[str] = []
+    for size in [*sizes, len(text)]:
+        piece, text = text[:size], text[size:]
+        tail.add(chunk(piece))
+        shown.append(redactor.text(tail.take()))
+    assert all("hunter2" not in one and "abcdefgh" not in one for one in shown)
+    assert [one for one in shown if one][-1] == "key=*** end\n***\n***\nlast\n"
+
+
+def test_the_file_is_written_while_the_command_is_at_work(tmp_path: Path) -> None:
+    files = FolderFiles(tmp_path, Redactor([SECRET]))
+    file = tmp_path / TAIL
+
+    async def scene() -> None:
+        async with tail_in(files, often_s=OFTEN_S) as hear:
+            hear(chunk(f"uses {SECRET[:5]}"))
+            hear(chunk(f"{SECRET[5:]}\n"))
+            while not file.exists():
+                await asyncio.sleep(OFTEN_S)
+            assert file.read_text() == "uses ***\n"
+
+    asyncio.run(asyncio.wait_for(scene(), 10))
+
+
+def test_a_command_that_is_over_soon_costs_no_file() -> None:
+    files = KeptFiles()
+
+    async def scene() -> None:
+        async with tail_in(files) as hear:
+            hear(chunk("quick\n"))
+
+    asyncio.run(scene())
+    assert files.texts == {}
+
+
+def test_who_is_cut_off_leaves_what_was_printed() -> None:
+    files = KeptFiles()
+
+    async def scene() -> None:
+        async with asyncio.timeout(0.01), tail_in(files) as hear:
+            hear(chunk("about to hang\n"))
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(scene())
+    assert files.texts == {TAIL: "about to hang\n"}
+
+
+def test_a_disk_that_refuses_does_not_end_the_command(tmp_path: Path) -> None:
+    files = FolderFiles(tmp_path / "gone", Redactor())
+
+    async def scene() -> str:
+        async with tail_in(files, often_s=OFTEN_S) as hear:
+            hear(chunk("line\n"))
+            while files.trouble is None:
+                await asyncio.sleep(OFTEN_S)
+            return "went on"
+
+    assert asyncio.run(asyncio.wait_for(scene(), 10)) == "went on"

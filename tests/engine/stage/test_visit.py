@@ -1,0 +1,525 @@
+"""Every stage that changed files leaves a patch of them, which git takes."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.clock import TurnableClock
+from attractor.engine.errors import StageOver
+from attractor.engine.interfaces import PATCH_LIMIT, Base, Stage, TreeId
+from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
+from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.secrets import Redactor
+from attractor.engine.stage import patch as patches
+from attractor.engine.stage.patch import Patch, make_patch, written
+from attractor.engine.state.progress import retry_key
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.language.source.syntax_tree import Plain
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.errors import GitFailed
+from tests.engine.forked import forked
+from tests.engine.graphs import chain, edge, end, graph, line, node, start
+from tests.engine.runs import RETRY, Script, Workplace, run_graph
+from tests.workspaces.projects import Project, contents, git, write
+
+
+class Watched(NoEnvironment):
+    """An environment that notes when it is opened and closed."""
+
+    def __init__(self, notes: list[str]) -> None:
+        self._notes = notes
+
+    async def initialize(self) -> None:
+        self._notes.append("open")
+
+    async def cleanup(self) -> None:
+        self._notes.append("close")
+
+
+class Trees:
+    """A workspace that notes what is asked of it and numbers its trees."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._trees = 0
+
+    @property
+    def base(self) -> Base:
+        return Base("commit", "tree", "t0")
+
+    @property
+    def environment(self) -> ExecutionEnvironment:
+        return Watched(self.notes)
+
+    async def snapshot(self, subject: str) -> TreeId:
+        self._trees += 1
+        self.notes.append(f"snapshot {subject}")
+        return f"t{self._trees}"
+
+    async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
+        place = "/".join(set_aside.parts[-3:]) if set_aside else ""
+        self.notes.append(f"restore {tree} aside {place}")
+
+    async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
+        return []
+
+    async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
+        return ""
+
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        return b""
+
+    async def export(self, tree: TreeId, to: Path) -> None: ...
+
+    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Trees":
+        return self
+
+    async def discard(self, name: str) -> None: ...
+
+    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
+        return []
+
+    async def close(self) -> None: ...
+
+
+def place_of(tmp_path: Path, script: Outcome | list[Outcome], **attributes: Plain) -> Workplace:
+    whole = graph([start(), node("a", **attributes), end()], chain("start", "a", "exit"))
+    return Workplace(tmp_path / "run", whole, {"a": script})
+
+
+def test_every_attempt_starts_from_the_tree_of_the_visit(tmp_path: Path) -> None:
+    place = place_of(tmp_path, [RETRY, success()], max_retries=1, retry_policy="none")
+    trees = Trees()
+    place.workspace = trees
+    assert place.run().tree == "t1"
+    assert trees.notes == [
+        "open",
+        "close",
+        "restore t0 aside a/history/1.1",
+        "open",
+        "close",
+        "snapshot a 1",
+    ]
+
+
+def test_an_attempt_may_go_on_with_what_was_left(tmp_path: Path) -> None:
+    place = place_of(
+        tmp_path, [RETRY, success()], max_retries=1, retry_policy="none", retry_from="left"
+    )
+    trees = Trees()
+    place.workspace = trees
+    place.run()
+    assert not any(note.startswith("restore") for note in trees.notes)
+
+
+def test_resuming_restores_the_tree_of_the_journal(tmp_path: Path) -> None:
+    place = place_of(tmp_path, success())
+    trees = Trees()
+    place.workspace = trees
+
+    async def die(stage: Stage) -> Outcome:
+        raise KeyboardInterrupt
+
+    place.handler.script = {"a": die}
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    assert trees.notes[-1] == "close"
+    place.handler.script = {}
+    place.run()
+    assert any(
+        note.startswith("restore t0 aside run/incidents/resumed-at-") for note in trees.notes
+    )
+
+
+@pytest.mark.parametrize(("attribute", "calls"), [("repeat", 2), ("fail", 1)])
+def test_what_was_interrupted_is_repeated_only_if_it_may_be(
+    tmp_path: Path, attribute: str, calls: int
+) -> None:
+    place = place_of(tmp_path, success(), if_interrupted=attribute)
+
+    async def die(stage: Stage) -> Outcome:
+        raise KeyboardInterrupt
+
+    place.handler.script = {"a": die}
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    place.handler.script = {}
+    result = place.run()
+    assert place.handler.calls == [("a", 1, 1)] * calls
+    assert (result.outcome is StageStatus.SUCCESS) is (attribute == "repeat")
+
+
+def test_resuming_does_not_give_attempts_back(tmp_path: Path) -> None:
+    place = place_of(tmp_path, success(), max_retries=2, retry_policy="none")
+
+    async def die_at_second(stage: Stage) -> Outcome:
+        if stage.attempt == 2:
+            raise KeyboardInterrupt
+        return RETRY
+
+    place.handler.script = {"a": die_at_second}
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    place.handler.script = {"a": RETRY}
+    place.run()
+    assert [attempt for _, _, attempt in place.handler.calls] == [1, 2, 2, 3]
+
+
+def test_waits_are_the_same_at_every_replay(tmp_path: Path) -> None:
+    def waits(root: Path) -> list[object]:
+        place = place_of(root, [RETRY, RETRY, success()], max_retries=2)
+        clock = TurnableClock()
+        place.clock = clock
+
+        async def walk() -> None:
+            task = asyncio.create_task(place.walk())
+            await clock.until_asleep()
+            await clock.turn(timedelta(minutes=1))
+            await task
+
+        asyncio.run(walk())
+        return [one.data["delay"] for one in place.events("StageRetrying")]
+
+    first = waits(tmp_path / "one")
+    assert first == waits(tmp_path / "two")
+    assert len(set(map(str, first))) == 2
+
+
+def test_the_retry_counter_is_seen_in_the_context(tmp_path: Path) -> None:
+    seen: list[object] = []
+
+    async def look(stage: Stage) -> Outcome:
+        seen.append((stage.context.get(retry_key("a")), stage.context.get("current_node")))
+        return RETRY
+
+    whole = graph(
+        [start(), node("a", max_retries=1, retry_policy="none"), end()],
+        chain("start", "a", "exit"),
+    )
+    run_graph(tmp_path, whole, {"a": look})
+    assert seen == [(None, "a"), (1, "a")]
+
+
+def test_what_a_failed_attempt_wrote_into_the_context_is_forgotten(tmp_path: Path) -> None:
+    async def write(stage: Stage) -> Outcome:
+        stage.context.set(f"attempt{stage.attempt}", True)
+        stage.context.append_log(f"attempt {stage.attempt}")
+        return RETRY if stage.attempt == 1 else success(said=1)
+
+    whole = graph(
+        [start(), node("a", max_retries=1, retry_policy="none"), end()],
+        chain("start", "a", "exit"),
+    )
+    _, place = run_graph(tmp_path, whole, {"a": write})
+    with place.open() as run:
+        context = run.progress.context
+        assert ("attempt1" in context, context["attempt2"], context["said"]) == (False, True, 1)
+        assert run.progress.logs == ("attempt 2",)
+
+
+def test_a_stage_that_is_over_emits_nothing(tmp_path: Path) -> None:
+    kept: list[Stage] = []
+
+    async def keep(stage: Stage) -> Outcome:
+        stage.emit("Mine", said="in time")
+        kept.append(stage)
+        return success()
+
+    async def late(stage: Stage) -> Outcome:
+        for use in (lambda: kept[0].emit("Mine"), lambda: kept[0].files.write("x", "y")):
+            with pytest.raises(StageOver):
+                use()
+        return success()
+
+    whole = graph([start(), end()], chain("start", "a", "b", "exit"))
+    result, place = run_graph(tmp_path, whole, {"a": keep, "b": late})
+    assert result.outcome is StageStatus.SUCCESS
+    [mine] = place.events("Mine")
+    assert (mine.node, mine.visit, mine.attempt) == ("a", 1, 1)
+
+
+def test_secrets_reach_neither_journal_nor_context_nor_files(tmp_path: Path) -> None:
+    async def leak(stage: Stage) -> Outcome:
+        stage.files.write("response.md", "hunter2-hunter2")
+        stage.emit("Said", words="hunter2-hunter2")
+        stage.context.set("direct", "hunter2-hunter2")
+        return Outcome(
+            StageStatus.SUCCESS,
+            notes="hunter2-hunter2",
+            context_updates={"said": ["hunter2-hunter2"]},
+        )
+
+    seen: list[object] = []
+
+    async def look(stage: Stage) -> Outcome:
+        seen.append((stage.context.get("said"), stage.context.get("direct")))
+        return success()
+
+    whole = graph([start(), end()], chain("start", "a", "b", "exit"))
+    place = Workplace(tmp_path / "run", whole, {"a": leak, "b": look})
+    place.redactor = Redactor(["hunter2-hunter2"])
+    place.run()
+    assert seen == [(["***"], "***")]
+    for file in place.root.rglob("*"):
+        assert not file.is_file() or b"hunter2" not in file.read_bytes()
+
+
+def test_an_assumed_outcome_stands_in_final_json(tmp_path: Path) -> None:
+    async def assume(stage: Stage) -> Outcome:
+        stage.emit("OutcomeAssumed", reason="no report")
+        return success()
+
+    whole = graph([start(), end()], chain("start", "a", "exit"))
+    _, place = run_graph(tmp_path, whole, {"a": assume})
+    assert place.json("final.json")["assumed_outcomes"] == ["a"]
+
+
+def test_labels_are_those_of_the_ways_out(tmp_path: Path) -> None:
+    labels: list[str] = []
+
+    async def look(stage: Stage) -> Outcome:
+        labels.extend(stage.labels)
+        return success()
+
+    ways = [edge("start", "a"), edge("a", "exit", label="Ship"), edge("a", "b", label="Fix")]
+    run_graph(tmp_path, graph([start(), end()], ways), {"a": look})
+    assert labels == ["Ship", "Fix"]
+
+
+def test_a_stage_that_must_not_be_done_twice_is_begun_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[int] = []
+    before: list[int] = []
+
+    async def look(stage: Stage) -> Outcome:
+        before.append(len(syncs))
+        return success()
+
+    monkeypatch.setattr(os, "fsync", syncs.append)
+    for word in ("repeat", "fail"):
+        syncs.clear()
+        nodes = [start(), node("a", if_interrupted=word), end()]
+        Workplace(tmp_path / word, graph(nodes, chain("start", "a", "exit")), {"a": look}).run()
+    assert before[1] - before[0] == 1
+
+
+Files = Mapping[str, str | bytes]
+ODD: Files = {
+    "größe 🐍.txt": "grüße\n",
+    'a "quoted"\tname': "x\n",
+    "no newline": "at the end",
+    "latin.txt": b"gr\xfc\xdfe\n",
+    "binary": bytes(range(256)) * 20,
+    "deep/er/file": "deep\n",
+    "todo.py": "changed\n",
+    "b/b b/b": "b\n",
+}
+
+
+def writing(files: Files) -> Callable[[Stage], Awaitable[Outcome]]:
+    """Return work that writes files into the workspace."""
+
+    async def work(stage: Stage) -> Outcome:
+        assert isinstance(stage.workspace, Dimension)
+        write(stage.workspace.folder, files)
+        return success()
+
+    return work
+
+
+async def walked(place: Workplace, below: Path) -> Dimension:
+    workspace = await Project.made(below).workspace()
+    place.workspace = workspace
+    await place.walk()
+    return workspace
+
+
+def run(tmp_path: Path, script: Script, *ids: str) -> tuple[Workplace, Dimension]:
+    place = Workplace(tmp_path / "run", line(*ids), script)
+    return place, asyncio.run(walked(place, tmp_path))
+
+
+def test_a_patch_leads_from_what_the_stage_began_with_to_what_it_left(tmp_path: Path) -> None:
+    place, workspace = run(
+        tmp_path, {"a": writing(ODD), "b": writing({"todo.py": "again\n"})}, "a", "b"
+    )
+    copy = tmp_path / "copy"
+    asyncio.run(workspace.export(workspace.base.candidate, copy))
+    git(copy, "init", "--quiet")
+    for id_ in ("a", "b"):
+        git(copy, "apply", "--whitespace=nowarn", str(place.root / id_ / "diff.patch"))
+    assert contents(copy) == contents(workspace.folder)
+
+
+def test_what_a_stage_removed_is_in_its_patch(tmp_path: Path) -> None:
+    async def remove(stage: Stage) -> Outcome:
+        assert isinstance(stage.workspace, Dimension)
+        (stage.workspace.folder / "todo.py").unlink()
+        return success()
+
+    place, _ = run(tmp_path, {"a": remove}, "a")
+    assert "deleted file" in (place.root / "a" / "diff.patch").read_text()
+
+
+def test_a_stage_that_changed_nothing_has_no_patch(tmp_path: Path) -> None:
+    place, _ = run(tmp_path, {"b": writing({"new": "x"})}, "a", "b", "c")
+    assert [id_ for id_ in "abc" if (place.root / id_ / "diff.patch").exists()] == ["b"]
+
+
+def test_without_trees_there_is_no_patch(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("a"))
+    place.workspace = NoWorkspace()
+    place.run()
+    assert not list(place.root.glob("**/diff.patch"))
+
+
+def test_a_visit_of_several_attempts_has_one_patch_and_an_earlier_one_is_in_the_history(
+    tmp_path: Path,
+) -> None:
+    calls = 0
+
+    async def work(stage: Stage) -> Outcome:
+        nonlocal calls
+        calls += 1
+        done = await writing({f"file{calls}": "x\n"})(stage)
+        return RETRY if calls == 1 else done
+
+    again = node("a", max_retries=1, retry_policy="none", retry_from="left")
+    place = Workplace(
+        tmp_path / "run",
+        graph([start(), end(), again, node("b", goal_gate=True, retry_target="a", max_visits=2)],
+              chain("start", "a", "b", "exit")),
+        {"a": work, "b": [Outcome(RETRY.status), success()]},
+    )  # fmt: skip
+    asyncio.run(walked(place, tmp_path))
+    folder = place.root / "a"
+    assert "file1" in (folder / "history" / "1.2" / "diff.patch").read_text()
+    assert "file2" in (folder / "history" / "1.2" / "diff.patch").read_text()
+    assert "file3" in (folder / "diff.patch").read_text()
+    assert "file2" not in (folder / "diff.patch").read_text()
+
+
+def test_the_stages_of_a_branch_have_their_own(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", forked("a", "b"), {"a": writing({"mine": "a\n"})})
+    asyncio.run(walked(place, tmp_path))
+    assert "mine" in (place.root / "a" / "diff.patch").read_text()
+    assert not (place.root / "b" / "diff.patch").exists()
+
+
+def test_a_secret_is_no_part_of_a_patch_and_that_is_said(tmp_path: Path) -> None:
+    place = Workplace(
+        tmp_path / "run",
+        line("a"),
+        {"a": writing({"env": "token=hush-hush-hush\n", "raw": b"\xff hush-hush-hush\n"})},
+    )
+    place.redactor = Redactor(["hush-hush-hush"])
+    asyncio.run(walked(place, tmp_path))
+    patch = (place.root / "a" / "diff.patch").read_bytes()
+    assert b"hush-hush" not in patch
+    assert b"+token=***" in patch
+    assert b"\xff ***" in patch
+    assert patch.startswith(b"What was a secret is *** here")
+    applied = subprocess.run(["git", "apply"], input=patch, cwd=tmp_path, check=False)
+    assert applied.returncode != 0
+    assert not (tmp_path / "env").exists()
+
+
+async def changed_by(below: Path, files: Files, *, most: int) -> tuple[Dimension, TreeId, Patch]:
+    workspace = await Project.made(below).workspace()
+    write(workspace.folder, files)
+    tree = await workspace.snapshot("big")
+    return workspace, tree, await make_patch(workspace, workspace.base.candidate, tree, most=most)
+
+
+BIG: Files = {
+    "a": "a\n",
+    "blob": b"\0" + bytes(range(256)) * 100,
+    "c": "c\n",
+    'd "d"': "d\n",
+    "long": "line\n" * 5000,
+    "z": "z\n",
+}
+
+
+def test_a_patch_that_is_too_long_has_whole_files_and_names_the_others(tmp_path: Path) -> None:
+    workspace, _, patch = asyncio.run(changed_by(tmp_path, BIG, most=2000))
+    assert patch.left_out == ("blob", "long", "z")
+    content = written(patch, Redactor()).content
+    assert content.startswith(b"Left out, for the patch would be too long: 3 changed file(s).\n")
+    assert len(patch.content) <= 2000
+    copy = tmp_path / "copy"
+    asyncio.run(workspace.export(workspace.base.candidate, copy))
+    git(copy, "init", "--quiet")
+    (tmp_path / "patch").write_bytes(content)
+    git(copy, "apply", str(tmp_path / "patch"))
+    expected = {name: one for name, one in BIG.items() if name not in patch.left_out}
+    assert {name: contents(copy)[name].decode() for name in expected} == expected
+    assert not (copy / "long").exists()
+
+
+def test_what_binary_files_hold_makes_room_for_the_others(tmp_path: Path) -> None:
+    files: Files = {"a blob": os_random(), "z": "z\n"}
+    _, _, patch = asyncio.run(changed_by(tmp_path, files, most=20_000))
+    assert patch.left_out == ("a blob",)
+    assert b"+z\n" in patch.content
+
+
+def os_random() -> bytes:
+    """Return bytes that cannot be compressed, the same in every run."""
+    state, made = 1, bytearray(b"\0")
+    for _ in range(40_000):
+        state = state * 1103515245 + 12345 & 0x7FFFFFFF
+        made.append(state >> 16 & 0xFF)
+    return bytes(made)
+
+
+def test_many_names_are_counted() -> None:
+    names = tuple(f"file{number}" for number in range(60))
+    told = written(Patch(b"", names), Redactor()).content.decode()
+    assert "60 changed file(s)" in told
+    assert "and 10 more" in told
+    assert "file59" not in told
+
+
+class Slow(NoWorkspace):
+    """Knows of a change, and takes for ever to say which."""
+
+    async def snapshot(self, subject: str) -> TreeId:
+        return subject
+
+    async def changed(self, since: TreeId, until: TreeId) -> list[str]:
+        return ["file"]
+
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+
+def test_a_patch_that_lasts_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patches, "PATIENCE_S", 0.01)
+    place = Workplace(tmp_path / "run", line("a", "b"))
+    place.workspace = Slow()
+    assert place.run().exit_code == 0
+    [told] = [one for one in place.events("PatchLeftOut") if one.node == "b"]
+    assert (told.data["count"], told.data["paths"]) == (1, ["file"])
+
+
+class Failing(Slow):
+    """Has a git that fails."""
+
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        raise GitFailed("git is out of order")
+
+
+def test_trouble_with_git_holds_no_run_up(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("a", "b"))
+    place.workspace = Failing()
+    assert place.run().exit_code == 0
+    [told] = [one for one in place.events("PatchLeftOut") if one.node == "b"]
+    assert "git is out of order" in str(told.data["why"])

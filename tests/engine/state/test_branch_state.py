@@ -1,0 +1,459 @@
+""""""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.json import canonical_json, parse_json
+from attractor.engine.interfaces import Branch
+from attractor.engine.json_files import Fields
+from attractor.engine.outcome import Outcome, StageStatus, Usage, failure, success
+from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.engine.routing.next_move import find_unsatisfied
+from attractor.engine.state.branch_state import (
+    MAIN,
+    Strands,
+    WalkState,
+    attempt_key,
+    branch_key,
+    counted,
+    cut_off,
+    end_branch,
+    end_of,
+    fork_off,
+    gather,
+    join,
+    last_tree,
+    leave,
+    let_go,
+    siblings,
+    spend,
+    visit_key,
+    with_all_that_left,
+)
+from attractor.engine.state.progress import (
+    LEFT_OUT,
+    InFlight,
+    Move,
+    Progress,
+    StageRecord,
+    Step,
+    SteppedOver,
+    Visit,
+    WalkEnd,
+    advance,
+)
+from attractor.engine.state.run_state import RunState, state_from_record, state_to_record
+from tests.engine.forked import forked
+from tests.engine.graphs import node
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+FLIGHT = InFlight("a", 1, 2, NOON)
+QUESTION = Question("a@1.2", "Go?", QuestionKind.YES_NO, (Option("Y", "Yes"),), "a", "soon")
+ENDED = WalkEnd(StageStatus.SUCCESS, "done", "join")
+NAMES = st.text(max_size=3)
+WALKS = st.builds(
+    Progress,
+    next_node=NAMES,
+    tree=NAMES,
+    usage=st.builds(Usage, st.integers(0, 9)),
+    left_out=st.lists(NAMES, max_size=2).map(tuple),
+    steps_over=st.lists(st.builds(SteppedOver, NAMES, NAMES), max_size=2).map(tuple),
+    written=st.none() | st.lists(NAMES, max_size=2).map(tuple),
+    end=st.sampled_from([None, ENDED]),
+)
+STRANDS = st.builds(
+    WalkState,
+    WALKS,
+    in_flight=st.none()
+    | st.builds(
+        InFlight, NAMES, st.integers(1, 9), st.integers(1, 9), st.just(NOON), st.booleans()
+    ),
+    questions=st.sampled_from([(), (QUESTION,)]),
+    name=NAMES,
+    parent=NAMES,
+    workspace=NAMES,
+    is_over=st.booleans(),
+    is_given_up=st.booleans(),
+    saved=st.integers(0, 99),
+)
+
+
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=4), STRANDS), max_size=4), STRANDS)
+def test_walks_come_back_from_a_checkpoint_in_their_order(
+    branches: list[tuple[str, WalkState]], main: WalkState
+) -> None:
+    state = RunState(strands=counted({MAIN: main, **dict(branches)}), begun={"a": 3})
+    record = parse_json(canonical_json(state_to_record(state)))
+    back = state_from_record(Fields(record, "checkpoint"))
+    assert back == state
+    # Canonical JSON sorts what has names: the order in which branches began must not get lost.
+    assert list(back.strands) == list(state.strands)
+
+
+def tree_of_walks() -> Strands:
+    """Return a walk with two branches, the first of which has two of its own."""
+    strands: Strands = {MAIN: WalkState(Progress("fan", tree="t0"), FLIGHT)}
+    for key, parent, shares in [
+        ("fan@1.1/b", MAIN, ""),
+        ("fan@1.1/a", MAIN, "fan@1.1/a"),
+        ("fan@1.1/b/in@1.1/x", "fan@1.1/b", "fan@1.1/b/in@1.1/x"),
+        ("fan@1.1/b/in@1.1/y", "fan@1.1/b", ""),
+    ]:
+        branch = Branch(key.rpartition("/")[2], "n", "join")
+        strands = leave(strands, key, parent, branch, workspace=shares)
+    return strands
+
+
+def test_a_branch_stands_in_the_line_of_those_that_began() -> None:
+    strands = tree_of_walks()
+    assert siblings(strands, MAIN, "fan@1.1/") == ["fan@1.1/b", "fan@1.1/a"]
+    assert siblings(strands, "fan@1.1/b", "fan@1.1/b/in@1.1/") == list(strands)[3:]
+    assert siblings(strands, MAIN, "fan@1.2/") == []
+
+
+def test_what_left_a_branch_goes_with_it() -> None:
+    strands = tree_of_walks()
+    assert with_all_that_left(strands, "fan@1.1/b") == [
+        "fan@1.1/b",
+        "fan@1.1/b/in@1.1/x",
+        "fan@1.1/b/in@1.1/y",
+    ]
+    assert with_all_that_left(strands, "fan@1.1/a") == ["fan@1.1/a"]
+    assert with_all_that_left(strands, MAIN) == list(strands)
+
+
+def test_nobody_is_at_work_or_asked_in_a_branch_that_is_given_up() -> None:
+    strands = tree_of_walks()
+    asking = replace(strands["fan@1.1/b/in@1.1/x"], in_flight=FLIGHT, questions=(QUESTION,))
+    over = end_branch({**strands, "fan@1.1/b/in@1.1/x": asking}, "fan@1.1/b", is_given_up=True)
+    assert [key for key, one in over.items() if one.is_given_up] == [
+        key for key in strands if key.startswith("fan@1.1/b")
+    ]
+    assert RunState(strands=over).questions == []
+    assert over[MAIN].in_flight == FLIGHT
+    assert list(over) == list(strands)
+
+
+def used(strand: WalkState, tokens: int, *, ends: bool = True) -> WalkState:
+    end = ENDED if ends else None
+    progress = replace(strand.progress, usage=Usage(tokens), completed=(str(tokens),), end=end)
+    return replace(strand, progress=progress)
+
+
+def test_gathering_takes_what_ended_and_the_cost_of_the_rest() -> None:
+    strands: Strands = {MAIN: WalkState(Progress("fan"))}
+    for attempt, name, tokens in [(1, "a", 1), (2, "b", 10), (2, "a", 100), (2, "c", 1000)]:
+        key = f"fan@1.{attempt}/{name}"
+        left = leave(strands, key, MAIN, Branch(name, name, "join"), workspace="")
+        strands = {**left, key: used(left[key], tokens, ends=tokens < 1000)}
+    strands = end_branch(strands, "fan@1.2/b", is_given_up=True)
+    strands = leave(strands, "other@1.1/x", MAIN, Branch("x", "x", "join"), workspace="")
+    progress, rest = gather(strands, MAIN, Visit("fan", 1, 2, success()))
+    assert progress.completed == ("100",)
+    assert progress.usage == Usage(1111)
+    assert list(rest) == [MAIN, "other@1.1/x"]
+    assert rest[MAIN].branches == 1
+
+
+def test_a_stage_that_does_not_branch_gathers_nothing() -> None:
+    strands = tree_of_walks()
+    progress, rest = gather(strands, MAIN, Visit("a", 1, 1, success()))
+    assert progress is strands[MAIN].progress
+    assert rest is strands
+
+
+def test_a_workspace_holds_what_was_saved_last_of_those_who_share_it() -> None:
+    strands = dict(tree_of_walks())
+    b = strands["fan@1.1/b"]
+    strands["fan@1.1/b"] = replace(b, progress=replace(b.progress, tree="t7"), saved=7)
+    inner = strands["fan@1.1/b/in@1.1/y"]
+    strands["fan@1.1/b/in@1.1/y"] = replace(
+        inner, progress=replace(inner.progress, tree="t9"), saved=9
+    )
+    assert last_tree(strands, MAIN) == "t9"
+    assert last_tree(strands, "fan@1.1/a") == "t0"
+
+
+def test_a_visit_is_aside_while_another_walk_has_the_folder_of_the_node() -> None:
+    strands = dict(tree_of_walks())
+    state = RunState(strands=strands)
+    assert state.is_aside("fan@1.1/a", "a", 2)
+    assert not state.is_aside("fan@1.1/a", "b", 1)
+    # It stays where it is, whoever comes and goes.
+    assert not state.is_aside(MAIN, "a", 1)
+    aside = InFlight("a", 2, 1, NOON, is_aside=True)
+    strands["fan@1.1/a"] = replace(strands["fan@1.1/a"], in_flight=aside)
+    strands[MAIN] = replace(strands[MAIN], in_flight=None)
+    state = RunState(strands=strands)
+    assert state.is_aside("fan@1.1/a", "a", 2)
+    # Whoever comes then takes the folder.
+    assert not state.is_aside("fan@1.1/b", "a", 3)
+
+
+def test_a_branch_is_made_of_the_walk_it_leaves() -> None:
+    strands: Strands = {MAIN: WalkState(Progress("fan", tree="t3", context={"x": 1}))}
+    branch = Branch("a", "a", "join", {"y": 2})
+    strands = leave(strands, "fan@1.1/a", MAIN, branch, workspace="fan@1.1/a")
+    left = strands["fan@1.1/a"]
+    assert (strands[MAIN].branches, left.branches) == (1, 0)
+    assert left.progress == fork_off(strands[MAIN].progress, branch)
+    assert (left.name, left.parent, left.workspace, left.saved) == ("a", MAIN, "fan@1.1/a", 0)
+
+
+def test_what_is_made_again_is_what_nobody_goes_on_with() -> None:
+    strands = tree_of_walks()
+    inner, outer = "fan@1.1/b/in@1.1/x", "fan@1.1/b"
+    fan, within = InFlight("fan", 1, 1, NOON), InFlight("in", 1, 1, NOON)
+    at_work = {
+        MAIN: replace(strands[MAIN], in_flight=fan),
+        outer: replace(strands[outer], in_flight=within),
+        inner: replace(strands[inner], in_flight=FLIGHT),
+    }
+    # Those whose branches began go on with them.
+    assert cut_off({**strands, **at_work}) == [FLIGHT]
+    waiting = replace(strands[inner], in_flight=replace(FLIGHT, starts=0))
+    asking = replace(strands[inner], in_flight=FLIGHT, questions=(QUESTION,))
+    for rests in (waiting, asking):
+        assert cut_off({**strands, **at_work, inner: rests}) == []
+    assert cut_off({**strands, MAIN: replace(strands[MAIN], in_flight=FLIGHT)}) == [FLIGHT]
+
+
+def test_time_stops_in_every_walk_when_its_process_ends() -> None:
+    later = NOON + timedelta(seconds=5)
+    flight = replace(FLIGHT, at_work=NOON)
+    walks = {key: replace(one, in_flight=flight) for key, one in tree_of_walks().items()}
+    left = let_go(walks, later)
+    assert {one.in_flight and one.in_flight.worked for one in left.values()} == {5.0}
+    assert {one.in_flight and one.in_flight.at_work for one in left.values()} == {None}
+
+
+SUCCESS, FAIL = StageStatus.SUCCESS, StageStatus.FAIL
+A, B = "fan@1.1/a", "fan@1.1/b"
+BRANCH = Branch("a", "a", "join")
+BEFORE = Progress(
+    "fan",
+    tree="t1",
+    context={"color": "red", "outcome": "fail", "internal.retry_count.plan": 2},
+    stages={"plan": StageRecord(2, FAIL)},
+    completed=("plan", "plan"),
+    logs=("planned",),
+    last_status=FAIL,
+    last_label="Yes",
+    last_notes="bad",
+    redirects=3,
+    handled=("plan",),
+    steps_over=(SteppedOver("plan"),),
+    assumed=("plan",),
+    left_out=("fan@0.1/x",),
+    usage=Usage(1, 1, 1.0),
+    seconds=2.0,
+)
+
+
+def walked(
+    progress: Progress, id_: str, outcome: Outcome, *, over: bool = False, number: int = 1
+) -> Progress:
+    """Return a branch after one more stage, which may be stepped over."""
+    move = Move("next", "weight", is_stepped_over=over, is_handled=not over)
+    visit = Visit(id_, number, 1, outcome, tree="t2", seconds=1.0, logs=(f"did {id_}",))
+    return advance(progress, Step(visit, move))
+
+
+def ended(progress: Progress, status: StageStatus = SUCCESS, reason: str = "done") -> Progress:
+    return replace(progress, end=WalkEnd(status, reason, "join"))
+
+
+def left(*stages: tuple[str, Outcome]) -> Progress:
+    """Return a branch that left BEFORE and did some stages."""
+    progress = fork_off(BEFORE, BRANCH)
+    for id_, outcome in stages:
+        progress = walked(progress, id_, outcome)
+    return ended(progress)
+
+
+KEYS = st.text("a/@%.1", min_size=1, max_size=4)
+PLACES = st.tuples(KEYS, st.integers(1, 12), st.integers(1, 12), KEYS)
+
+
+@given(one=st.lists(PLACES, min_size=1, max_size=2), other=st.lists(PLACES, min_size=1, max_size=2))
+def test_no_two_branches_of_a_run_have_one_key(
+    one: list[tuple[str, int, int, str]], other: list[tuple[str, int, int, str]]
+) -> None:
+    assert (_key(one) == _key(other)) is (one == other)
+    parent, (id_, visit, _, _) = _key(one[:-1]), one[-1]
+    assert _key(one).startswith(visit_key(parent, id_, visit))
+    assert not _key(one).startswith(visit_key(parent, id_, visit + 12))
+
+
+def _key(places: list[tuple[str, int, int, str]]) -> str:
+    key = ""
+    for id_, visit, attempt, name in places:
+        key = branch_key(attempt_key(key, id_, visit, attempt), name)
+    return key
+
+
+def test_a_key_can_be_read() -> None:
+    assert branch_key(attempt_key("", "fan", 1, 2), "größe") == "fan@1.2/größe"
+    assert branch_key(attempt_key("fan@1.2/a", "in", 3, 1), "b#2") == "fan@1.2/a/in@3.1/b#2"
+
+
+def test_a_branch_has_a_clone_of_the_context_with_what_it_is_given() -> None:
+    forked_off = fork_off(BEFORE, Branch("a", "a", "join", {"work.item": 7}))
+    assert forked_off.context == {**BEFORE.context, "work.item": 7}
+    assert BEFORE.context.get("work.item") is None
+    assert (forked_off.next_node, forked_off.edge_reason, forked_off.tree) == ("a", "branch", "t1")
+    assert (forked_off.stages, forked_off.redirects) == (BEFORE.stages, BEFORE.redirects)
+
+
+def test_what_a_branch_comes_to_is_its_own() -> None:
+    fresh = fork_off(BEFORE, BRANCH)
+    assert (fresh.completed, fresh.logs, fresh.handled, fresh.assumed) == ((), (), (), ())
+    assert (fresh.last_status, fresh.last_label, fresh.last_notes) == (SUCCESS, "", "")
+    assert (fresh.usage, fresh.seconds, fresh.end) == (Usage(), 0.0, None)
+    assert (fresh.stepped_over, fresh.left_out, fresh.written) == ((), (), ())
+
+
+def test_an_empty_branch_has_ended() -> None:
+    empty = fork_off(BEFORE, Branch("join", "join", "join"))
+    assert empty.end == WalkEnd(SUCCESS, "an empty branch", "join")
+    assert empty.next_node == ""
+    assert join(BEFORE, {A: empty}) == BEFORE
+
+
+def test_an_end_tells_what_the_stages_of_the_branch_wrote() -> None:
+    branch = left(("a", success("well", color="red", last_response="ok", size=1)))
+    end = end_of(BRANCH, A, BEFORE, branch)
+    # The color is what it was, and was written all the same.
+    assert end.updates == {"color": "red", "last_response": "ok", "size": 1}
+    assert (end.name, end.key, end.status, end.reason) == ("a", A, SUCCESS, "")
+    assert (end.notes, end.response, end.base, end.tree) == ("well", "ok", "t1", "t2")
+    assert end.seconds == 1.0
+
+
+def test_an_end_does_not_tell_what_the_engine_wrote_or_the_branch_was_given() -> None:
+    given_ = Branch("a", "a", "join", {"work.item": 7})
+    branch = walked(fork_off(BEFORE, given_), "a", failure("x"))
+    assert end_of(given_, A, BEFORE, ended(branch)).updates == {}
+
+
+def test_an_end_that_failed_says_why() -> None:
+    branch = ended(left(("a", failure("no disk"))), FAIL, "no disk")
+    end = end_of(BRANCH, A, BEFORE, branch)
+    assert (end.status, end.reason, end.response) == (FAIL, "no disk", "")
+
+
+def test_a_walk_gets_all_but_the_context_of_its_branches() -> None:
+    used = Outcome(SUCCESS, context_updates={"size": 1}, usage=Usage(1, 2, 0.5))
+    joined = join(BEFORE, {A: left(("a", used), ("a2", used)), B: left(("b", failure("x")))})
+    assert joined.context == BEFORE.context
+    assert joined.completed == ("plan", "plan", "a", "a2", "b")
+    assert joined.logs == ("planned", "did a", "did a2", "did b")
+    assert joined.handled == ("plan", "a", "a2", "b")
+    assert joined.usage == Usage(3, 5, 2.0)
+    # The stage that forks takes as long as its branches.
+    assert (joined.seconds, joined.tree, joined.written) == (2.0, "t1", None)
+    assert (joined.last_status, joined.last_notes) == (FAIL, "bad")
+    assert joined.stages == {
+        "plan": StageRecord(2, FAIL),
+        "a": StageRecord(1, SUCCESS, branches=(A,)),
+        "a2": StageRecord(1, SUCCESS, branches=(A,)),
+        "b": StageRecord(1, FAIL, branches=(B,), failure="x", alike=1),
+    }
+
+
+def test_redirects_of_branches_count() -> None:
+    one, two = left(), left()
+    joined = join(BEFORE, {A: replace(one, redirects=4), B: replace(two, redirects=6)})
+    assert joined.redirects == 3 + 1 + 3
+
+
+def test_visits_of_a_node_that_several_branches_share_add_up() -> None:
+    twice = left(("s", success()), ("s", success()))
+    joined = join(BEFORE, {A: twice, B: left(("s", success()))})
+    assert joined.visits("s") == 3
+    # Joined a second time, only what is new is added.
+    again = join(joined, {"fan@2.1/a": walked(fork_off(joined, BRANCH), "s", success())})
+    assert again.visits("s") == 4
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "worst", "brought_by"),
+    [
+        (success(), success(), SUCCESS, (A, B)),
+        (failure("x"), success(), FAIL, (A,)),
+        (success(), failure("x"), FAIL, (B,)),
+        (failure("x"), failure("x"), FAIL, (A, B)),
+    ],
+)
+def test_of_a_shared_node_the_worst_outcome_counts(
+    one: Outcome, other: Outcome, worst: StageStatus, brought_by: tuple[str, ...]
+) -> None:
+    joined = join(BEFORE, {A: left(("s", one)), B: left(("s", other))})
+    record = joined.stages["s"]
+    assert (record.visits, record.outcome, record.branches) == (2, worst, brought_by)
+
+
+def test_what_was_stepped_over_in_a_branch_counts_until_it_is_left_out() -> None:
+    branch = ended(walked(fork_off(BEFORE, BRANCH), "a", failure("x"), over=True))
+    joined = join(BEFORE, {A: branch})
+    assert joined.stepped_over == ("plan", "a")
+    left_out = walked(joined, "join", Outcome(SUCCESS, context_updates={LEFT_OUT: [A]}))
+    assert left_out.stepped_over == ("plan",)
+
+
+def test_spending_adds_nothing_but_usage() -> None:
+    assert spend(BEFORE, Usage(1, 0, 0.5)) == replace(BEFORE, usage=Usage(2, 1, 1.5))
+
+
+GATED = forked("a", "b", nodes=[node("gate", goal_gate=True)])
+
+
+def gate_of(progress: Progress) -> str:
+    found = find_unsatisfied(GATED, progress)
+    return found.id if found else ""
+
+
+def met(progress: Progress, *left_out: str) -> Progress:
+    """Return the progress after a fan-in that left branches out."""
+    said = Outcome(SUCCESS, context_updates={LEFT_OUT: list(left_out)})
+    return walked(progress, "join", said)
+
+
+def test_a_gate_that_failed_in_a_branch_counts_unless_the_branch_is_left_out() -> None:
+    joined = join(BEFORE, {A: left(("gate", failure("x"))), B: left(("b", success()))})
+    assert (gate_of(joined), gate_of(met(joined, B)), gate_of(met(joined, A))) == ("gate",) * 2 + (
+        "",
+    )
+
+
+def test_a_gate_that_failed_in_two_branches_counts_while_one_is_not_left_out() -> None:
+    joined = join(BEFORE, {A: left(("gate", failure("x"))), B: left(("gate", failure("x")))})
+    assert (gate_of(met(joined, A)), gate_of(met(joined, A, B))) == ("gate", "")
+
+
+def test_a_gate_that_is_left_out_within_a_branch_stays_so() -> None:
+    inner, outer = "fan@1.1/a/in@1.1/x", A
+    within = join(fork_off(BEFORE, BRANCH), {inner: left(("gate", failure("x")))})
+    assert gate_of(join(BEFORE, {outer: ended(met(within, inner))})) == ""
+    kept = join(BEFORE, {outer: ended(met(within))})
+    assert kept.stages["gate"].branches == (outer,)
+    assert (gate_of(kept), gate_of(met(kept, outer))) == ("gate", "")
+
+
+def test_what_was_stepped_over_within_a_branch_is_the_branches() -> None:
+    inner = "fan@1.1/a/in@1.1/x"
+    lost = ended(walked(fork_off(BEFORE, BRANCH), "x", failure("x"), over=True))
+    within = join(fork_off(BEFORE, BRANCH), {inner: lost})
+    assert join(BEFORE, {A: ended(met(within, inner))}).stepped_over == ("plan",)
+    kept = join(BEFORE, {A: ended(within)})
+    assert (kept.stepped_over, met(kept, A).stepped_over) == (("plan", "x"), ("plan",))
+
+
+def test_a_visit_of_the_walk_itself_stands_over_those_in_branches() -> None:
+    joined = join(BEFORE, {A: left(("gate", failure("x")))})
+    after = walked(joined, "gate", success())
+    assert after.stages["gate"] == StageRecord(2, SUCCESS)

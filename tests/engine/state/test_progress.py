@@ -1,0 +1,256 @@
+"""The attempt that a walk is at: what it used and how long it took, over all who were at it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.json import Json, canonical_json, parse_json
+from attractor.engine.json_files import Fields
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
+from attractor.engine.routing.retry import Streak
+from attractor.engine.state.progress import (
+    LEFT_OUT,
+    InFlight,
+    Move,
+    Progress,
+    StageRecord,
+    Step,
+    SteppedOver,
+    Visit,
+    WalkEnd,
+    advance,
+    begin,
+    flight_from_record,
+    flight_to_record,
+)
+from attractor.engine.state.progress_records import (
+    progress_from_record,
+    progress_to_record,
+    step_from_record,
+    step_to_record,
+)
+from tests.engine.graphs import line
+
+NUMBERS = st.integers(0, 9)
+TEXTS = st.text(max_size=5)
+JSON: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=4,
+)
+MEMBERS = st.dictionaries(TEXTS, JSON, max_size=3)
+LISTS = st.lists(TEXTS, max_size=3).map(tuple)
+ENDS = st.none() | st.builds(WalkEnd, st.sampled_from(StageStatus), TEXTS, TEXTS)
+OUTCOMES = st.builds(
+    Outcome,
+    status=st.sampled_from(StageStatus),
+    preferred_label=TEXTS,
+    suggested_next_ids=LISTS,
+    context_updates=MEMBERS,
+    notes=TEXTS,
+    failure_reason=TEXTS,
+    failure_class=st.none() | st.sampled_from(FailureClass),
+    usage=st.builds(Usage, NUMBERS, NUMBERS, st.floats(0, 9)),
+)
+VISITS = st.builds(
+    Visit,
+    node=TEXTS,
+    number=NUMBERS,
+    attempts=NUMBERS,
+    outcome=OUTCOMES,
+    tree=TEXTS,
+    logs=LISTS,
+    seconds=st.floats(0, 9),
+    is_transparent=st.booleans(),
+    is_assumed=st.booleans(),
+    meeting=TEXTS,
+)
+MOVES = st.builds(
+    Move,
+    target=TEXTS,
+    reason=TEXTS,
+    redirects=NUMBERS,
+    is_handled=st.booleans(),
+    is_stepped_over=st.booleans(),
+    end=ENDS,
+)
+STEPS = st.builds(Step, VISITS, MOVES)
+
+
+def through_json(record: dict[str, Json]) -> Fields:
+    return Fields(parse_json(canonical_json(record)), "record")
+
+
+@given(STEPS)
+def test_a_step_comes_back_from_the_journal(step: Step) -> None:
+    assert step_from_record(through_json(step_to_record(step))) == step
+
+
+@given(st.lists(STEPS, max_size=5), st.none() | st.just(()))
+def test_a_progress_comes_back_from_the_checkpoint(
+    steps: list[Step], written: tuple[str, ...] | None
+) -> None:
+    progress = replace(begin(line("a", goal="g"), "tree", {"x": [1]}), written=written)
+    for step in steps:
+        progress = advance(progress, step)
+    back = progress_from_record(through_json(progress_to_record(progress)))
+    assert back == progress
+    assert list(back.stages) == list(progress.stages)
+
+
+def visited(
+    progress: Progress, outcome: Outcome, *, attempts: int = 1, node: str = "a"
+) -> Progress:
+    visit = Visit(node, progress.visits(node) + 1, attempts, outcome, tree="t2")
+    return advance(progress, Step(visit, Move("b", "weight")))
+
+
+def test_graph_attributes_are_mirrored_at_the_start() -> None:
+    progress = begin(line("a", goal="win", max_node_visits=7), "t1", {})
+    assert progress.context == {"graph.goal": "win", "graph.max_node_visits": 7}
+    assert (progress.next_node, progress.tree, progress.current_node) == ("start", "t1", "")
+
+
+def test_a_step_updates_context_outcome_and_place() -> None:
+    said = Outcome(StageStatus.SUCCESS, preferred_label="Go", context_updates={"k": 1})
+    progress = visited(Progress("a"), said)
+    assert progress.context == {
+        "k": 1,
+        "current_node": "a",
+        "outcome": "success",
+        "preferred_label": "Go",
+    }
+    assert (progress.current_node, progress.next_node, progress.tree) == ("a", "b", "t2")
+
+
+def test_retries_are_counted_and_reset_by_success() -> None:
+    failed = visited(Progress("a"), failure("x"), attempts=3)
+    record = failed.stages["a"]
+    assert (record.visits, record.outcome, record.retries) == (1, StageStatus.FAIL, 2)
+    assert failed.context["internal.retry_count.a"] == 2
+    mended = visited(failed, success(), attempts=2)
+    assert mended.stages["a"] == StageRecord(2, StageStatus.SUCCESS, retries=0)
+    assert mended.context["internal.retry_count.a"] == 0
+
+
+def test_skipping_leaves_an_earlier_outcome_standing() -> None:
+    skipped = Outcome(StageStatus.SKIPPED)
+    fresh = visited(Progress("a"), skipped)
+    assert fresh.stages["a"].outcome is StageStatus.SKIPPED
+    assert "outcome" not in fresh.context
+    after = visited(visited(Progress("a"), success()), skipped)
+    assert after.stages["a"] == StageRecord(2, StageStatus.SUCCESS)
+    assert after.last_status is StageStatus.SUCCESS
+
+
+def test_an_end_names_its_node() -> None:
+    end = WalkEnd(StageStatus.SUCCESS, "completed", "exit")
+    step = Step(Visit("a", 1, 1, success()), Move(end=end))
+    assert advance(Progress("a"), step).current_node == "exit"
+
+
+def test_a_branch_remembers_what_its_stages_wrote() -> None:
+    said = Outcome(StageStatus.SUCCESS, context_updates={"z": 1, "k": 1})
+    main, branch = visited(Progress("a"), said), visited(Progress("a", written=()), said)
+    assert main.written is None
+    again = visited(branch, Outcome(StageStatus.SUCCESS, context_updates={"k": 2, "b": 1}))
+    assert again.written == ("b", "current_node", "k", "outcome", "z")
+
+
+def test_what_a_fan_in_leaves_out_is_no_part_of_what_was_stepped_over() -> None:
+    before = Progress("join", steps_over=(SteppedOver("a", "fan@1.1/a"), SteppedOver("w")))
+    assert before.stepped_over == ("a", "w")
+    left_out: dict[str, Json] = {LEFT_OUT: ["fan@1.1/b", "fan@1.1/a"]}
+    after = visited(before, Outcome(StageStatus.SUCCESS, context_updates=left_out))
+    assert (after.left_out, after.stepped_over) == (("fan@1.1/b", "fan@1.1/a"), ("w",))
+    # Only a list says it.
+    odd = visited(before, Outcome(StageStatus.SUCCESS, context_updates={LEFT_OUT: "fan@1.1/a"}))
+    assert odd.left_out == ()
+
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ONE, TWO = Usage(10, 1, 0.5), Usage(20, 2, 0.25)
+AMOUNTS = st.integers(0, 10**9)
+USAGES = st.builds(Usage, AMOUNTS, AMOUNTS, st.floats(0, 1e6))
+TIMES = st.datetimes(timezones=st.just(UTC))
+FLIGHTS = st.builds(
+    InFlight,
+    st.text(),
+    st.integers(1, 99),
+    st.integers(1, 99),
+    TIMES,
+    st.booleans(),
+    st.integers(0, 9),
+    USAGES,
+    USAGES,
+    st.none() | TIMES,
+    st.floats(0, 1e6),
+    st.builds(Streak, st.text(), st.integers(0, 99)),
+    st.none() | st.text(),
+)
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def flying(attempt: int = 1) -> InFlight:
+    return InFlight("work", 1, attempt, since=NOON, at_work=NOON)
+
+
+@given(FLIGHTS)
+def test_a_flight_is_read_back_as_it_was_written(flight: InFlight) -> None:
+    assert flight_from_record(Fields(flight_to_record(flight), "x")) == flight
+
+
+def test_a_flight_of_an_older_checkpoint_says_less() -> None:
+    kept = ("node", "visit", "attempt", "since", "is_aside")
+    record = {name: one for name, one in flight_to_record(flying()).items() if name in kept}
+    assert flight_from_record(Fields(record, "x")) == InFlight("work", 1, 1, since=NOON)
+
+
+def test_time_runs_while_somebody_is_at_work() -> None:
+    flight = flying()
+    assert flight.seconds(at(3)) == 3
+    rested = flight.left(at(3))
+    assert rested.seconds(at(1000)) == 3
+    again = rested.begun(1, at(1000), is_aside=False)
+    assert (again.starts, again.since, again.seconds(at(1002))) == (2, NOON, 5)
+
+
+def test_a_clock_that_goes_back_takes_no_time_away() -> None:
+    assert flying().seconds(at(-60)) == 0
+    assert flying().left(at(-60)).seconds(NOON) == 0
+
+
+def test_who_takes_it_up_in_the_same_life_goes_on_counting() -> None:
+    again = flying().begun(1, at(4), is_aside=False)
+    assert again.seconds(at(6)) == 6
+    # The next attempt is no second beginning of this one.
+    later = flying().ended(None, "x").awaiting(2).begun(2, at(4), is_aside=False)
+    assert (later.starts, later.worked, later.seconds(at(6))) == (1, 0, 6)
+
+
+def test_what_a_start_told_counts_when_it_was_cut_off() -> None:
+    from_told = InFlight("work", 1, 1, since=NOON, told=ONE).begun(1, at(1), is_aside=True)
+    assert (from_told.used, from_told.told, from_told.spent) == (ONE, Usage(), ONE)
+
+
+def test_what_an_attempt_says_at_its_end_is_not_counted_twice() -> None:
+    flight = InFlight("work", 1, 1, since=NOON, used=TWO, told=ONE)
+    assert flight.ended(ONE, None).spent == TWO + ONE
+    assert flight.ended(None, None).spent == TWO + ONE
+
+
+def test_failures_count_when_their_attempt_is_over() -> None:
+    failed = flying().ended(None, "busy")
+    assert failed.streak.alike == 0
+    # One that is made again did not fail before.
+    assert failed.begun(1, at(1), is_aside=False).failed is None
+    second = failed.awaiting(2)
+    assert second.streak == Streak("busy", 1)
+    third = second.begun(2, at(2), is_aside=False).ended(None, "busy").awaiting(3)
+    assert third.streak == Streak("busy", 2)
+    assert third.begun(3, at(3), is_aside=False).ended(None, "").awaiting(4).streak == Streak("", 1)

@@ -1,0 +1,405 @@
+"""Branches of a run: what each sees, what the journal has of them, and what a resume does."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import FileTrouble
+from attractor.base.json import Json
+from attractor.engine.interfaces import PATCH_LIMIT, Base, Branch, Stage, TreeId
+from attractor.engine.no_workspace import NoEnvironment
+from attractor.engine.outcome import Outcome, StageStatus, Usage, success
+from attractor.engine.state.run_state import EXECUTING, RunResult
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.source.syntax_tree import Plain
+from tests.engine.forked import branch_steps, forked, results, until, until_there_is, words, wrote
+from tests.engine.graphs import chain, edge, node
+from tests.engine.runs import FAIL, RETRY, Script, Workplace
+
+A, B = "fan@1.1/a", "fan@1.1/b"
+
+
+class Opened(NoEnvironment):
+    """An environment that notes whether it is open."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    async def initialize(self) -> None:
+        assert not self.opened, "it is open already"
+        self.opened += 1
+
+    async def cleanup(self) -> None:
+        self.opened -= 1
+
+
+@dataclass
+class Folders:
+    """A workspace in memory: folders by the name of their dimension, and trees of names."""
+
+    name: str = ""
+    all: dict[str, set[str]] = field(default_factory=lambda: {"": set()})
+    notes: list[str] = field(default_factory=list[str])
+    environment: ExecutionEnvironment = field(default_factory=Opened)
+
+    @property
+    def base(self) -> Base:
+        return Base("commit", "", "")
+
+    @property
+    def files(self) -> set[str]:
+        return self.all[self.name]
+
+    async def snapshot(self, subject: str) -> TreeId:
+        return " ".join(sorted(self.files))
+
+    async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
+        if self.files != set(tree.split()):
+            where = set_aside.parent.name if set_aside else "nowhere"
+            self.notes.append(f"{self.name or 'main'}: {sorted(self.files)} to {tree!r}, {where}")
+            self.all[self.name] = set(tree.split())
+
+    async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
+        return sorted(set(since.split()) ^ set(until.split()))
+
+    async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
+        return ""
+
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        return b""
+
+    async def export(self, tree: TreeId, to: Path) -> None: ...
+
+    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Folders":
+        if shared:
+            return Folders(self.name, self.all, self.notes)
+        self.notes.append(f"{'found' if name in self.all else 'made'} {name}")
+        self.all.setdefault(name, set(tree.split()))
+        return Folders(name, self.all, self.notes)
+
+    async def discard(self, name: str) -> None:
+        if self.all.pop(name, None) is not None:
+            self.notes.append(f"discarded {name}")
+
+    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
+        self.all[self.name] = {one for tree in trees for one in tree.split()}
+        return []
+
+    async def close(self) -> None: ...
+
+
+async def hang(stage: Stage) -> Outcome:
+    await asyncio.Event().wait()
+    return success()
+
+
+def without(graph: Graph, *ways: tuple[str, str], **nodes: Node) -> Graph:
+    """Return a graph without some ways, and with other nodes."""
+    kept = tuple(one for one in graph.edges if (one.source, one.target) not in ways)
+    return Graph(graph.name, {**graph.nodes, **nodes}, kept, graph.attributes)
+
+
+async def write(stage: Stage) -> Outcome:
+    """Leave a file that is named for the node, and tell which there are."""
+    assert isinstance(stage.workspace, Folders)
+    stage.workspace.files.add(stage.node.id)
+    seen: list[Json] = [*sorted(stage.workspace.files)]
+    return wrote(**{f"saw_{stage.node.id}": seen})
+
+
+def run(
+    tmp_path: Path, graph: Graph, script: Script | None = None
+) -> tuple[RunResult, Workplace, Folders]:
+    place, folders = Workplace(tmp_path / "run", graph, script), Folders()
+    place.workspace = folders
+    return place.run(), place, folders
+
+
+def test_each_branch_works_in_a_folder_of_its_own_and_the_winners_is_taken_over(
+    tmp_path: Path,
+) -> None:
+    script: Script = dict.fromkeys(("a", "a2", "b"), write)
+    result, place, folders = run(tmp_path, forked("a a2", "b"), script)
+    seen = {str(one["id"]): one["context_updates"] for one in results(place)}
+    assert seen == {"a": {"saw_a": ["a"], "saw_a2": ["a", "a2"]}, "b": {"saw_b": ["b"]}}
+    assert folders.all == {"": {"a", "a2"}}
+    assert result.tree == "a a2"
+    for key in (A, B):
+        assert [one for one in folders.notes if key in one] == [f"made {key}", f"discarded {key}"]
+    told = [(one["files_changed"], one["base"], one["tree"]) for one in results(place)]
+    assert told == [(["a", "a2"], "", "a a2"), (["b"], "", "b")]
+
+
+def test_branches_that_share_a_workspace_work_on_what_the_others_left(tmp_path: Path) -> None:
+    graph = forked("a", "b", fan={"isolation": "shared", "max_parallel": 1})
+    result, place, folders = run(tmp_path, graph, {"a": write, "b": write})
+    assert results(place)[1]["context_updates"] == {"saw_b": ["a", "b"]}
+    assert folders.all == {"": {"a", "b"}}
+    assert folders.notes == []
+    assert result.tree == "a b"
+    assert [one["tree"] for one in results(place)] == ["", ""]
+    # What the branches left is the tree of the stage that forked, whatever the fan-in chooses.
+    [fan] = [one for one in place.events("CheckpointSaved") if one.data["node_id"] == "fan"]
+    assert isinstance(fan.data["step"], dict)
+    assert isinstance(fan.data["step"]["visit"], dict)
+    assert fan.data["step"]["visit"]["tree"] == "a b"
+
+
+def test_a_retry_where_others_work_too_does_not_undo_their_work(tmp_path: Path) -> None:
+    async def again(stage: Stage) -> Outcome:
+        await write(stage)
+        return RETRY if stage.attempt == 1 else success()
+
+    nodes = [node("a", max_retries=1, retry_policy="none")]
+    shared = forked("a", "b", nodes=nodes, fan={"isolation": "shared"})
+    _, _, folders = run(tmp_path / "shared", shared, {"a": again, "b": write})
+    assert folders.all == {"": {"a", "b"}}
+    assert folders.notes == []
+    alone = forked("a", "b", nodes=nodes)
+    _, _, folders = run(tmp_path / "alone", alone, {"a": again, "b": write})
+    assert f"{A}: ['a'] to '', history" in folders.notes
+
+
+def test_a_branch_that_leaves_a_branch_begins_with_its_tree(tmp_path: Path) -> None:
+    inner = [node("in", "component"), node("meet", "tripleoctagon")]
+    ways = [*chain("in", "x", "meet"), *chain("in", "y", "meet")]
+    graph = forked("a in", "b", nodes=inner, edges=[*ways, edge("meet", "join")])
+    graph = without(graph, ("in", "join"))
+    script: Script = dict.fromkeys(("a", "b", "x", "y"), write)
+    result, place, folders = run(tmp_path, graph, script)
+    assert result.outcome is StageStatus.SUCCESS
+    assert folders.all == {"": {"a", "x"}}
+    assert branch_steps(place) == {
+        A: ["a", "in", "meet"],
+        B: ["b"],
+        f"{A}/in@1.1/x": ["x"],
+        f"{A}/in@1.1/y": ["y"],
+    }
+    assert results(place)[0]["files_changed"] == ["a", "x"]
+
+
+def test_the_journal_has_the_position_of_each_branch(tmp_path: Path) -> None:
+    _, place, _ = run(tmp_path, forked("a a2", "b"), {"b": FAIL})
+    started = place.events("ParallelBranchStarted")
+    completed = place.events("ParallelBranchCompleted")
+    assert [(one.branch, one.node, one.data["index"]) for one in started] == [
+        (A, "fan", 0),
+        (B, "fan", 1),
+    ]
+    told = [
+        (one.branch, one.data["index"], one.data["success"], one.data["outcome"])
+        for one in completed
+    ]
+    assert sorted(told) == [(A, 0, True, "success"), (B, 1, False, "fail")]
+    assert {one.branch: one.data["reason"] for one in completed}[B] == "broken"
+    of_a = [one.type for one in place.events() if one.branch == A]
+    stage = ["StageStarted", "StageCompleted", "EdgeSelected", "CheckpointSaved"]
+    assert of_a == ["ParallelBranchStarted", *stage, *stage, "ParallelBranchCompleted"]
+    assert all(one.branch is None for one in place.events() if one.node in ("join", "start"))
+
+
+def test_usage_is_counted_once_with_that_of_branches_given_up(tmp_path: Path) -> None:
+    used = Outcome(StageStatus.SUCCESS, usage=Usage(10, 1, 0.5))
+
+    async def late(stage: Stage) -> Outcome:
+        await until_there_is(stage, "hang")
+        return used
+
+    graph = forked("slow hang", "a", fan={"join_policy": "first_success"})
+    result, place, _ = run(tmp_path, graph, {"slow": used, "hang": hang, "a": late})
+    assert words(place) == ["slow canceled", "a success"]
+    assert result.usage == Usage(20, 2, 1.0)
+    usage = place.json("final.json")["usage"]
+    assert isinstance(usage, dict)
+    assert usage["input_tokens"] == 20
+
+
+def test_a_fork_that_is_tried_again_walks_new_branches_and_pays_for_both(tmp_path: Path) -> None:
+    used = Outcome(StageStatus.SUCCESS, usage=Usage(10))
+    paid = Outcome(StageStatus.FAIL, failure_reason="no", usage=Usage(1))
+    policy: dict[str, Plain] = {"join_policy": "quorum", "max_retries": 1, "retry_policy": "none"}
+    graph = forked("a", "b", fan=policy)
+    result, place, folders = run(tmp_path, graph, {"a": used, "b": [paid, used]})
+    assert result.usage == Usage(31)
+    assert list(branch_steps(place)) == [A, B, "fan@1.2/a", "fan@1.2/b"]
+    assert place.handler.calls == [("a", 1, 1), ("b", 1, 1), ("a", 2, 1), ("b", 2, 1)]
+    assert set(folders.all) == {""}
+    with place.open() as opened:
+        # The attempt that was lost is no part of the walk.
+        assert (opened.progress.visits("a"), opened.progress.visits("b")) == (1, 1)
+
+
+def test_a_branch_that_was_interrupted_goes_on_from_its_own_tree(tmp_path: Path) -> None:
+    async def die(stage: Stage) -> Outcome:
+        await write(stage)
+        await until_there_is(stage, "b2")
+        raise KeyboardInterrupt
+
+    place, folders = Workplace(tmp_path / "run", forked("a a2", "b b2")), Folders()
+    place.workspace = folders
+
+    place.handler.script = {"a": write, "b": write, "a2": die, "b2": hang}
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    with place.open() as opened:
+        assert opened.state.standing == EXECUTING
+        flights = [(key, one.in_flight) for key, one in opened.state.strands.items()]
+        at_work = {key: flight.node for key, flight in flights if flight}
+        assert at_work == {"": "fan", A: "a2", B: "b2"}
+    assert folders.all[A] == {"a", "a2"}
+    folders.notes.clear()
+    place.handler.script = dict.fromkeys(("a2", "b2"), write)
+    place.handler.calls.clear()
+    result = place.run()
+    assert sorted(place.handler.nodes) == ["a2", "b2"]
+    assert result.tree == "a a2"
+    assert f"{A}: ['a', 'a2'] to 'a', incidents" in folders.notes
+    assert [note for note in folders.notes if note.startswith(("made", "found"))] == [
+        f"found {A}",
+        f"found {B}",
+    ]
+    assert set(folders.all) == {""}
+
+
+def test_a_branch_that_ended_is_not_walked_again_and_has_its_old_end(tmp_path: Path) -> None:
+    deaths: list[str] = []
+
+    async def die(stage: Stage) -> Outcome:
+        if not deaths:
+            await until(lambda: place.events("ParallelBranchCompleted"))
+            deaths.append(stage.node.id)
+            raise KeyboardInterrupt
+        return success()
+
+    place = Workplace(tmp_path / "run", forked("a", "b"), {"a": success("done", x=1), "b": die})
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    before = len(place.events("ParallelBranchCompleted"))
+    assert before == 1
+    place.run()
+    assert place.handler.nodes == ["a", "b", "b"]
+    assert [one["context_updates"] for one in results(place)] == [{"x": 1}, {}]
+    assert len(place.events("ParallelBranchStarted")) == 2
+    assert len(place.events("ParallelBranchCompleted")) == 2
+
+
+def test_a_branch_that_was_given_up_stays_so_after_a_crash(tmp_path: Path) -> None:
+    graph = forked("slow", "a", fan={"join_policy": "first_success"})
+
+    place, folders = Workplace(tmp_path / "run", graph, {"slow": hang}), Folders()
+    place.workspace = folders
+
+    class Dying(Folders):
+        async def discard(self, name: str) -> None:
+            if name.endswith("slow"):
+                raise KeyboardInterrupt
+            await super().discard(name)
+
+    place.workspace = Dying("", folders.all, folders.notes)
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    place.workspace = folders
+    place.run()
+    assert words(place) == ["slow canceled", "a success"]
+    assert place.handler.nodes.count("slow") == 1
+    assert len(place.events("ParallelBranchCompleted")) == 2
+    assert set(folders.all) == {""}
+
+
+def test_what_left_a_branch_that_is_given_up_goes_with_it(tmp_path: Path) -> None:
+    async def late(stage: Stage) -> Outcome:
+        await until_there_is(stage, "y")
+        return success()
+
+    nodes = [node("in", "component"), node("meet", "tripleoctagon")]
+    ways = [*chain("fan", "in", "x", "meet", "join"), *chain("in", "y", "meet")]
+    graph = forked("b", nodes=nodes, edges=ways, fan={"join_policy": "first_success"})
+    result, place, folders = run(tmp_path, graph, {"x": hang, "y": hang, "b": late})
+    assert result.outcome is StageStatus.SUCCESS
+    assert words(place) == ["b success", "in canceled"]
+    assert set(folders.all) == {""}
+    gone = [note for note in folders.notes if note.startswith("discarded")]
+    assert len(gone) == 4
+    with place.open() as opened:
+        assert list(opened.state.strands) == [""]
+
+
+def test_a_fork_whose_time_is_up_gives_its_branches_up(tmp_path: Path) -> None:
+    fan: dict[str, Plain] = {
+        "timeout": timedelta(milliseconds=300),
+        "max_retries": 1,
+        "retry_policy": "none",
+    }
+    result, place, folders = run(tmp_path, forked("a", "b", fan=fan), {"a": hang})
+    assert result.outcome is StageStatus.FAIL
+    assert result.reason == "timed out after 300ms"
+    told = [(one.branch, one.data["outcome"]) for one in place.events("ParallelBranchCompleted")]
+    assert told == [
+        (B, "success"),
+        (A, "canceled"),
+        ("fan@1.2/b", "success"),
+        ("fan@1.2/a", "canceled"),
+    ]
+    assert set(folders.all) == {""}
+
+
+def test_trouble_of_the_machine_in_a_branch_is_no_outcome(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", forked("a", "b"))
+    in_the_way = tmp_path / "run" / "a"
+    in_the_way.write_text("a file where the stage's folder belongs")
+    with pytest.raises(FileTrouble):
+        place.run()
+    in_the_way.unlink()
+    assert place.run().outcome is StageStatus.SUCCESS
+    assert words(place) == ["a success", "b success"]
+
+
+def test_a_handler_of_ones_own_may_walk_any_branch(tmp_path: Path) -> None:
+    """What `Branches` promises does not depend on the node being a fork."""
+
+    class Detour:
+        async def execute(self, stage: Stage) -> Outcome:
+            branch = Branch("side", "x", "y", {"given": 1})
+            end = await stage.branches.walk(branch, isolated=False)
+            assert stage.branches.fork is None or stage.branches.fork.node == "a"
+            return success(end.name, seen=end.updates.get("got"))
+
+    async def look(stage: Stage) -> Outcome:
+        return success(got=stage.context.get("given"))
+
+    graph = forked("b", edges=[*chain("start", "a", "exit"), *chain("a", "x", "y", "exit")])
+    graph = without(graph, ("start", "fan"), a=node("a", type="detour"))
+    place = Workplace(tmp_path / "run", graph, {"x": look})
+    place.handlers["detour"] = Detour()
+    result = place.run()
+    assert result.completed[:3] == ("start", "x", "a")
+    assert branch_steps(place) == {"a@1.1/side": ["x"]}
+    with place.open() as opened:
+        assert opened.progress.context["seen"] == 1
+
+
+def test_a_branch_left_open_by_a_handler_is_given_up(tmp_path: Path) -> None:
+    class Careless:
+        async def execute(self, stage: Stage) -> Outcome:
+            walking = stage.branches.walk(Branch("side", "x", "exit"), isolated=True)
+            task = asyncio.create_task(walking)
+            await until_there_is(stage, "x")
+            task.cancel()
+            await asyncio.wait([task])
+            raise ValueError("forgot it")
+
+    graph = forked("b", edges=[*chain("start", "a", "exit"), *chain("a", "x", "exit")])
+    graph = without(graph, ("start", "fan"), a=node("a", type="careless"))
+    place, folders = Workplace(tmp_path / "run", graph, {"x": hang}), Folders()
+    place.handlers["careless"] = Careless()
+    place.workspace = folders
+    result = place.run()
+    assert result.reason == "ValueError: forgot it"
+    [given_up] = place.events("ParallelBranchCompleted")
+    assert given_up.data["reason"] == "the stage ended before it"
+    assert set(folders.all) == {""}

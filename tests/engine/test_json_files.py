@@ -1,0 +1,64 @@
+"""What is wrong with a file is told in a sentence that a person can follow."""
+
+import tomllib
+
+import pytest
+
+from attractor.base.errors import NotCanonical
+from attractor.base.json import Json, canonical_json, parse_json
+from attractor.engine.json_files import DEEPEST, is_too_deep, words_of
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "is not JSON: Expecting property name"),
+        ('{"a": 1, "a": 2}', "is not JSON: the key 'a' stands twice in one object"),
+        (r'{"a": "\ud800"}', "holds half a character (a lone surrogate) at a"),
+        (r'{"\ud800": "a"}', "holds the key '\\ud800', which holds half a character, at the top"),
+        ('{"a": ' + "9" * 5000 + "}", "holds a number with too many digits"),
+        ('{"a": ' + "[" * 50_000 + "]" * 50_000 + "}", "holds lists or tables too deep"),
+    ],
+)
+def test_a_fault_of_json_is_told_in_words(text: str, told: str) -> None:
+    with pytest.raises(NotCanonical) as fault:
+        parse_json(text)
+    assert words_of(fault.value).startswith(told)
+
+
+def test_a_long_path_is_told_short() -> None:
+    value: list[object] = []
+    for _ in range(150):
+        value = [value]
+    with pytest.raises(NotCanonical) as fault:
+        canonical_json(value)  # type: ignore[arg-type]
+    words = words_of(fault.value)
+    assert words.startswith("holds more than 100 levels")
+    assert "[0]...[0]" in words
+    assert len(words) < 120
+
+
+def nested(levels: int) -> Json:
+    value: Json = 1
+    for level in range(levels):
+        value = [value] if level % 2 else {"a": value, "b": []}
+    return value
+
+
+def test_so_much_can_be_taken_up_and_no_more() -> None:
+    assert not is_too_deep(nested(DEEPEST - 1))
+    assert is_too_deep(nested(DEEPEST))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a = ", "is not TOML: Invalid value"),
+        ("a = " + "9" * 5000, "holds a number with too many digits"),
+        ("a = " + "[" * 50_000, "holds lists or tables too deep"),
+    ],
+)
+def test_a_fault_of_toml_is_told_in_words(text: str, told: str) -> None:
+    with pytest.raises((ValueError, RecursionError)) as fault:
+        tomllib.loads(text)
+    assert words_of(fault.value, form="TOML").startswith(told)
