@@ -1,13 +1,14 @@
-"""The agentic loop: ask the model, execute what it calls, until it is done (§2.5)."""
+"""The agentic loop: ask the model, execute what it calls, until it is done (§2.5).
+
+Notices when a model calls the same tools over and over (§2.10).
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 
-from attractor.agent.conversation import Conversation
-from attractor.agent.events import EventKind
-from attractor.agent.loop_detection import detect_loop, loop_warning
+from attractor.agent.session_state import EventKind, SessionConversation
 from attractor.agent.tool_execution import execute_tool_calls
 from attractor.agent.turns import (
     AssistantTurn,
@@ -26,6 +27,32 @@ from attractor.llm.response import Response, Usage
 from attractor.llm.retry_policy import retry
 from attractor.llm.tools import ToolCall, ToolChoice
 
+_LENGTHS = (1, 2, 3)
+
+
+def detect_loop(signatures: Sequence[str], window: int) -> bool:
+    """Whether the last calls repeat a pattern of one, two or three calls.
+
+    The specification asks for a window that the pattern's length divides, so that the default of
+    ten never finds three calls in turn; here the last repetition may be cut.
+    """
+    if len(signatures) < window:
+        return False
+    recent = signatures[-window:]
+    return any(_repeats(recent, length) for length in _LENGTHS if 2 * length <= window)
+
+
+def loop_warning(window: int) -> str:
+    """Return what the model is told."""
+    return (
+        f"Loop detected: the last {window} tool calls follow a repeating pattern. "
+        "Try a different approach."
+    )
+
+
+def _repeats(calls: Sequence[str], length: int) -> bool:
+    return all(call == earlier for call, earlier in zip(calls[length:], calls, strict=False))
+
 
 class Stop(StrEnum):
     """Why the loop stopped (§2.8)."""
@@ -37,14 +64,14 @@ class Stop(StrEnum):
 
 
 @dataclass(frozen=True)
-class Ending:
+class InputResult:
     """How an input was dealt with, and the model's last words."""
 
     stop: Stop
     text: str
 
 
-async def process_input(conversation: Conversation, user_input: str) -> Ending:
+async def process_input(conversation: SessionConversation, user_input: str) -> InputResult:
     """Work on an input, and on those that were to follow it."""
     ending = await _process_one(conversation, user_input)
     while conversation.followups:
@@ -52,13 +79,13 @@ async def process_input(conversation: Conversation, user_input: str) -> Ending:
     return ending
 
 
-def last_text(conversation: Conversation) -> str:
+def last_text(conversation: SessionConversation) -> str:
     """Return what the model said last."""
     turns = reversed(conversation.history)
     return next((turn.content for turn in turns if isinstance(turn, AssistantTurn)), "")
 
 
-async def _process_one(conversation: Conversation, user_input: str) -> Ending:
+async def _process_one(conversation: SessionConversation, user_input: str) -> InputResult:
     conversation.add(UserTurn(user_input, conversation.clock.now()))
     conversation.emit(EventKind.USER_INPUT, content=user_input)
     conversation.drain_steering()
@@ -70,11 +97,11 @@ async def _process_one(conversation: Conversation, user_input: str) -> Ending:
             await _do_round(conversation, answer.tool_calls)
         # What was said during the last answer would be lost if the loop ended here.
         elif not conversation.drain_steering():
-            return Ending(Stop.COMPLETED, answer.content)
-    return Ending(limit, last_text(conversation))
+            return InputResult(Stop.COMPLETED, answer.content)
+    return InputResult(limit, last_text(conversation))
 
 
-def _reached_limit(conversation: Conversation, rounds: int) -> Stop | None:
+def _reached_limit(conversation: SessionConversation, rounds: int) -> Stop | None:
     config = conversation.config
     if 0 < config.max_tool_rounds_per_input <= rounds:
         conversation.emit(EventKind.TURN_LIMIT, round=rounds)
@@ -85,7 +112,7 @@ def _reached_limit(conversation: Conversation, rounds: int) -> Stop | None:
     return None
 
 
-async def _ask(conversation: Conversation) -> AssistantTurn:
+async def _ask(conversation: SessionConversation) -> AssistantTurn:
     request = await _build_request(conversation)
     policy = replace(conversation.config.retry_policy, on_retry=partial(_tell_retry, conversation))
     conversation.emit(EventKind.ASSISTANT_TEXT_START)
@@ -104,7 +131,7 @@ async def _ask(conversation: Conversation) -> AssistantTurn:
     return turn
 
 
-async def _build_request(conversation: Conversation) -> Request:
+async def _build_request(conversation: SessionConversation) -> Request:
     profile = conversation.profile
     prompt = Message.system(await conversation.system_prompt())
     tools = profile.tools()
@@ -119,7 +146,7 @@ async def _build_request(conversation: Conversation) -> Request:
     )
 
 
-async def _do_round(conversation: Conversation, calls: Sequence[ToolCall]) -> None:
+async def _do_round(conversation: SessionConversation, calls: Sequence[ToolCall]) -> None:
     results = await execute_tool_calls(conversation, calls)
     conversation.add(ToolResultsTurn(tuple(results), conversation.clock.now()))
     conversation.drain_steering()
@@ -127,7 +154,7 @@ async def _do_round(conversation: Conversation, calls: Sequence[ToolCall]) -> No
         _warn_of_loop(conversation)
 
 
-def _warn_of_loop(conversation: Conversation) -> None:
+def _warn_of_loop(conversation: SessionConversation) -> None:
     window = conversation.config.loop_detection_window
     signatures = tool_call_signatures(conversation.history, last=window)
     if detect_loop(signatures, window):
@@ -136,12 +163,14 @@ def _warn_of_loop(conversation: Conversation) -> None:
         conversation.emit(EventKind.LOOP_DETECTION, message=warning)
 
 
-def _tell_retry(conversation: Conversation, error: SDKError, attempt: int, delay: float) -> None:
+def _tell_retry(
+    conversation: SessionConversation, error: SDKError, attempt: int, delay: float
+) -> None:
     message = f"try {attempt} failed ({error.message}); the next one is in {delay:g} s"
     conversation.emit(EventKind.WARNING, message=message)
 
 
-def _tell_warnings(conversation: Conversation, response: Response) -> None:
+def _tell_warnings(conversation: SessionConversation, response: Response) -> None:
     for warning in response.warnings:
         # Most of them come again with every call.
         conversation.warn_once(warning.message, warning.message)

@@ -1,16 +1,133 @@
-"""What suits the models of one provider: tools, switches and the system prompt (§3.2)."""
+"""What suits the models of one provider: tools, switches and the system prompt (§3.2).
 
+Finds the prompts of agents: data beside the package, which a project may replace.
+
+What a model is told about the place it works in (§6.3, §6.4).
+
+Finds what a project tells agents: AGENTS.md and the files of one provider (§6.5).
+"""
+
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from datetime import date
 from pathlib import Path
 
-from attractor.agent.prompts import read_prompt
-from attractor.agent.surroundings import Surroundings
+from attractor.agent.errors import PromptMissing
 from attractor.agent.tool import ToolRegistry, tool_parts
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.base.registry import Registry
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import FileUnusable, NotSupported
 from attractor.llm.tools import ToolDefinition
+
+_PACKAGE = Path(__file__).parent.parent
+# Inside the wheel they lie in the package; in a checkout beside it.
+SHIPPED = (_PACKAGE / "agents" / "_profiles", _PACKAGE.parent / "agents" / "_profiles")
+
+
+def read_prompt(name: str, *, folders: Sequence[Path] = ()) -> str:
+    """Return a prompt by name: the project's own, else the one that is shipped."""
+    places = [folder / f"{name}.md" for folder in (*folders, *SHIPPED)]
+    for place in places:
+        if place.is_file():
+            return place.read_text("utf-8").strip()
+    raise PromptMissing(
+        f"there is no prompt {name!r}", hint=f"write {places[0]}, or install attractor anew"
+    )
+
+
+_TIMEOUT_MS = 5_000
+_MARK = "---\n"
+_SURVEY = " && echo --- && ".join(
+    (
+        "git rev-parse --show-prefix",
+        "(git symbolic-ref --short -q HEAD || echo '(no branch)')",
+        "git --no-optional-locks status --porcelain | wc -l",
+        "git log -n 5 --format=%s",
+    )
+)
+
+
+@dataclass(frozen=True)
+class GitState:
+    """A repository at the beginning of a session."""
+
+    branch: str
+    changed_files: int
+    recent_commits: tuple[str, ...] = ()
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class EnvironmentInfo:
+    """The place, the day and the model."""
+
+    working_directory: str
+    platform: str
+    os_version: str
+    today: date
+    model: str
+    git: GitState | None = None
+
+    def block(self) -> str:
+        """Return the block of the system prompt that says all this."""
+        lines = [
+            f"Working directory: {self.working_directory}",
+            f"Is git repository: {'true' if self.git else 'false'}",
+            *_git_lines(self.git),
+            f"Platform: {self.platform}",
+            f"OS version: {self.os_version}",
+            f"Today's date: {self.today.isoformat()}",
+            f"Model: {self.model}",
+        ]
+        return "\n".join(["<environment>", *lines, "</environment>"])
+
+
+async def survey(environment: ExecutionEnvironment, *, today: date, model: str) -> EnvironmentInfo:
+    """Look around once, at the beginning."""
+    return EnvironmentInfo(
+        working_directory=environment.working_directory(),
+        platform=environment.platform(),
+        os_version=environment.os_version(),
+        today=today,
+        model=model,
+        git=await _survey_git(environment),
+    )
+
+
+async def _survey_git(environment: ExecutionEnvironment) -> GitState | None:
+    try:
+        result = await environment.exec_command(_SURVEY, timeout_ms=_TIMEOUT_MS)
+    except NotSupported:
+        # A place without commands has no git for the model either.
+        return None
+    return _read_survey(result.stdout)
+
+
+def _read_survey(printed: str) -> GitState | None:
+    sections = printed.split(_MARK, 3)
+    if len(sections) < 4 or not sections[2].strip().isdecimal():
+        return None
+    prefix, branch, changed, commits = sections
+    return GitState(
+        branch=branch.strip(),
+        changed_files=int(changed),
+        recent_commits=tuple(commits.splitlines()),
+        depth=prefix.strip().count("/"),
+    )
+
+
+def _git_lines(git: GitState | None) -> list[str]:
+    if git is None:
+        return []
+    commits = [f"  {subject}" for subject in git.recent_commits]
+    return [
+        f"Git branch: {git.branch}",
+        f"Changed files: {git.changed_files}",
+        *(["Recent commits:", *commits] if commits else []),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +169,7 @@ class ProviderProfile:
         return self.traits.provider_options
 
     def build_system_prompt(
-        self, surroundings: Surroundings, *, documents: str = "", instructions: str = ""
+        self, surroundings: EnvironmentInfo, *, documents: str = "", instructions: str = ""
     ) -> str:
         """Lay the prompt in layers, of which a later one has precedence (§6.1)."""
         layers = (
@@ -94,3 +211,47 @@ def _describe(tools: Sequence[ToolDefinition]) -> str:
     if not tools:
         return ""
     return "\n".join(["# Tools", "", *(f"- {tool.name}: {tool.description}" for tool in tools)])
+
+
+BUDGET = 32 * 1024
+_CUT = "[Project instructions truncated at 32KB]"
+
+
+async def discover_project_documents(
+    environment: ExecutionEnvironment, names: Sequence[str], *, depth: int = 0
+) -> str:
+    """Return the files from so many folders above down to the working directory, deepest last."""
+    here = environment.working_directory()
+    folders = [
+        posixpath.normpath(posixpath.join(here, *[".."] * up)) for up in range(depth, -1, -1)
+    ]
+    paths = [posixpath.join(folder, name) for folder in folders for name in names]
+    texts = [await _read(environment, path, here) for path in paths]
+    return _within_budget("\n\n".join(filter(None, texts)))
+
+
+async def _read(environment: ExecutionEnvironment, path: str, here: str) -> str:
+    if not await _exists(environment, path):
+        return ""
+    name = posixpath.relpath(path, here)
+    try:
+        text = await environment.read_file(path)
+    except FileUnusable as error:
+        # A session that cannot begin would be worse than one that knows less.
+        return f"[{name} could not be read: {error}]"
+    return f"# {name}\n\n{text.strip()}" if text.strip() else ""
+
+
+async def _exists(environment: ExecutionEnvironment, path: str) -> bool:
+    try:
+        return await environment.file_exists(path)
+    except FileUnusable:
+        # Most environments end at the working directory.
+        return False
+
+
+def _within_budget(text: str) -> str:
+    written = text.encode()
+    if len(written) <= BUDGET:
+        return text
+    return written[:BUDGET].decode(errors="ignore") + f"\n{_CUT}"

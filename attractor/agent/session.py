@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from enum import StrEnum
 from uuid import uuid4
 
-from attractor.agent.conversation import Conversation
 from attractor.agent.errors import SessionBusy, SessionClosed
-from attractor.agent.events import EventEmitter, EventKind, OnEvent, ignore
-from attractor.agent.loop import Ending, Stop, last_text, process_input
+from attractor.agent.loop import InputResult, Stop, last_text, process_input
 from attractor.agent.provider_profile import ProviderProfile
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import (
+    EventEmitter,
+    EventKind,
+    OnEvent,
+    SessionConfig,
+    SessionConversation,
+    ignore,
+)
 from attractor.agent.tool_hooks import NO_HOOKS, ToolHooks
 from attractor.agent.turns import OnTurn, Turn, keep_nothing
 from attractor.base.clock import Clock, SystemClock
@@ -56,12 +61,12 @@ class Session:
     ) -> None:
         self.id = id or str(uuid4())
         self._emit = EventEmitter(self.id, clock, on_event)
-        self._conversation = Conversation(
+        self._conversation = SessionConversation(
             profile, environment, client, clock, config, self._emit, instructions, hooks, on_turn
         )
         self._conversation.go_on_from(history)
         self._state = SessionState.IDLE
-        self._work: asyncio.Task[Ending] | None = None
+        self._work: asyncio.Task[InputResult] | None = None
         self._aborted = False
         self._emit(EventKind.SESSION_START, provider=profile.id, model=profile.model)
 
@@ -94,7 +99,7 @@ class Session:
         """What the model is given."""
         return self._conversation.profile
 
-    async def submit(self, user_input: str) -> Ending:
+    async def submit(self, user_input: str) -> InputResult:
         """Work on an input until the model is done, a limit is reached or the work is aborted."""
         self._refuse_when_closed()
         if self._state is SessionState.PROCESSING:
@@ -106,7 +111,7 @@ class Session:
         except asyncio.CancelledError:
             if not self._was_aborted():
                 raise
-            return Ending(Stop.ABORTED, last_text(self._conversation))
+            return InputResult(Stop.ABORTED, last_text(self._conversation))
         except ContextLengthError as error:
             self._emit(EventKind.WARNING, message=error.message)
             self._rest("context_length")

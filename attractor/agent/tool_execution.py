@@ -1,25 +1,111 @@
-"""Executes the tool calls of one answer: look up, validate, execute, truncate, tell (§3.8)."""
+"""Executes the tool calls of one answer: look up, validate, execute, truncate, tell (§3.8).
+
+Cuts a tool's output down to what a model is shown: characters first, then lines (§5).
+
+Reads a tool's arguments, each as what it must be.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from enum import StrEnum
 
-from attractor.agent.conversation import Conversation
-from attractor.agent.events import EventKind
+from attractor.agent.errors import InvalidArguments
+from attractor.agent.session_state import EventKind, SessionConfig, SessionConversation
 from attractor.agent.tool import RegisteredTool
 from attractor.agent.tool_hooks import HookedCall, HookRun, When
-from attractor.agent.truncation import truncate_tool_output
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, MachineryError, UnknownName, UsageError
 from attractor.base.json import JsonObject
 from attractor.llm.json_schema import find_faults
 from attractor.llm.tools import ToolCall, ToolResult
 
+
+class TruncationMode(StrEnum):
+    """Which part of a long output is kept."""
+
+    HEAD_TAIL = "head_tail"
+    TAIL = "tail"
+
+
+@dataclass(frozen=True)
+class OutputBounds:
+    """How much of one tool's output is kept, and which part."""
+
+    max_chars: int
+    mode: TruncationMode
+    max_lines: int | None = None
+
+
+DEFAULT_BOUNDS: Mapping[str, OutputBounds] = {
+    "read_file": OutputBounds(50_000, TruncationMode.HEAD_TAIL),
+    "shell": OutputBounds(30_000, TruncationMode.HEAD_TAIL, 256),
+    "grep": OutputBounds(20_000, TruncationMode.TAIL, 200),
+    "glob": OutputBounds(20_000, TruncationMode.TAIL, 500),
+    "edit_file": OutputBounds(10_000, TruncationMode.TAIL),
+    "apply_patch": OutputBounds(10_000, TruncationMode.TAIL),
+    "write_file": OutputBounds(1_000, TruncationMode.TAIL),
+}
+OTHER_TOOLS = OutputBounds(30_000, TruncationMode.HEAD_TAIL)
+
+
+def truncate_tool_output(output: str, tool_name: str, config: SessionConfig) -> str:
+    """Return what the model is shown of a tool's output."""
+    bounds = DEFAULT_BOUNDS.get(tool_name, OTHER_TOOLS)
+    max_chars = config.tool_output_limits.get(tool_name, bounds.max_chars)
+    max_lines = config.tool_line_limits.get(tool_name, bounds.max_lines)
+    shown = truncate_output(output, max_chars, bounds.mode)
+    if max_lines is None:
+        return shown
+    fewer = truncate_lines(shown, max_lines)
+    marker = _marker(len(output) - max_chars, bounds.mode).strip()
+    if marker in shown and marker not in fewer:
+        # It stood among the lines left out, and the model must not miss it.
+        return f"{marker}\n\n{fewer}"
+    return fewer
+
+
+def truncate_output(output: str, max_chars: int, mode: TruncationMode) -> str:
+    """Keep so many characters, and say how many were removed (§5.1)."""
+    removed = len(output) - max_chars
+    if removed <= 0:
+        return output
+    if mode is TruncationMode.TAIL:
+        return _marker(removed, mode) + output[removed:]
+    head = max_chars // 2
+    return output[:head] + _marker(removed, mode) + output[head + removed :]
+
+
+def truncate_lines(output: str, max_lines: int) -> str:
+    """Keep so many lines, half of them from each end (§5.3)."""
+    lines = output.split("\n")
+    omitted = len(lines) - max_lines
+    if omitted <= 0:
+        return output
+    head = max_lines // 2
+    kept = [*lines[:head], f"[... {omitted} lines omitted ...]", *lines[head + omitted :]]
+    return "\n".join(kept)
+
+
+def _marker(removed: int, mode: TruncationMode) -> str:
+    if mode is TruncationMode.TAIL:
+        return (
+            f"[WARNING: Tool output was truncated. First {removed} characters were removed. "
+            "The full output is available in the event stream.]\n\n"
+        )
+    return (
+        f"\n\n[WARNING: Tool output was truncated. {removed} characters were removed from the "
+        "middle. The full output is available in the event stream. If you need to see specific "
+        "parts, re-run the tool with more targeted parameters.]\n\n"
+    )
+
+
 _TIME_LIMIT = "timeout_ms"
 
 
 async def execute_tool_calls(
-    conversation: Conversation, calls: Sequence[ToolCall]
+    conversation: SessionConversation, calls: Sequence[ToolCall]
 ) -> Sequence[ToolResult]:
     """Return a result for every call, in the order of the calls."""
     # Two tools that read, change and write one file would undo each other's work.
@@ -39,7 +125,7 @@ async def execute_tool_calls(
 
 
 async def _execute_call(
-    conversation: Conversation, call: ToolCall, changing_files: asyncio.Lock
+    conversation: SessionConversation, call: ToolCall, changing_files: asyncio.Lock
 ) -> ToolResult:
     conversation.emit(
         EventKind.TOOL_CALL_START,
@@ -64,7 +150,7 @@ async def _execute_call(
 
 
 async def _execute_within_hooks(
-    conversation: Conversation, call: ToolCall, tool: RegisteredTool, arguments: JsonObject
+    conversation: SessionConversation, call: ToolCall, tool: RegisteredTool, arguments: JsonObject
 ) -> ToolResult:
     """Execute a call that the hook before it lets through, and tell the one after it what came."""
     hooked = HookedCall(call.name, call.id, arguments)
@@ -77,7 +163,7 @@ async def _execute_within_hooks(
 
 
 async def _execute(
-    conversation: Conversation, tool: RegisteredTool, call: HookedCall
+    conversation: SessionConversation, tool: RegisteredTool, call: HookedCall
 ) -> HookedCall:
     """Return the call with what the tool put out, or with what went wrong in it."""
     try:
@@ -91,7 +177,9 @@ async def _execute(
     return replace(call, output=output)
 
 
-async def _run_hook(conversation: Conversation, when: When, call: HookedCall) -> HookRun | None:
+async def _run_hook(
+    conversation: SessionConversation, when: When, call: HookedCall
+) -> HookRun | None:
     """Run a hook, if there is one, and tell how it ended: well or not, never in silence."""
     run = await conversation.hooks.run(when, call, conversation.environment)
     if run is not None:
@@ -109,18 +197,18 @@ async def _run_hook(conversation: Conversation, when: When, call: HookedCall) ->
     return run
 
 
-def _succeeded(conversation: Conversation, call: ToolCall, output: str) -> ToolResult:
+def _succeeded(conversation: SessionConversation, call: ToolCall, output: str) -> ToolResult:
     conversation.emit(EventKind.TOOL_CALL_END, tool_name=call.name, call_id=call.id, output=output)
     return ToolResult(call.id, truncate_tool_output(output, call.name, conversation.config))
 
 
-def _failed(conversation: Conversation, call: ToolCall, message: str) -> ToolResult:
+def _failed(conversation: SessionConversation, call: ToolCall, message: str) -> ToolResult:
     conversation.emit(EventKind.TOOL_CALL_END, tool_name=call.name, call_id=call.id, error=message)
     shown = truncate_tool_output(message, call.name, conversation.config)
     return ToolResult(call.id, shown, is_error=True)
 
 
-def _unknown(conversation: Conversation, call: ToolCall) -> str:
+def _unknown(conversation: SessionConversation, call: ToolCall) -> str:
     unknown = UnknownName("tool", call.name, conversation.profile.tool_registry)
     return f"Unknown tool: {call.name}\n{unknown.hint}"
 
@@ -151,7 +239,7 @@ def _without_nothing(tool: RegisteredTool, arguments: JsonObject) -> JsonObject:
 
 
 def _with_time_limit(
-    conversation: Conversation, tool: RegisteredTool, arguments: JsonObject
+    conversation: SessionConversation, tool: RegisteredTool, arguments: JsonObject
 ) -> JsonObject:
     """Give a tool that takes a time limit the one of profile or session, within the maximum."""
     properties = _schema(tool).get("properties")
@@ -162,3 +250,24 @@ def _with_time_limit(
     if not isinstance(wanted, int | float):
         wanted = traits.default_command_timeout_ms or config.default_command_timeout_ms
     return {**arguments, _TIME_LIMIT: min(int(wanted), config.max_command_timeout_ms)}
+
+
+def text_of(arguments: JsonObject, name: str, default: str = "") -> str:
+    """Return an argument that is text."""
+    value = arguments.get(name, default)
+    if not isinstance(value, str):
+        raise InvalidArguments(f"{name} must be string")
+    return value
+
+
+def number_of(arguments: JsonObject, name: str, default: int) -> int:
+    """Return an argument that is a whole number."""
+    value = arguments.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidArguments(f"{name} must be integer")
+    return int(value)
+
+
+def flag_of(arguments: JsonObject, name: str) -> bool:
+    """Return an argument that is true or false; false when it is not there."""
+    return arguments.get(name) is True

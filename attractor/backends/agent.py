@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from attractor.agent.events import EventKind
-from attractor.agent.loop import Ending, Stop
+from attractor.agent.loop import InputResult, Stop
 from attractor.agent.session import Session, SessionState
+from attractor.agent.session_state import EventKind
 from attractor.backends.agent_answer import answer_once
 from attractor.backends.agent_conversations import rebuild
 from attractor.backends.agent_parts import AgentParts, choose_model
@@ -96,7 +96,7 @@ async def _do(work: Work, prompt: str) -> Outcome:
     return replace(outcome, context_updates=updates)
 
 
-async def _converse(work: Work, prompt: str) -> Ending:
+async def _converse(work: Work, prompt: str) -> InputResult:
     """Let the agent work, and ask once for a report that did not come, or was no good (R4, R8)."""
     ending = await work.session.submit(prompt)
     if await work.reporting.reported() or work.session.state is SessionState.CLOSED:
@@ -108,7 +108,7 @@ async def _converse(work: Work, prompt: str) -> Ending:
     return replace(ending, text=ending.text or reminded.text)
 
 
-def _without_report(work: Work, ending: Ending) -> Outcome:
+def _without_report(work: Work, ending: InputResult) -> Outcome:
     stage = work.stage
     if work.reporting.refusals:
         return failure(f"invalid report: {work.reporting.refusals[-1]}")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from attractor.agent.events import EventEmitter, EventKind
+from attractor.agent.session_state import EventEmitter, EventKind
 from attractor.agent.turns import AssistantTurn, UserTurn, convert_history_to_messages
 from attractor.backends.agent_conversations import Keeping
 from attractor.backends.agent_parts import AgentParts, choose_model

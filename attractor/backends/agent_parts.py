@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import SessionConfig
 from attractor.backends.model_choice import ModelChoice, ModelDefaults
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from attractor.agent.events import EventEmitter, EventKind
+from attractor.agent.session_state import EventEmitter, EventKind
 from attractor.backends.model_choice import ModelChoice
 from attractor.engine.outcome import Usage
 from attractor.llm.catalogue import ModelInfo, get_model_info

@@ -2,8 +2,8 @@
 
 import json
 
-from attractor.agent.events import EventKind, SessionEvent
-from attractor.agent.truncation import TruncationMode, truncate_output
+from attractor.agent.session_state import EventKind, SessionEvent
+from attractor.agent.tool_execution import TruncationMode, truncate_output
 from attractor.backends.agent_reporting import REPORT_OUTCOME, Reporting
 from attractor.base.json import Json, JsonObject
 from attractor.engine.interfaces import Stage

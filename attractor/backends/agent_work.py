@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.agent.events import EventEmitter, EventKind, SessionEvent
-from attractor.agent.prompts import read_prompt
-from attractor.agent.provider_profile import create_profile, profile_parts
+from attractor.agent.provider_profile import create_profile, profile_parts, read_prompt
 from attractor.agent.session import Session
+from attractor.agent.session_state import EventEmitter, EventKind, SessionEvent
 from attractor.agent.turns import AssistantTurn, Turn
 from attractor.backends.agent_conversations import Keeping
 from attractor.backends.agent_parts import AgentParts, choose_model

@@ -1,21 +1,35 @@
+""""""
+
+import subprocess
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from attractor.agent.errors import PromptMissing
 from attractor.agent.provider_profile import (
+    BUDGET,
+    SHIPPED,
+    EnvironmentInfo,
+    GitState,
     ProfileTraits,
     create_profile,
+    discover_project_documents,
     find_provider,
     profile_parts,
+    read_prompt,
+    survey,
 )
-from attractor.agent.surroundings import Surroundings
 from attractor.agent.tool import RegisteredTool, define, tool_parts
 from attractor.base.errors import UnknownName
 from attractor.base.json import JsonObject
+from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import NotSupported
+from attractor.environments.local import LocalExecutionEnvironment
+from tests.agent.places import finish, local
 
-PLACE = Surroundings("/workspace", "linux", "6.1", date(2026, 11, 20), "m-1")
+PLACE = EnvironmentInfo("/workspace", "linux", "6.1", date(2026, 11, 20), "m-1")
 
 
 async def nothing(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
@@ -93,3 +107,165 @@ def test_options_go_to_the_provider() -> None:
         provider_options={"x": {"beta_headers": ["b"]}},
     )
     assert traits.provider_options == {"x": {"beta_headers": ["b"]}}
+
+
+@pytest.mark.parametrize("name", [*profile_parts(), "report_outcome", "report_reminder"])
+def test_every_prompt_is_shipped(name: str) -> None:
+    assert len(read_prompt(name)) > 50
+
+
+def test_a_projects_own_prompt_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "openai.md").write_text("Be kind.\n")
+    assert read_prompt("openai", folders=[tmp_path / "nothing", tmp_path]) == "Be kind."
+    assert read_prompt("anthropic", folders=[tmp_path]) == read_prompt("anthropic")
+
+
+def test_a_prompt_that_is_nowhere_is_told_with_the_place_for_it(tmp_path: Path) -> None:
+    with pytest.raises(PromptMissing) as raised:
+        read_prompt("nobody", folders=[tmp_path])
+    assert raised.value.hint.startswith(f"write {tmp_path / 'nobody.md'}")
+
+
+def test_only_the_shipped_places_are_fixed() -> None:
+    assert [place.name for place in SHIPPED] == ["_profiles", "_profiles"]
+
+
+class Below(LocalExecutionEnvironment):
+    """Works in a folder below the one it is confined to."""
+
+    def working_directory(self) -> str:
+        return f"{super().working_directory()}/sub/deep"
+
+
+def documents(folder: Path, *names: str) -> str:
+    return finish(discover_project_documents(local(folder), names))
+
+
+def test_the_files_of_the_profile_are_read_and_no_others(tmp_path: Path) -> None:
+    for name in ("AGENTS.md", "CLAUDE.md", "GEMINI.md"):
+        (tmp_path / name).write_text(f"Read {name}.\n")
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex/instructions.md").write_text("Codex.")
+    assert documents(tmp_path, "AGENTS.md", "CLAUDE.md") == (
+        "# AGENTS.md\n\nRead AGENTS.md.\n\n# CLAUDE.md\n\nRead CLAUDE.md."
+    )
+    assert "Codex." in documents(tmp_path, "AGENTS.md", ".codex/instructions.md")
+
+
+def test_nothing_there_is_nothing_said(tmp_path: Path) -> None:
+    (tmp_path / "AGENTS.md").write_text("  \n")
+    assert documents(tmp_path, "AGENTS.md", "CLAUDE.md") == ""
+
+
+def test_deeper_files_come_later(tmp_path: Path) -> None:
+    (tmp_path / "sub/deep").mkdir(parents=True)
+    (tmp_path / "AGENTS.md").write_text("root")
+    (tmp_path / "sub/deep/AGENTS.md").write_text("deep")
+    found = finish(discover_project_documents(Below(tmp_path, environ={}), ["AGENTS.md"], depth=2))
+    assert found == "# ../../AGENTS.md\n\nroot\n\n# AGENTS.md\n\ndeep"
+
+
+def test_what_lies_outside_the_environment_is_left_alone(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "AGENTS.md").write_text("outside")
+    (inside / "AGENTS.md").write_text("inside")
+    found = finish(discover_project_documents(local(inside), ["AGENTS.md"], depth=1))
+    assert found == "# AGENTS.md\n\ninside"
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "AGENTS.md").write_bytes(b"\x00")
+    assert documents(tmp_path, "AGENTS.md").startswith("[AGENTS.md could not be read: ")
+
+
+def test_there_is_a_budget(tmp_path: Path) -> None:
+    (tmp_path / "AGENTS.md").write_text("ü" * BUDGET)
+    found = documents(tmp_path, "AGENTS.md")
+    assert found.endswith("ü\n[Project instructions truncated at 32KB]")
+    assert len(found.encode()) < BUDGET + 60
+
+
+TODAY = date(2026, 11, 20)
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    command = ["git", *identity, *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=20)
+
+
+def look(folder: Path) -> EnvironmentInfo:
+    return finish(survey(local(folder), today=TODAY, model="m-1"))
+
+
+def test_a_repository_is_described(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-b", "work")
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    for number in range(6):
+        (tmp_path / f"f{number}").write_text("x")
+        git(tmp_path, "add", ".")
+        git(tmp_path, "commit", "-m", f"Change {number}")
+    (tmp_path / "f0").write_text("y")
+    (tmp_path / "new").write_text("z")
+    commits = tuple(f"Change {number}" for number in (5, 4, 3, 2, 1))
+    assert look(tmp_path).git == GitState("work", 2, commits)
+    assert look(tmp_path / "deep" / "er").git == GitState("work", 2, commits, depth=2)
+
+
+def test_a_repository_without_commits_is_one(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-b", "work")
+    assert look(tmp_path).git == GitState("work", 0)
+
+
+def test_a_head_without_a_branch_is_said(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    git(tmp_path, "commit", "--allow-empty", "-m", "One")
+    git(tmp_path, "checkout", "--detach")
+    assert look(tmp_path).git == GitState("(no branch)", 0, ("One",))
+
+
+def test_a_folder_is_no_repository(tmp_path: Path) -> None:
+    environment = LocalExecutionEnvironment(
+        tmp_path, environ={"PATH": "/usr/bin:/bin", "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+    )
+    found = finish(survey(environment, today=TODAY, model="m-1"))
+    assert found.git is None
+    assert found.block().splitlines() == [
+        "<environment>",
+        f"Working directory: {tmp_path}",
+        "Is git repository: false",
+        f"Platform: {environment.platform()}",
+        f"OS version: {environment.os_version()}",
+        "Today's date: 2026-11-20",
+        "Model: m-1",
+        "</environment>",
+    ]
+
+
+def test_the_block_tells_of_git() -> None:
+    place = EnvironmentInfo("/w", "linux", "6", TODAY, "m", GitState("main", 3, ("One", "Two")))
+    assert (
+        "\n".join(
+            [
+                "Is git repository: true",
+                "Git branch: main",
+                "Changed files: 3",
+                "Recent commits:",
+                "  One",
+                "  Two",
+                "Platform: linux",
+            ]
+        )
+        in place.block()
+    )
+
+
+class NoCommands(LocalExecutionEnvironment):
+    async def exec_command(self, *arguments: object, **options: object) -> ExecResult:
+        raise NotSupported("no commands here")
+
+
+def test_a_place_without_commands_has_no_git(tmp_path: Path) -> None:
+    environment = NoCommands(tmp_path, environ={})
+    assert finish(survey(environment, today=TODAY, model="m")).git is None

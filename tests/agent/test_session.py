@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from attractor.agent.errors import SessionBusy, SessionClosed, ToolError
-from attractor.agent.events import EventKind, SessionEvent
-from attractor.agent.loop import Ending, Stop
+from attractor.agent.loop import InputResult, Stop
 from attractor.agent.provider_profile import ProviderProfile, create_profile
 from attractor.agent.session import Session, SessionState
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import EventKind, SessionConfig, SessionEvent
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.turns import AssistantTurn, SteeringTurn, ToolResultsTurn, UserTurn
 from attractor.base.broadcast import Broadcast
@@ -59,7 +58,7 @@ class Played:
         definition = define(name, "For tests.", {"x": {"type": "integer"}}, required=[])
         self.profile.tool_registry.register(RegisteredTool(definition, execute))
 
-    def submit(self, text: str = "Do it") -> Ending:
+    def submit(self, text: str = "Do it") -> InputResult:
         return finish(self.session.submit(text))
 
     @property
@@ -86,7 +85,7 @@ def test_a_conversation_runs_until_the_model_only_talks(tmp_path: Path) -> None:
         call("read_file", file_path="a"),
         said("Done."),
     )
-    assert played.submit() == Ending(Stop.COMPLETED, "Done.")
+    assert played.submit() == InputResult(Stop.COMPLETED, "Done.")
     assert (tmp_path / "a").read_text() == "x"
     assert played.results == [("Wrote 1 bytes to a", False), ("1 | x", False)]
     assert [type(turn) for turn in played.session.history] == [
@@ -223,7 +222,7 @@ def test_an_abort_ends_running_commands_and_closes(tmp_path: Path) -> None:
     command = "echo $$ > pid; exec sleep 600"
     played = Played(tmp_path, call("shell", command=command, timeout_ms=600_000))
 
-    async def abort_when_it_runs() -> Ending:
+    async def abort_when_it_runs() -> InputResult:
         work = asyncio.create_task(played.session.submit("Wait"))
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
             await asyncio.sleep(0.01)
@@ -240,7 +239,7 @@ def test_an_abort_ends_running_commands_and_closes(tmp_path: Path) -> None:
 def test_an_abort_ends_a_call_to_the_model(tmp_path: Path) -> None:
     played = Played(tmp_path, never)
 
-    async def abort() -> Ending:
+    async def abort() -> InputResult:
         work = asyncio.create_task(played.session.submit("Think"))
         while not played.provider.requests:
             await asyncio.sleep(0)

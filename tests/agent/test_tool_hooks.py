@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.events import EventKind, SessionEvent
 from attractor.agent.provider_profile import create_profile
 from attractor.agent.session import Session
+from attractor.agent.session_state import EventKind, SessionEvent
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.tool_hooks import HookedCall, ToolHooks, When
 from attractor.agent.turns import ToolResultsTurn

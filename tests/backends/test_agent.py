@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import SessionConfig
 from attractor.backends.agent import Agent, part
 from attractor.backends.agent_parts import AgentParts
 from attractor.backends.parts import BackendParts

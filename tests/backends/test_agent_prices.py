@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.agent.events import EventEmitter, EventKind, SessionEvent
+from attractor.agent.session_state import EventEmitter, EventKind, SessionEvent
 from attractor.backends.agent_prices import Meter, Pricing
 from attractor.backends.model_choice import ModelChoice
 from attractor.base.clock import SystemClock

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import SessionConfig
 from attractor.agent.turns import (
     AssistantTurn,
     SteeringTurn,

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.events import EventKind
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import EventKind, SessionConfig
 from tests.agent.twinned import WIRES, Talk, says, talk, use, uses
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)

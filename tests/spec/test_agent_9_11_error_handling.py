@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.events import EventKind
 from attractor.agent.session import SessionState
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import EventKind, SessionConfig
 from attractor.llm.errors import AuthenticationError, ContextLengthError
 from attractor.llm.retry_policy import RetryPolicy
 from attractor.twins.script.answer import Answer, Fault, FaultKind

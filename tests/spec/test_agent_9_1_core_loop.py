@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.events import EventKind
 from attractor.agent.loop import Stop
 from attractor.agent.session import SessionState
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import EventKind, SessionConfig
 from attractor.agent.turns import SteeringTurn
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.events import EventKind
 from attractor.agent.provider_profile import create_profile
+from attractor.agent.session_state import EventKind
 from attractor.agent.tool import RegisteredTool, define
 from attractor.base.errors import UnknownName
 from attractor.base.json import JsonObject

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.events import EventKind
+from attractor.agent.session_state import EventKind
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.turns import ToolResultsTurn
 from attractor.base.json import JsonObject

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.agent.events import EventKind
 from attractor.agent.provider_profile import create_profile
 from attractor.agent.session import Session
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import EventKind, SessionConfig
 from attractor.base.processes import ExecResult
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.agent.places import finish

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import SessionConfig
 from tests.agent.twinned import Talk, says, talk
 
 

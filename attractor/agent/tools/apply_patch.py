@@ -1,9 +1,9 @@
 """Create, change, rename and delete files with one patch."""
 
-from attractor.agent.apply_patch import apply_patch
-from attractor.agent.arguments import text_of
-from attractor.agent.patch_parsing import parse_patch
+from attractor.agent.patch.apply import apply_patch
+from attractor.agent.patch.parse import parse_patch
 from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.tool_execution import text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 

@@ -1,9 +1,9 @@
 """Replace an exact text in a file."""
 
-from attractor.agent.arguments import flag_of, text_of
 from attractor.agent.errors import ToolError
-from attractor.agent.patch_matching import find_lines
+from attractor.agent.patch.apply import find_lines
 from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.tool_execution import flag_of, text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 

@@ -1,7 +1,7 @@
 """Find files by a pattern of their names."""
 
-from attractor.agent.arguments import text_of
 from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.tool_execution import text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 

@@ -1,7 +1,7 @@
 """Read a file, or some lines of it, with line numbers."""
 
-from attractor.agent.arguments import number_of, text_of
 from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.tool_execution import number_of, text_of
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 

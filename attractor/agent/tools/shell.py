@@ -1,8 +1,8 @@
 """Run a shell command, with a time limit."""
 
-from attractor.agent.arguments import number_of, text_of
 from attractor.agent.errors import CommandFailed
 from attractor.agent.tool import RegisteredTool, define
+from attractor.agent.tool_execution import number_of, text_of
 from attractor.base.json import JsonObject
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment

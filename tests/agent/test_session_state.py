@@ -1,8 +1,10 @@
+""""""
+
 from collections.abc import Mapping
 
 import pytest
 
-from attractor.agent.session_config import SessionConfig
+from attractor.agent.session_state import SessionConfig
 from attractor.base.errors import UsageError
 
 

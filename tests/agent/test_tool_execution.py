@@ -1,9 +1,11 @@
+""""""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.agent.session_config import SessionConfig
-from attractor.agent.truncation import (
+from attractor.agent.session_state import SessionConfig
+from attractor.agent.tool_execution import (
     TruncationMode,
     truncate_lines,
     truncate_output,

@@ -1,18 +1,20 @@
+""""""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.agent.errors import InvalidPatch
-from attractor.agent.patch_parsing import parse_patch
-from attractor.agent.patches import (
+from attractor.agent.patch.parse import (
     AddFile,
     DeleteFile,
     Hunk,
     HunkLine,
-    Mark,
+    LinePrefix,
     Operation,
     Patch,
     UpdateFile,
+    parse_patch,
 )
 
 EVERYTHING = """\
@@ -46,10 +48,10 @@ def test_every_operation_is_read() -> None:
                     Hunk(
                         ("class A:", "    def f(self):"),
                         (
-                            HunkLine(Mark.KEEP, "keep"),
-                            HunkLine(Mark.REMOVE, "go"),
-                            HunkLine(Mark.ADD, "come"),
-                            HunkLine(Mark.KEEP, ""),
+                            HunkLine(LinePrefix.KEEP, "keep"),
+                            HunkLine(LinePrefix.REMOVE, "go"),
+                            HunkLine(LinePrefix.ADD, "come"),
+                            HunkLine(LinePrefix.KEEP, ""),
                         ),
                         at_end_of_file=True,
                     ),
@@ -110,7 +112,9 @@ PATHS = st.from_regex(r"[a-z]{1,6}(/[a-z]{1,6})?(\.py)?", fullmatch=True)
 HUNKS = st.builds(
     Hunk,
     st.lists(LINES.filter(str.strip), max_size=2).map(tuple),
-    st.lists(st.builds(HunkLine, st.sampled_from(Mark), LINES), min_size=1, max_size=4).map(tuple),
+    st.lists(st.builds(HunkLine, st.sampled_from(LinePrefix), LINES), min_size=1, max_size=4).map(
+        tuple
+    ),
     st.booleans(),
 )
 OPERATIONS = st.one_of(

@@ -1,6 +1,8 @@
+""""""
+
 import pytest
 
-from attractor.agent.loop_detection import detect_loop
+from attractor.agent.loop import detect_loop
 
 
 @pytest.mark.parametrize(

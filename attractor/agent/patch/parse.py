@@ -1,18 +1,79 @@
-"""Reads a patch of the v4a format (coding-agent-loop, Appendix A)."""
+"""What a patch of the v4a format says, as values (coding-agent-loop, Appendix A).
+
+Reads a patch of the v4a format (coding-agent-loop, Appendix A).
+"""
 
 from collections.abc import Sequence
+from dataclasses import field
+from enum import StrEnum
 
 from attractor.agent.errors import InvalidPatch
-from attractor.agent.patches import (
-    AddFile,
-    DeleteFile,
-    Hunk,
-    HunkLine,
-    Mark,
-    Operation,
-    Patch,
-    UpdateFile,
-)
+from attractor.base.dataclasses import dataclass
+
+
+class LinePrefix(StrEnum):
+    """What a line of a hunk does, by its first character."""
+
+    KEEP = " "
+    REMOVE = "-"
+    ADD = "+"
+
+
+@dataclass(frozen=True)
+class HunkLine:
+    """One line of a hunk."""
+
+    mark: LinePrefix
+    text: str
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """One change in a file: where to look, and the lines that stay, go and come."""
+
+    hints: tuple[str, ...]
+    lines: tuple[HunkLine, ...]
+    at_end_of_file: bool = False
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """Return the lines that the file must hold."""
+        return tuple(line.text for line in self.lines if line.mark is not LinePrefix.ADD)
+
+
+@dataclass(frozen=True)
+class AddFile:
+    """Create a file."""
+
+    path: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DeleteFile:
+    """Remove a file."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class UpdateFile:
+    """Change a file, and give it another name when one is said."""
+
+    path: str
+    hunks: tuple[Hunk, ...]
+    move_to: str = ""
+
+
+Operation = AddFile | DeleteFile | UpdateFile
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Operations on files that happen together or not at all."""
+
+    operations: tuple[Operation, ...] = field(default=())
+
 
 _BEGIN = "*** Begin Patch"
 _END = "*** End Patch"
@@ -130,9 +191,9 @@ def _read_hints(reader: _Reader) -> tuple[str, ...]:
 
 def _read_line(reader: _Reader) -> HunkLine:
     # Models leave the one space of an empty context line out.
-    line = reader.line or Mark.KEEP.value
+    line = reader.line or LinePrefix.KEEP.value
     try:
-        mark = Mark(line[0])
+        mark = LinePrefix(line[0])
     except ValueError as error:
         mistake = f"a line of a hunk begins with ' ', '-' or '+', not {_short(line)}"
         raise reader.refuse(mistake) from error

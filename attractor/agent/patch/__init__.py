@@ -1,0 +1,1 @@
+"""Patches in the v4a format: parsing and application."""

@@ -1,0 +1,271 @@
+""""""
+
+import difflib
+import errno
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.agent.errors import PatchMismatch
+from attractor.agent.patch.apply import apply_hunks, apply_patch, find_lines
+from attractor.agent.patch.parse import Hunk, HunkLine, LinePrefix, UpdateFile, parse_patch
+from attractor.base.errors import FileTrouble
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.local import LocalExecutionEnvironment
+from tests.agent.places import finish, local, write
+
+
+def patch(*lines: str) -> str:
+    return "\n".join(["*** Begin Patch", *lines, "*** End Patch"])
+
+
+def apply(text: str, environment: ExecutionEnvironment) -> list[str]:
+    return list(finish(apply_patch(parse_patch(text), environment)))
+
+
+def test_all_operations_happen_together(tmp_path: Path) -> None:
+    write(tmp_path, a="one\ntwo\n", b="go\n", c="import os\n")
+    done = apply(
+        patch(
+            "*** Add File: sub/new",
+            "+hello",
+            "*** Update File: a",
+            "@@",
+            " one",
+            "-two",
+            "+zwei",
+            "*** Delete File: b",
+            "*** Update File: c",
+            "*** Move to: d",
+            "@@ import os",
+            "+import sys",
+        ),
+        local(tmp_path),
+    )
+    assert done == ["A sub/new", "M a", "D b", "R c -> d"]
+    found = {one.relative_to(tmp_path).as_posix() for one in tmp_path.rglob("*") if one.is_file()}
+    assert found == {"sub/new", "a", "d"}
+    assert (tmp_path / "sub/new").read_text() == "hello\n"
+    assert (tmp_path / "a").read_text() == "one\nzwei\n"
+    assert (tmp_path / "d").read_text() == "import os\nimport sys\n"
+
+
+def test_operations_build_on_each_other(tmp_path: Path) -> None:
+    write(tmp_path, a="1\n", b="2\n")
+    apply(
+        patch(
+            "*** Update File: a",
+            "-1",
+            "+one",
+            f"*** Update File: {tmp_path}/a",
+            "-one",
+            "+eins",
+            "*** Delete File: b",
+            "*** Add File: ./b",
+            "+new",
+        ),
+        local(tmp_path),
+    )
+    assert (tmp_path / "a").read_text() == "eins\n"
+    assert (tmp_path / "b").read_text() == "new\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["*** Update File: a", "-nothing"], "a, hunk 1: these lines are not there from line 1 on"),
+        (["*** Update File: a", "@@ nowhere", "-1"], "a, hunk 1: no line 'nowhere'"),
+        (["*** Update File: gone", "-1"], "gone: there is no such file"),
+        (["*** Delete File: gone"], "gone: there is no such file"),
+        (["*** Add File: a", "+1"], "a: there is such a file already"),
+        (["*** Update File: a", "*** Move to: b", "-1"], "b: there is such a file already"),
+    ],
+)
+def test_what_does_not_fit_leaves_every_file_as_it_was(
+    tmp_path: Path, lines: list[str], told: str
+) -> None:
+    write(tmp_path, a="1\n", b="2\n")
+    with pytest.raises(PatchMismatch) as raised:
+        apply(patch("*** Add File: new", "+x", *lines), local(tmp_path))
+    assert told in raised.value.message
+    assert "nothing was changed" in raised.value.hint
+    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"a": "1\n", "b": "2\n"}
+
+
+class FullDisk(LocalExecutionEnvironment):
+    """Fails to write one file, and afterwards any file when nothing is left at all."""
+
+    refuses = "b"
+    fails_for_good = False
+    failed = False
+
+    async def write_file(self, path: str, content: str) -> None:
+        if path == self.refuses or (self.failed and self.fails_for_good):
+            self.failed = True
+            raise FileTrouble(f"cannot write {path}") from OSError(errno.ENOSPC, "full")
+        await super().write_file(path, content)
+
+
+TWO_FILES = patch(
+    "*** Add File: new", "+x", "*** Update File: a", "-1", "+one", "*** Update File: b", "-2", "+2b"
+)
+
+
+def test_a_write_that_fails_undoes_those_before_it(tmp_path: Path) -> None:
+    write(tmp_path, a="1\n", b="2\n")
+    with pytest.raises(FileTrouble):
+        apply(TWO_FILES, FullDisk(tmp_path, environ={}))
+    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"a": "1\n", "b": "2\n"}
+
+
+def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
+    write(tmp_path, a="1\n", b="2\n")
+    disk = FullDisk(tmp_path, environ={})
+    disk.fails_for_good = True
+    with pytest.raises(FileTrouble, match="nor these files put back: a$"):
+        apply(TWO_FILES, disk)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_path_outside_is_refused_by_the_environment(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    with pytest.raises(Exception, match="outside|leads out"):
+        apply(patch("*** Add File: ../out", "+x"), local(inside))
+    assert not (tmp_path / "out").exists()
+
+
+def changed(before: str, *lines: str) -> str:
+    text = "\n".join(["*** Begin Patch", "*** Update File: f", *lines, "*** End Patch"])
+    (update,) = parse_patch(text).operations
+    assert isinstance(update, UpdateFile)
+    return apply_hunks(before, update.hunks, path="f")
+
+
+def test_the_update_of_the_specification_applies() -> None:
+    after = changed(
+        'def main():\n    print("Hello")\n    return 0\n',
+        "@@ def main():",
+        '     print("Hello")',
+        "-    return 0",
+        '+    print("World")',
+        "+    return 1",
+    )
+    assert after == 'def main():\n    print("Hello")\n    print("World")\n    return 1\n'
+
+
+def test_the_hunks_of_the_specification_apply_though_a_hint_is_the_line_that_goes() -> None:
+    function = 'def load_config():\n    config = {}\n    config["debug"] = '
+    after = changed(
+        f"DEFAULT_TIMEOUT = 30\n\n{function}False\n",
+        "@@ DEFAULT_TIMEOUT = 30",
+        "-DEFAULT_TIMEOUT = 30",
+        "+DEFAULT_TIMEOUT = 60",
+        "@@ def load_config():",
+        "     config = {}",
+        '-    config["debug"] = False',
+        '+    config["debug"] = True',
+    )
+    assert after == f"DEFAULT_TIMEOUT = 60\n\n{function}True\n"
+
+
+def test_hints_narrow_the_place_down() -> None:
+    before = "class A:\n  def f():\n    x\nclass B:\n  def f():\n    x\n"
+    after = changed(before, "@@ class B:", "@@   def f():", "-    x", "+    y")
+    assert after == "class A:\n  def f():\n    x\nclass B:\n  def f():\n    y\n"
+
+
+def test_new_lines_alone_go_below_the_hint_or_to_the_end() -> None:
+    assert changed("a\nb\n", "@@ a", "+x") == "a\nx\nb\n"
+    assert changed("a\nb\n", "@@", "+x") == "a\nb\nx\n"
+    assert changed("", "@@", "+x") == "x\n"
+
+
+def test_the_end_of_the_file_is_the_end() -> None:
+    assert changed("x\ny\nx\n", "@@", "-x", "+z", "*** End of File") == "x\ny\nz\n"
+    with pytest.raises(PatchMismatch, match="at the end of the file"):
+        changed("x\ny\n", "@@", "-x", "*** End of File")
+
+
+def test_an_empty_line_between_hunks_is_forgiven() -> None:
+    assert changed("a\nb\nc\n", "@@", "-a", "+A", "", "@@", "-c", "+C") == "A\nb\nC\n"
+
+
+def test_the_files_own_lines_stay_where_only_space_differs() -> None:
+    after = changed("\tif x:  \n\t\told\n", "@@", " if x:", "-old", "+\t\tnew")
+    assert after == "\tif x:  \n\t\tnew\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a\r\nb\r\nc\r\n", "a\r\nx\r\nc\r\n"),
+        ("a\nb\nc", "a\nx\nc"),
+        ("a\nb", "a\nx"),
+        ("a\r\nb", "a\r\nx"),
+        ("a\fa\u2028\nb\n", "a\fa\u2028\nx\n"),
+    ],
+)
+def test_line_ends_are_kept(before: str, after: str) -> None:
+    assert changed(before, "@@", "-b", "+x") == after
+
+
+def test_hunks_must_follow_the_file() -> None:
+    with pytest.raises(PatchMismatch, match="hunk 2: these lines are not there from line 2 on"):
+        changed("a\nb\nc\n", "@@", "-b", "@@", "-a")
+
+
+TEXTS = st.lists(st.sampled_from(["a", "b", "  a", "", "c d"]), max_size=12)
+
+
+@given(before=TEXTS, after=TEXTS)
+def test_a_change_between_two_texts_arrives(before: list[str], after: list[str]) -> None:
+    lines = [
+        HunkLine(LinePrefix(line[0]), line[2:])
+        for line in difflib.ndiff(before, after)
+        if line[0] in " +-"
+    ]
+    hunks = [Hunk((), tuple(lines))] if lines else []
+    text = "".join(f"{line}\n" for line in before)
+    assert apply_hunks(text, hunks, path="f") == "".join(f"{line}\n" for line in after)
+
+
+FILE = ["def f():\n", "    x = 1\n", "    y = 2\n", "\n", "def g():\n", "    x = 1\n"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "start", "at_end", "place"),
+    [
+        (["    x = 1"], 0, False, 1),
+        (["    x = 1"], 2, False, 5),
+        (["    x = 1"], 0, True, 5),
+        (["    x = 1", "    y = 2"], 0, True, None),
+        (["def f():", "    x = 1   "], 0, False, 0),
+        (["def f():", "x = 1"], 0, False, 0),
+        (["def   f():"], 0, False, 0),
+        (["    y = 3"], 0, False, None),
+        (["x"] * 7, 0, False, None),
+        ([], 3, False, 3),
+    ],
+)
+def test_lines_are_found(wanted: list[str], start: int, at_end: bool, place: int | None) -> None:
+    assert find_lines(FILE, wanted, start=start, at_end=at_end) == place
+
+
+def test_the_strictest_reading_wins_over_the_first_place() -> None:
+    assert find_lines(["  x\n", "x\n"], ["x"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted"),
+    [
+        ("“a” – it’s\n", '"a" - it\'s'),
+        ("a\u00a0b\n", "a b"),
+        ("a\r\n", "a"),
+        ("a", "a\r"),
+    ],
+)
+def test_likenesses_are_forgiven(held: str, wanted: str) -> None:
+    assert find_lines([held], [wanted]) == 0
