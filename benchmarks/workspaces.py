@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.workspaces.commits import Author
+from attractor.workspaces.create.isolated import make_isolated
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.isolated import make_isolated
-from attractor.workspaces.repository import open_repository
+from attractor.workspaces.git.commits import Author
+from attractor.workspaces.git.repository import open_repository
 from benchmarks.folders import Folders
 from benchmarks.ratios import Ratio, report
 

@@ -26,9 +26,9 @@ from attractor.pipeline.running import resume, start
 from attractor.pipeline.source import open_pipeline
 from attractor.pipeline.withheld import NOTHING_GIVEN, Given
 from attractor.pipeline.world import World
-from attractor.workspaces.place import workspaces_of
-from attractor.workspaces.repository import open_repository
-from attractor.workspaces.stores import open_store
+from attractor.workspaces.dimension_index import open_store
+from attractor.workspaces.folders import workspaces_of
+from attractor.workspaces.git.repository import open_repository
 
 
 def evaluator_of(world: World) -> Evaluator:

@@ -15,11 +15,11 @@ from attractor.factory.gate import Judged, gate
 from attractor.factory.ledger import Entry
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.stage_commits import EMAIL, NAME
-from attractor.workspaces.commits import Author, bring_commit, write_commit
-from attractor.workspaces.promotion import move_branch
-from attractor.workspaces.repository import Repository
+from attractor.workspaces.git.checkouts import move_branch
+from attractor.workspaces.git.commits import Author, bring_commit, write_commit
+from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.result_tree import result_trees
-from attractor.workspaces.store import Store
 
 PROMOTED = "promoted"
 OURS = "attractor/"

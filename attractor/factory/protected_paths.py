@@ -11,9 +11,9 @@ from attractor.base.toml import printable
 from attractor.engine.interfaces import TreeId, Workspace
 from attractor.engine.stage_report import shorten
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.dot_git import is_modules
-from attractor.workspaces.ignores import IgnoreRules
-from attractor.workspaces.offences import offending_attributes
+from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.repository import is_modules
+from attractor.workspaces.snapshot import offending_attributes
 
 PROTECTED = (
     "/scenarios",

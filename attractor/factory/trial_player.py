@@ -9,7 +9,7 @@ from attractor.scenarios.judging import build_checks, check_registry, judge_all
 from attractor.scenarios.playing import play
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.scenarios.trial import TrialKey, TrialResult
-from attractor.workspaces.held_folders import borrowed_folder
+from attractor.workspaces.folders import borrowed_folder
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from attractor.pipeline.options import RunOptions
 from attractor.pipeline.read_only import preparation_of
 from attractor.pipeline.world import World
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.preparation import NO_PREPARATION, Prepared, SetupRun, SetupWas
+from attractor.workspaces.setup.preparation import NO_PREPARATION, Prepared, SetupRun, SetupWas
 
 BOOT_STEP = "BootStep"
 """The kind emitted for each thing that was done before the first stage."""

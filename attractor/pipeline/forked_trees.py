@@ -9,16 +9,13 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.stage_commits import EMAIL, NAME
 from attractor.pipeline.world import World
-from attractor.workspaces.commits import Author
-from attractor.workspaces.copied import make_copied_again
+from attractor.workspaces.create.isolated import make_isolated
+from attractor.workspaces.create.plain import make_copied_again, make_in_place
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.in_place import make_in_place
-from attractor.workspaces.isolated import make_isolated
-from attractor.workspaces.record import read_record
-from attractor.workspaces.repository import open_repository
-from attractor.workspaces.sharing import share_objects
-from attractor.workspaces.store import Store
-from attractor.workspaces.stores import STORES, open_store
+from attractor.workspaces.dimension_index import STORES, open_store, read_record
+from attractor.workspaces.git.commits import Author
+from attractor.workspaces.git.object_store import Store, share_objects
+from attractor.workspaces.git.repository import open_repository
 
 
 def require_trees(options: RunOptions, world: World, run_id: str) -> None:

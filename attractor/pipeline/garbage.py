@@ -19,7 +19,7 @@ from attractor.environments.orphan_processes import end_left_by, left_by, runs_t
 from attractor.environments.process_table import Process
 from attractor.pipeline.needed import Need, Rules, Whereabouts, need_of
 from attractor.pipeline.world import World
-from attractor.workspaces.clearing import (
+from attractor.workspaces.cleanup import (
     Sizes,
     base_refs,
     free_folder,
@@ -29,12 +29,11 @@ from attractor.workspaces.clearing import (
     holding_of,
     stored_runs,
 )
+from attractor.workspaces.dimension_index import recorded_folders
 from attractor.workspaces.errors import NotARepository
-from attractor.workspaces.held_folders import left_behind
-from attractor.workspaces.in_thread import in_thread
-from attractor.workspaces.place import workspaces_of
-from attractor.workspaces.repository import open_repository
-from attractor.workspaces.stores import recorded_folders
+from attractor.workspaces.files import in_thread
+from attractor.workspaces.folders import left_behind, workspaces_of
+from attractor.workspaces.git.repository import open_repository
 
 WORKSPACE, FORK, STORE = "workspace", "fork", "store"
 BASE_REF, LEFT_BEHIND = "base ref", "left behind"

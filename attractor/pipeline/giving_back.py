@@ -22,9 +22,9 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.stage_commits import stage_commits
 from attractor.pipeline.world import World
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.in_thread import in_thread
-from attractor.workspaces.repository import open_repository
-from attractor.workspaces.run_branch import write_run_branch
+from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.commits import write_run_branch
+from attractor.workspaces.git.repository import open_repository
 
 BRANCH_WRITTEN = "RunBranchWritten"
 """The kind emitted when the stages are commits on a branch of the project."""

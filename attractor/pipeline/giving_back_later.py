@@ -11,7 +11,7 @@ from attractor.pipeline.options import options_from_record
 from attractor.pipeline.reading import read_again
 from attractor.pipeline.trees import objects_of
 from attractor.pipeline.world import World
-from attractor.workspaces.opening import open_again
+from attractor.workspaces.create.isolated import open_again
 
 
 async def give_back_later(root: Path, world: World) -> None:

@@ -9,8 +9,8 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.stage_report import shorten
 from attractor.engine.state.branch_state import MAIN
 from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.workspaces.create.plain import KEPT_OUT
 from attractor.workspaces.dimension import PREPARED
-from attractor.workspaces.in_place import KEPT_OUT
 from attractor.workspaces.snapshot import Snapshot
 
 MOST_NAMED = 50

@@ -14,8 +14,7 @@ from attractor.pipeline.needed_programs import (
     programs_among,
 )
 from attractor.pipeline.world import World, untold
-from attractor.workspaces.held_folders import borrowed_folder
-from attractor.workspaces.place import prepare_place
+from attractor.workspaces.folders import borrowed_folder, prepare_place
 
 _WHERE = "for the whole machine (below /usr), or run with --sandbox none"
 

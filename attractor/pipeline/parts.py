@@ -30,7 +30,7 @@ from attractor.pipeline.options import RunOptions
 from attractor.pipeline.source import PipelineSource
 from attractor.pipeline.state_folder import ready_state
 from attractor.pipeline.world import World
-from attractor.workspaces.held_folders import borrowed_folder
+from attractor.workspaces.folders import borrowed_folder
 
 PROJECT_PROMPTS = Path("agents") / "_profiles"
 

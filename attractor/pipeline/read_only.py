@@ -6,9 +6,9 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.selection import Choice
 from attractor.pipeline.world import World
-from attractor.workspaces.carrying import is_showable
 from attractor.workspaces.dimension import MakeEnvironment
-from attractor.workspaces.preparation import Preparation
+from attractor.workspaces.setup.ignored_files import is_showable
+from attractor.workspaces.setup.preparation import Preparation
 
 
 def environments_of(place: Choice, world: World) -> MakeEnvironment:

@@ -28,8 +28,7 @@ from attractor.engine.state.branch_state import GIVEN_UP, MAIN, attempt_key
 from attractor.engine.state.progress import LEFT_OUT, Visit
 from attractor.engine.state.progress_records import step_from_record
 from attractor.language.graph.graph import Graph
-from attractor.workspaces.commits import Author
-from attractor.workspaces.run_branch import AT_BASE, StageTree
+from attractor.workspaces.git.commits import AT_BASE, Author, StageTree
 
 NAME, EMAIL = "Attractor", "attractor@localhost"
 """Whose commits they are."""

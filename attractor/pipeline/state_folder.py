@@ -6,9 +6,8 @@ from pathlib import Path
 from attractor.base.errors import AttractorError
 from attractor.base.files import close_all_below, close_to_others, make_private_folder
 from attractor.pipeline.world import World
-from attractor.workspaces.held_folders import collect_left_behind
-from attractor.workspaces.place import NAME, prepare_place
-from attractor.workspaces.stores import STORES, recorded_folders
+from attractor.workspaces.dimension_index import STORES, recorded_folders
+from attractor.workspaces.folders import NAME, collect_left_behind, prepare_place
 
 
 def ready_state(world: World) -> Path:

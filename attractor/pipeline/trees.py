@@ -12,15 +12,13 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.read_only import environments_of
 from attractor.pipeline.stage_commits import EMAIL, NAME
 from attractor.pipeline.world import World
-from attractor.workspaces.commits import Author
-from attractor.workspaces.copied import make_copied
+from attractor.workspaces.create.isolated import make_isolated, open_again, unheard
+from attractor.workspaces.create.plain import make_copied, make_in_place
 from attractor.workspaces.dimension import Dimension, OnSnapshot
-from attractor.workspaces.git import find_git_dir
-from attractor.workspaces.in_place import make_in_place
-from attractor.workspaces.isolated import make_isolated
-from attractor.workspaces.opening import open_again, unheard
-from attractor.workspaces.repository import open_repository
-from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
+from attractor.workspaces.git.commits import Author
+from attractor.workspaces.git.git import find_git_dir
+from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.git.uncommitted import WorkTree, has_uncommitted
 
 HEAD = "HEAD"
 

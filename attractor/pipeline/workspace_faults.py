@@ -9,13 +9,13 @@ from attractor.language.diagnostics import Diagnostic, error
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.trees import HEAD, kept_out
 from attractor.pipeline.world import World
-from attractor.workspaces.carrying import is_showable, trouble_with, trouble_with_shown
-from attractor.workspaces.commit_rules import look_into
-from attractor.workspaces.copied import measure
+from attractor.workspaces.create.plain import measure
 from attractor.workspaces.errors import FolderTooLarge, NotARepository, UnknownCommit
-from attractor.workspaces.ignores import IgnoreRules
-from attractor.workspaces.repository import open_repository
+from attractor.workspaces.git.commits import look_into
+from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.result_tree import LEFT_OUT, kept_of
+from attractor.workspaces.setup.ignored_files import is_showable, trouble_with, trouble_with_shown
 from attractor.workspaces.snapshot import Rules
 
 _TABLE = "[workspace] of attractor.toml"

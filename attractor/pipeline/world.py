@@ -17,8 +17,8 @@ from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
 from attractor.pipeline.news import News, Watch
 from attractor.pipeline.notices import NO_NOTIFY, Notify
 from attractor.pipeline.own_words import ours_among
-from attractor.workspaces.place import SHARED
-from attractor.workspaces.preparation import NO_PREPARATION, Preparation
+from attractor.workspaces.folders import SHARED
+from attractor.workspaces.setup.preparation import NO_PREPARATION, Preparation
 
 if TYPE_CHECKING:  # settings are slow to load, and not everybody who knows a world has some
     from attractor.config.settings import LlmSettings

@@ -16,7 +16,7 @@ from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
 from attractor.pipeline.notices import Notify
 from attractor.pipeline.rule_levels import rule_levels
 from attractor.pipeline.world import Watch, World, untold, unwatched
-from attractor.workspaces.preparation import Preparation
+from attractor.workspaces.setup.preparation import Preparation
 
 
 def make_world(

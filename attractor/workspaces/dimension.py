@@ -12,27 +12,30 @@ from attractor.engine.interfaces import PATCH_LIMIT, Base, TreeId
 from attractor.engine.secrets import Redactor
 from attractor.engine.stage.patch import clean_line
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.workspaces.folder import remove_files
-from attractor.workspaces.forks import discard_fork, fill_fork, find_fork
-from attractor.workspaces.held_folders import new_folder
-from attractor.workspaces.in_thread import in_thread
-from attractor.workspaces.index import MAIN, Index
-from attractor.workspaces.merging import merge_trees
-from attractor.workspaces.place import make_place
-from attractor.workspaces.preparation import (
+from attractor.workspaces.dimension_index import MAIN, Index, discard_fork, fill_fork, find_fork
+from attractor.workspaces.files import in_thread, remove_files
+from attractor.workspaces.folders import make_place, new_folder
+from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.objects import Change, text_of
+from attractor.workspaces.merge import merge_trees
+from attractor.workspaces.setup.cache import Setups
+from attractor.workspaces.setup.preparation import (
     NO_PREPARATION,
     OnSetup,
     Preparation,
     Prepared,
     unheard_of,
 )
-from attractor.workspaces.preparing import Site, Source, make_fit
-from attractor.workspaces.setups import Setups
-from attractor.workspaces.snapshot import Rules, Snapshot, take_snapshot
-from attractor.workspaces.stat_cache import time_there
-from attractor.workspaces.store import Store
-from attractor.workspaces.trees import Change, text_of
-from attractor.workspaces.writing_out import export_tree, make_folder, write_out
+from attractor.workspaces.setup.run_setup import Site, Source, make_fit
+from attractor.workspaces.snapshot import (
+    Rules,
+    Snapshot,
+    export_tree,
+    make_folder,
+    take_snapshot,
+    time_there,
+    write_out,
+)
 
 MakeEnvironment = Callable[[Path], ExecutionEnvironment]
 """Makes an environment that works on a folder."""

@@ -5,11 +5,10 @@ from functools import partial
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.interfaces import Base, TreeId
-from attractor.workspaces.dot_git import is_dot_git
-from attractor.workspaces.ignores import IgnoreRules
-from attractor.workspaces.in_thread import in_thread
-from attractor.workspaces.store import Store
-from attractor.workspaces.trees import (
+from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.objects import (
     SUBMODULE,
     Change,
     FlatTree,
@@ -19,6 +18,7 @@ from attractor.workspaces.trees import (
     text_of,
     write_tree,
 )
+from attractor.workspaces.git.repository import is_dot_git
 
 LEFT_OUT = ("/scenarios/", "/runs/")
 """What agents never see of a project, in the words of a `.gitignore`."""
@@ -33,7 +33,7 @@ class ResultTree:
 
 
 @dataclass(frozen=True)
-class Kept:
+class ProtectedPaths:
     """What a workspace does not get of a base tree, and what no change can touch."""
 
     rules: IgnoreRules
@@ -56,12 +56,14 @@ class Kept:
         )
 
 
-def kept_of(base: FlatTree, left_out: Sequence[str]) -> Kept:
+def kept_of(base: FlatTree, left_out: Sequence[str]) -> ProtectedPaths:
     """Return what a workspace does not get of a base tree."""
     rules = IgnoreRules({}, left_out)
     hidden = rules.hidden(base)
     paths = {path for path, entry in base.items() if path in hidden or _is_kept(path, entry)}
-    return Kept(rules, paths, {folder for path in paths for folder in folders_above(path)})
+    return ProtectedPaths(
+        rules, paths, {folder for path in paths for folder in folders_above(path)}
+    )
 
 
 def candidate_files(base: FlatTree, left_out: Sequence[str]) -> FlatTree:
@@ -82,7 +84,7 @@ def lay_over(
 
 
 def _laid_over(
-    base: FlatTree, kept: Kept, changes: Sequence[Change]
+    base: FlatTree, kept: ProtectedPaths, changes: Sequence[Change]
 ) -> tuple[FlatTree, Sequence[Change]]:
     files = dict(base)
     refused: list[Change] = []
@@ -112,7 +114,7 @@ async def result_trees(
 
 
 async def _result_tree(
-    store: Store, base: Base, files: FlatTree, kept: Kept, candidate: TreeId
+    store: Store, base: Base, files: FlatTree, kept: ProtectedPaths, candidate: TreeId
 ) -> ResultTree:
     changes = await store.changes(base.candidate, candidate)
     if not changes:

@@ -16,8 +16,8 @@ from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
 from attractor.environments.environment import Promises
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.pipeline.child_workspace import ChildWorkspace
+from attractor.workspaces.create.plain import make_in_place
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.in_place import make_in_place
 from tests.workspaces.projects import (
     RUN,
     SEARCH_PATH,

@@ -15,7 +15,7 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import resume, start
 from attractor.pipeline.world import World
 from attractor.workspaces.errors import SetupFailed
-from attractor.workspaces.preparation import Preparation
+from attractor.workspaces.setup.preparation import Preparation
 from tests.pipeline.projects import make_project, make_world
 
 BRANCHES = """

@@ -18,7 +18,7 @@ from attractor.pipeline.forking import Wish, make_fork, plan_fork
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import resume, start
 from attractor.pipeline.world import World
-from attractor.workspaces.preparation import Preparation
+from attractor.workspaces.setup.preparation import Preparation
 from tests.pipeline.projects import make_world
 from tests.workspaces.projects import contents, everything
 

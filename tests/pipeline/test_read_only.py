@@ -15,7 +15,7 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running import resume, start
 from attractor.pipeline.world import World
 from attractor.pipeline.world_making import make_world as make_configured_world
-from attractor.workspaces.preparation import Preparation
+from attractor.workspaces.setup.preparation import Preparation
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import git, make_project, make_world
 from tests.pipeline.test_booting import boot_steps

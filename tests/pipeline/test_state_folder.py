@@ -11,7 +11,7 @@ from attractor.pipeline.options import RunOptions
 from attractor.pipeline.running import resume, start
 from attractor.pipeline.state_folder import ready_state
 from attractor.pipeline.world import World
-from attractor.workspaces.held_folders import new_folder
+from attractor.workspaces.folders import new_folder
 from tests.pipeline.commands import Machine
 from tests.pipeline.projects import git, make_project, make_world
 

@@ -8,7 +8,7 @@ import pytest
 from attractor.engine.errors import NotRunnable
 from attractor.pipeline.options import WorkspaceKind
 from attractor.pipeline.running import start
-from attractor.workspaces import copied
+from attractor.workspaces.create import plain as copied
 from tests.pipeline.projects import make_project, make_world
 from tests.pipeline.test_booting import BRANCHES, IGNORED, go, options, prepared_world
 

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.workspaces.commits import Author
+from attractor.workspaces.create.isolated import make_isolated, open_again
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.isolated import make_isolated
-from attractor.workspaces.opening import open_again
-from attractor.workspaces.repository import Repository, open_repository
+from attractor.workspaces.git.commits import Author
+from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.snapshot import Snapshot
 from tests.repositories import copy_project
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.workspaces.held_folders import collect_left_behind
-from attractor.workspaces.stores import recorded_folders
+from attractor.workspaces.dimension_index import recorded_folders
+from attractor.workspaces.folders import collect_left_behind
 from tests.counts import count
 from tests.workspaces.projects import Project, contents, git
 

@@ -9,11 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from attractor.workspaces.create.isolated import make_isolated
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import GitFailed
-from attractor.workspaces.isolated import make_isolated
-from attractor.workspaces.run_branch import StageTree, write_run_branch
-from attractor.workspaces.uncommitted import WorkTree
+from attractor.workspaces.git.commits import StageTree, write_run_branch
+from attractor.workspaces.git.uncommitted import WorkTree
+from tests.workspaces.git.test_large_files import (
+    IMAGE,
+    add_submodule,
+    keep_large,
+    pointer,
+    repository,
+)
 from tests.workspaces.projects import (
     AUTHOR,
     RUN,
@@ -25,7 +32,6 @@ from tests.workspaces.projects import (
     git,
     write,
 )
-from tests.workspaces.test_gathering import IMAGE, add_submodule, keep_large, pointer, repository
 
 
 async def workspace_of(

@@ -5,10 +5,17 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.workspaces.objects import Objects
+from attractor.workspaces.git.objects import (
+    FILE,
+    SUBMODULE,
+    Change,
+    FlatTree,
+    Objects,
+    TreeEntry,
+    write_tree,
+)
 from attractor.workspaces.result_tree import LEFT_OUT, candidate_files, lay_over, result_trees
 from attractor.workspaces.snapshot import Skipped, Why
-from attractor.workspaces.trees import FILE, SUBMODULE, Change, FlatTree, TreeEntry, write_tree
 from tests.counts import count
 from tests.workspaces.projects import RUN, Project, contents, git, write
 

@@ -1,3 +1,6 @@
+""""""
+
+import asyncio
 import os
 import socket
 import tempfile
@@ -12,13 +15,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attractor.base.errors import FileTrouble
-from attractor.workspaces.dot_git import is_dot_git
-from attractor.workspaces.ignores import IgnoreRules
-from attractor.workspaces.objects import Objects, object_id
-from attractor.workspaces.snapshot import DEEPEST, Rules, Skipped, Snapshot, Why, take_snapshot
-from attractor.workspaces.stat_cache import StatCache, time_there
+from attractor.workspaces.git.commits import (
+    RunBranch,
+    StageTree,
+    bring_commit,
+    write_commit,
+    write_run_branch,
+)
+from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.objects import Objects, object_id
+from attractor.workspaces.git.repository import is_dot_git
+from attractor.workspaces.snapshot import (
+    DEEPEST,
+    RACY_NS,
+    CachedFile,
+    Rules,
+    Skipped,
+    Snapshot,
+    StatCache,
+    Why,
+    load,
+    offending_attributes,
+    save,
+    seen,
+    take_snapshot,
+    time_there,
+)
 from tests.counts import count
-from tests.workspaces.projects import git, write
+from tests.workspaces.projects import AUTHOR, RUN, Project, git, write
 
 NOTHING_IGNORED = Rules(IgnoreRules({}))
 
@@ -290,3 +314,170 @@ def test_a_folder_that_changes_meanwhile_still_gives_a_whole_tree(place: Place) 
     for tree in trees:
         assert "steady" in place.listed(tree)
     git(place.store, "fsck", "--strict", "--no-dangling", *trees)
+
+
+_NUMBERS = st.integers(0, 2**63)
+_SEEN = st.builds(
+    CachedFile,
+    _NUMBERS,
+    _NUMBERS,
+    _NUMBERS,
+    _NUMBERS,
+    _NUMBERS,
+    _NUMBERS,
+    st.binary(min_size=20, max_size=20),
+)
+_PATHS = st.binary(min_size=1).filter(lambda path: b"\0" not in path)
+
+
+@given(cache=st.dictionaries(_PATHS, _SEEN))
+def test_a_cache_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, cache: dict[bytes, CachedFile]
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "stats"
+    save(cache, file)
+    assert load(file) == cache
+
+
+def test_a_lost_or_damaged_cache_is_empty(tmp_path: Path) -> None:
+    file = tmp_path / "stats"
+    assert load(file) == {}
+    save({b"a": CachedFile(1, 2, 3, 4, 5, 6, b"x" * 20)}, file)
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:-1], whole.replace(b" a", b" b"), b"\0"):
+        file.write_bytes(damaged)
+        assert load(file) == {}
+
+
+def test_a_file_is_trusted_when_nothing_of_it_changed(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("content")
+    told = file.stat()
+    later = max(told.st_mtime_ns, told.st_ctime_ns) + RACY_NS + 1
+    known = seen(told, later, b"x" * 20)
+    assert known.still_holds(file.stat())
+    file.chmod(0o700)
+    assert not known.still_holds(file.stat())
+
+
+def test_a_file_that_changed_a_moment_before_it_was_read_is_not_trusted(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("content")
+    told = file.stat()
+    moment = max(told.st_mtime_ns, told.st_ctime_ns)
+    assert not seen(told, moment + RACY_NS, b"").still_holds(told)
+    assert not seen(told, moment - RACY_NS, b"").still_holds(told)
+    assert seen(told, moment + RACY_NS + 1, b"").still_holds(told)
+
+
+def test_a_file_dated_back_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("one")
+    told = file.stat()
+    known = seen(told, time_there(tmp_path, tmp_path) + 2 * RACY_NS, b"")
+    while file.stat().st_ctime_ns == told.st_ctime_ns:
+        file.write_text("two")
+        os.utime(file, ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert file.stat().st_mtime_ns == told.st_mtime_ns
+    assert not known.still_holds(file.stat())
+
+
+def test_the_time_there_is_that_of_files_written_now(tmp_path: Path) -> None:
+    before = time_there(tmp_path, tmp_path)
+    (tmp_path / "file").write_text("content")
+    written = (tmp_path / "file").stat().st_mtime_ns
+    assert before <= written <= time_there(tmp_path, tmp_path)
+
+
+LONG = "x " * 1024 + "text\n"
+PLANTED = [
+    {".gitmodules": '[submodule "x"]\n\tpath = x\n\turl = --upload-pack=touch PLACE/ran\n'},
+    {".gitmodules": '[submodule ".."]\n\tpath = x\n\turl = ./x\n'},
+    {".gitmodules": '[submodule "x"]\n\tpath = x\n\tupdate = !touch PLACE/ran\n'},
+    {".gitmodules/x": "a folder"},
+    {".gitattributes": LONG},
+    {"src/.GITATTRIBUTES": LONG},
+    {".gitattributes/x": "a folder"},
+]
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+@pytest.mark.parametrize("strict", [False, True])
+def test_no_planted_file_keeps_the_run_from_its_branch(
+    project: Project, tmp_path: Path, planted: dict[str, str], strict: bool
+) -> None:
+    async def scene() -> RunBranch:
+        workspace = await project.workspace()
+        files = {name: text.replace("PLACE", str(tmp_path)) for name, text in planted.items()}
+        write(workspace.folder, files | {"kept": "kept"})
+        stage = StageTree("one", await workspace.snapshot("one"), AUTHOR)
+        return await write_run_branch(
+            await project.repository(),
+            workspace.store,
+            run_id=RUN,
+            base=workspace.base,
+            stages=[stage],
+            left_out=workspace.left_out,
+        )
+
+    for key in ("transfer", "fetch", "receive"):
+        git(project.folder, "config", f"{key}.fsckObjects", str(strict).lower())
+    branch = asyncio.run(scene())
+    assert git(project.folder, "show", f"{branch.commit}:kept") == "kept"
+    assert not (tmp_path / "ran").exists()
+
+
+def offending(project: Project, files: dict[str, str], *links: str) -> list[str]:
+    async def scene() -> list[str]:
+        workspace = await project.workspace()
+        write(workspace.folder, files)
+        for link in links:
+            (workspace.folder / link).symlink_to("todo.py")
+        tree = await workspace.snapshot("one")
+        return list(await offending_attributes(workspace.store, workspace.base.candidate, tree))
+
+    return asyncio.run(scene())
+
+
+def test_attributes_that_git_refuses_are_found(project: Project) -> None:
+    files = {
+        ".gitattributes": "* text\n" + LONG,
+        "a/.gitattributes": "x" * 2047 + "\n" + "y" * 2047,
+        "b/.GitAttributes": LONG,
+        "c/.gitattributes/x": "a folder",
+        "d/.gitattributes.md": LONG,
+        "long.txt": LONG,
+    }
+    found = offending(project, files, "docs/.gitattributes")
+    expected = [".gitattributes", "b/.GitAttributes", "c/.gitattributes/x", "docs/.gitattributes"]
+    assert found == expected
+
+
+def test_attributes_that_the_project_has_or_loses_are_not_looked_at(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        (workspace.folder / "src/.gitattributes").unlink()
+        tree = await workspace.snapshot("one")
+        base = workspace.base.candidate
+        assert await offending_attributes(workspace.store, base, tree) == []
+
+    write(project.folder, {".gitattributes": LONG, "src/.gitattributes": LONG})
+    project.commit("long attributes")
+    asyncio.run(scene())
+
+
+def test_a_commit_is_brought_whole(project: Project, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--bare", "other")
+
+    async def scene() -> str:
+        workspace = await project.workspace()
+        repository = await project.repository()
+        tree = await workspace.snapshot("one")
+        commit = write_commit(
+            workspace.store.objects, tree=tree, parents=(), author=AUTHOR, message="all"
+        )
+        await bring_commit(commit, out_of=workspace.store.git, into=repository.git)
+        return commit
+
+    commit = asyncio.run(scene())
+    assert git(project.folder, "fsck", "--strict", "--no-dangling", commit) == ""

@@ -1,0 +1,160 @@
+"""Makes the isolated workspace of a run: the base tree without its past and its holdouts.
+
+Opens the workspace of a run again, in the same process or another, on this machine.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from attractor.base.files import file_trouble
+from attractor.engine.interfaces import Base
+from attractor.workspaces.dimension import Dimension, Ground, MakeEnvironment, OnSnapshot
+from attractor.workspaces.dimension_index import Index, Record, make_store, open_store, write_record
+from attractor.workspaces.files import in_thread
+from attractor.workspaces.folders import make_place, new_folder
+from attractor.workspaces.git.commits import Author, bring_commit, plant_git
+from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.large_files import gather, untold
+from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.objects import (
+    LINK,
+    NO_MATERIALS,
+    SUBMODULE,
+    folders_above,
+    materials_of,
+    write_tree,
+)
+from attractor.workspaces.git.repository import Repository
+from attractor.workspaces.git.uncommitted import WorkTree, commit_uncommitted
+from attractor.workspaces.result_tree import LEFT_OUT, candidate_files, kept_of
+from attractor.workspaces.snapshot import Rules, Snapshot, write_out
+
+
+def unheard(subject: str, snapshot: Snapshot) -> None:
+    """Take no notice of a snapshot."""
+
+
+async def open_again(
+    *,
+    state: Path,
+    run_id: str,
+    search_path: str,
+    environment: MakeEnvironment,
+    on_snapshot: OnSnapshot = unheard,
+    borrow_from: Path | None = None,
+) -> Dimension:
+    """Open the workspace of a run, which nobody else has open.
+
+    `borrow_from` is where the objects of its project are now.
+    """
+    store, record = open_store(state, run_id, search_path=search_path, borrow_from=borrow_from)
+    store.remove_leavings()
+    if not record.folder.is_dir():
+        # Nothing of what was known of it holds for a new one.
+        Index(store.folder).forget()
+    try:
+        record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as cause:
+        raise file_trouble("create", record.folder, cause) from cause
+    ground = Ground(
+        state=state,
+        store=store,
+        base=record.base,
+        left_out=record.left_out,
+        rules=await _read_rules(store, record),
+        environment=environment,
+        on_snapshot=on_snapshot,
+    )
+    return Dimension(record.folder, ground)
+
+
+async def _read_rules(store: Store, record: Record) -> Rules:
+    """Return what the base tree says of the files that belong to it and those that do not."""
+    files = await store.files_of(record.base.candidate)
+    told = {
+        path.removesuffix(b".gitignore"): entry.id
+        for path, entry in files.items()
+        if path.rpartition(b"/")[2] == b".gitignore" and entry.mode != LINK
+    }
+    texts = await store.with_blobs(list(told.values()), list)
+    ignores = IgnoreRules(dict(zip(told, texts, strict=True)), record.ignored)
+    folders = frozenset(chain.from_iterable(map(folders_above, files)))
+    is_same = record.base.tree == record.base.candidate
+    whole = files if is_same else await store.files_of(record.base.tree)
+    kept = kept_of(whole, record.left_out)
+    materials = NO_MATERIALS
+    if record.materials:
+        submodules = {path for path, entry in whole.items() if entry.mode == SUBMODULE}
+        materials = materials_of(await store.files_of(record.materials), files, submodules)
+    return Rules(ignores, files.keys(), folders, kept, materials)
+
+
+BASE_REFS = "refs/attractor/base/"
+
+
+async def make_isolated(
+    repository: Repository,
+    *,
+    state: Path,
+    run_id: str,
+    commit: str,
+    author: Author,
+    environment: MakeEnvironment,
+    on_snapshot: OnSnapshot = unheard,
+    left_out: Sequence[str] = LEFT_OUT,
+    uncommitted: WorkTree | None = None,
+    tell: Callable[[str], None] = untold,
+) -> Dimension:
+    """Make the workspace of a run from a commit; a half-made one of the same run is made anew.
+
+    What is `uncommitted` in a work tree of that commit comes along, as a commit of its own. What
+    the project's clone lacks is told.
+    """
+    base_commit = await repository.commit(commit)
+    store = await make_store(
+        state,
+        run_id,
+        search_path=repository.git.search_path,
+        object_format=repository.object_format,
+        borrow_from=repository.objects,
+    )
+    if uncommitted is not None:
+        base_commit = await _with_uncommitted(repository, store, base_commit, uncommitted, author)
+    await repository.git.run("update-ref", f"{BASE_REFS}{run_id}", base_commit)
+    tree = await repository.tree(base_commit)
+    whole = await store.files_of(tree)
+    files = candidate_files(whole, left_out)
+    candidate = (await in_thread(partial(write_tree, store.objects, files))).hex()
+    base = Base(base_commit, tree, candidate)
+    laid = await gather(
+        repository, store, tree=tree, base=whole, candidate=files, left_out=left_out, tell=tell
+    )
+    materials = (await in_thread(partial(write_tree, store.objects, laid))).hex() if laid else ""
+    with new_folder(make_place(state)) as folder:
+        shown = {**files, **laid}
+        known = await write_out(store, shown, folder)
+        await plant_git(folder, store, shown, author)
+        Index(store.folder).know(known)
+        store.objects.sync()
+        record = Record(folder, base, tuple(left_out), (), store.object_format, materials)
+        write_record(store.folder, record)
+    return await open_again(
+        state=state,
+        run_id=run_id,
+        search_path=repository.git.search_path,
+        environment=environment,
+        on_snapshot=on_snapshot,
+    )
+
+
+async def _with_uncommitted(
+    repository: Repository, store: Store, commit: str, work_tree: WorkTree, author: Author
+) -> str:
+    """Give the project a commit, on no branch, of what is not committed."""
+    tree = await repository.tree(commit)
+    made = await commit_uncommitted(store, work_tree, commit, tree=tree, author=author)
+    if made != commit:
+        await bring_commit(made, out_of=store.git, into=repository.git, without=commit)
+    return made

@@ -1,0 +1,168 @@
+"""Writes files into a folder that an agent had its hands in: nothing is written through a link.
+
+Runs work on files in a thread, so that the loop goes on meanwhile, and always to its end.
+"""
+
+import asyncio
+import os
+import shutil
+import stat
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from attractor.base.files import file_trouble, write_fully
+from attractor.workspaces.git.objects import LINK, TreeEntry
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Folder:
+    """An open folder to put files into, one path after the other."""
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._at = b""
+        self._open: int | None = None
+
+    def put(self, path: bytes, entry: TreeEntry, content: bytes) -> os.stat_result:
+        """Write a file or link, over whatever is in its way; return what the system tells of it."""
+        folder, _, name = path.rpartition(b"/")
+        at = self._enter(folder)
+        try:
+            return _put(name, entry, content, at)
+        except FileExistsError:  # mostly nothing is in the way, and looking first takes time
+            _clear(name, at)
+            return _put(name, entry, content, at)
+
+    def remove(self, path: bytes) -> None:
+        """Take a file or link away, and the folders that are empty without it."""
+        self.leave()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            _remove(self._top, path.split(b"/"))
+
+    def leave(self) -> None:
+        """Close the folder that was entered last."""
+        if self._open is not None:
+            os.close(self._open)
+        self._open = None
+
+    def _enter(self, folder: bytes) -> int:
+        """Open a folder below the top, making it; it stays open for the next file."""
+        if self._open is None or self._at != folder:
+            self.leave()
+            self._open = _open_below(self._top, folder.split(b"/") if folder else [])
+            self._at = folder
+        return self._open
+
+
+def write_files(
+    folder: Path, files: Iterable[tuple[bytes, TreeEntry]], contents: Iterator[bytes]
+) -> dict[bytes, os.stat_result]:
+    """Write files into a folder, each with the next of the contents; return what became of them."""
+    with _opened(folder) as writer:
+        return {
+            path: writer.put(path, entry, content)
+            for (path, entry), content in zip(files, contents, strict=True)
+        }
+
+
+def remove_files(folder: Path, paths: Iterable[bytes]) -> None:
+    """Take files away from a folder."""
+    with _opened(folder) as writer:
+        for path in paths:
+            writer.remove(path)
+
+
+@contextmanager
+def _opened(folder: Path) -> Generator[Folder]:
+    try:
+        top = os.open(folder, _FOLDER)
+        writer = Folder(top)
+        try:
+            yield writer
+        finally:
+            writer.leave()
+            os.close(top)
+    except OSError as cause:
+        raise file_trouble("write into", folder, cause) from cause
+
+
+def _put(name: bytes, entry: TreeEntry, content: bytes, at: int) -> os.stat_result:
+    """Make a new file or link in an open folder."""
+    if entry.mode == LINK:
+        os.symlink(content, name, dir_fd=at)
+        return os.stat(name, dir_fd=at, follow_symlinks=False)
+    file = os.open(name, _NEW, 0o777 if entry.mode & 0o100 else 0o666, dir_fd=at)
+    try:
+        write_fully(file, content)
+        return os.fstat(file)
+    finally:
+        os.close(file)
+
+
+def _clear(name: bytes, at: int) -> None:
+    """Take away what stands at a name, whatever it is."""
+    if _is_folder(name, at):
+        shutil.rmtree(name, dir_fd=at)
+    else:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=at)
+
+
+def _is_folder(name: bytes, at: int) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _open_below(top: int, parts: Iterable[bytes]) -> int:
+    at = os.dup(top)
+    for name in parts:
+        try:
+            below = _open_or_make(name, at)
+        finally:
+            os.close(at)
+        at = below
+    return at
+
+
+def _open_or_make(name: bytes, at: int) -> int:
+    if not _is_folder(name, at):
+        _clear(name, at)
+        os.mkdir(name, dir_fd=at)
+    return os.open(name, _FOLDER, dir_fd=at)
+
+
+def _remove(at: int, parts: list[bytes]) -> None:
+    name, *rest = parts
+    if not rest:
+        os.unlink(name, dir_fd=at)
+        return
+    below = os.open(name, _FOLDER, dir_fd=at)
+    try:
+        _remove(below, rest)
+    finally:
+        os.close(below)
+    with suppress(OSError):  # it is not empty
+        os.rmdir(name, dir_fd=at)
+
+
+_Result = TypeVar("_Result")
+
+
+async def in_thread(work: Callable[[], _Result]) -> _Result:
+    """Do some work in a thread; a cancellation is answered when it is done, never in its middle."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise

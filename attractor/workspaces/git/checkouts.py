@@ -1,0 +1,210 @@
+"""Work trees of a person that have a branch checked out, and whether their files can be moved.
+
+Moves a branch of a person to a commit, with the files of whoever has it checked out.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, GitFailed
+from attractor.workspaces.files import in_thread, remove_files
+from attractor.workspaces.git.git import Git, find_git_dir
+from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.objects import (
+    FOLDER,
+    LINK,
+    SUBMODULE,
+    FlatTree,
+    TreeEntry,
+    canonical_mode,
+    folders_above,
+    object_id,
+    text_of,
+)
+from attractor.workspaces.git.repository import Repository
+from attractor.workspaces.snapshot import write_out
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A work tree that has a branch checked out."""
+
+    folder: Path
+    git: Git
+
+
+@dataclass(frozen=True)
+class Move:
+    """The files that a checkout has, and those that it is to have."""
+
+    old: FlatTree
+    new: FlatTree
+    object_format: str
+
+    def in_the_way(self, index: FlatTree, folder: Path) -> Sequence[bytes]:
+        """Return the paths of which a checkout holds something else than before or afterwards."""
+        paths = self.old.keys() | self.new.keys() | index.keys()
+        at = os.fsencode(folder)
+        # A move that was interrupted goes on: each path may be as before or as afterwards.
+        found = {path for path in paths if not self._fits(path, index.get(path))}
+        found |= {path for path in paths if not self._fits_on_disk(at, path)}
+        found |= set(self._strangers(at))
+        return sorted(found)
+
+    def _fits(self, path: bytes, found: TreeEntry | None) -> bool:
+        return any(_same(found, wanted.get(path)) for wanted in (self.old, self.new))
+
+    def _fits_on_disk(self, at: bytes, path: bytes) -> bool:
+        wanted = self.old.get(path) or self.new.get(path)
+        if wanted is not None and wanted.mode == SUBMODULE:
+            return True
+        found = _on_disk(at, path, self.object_format)
+        # What lies in a folder is looked at path by path.
+        return self._fits(path, None if found and found.mode == FOLDER else found)
+
+    def _strangers(self, at: bytes) -> Iterator[bytes]:
+        """Yield what nobody tracks, and stands where a new file or its folder is to be."""
+        for path in self.new.keys() - self.old.keys():
+            for above in folders_above(path):
+                if above not in self.old and _is_no_folder(at + b"/" + above):
+                    yield above
+            for below in _files_below(at + b"/" + path):
+                if below.removeprefix(at + b"/") not in self.old:
+                    yield below.removeprefix(at + b"/")
+
+
+async def checkouts_of(repository: Repository, ref: str, store: Store) -> Sequence[Checkout]:
+    """Return the work trees that have a branch checked out."""
+    listed = await store.output_of(repository.git, "worktree", "list", "--porcelain", "-z")
+    found: list[Checkout] = []
+    for told in os.fsdecode(listed).split("\0\0"):
+        fields = _fields(told)
+        folder = Path(fields.get("worktree", ""))
+        if fields.get("branch") != ref or not folder.is_dir():
+            continue
+        git_dir = await find_git_dir(folder, search_path=repository.git.search_path)
+        if git_dir is not None:
+            found.append(Checkout(folder, Git(git_dir, repository.git.search_path)))
+    return found
+
+
+def _fields(told: str) -> Mapping[str, str]:
+    split = (field.partition(" ") for field in told.strip("\0").split("\0"))
+    return {name: value for name, _, value in split}
+
+
+def _same(one: TreeEntry | None, other: TreeEntry | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.id == other.id and canonical_mode(one.mode) == canonical_mode(other.mode)
+
+
+def _on_disk(at: bytes, path: bytes, object_format: str) -> TreeEntry | None:
+    """Return what stands at a path, as a tree would have it; nothing behind a link."""
+    full = at + b"/" + path
+    if any(_is_no_folder(at + b"/" + above) for above in folders_above(path)):
+        return None
+    try:
+        mode = os.lstat(full).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(mode):
+        return TreeEntry(
+            LINK, object_id("blob", os.fsencode(Path(os.fsdecode(full)).readlink()), object_format)
+        )
+    if stat.S_ISREG(mode):
+        content = Path(os.fsdecode(full)).read_bytes()
+        return TreeEntry(canonical_mode(mode), object_id("blob", content, object_format))
+    return TreeEntry(stat.S_IFMT(mode), b"")
+
+
+def _is_no_folder(full: bytes) -> bool:
+    """Say whether something else than a folder stands at a path."""
+    try:
+        return not stat.S_ISDIR(os.lstat(full).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _files_below(full: bytes) -> Iterator[bytes]:
+    """Yield the files in a folder, if it is one."""
+    if not Path(os.fsdecode(full)).is_symlink():
+        for folder, _, names in os.walk(full):
+            yield from (folder + b"/" + name for name in names)
+
+
+_SHOWN = 5
+
+
+async def move_branch(
+    repository: Repository, store: Store, *, branch: str, old: str, new: str
+) -> None:
+    """Move a branch from one commit to another, or change nothing and refuse.
+
+    A move that was interrupted is finished by another call. The repository must have the new
+    commit, and the store must borrow from the repository.
+    """
+    ref = f"refs/heads/{branch}"
+    now = await repository.ref(ref)
+    if now not in (old, new):
+        raise _moved(ref, now, old)
+    move = Move(
+        await store.files_of(await repository.tree(old)),
+        await store.files_of(await repository.tree(new)),
+        repository.object_format,
+    )
+    checkouts = await checkouts_of(repository, ref, store)
+    for checkout in checkouts:
+        await _check_clean(checkout, move, store)
+    await _swap(repository, ref, old, new)
+    for checkout in checkouts:
+        await _move_files(checkout, move, store, new)
+
+
+def _moved(ref: str, now: str, old: str) -> BranchMoved:
+    where = f"stands at {now[:12]}" if now else "does not exist"
+    return BranchMoved(
+        f"{ref} {where}, not at {old[:12]} where the base was taken",
+        hint="evaluate the merged tree first: start a run from where the branch is now",
+    )
+
+
+async def _check_clean(checkout: Checkout, move: Move, store: Store) -> None:
+    index = await store.index_of(checkout.git)
+    paths: Sequence[bytes] = await in_thread(partial(move.in_the_way, index, checkout.folder))
+    if paths:
+        named = ", ".join(text_of(path) for path in paths[:_SHOWN])
+        more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+        raise CheckoutInTheWay(
+            f"{checkout.folder} has the branch checked out and holds changes: {named}{more}",
+            hint="commit or stash them, or switch to another branch there, then try again; "
+            "files that git converts (line ends, filters) count as changed",
+        )
+
+
+async def _swap(repository: Repository, ref: str, old: str, new: str) -> None:
+    """Let the ref go from one commit to the other, if it is still where it was."""
+    swapped = await repository.git.answer("update-ref", "-m", "attractor: promote", ref, new, old)
+    now = await repository.ref(ref)
+    if now not in (old, new):
+        raise _moved(ref, now, old)
+    if now != new:
+        raise GitFailed(
+            f"git did not move {ref}: {swapped.stderr.strip()}",
+            hint="see whether another git is at work in that repository, then try again",
+        )
+
+
+async def _move_files(checkout: Checkout, move: Move, store: Store, commit: str) -> None:
+    changed = {path: entry for path, entry in move.new.items() if move.old.get(path) != entry}
+    gone = move.old.keys() - move.new.keys()
+    await in_thread(partial(remove_files, checkout.folder, gone))
+    await write_out(store, changed, checkout.folder)
+    # Where git finds no files it can run no filter over them: it would, while it writes the index.
+    with store.empty_folder() as nowhere:
+        git = checkout.git.with_work_tree(nowhere)
+        await git.run("read-tree", "-i", "-m", commit)

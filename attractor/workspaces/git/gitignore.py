@@ -1,0 +1,250 @@
+"""Says which paths the `.gitignore` files of a tree leave out, as git does (gitignore(5)).
+
+Turns git's wildcards into regular expressions, byte for byte as git itself reads them.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from re import Pattern
+
+from attractor.base.dataclasses import dataclass
+
+_NEVER = re.compile(rb"(?!)")
+_SPECIAL = re.compile(rb"[*?\[\\]")
+_ALL = frozenset(range(1, 256))
+_SLASH = frozenset(b"/")
+
+
+def _ascii(wanted: str) -> frozenset[int]:
+    return frozenset(wanted.encode())
+
+
+_LOWER = _ascii("abcdefghijklmnopqrstuvwxyz")
+_UPPER = _ascii("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_DIGIT = _ascii("0123456789")
+_GRAPH = frozenset(range(33, 127))
+_CLASSES = {
+    b"alnum": _LOWER | _UPPER | _DIGIT,
+    b"alpha": _LOWER | _UPPER,
+    b"blank": _ascii(" \t"),
+    b"cntrl": frozenset(range(1, 32)) | {127},
+    b"digit": _DIGIT,
+    b"graph": _GRAPH,
+    b"lower": _LOWER,
+    b"print": _GRAPH | {32},
+    b"punct": _GRAPH - _LOWER - _UPPER - _DIGIT,
+    b"space": _ascii(" \t\n\v\f\r"),
+    b"upper": _UPPER,
+    b"xdigit": _DIGIT | _ascii("abcdefABCDEF"),
+}
+
+
+class _NoMatch(Exception):
+    """The pattern is malformed: git lets it match nothing."""
+
+
+def compile_wildmatch(pattern: bytes) -> re.Pattern[bytes]:
+    """Return the expression that matches whole paths as git's pattern does."""
+    special = _SPECIAL.search(pattern)
+    if special is None:
+        return re.compile(re.escape(pattern), re.DOTALL)
+    # git compares the letters before the first wildcard by themselves, and so takes `a**` for the
+    # beginning of a pattern, where two stars cross slashes.
+    start = special.start()
+    try:
+        rest = _translate(pattern[start:])
+    except _NoMatch:
+        return _NEVER
+    return re.compile(re.escape(pattern[:start]) + rest, re.DOTALL)
+
+
+def _translate(pattern: bytes) -> bytes:
+    parts: list[bytes] = []
+    at = 0
+    while at < len(pattern):
+        part, at = _translate_at(pattern, at)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _translate_at(pattern: bytes, at: int) -> tuple[bytes, int]:
+    match pattern[at : at + 1]:
+        case b"*":
+            return _stars(pattern, at)
+        case b"?":
+            return b"[^/]", at + 1
+        case b"[":
+            return _bracket(pattern, at + 1)
+        case b"\\":
+            if at + 1 == len(pattern):
+                raise _NoMatch
+            return re.escape(pattern[at + 1 : at + 2]), at + 2
+        case letter:
+            return re.escape(letter), at + 1
+
+
+def _stars(pattern: bytes, at: int) -> tuple[bytes, int]:
+    end = at + 1
+    while pattern[end : end + 1] == b"*":
+        end += 1
+    begins = at == 0 or pattern[at - 1 : at] == b"/"
+    if end - at == 1 or not begins:
+        return b"[^/]*", end
+    if pattern[end : end + 1] == b"/":
+        return b"(?:.*/)?", end + 1
+    crosses = end == len(pattern) or pattern[end : end + 2] == b"\\/"
+    return (b".*" if crosses else b"[^/]*"), end
+
+
+def _bracket(pattern: bytes, at: int) -> tuple[bytes, int]:
+    """Read a bracket's content up to its end; at is behind the opening one."""
+    negated = pattern[at : at + 1] in (b"!", b"^") and pattern[at : at + 1] != b""
+    at += negated
+    members: set[int] = set()
+    first = at
+    before: int | None = None
+    while at == first or pattern[at : at + 1] != b"]":
+        found, before, at = _member(pattern, at, before)
+        members |= found
+    return _one_of((_ALL - members if negated else members) - _SLASH), at + 1
+
+
+def _member(pattern: bytes, at: int, before: int | None) -> tuple[Set[int], int | None, int]:
+    """Read one member of a bracket: what it adds, what a range may begin with, where it ends."""
+    letter = pattern[at : at + 1]
+    after = pattern[at + 1 : at + 2]
+    if letter == b"-" and before is not None and after not in (b"", b"]"):
+        last, end = _literal(pattern, at + 1)
+        return frozenset(range(before, last + 1)), None, end
+    if letter == b"[" and after == b":":
+        named = _named_class(pattern, at + 2)
+        if named is not None:
+            return named[0], None, named[1]
+    value, end = _literal(pattern, at)
+    return {value}, value, end
+
+
+def _literal(pattern: bytes, at: int) -> tuple[int, int]:
+    if pattern[at : at + 1] == b"\\":
+        at += 1
+    if at >= len(pattern):
+        raise _NoMatch
+    return pattern[at], at + 1
+
+
+def _named_class(pattern: bytes, at: int) -> tuple[Set[int], int] | None:
+    """Read `[:name:]` from its name on; None when it is no such thing after all."""
+    close = pattern.find(b"]", at)
+    if close < 0:
+        raise _NoMatch
+    if close - at < 1 or pattern[close - 1 : close] != b":":
+        return None
+    name = pattern[at : close - 1]
+    if name not in _CLASSES:
+        raise _NoMatch
+    return _CLASSES[name], close + 1
+
+
+def _one_of(members: Set[int]) -> bytes:
+    if not members:
+        return _NEVER.pattern
+    return b"[" + b"".join(b"\\x%02x" % value for value in sorted(members)) + b"]"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One pattern of an ignore file."""
+
+    pattern: Pattern[bytes]
+    brings_back: bool
+    folders_only: bool
+    names_only: bool
+
+    def matches(self, path: bytes, name: bytes, is_folder: bool) -> bool:
+        if self.folders_only and not is_folder:
+            return False
+        return self.pattern.fullmatch(name if self.names_only else path) is not None
+
+
+class IgnoreRules:
+    """The ignore rules of one tree: what each `.gitignore` says, by the folder it lies in."""
+
+    def __init__(self, files: Mapping[bytes, bytes], more: Sequence[str] = ()) -> None:
+        """Take the files by folder: nothing for the top, else a path with a slash at its end.
+
+        More patterns count as the last lines of the file at the top.
+        """
+        self._lines = {folder: tuple(reversed([*_read(text)])) for folder, text in files.items()}
+        last = reversed([*_read("\n".join(more).encode())])
+        self._lines[b""] = (*last, *self._lines.get(b"", ()))
+
+    def ignores(self, path: bytes, *, is_folder: bool) -> bool:
+        """Say whether a path is left out, given that none of its folders is."""
+        name = path.rpartition(b"/")[2]
+        # Where only the top says something, as it often does, no other folder is asked.
+        for folder in _folders_of(path) if len(self._lines) > 1 else (b"",):
+            for line in self._lines.get(folder, ()):
+                if line.matches(path[len(folder) :], name, is_folder):
+                    return not line.brings_back
+        return False
+
+    def hides(self, path: bytes) -> bool:
+        """Say whether a file is left out, by itself or with a folder above it."""
+        above = (path[:end] for end, letter in enumerate(path) if letter == ord("/"))
+        return any(self.ignores(folder, is_folder=True) for folder in above) or self.ignores(
+            path, is_folder=False
+        )
+
+    def hidden(self, paths: Iterable[bytes]) -> Set[bytes]:
+        """Return those of many files that are left out."""
+        folders = {b"": False}
+        found: set[bytes] = set()
+        for path in paths:
+            folder = path.rpartition(b"/")[0]
+            if folder not in folders:
+                self._learn(folder, folders)
+            if folders[folder] or self.ignores(path, is_folder=False):
+                found.add(path)
+        return found
+
+    def _learn(self, folder: bytes, folders: dict[bytes, bool]) -> None:
+        """Find out whether a folder is left out, given what is known of those above it."""
+        unknown: list[bytes] = []
+        while folder not in folders:
+            unknown.append(folder)
+            folder = folder.rpartition(b"/")[0]
+        for below in reversed(unknown):
+            above = below.rpartition(b"/")[0]
+            folders[below] = folders[above] or self.ignores(below, is_folder=True)
+
+
+def _folders_of(path: bytes) -> Iterator[bytes]:
+    """Yield the folders above a path, the nearest first, the top as nothing."""
+    end = path.rfind(b"/")
+    while end >= 0:
+        yield path[: end + 1]
+        end = path.rfind(b"/", 0, end)
+    yield b""
+
+
+def _read(text: bytes) -> Iterator[_Line]:
+    for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+        # git reads each line as text that ends at a zero byte.
+        pattern = _without_trailing_blanks(line.removesuffix(b"\r").partition(b"\0")[0])
+        if pattern and not line.startswith(b"#"):
+            yield _parse(pattern)
+
+
+def _without_trailing_blanks(line: bytes) -> bytes:
+    stripped = line.rstrip(b" ")
+    backslashes = len(stripped) - len(stripped.rstrip(b"\\"))
+    return line[: len(stripped) + 1] if backslashes % 2 else stripped
+
+
+def _parse(pattern: bytes) -> _Line:
+    brings_back = pattern.startswith(b"!")
+    rest = pattern[1:] if brings_back else pattern
+    folders_only = rest.endswith(b"/")
+    rest = rest.removesuffix(b"/")
+    names_only = b"/" not in rest
+    return _Line(compile_wildmatch(rest.removeprefix(b"/")), brings_back, folders_only, names_only)

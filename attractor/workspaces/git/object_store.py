@@ -1,0 +1,251 @@
+"""The one object store of a run: what its snapshots are kept in and read from.
+
+Gives one store the objects of another: by name only, as no object ever changes.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from attractor.base.files import (
+    close_all_below,
+    file_trouble,
+    make_private_folder,
+    sync_folder,
+    write_whole,
+)
+from attractor.engine.stage.patch import QUOTE
+from attractor.workspaces.errors import ObjectMissing
+from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.git import Git
+from attractor.workspaces.git.objects import FOLDER, Change, FlatTree, Objects, TreeEntry
+
+_Result = TypeVar("_Result")
+_SCRATCH = "scratch-"
+_EXACT = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv")
+
+
+class Store:
+    """A git directory of our own, in the state folder, that no agent can reach."""
+
+    def __init__(self, folder: Path, *, object_format: str, search_path: str) -> None:
+        self.folder = folder
+        self.object_format = object_format
+        self.git = Git(folder, search_path)
+        self.objects = Objects(folder / "objects", object_format)
+
+    async def make(self, *, borrow_from: Path | None = None) -> None:
+        """Make the git directory; what it borrows objects from must stay."""
+        make_private_folder(self.folder)
+        await self.git.run(
+            "init", "--quiet", "--bare", "--template=", f"--object-format={self.object_format}"
+        )
+        if borrow_from is not None:
+            self.borrow(borrow_from)
+        # git made it as it makes everybody's repository.
+        close_all_below(self.folder)
+
+    def borrow(self, borrow_from: Path) -> None:
+        """Borrow objects from where a repository has them now: it may have been moved."""
+        alternates = self.folder / "objects" / "info" / "alternates"
+        line = f"{borrow_from}\n".encode(errors="surrogateescape")
+        if not alternates.exists() or alternates.read_bytes() != line:
+            alternates.parent.mkdir(exist_ok=True)
+            write_whole(alternates, line, mode=0o600)
+
+    async def output_of(self, git: Git, *arguments: str) -> bytes:
+        """Return what a git prints, byte for byte: paths need not be Unicode."""
+        with self._scratch() as output:
+            await git.run_to(output, *arguments)
+            return output.read_bytes()
+
+    async def files_of(self, tree: str) -> FlatTree:
+        """Return every file of a tree, and remember that its objects are there."""
+        listed = await self.output_of(self.git, "ls-tree", "-r", "-t", "-z", "--full-tree", tree)
+        entries = dict(map(_parse_entry, _split(listed)))
+        self.objects.know(entry.id for entry in entries.values())
+        self.objects.know([bytes.fromhex(tree)])
+        return {path: entry for path, entry in entries.items() if entry.mode != FOLDER}
+
+    async def index_of(self, git: Git) -> FlatTree:
+        """Return what is staged in another repository; an unsettled merge has modes of nothing."""
+        listed = await self.output_of(git, "ls-files", "--stage", "-z")
+        return dict(map(_parse_staged, _split(listed)))
+
+    async def changes(self, since: str, until: str) -> Sequence[Change]:
+        """Return the paths in which two trees differ, sorted."""
+        if since == until:
+            return []
+        arguments = ("diff-tree", *_EXACT, "-z", "--raw", "--no-abbrev", since, until)
+        words = iter(_split(await self.output_of(self.git, *arguments)))
+        return [_parse_change(line, path) for line, path in zip(words, words, strict=True)]
+
+    async def write_patch(
+        self, since: str, until: str, patch: Path, *, clean: Callable[[bytes], bytes]
+    ) -> bool:
+        """Write what leads from one tree to another, in the form that `git apply` takes.
+
+        Each line is cleaned before it comes to its place. Where one had to be, all of them are made
+        such that the patch can be read and not be applied; returns whether it can be.
+        """
+        arguments = ("diff-tree", *_EXACT, "-p", "--binary", "--full-index", since, until)
+        with self._scratch() as output:
+            await self.git.run_to(output, *arguments)
+            return await in_thread(partial(_copy_lines, output, patch, clean))
+
+    async def patch(self, since: str, until: str, *, most: int) -> str:
+        """Return what leads from one tree to another, for people; so many bytes of it at most."""
+        if since == until:
+            return ""
+        with self._scratch() as output:
+            arguments = ("diff-tree", *_EXACT, "-p", since, until)
+            await self.git.run_up_to(most + 1, output, *arguments)
+            content = await in_thread(output.read_bytes)
+        if len(content) > most:
+            whole_lines = content[: content.rfind(b"\n", 0, most) + 1]
+            content = whole_lines + b"[cut here: the patch has more than %d bytes]\n" % most
+        return content.decode("utf-8", "backslashreplace")
+
+    async def diff(self, since: str, until: str, *, most: int, binary: bool) -> bytes:
+        """Return the first bytes of what leads from one tree to another, as `git apply` takes it.
+
+        Unless binary, of files that are no text it says only that they differ.
+        """
+        if since == until:
+            return b""
+        forms = ("--binary",) if binary else ()
+        with self._scratch() as output:
+            arguments = ("diff-tree", *_EXACT, "-p", "--full-index", *forms, since, until)
+            await self.git.run_up_to(most, output, *arguments)
+            return await in_thread(output.read_bytes)
+
+    async def with_blobs(
+        self, ids: Sequence[bytes], use: Callable[[Iterator[bytes]], _Result]
+    ) -> _Result:
+        """Hand the contents of some files, in order, to a function that runs in a thread."""
+        with self._scratch() as output:
+            asked = b"".join(b"%s\n" % name.hex().encode() for name in ids)
+            await self.git.run_to(output, "cat-file", "--batch", stdin=asked)
+            with output.open("rb") as file:
+                return await in_thread(lambda: use(_read_blobs(file)))
+
+    def remove_leavings(self) -> None:
+        """Remove what killed processes left; nobody else may be using the store."""
+        for scratch in self.folder.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(scratch, ignore_errors=True)
+        self.objects.remove_leavings()
+
+    @contextmanager
+    def empty_folder(self) -> Generator[Path]:
+        """Have an empty folder for a while."""
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self.folder) as folder:
+            yield Path(folder)
+
+    @contextmanager
+    def _scratch(self) -> Generator[Path]:
+        with self.empty_folder() as folder:
+            yield folder / "output"
+
+
+def _copy_lines(source: Path, to: Path, clean: Callable[[bytes], bytes]) -> bool:
+    """Copy a patch line by line; return whether every line is what it was."""
+    try:
+        with source.open("rb") as lines:
+            is_clean = all(clean(line) == line for line in lines)
+        with source.open("rb") as lines, to.open("wb") as copied:
+            copied.writelines(lines if is_clean else (QUOTE + clean(line) for line in lines))
+    except OSError as cause:
+        raise file_trouble("write", to, cause) from cause
+    return is_clean
+
+
+def _split(listed: bytes) -> list[bytes]:
+    return listed.split(b"\0")[:-1]
+
+
+def _parse_entry(line: bytes) -> tuple[bytes, TreeEntry]:
+    told, _, path = line.partition(b"\t")
+    mode, _, object_id = told.split(b" ")
+    return path, _entry(mode, object_id)
+
+
+def _parse_staged(line: bytes) -> tuple[bytes, TreeEntry]:
+    told, _, path = line.partition(b"\t")
+    mode, object_id, stage = told.split(b" ")
+    return path, _entry(mode if stage == b"0" else b"0", object_id)
+
+
+def _parse_change(line: bytes, path: bytes) -> Change:
+    before_mode, after_mode, before, after, _ = line.removeprefix(b":").split(b" ")
+    return Change(
+        path,
+        _entry(before_mode, before) if int(before_mode) else None,
+        _entry(after_mode, after) if int(after_mode) else None,
+    )
+
+
+def _entry(mode: bytes, object_id: bytes) -> TreeEntry:
+    return TreeEntry(int(mode, 8), bytes.fromhex(object_id.decode()))
+
+
+def _read_blobs(file: BinaryIO) -> Iterator[bytes]:
+    while header := file.readline():
+        name, _, rest = header.rstrip(b"\n").partition(b" ")
+        if not rest.startswith(b"blob "):
+            raise ObjectMissing(f"{name.decode()} is {rest.decode()}, where a file is needed")
+        content = file.read(int(rest.removeprefix(b"blob ")))
+        file.read(1)
+        yield content
+
+
+_LOOSE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{38,62}")
+# An index last: git takes a pack for there when it sees one.
+_PACKED = ("pack-*.pack", "pack-*.rev", "pack-*.idx")
+
+
+async def share_objects(out_of: Store, into: Store, *, tree: str) -> None:
+    """Let a store have the objects of another, which may be written to; a tree must be whole."""
+    await in_thread(partial(_share, out_of.objects.folder, into.objects.folder))
+    told = await into.git.answer("rev-list", "--objects", "--quiet", tree)
+    if told.exit_code:
+        raise ObjectMissing(f"{out_of.folder} has not all of the tree {tree}: {told.stderr}")
+
+
+def _share(out_of: Path, into: Path) -> None:
+    try:
+        folders = {into}
+        for path in _objects(out_of):
+            target = into / path.relative_to(out_of)
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            folders.add(target.parent)
+            _link(path, target)
+        for folder in folders:
+            sync_folder(folder)
+    except OSError as cause:
+        raise file_trouble("share objects of", out_of, cause) from cause
+
+
+def _objects(folder: Path) -> Iterator[Path]:
+    for path in folder.glob("[0-9a-f][0-9a-f]/*"):
+        if _LOOSE.fullmatch(str(path.relative_to(folder))):
+            yield path
+    for kind in _PACKED:
+        yield from (folder / "pack").glob(kind)
+
+
+def _link(path: Path, target: Path) -> None:
+    with suppress(FileExistsError):
+        try:
+            os.link(path, target)
+        except FileNotFoundError:  # its writer was about to put it in place
+            return
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without such links, or with no more of them
+            shutil.copy2(path, target)

@@ -1,0 +1,303 @@
+"""Writes git's loose objects without git; their ids are git's.
+
+Git's trees as values: a whole tree as one table of paths, and back.
+
+What a workspace holds besides its tree, or in another form: submodules, and files of git LFS.
+
+Trees of the project name a submodule by its commit, and a large file by a pointer. Whoever works on
+the files needs their content, and the trees must go on as they are.
+"""
+
+import hashlib
+import io
+import os
+import secrets
+import stat
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import suppress
+from dataclasses import field
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+from typing import Literal
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_trouble, remove_leavings, write_fully, write_whole
+
+Kind = Literal["blob", "tree", "commit"]
+
+# Compression that costs the least: a snapshot waits for it, and git packs anew what lasts.
+_LEVEL = 1
+_PIECE = 1 << 20
+# Beyond so many files one sync of the whole machine is quicker than one for each.
+_MANY = 256
+
+
+class Objects:
+    """The folder of objects of one git directory, to write into."""
+
+    def __init__(self, folder: Path, object_format: str) -> None:
+        self.folder = folder
+        self._format = object_format
+        self._known: set[bytes] = set()
+        self._unsynced: list[Path] = []
+        # The dimensions of a run take their snapshots at the same time, each in a thread.
+        self._noting, self._syncing = Lock(), Lock()
+
+    def know(self, ids: Iterable[bytes]) -> None:
+        """Take it as given that objects are there, here or where the alternates point."""
+        self._known.update(ids)
+
+    def write(self, kind: Kind, content: bytes) -> bytes:
+        """Keep an object, if it is not there, and return its id as bytes."""
+        whole = _whole(kind, content)
+        name = _digest(whole, self._format)
+        if not self._has(name):
+            write_whole(self._place(name), zlib.compress(whole, _LEVEL), sync=False, mode=0o400)
+            self._keep(name)
+        return name
+
+    def write_large(self, file: int, size: int) -> bytes | None:
+        """Keep an open file as a blob, piece by piece; None if it has not this size after all."""
+        digest = hashlib.new(self._format, usedforsecurity=False)
+        temporary = self.folder / f"tmp_obj_{secrets.token_hex(8)}"
+        try:
+            with io.FileIO(temporary, "xb", opener=_open_new) as target:
+                read = _deflate(file, size, digest.update, target.fileno())
+            if read != size:
+                return None
+            name = digest.digest()
+            temporary.chmod(0o400)
+            temporary.replace(self._place(name))
+        except OSError as cause:
+            raise file_trouble("write", temporary, cause) from cause
+        finally:
+            with suppress(OSError):  # it is in place, or could not be written at all
+                temporary.unlink()
+        self._keep(name)
+        return name
+
+    def sync(self) -> None:
+        """Make everything written so far last through a power failure, whoever wrote it."""
+        with self._syncing:
+            with self._noting:
+                written = self._unsynced.copy()
+            if len(written) > _MANY:
+                os.sync()
+            else:
+                for path in [*written, *{file.parent for file in written}]:
+                    _sync(path)
+            with self._noting:
+                del self._unsynced[: len(written)]
+
+    def remove_leavings(self) -> None:
+        """Remove what killed writers left; nobody else may be writing."""
+        for unfinished in self.folder.glob("tmp_obj_*"):
+            unfinished.unlink(missing_ok=True)
+        for folder in self.folder.glob("[0-9a-f][0-9a-f]"):
+            remove_leavings(folder)
+
+    def _has(self, name: bytes) -> bool:
+        if name in self._known:
+            return True
+        try:
+            # A power failure can leave an empty file.
+            there = self._path(name).stat().st_size > 0
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if there:
+            # Whoever wrote it may not have synced it yet.
+            self._keep(name)
+        return there
+
+    def _keep(self, name: bytes) -> None:
+        with self._noting:
+            # In this order: who takes an object as given syncs it too.
+            self._unsynced.append(self._path(name))
+            self._known.add(name)
+
+    def _path(self, name: bytes) -> Path:
+        written = name.hex()
+        return self.folder / written[:2] / written[2:]
+
+    def _place(self, name: bytes) -> Path:
+        path = self._path(name)
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+        except OSError as cause:
+            raise file_trouble("create", path.parent, cause) from cause
+        return path
+
+
+def object_id(kind: Kind, content: bytes, object_format: str) -> bytes:
+    """Return the id that an object has, without keeping it."""
+    return _digest(_whole(kind, content), object_format)
+
+
+def _whole(kind: Kind, content: bytes) -> bytes:
+    return b"%s %d\0%s" % (kind.encode(), len(content), content)
+
+
+def _digest(whole: bytes, object_format: str) -> bytes:
+    return hashlib.new(object_format, whole, usedforsecurity=False).digest()
+
+
+def _deflate(file: int, size: int, note: Callable[[bytes], None], target: int) -> int:
+    """Compress a file into another as a blob; return how much of it was read."""
+    compressor = zlib.compressobj(_LEVEL)
+    header = b"blob %d\0" % size
+    note(header)
+    write_fully(target, compressor.compress(header))
+    read = 0
+    while piece := os.read(file, _PIECE):
+        read += len(piece)
+        note(piece)
+        write_fully(target, compressor.compress(piece))
+    write_fully(target, compressor.flush())
+    return read
+
+
+def _open_new(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _sync(path: Path) -> None:
+    try:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as cause:
+        raise file_trouble("sync", path, cause) from cause
+
+
+FILE = 0o100644
+PROGRAM = 0o100755
+LINK = 0o120000
+FOLDER = 0o040000
+SUBMODULE = 0o160000
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """What stands at a path of a tree."""
+
+    mode: int
+    id: bytes
+
+
+FlatTree = Mapping[bytes, TreeEntry]
+"""Every file of a tree by its path; the folders follow from the paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path in which two trees differ; an entry is None where there is nothing."""
+
+    path: bytes
+    before: TreeEntry | None
+    after: TreeEntry | None
+
+
+def canonical_mode(mode: int) -> int:
+    """Return the mode that a walk of ours gives the same file; old trees know others."""
+    if stat.S_ISREG(mode):
+        return PROGRAM if mode & 0o100 else FILE
+    return mode
+
+
+def write_folder(objects: Objects, entries: Iterable[tuple[bytes, int, bytes]]) -> bytes:
+    """Keep one folder, given each name in it with mode and id; return the folder's id."""
+    # git sorts a folder as if its name ended with a slash.
+    by_name = sorted(
+        (name + b"/" if mode == FOLDER else name, b"%o %s\0%s" % (mode, name, object_id))
+        for name, mode, object_id in entries
+    )
+    return objects.write("tree", b"".join([line for _, line in by_name]))
+
+
+def write_tree(objects: Objects, tree: FlatTree) -> bytes:
+    """Keep a whole tree and return its id."""
+    folders: dict[bytes, list[tuple[bytes, int, bytes]]] = {b"": []}
+    for path, entry in tree.items():
+        folder, _, name = path.rpartition(b"/")
+        _make_folders(folders, folder)
+        folders[folder].append((name, entry.mode, entry.id))
+    # The deepest first: when its turn comes, all that lies in a folder is written.
+    for folder in sorted(folders.keys() - {b""}, key=lambda path: path.count(b"/"), reverse=True):
+        above, _, name = folder.rpartition(b"/")
+        folders[above].append((name, FOLDER, write_folder(objects, folders[folder])))
+    return write_folder(objects, folders[b""])
+
+
+def folders_above(path: bytes) -> Iterator[bytes]:
+    """Yield the folders that a path lies in, the nearest first, but for the top."""
+    end = path.rfind(b"/")
+    while end > 0:
+        yield path[:end]
+        end = path.rfind(b"/", 0, end)
+
+
+def text_of(path: bytes) -> str:
+    """Return a path as text for people and for JSON, whatever bytes it has."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def _make_folders(folders: dict[bytes, list[tuple[bytes, int, bytes]]], folder: bytes) -> None:
+    while folder not in folders:
+        folders[folder] = []
+        folder = folder.rpartition(b"/")[0]
+
+
+@dataclass(frozen=True)
+class Materials:
+    """The files of submodules, and what stands in the place of each pointer.
+
+    `beside` are in no tree; `folders` are those they lie in, from the submodule on. `contents` tell
+    of a path what the tree has, and what the folder has.
+    """
+
+    beside: FlatTree = field(default_factory=dict[bytes, TreeEntry])
+    folders: Set[bytes] = frozenset()
+    contents: Mapping[bytes, tuple[bytes, bytes]] = field(
+        default_factory=dict[bytes, tuple[bytes, bytes]]
+    )
+
+    def laid_into(self, files: FlatTree) -> FlatTree:
+        """Return all that a folder holds which shows a whole tree."""
+        return {**self.shown(files), **self.beside}
+
+    def shown(self, files: FlatTree) -> FlatTree:
+        """Return files of a tree as a folder shows them."""
+        if not self.contents:
+            return files
+        return {path: TreeEntry(one.mode, self._shown(path, one)) for path, one in files.items()}
+
+    def kept(self, path: bytes, content: bytes) -> bytes:
+        """Return what a tree has of a file whose content a folder shows."""
+        pointer, shown = self.contents.get(path, (content, content))
+        return pointer if content == shown else content
+
+    def _shown(self, path: bytes, entry: TreeEntry) -> bytes:
+        pointer, shown = self.contents.get(path, (entry.id, entry.id))
+        return shown if entry.id == pointer else entry.id
+
+
+NO_MATERIALS = Materials()
+
+
+def materials_of(laid: FlatTree, candidate: FlatTree, submodules: Set[bytes]) -> Materials:
+    """Return what the files laid into a workspace are, given its tree and the submodules' paths."""
+    beside = {path: entry for path, entry in laid.items() if path not in candidate}
+    above = chain.from_iterable(map(folders_above, beside))
+    folders = {folder for folder in above if _is_within(folder, submodules)}
+    contents = {
+        path: (candidate[path].id, entry.id) for path, entry in laid.items() if path in candidate
+    }
+    return Materials(beside, folders, contents)
+
+
+def _is_within(folder: bytes, submodules: Set[bytes]) -> bool:
+    return folder in submodules or any(above in submodules for above in folders_above(folder))

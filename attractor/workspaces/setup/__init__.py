@@ -1,0 +1,1 @@
+"""Prepares a workspace: ignored files are copied, and a setup is run."""

@@ -1,0 +1,137 @@
+"""Outside git a run works on a copy of the folder as it is, with all that git would give it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from attractor.workspaces.create import plain as copied
+from attractor.workspaces.create.isolated import open_again
+from attractor.workspaces.create.plain import make_copied, make_copied_again
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.dimension_index import open_store
+from attractor.workspaces.errors import FolderTooLarge
+from tests.workspaces.projects import (
+    AUTHOR,
+    RUN,
+    SEARCH_PATH,
+    contents,
+    environment,
+    everything,
+    git,
+    write,
+)
+
+OTHER = "01JZ0000000000000000000001"
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    folder = tmp_path / "plain"
+    write(
+        folder,
+        {
+            "a.txt": "a\n",
+            "sub/b.bin": b"\0\1",
+            ".gitignore": "modules/\n",
+            "modules/x": "ignored",
+            "scenarios/s/holdout": "secret",
+            "runs/1/events.jsonl": "records",
+            "inner/.git/HEAD": "ref: refs/heads/main\n",
+            "inner/kept": "kept",
+            "state/ledger": "ours",
+        },
+    )
+    (folder / "tool").write_text("#!/bin/sh\n")
+    (folder / "tool").chmod(0o755)
+    (folder / "link").symlink_to("a.txt")
+    return folder
+
+
+async def made(folder: Path, tell: list[str] | None = None) -> Dimension:
+    return await make_copied(
+        folder,
+        state=folder.parent / "state",
+        run_id=RUN,
+        search_path=SEARCH_PATH,
+        author=AUTHOR,
+        environment=environment,
+        kept_out=["/state/"],
+        tell=(tell if tell is not None else []).append,
+    )
+
+
+def test_the_copy_is_the_folder_without_what_is_ignored_ours_or_hidden(plain: Path) -> None:
+    told: list[str] = []
+
+    async def scene() -> None:
+        before = everything(plain)
+        workspace = await made(plain, told)
+        assert contents(workspace.folder) == {
+            "a.txt": b"a\n",
+            "sub/b.bin": b"\0\1",
+            ".gitignore": b"modules/\n",
+            "inner/kept": b"kept",
+            "tool": b"#!/bin/sh\n",
+            "link": b"-> a.txt",
+        }
+        assert (workspace.folder / "tool").stat().st_mode & 0o100
+        assert git(workspace.folder, "status", "--porcelain") == ""
+        assert git(workspace.folder, "log", "--format=%s") == "The project as it is"
+        assert workspace.base.commit == ""
+        assert await workspace.snapshot("now") == workspace.base.candidate
+        assert everything(plain) == before
+
+    asyncio.run(scene())
+    assert told == [
+        "Not in the copy that the run works on: inner/.git (git takes its name for its own)."
+    ]
+
+
+def test_it_is_changed_restored_forked_and_opened_again_as_any_other(plain: Path) -> None:
+    async def scene() -> None:
+        workspace = await made(plain)
+        write(workspace.folder, {"a.txt": "changed\n", "new": "new", "scenarios/x": "planted"})
+        tree = await workspace.snapshot("one")
+        assert await workspace.changed(workspace.base.candidate, tree) == ["a.txt", "new"]
+        fork = await workspace.fork("b", workspace.base.candidate)
+        assert (fork.folder / "a.txt").read_text() == "a\n"
+        await workspace.restore(workspace.base.candidate)
+        assert not (workspace.folder / "new").exists()
+        await workspace.close()
+        again = await open_again(
+            state=plain.parent / "state",
+            run_id=RUN,
+            search_path=SEARCH_PATH,
+            environment=environment,
+        )
+        await again.restore(tree)
+        assert (again.folder / "a.txt").read_text() == "changed\n"
+        assert (plain / "a.txt").read_text() == "a\n"
+
+    asyncio.run(scene())
+
+
+def test_another_run_may_begin_as_it_did_whatever_the_folder_holds_now(plain: Path) -> None:
+    async def scene() -> None:
+        first = await made(plain)
+        state = plain.parent / "state"
+        write(plain, {"a.txt": "changed by its owner\n"})
+        theirs, record = open_store(state, RUN, search_path=SEARCH_PATH)
+        other = await make_copied_again(
+            theirs, record, state=state, run_id=OTHER, author=AUTHOR, environment=environment
+        )
+        assert other.base == first.base
+        assert (other.folder / "a.txt").read_text() == "a\n"
+        assert other.folder != first.folder
+
+    asyncio.run(scene())
+
+
+def test_a_folder_that_is_too_large_leaves_nothing(
+    plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copied, "MOST_FILES", 3)
+    with pytest.raises(FolderTooLarge):
+        asyncio.run(made(plain))
+    assert not (plain.parent / "state").exists()

@@ -1,0 +1,61 @@
+"""What a folder outside git ignores, and how large it may be."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from attractor.workspaces.create.plain import read_ignores
+from attractor.workspaces.errors import FolderTooLarge
+from tests.workspaces.projects import write
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    plain = tmp_path / "plain"
+    write(
+        plain,
+        {
+            ".gitignore": "big/\n*.log\n",
+            "a": "12345",
+            "sub/.gitignore": "inner\n",
+            "sub/b": "12345",
+            "sub/inner": "1" * 100,
+            "big/one": "1" * 100,
+            "big/.gitignore": "a\n",
+            "ours/x": "1" * 100,
+            ".git/objects": "1" * 100,
+        },
+    )
+    return plain
+
+
+def test_ignore_files_count_but_for_those_in_ignored_folders(folder: Path) -> None:
+    rules = read_ignores(folder, ["/ours/"])
+    assert all(map(rules.hides, [b"big/one", b"x.log", b"sub/inner", b"ours/x"]))
+    assert not any(map(rules.hides, [b"a", b"inner", b"sub/a"]))
+
+
+def test_what_is_ignored_does_not_make_a_folder_too_large(folder: Path) -> None:
+    read_ignores(folder, ["/ours/"], most_files=4, most_bytes=60)
+
+
+@pytest.mark.parametrize(
+    ("files", "size", "words"), [(3, 1000, "more than 3 files"), (10, 20, "larger than 20 bytes")]
+)
+def test_a_folder_that_is_too_large_is_refused_with_the_remedy(
+    folder: Path, files: int, size: int, words: str
+) -> None:
+    with pytest.raises(FolderTooLarge, match=words) as refused:
+        read_ignores(folder, ["/ours/"], most_files=files, most_bytes=size)
+    assert ".gitignore" in refused.value.hint
+    assert "--workspace in-place" in refused.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_passed_over(folder: Path) -> None:
+    (folder / "sub").chmod(0)
+    try:
+        read_ignores(folder, [])
+    finally:
+        (folder / "sub").chmod(0o700)

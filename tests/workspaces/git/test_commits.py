@@ -1,0 +1,195 @@
+""""""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
+from attractor.workspaces.git.commits import AT_BASE, RunBranch, StageTree, write_run_branch
+from tests.workspaces.projects import AUTHOR, RUN, WHEN, Project, everything, git, write
+
+BRANCH = f"attractor/run/{RUN}"
+
+
+async def run_stages(project: Project) -> tuple[Dimension, list[StageTree]]:
+    """Let three stages run, of which the second changes nothing."""
+    workspace = await project.workspace()
+    stages: list[StageTree] = []
+    for number, text in enumerate(["one", "one", "two"]):
+        write(workspace.folder, {"todo.py": text})
+        author = replace(AUTHOR, at=WHEN + timedelta(hours=number))
+        tree = await workspace.snapshot(text)
+        stages.append(StageTree(f"stage {number}\nmore words", tree, author))
+    return workspace, stages
+
+
+async def give(project: Project, workspace: Dimension, stages: Sequence[StageTree]) -> RunBranch:
+    return await write_run_branch(
+        await project.repository(),
+        workspace.store,
+        run_id=RUN,
+        base=workspace.base,
+        stages=stages,
+        left_out=workspace.left_out,
+    )
+
+
+def test_every_stage_is_a_commit_on_the_runs_branch_also_when_it_changed_nothing(
+    project: Project,
+) -> None:
+    async def scene() -> RunBranch:
+        workspace, stages = await run_stages(project)
+        return await give(project, workspace, stages)
+
+    write(project.folder, {"mine": "mine", "todo.py": "half-done work of mine\n"})
+    git(project.folder, "add", "mine")
+    head, status = project.head(), git(project.folder, "status", "--porcelain")
+    index = (project.folder / ".git/index").read_bytes()
+    branch = asyncio.run(scene())
+    assert branch.ref == f"refs/heads/{BRANCH}"
+    assert branch.commit == project.head(BRANCH)
+    assert branch.tree == project.head(f"{BRANCH}^{{tree}}")
+    shown = "%an|%ae|%aI|%cI|%s|%(trailers:key=Attractor-Run,valueonly,separator=%x2C)"
+    assert git(project.folder, "log", f"--format={shown}", f"{head}..{BRANCH}").split("\n") == [
+        f"Attractor|attractor@localhost|{when}|{when}|{subject}|{RUN}"
+        for when, subject in [
+            ("2026-05-04T05:02:01+00:00", "stage 2"),
+            ("2026-05-04T04:02:01+00:00", "stage 1"),
+            ("2026-05-04T03:02:01+00:00", "stage 0"),
+        ]
+    ]
+    assert git(project.folder, "diff", "--stat", "--name-only", head, BRANCH) == "todo.py"
+    assert git(project.folder, "show", f"{BRANCH}:scenarios/todo/holdout/one.scenario.toml")
+    assert project.head() == head
+    assert (project.folder / ".git/index").read_bytes() == index
+    assert git(project.folder, "status", "--porcelain") == status
+    git(project.folder, "fsck", "--strict", "--no-dangling")
+
+
+def test_each_commit_says_which_stage_it_is_in_trailers(project: Project) -> None:
+    trailers = {"Attractor-Stage": "a b\nAttractor-Run: forged", "Attractor-Outcome": "success"}
+
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        await give(project, workspace, [replace(one, trailers=trailers) for one in stages])
+
+    asyncio.run(scene())
+    told = git(project.folder, "log", "-1", "--format=%(trailers:only,unfold)", BRANCH)
+    assert told.strip().split("\n") == [
+        f"Attractor-Run: {RUN}",
+        "Attractor-Stage: a b Attractor-Run: forged",
+        "Attractor-Outcome: success",
+    ]
+
+
+def test_the_branch_needs_no_store_afterwards(project: Project) -> None:
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        await give(project, workspace, stages)
+
+    asyncio.run(scene())
+    project.state.rename(project.state.with_name("gone"))
+    git(project.folder, "gc", "-q", "--prune=now")
+    git(project.folder, "fsck", "--strict", "--no-dangling")
+    assert git(project.folder, "show", f"{BRANCH}:todo.py") == "two"
+
+
+def test_giving_it_twice_is_the_same_as_once(project: Project) -> None:
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        first = await give(project, workspace, stages)
+        git(project.folder, "update-ref", "-d", first.ref)
+        assert await give(project, workspace, stages) == first
+        before = everything(project.folder / ".git/refs")
+        assert await give(project, workspace, stages) == first
+        assert everything(project.folder / ".git/refs") == before
+
+    asyncio.run(scene())
+
+
+def test_a_run_without_stages_has_a_branch_at_its_base(project: Project) -> None:
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        branch = await give(project, workspace, [])
+        assert (branch.commit, branch.tree) == (workspace.base.commit, workspace.base.tree)
+        unchanged = replace(stages[0], tree=workspace.base.candidate)
+        branch = await give(project, workspace, [unchanged])
+        assert (branch.commit == workspace.base.commit, branch.tree) == (False, workspace.base.tree)
+
+    asyncio.run(scene())
+
+
+def test_stages_may_come_after_several_others(project: Project) -> None:
+    async def scene() -> None:
+        workspace, [first, second, last] = await run_stages(project)
+        stages = [first, replace(second, parents=(AT_BASE,)), replace(last, parents=(0, 1))]
+        await give(project, workspace, stages)
+
+    asyncio.run(scene())
+    graph = git(project.folder, "log", "--topo-order", "--format=%s|%p", f"HEAD..{BRANCH}")
+    subjects = {line.split("|")[0]: line.split("|")[1].split() for line in graph.splitlines()}
+    assert {name: len(parents) for name, parents in subjects.items()} == {
+        "stage 0": 1,
+        "stage 1": 1,
+        "stage 2": 2,
+    }
+    assert project.head(f"{BRANCH}^1^") == project.head(f"{BRANCH}^2^") == project.head()
+
+
+def test_a_run_that_goes_on_moves_its_branch_on(project: Project) -> None:
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        earlier = await give(project, workspace, stages[:2])
+        later = await give(project, workspace, stages)
+        assert project.head(f"{BRANCH}~1") == earlier.commit
+        assert project.head(BRANCH) == later.commit
+
+    asyncio.run(scene())
+
+
+def test_a_branch_that_somebody_added_to_or_stands_on_is_not_moved(project: Project) -> None:
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        await give(project, workspace, stages[:1])
+        git(project.folder, "switch", "-q", BRANCH)
+        with pytest.raises(CheckoutInTheWay, match="checked out"):
+            await give(project, workspace, stages)
+        write(project.folder, {"mine": "mine"})
+        mine = project.commit("mine")
+        git(project.folder, "switch", "-q", "main")
+        with pytest.raises(BranchMoved, match="no stage of the run"):
+            await give(project, workspace, stages)
+        assert project.head(BRANCH) == mine
+
+    asyncio.run(scene())
+
+
+def test_somebody_elses_branch_is_not_overwritten(project: Project) -> None:
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        git(project.folder, "branch", BRANCH, "HEAD~1")
+        with pytest.raises(BranchMoved, match="stands at"):
+            await give(project, workspace, stages)
+
+    asyncio.run(scene())
+    assert project.head(BRANCH) == project.head("HEAD~1")
+
+
+def test_hooks_of_the_project_do_not_run(project: Project) -> None:
+    hooks = project.folder / ".git/hooks"
+    for name in ("reference-transaction", "post-commit", "post-checkout", "post-index-change"):
+        write(hooks, {name: f"#!/bin/sh\ntouch {hooks}/ran\n"})
+        (hooks / name).chmod(0o755)
+
+    async def scene() -> None:
+        workspace, stages = await run_stages(project)
+        await give(project, workspace, stages)
+
+    asyncio.run(scene())
+    assert not (hooks / "ran").exists()
+    git(project.folder, "branch", "by-hand")
+    assert (hooks / "ran").exists()

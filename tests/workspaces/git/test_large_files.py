@@ -1,0 +1,319 @@
+"""A workspace holds the files of submodules and of git LFS, while its trees stay as they are."""
+
+import asyncio
+import hashlib
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.workspaces.create.isolated import make_isolated
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.git.large_files import Pointer, read_pointer
+from attractor.workspaces.result_tree import result_trees
+from tests.workspaces.projects import (
+    AUTHOR,
+    RUN,
+    Project,
+    contents,
+    environment,
+    everything,
+    git,
+    write,
+)
+
+IMAGE = b"\0an image " * 300_000
+LIBRARY = {"vendor/lib/lib.c": b"int x;\n", "vendor/lib/deep/inner/inner.c": b"int y;\n"}
+
+
+def pointer(content: bytes) -> str:
+    oid = hashlib.sha256(content).hexdigest()
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n"
+
+
+def keep_large(git_dir: Path, content: bytes) -> Path:
+    """Put a content where git LFS has it."""
+    oid = hashlib.sha256(content).hexdigest()
+    write(git_dir / "lfs" / "objects", {f"{oid[:2]}/{oid[2:4]}/{oid}": content})
+    return git_dir / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
+
+
+def repository(folder: Path, files: dict[str, str]) -> Path:
+    write(folder, files)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "first")
+    return folder
+
+
+def add_submodule(folder: Path, source: Path, path: str) -> None:
+    git(folder, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(source), path)
+    git(folder, "commit", "-q", "-a", "-m", f"with {path}")
+
+
+@pytest.fixture
+def library(project: Project) -> Path:
+    """Give the project a submodule that has one itself."""
+    below = project.state.parent
+    inner = repository(below / "inner", {"inner.c": "int y;\n"})
+    library = repository(below / "lib", {"lib.c": "int x;\n"})
+    add_submodule(library, inner, "deep/inner")
+    add_submodule(project.folder, library, "vendor/lib")
+    git(
+        project.folder, "-c", "protocol.file.allow=always",
+        "submodule", "--quiet", "update", "--init", "--recursive",
+    )  # fmt: skip
+    assert git(project.folder, "status", "--porcelain") == ""
+    return library
+
+
+@pytest.fixture
+def image(project: Project) -> Path:
+    """Give the project a large file and a pointer of which nobody has the content."""
+    write(
+        project.folder,
+        {
+            ".gitattributes": "*.png filter=lfs diff=lfs merge=lfs -text\nplain.png -filter\n",
+            "docs/.gitattributes": '"an [ab].dat" filter=lfs\n',
+            "image.png": pointer(IMAGE),
+            "docs/an a.dat": pointer(IMAGE),
+            "docs/lost.png": pointer(b"lost"),
+            "plain.png": pointer(IMAGE),
+            "text.txt": pointer(IMAGE),
+            "raw.png": "not a pointer",
+        },
+    )
+    project.commit("large files")
+    return keep_large(project.folder / ".git", IMAGE)
+
+
+@dataclass
+class Told:
+    """What was told."""
+
+    words: list[str] = field(default_factory=list[str])
+
+
+async def workspace_of(project: Project, told: Told | None = None) -> Dimension:
+    return await make_isolated(
+        await project.repository(),
+        state=project.state,
+        run_id=RUN,
+        commit="HEAD",
+        author=AUTHOR,
+        environment=environment,
+        on_snapshot=project.hear,
+        tell=(told or Told()).words.append,
+    )
+
+
+def library_in(folder: Path) -> dict[str, bytes]:
+    return {name: told for name, told in contents(folder).items() if name.startswith("vendor/")}
+
+
+def test_submodules_are_there_at_the_commit_the_base_names(
+    project: Project, library: Path, tmp_path: Path
+) -> None:
+    write(project.folder / "vendor/lib", {"lib.c": "int changed;\n"})
+    git(project.folder / "vendor/lib", "commit", "-q", "-a", "-m", "newer, and not in the project")
+    before, told = everything(project.folder), Told()
+
+    async def scene() -> None:
+        workspace = await workspace_of(project, told)
+        base = workspace.base
+        assert library_in(workspace.folder) == LIBRARY | {
+            "vendor/lib/.gitmodules": (library / ".gitmodules").read_bytes()
+        }
+        assert await workspace.snapshot("untouched") == base.candidate
+        assert project.snapshots[-1][1].skipped == ()
+        fork = await workspace.fork("a", base.candidate)
+        assert contents(fork.folder) == contents(workspace.folder)
+        assert git(fork.folder, "status", "--porcelain") == ""
+        assert await fork.snapshot("untouched") == base.candidate
+        await workspace.export(base.candidate, tmp_path / "copy")
+        assert contents(tmp_path / "copy") == contents(workspace.folder)
+        assert git(workspace.folder, "status", "--porcelain") == ""
+        names = git(workspace.store.folder, "ls-tree", "-r", "--name-only", base.candidate)
+        assert "vendor" not in names
+        await workspace.close()
+        again = await project.workspace_again()
+        assert await again.snapshot("again") == base.candidate
+        assert library_in((await again.fork("b", base.candidate)).folder) == library_in(fork.folder)
+
+    asyncio.run(scene())
+    assert told.words == []
+    shutil.rmtree(project.folder / ".git/refs/attractor")
+    assert everything(project.folder) == before
+
+
+def test_what_is_changed_in_a_submodule_is_told_and_never_kept(
+    project: Project, library: Path
+) -> None:
+    async def scene() -> None:
+        workspace = await workspace_of(project)
+        inside = workspace.folder / "vendor/lib"
+        write(inside, {"lib.c": "mine", "new": "new", "more/x": "x"})
+        (inside / "deep/inner/inner.c").unlink()
+        assert await workspace.snapshot("changed") == workspace.base.candidate
+        [(_, taken)] = project.snapshots
+        assert sorted(one.path for one in taken.skipped) == [
+            "vendor/lib/lib.c", "vendor/lib/more", "vendor/lib/new",
+        ]  # fmt: skip
+        # What is changed beside it is kept, and the result names the submodule as before.
+        write(workspace.folder, {"todo.py": "mine"})
+        tree = await workspace.snapshot("more")
+        [result] = await result_trees(
+            workspace.store, workspace.base, [tree], left_out=workspace.left_out
+        )
+        wanted = git(project.folder, "rev-parse", "HEAD:vendor/lib")
+        store = workspace.store.folder
+        assert git(store, "rev-parse", f"{result.tree}:vendor/lib") == wanted
+        shutil.rmtree(inside)
+        write(workspace.folder, {"vendor/lib": "a file in its place"})
+        assert await workspace.snapshot("worse") == tree
+
+    asyncio.run(scene())
+
+
+def test_a_submodule_that_the_clone_lacks_is_told_and_left_out(
+    project: Project, library: Path
+) -> None:
+    shutil.rmtree(project.folder / ".git/modules/vendor/lib/modules")
+    told = Told()
+    workspace = asyncio.run(workspace_of(project, told))
+    assert set(library_in(workspace.folder)) == {"vendor/lib/lib.c", "vendor/lib/.gitmodules"}
+    [words] = told.words
+    assert words.startswith("The submodule vendor/lib/deep/inner is not in this clone at ")
+    assert "git submodule update --init" in words
+
+
+@pytest.mark.parametrize("name", ["../../../elsewhere", "/somewhere"])
+def test_a_name_that_leads_elsewhere_finds_nothing(
+    project: Project, library: Path, name: str
+) -> None:
+    elsewhere = project.state.parent / "elsewhere"
+    shutil.move(project.folder / ".git/modules/vendor/lib", elsewhere)
+    lines = f'[submodule "{name}"]\n\tpath = vendor/lib\n\turl = {library}\n'
+    write(project.folder, {".gitmodules": lines})
+    (project.folder / "vendor/lib/.git").unlink()
+    git(project.folder, "add", ".gitmodules")
+    git(project.folder, "commit", "-q", "-m", "led astray")
+    told = Told()
+    workspace = asyncio.run(workspace_of(project, told))
+    assert library_in(workspace.folder) == {}
+    assert "The submodule vendor/lib is not in this clone" in told.words[0]
+
+
+def test_submodules_of_hidden_folders_stay_hidden(project: Project, library: Path) -> None:
+    add_submodule(project.folder, library, "scenarios/lib")
+    told = Told()
+    workspace = asyncio.run(workspace_of(project, told))
+    assert not (workspace.folder / "scenarios").exists()
+    assert told.words == []
+
+
+def test_large_files_are_there_and_the_tree_keeps_their_pointers(
+    project: Project, image: Path, tmp_path: Path
+) -> None:
+    before, told = everything(project.folder), Told()
+
+    async def scene() -> None:
+        workspace = await workspace_of(project, told)
+        base = workspace.base
+        found = contents(workspace.folder)
+        assert found["image.png"] == found["docs/an a.dat"] == IMAGE
+        for name in ("plain.png", "text.txt"):
+            assert found[name] == pointer(IMAGE).encode()
+        assert found["docs/lost.png"] == pointer(b"lost").encode()
+        assert await workspace.snapshot("untouched") == base.candidate
+        store = workspace.store.folder
+        assert git(store, "cat-file", "blob", f"{base.candidate}:image.png") == pointer(
+            IMAGE
+        ).removesuffix("\n")
+        assert git(workspace.folder, "status", "--porcelain") == ""
+        # Written anew by somebody, it is the same file still.
+        (workspace.folder / "image.png").write_bytes(IMAGE)
+        assert await workspace.snapshot("the same") == base.candidate
+        (workspace.folder / "image.png").unlink()
+        await workspace.restore(base.candidate)
+        fork = await workspace.fork("a", base.candidate)
+        assert contents(fork.folder) == found
+        assert await fork.snapshot("untouched") == base.candidate
+        await workspace.export(base.candidate, tmp_path / "copy")
+        assert contents(tmp_path / "copy") == found
+        image.rename(tmp_path / "elsewhere")
+        again = await project.workspace_again()
+        assert contents((await again.fork("b", base.candidate)).folder) == found
+
+    asyncio.run(scene())
+    [words] = told.words
+    assert words.endswith("pointers only: docs/lost.png; `git lfs pull` fetches it.")
+    (tmp_path / "elsewhere").rename(image)
+    shutil.rmtree(project.folder / ".git/refs/attractor")
+    assert everything(project.folder) == before
+
+
+def test_a_large_file_that_a_stage_changed_is_kept_as_it_is(project: Project, image: Path) -> None:
+    async def scene() -> None:
+        workspace = await workspace_of(project)
+        shutil.copy(workspace.folder / "image.png", workspace.folder / "copy.bin")
+        (workspace.folder / "image.png").write_bytes(b"another image")
+        (workspace.folder / "docs/an a.dat").chmod(0o755)
+        tree = await workspace.snapshot("changed")
+        before = contents(workspace.folder)
+        assert await workspace.changed(workspace.base.candidate, tree) == [
+            "copy.bin", "docs/an a.dat", "image.png",
+        ]  # fmt: skip
+        store = workspace.store.folder
+        assert git(store, "cat-file", "blob", f"{tree}:image.png") == "another image"
+        assert git(store, "cat-file", "blob", f"{tree}:docs/an a.dat").startswith("version")
+        await workspace.restore(workspace.base.candidate)
+        assert await workspace.snapshot("back") == workspace.base.candidate
+        await workspace.restore(tree)
+        assert contents(workspace.folder) == before
+        assert await workspace.snapshot("again") == tree
+
+    asyncio.run(scene())
+
+
+def test_large_files_of_a_submodule_are_there_too(project: Project, library: Path) -> None:
+    inside = project.folder / "vendor/lib"
+    write(inside, {".gitattributes": "*.png filter=lfs\n", "a.png": pointer(IMAGE), "b.png": ""})
+    write(inside, {"b.png": pointer(b"lost")})
+    git(inside, "add", "-A")
+    git(inside, "commit", "-q", "-m", "large files")
+    git(project.folder, "commit", "-q", "-a", "-m", "newer")
+    keep_large(project.folder / ".git/modules/vendor/lib", IMAGE)
+    told = Told()
+
+    async def scene() -> None:
+        workspace = await workspace_of(project, told)
+        assert (workspace.folder / "vendor/lib/a.png").read_bytes() == IMAGE
+        assert await workspace.snapshot("untouched") == workspace.base.candidate
+        assert project.snapshots[-1][1].skipped == ()
+
+    asyncio.run(scene())
+    assert "pointers only: vendor/lib/b.png;" in told.words[0]
+
+
+def test_a_large_file_that_is_not_whole_counts_as_missing(project: Project, image: Path) -> None:
+    image.write_bytes(IMAGE[:-1])
+    told = Told()
+    workspace = asyncio.run(workspace_of(project, told))
+    assert contents(workspace.folder)["image.png"] == pointer(IMAGE).encode()
+    assert "docs/an a.dat, docs/lost.png, image.png" in told.words[0]
+
+
+@given(size=st.integers(0, 10**15 - 1), oid=st.binary(min_size=32, max_size=32))
+def test_a_pointer_is_read(size: int, oid: bytes) -> None:
+    head = "version https://git-lfs.github.com/spec/v1\n"
+    tail = f"oid sha256:{oid.hex()}\nsize {size}\n"
+    assert read_pointer((head + tail).encode()) == Pointer(oid.hex(), size)
+    extension = "ext-0-foo sha256:x\n"
+    assert read_pointer((head + extension + tail).encode()) == Pointer(oid.hex(), size)
+    assert read_pointer((head + tail).encode()[:-1]) is None
+    assert read_pointer(tail.encode()) is None
+    assert read_pointer((head + tail).encode() + b"x" * 1024) is None

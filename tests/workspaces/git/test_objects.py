@@ -1,0 +1,166 @@
+""""""
+
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attractor.base.errors import FileTrouble
+from attractor.workspaces.git.objects import (
+    FILE,
+    FlatTree,
+    Objects,
+    TreeEntry,
+    object_id,
+    write_tree,
+)
+from tests.counts import count
+from tests.workspaces.projects import age, git
+
+
+@pytest.fixture(params=["sha1", "sha256"])
+def object_format(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def store(tmp_path: Path, object_format: str) -> Path:
+    git(tmp_path, "init", "-q", "--bare", f"--object-format={object_format}", "store")
+    return tmp_path / "store"
+
+
+def test_git_reads_what_is_written(store: Path, object_format: str) -> None:
+    objects = Objects(store / "objects", object_format)
+    name = objects.write("blob", b"content\n")
+    assert git(store, "hash-object", "--stdin", stdin=b"content\n") == name.hex()
+    assert git(store, "cat-file", "blob", name.hex()) == "content"
+    assert object_id("blob", b"content\n", object_format) == name
+
+
+def test_an_object_is_written_once(store: Path, object_format: str) -> None:
+    for _ in range(2):
+        objects = Objects(store / "objects", object_format)
+        name = objects.write("blob", b"content\n").hex()
+        file = store / "objects" / name[:2] / name[2:]
+        written = age(file)
+        objects.write("blob", b"content\n")
+        assert age(file) == written
+
+
+def test_what_a_power_failure_left_empty_is_written_again(store: Path, object_format: str) -> None:
+    name = Objects(store / "objects", object_format).write("blob", b"content\n").hex()
+    file = store / "objects" / name[:2] / name[2:]
+    file.unlink()
+    file.touch()
+    Objects(store / "objects", object_format).write("blob", b"content\n")
+    assert git(store, "cat-file", "blob", name) == "content"
+
+
+def test_what_is_known_elsewhere_is_not_written(store: Path, object_format: str) -> None:
+    objects = Objects(store / "objects", object_format)
+    objects.know([object_id("blob", b"content\n", object_format)])
+    objects.write("blob", b"content\n")
+    assert git(store, "count-objects") == "0 objects, 0 kilobytes"
+
+
+def test_leavings_of_killed_writers_are_removed(store: Path, object_format: str) -> None:
+    objects = Objects(store / "objects", object_format)
+    name = objects.write("blob", b"content\n").hex()
+    (store / "objects" / "tmp_obj_0123").touch()
+    (store / "objects" / name[:2] / f".attractor-4194305-{'0' * 16}.tmp").touch()
+    objects.remove_leavings()
+    objects.sync()
+    assert git(store, "count-objects", "-v").split("\n")[-2:] == ["garbage: 0", "size-garbage: 0"]
+    assert not list(store.glob("objects/*/.attractor*"))
+    assert git(store, "cat-file", "blob", name) == "content"
+
+
+def test_what_another_wrote_and_did_not_sync_is_synced(
+    store: Path, object_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def note(file: int) -> None:
+        synced.add(os.fstat(file).st_ino)
+        fsync(file)
+
+    name = Objects(store / "objects", object_format).write("blob", b"content\n").hex()
+    monkeypatch.setattr(os, "fsync", note)
+    objects = Objects(store / "objects", object_format)
+    objects.write("blob", b"content\n")
+    objects.sync()
+    file = store / "objects" / name[:2] / name[2:]
+    assert synced == {file.stat().st_ino, file.parent.stat().st_ino}
+    objects.write("blob", b"content\n")
+    synced.clear()
+    objects.sync()
+    assert synced == set()
+
+
+def test_threads_write_and_sync_at_the_same_time(store: Path, object_format: str) -> None:
+    objects = Objects(store / "objects", object_format)
+
+    def work(number: int) -> list[str]:
+        names: list[str] = []
+        for one in range(40):
+            names.append(objects.write("blob", b"%d" % (number % 2 * 1000 + one)).hex())
+            if one % 7 == 0:
+                objects.sync()
+        return names
+
+    with ThreadPoolExecutor(4) as pool:
+        written = {name for names in pool.map(work, range(4)) for name in names}
+    assert len(written) == 80
+    git(store, "fsck", "--strict", "--no-dangling")
+    assert git(store, "count-objects").startswith("80 objects")
+
+
+def test_a_large_file_that_shrank_is_not_kept(store: Path, object_format: str) -> None:
+    objects = Objects(store / "objects", object_format)
+    with tempfile.TemporaryFile() as file:
+        file.write(b"x" * 100)
+        file.seek(0)
+        assert objects.write_large(file.fileno(), 101) is None
+        file.seek(0)
+        kept = objects.write_large(file.fileno(), 100)
+    assert kept is not None
+    assert git(store, "cat-file", "-s", kept.hex()) == "100"
+    assert not list(store.glob("objects/tmp_obj_*"))
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "objects").touch()
+    objects = Objects(tmp_path / "objects", "sha1")
+    with pytest.raises(FileTrouble, match="objects") as trouble:
+        objects.write("blob", b"")
+    assert trouble.value.hint
+    with tempfile.TemporaryFile() as file, pytest.raises(FileTrouble, match="objects"):
+        objects.write_large(file.fileno(), 0)
+
+
+_NAMES = st.binary(min_size=1, max_size=4).filter(
+    lambda name: not set(name) & {0, ord("/")} and name.lower() not in (b".", b"..", b".git")
+)
+_PATHS = st.lists(_NAMES, min_size=1, max_size=4).map(b"/".join)
+
+
+@settings(deadline=None, max_examples=count(ci=15, full=300))
+@given(paths=st.sets(_PATHS, max_size=12))
+def test_a_table_of_paths_becomes_gits_tree(paths: set[bytes]) -> None:
+    files = {path for path in paths if not any(one.startswith(path + b"/") for one in paths)}
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder)
+        git(store, "init", "-q", "--bare")
+        objects = Objects(store / "objects", "sha1")
+        entry = TreeEntry(FILE, objects.write("blob", b""))
+        tree: FlatTree = dict.fromkeys(files, entry)
+        written = write_tree(objects, tree).hex()
+        lines = b"".join(b"100644 %s\t%s\0" % (entry.id.hex().encode(), path) for path in files)
+        git(store, "config", "core.protectNTFS", "false")
+        git(store, "update-index", "-z", "--index-info", stdin=lines)
+        assert git(store, "write-tree") == written

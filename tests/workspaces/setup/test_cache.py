@@ -1,0 +1,48 @@
+"""Whether files know where they lie."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor.workspaces.setup import cache as path_mentions
+from attractor.workspaces.setup.cache import mention_path
+from tests.workspaces.projects import write
+
+PLACE = "/some/where"
+
+
+@pytest.mark.parametrize(
+    ("content", "is_told"),
+    [
+        (b"", False),
+        (b"/some/other", False),
+        (b"#!/some/where/bin/python", True),
+        (b"\0\xff/some/where\0", True),
+    ],
+)
+def test_a_file_anywhere_below_counts(tmp_path: Path, content: bytes, is_told: bool) -> None:
+    write(tmp_path, {"made/deep/er/file": content, "made/other": "x", "not-made": PLACE})
+    assert mention_path(tmp_path, ["made", "gone"], PLACE) is is_told
+
+
+def test_what_a_link_points_to_counts_and_it_is_not_followed(tmp_path: Path) -> None:
+    write(tmp_path, {"outside": PLACE, "made/file": "x"})
+    (tmp_path / "made/link").symlink_to("../outside")
+    assert not mention_path(tmp_path, ["made"], PLACE)
+    (tmp_path / "made/other").symlink_to(f"{PLACE}/x")
+    assert mention_path(tmp_path, ["made"], PLACE)
+
+
+def test_a_place_across_two_pieces_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path_mentions, "_PIECE", 8)
+    write(tmp_path, {"made": b"12345" + PLACE.encode() + b"12345"})
+    assert mention_path(tmp_path, ["made"], PLACE)
+
+
+def test_a_place_behind_a_link_is_known_by_both_paths(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    write(tmp_path, {"made": str((tmp_path / "real").resolve())})
+    assert mention_path(tmp_path, ["made"], str(tmp_path / "link"))

@@ -1,0 +1,494 @@
+"""A workspace is made fit once, and so is each fork of it: what is carried, and the setup."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.workspaces.create.isolated import make_isolated, open_again
+from attractor.workspaces.create.plain import make_in_place
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.errors import SetupFailed
+from attractor.workspaces.setup.preparation import Preparation, Prepared, SetupRun, SetupWas
+from tests.workspaces.projects import (
+    AUTHOR,
+    RUN,
+    SEARCH_PATH,
+    Project,
+    contents,
+    environment,
+    everything,
+    git,
+    write,
+)
+
+VARIABLES = {"PATH": SEARCH_PATH}
+INSTALL = "mkdir -p modules && cp lock modules/installed && echo ran >>runs.log"
+
+
+class Inside(LocalExecutionEnvironment):
+    """Runs commands where it is told, and says, as sandboxes do, that it is always one place."""
+
+    def working_directory(self) -> str:
+        return "/workspace"
+
+
+def here(folder: Path) -> LocalExecutionEnvironment:
+    return LocalExecutionEnvironment(folder, environ=VARIABLES)
+
+
+def inside(folder: Path) -> Inside:
+    return Inside(folder, environ=VARIABLES)
+
+
+Make = Callable[[Path], LocalExecutionEnvironment]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Project:
+    """Make a project with dependencies, in a folder that git ignores, and a file that names them.
+
+    Each run of its setup adds a line to a file that is ignored as well.
+    """
+    project = Project.made(tmp_path)
+    write(project.folder, {".gitignore": "*.log\nmodules/\n.venv/\nother\nlost\n", "lock": "1.0\n"})
+    project.commit("dependencies")
+    write(
+        project.folder,
+        {"modules/a/index.js": "a\n", ".venv/bin/tool": "#!/bin/sh\n", "other": "a file\n"},
+    )
+    (project.folder / ".venv/bin/tool").chmod(0o755)
+    (project.folder / ".venv/bin/link").symlink_to("tool")
+    (project.folder / ".venv/outside").symlink_to("/etc/passwd")
+    os.mkfifo(project.folder / ".venv/pipe")
+    os.utime(project.folder / "modules/a/index.js", (1, 1))
+    return project
+
+
+async def made(project: Project, make: Make = inside, run_id: str = RUN) -> Dimension:
+    return await make_isolated(
+        await project.repository(),
+        state=project.state,
+        run_id=run_id,
+        commit="HEAD",
+        author=AUTHOR,
+        environment=make,
+        on_snapshot=project.hear,
+    )
+
+
+async def opened(project: Project, make: Make = inside) -> Dimension:
+    return await open_again(
+        state=project.state,
+        run_id=RUN,
+        search_path=SEARCH_PATH,
+        environment=make,
+        on_snapshot=project.hear,
+    )
+
+
+def runs(folder: Path) -> int:
+    """Say how often the setup was run in a folder, or in the one that it was copied from."""
+    log = folder / "runs.log"
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+CARRY = Preparation(carry=("modules", ".venv/", "other", "lost"))
+SETUP = Preparation(setup=INSTALL, setup_files=("/lock",))
+
+
+def test_ignored_files_are_carried_along_and_are_no_part_of_the_work(app: Project) -> None:
+    async def scene() -> None:
+        before = everything(app.folder)
+        workspace = await made(app)
+        prepared = await workspace.prepare(CARRY, project=app.folder)
+        assert prepared == Prepared(carried=("modules", ".venv", "other"), lacking=("lost",))
+        folder = workspace.folder
+        assert (folder / "modules/a/index.js").read_text() == "a\n"
+        assert (folder / "modules/a/index.js").stat().st_mtime == 1
+        assert os.access(folder / ".venv/bin/tool", os.X_OK)
+        assert str((folder / ".venv/bin/link").readlink()) == "tool"
+        assert str((folder / ".venv/outside").readlink()) == "/etc/passwd"
+        assert not (folder / ".venv/pipe").exists()
+        (folder / "modules/a/index.js").write_text("changed by an agent\n")
+        assert await workspace.snapshot("now") == workspace.base.candidate
+        shutil.rmtree(app.folder / ".git/refs/attractor")
+        assert everything(app.folder) == before
+
+    asyncio.run(scene())
+    assert app.snapshots[0][0] == "prepared"
+    assert app.snapshots[0][1].ignored == app.snapshots[-1][1].ignored
+
+
+def test_a_fork_gets_what_its_parent_has_now(app: Project) -> None:
+    async def scene() -> None:
+        workspace = await made(app)
+        await workspace.prepare(CARRY, project=app.folder)
+        write(workspace.folder, {"modules/b": "installed by a stage\n", "x.log": "a log"})
+        tree = await workspace.snapshot("one")
+        fork = await workspace.fork("a", tree)
+        assert (fork.folder / "modules/b").read_text() == "installed by a stage\n"
+        assert (fork.folder / ".venv/bin/tool").exists()
+        assert not (fork.folder / "x.log").exists()
+        (fork.folder / "modules/b").write_text("changed")
+        assert (workspace.folder / "modules/b").read_text() == "installed by a stage\n"
+        assert await fork.snapshot("fork") == tree
+        inner = await fork.fork("a/b", tree)
+        assert (inner.folder / "modules/b").read_text() == "changed"
+        # Also in another process, which says again what is wanted.
+        again = await opened(app)
+        assert await again.prepare(CARRY, project=app.folder) == Prepared(
+            carried=("modules", ".venv", "other"), lacking=("lost",)
+        )
+        assert ((await again.fork("c", tree)).folder / "modules/b").exists()
+
+    asyncio.run(scene())
+    assert [subject for subject, _ in app.snapshots] == ["prepared", "one", "fork"]
+
+
+def test_what_is_carried_goes_through_no_link_and_over_nothing(app: Project) -> None:
+    outside = app.state.parent / "outside"
+    write(outside, {"kept": "mine"})
+
+    async def scene() -> None:
+        workspace = await made(app)
+        folder = workspace.folder
+        (folder / "modules").symlink_to(outside)
+        write(folder, {".venv/bin/tool": "another\n"})
+        prepared = await workspace.prepare(CARRY, project=app.folder)
+        assert prepared.carried == (".venv", "other")
+        assert (folder / ".venv/bin/tool").read_text() == "another\n"
+        assert (folder / ".venv/bin/link").is_symlink()
+        (folder / "other").unlink()
+        (folder / "other").symlink_to(outside / "kept")
+        fork = await workspace.fork("a", workspace.base.candidate)
+        assert (fork.folder / "other").is_symlink()
+
+    asyncio.run(scene())
+    assert contents(outside) == {"kept": b"mine"}
+
+
+def test_what_is_shown_read_only_is_not_copied_and_not_handed_on(app: Project) -> None:
+    wanted = Preparation(carry=("other",), carry_read_only=("modules/", ".venv", "lost"))
+
+    async def scene() -> None:
+        workspace = await made(app)
+        prepared = await workspace.prepare(wanted, project=app.folder)
+        assert (prepared.carried, prepared.read_only) == (("other",), ("modules", ".venv"))
+        assert prepared.lacking == ("lost",)
+        assert not (workspace.folder / "modules").exists()
+        fork = await workspace.fork("a", workspace.base.candidate)
+        assert (fork.folder / "other").exists()
+        assert not (fork.folder / "modules").exists()
+
+    asyncio.run(scene())
+
+
+def test_what_was_copied_while_nothing_could_be_shown_is_not_handed_on_any_more(
+    app: Project,
+) -> None:
+    wanted = Preparation(carry_read_only=("modules", ".venv"))
+
+    async def scene() -> None:
+        workspace = await made(app)
+        copied = await workspace.prepare(wanted.copying, project=app.folder)
+        assert (copied.carried, copied.read_only) == (("modules", ".venv"), ())
+        again = await opened(app)
+        shown = await again.prepare(wanted, project=app.folder)
+        assert (shown.carried, shown.read_only) == ((), ("modules", ".venv"))
+        fork = await again.fork("a", again.base.candidate)
+        assert not (fork.folder / "modules").exists()
+        assert (again.folder / "modules/a/index.js").exists()
+
+    asyncio.run(scene())
+
+
+def test_a_setup_beside_what_is_shown_is_not_kept_for_other_runs(app: Project) -> None:
+    # What stands in for it is made when the commands begin.
+    setup = "mkdir -p modules && mkdir made.log"
+    wanted = Preparation(setup=setup, setup_files=("/lock",), carry_read_only=("modules",))
+
+    async def scene(run_id: str) -> Prepared:
+        return await (await made(app, run_id=run_id)).prepare(wanted, project=app.folder)
+
+    for run_id in ("one", "two"):
+        prepared = asyncio.run(scene(run_id))
+        assert (prepared.setup, prepared.made) == (SetupWas.RUN, ("made.log",))
+    assert not (app.state / "setups").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("../elsewhere", "no plain path"),
+        ("docs", "git does not ignore"),
+        ("scenarios", "agents do not get"),
+        ("modules", "named twice"),
+        ("modules/a", "brought along twice: 'modules'"),
+        ("lost", "where git keeps files"),
+        ("lost/kept", "where git keeps files"),
+        (".venv", "which is a file, and git ignores only a folder"),
+    ],
+)
+def test_what_must_not_be_shown_is_refused(app: Project, path: str, words: str) -> None:
+    write(app.folder, {"lost/kept": "in git, though ignored"})
+    git(app.folder, "add", "--force", "lost/kept")
+    git(app.folder, "commit", "-q", "-m", "kept")
+    workspace = asyncio.run(made(app))
+    shutil.rmtree(app.folder / ".venv")
+    write(app.folder, {".venv": "a file"})
+    wanted = Preparation(carry=("modules",), carry_read_only=(path,))
+    with pytest.raises(UsageError, match=words):
+        asyncio.run(workspace.prepare(wanted, project=app.folder))
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("../elsewhere", "no plain path"),
+        ("/etc", "no plain path"),
+        ("", "no plain path"),
+        ("docs", "git does not ignore"),
+        ("todo.py", "git does not ignore"),
+        ("scenarios", "agents do not get"),
+        ("scenarios/todo/holdout", "agents do not get"),
+        ("runs", "agents do not get"),
+        (".git", "git does not ignore"),
+    ],
+)
+def test_what_must_not_be_carried_is_refused(app: Project, path: str, words: str) -> None:
+    workspace = asyncio.run(made(app))
+    with pytest.raises(UsageError, match=words):
+        asyncio.run(workspace.prepare(Preparation(carry=(path,)), project=app.folder))
+
+
+@pytest.mark.parametrize("make", [here, inside])
+def test_a_setup_is_run_once_for_a_workspace(app: Project, make: Make) -> None:
+    async def scene() -> None:
+        workspace = await made(app, make)
+        prepared = await workspace.prepare(SETUP, project=app.folder)
+        assert (prepared.setup, prepared.made) == (SetupWas.RUN, ("modules", "runs.log"))
+        assert (workspace.folder / "modules/installed").read_text() == "1.0\n"
+        assert await workspace.snapshot("now") == workspace.base.candidate
+        for again in (workspace, await opened(app, make)):
+            prepared = await again.prepare(SETUP, project=app.folder)
+            assert (prepared.setup, runs(again.folder)) == (SetupWas.DONE, 1)
+        # It is lost with the folder, and with what it made.
+        shutil.rmtree(workspace.folder / "modules")
+        assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupWas.DONE
+        assert (workspace.folder / "modules/installed").exists()
+        shutil.rmtree(workspace.folder)
+        again = await opened(app, make)
+        assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupWas.DONE
+        assert (workspace.folder / "modules/installed").exists()
+
+    asyncio.run(scene())
+
+
+def test_what_a_setup_made_is_kept_for_other_runs(app: Project) -> None:
+    async def scene(run_id: str, wanted: Preparation = SETUP) -> tuple[SetupWas, int]:
+        workspace = await made(app, run_id=run_id)
+        prepared = await workspace.prepare(wanted, project=app.folder)
+        assert (workspace.folder / "modules/installed").exists()
+        assert await workspace.snapshot("now") == workspace.base.candidate
+        return prepared.setup, runs(workspace.folder)
+
+    assert asyncio.run(scene("one")) == (SetupWas.RUN, 1)
+    write(app.folder, {"todo.py": "changed\n"})
+    app.commit("nothing that the setup goes by")
+    assert asyncio.run(scene("two")) == (SetupWas.KEPT, 1)
+    write(app.folder, {"lock": "2.0\n"})
+    app.commit("another version")
+    assert asyncio.run(scene("three")) == (SetupWas.RUN, 1)
+    other = Preparation(setup=f"{INSTALL} && true", setup_files=("/lock",))
+    assert asyncio.run(scene("four", other)) == (SetupWas.RUN, 1)
+    # What was kept and is not whole any more is made anew.
+    for kept in (app.state / "setups").iterdir():
+        shutil.rmtree(kept / "files/modules")
+    assert asyncio.run(scene("five")) == (SetupWas.RUN, 1)
+    assert asyncio.run(scene("six")) == (SetupWas.KEPT, 1)
+
+
+def test_without_names_of_files_every_file_counts(app: Project) -> None:
+    async def scene(run_id: str) -> SetupWas:
+        workspace = await made(app, run_id=run_id)
+        wanted = Preparation(setup=INSTALL)
+        return (await workspace.prepare(wanted, project=app.folder)).setup
+
+    assert asyncio.run(scene("one")) is SetupWas.RUN
+    assert asyncio.run(scene("two")) is SetupWas.KEPT
+    write(app.folder, {"todo.py": "changed\n"})
+    app.commit("anything")
+    assert asyncio.run(scene("three")) is SetupWas.RUN
+
+
+@pytest.mark.parametrize(("make", "carry"), [(here, ()), (inside, ("other",))])
+def test_what_another_folder_could_not_use_is_not_kept(
+    app: Project, make: Make, carry: tuple[str, ...]
+) -> None:
+    wanted = Preparation(setup=INSTALL, setup_files=("lock",), carry=carry)
+
+    async def scene(run_id: str) -> SetupWas:
+        workspace = await made(app, make, run_id)
+        return (await workspace.prepare(wanted, project=app.folder)).setup
+
+    assert asyncio.run(scene("one")) is SetupWas.RUN
+    assert asyncio.run(scene("two")) is SetupWas.RUN
+    assert not (app.state / "setups").exists()
+
+
+@pytest.mark.parametrize("make", [here, inside])
+def test_a_fork_gets_what_the_setup_made_and_it_is_not_run_again(app: Project, make: Make) -> None:
+    told: list[SetupRun] = []
+
+    async def scene() -> tuple[int, int]:
+        workspace = await made(app, make)
+        await workspace.prepare(SETUP, project=app.folder, on_setup=told.append)
+        write(workspace.folder, {"lock": "changed by a stage\n"})
+        fork = await workspace.fork("a", await workspace.snapshot("one"))
+        assert (fork.folder / "modules/installed").read_text() == "1.0\n"
+        inner = await fork.fork("a/b", workspace.base.candidate)
+        assert (inner.folder / "modules/installed").exists()
+        return runs(fork.folder), runs(inner.folder)
+
+    assert asyncio.run(scene()) == (1, 1)
+    assert [(one.fork, one.command, one.exit_code) for one in told] == [("", INSTALL, 0)]
+
+
+@pytest.mark.parametrize("names", ['echo "#!$PWD/x" >modules/x', 'ln -s "$PWD/lock" modules/x'])
+def test_where_what_the_setup_made_names_its_folder_a_fork_runs_it_again(
+    app: Project, names: str
+) -> None:
+    told: list[SetupRun] = []
+
+    async def scene(make: Make, run_id: str) -> int:
+        workspace = await made(app, make, run_id)
+        wanted = Preparation(setup=f"{INSTALL} && {names}", setup_files=("/lock",))
+        await workspace.prepare(wanted, project=app.folder, on_setup=told.append)
+        fork = await workspace.fork("a", workspace.base.candidate)
+        assert runs(fork.folder) == 1
+        return len(told)
+
+    assert asyncio.run(scene(here, "one")) == 2
+    assert [one.fork for one in told] == ["", "a"]
+    told.clear()
+    assert asyncio.run(scene(inside, "two")) == 1
+
+
+def test_a_setup_changes_nothing_of_the_project(app: Project) -> None:
+    setup = "echo changed >todo.py; rm lock; mkdir modules; touch modules/x new.txt"
+
+    async def scene() -> None:
+        workspace = await made(app)
+        prepared = await workspace.prepare(Preparation(setup=setup), project=app.folder)
+        assert prepared.undone == ("lock", "new.txt", "todo.py")
+        assert prepared.made == ("modules",)
+        assert await workspace.snapshot("now") == workspace.base.candidate
+
+    asyncio.run(scene())
+
+
+def test_a_setup_runs_on_the_base_and_what_a_stage_did_stays(app: Project) -> None:
+    async def scene() -> None:
+        workspace = await made(app, here)
+        await workspace.prepare(SETUP, project=app.folder)
+        write(workspace.folder, {"lock": "changed by a stage\n", "new": "new"})
+        tree = await workspace.snapshot("one")
+        shutil.rmtree(workspace.folder / "modules")
+        again = await opened(app, here)
+        assert (await again.prepare(SETUP, project=app.folder)).setup is SetupWas.RUN
+        assert (again.folder / "modules/installed").read_text() == "1.0\n"
+        assert await again.snapshot("after") == tree
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("setup", "words"),
+    [
+        ("echo out; echo no wheel >&2; exit 3", "ended with 3:\nout\nno wheel"),
+        ("exit 1", "it printed nothing"),
+        ("no-such-program-anywhere", "found no such command"),
+        ("echo slow; sleep 60", "took over 0:00:01:\nslow"),
+    ],
+)
+def test_a_setup_that_fails_is_told_and_run_again_next_time(
+    app: Project, setup: str, words: str
+) -> None:
+    async def scene() -> None:
+        workspace = await made(app)
+        wanted = Preparation(setup=setup, setup_timeout=timedelta(seconds=1))
+        told: list[SetupRun] = []
+        with pytest.raises(SetupFailed) as failed:
+            await workspace.prepare(wanted, project=app.folder, on_setup=told.append)
+        assert [one.exit_code == 0 for one in told] == [False]
+        assert words in failed.value.message
+        assert failed.value.hint
+        assert failed.value.exit_code == ExitCode.UNFINISHED
+        assert (await workspace.prepare(SETUP, project=app.folder)).setup is SetupWas.RUN
+
+    asyncio.run(scene())
+
+
+def test_a_fork_whose_setup_fails_leaves_nothing(app: Project) -> None:
+    async def scene() -> None:
+        workspace = await made(app, here)
+        wanted = Preparation(setup='test "$PWD" = "$(cat where.log)" && pwd >made.log')
+        write(workspace.folder, {"where.log": str(workspace.folder)})
+        await workspace.prepare(wanted, project=app.folder)
+        before = set(workspace.folder.parent.iterdir())
+        with pytest.raises(SetupFailed):
+            await workspace.fork("a", workspace.base.candidate)
+        assert set(workspace.folder.parent.iterdir()) == before
+
+    asyncio.run(scene())
+
+
+def test_a_file_that_a_setup_goes_by_and_that_is_not_there_is_told(app: Project) -> None:
+    workspace = asyncio.run(made(app))
+    wanted = Preparation(setup="true", setup_files=("lock", "lokc"))
+    with pytest.raises(UsageError, match="'lokc', and no file of the project") as refused:
+        asyncio.run(workspace.prepare(wanted, project=app.folder))
+    assert "commit the file" in refused.value.hint
+
+
+@pytest.mark.parametrize("forks", [("a",), ("a", "b")])
+def test_in_place_the_folder_is_as_its_owner_has_it_and_forks_are_made_fit(
+    app: Project, forks: Sequence[str]
+) -> None:
+    async def scene() -> None:
+        workspace = await make_in_place(
+            app.folder,
+            state=app.state,
+            run_id=RUN,
+            search_path=SEARCH_PATH,
+            environment=here,
+        )
+        before = everything(app.folder)
+        wanted = Preparation(setup=INSTALL, carry=(".venv",))
+        assert await workspace.prepare(wanted, project=app.folder) == Prepared()
+        assert everything(app.folder) == before
+        for name in forks:
+            fork = await workspace.fork(name, workspace.base.candidate)
+            assert (fork.folder / ".venv/bin/tool").exists()
+            assert runs(fork.folder) == 1
+            assert await fork.snapshot("now") == workspace.base.candidate
+
+    asyncio.run(scene())
+
+
+def test_nothing_wanted_does_nothing(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        before = everything(workspace.folder)
+        assert await workspace.prepare(Preparation(), project=project.folder) == Prepared()
+        assert everything(workspace.folder) == before
+        assert environment(workspace.folder).ran == []
+
+    asyncio.run(scene())

@@ -1,0 +1,331 @@
+"""Several dimensions of one run: each has a folder of its own, and all have one store."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.base.errors import ExitCode
+from attractor.engine.interfaces import Base, Workspace
+from attractor.environments.memory import MemoryExecutionEnvironment
+from attractor.workspaces.create.plain import make_in_place
+from attractor.workspaces.dimension_index import (
+    Record,
+    open_store,
+    read_record,
+    recorded_folders,
+    write_record,
+)
+from attractor.workspaces.errors import ObjectMissing, RecordBroken
+from attractor.workspaces.folders import collect_left_behind
+from tests.workspaces.projects import (
+    RUN,
+    SEARCH_PATH,
+    Project,
+    contents,
+    environment,
+    everything,
+    git,
+    write,
+)
+
+
+def records(project: Project) -> Path:
+    return project.state / "stores" / RUN / "dimensions"
+
+
+def test_a_fork_holds_the_tree_it_is_asked_for_in_a_folder_of_its_own(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        write(workspace.folder, {"new": "new\n", "x.log": "ignored"})
+        tree, files = await workspace.snapshot("one"), contents(workspace.folder)
+        write(workspace.folder, {"new": "newer\n"})
+        fork = await workspace.fork("a@1.1/größe 🐍", tree)
+        assert isinstance(fork, type(workspace))
+        assert contents(fork.folder) == {
+            name: content for name, content in files.items() if name != "x.log"
+        }
+        assert os.access(fork.folder / "tool", os.X_OK)
+        assert fork.folder.parent == workspace.folder.parent
+        assert len(fork.folder.name) == len(workspace.folder.name) == 16
+        assert fork.base == workspace.base
+        assert await fork.snapshot("first") == tree
+        made_for = fork.environment
+        assert isinstance(made_for, MemoryExecutionEnvironment)
+        assert made_for.files == {"made for": str(fork.folder)}
+
+    asyncio.run(scene())
+
+
+def test_git_inside_a_fork_shows_neither_the_past_nor_where_it_lies(project: Project) -> None:
+    async def scene() -> Path:
+        workspace = await project.workspace()
+        write(workspace.folder, {"new": "new\n"})
+        return (await workspace.fork("a", await workspace.snapshot("one"))).folder
+
+    inside = asyncio.run(scene())
+    assert git(inside, "status", "--porcelain") == ""
+    assert git(inside, "log", "--all", "--format=%s") == "The project as it is"
+    assert "secret" not in git(inside, "show", "--stat", "HEAD")
+    told = b"".join(path.read_bytes() for path in (inside / ".git").rglob("*") if path.is_file())
+    assert os.fsencode(project.state) not in told
+    git(inside, "commit", "-q", "--allow-empty", "-m", "an agent can commit")
+
+
+def test_what_one_dimension_does_to_its_files_no_other_sees(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        base = workspace.base.candidate
+        one, other = await workspace.fork("one", base), await workspace.fork("other", base)
+        untouched = everything(workspace.folder)
+        for path in one.folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                path.chmod(0o666)
+                with path.open("r+b") as file:  # also where it lies, not by another file instead
+                    file.write(b"mine")
+        assert everything(workspace.folder) == untouched
+        assert await other.snapshot("same") == base
+        assert await workspace.snapshot("same") == base
+        assert await one.snapshot("changed") != base
+        git(workspace.store.folder, "fsck", "--strict", "--no-dangling")
+
+    asyncio.run(scene())
+
+
+def test_a_fork_is_taken_up_as_it_was_left_also_in_another_process(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        base = workspace.base.candidate
+        fork = await workspace.fork("a", base)
+        write(fork.folder, {"half": "an edit", "x.log": "ignored"})
+        tree = await fork.snapshot("one")
+        await fork.close()
+        left = everything(fork.folder)
+        for again in (workspace, await project.workspace_again()):
+            same = await again.fork("a", base)
+            assert (same.folder, everything(same.folder)) == (fork.folder, left)
+            assert await same.snapshot("again") == tree
+        assert (await workspace.fork("b", base)).folder != fork.folder
+
+    asyncio.run(scene())
+
+
+def test_a_half_made_fork_is_made_anew(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        base = workspace.base.candidate
+        fork = await workspace.fork("a", base)
+        [record] = records(project).glob("*.json")
+        record.unlink()
+        (fork.folder / "todo.py").unlink()
+        again = await (await project.workspace_again()).fork("a", base)
+        assert again.folder != fork.folder
+        assert await again.snapshot("new") == base
+
+    asyncio.run(scene())
+
+
+def test_a_fork_whose_folder_was_swept_is_made_anew(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        fork = await workspace.fork("a", workspace.base.candidate)
+        shutil.rmtree(fork.folder)
+        again = await workspace.fork("a", workspace.base.candidate)
+        assert await again.snapshot("new") == workspace.base.candidate
+
+    asyncio.run(scene())
+
+
+def test_a_fork_of_a_tree_that_is_not_there_leaves_nothing(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        before = set(workspace.folder.parent.iterdir())
+        with pytest.raises(ObjectMissing):
+            await workspace.fork("a", "1" * 40)
+        assert set(workspace.folder.parent.iterdir()) == before
+        assert not list(records(project).glob("*.json"))
+
+    asyncio.run(scene())
+
+
+def test_what_was_broken_off_leaves_no_folder(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        before = set(workspace.folder.parent.iterdir())
+        making = asyncio.create_task(workspace.fork("a", workspace.base.candidate))
+        while set(workspace.folder.parent.iterdir()) == before:
+            await asyncio.sleep(0)
+        making.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await making
+        assert set(workspace.folder.parent.iterdir()) == before
+        await workspace.fork("a", workspace.base.candidate)
+
+    asyncio.run(scene())
+
+
+def test_a_discarded_fork_is_gone_and_its_trees_stay(project: Project, tmp_path: Path) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        base = workspace.base.candidate
+        fork = await workspace.fork("a", base)
+        write(fork.folder, {"new": "new", "closed/x": "x"})
+        tree = await fork.snapshot("one")
+        await fork.close()
+        (fork.folder / "closed").chmod(0)
+        await workspace.discard("a")
+        await workspace.discard("a")
+        await workspace.discard("never made")
+        await workspace.discard("")
+        assert set(workspace.folder.parent.iterdir()) == {workspace.folder}
+        await workspace.export(tree, tmp_path / "copy")
+        assert contents(tmp_path / "copy")["new"] == b"new"
+        assert not list(records(project).glob("*.json"))
+        refs = git(workspace.store.folder, "for-each-ref", "--format=%(objectname)")
+        assert tree in refs.split("\n")
+        again = await workspace.fork("a", base)
+        assert await again.snapshot("new") == base
+
+    asyncio.run(scene())
+
+
+def test_a_sweep_leaves_the_folders_of_forks_alone(project: Project) -> None:
+    async def scene() -> set[Path]:
+        workspace = await project.workspace()
+        fork = await workspace.fork("a", workspace.base.candidate)
+        return {workspace.folder, fork.folder}
+
+    folders = asyncio.run(scene())
+    place = project.state / "workspaces"
+    assert collect_left_behind(place, lambda: recorded_folders(project.state)) == 0
+    assert set(place.iterdir()) == folders
+
+
+def test_a_record_of_a_fork_that_cannot_be_read_is_told(project: Project) -> None:
+    workspace = asyncio.run(project.workspace())
+    asyncio.run(workspace.fork("a", workspace.base.candidate))
+    [record] = records(project).glob("*.json")
+    for text in ("[1", "{}"):
+        record.write_text(text)
+        with pytest.raises(RecordBroken, match=record.name):
+            asyncio.run(workspace.fork("a", workspace.base.candidate))
+        with pytest.raises(RecordBroken, match=record.name):
+            recorded_folders(project.state)
+
+
+def test_a_shared_fork_works_in_the_same_folder_with_an_environment_of_its_own(
+    project: Project,
+) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        base = workspace.base.candidate
+        one = await workspace.fork("one", base, shared=True)
+        other = await workspace.fork("other", base, shared=True)
+        assert one.folder == other.folder == workspace.folder
+        environments = [one.environment, other.environment, workspace.environment]
+        assert len(set(map(id, environments))) == 3
+        write(one.folder, {"new": "new"})
+        trees = await asyncio.gather(
+            one.snapshot("one"), other.snapshot("two"), workspace.snapshot("three")
+        )
+        assert len(set(trees)) == 1
+        assert trees[0] != base
+        await asyncio.gather(one.close(), other.close())
+        await workspace.discard("one")
+        assert await workspace.snapshot("still there") == trees[0]
+
+    asyncio.run(scene())
+
+
+def test_snapshots_say_which_dimension_they_are_of(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        fork = await workspace.fork("a", workspace.base.candidate)
+        inner = await fork.fork("a/b", workspace.base.candidate)
+        for one in (workspace, fork, inner):
+            await one.snapshot("now")
+
+    asyncio.run(scene())
+    assert [taken.dimension for _, taken in project.snapshots] == ["", "a", "a/b"]
+
+
+def test_forks_work_at_the_same_time(project: Project) -> None:
+    async def work(workspace: Workspace, number: int) -> str:
+        fork = await workspace.fork(f"branch {number}", workspace.base.candidate)
+        return await fork.snapshot(str(number))
+
+    async def scene() -> None:
+        workspace = await project.workspace()
+        base = workspace.base.candidate
+        assert set(await asyncio.gather(*(work(workspace, one) for one in range(6)))) == {base}
+
+    asyncio.run(scene())
+
+
+def test_a_fork_of_a_run_in_place_is_a_copy_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    write(folder, {"a": "a", ".gitignore": "*.log\n", "x.log": "ignored", "runs/1/x": "record"})
+
+    async def scene() -> None:
+        workspace = await make_in_place(
+            folder,
+            state=tmp_path / "state",
+            run_id=RUN,
+            search_path=SEARCH_PATH,
+            environment=environment,
+        )
+        before = everything(folder)
+        fork = await workspace.fork("a", workspace.base.candidate)
+        assert set(contents(fork.folder)) == {"a", ".gitignore"}
+        write(fork.folder, {"a": "changed", "new": "new", "y.log": "ignored"})
+        tree = await fork.snapshot("one")
+        assert everything(folder) == before
+        assert list(await workspace.adopt([tree], base=workspace.base.candidate)) == []
+        assert contents(folder) == {
+            "a": b"changed",
+            "new": b"new",
+            ".gitignore": b"*.log\n",
+            "x.log": b"ignored",
+            "runs/1/x": b"record",
+        }
+        await workspace.discard("a")
+        assert not fork.folder.exists()
+
+    asyncio.run(scene())
+
+
+RECORD = Record(Path("/some/where"), Base("c", "t", "u"), ("/runs/",), ("*.log",), "sha1")
+_WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+
+
+@given(patterns=st.lists(_WORDS), word=_WORDS)
+def test_a_record_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, patterns: list[str], word: str
+) -> None:
+    record = Record(
+        Path("/") / word.replace("\0", ""),
+        Base(word, word, word),
+        tuple(patterns),
+        (word,),
+        "sha256",
+    )
+    write_record(tmp_path_factory.getbasetemp(), record)
+    assert read_record(tmp_path_factory.getbasetemp()) == record
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format":2}', "[1", "\xff"])
+def test_a_broken_record_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "workspace.json").write_text(text, "latin-1")
+    with pytest.raises(RecordBroken, match=r"workspace\.json") as broken:
+        read_record(tmp_path)
+    assert broken.value.exit_code == ExitCode.BROKEN
+
+
+def test_a_run_without_a_workspace_is_told(tmp_path: Path) -> None:
+    assert read_record(tmp_path) is None
+    with pytest.raises(RecordBroken, match="run 1 has no workspace"):
+        open_store(tmp_path, "1", search_path="")

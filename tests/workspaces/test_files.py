@@ -1,0 +1,51 @@
+""""""
+
+import asyncio
+import threading
+
+import pytest
+
+from attractor.workspaces.files import in_thread
+
+
+def test_the_loop_goes_on_while_work_is_done() -> None:
+    gate = threading.Event()
+
+    async def scene() -> str:
+        work = asyncio.ensure_future(in_thread(lambda: "done" if gate.wait(30) else "stuck"))
+        await asyncio.sleep(0)
+        gate.set()
+        return await work
+
+    assert asyncio.run(scene()) == "done"
+
+
+def test_a_failure_comes_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(in_thread(lambda: 1 // 0))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_cancellation_waits_for_the_work_to_end(fails: bool) -> None:
+    begun, gate, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        gate.wait(30)
+        ended.set()
+        if fails:
+            raise ValueError
+
+    async def scene() -> None:
+        task = asyncio.ensure_future(in_thread(work))
+        await asyncio.to_thread(begun.wait, 30)
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0)
+        assert not task.done()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended.is_set()
+
+    asyncio.run(scene())

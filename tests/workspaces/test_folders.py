@@ -1,0 +1,310 @@
+"""The folder of the workspaces has a path that says nothing, and is nobody else's.
+
+Folders that the dead left are found and removed; nobody who lives is touched.
+"""
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import FileTrouble
+from attractor.workspaces.folders import (
+    borrowed_folder,
+    collect_left_behind,
+    new_folder,
+    prepare_place,
+    workspaces_of,
+)
+from tests.counts import count
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    folder = tmp_path / "home-of-ann" / "state"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+def prepare(state: Path, shared: Path) -> tuple[Path, list[str]]:
+    told: list[str] = []
+    return prepare_place(state, shared=shared, tell=told.append), told
+
+
+def test_workspaces_lie_in_a_folder_of_ours_whose_path_says_nothing(
+    state: Path, shared: Path
+) -> None:
+    place, told = prepare(state, shared)
+    (target,) = shared.iterdir()
+    assert (place, told) == (state / "workspaces", [])
+    assert place.resolve() == target
+    assert len(target.name) == 16
+    assert int(target.name, 16) >= 0
+    assert stat.S_IMODE(target.stat().st_mode) == 0o700
+    assert prepare(state, shared) == (place, [])
+    assert list(shared.iterdir()) == [target]
+
+
+def test_every_state_folder_has_a_place_of_its_own(state: Path, shared: Path) -> None:
+    other = state.parent / "other"
+    other.mkdir()
+    assert prepare(state, shared)[0].resolve() != prepare(other, shared)[0].resolve()
+
+
+def test_a_folder_that_is_gone_is_made_anew_under_another_name(state: Path, shared: Path) -> None:
+    gone = prepare(state, shared)[0].resolve()
+    gone.rmdir()
+    place, told = prepare(state, shared)
+    assert place.resolve() != gone
+    assert place.is_dir()
+    assert told == [f"{gone}, where the workspaces lay, is gone: runs get their files anew."]
+
+
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_what_others_put_in_its_place_is_not_used(what: str, state: Path, shared: Path) -> None:
+    ours = prepare(state, shared)[0].resolve()
+    ours.rmdir()
+    trap = shared / "trap"
+    trap.mkdir()
+    ours.touch() if what == "file" else ours.symlink_to(trap)
+    place, told = prepare(state, shared)
+    assert place.resolve() not in (ours, trap)
+    assert told == [f"{ours}, where the workspaces lay, is no folder: runs get their files anew."]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_folder_of_somebody_else_is_not_used(state: Path, shared: Path) -> None:
+    ours = prepare(state, shared)[0].resolve()
+    os.chown(ours, 12345, 12345)
+    place, told = prepare(state, shared)
+    assert place.resolve() != ours
+    assert "belongs to somebody else" in told[0]
+
+
+def test_a_folder_that_was_opened_to_others_is_closed(state: Path, shared: Path) -> None:
+    place, _ = prepare(state, shared)
+    place.resolve().chmod(0o755)
+    prepare(state, shared)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+
+
+def told_of_a_fallback(state: Path, shared: Path) -> str:
+    place, told = prepare(state, shared)
+    assert place.is_dir()
+    assert not place.is_symlink()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    (sentence,) = told
+    assert sentence.startswith(
+        f"Workspaces lie in {place}, and tools in a sandbox can see that path: "
+    )
+    return sentence
+
+
+def test_without_a_shared_folder_they_lie_in_the_state_folder_and_that_is_said(
+    state: Path, shared: Path
+) -> None:
+    missing = shared / "none"
+    assert f"{missing}: No such file or directory." in told_of_a_fallback(state, missing)
+    # It is said every time, and mended as soon as it can be.
+    told_of_a_fallback(state, missing)
+    assert prepare(state, shared)[1] == []
+    assert workspaces_of(state).is_symlink()
+
+
+def test_where_others_could_replace_it_none_is_made(state: Path, shared: Path) -> None:
+    shared.chmod(0o777)
+    assert f"in {shared} others can replace what is ours." in told_of_a_fallback(state, shared)
+    assert list(shared.iterdir()) == []
+
+
+def test_a_file_instead_of_the_shared_folder_is_said(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "Not a directory" in told_of_a_fallback(state, tmp_path / "file")
+
+
+def test_workspaces_that_lie_in_the_state_folder_stay_and_that_is_said(
+    state: Path, shared: Path
+) -> None:
+    (state / "workspaces" / "1234").mkdir(parents=True)
+    state.joinpath("workspaces").chmod(0o700)
+    assert "workspaces lie there already" in told_of_a_fallback(state, shared)
+    assert (state / "workspaces" / "1234").is_dir()
+
+
+def test_all_who_begin_at_once_come_to_the_same_place(state: Path, shared: Path) -> None:
+    for _ in range(count(ci=5, full=100)):
+        found: list[Path] = []
+        begin = threading.Barrier(8)
+
+        def one(found: list[Path] = found, begin: threading.Barrier = begin) -> None:
+            begin.wait(timeout=30)
+            found.append(prepare(state, shared)[0].resolve())
+
+        threads = [threading.Thread(target=one) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+        assert len(found) == 8
+        assert set(found) == set(shared.iterdir())
+        found[0].rmdir()
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from attractor.workspaces.folders import borrowed_folder
+with borrowed_folder(Path(sys.argv[1])) as folder:
+    (folder / "file").write_text("text")
+    print(folder.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+def none() -> Collection[str]:
+    return ()
+
+
+def collect(place: Path) -> int:
+    return collect_left_behind(place, none)
+
+
+def test_a_borrowed_folder_is_removed_and_a_new_one_stays(tmp_path: Path) -> None:
+    with borrowed_folder(tmp_path) as borrowed, new_folder(tmp_path) as new:
+        (borrowed / "a" / "b").mkdir(parents=True)
+        assert borrowed != new
+        assert {len(borrowed.name), len(new.name)} == {16}
+        assert borrowed.stat().st_mode & 0o777 == 0o700
+    assert list(tmp_path.iterdir()) == [new]
+
+
+def test_a_borrowed_folder_is_removed_when_the_work_in_it_fails(tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError), borrowed_folder(tmp_path) as folder:
+        folder.mkdir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_held_is_left_alone(tmp_path: Path) -> None:
+    with borrowed_folder(tmp_path) as borrowed, new_folder(tmp_path) as new:
+        assert collect(tmp_path) == 0
+        assert borrowed.is_dir()
+    assert collect(tmp_path) == 1
+    assert not new.exists()
+
+
+def test_a_folder_in_a_record_stays_though_nobody_holds_it(tmp_path: Path) -> None:
+    with new_folder(tmp_path) as kept, new_folder(tmp_path) as left:
+        pass
+    assert collect_left_behind(tmp_path, lambda: {kept.name}) == 1
+    assert kept.is_dir()
+    assert not left.exists()
+
+
+def test_records_are_read_only_when_the_folders_are_held(tmp_path: Path) -> None:
+    """Else a run that writes its record just now would lose its folder."""
+    with new_folder(tmp_path) as folder:
+        pass
+
+    def recorded() -> Collection[str]:
+        inner = collect_left_behind(tmp_path, none)
+        assert inner == 0
+        return {folder.name}
+
+    assert collect_left_behind(tmp_path, recorded) == 0
+    assert folder.is_dir()
+
+
+def test_names_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / ("0" * 16)).touch()
+    (tmp_path / ("1" * 16)).symlink_to(tmp_path / "mine")
+    assert collect(tmp_path) == 0
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_an_agent_closed_is_removed_all_the_same(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o755)
+    place = tmp_path / "place"
+    place.mkdir()
+    with new_folder(place) as folder:
+        (folder / "a" / "b").mkdir(parents=True)
+        (folder / "a" / "b" / "file").touch()
+        (folder / "link").symlink_to(outside)
+        for closed in (folder / "a" / "b", folder / "a", folder):
+            closed.chmod(0)
+    assert collect(place) == 1
+    assert list(place.iterdir()) == []
+    assert outside.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_place_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileTrouble, match="gone"):
+        collect(tmp_path / "gone")
+    with pytest.raises(FileTrouble, match="gone"), new_folder(tmp_path / "gone"):
+        pass
+
+
+@pytest.mark.crash
+def test_what_a_killed_process_left_is_collected_and_not_before(tmp_path: Path) -> None:
+    for _ in range(count(ci=2, full=30)):
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            folder = tmp_path / child.stdout.readline().strip()
+            assert collect(tmp_path) == 0
+            assert (folder / "file").exists()
+        finally:
+            child.kill()
+            child.wait(timeout=30)
+            child.stdin.close()
+            child.stdout.close()
+        assert collect(tmp_path) == 1
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_who_makes_and_who_collects_do_not_race(tmp_path: Path) -> None:
+    lost: list[Path] = []
+    done = threading.Event()
+
+    def make() -> None:
+        for _ in range(count(ci=100, full=5000)):
+            with borrowed_folder(tmp_path) as folder:
+                try:
+                    (folder / "file").touch()
+                except OSError:
+                    lost.append(folder)
+
+    def sweep() -> None:
+        while not done.is_set():
+            collect(tmp_path)
+
+    makers = [threading.Thread(target=make) for _ in range(2)]
+    sweeper = threading.Thread(target=sweep)
+    for thread in (*makers, sweeper):
+        thread.start()
+    for thread in makers:
+        thread.join(timeout=120)
+    done.set()
+    sweeper.join(timeout=60)
+    assert lost == []
+    assert not any(tmp_path.iterdir())

@@ -1,0 +1,257 @@
+"""Trees that come from one base are put together as git would, without guessing at renames."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.errors import ObjectMissing
+from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.objects import FILE, LINK, PROGRAM, TreeEntry, write_tree
+from attractor.workspaces.merge import Merged, merge_trees
+from tests.counts import count
+from tests.workspaces.projects import SEARCH_PATH, Project, contents, everything, git, write
+
+Files = Mapping[str, tuple[str, str]]
+LINES = "".join(f"line {number}\n" for number in range(1, 21))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(tmp_path / "store", object_format="sha1", search_path=SEARCH_PATH)
+    asyncio.run(made.make())
+    return made
+
+
+def tree_of(store: Store, files: Mapping[str, str | bytes | tuple[str, str]]) -> str:
+    modes = {"file": FILE, "program": PROGRAM, "link": LINK}
+    entries: dict[bytes, TreeEntry] = {}
+    for name, told in files.items():
+        kind, content = told if isinstance(told, tuple) else ("file", told)
+        data = content.encode() if isinstance(content, str) else content
+        entries[name.encode()] = TreeEntry(modes[kind], store.objects.write("blob", data))
+    return write_tree(store.objects, entries).hex()
+
+
+def merged(store: Store, *trees: str, base: str) -> Merged:
+    return asyncio.run(merge_trees(store, trees, base=base))
+
+
+def text(store: Store, tree: str, name: str) -> str:
+    return git(store.folder, "cat-file", "blob", f"{tree}:{name}")
+
+
+def test_changes_of_different_files_go_together(store: Store) -> None:
+    base = tree_of(store, {"a": "a", "b": "b", "c": "c", "d/e": "e"})
+    one = tree_of(store, {"a": "one", "b": "b", "c": "c", "d/e": "e", "new/x": "x"})
+    two = tree_of(store, {"a": "a", "b": ("program", "b"), "c": "c", "d/e": "e"})
+    three = tree_of(store, {"a": "a", "b": "b", "f": "f"})
+    wanted = tree_of(store, {"a": "one", "b": ("program", "b"), "f": "f", "new/x": "x"})
+    assert merged(store, one, two, three, base=base) == Merged(wanted)
+    assert merged(store, three, two, one, base=base) == Merged(wanted)
+
+
+def test_changes_of_different_lines_go_together(store: Store) -> None:
+    base = tree_of(store, {"a": LINES})
+    first = tree_of(store, {"a": LINES.replace("line 1\n", "first\n")})
+    middle = tree_of(store, {"a": ("program", LINES.replace("line 10\n", ""))})
+    last = tree_of(store, {"a": LINES + "line 21\n"})
+    together = merged(store, first, middle, last, base=base)
+    assert together.conflicts == ()
+    wanted = "first\n" + LINES.replace("line 1\n", "").replace("line 10\n", "") + "line 21"
+    assert text(store, together.tree, "a") == wanted
+    assert git(store.folder, "ls-tree", together.tree).startswith("100755 blob")
+
+
+def test_the_same_change_is_no_conflict(store: Store) -> None:
+    base = tree_of(store, {"a": LINES, "gone": "x"})
+    same = tree_of(store, {"a": LINES + "more\n", "new": "new"})
+    other = tree_of(store, {"a": LINES + "more\n", "new": "new", "also": "also"})
+    assert merged(store, same, other, same, base, base=base).tree == tree_of(
+        store, {"a": LINES + "more\n", "new": "new", "also": "also"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "conflicts"),
+    [
+        ({"a": "one\n"}, {"a": "other\n"}, ["a"]),
+        ({"a": "one\n"}, {}, ["a"]),
+        ({}, {"a": "one\n"}, ["a"]),
+        ({"a": "a\n", "n": "1"}, {"a": "a\n", "n": "2"}, ["n"]),
+        ({"a": ("link", "x")}, {"a": "other\n"}, ["a"]),
+        ({"a": ("link", "x")}, {"a": ("link", "y")}, ["a"]),
+        ({"a": b"\0one"}, {"a": b"\0other"}, ["a"]),
+        ({"a": "a\n", "n": "file"}, {"a": "a\n", "n/x": "in a folder"}, ["n"]),
+        ({"a/x": "in a folder"}, {"a": "other\n"}, ["a"]),
+        ({"a": "a\n", "größe 🐍": "1"}, {"a": "a\n", "größe 🐍": "2"}, ["größe 🐍"]),
+    ],
+)
+def test_what_contradicts_is_named(
+    store: Store, one: Files, other: Files, conflicts: list[str]
+) -> None:
+    base = tree_of(store, {"a": "a\n", "same": "same"})
+    left, right = (tree_of(store, {"same": "same", **files}) for files in (one, other))
+    assert merged(store, left, right, base=base) == Merged("", conflicts)
+    assert merged(store, right, left, base=base) == Merged("", conflicts)
+
+
+def test_every_conflict_is_named_once_and_in_order(store: Store) -> None:
+    base = tree_of(store, {})
+    trees = [tree_of(store, {"z": str(one), "a": str(one), f"own {one}": ""}) for one in range(3)]
+    assert merged(store, *trees, base=base).conflicts == ["a", "z"]
+
+
+def test_a_renamed_file_that_another_changed_is_a_conflict(store: Store) -> None:
+    base = tree_of(store, {"a": LINES})
+    renamed, changed = tree_of(store, {"b": LINES}), tree_of(store, {"a": LINES + "more\n"})
+    assert merged(store, renamed, changed, base=base).conflicts == ["a"]
+
+
+def test_one_tree_or_none_needs_no_merging(store: Store) -> None:
+    base, other = tree_of(store, {"a": "a"}), tree_of(store, {"a": "b"})
+    assert merged(store, base=base).tree == base
+    assert merged(store, other, base=base).tree == other
+    assert merged(store, base, other, base, base=base).tree == other
+    with pytest.raises(ObjectMissing):
+        merged(store, other, "1" * 40, base=base)
+
+
+def test_attributes_of_a_tree_merge_nothing_by_their_own_rules(
+    store: Store, tmp_path: Path
+) -> None:
+    driver = f'[merge "evil"]\n\tdriver = touch {tmp_path}/ran; true\n'
+    with (store.folder / "config").open("a") as config:
+        config.write(driver)
+    attributes = {".gitattributes": "* merge=evil text eol=crlf\n"}
+    base = tree_of(store, {"a": LINES, **attributes})
+    one = tree_of(store, {"a": "first\n" + LINES, **attributes})
+    other = tree_of(store, {"a": LINES + "last\n", **attributes})
+    assert text(store, merged(store, one, other, base=base).tree, "a") == f"first\n{LINES}last"
+    assert not (tmp_path / "ran").exists()
+
+
+_CONTENT = st.lists(st.sampled_from("pqrs"), max_size=6).map(lambda lines: "\n".join([*lines, ""]))
+_TREE = st.dictionaries(
+    st.sampled_from(["a", "b", "d", "d/a", "d/b", "e/f/g"]),
+    st.tuples(st.sampled_from(["file", "file", "file", "program", "link"]), _CONTENT),
+    max_size=5,
+).map(lambda files: {path: told for path, told in files.items() if path != "d" or len(files) < 3})
+
+
+def told_apart(files: Files) -> Files:
+    """Return files of which no two have a line in common: git would take them for renamed.
+
+    A link never has a file's content: where they are alike, git takes them for one thing.
+    """
+    return {
+        path: (kind, "".join(f"{path} {line}\n" for line in ["", *content.splitlines()]))
+        if kind != "link"
+        else (kind, f"to {path} {content}")
+        for path, (kind, content) in files.items()
+    }
+
+
+def is_tree(files: Files) -> bool:
+    return not any(other.startswith(f"{path}/") for path in files for other in files)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    made = Store(tmp_path_factory.mktemp("m") / "s", object_format="sha1", search_path=SEARCH_PATH)
+    asyncio.run(made.make())
+    return made
+
+
+def merged_by_git(store: Store, base: str, one: str, other: str) -> str | None:
+    """Return the tree that git makes of two, nothing when there are conflicts."""
+    folder = store.folder
+    root = git(folder, "commit-tree", base, "-m", "base")
+    sides = [git(folder, "commit-tree", tree, "-p", root, "-m", "x") for tree in (one, other)]
+    told = subprocess.run(
+        ["git", "merge-tree", "--write-tree", *sides],
+        cwd=folder,
+        env={"PATH": SEARCH_PATH, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.returncode in (0, 1), told.stderr
+    return told.stdout.split("\n")[0] if told.returncode == 0 else None
+
+
+def git_merges_trees() -> bool:
+    told = subprocess.run(["git", "version"], capture_output=True, text=True, timeout=60).stdout
+    major, minor = (int(part) for part in told.split(" ")[2].split(".")[:2])
+    return (major, minor) >= (2, 38)
+
+
+@pytest.mark.skipif(not git_merges_trees(), reason="this git cannot merge without a work tree")
+@settings(deadline=None, max_examples=count(ci=25, full=800))
+@given(base=_TREE.filter(is_tree), one=_TREE.filter(is_tree), other=_TREE.filter(is_tree))
+def test_two_trees_come_to_what_git_makes_of_them(
+    shared: Store, base: Files, one: Files, other: Files
+) -> None:
+    trees = [tree_of(shared, told_apart(files)) for files in (base, one, other)]
+    ours = merged(shared, *trees[1:], base=trees[0])
+    assert (ours.tree or None) == merged_by_git(shared, *trees)
+    assert bool(ours.conflicts) == (not ours.tree)
+
+
+async def branches(workspace: Dimension, *edits: Mapping[str, str | None]) -> list[str]:
+    """Return the trees of branches that write files, or remove those without a content."""
+    trees: list[str] = []
+    for number, files in enumerate(edits):
+        fork = await workspace.fork(str(number), workspace.base.candidate)
+        write(fork.folder, {name: told for name, told in files.items() if told is not None})
+        for name in (name for name, told in files.items() if told is None):
+            (fork.folder / name).unlink()
+        trees.append(await fork.snapshot("done"))
+    return trees
+
+
+def test_a_workspace_takes_over_one_tree_or_all(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        base, before = workspace.base.candidate, everything(workspace.folder)
+        trees = await branches(workspace, {"new": "new"}, {"tool": None}, {"docs/read me.txt": "!"})
+        assert list(await workspace.adopt([], base=base)) == []
+        assert everything(workspace.folder) == before
+        assert list(await workspace.adopt(trees[1:2], base=base)) == []
+        assert await workspace.snapshot("the winner") == trees[1]
+        assert list(await workspace.adopt(trees, base=base)) == []
+        found = contents(workspace.folder)
+        assert (found["new"], found["docs/read me.txt"], "tool" in found) == (b"new", b"!", False)
+
+    asyncio.run(scene())
+
+
+def test_a_conflict_changes_nothing(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        trees = await branches(workspace, {"todo.py": "1", "new": "new"}, {"todo.py": "2"})
+        before = everything(workspace.folder)
+        conflicts = await workspace.adopt(trees, base=workspace.base.candidate)
+        assert list(conflicts) == ["todo.py"]
+        assert everything(workspace.folder) == before
+        assert await workspace.snapshot("same") == workspace.base.candidate
+
+    asyncio.run(scene())
+
+
+def test_taking_over_leaves_ignored_files_alone(project: Project) -> None:
+    async def scene() -> None:
+        workspace = await project.workspace()
+        write(workspace.folder, {"x.log": "ignored"})
+        [tree] = await branches(workspace, {"new": "new", "x.log": "of the branch"})
+        await workspace.adopt([tree], base=workspace.base.candidate)
+        found = contents(workspace.folder)
+        assert (found["new"], found["x.log"]) == (b"new", b"ignored")
+
+    asyncio.run(scene())
