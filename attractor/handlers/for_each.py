@@ -9,9 +9,8 @@ from attractor.base.json import Json, parse_json
 from attractor.engine.interfaces import Branch, Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.stage_report import is_cut
-from attractor.handlers.join_policies import read_policy
+from attractor.handlers.branch_results import NO_ITEMS, read_policy
 from attractor.handlers.parallel import walk_branches
-from attractor.handlers.ranking import NO_ITEMS
 
 _PREFIX = "context."
 _NOTHING: dict[str, Json] = {

@@ -10,7 +10,7 @@ from time import monotonic
 from attractor.base.dataclasses import dataclass
 from attractor.engine.interfaces import Branch, BranchEnd, Exhausted, Parts, Stage, Waiting
 from attractor.engine.outcome import FailureClass, Outcome, failure
-from attractor.handlers.join_policies import JoinPolicy, count_good, read_policy
+from attractor.handlers.branch_results import JoinPolicy, count_good, read_policy
 
 MAX_PARALLEL = 4
 

@@ -9,8 +9,7 @@ from attractor.engine.interfaces import Parts, Said, Stage
 from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.state.progress import LEFT_OUT
-from attractor.handlers.codergen import write_prompt
-from attractor.handlers.ranking import (
+from attractor.handlers.branch_results import (
     NO_ITEMS,
     Candidate,
     best_of,
@@ -18,6 +17,7 @@ from attractor.handlers.ranking import (
     find_named,
     read_candidates,
 )
+from attractor.handlers.codergen import write_prompt
 
 _CHOOSE = (
     "Choose one of these candidates. End with its id alone on the last line, or report the id as "

@@ -11,7 +11,7 @@ from attractor.engine.context import text_of
 from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.stage_report import shorten
-from attractor.handlers.child_stages import run_child, tell_end
+from attractor.handlers.registry import run_child, tell_end
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.inputs import Input, read_inputs
 

@@ -1,9 +1,18 @@
-"""Finds the handlers: a file of this folder, or an entry point of its name, is one node type."""
+"""Finds the handlers: a file of this folder, or an entry point of its name, is one node type.
 
+What stages that run a pipeline have in common: how it begins, and what keeps it from that.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+from attractor.base.errors import InvalidDuration, UsageError
 from attractor.base.registry import Registry
-from attractor.engine.interfaces import Handler, Parts
+from attractor.engine.child_runs import Child, ChildEnd, ChildRun
+from attractor.engine.errors import TemplateFailed
+from attractor.engine.interfaces import Handler, Parts, Stage
+from attractor.engine.outcome import FailureClass, Outcome, failure
+from attractor.language.errors import InvalidPipeline, UnreadablePipeline
 
 
 class BuiltHandler(Handler, Protocol):
@@ -15,3 +24,35 @@ class BuiltHandler(Handler, Protocol):
 def handler_registry() -> Registry[type[BuiltHandler]]:
     """Return the handlers by node type; each becomes a handler when it is given its parts."""
     return Registry("attractor.handlers", type[BuiltHandler], noun="handler")
+
+
+Accompany = Callable[[ChildRun], Awaitable[Outcome]]
+"""Stays with a child until the stage is over."""
+
+_OF_THE_PIPELINE = (InvalidPipeline, UnreadablePipeline, TemplateFailed, InvalidDuration)
+
+
+async def run_child(
+    stage: Stage, file: str, accompany: Accompany, *, inputs: Mapping[str, str]
+) -> Outcome:
+    """Run a pipeline for a stage, or take up the one that it began; each attempt has its own."""
+    if stage.children is None:
+        return failure("no pipeline can be run as part of this run", FailureClass.PIPELINE)
+    child = Child(stage.id, file, inputs, stage.is_shared)
+    try:
+        async with stage.children.start(child, stage.workspace) as run:
+            stage.emit(
+                "ChildRunStarted", run_id=run.run_id, directory=str(run.directory), file=file
+            )
+            return await accompany(run)
+    except UsageError as mistake:
+        kind = FailureClass.TERMINAL
+        if isinstance(mistake, _OF_THE_PIPELINE):
+            kind = FailureClass.PIPELINE
+        hint = f" ({mistake.hint})" if mistake.hint else ""
+        return failure(f"{file}: {mistake}{hint}", kind)
+
+
+def tell_end(stage: Stage, run: ChildRun, end: ChildEnd) -> None:
+    """Say in the journal how a child ended."""
+    stage.emit("ChildRunEnded", run_id=run.run_id, outcome=end.status.value, reason=end.reason)

@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
-from attractor.handlers.supervision_plans import read_plan
+from attractor.handlers.stack__manager_loop import read_plan
 from attractor.language.diagnostics import Diagnostic, error, suggester
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.graph.queries import span_within
