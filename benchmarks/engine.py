@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attractor.backends.parts import BackendParts
+from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.clock import SystemClock
 from attractor.base.json import Json

@@ -5,14 +5,11 @@ from dataclasses import replace
 from attractor.agent.loop import InputResult, Stop
 from attractor.agent.session import Session, SessionState
 from attractor.agent.session_state import EventKind
-from attractor.backends.agent_answer import answer_once
-from attractor.backends.agent_conversations import rebuild
-from attractor.backends.agent_parts import AgentParts, choose_model
-from attractor.backends.agent_prices import Pricing
-from attractor.backends.agent_threads import keep, put_lost_before
-from attractor.backends.agent_work import Work, model_failed, open_work
-from attractor.backends.parts import BackendParts
-from attractor.backends.status_file import status_file_in
+from attractor.backends.agent_conversations import keep, put_lost_before, rebuild
+from attractor.backends.agent_report import status_file_in
+from attractor.backends.agent_session import Work, answer_once, model_failed, open_work
+from attractor.backends.models import AgentParts, Pricing, choose_model
+from attractor.backends.registry import BackendParts
 from attractor.base.errors import UsageError
 from attractor.engine.interfaces import Exhausted, Said, Stage
 from attractor.engine.journal.events import OUTCOME_ASSUMED

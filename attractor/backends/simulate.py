@@ -1,6 +1,6 @@
 """Works without any model: every stage ends as it was told to, or well."""
 
-from attractor.backends.parts import BackendParts
+from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
 from attractor.engine.interfaces import Said, Stage
 from attractor.engine.journal.events import THREAD_CONTINUED

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from attractor.agent.provider_profile import find_provider
-from attractor.backends.model_choice import ModelChoice
-from attractor.backends.provider_keys import is_provider, key_remedy
+from attractor.backends.models import ModelChoice, is_provider, key_remedy
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypedDict, cast
 
-from attractor.backends.custom import AnyBackend, adapt_backend
+from attractor.backends.registry import AnyBackend, adapt_backend
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import parse_duration
 from attractor.base.errors import UsageError, suggest

@@ -7,8 +7,7 @@ catalogue.
 
 from collections.abc import Iterable
 
-from attractor.backends.agent_prices import FindModel
-from attractor.backends.model_choice import ModelChoice, ModelDefaults
+from attractor.backends.models import FindModel, ModelChoice, ModelDefaults
 from attractor.base.dataclasses import dataclass
 from attractor.engine.prompts.inherited_context import ModelChoice as Asked
 from attractor.engine.prompts.inherited_context import what_is_asked

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attractor.backends.provider_keys import is_provider
+from attractor.backends.models import is_provider
 from attractor.base.errors import UnknownName
 from attractor.base.files import file_trouble
 from attractor.base.json import JsonObject

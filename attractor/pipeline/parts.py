@@ -4,9 +4,8 @@ from collections.abc import Mapping, Set
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from attractor.backends.agent_parts import AgentParts
-from attractor.backends.parts import BackendParts
-from attractor.backends.registry import backend_registry
+from attractor.backends.models import AgentParts
+from attractor.backends.registry import BackendParts, backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.engine.child_runs import NOBODY

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import cast
 
-from attractor.backends.model_choice import ModelDefaults
-from attractor.backends.model_faults import find_model_faults
+from attractor.backends.models import ModelDefaults, find_model_faults
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.interfaces import Handler

@@ -7,7 +7,7 @@ nothing; the others are stood in for.
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
-from attractor.backends.parts import BackendParts
+from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError

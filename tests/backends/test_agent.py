@@ -8,8 +8,8 @@ import pytest
 
 from attractor.agent.session_state import SessionConfig
 from attractor.backends.agent import Agent, part
-from attractor.backends.agent_parts import AgentParts
-from attractor.backends.parts import BackendParts
+from attractor.backends.models import AgentParts
+from attractor.backends.registry import BackendParts
 from attractor.base.errors import FileTrouble, UsageError
 from attractor.base.json import Json
 from attractor.base.registry import find_shortcoming

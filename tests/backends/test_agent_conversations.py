@@ -1,18 +1,220 @@
+""""""
+
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from attractor.agent.turns import AssistantTurn, Turn, UserTurn
-from attractor.backends.agent_conversations import CONVERSATION, rebuild
-from attractor.backends.agent_threads import Spoken
+from attractor.agent.session_state import SessionConfig
+from attractor.agent.turns import (
+    AssistantTurn,
+    SteeringTurn,
+    ToolResultsTurn,
+    Turn,
+    UserTurn,
+    size_of,
+)
+from attractor.backends.agent import Agent
+from attractor.backends.agent_conversations import (
+    CONVERSATION,
+    Spoken,
+    as_texts,
+    rebuild,
+    shorten_turns,
+    without_loose_end,
+)
+from attractor.backends.models import AgentParts
+from attractor.backends.registry import BackendParts
 from attractor.engine.errors import ConversationLost
+from attractor.engine.interfaces import InheritedContext, Said, Stage, Thread
+from attractor.engine.outcome import Outcome, Usage
+from attractor.engine.prompts.preamble import Past, Remembered, StageNote
+from attractor.language.graph.attribute_catalogue import Fidelity
 from attractor.llm.errors import ServerError
+from attractor.llm.messages import Message, Role
+from attractor.llm.response import Usage as Tokens
+from attractor.llm.retry_policy import RetryPolicy
+from attractor.llm.tools import ToolCall, ToolResult
 from tests.agent.places import finish, local
-from tests.agent.scripted import Step, call, said
-from tests.backends.test_agent_threads import DONE, Talk
+from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, said
 from tests.handlers.stages import Play, graph, node
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NO_WAITS = SessionConfig(retry_policy=RetryPolicy(max_retries=0))
+DONE = calls(called("report_outcome", {"outcome": "success"}))
+ALL = Past((StageNote("plan", 1, "success", "planned"),), {"success": 1})
+
+
+class Talk:
+    """Stages of one thread, done one after the other by the agent backend."""
+
+    def __init__(self, folder: Path, *steps: Step, provider: str = "openai") -> None:
+        self.folder = folder
+        self.provider = ScriptedProvider(*steps, name=provider)
+        parts = AgentParts(
+            client=self.provider.client(), model="gpt-test", provider=provider, config=NO_WAITS
+        )
+        self.backend = Agent(BackendParts(agent=parts))
+        self.thread = Thread("main")
+        self.plays: list[Play] = []
+
+    def stage(self, at: str, prompt: str, *, model: str = "") -> Outcome:
+        stage = self._play(at, model)
+        outcome = finish(self.backend.run(stage, prompt))
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    def answer(self, at: str, prompt: str) -> Said:
+        answered = finish(self.backend.answer(self._play(at, ""), prompt))
+        assert isinstance(answered, Said)
+        return answered
+
+    def _play(self, at: str, model: str) -> Stage:
+        written = {"llm_model": model} if model else {}
+        play = Play(graph(node(at, **written)), at, environment=local(self.folder))
+        self.plays.append(play)
+        carried = InheritedContext(Fidelity.FULL, self.thread, Remembered("g", "r", ALL, {}))
+        return replace(play.stage, carried=carried)
+
+    def texts(self, number: int) -> list[str]:
+        """Return what the model was told in a request, but for its instructions."""
+        messages = self.provider.requests[number].messages[1:]
+        return [one.text for one in messages if one.text]
+
+    def roles(self, number: int) -> list[Role]:
+        return [one.role for one in self.provider.requests[number].messages]
+
+    def events(self, kind: str) -> list[object]:
+        return [data for play in self.plays for found, data in play.events.all if found == kind]
+
+
+def test_stages_of_one_thread_share_the_conversation(tmp_path: Path) -> None:
+    talk = Talk(
+        tmp_path,
+        call("write_file", file_path="a", content="x"),
+        DONE,
+        said("I wrote a."),
+        DONE,
+        said("ok"),
+    )
+    talk.stage("write", "Write a")
+    outcome = talk.stage("check", "Check it")
+    assert talk.texts(3)[:1] == ["Write a"]
+    assert talk.texts(3)[-2:] == ["I wrote a.", "Check it"]
+    assert Role.TOOL in talk.roles(3)
+    # What the stage before cost is not counted again.
+    assert outcome.usage == Usage(200, 20)
+    assert talk.events("ThreadContinued") == [{"thread": "main", "stages": 1, "last": "write@1.1"}]
+
+
+def test_without_a_thread_each_stage_begins_anew(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, DONE, said("one"), DONE, said("two"))
+    for at in ("one", "two"):
+        play = Play(graph(node(at)), at, environment=local(tmp_path))
+        finish(talk.backend.run(play.stage, f"Do {at}"))
+    assert talk.texts(2) == ["Do two"]
+
+
+def test_a_failed_call_leaves_no_loose_end(tmp_path: Path) -> None:
+    broken = ServerError("down", provider="openai", status_code=500)
+    talk = Talk(tmp_path, DONE, said("one"), broken, DONE, said("three"))
+    talk.stage("one", "Do one")
+    assert "ServerError" in talk.stage("two", "Do two").failure_reason
+    talk.stage("three", "Do three")
+    assert "Do two" not in talk.texts(3)
+    assert talk.texts(3)[-1] == "Do three"
+
+
+def test_another_model_takes_over_the_words_alone(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, DONE, said("I planned."), DONE, said("ok"))
+    talk.stage("plan", "Plan it")
+    talk.stage("check", "Check it", model="gpt-other")
+    assert talk.texts(2) == ["Plan it", "I planned.", "Check it"]
+    assert Role.TOOL not in talk.roles(2)
+
+
+def test_a_question_takes_part_in_words_alone(tmp_path: Path) -> None:
+    talk = Talk(tmp_path, DONE, said("I planned."), said("Blue."), DONE, said("ok"))
+    talk.stage("plan", "Plan it")
+    assert talk.answer("ask", "Which colour?").text == "Blue."
+    first, second, third = talk.provider.requests[2].messages
+    assert [first.text, second.text, third.text] == ["Plan it", "I planned.", "Which colour?"]
+    talk.stage("paint", "Paint it")
+    assert talk.texts(3)[-3:] == ["Which colour?", "Blue.", "Paint it"]
+    assert Role.TOOL in talk.roles(3)
+
+
+def test_a_conversation_too_long_for_the_window_is_shortened(tmp_path: Path) -> None:
+    words = "x" * 250_000
+    talk = Talk(tmp_path, *[DONE, said(words)] * 3, provider="anthropic")
+    for number in range(3):
+        talk.stage(f"n{number}", f"Do {number}")
+    assert talk.events("ThreadShortened")
+    told = talk.texts(4)
+    assert "The older part of this conversation was left out" in told[0]
+    assert "- plan (success): planned" in told[0]
+    assert told[-1] == "Do 2"
+
+
+def user(text: str) -> Turn:
+    return UserTurn(text, NOW)
+
+
+def told(text: str, *ids: str) -> Turn:
+    made = [ToolCall(id_, "shell", {}) for id_ in ids]
+    return AssistantTurn(text, made, None, Tokens(), "r", Message.assistant(text), NOW)
+
+
+def results(*ids: str) -> Turn:
+    return ToolResultsTurn([ToolResult(id_, "out") for id_ in ids], NOW)
+
+
+def test_only_words_are_left_of_calls() -> None:
+    turns = [user("a"), told("first", "1"), results("1"), told("", "2"), results("2"), told("last")]
+    texts = as_texts([*turns, user("b")])
+    assert [getattr(one, "content", None) for one in texts] == ["a", "first\n\nlast", "b"]
+
+
+@pytest.mark.parametrize("longest", [0, 30, 60, 90, 120, 1000])
+def test_a_cut_leaves_every_call_its_result(longest: int) -> None:
+    turns: Sequence[Turn] = [
+        one
+        for number in range(5)
+        for one in (
+            user(f"ask {number}"),
+            told("", f"c{number}"),
+            results(f"c{number}"),
+            told("so"),
+        )
+    ]
+    kept = shorten_turns(turns, longest, "sum")
+    called_ids = {
+        call.id for one in kept if isinstance(one, AssistantTurn) for call in one.tool_calls
+    }
+    answered = {
+        one.tool_call_id
+        for turn in kept
+        if isinstance(turn, ToolResultsTurn)
+        for one in turn.results
+    }
+    assert called_ids == answered
+    assert isinstance(kept[0], UserTurn)
+    if longest >= sum(map(size_of, turns)):
+        assert kept is turns
+    else:
+        assert "left out" in kept[0].content
+        assert "sum" in kept[0].content
+
+
+def test_a_loose_end_is_cut_off() -> None:
+    whole = (user("a"), told("", "1"), results("1"))
+    assert without_loose_end([*whole, told("", "2")]) == whole
+    assert without_loose_end([*whole, user("b"), SteeringTurn("c", NOW)]) == whole
+    assert without_loose_end([user("a")]) == ()
+
 
 Kept = dict[str, str]
 WORK = (call("write_file", file_path="a", content="x"), DONE, said("I wrote a."))

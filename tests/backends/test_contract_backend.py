@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from attractor.backends.agent import Agent
-from attractor.backends.agent_parts import AgentParts
-from attractor.backends.custom import adapt_backend
-from attractor.backends.parts import BackendParts
-from attractor.backends.registry import backend_registry
+from attractor.backends.models import AgentParts
+from attractor.backends.registry import BackendParts, adapt_backend, backend_registry
 from attractor.backends.simulate import Simulate
 from attractor.base.json import canonical_json
 from attractor.engine.interfaces import Backend, Said, Stage

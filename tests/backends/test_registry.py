@@ -1,16 +1,25 @@
-"""Every backend is of its kind and says what it is."""
+"""Every backend is of its kind and says what it is.
+
+A backend that somebody hands in is called as it wants to be, or refused.
+"""
 
 import asyncio
 import inspect
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from attractor.backends.parts import BackendParts
-from attractor.backends.registry import backend_registry
+from attractor.backends.registry import BackendParts, adapt_backend, backend_registry
+from attractor.backends.simulate import Simulate
+from attractor.base.errors import UsageError
 from attractor.base.registry import find_shortcoming
-from attractor.engine.interfaces import Backend
+from attractor.engine.context import Context
+from attractor.engine.interfaces import Backend, Said
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
+from attractor.language.graph.graph import Node
+from tests.handlers.stages import Play, graph, node
 
 NAMES = list(backend_registry())
 
@@ -39,3 +48,68 @@ def test_simulate_needs_no_model_client() -> None:
     code = "import sys, attractor.backends.simulate; sys.exit('attractor.llm' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], timeout=30, check=False)
     assert result.returncode == 0
+
+
+def plain(node: Node, prompt: str, context: Context) -> str:
+    return f"{node.id}: {prompt} {context.get('a')}"
+
+
+async def waiting(node: Node, prompt: str, context: Context) -> str:
+    await asyncio.sleep(0)
+    return plain(node, prompt, context)
+
+
+class Callable:
+    async def __call__(self, node: Node, prompt: str, context: Context) -> str:
+        return plain(node, prompt, context)
+
+
+class Running:
+    def run(self, node: Node, prompt: str, context: Context) -> Outcome:
+        return success(plain(node, prompt, context))
+
+
+def play() -> Play:
+    made = Play(graph(node("it")), "it")
+    made.context.set("a", 1)
+    return made
+
+
+@pytest.mark.parametrize("backend", [plain, waiting, Callable()])
+def test_a_function_is_a_backend_async_or_not(backend: Any) -> None:
+    adapted = adapt_backend(backend)
+    assert asyncio.run(adapted.run(play().stage, "Do")) == "it: Do 1"
+    assert asyncio.run(adapted.answer(play().stage, "Say")) == Said("it: Say 1")
+    assert not asyncio.run(adapted.steer("it@1.1", "Hurry"))
+
+
+def test_an_object_may_return_an_outcome() -> None:
+    adapted = adapt_backend(Running())
+    assert asyncio.run(adapted.run(play().stage, "Do")) == success("it: Do 1")
+    assert asyncio.run(adapted.answer(play().stage, "Do")) == success("it: Do 1")
+
+
+def test_ours_stays_as_it_is() -> None:
+    ours = Simulate(BackendParts())
+    assert adapt_backend(ours) is ours
+
+
+def test_anything_else_that_is_returned_fails_the_stage_for_good() -> None:
+    def odd(node: Node, prompt: str, context: Context) -> Any:
+        return None
+
+    outcome = asyncio.run(adapt_backend(odd).run(play().stage, "Do"))
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.TERMINAL)
+    assert "NoneType" in outcome.failure_reason
+
+
+class Half:
+    def run(self, stage: object, prompt: str) -> str:
+        return prompt
+
+
+@pytest.mark.parametrize("wrong", [Running, object(), 7, Half(), lambda: ""])
+def test_what_is_no_backend_is_refused(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="the backend"):
+        adapt_backend(wrong)

@@ -1,6 +1,6 @@
 import asyncio
 
-from attractor.backends.parts import BackendParts
+from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.engine.interfaces import Said
 from attractor.engine.outcome import Outcome, StageStatus, failure

@@ -1,4 +1,4 @@
-from attractor.backends.model_choice import ModelChoice
+from attractor.backends.models import ModelChoice
 from attractor.cli.model_tables import models_text, trial_text
 from attractor.cli.model_trials import Trial
 from attractor.llm import (

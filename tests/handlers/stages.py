@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from attractor.backends.parts import BackendParts
+from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import UsageError

@@ -4,8 +4,7 @@ import asyncio
 from io import StringIO
 from pathlib import Path
 
-from attractor.backends.parts import BackendParts
-from attractor.backends.registry import backend_registry
+from attractor.backends.registry import BackendParts, backend_registry
 from attractor.engine.interfaces import Parts
 from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.orders import Action, Order, leave_order

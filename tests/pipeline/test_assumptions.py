@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.backends.model_choice import ModelDefaults
+from attractor.backends.models import ModelDefaults
 from attractor.language.source.parse import parse
 from attractor.llm.catalogue import ModelInfo
 from attractor.llm.errors import ConfigurationError

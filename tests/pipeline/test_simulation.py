@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attractor.backends.parts import BackendParts
+from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.errors import UsageError
 from attractor.base.json import Json

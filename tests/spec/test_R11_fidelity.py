@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.backends.parts import BackendParts
+from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import Outcome, success

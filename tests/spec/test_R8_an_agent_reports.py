@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from attractor.backends.agent import Agent
-from attractor.backends.agent_parts import AgentParts
-from attractor.backends.parts import BackendParts
+from attractor.backends.models import AgentParts
+from attractor.backends.registry import BackendParts
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.llm.client import Client

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from attractor.backends.model_choice import ModelDefaults
+from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.estimates import estimate_text

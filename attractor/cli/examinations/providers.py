@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attractor.backends.provider_keys import KEYS, find_served
+from attractor.backends.models import KEYS, find_served
 from attractor.cli.examination import Finding, Machine, missing, ok
 
 _OTHERS = "other providers"

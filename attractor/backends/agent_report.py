@@ -1,10 +1,22 @@
-"""How an agent reports its stage: by the tool `report_outcome`, or in a file (ruling R8)."""
+"""How an agent reports its stage: by the tool `report_outcome`, or in a file (ruling R8).
 
-from collections.abc import Sequence
+The file that an agent may report in instead of calling the tool (ruling R8).
+
+It lies in a folder of its own, made where the agent's commands run among what is temporary there:
+neither in the tree nor in the run directory. It is read by a command too, so a link in its place
+leads to nothing but what the agent itself may read.
+
+The hooks around the tool calls of a stage: those of its node, else those of the graph.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from attractor.agent.tool import RegisteredTool, define
-from attractor.backends.status_file import StatusFile
+from attractor.agent.tool_hooks import ToolHooks
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import InvalidReport
 from attractor.engine.interfaces import Stage
@@ -12,8 +24,80 @@ from attractor.engine.journal.events import REPORT_REFUSED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.stage_report import check_report, parse_report
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import NotSupported
 from attractor.llm.json_schema import find_faults
 from attractor.llm.tools import ToolDefinition
+
+VARIABLE = "ATTRACTOR_STATUS_FILE"
+LARGEST = 100_000
+
+_MAKE = 'mktemp -d "${TMPDIR:-/tmp}/attractor-report.XXXXXXXX"'
+_ABSENT, _NO_FILE = 90, 91
+_TAKE = (
+    f'[ -e "$file" ] || [ -L "$file" ] || exit {_ABSENT}; '
+    f'[ -f "$file" ] || exit {_NO_FILE}; '
+    f'head -c {LARGEST + 1} "$file" && rm -f "$file"'
+)
+_REMOVE = 'rm -rf "$folder"'
+_TIMEOUT_MS = 2_000
+
+
+@dataclass(frozen=True)
+class StatusFile:
+    """A folder to report in, as commands there see it."""
+
+    folder: str
+    environment: ExecutionEnvironment
+
+    @property
+    def path(self) -> str:
+        """The file itself."""
+        return f"{self.folder}/status.json"
+
+    async def take(self) -> str | None:
+        """Return what was written there since it was asked last, if something was."""
+        result = await self.environment.exec_command(
+            _TAKE, timeout_ms=_TIMEOUT_MS, env_vars={"file": self.path}
+        )
+        if result.exit_code == _ABSENT:
+            return None
+        if result.exit_code == _NO_FILE:
+            raise InvalidReport(f"{self.path} is no file", hint="write one JSON object there")
+        if result.timed_out or result.exit_code:
+            raise InvalidReport(f"{self.path} cannot be read: {result.stderr.strip()}")
+        if len(result.stdout) > LARGEST:
+            raise InvalidReport(f"{self.path} is larger than {LARGEST} bytes")
+        return result.stdout
+
+
+@asynccontextmanager
+async def status_file_in(
+    environment: ExecutionEnvironment, *, warn: Callable[[str], None]
+) -> AsyncGenerator[StatusFile | None]:
+    """Yield a new place to report in; None where no commands run.
+
+    So it is where nothing can be written; a warning tells of that, and the tool takes reports.
+    """
+    try:
+        result = await environment.exec_command(_MAKE, timeout_ms=_TIMEOUT_MS)
+    except NotSupported:
+        yield None
+        return
+    folder = result.stdout.strip()
+    if result.exit_code or not folder:
+        why = result.stderr.strip() or f"mktemp ended with {result.exit_code}"
+        warn(f"{VARIABLE} is not set, for no folder can be made to report in: {why}")
+        yield None
+        return
+    try:
+        yield StatusFile(folder, environment)
+    finally:
+        # One that ended on its own has no folder any more.
+        with suppress(AttractorError):
+            await environment.exec_command(
+                _REMOVE, timeout_ms=_TIMEOUT_MS, env_vars={"folder": folder}
+            )
+
 
 REPORT_OUTCOME = "report_outcome"
 
@@ -124,3 +208,18 @@ def _ways(stage: Stage) -> dict[str, dict[str, Json]]:
 
 def _distinct(names: Sequence[str]) -> list[Json]:
     return list(dict.fromkeys(name for name in names if name))
+
+
+PRE, POST = "tool_hooks.pre", "tool_hooks.post"
+
+
+def hooks_of(stage: Stage) -> ToolHooks:
+    """Return the hooks of a stage, as the pipeline has them: nothing in a workspace adds one."""
+    about = {"node": stage.node.id, "visit": stage.visit, "attempt": stage.attempt}
+    return ToolHooks(pre=_command(stage, PRE), post=_command(stage, POST), about=about)
+
+
+def _command(stage: Stage, key: str) -> str:
+    """Return a hook's command; an empty one on the node takes the graph's away."""
+    own = stage.node.attributes.value(key)
+    return str(own) if own is not None else stage.graph.attributes.text(key)

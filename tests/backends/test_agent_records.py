@@ -1,3 +1,5 @@
+""""""
+
 import json
 from datetime import UTC, datetime
 
@@ -14,7 +16,7 @@ from attractor.agent.turns import (
     UserTurn,
     convert_history_to_messages,
 )
-from attractor.backends.turn_records import turn_from_record, turn_to_record
+from attractor.backends.agent_records import turn_from_record, turn_to_record
 from attractor.base.json import Json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.json_files import Fields

@@ -1,0 +1,299 @@
+"""Which model does a stage: what its node says, else what the run says.
+
+Whether a provider's key is set, told without loading the provider where that can be.
+
+What keeps the agent backend from doing a graph's stages, found before the first one (R14).
+
+What the agent backend is built from: the client, the model to take, the session's limits.
+
+What the calls of stages cost; of a model whose price nobody knows a run is told once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from attractor.agent.provider_profile import find_provider, profile_parts
+from attractor.agent.session_state import EventEmitter, EventKind, SessionConfig
+from attractor.base.clock import Clock, SystemClock
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName, UsageError
+from attractor.engine.interfaces import Stage
+from attractor.engine.outcome import Usage
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph.graph import Node
+from attractor.language.source.syntax_tree import NOWHERE, Span
+from attractor.llm.catalogue import ModelInfo, get_model_info
+from attractor.llm.client import AdapterTimeout, Client, ServesOthers, provider_registry
+from attractor.llm.errors import ConfigurationError
+from attractor.llm.response import Usage as Used
+from attractor.llm.response import cost_of, prompt_tokens
+
+MODEL, PROVIDER = "llm_model", "llm_provider"
+# The default of the attribute `reasoning_effort` (attractor-spec 2.6).
+_EFFORT = "high"
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model does a stage, and how hard it thinks; a part that nothing says is empty."""
+
+    provider: str
+    model: str
+    reasoning_effort: str = _EFFORT
+
+
+@dataclass(frozen=True)
+class ModelDefaults:
+    """The model and provider of nodes that name none."""
+
+    model: str = ""
+    provider: str = ""
+
+    def choose(self, node: Node) -> ModelChoice:
+        """Return what the node says, else the default; a model gives its provider away."""
+        named = node.attributes.text(MODEL)
+        own = self.provider or find_provider(self.model)
+        provider = node.attributes.text(PROVIDER) or find_provider(named) or own
+        # The default model is no model of another provider.
+        model = named or (self.model if provider == own else "")
+        return ModelChoice(provider, model, node.attributes.text("reasoning_effort") or _EFFORT)
+
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "openai": ("OPENAI_API_KEY",),
+    "openai_compatible": ("OPENAI_COMPATIBLE_BASE_URL",),
+}
+"""The variables that let our own providers be asked, any of which will do."""
+
+
+def is_provider(provider: str) -> bool:
+    """Tell whether there is a provider of that name: one of ours, or one that another serves."""
+    return provider in provider_registry() or bool(_variables_of(provider))
+
+
+async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether a provider's key is set; one that is not ours is asked itself."""
+    if names := KEYS.get(provider):
+        return any(environ.get(name, "").strip() for name in names)
+    if provider not in provider_registry() and _variables_of(provider):
+        return any([await _asked(name, environ, provider) for name in _not_ours()])
+    return await _asked(provider, environ)
+
+
+def key_remedy(provider: str) -> str:
+    """Return what to do about a key that is not set."""
+    names = KEYS.get(provider) or _variables_of(provider)
+    return f"set {' or '.join(names)}" if names else f"set the key of {provider}, as its guide says"
+
+
+async def find_served(environ: Mapping[str, str]) -> Sequence[str]:
+    """Return the providers without an adapter of their own that can be asked, by name."""
+    found: set[str] = set()
+    for part in (provider_registry()[name] for name in _not_ours()):
+        adapter = part.from_env(environ, timeout=AdapterTimeout())
+        if adapter is None:
+            continue
+        found |= {*adapter.list_served()} if isinstance(adapter, ServesOthers) else set()
+        await adapter.close()
+    return sorted(found)
+
+
+def _variables_of(provider: str) -> Sequence[str]:
+    for part in (provider_registry()[name] for name in _not_ours()):
+        if issubclass(part, ServesOthers) and (told := part.variables_of(provider)):
+            return told
+    return ()
+
+
+def _not_ours() -> Iterator[str]:
+    """Yield who may serve other providers; ours do not, and are not loaded for that."""
+    return (name for name in provider_registry() if name not in KEYS)
+
+
+async def _asked(name: str, environ: Mapping[str, str], served: str = "") -> bool:
+    """Ask an adapter whether it can be used, or whether it can serve another provider."""
+    adapter = provider_registry()[name].from_env(environ, timeout=AdapterTimeout())
+    if adapter is None:
+        return False
+    await adapter.close()
+    return not served or (isinstance(adapter, ServesOthers) and adapter.serve(served) is not None)
+
+
+_NO_MODEL = "set llm_model on the node or on the graph, or give --model"
+_NO_PROVIDER = "set llm_provider on the node or on the graph, or give --provider"
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """What is wrong, and where the value stands that it comes from; several nodes may share it."""
+
+    span: Span
+    words: str
+    fix: str
+
+
+async def find_model_faults(
+    nodes: Iterable[Node], defaults: ModelDefaults, environ: Mapping[str, str]
+) -> list[Diagnostic]:
+    """Return a fault for each model that is missing, and each provider that cannot be asked."""
+    chosen = [(node, defaults.choose(node)) for node in nodes]
+    known = sorted(filter(is_provider, profile_parts()))
+    wanted = {choice.provider for _, choice in chosen}
+    ready = {name for name in known if name in wanted and await has_key(name, environ)}
+    found: dict[_Trouble, list[Node]] = {}
+    for node, choice in chosen:
+        for trouble in _troubles(node, choice, known, ready):
+            found.setdefault(trouble, []).append(node)
+    return [_fault(trouble, of) for trouble, of in found.items()]
+
+
+def _troubles(
+    node: Node, choice: ModelChoice, known: Iterable[str], ready: Iterable[str]
+) -> Iterator[_Trouble]:
+    if not choice.model:
+        # A default model that another provider serves is of no use here.
+        of = f" of {choice.provider}" if choice.provider else ""
+        yield _Trouble(
+            node.span, f"{MODEL}: nothing says which model{of} does the stage", _NO_MODEL
+        )
+    elif not choice.provider:
+        words = f"{PROVIDER}: nothing says which provider serves the model {choice.model!r}"
+        yield _Trouble(_place(node, MODEL), words, _NO_PROVIDER)
+    if choice.provider and choice.provider not in ready:
+        key = _decisive(node)
+        said = f"{key}={node.attributes.text(key)}" if key else "--provider or --model"
+        yield _Trouble(_place(node, key), *_why_not(choice.provider, known, said))
+
+
+def _why_not(provider: str, known: Iterable[str], said: str) -> tuple[str, str]:
+    if provider in known:
+        return f"{said}: the key of the provider {provider!r} is not set", key_remedy(provider)
+    if is_provider(provider):
+        words = f"{said}: agents have no profile for the models of {provider!r}"
+        return words, f"use a model of one of: {', '.join(known)}"
+    unknown = UnknownName("provider", provider, known)
+    return f"{said}: {unknown.message}", unknown.hint
+
+
+def _decisive(node: Node) -> str:
+    """Return the attribute that decided on the provider; nothing when the options did."""
+    if node.attributes.text(PROVIDER):
+        return PROVIDER
+    return MODEL if find_provider(node.attributes.text(MODEL)) else ""
+
+
+def _place(node: Node, key: str) -> Span:
+    """Return where an attribute stands; one place for all whom the options decide for."""
+    value = node.attributes.value(key)
+    if value is None or not str(value):
+        return NOWHERE
+    return value.span if value.span.is_somewhere else node.span
+
+
+def _fault(trouble: _Trouble, nodes: Sequence[Node]) -> Diagnostic:
+    named = ", ".join(node.id for node in nodes[:_MOST_NAMED])
+    more = f" and {len(nodes) - _MOST_NAMED} more" if len(nodes) > _MOST_NAMED else ""
+    who = f"node {named}" if len(nodes) == 1 else f"nodes {named}{more}"
+    span = trouble.span if trouble.span.is_somewhere else nodes[0].span
+    return error(f"{who}: {trouble.words}", span, node=nodes[0].id, fix=trouble.fix)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentParts:
+    """The client, and what a stage is done with where its node says nothing."""
+
+    client: Client
+    model: str = ""
+    provider: str = ""
+    config: SessionConfig = SessionConfig()
+    clock: Clock = SystemClock()
+    prompt_folders: tuple[Path, ...] = ()
+
+
+def choose_model(stage: Stage, parts: AgentParts) -> ModelChoice:
+    """Return the model of a stage, or refuse: the look before the run finds what is missing."""
+    choice = ModelDefaults(parts.model, parts.provider).choose(stage.node)
+    if not choice.model or not choice.provider:
+        model = choice.model
+        missing = "provider serves the model " + repr(model) if model else "model does the stage"
+        raise UsageError(
+            f"nothing says which {missing} of node {stage.node.id!r}",
+            hint="set llm_model and llm_provider on the node or the graph, or give --model",
+        )
+    return choice
+
+
+FindModel = Callable[[str, str], ModelInfo | None]
+"""Returns what is known of a model, by its id and its provider."""
+
+_CONSEQUENCE = "what it uses counts as tokens, and as no cost"
+
+
+class _Price(NamedTuple):
+    """What a call cost, or else why that is not known."""
+
+    cost_usd: float | None
+    why_not: str = ""
+
+
+class Pricing:
+    """Prices the calls of one run."""
+
+    def __init__(self, find: FindModel = get_model_info) -> None:
+        self._find = find
+        self._told: set[str] = set()
+
+    def price(self, used: Used, choice: ModelChoice, emit: EventEmitter) -> Usage:
+        """Return what a call used, with what came from a cache; tell once what has no price."""
+        price = _price(used, choice, self._find)
+        if price.cost_usd is None and price.why_not not in self._told:
+            self._told.add(price.why_not)
+            emit(EventKind.WARNING, message=price.why_not)
+        prompt = prompt_tokens(used, choice.provider)
+        return Usage(prompt, used.output_tokens, price.cost_usd or 0.0)
+
+    def answered(self, asked: ModelChoice, provider: str, model: str) -> ModelChoice:
+        """Return what a call is priced by: who answered it, if another one is known to have done.
+
+        A provider often says under which exact name it serves the model that was asked for.
+        """
+        if provider in ("", asked.provider) and (not model or not self._knows(provider, model)):
+            return asked
+        return replace(asked, provider=provider, model=model)
+
+    def _knows(self, provider: str, model: str) -> bool:
+        try:
+            return self._find(model, provider) is not None
+        except ConfigurationError:
+            return False
+
+
+class Meter:
+    """Adds up what one stage uses, call by call: a call with a longer prompt may be dearer."""
+
+    def __init__(self, pricing: Pricing, choice: ModelChoice, emit: EventEmitter) -> None:
+        self._pricing, self._choice, self._emit = pricing, choice, emit
+        self.total = Usage()
+
+    def take(self, used: Used, provider: str = "", model: str = "") -> Usage:
+        """Count one call, and return what it used; what answered it may not be what was asked."""
+        answered = self._pricing.answered(self._choice, provider, model)
+        usage = self._pricing.price(used, answered, self._emit)
+        self.total += usage
+        return usage
+
+
+def _price(used: Used, choice: ModelChoice, find: FindModel) -> _Price:
+    named = f"the model {choice.model} of {choice.provider}"
+    try:
+        model = find(choice.model, choice.provider)
+    except ConfigurationError as error:
+        return _Price(None, f"what models cost is not known: {error.message}; {error.hint}")
+    if model is None:
+        return _Price(None, f"the catalogue does not know {named}: {_CONSEQUENCE}")
+    return _Price(cost_of(used, model), f"the catalogue has no price for {named}: {_CONSEQUENCE}")
