@@ -32,7 +32,7 @@ from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.runner import Runner
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
-from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.registry import InterviewerParts
 from attractor.language import prepare
 from attractor.language.graph.attribute_catalogue import Fidelity
 from attractor.language.graph.graph import Graph

@@ -22,7 +22,7 @@ from attractor.cli.worlds import world_of
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.state.run_state import RunResult
 from attractor.factory.launch import evaluator_of, go_on
-from attractor.interviewers.names import INTERVIEWERS, placed_name
+from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.forking import Wish, make_fork, plan_fork
 from attractor.pipeline.rewinding import end_other
 from attractor.pipeline.runs import find_run

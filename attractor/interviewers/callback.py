@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Sequence
 from attractor.base.errors import UsageError
 from attractor.engine.questions.answer import ask_each
 from attractor.engine.questions.question import Answer, Question
-from attractor.interviewers.parts import InterviewerParts
-from attractor.interviewers.replies import read_reply
+from attractor.interviewers.registry import InterviewerParts, read_reply
 
 
 class Callback:

@@ -9,9 +9,8 @@ from attractor.engine.interfaces import Parked
 from attractor.engine.questions.answer import ask_each
 from attractor.engine.questions.answer_options import name_choices, read_answer, refusal_of
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
-from attractor.interviewers.lines import Lines
-from attractor.interviewers.parts import InterviewerParts
-from attractor.interviewers.prompts import shown_line, shown_prompt, shown_question
+from attractor.interviewers.prompts import LineReader, shown_line, shown_prompt, shown_question
+from attractor.interviewers.registry import InterviewerParts
 
 NAME = "console"
 ASKED_AT_MOST = 3
@@ -28,7 +27,7 @@ class Console:
     def __init__(self, parts: InterviewerParts) -> None:
         self._input = parts.input
         self._is_terminal = parts.input.isatty()
-        self._lines = Lines(parts.input)
+        self._lines = LineReader(parts.input)
         self._output = parts.output
         self._alone = parts.alone
         self._turn = asyncio.Lock()

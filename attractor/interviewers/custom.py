@@ -9,8 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.engine.questions.question import Answer, Interviewer, Question
 from attractor.interviewers.callback import Callback
-from attractor.interviewers.parts import AnswerFunction, InterviewerParts
-from attractor.interviewers.replies import Reply, read_reply
+from attractor.interviewers.registry import AnswerFunction, InterviewerParts, Reply, read_reply
 
 _HINT = "hand in an object with ask(question), or a function: it returns an Answer, words, or None"
 

@@ -6,7 +6,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.interfaces import Parked
 from attractor.engine.questions.answer import ask_each
 from attractor.engine.questions.question import Answer, Question
-from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.registry import InterviewerParts
 
 
 @dataclass(frozen=True)

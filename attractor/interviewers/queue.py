@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from attractor.engine.questions.answer import ask_each
 from attractor.engine.questions.question import Answer, AnswerKind, Question
-from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.registry import InterviewerParts
 
 NAME = "queue"
 

@@ -9,8 +9,8 @@ from attractor.engine.questions.answer import ask_each
 from attractor.engine.questions.question import Answer, Interviewer, Question
 from attractor.interviewers.console import Console
 from attractor.interviewers.park import Park
-from attractor.interviewers.parts import InterviewerParts
-from attractor.interviewers.recordings import Recorded, add_to_recording, lines_of
+from attractor.interviewers.registry import InterviewerParts
+from attractor.interviewers.transcript import Recorded, add_to_recording, lines_of
 
 
 class Recording:

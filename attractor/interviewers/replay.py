@@ -9,8 +9,8 @@ from attractor.base.json import canonical_json
 from attractor.engine.interfaces import Stopped
 from attractor.engine.questions.answer import ask_each
 from attractor.engine.questions.question import Answer, Question
-from attractor.interviewers.parts import InterviewerParts
-from attractor.interviewers.recordings import Recorded, read_recording
+from attractor.interviewers.registry import InterviewerParts
+from attractor.interviewers.transcript import Recorded, read_recording
 
 NAME = "replay"
 

@@ -8,9 +8,8 @@ from io import StringIO
 from attractor.base.errors import AttractorError
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.queue import NAME as QUEUE
-from attractor.interviewers.registry import build_interviewer
+from attractor.interviewers.registry import InterviewerParts, build_interviewer
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.pipeline.brought import HANDED_IN, Brought
 from attractor.pipeline.options import RunOptions

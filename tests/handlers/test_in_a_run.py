@@ -14,8 +14,7 @@ from attractor.engine.questions.ask import RunQuestions
 from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
-from attractor.interviewers.parts import InterviewerParts
-from attractor.interviewers.registry import interviewer_registry
+from attractor.interviewers.registry import InterviewerParts, interviewer_registry
 from attractor.language.source.parse import parse
 from tests.engine.runs import Workplace
 

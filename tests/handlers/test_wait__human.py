@@ -17,7 +17,7 @@ from attractor.engine.questions.question import (
     question_to_record,
 )
 from attractor.interviewers.park import Park
-from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.registry import InterviewerParts
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Person, Play, edge, edge_if, graph, node

@@ -14,7 +14,7 @@ from attractor.engine.questions.question import (
     Question,
     QuestionKind,
 )
-from attractor.interviewers.parts import AnswerFunction, InterviewerParts
+from attractor.interviewers.registry import AnswerFunction, InterviewerParts
 
 GATE = Question(
     id="gate@1.1",

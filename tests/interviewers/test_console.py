@@ -9,7 +9,7 @@ import pytest
 from attractor.engine.interfaces import Parked
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.interviewers.console import Console
-from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.registry import InterviewerParts
 from tests.interviewers.questions import GATE, Terminal, picked, question, told
 
 SKIPPED = Answer(AnswerKind.SKIPPED, by="console")

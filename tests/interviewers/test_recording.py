@@ -12,7 +12,7 @@ from attractor.engine.interfaces import Parked, Stopped
 from attractor.engine.questions.question import Answer, AnswerKind
 from attractor.engine.secrets import Redactor
 from attractor.interviewers.recording import Recording
-from attractor.interviewers.recordings import Recorded, read_recording
+from attractor.interviewers.transcript import Recorded, read_recording
 from tests.handlers.stages import Person
 from tests.interviewers.questions import GATE, Terminal, given
 

@@ -1,13 +1,18 @@
-"""Every interviewer is of its kind and meets every question in a way the engine knows."""
+"""Every interviewer is of its kind and meets every question in a way the engine knows.
+
+A function that is asked may reply with an answer, with words, or with nothing.
+"""
 
 import asyncio
 import inspect
 import os
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from attractor import RunResult, StageStatus
 from attractor.base.errors import UsageError
 from attractor.base.registry import find_shortcoming
 from attractor.engine.interfaces import Parked
@@ -19,9 +24,18 @@ from attractor.engine.questions.question import (
     Question,
     QuestionKind,
 )
-from attractor.interviewers.registry import build_interviewer, interviewer_registry
+from attractor.interviewers.registry import (
+    InterviewerName,
+    Reply,
+    build_interviewer,
+    interviewer_registry,
+    placed_name,
+    read_name,
+    read_reply,
+)
 from tests.handlers.stages import Person
 from tests.interviewers.questions import Terminal, given, question
+from tests.spec.runs import between, events, run
 
 NAMES = list(interviewer_registry())
 
@@ -97,3 +111,97 @@ def test_a_name_may_say_whom_another_one_has_ask_and_the_file(tmp_path: Path) ->
 def test_a_name_that_chooses_nobody_is_refused(name: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         build_interviewer(name, Terminal().parts())
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("park", InterviewerName("park")),
+        ("recording", InterviewerName("recording")),
+        ("recording:queue", InterviewerName("recording", "queue")),
+        ("recording::a:b.jsonl", InterviewerName("recording", "", "a:b.jsonl")),
+        ("recording:console:a.jsonl", InterviewerName("recording", "console", "a.jsonl")),
+        ("replay:/a:b.jsonl", InterviewerName("replay", "", "/a:b.jsonl")),
+        ("replay", InterviewerName("replay")),
+        ("", InterviewerName("")),
+    ],
+)
+def test_a_name_says_who_asks_whom_they_have_ask_and_the_file(
+    text: str, named: InterviewerName
+) -> None:
+    assert read_name(text) == named
+    assert str(named) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "placed"),
+    [
+        ("console", "console"),
+        ("handed in", "handed in"),
+        ("replay:a.jsonl", "replay:/home/ann/a.jsonl"),
+        ("recording::a.jsonl", "recording::/home/ann/a.jsonl"),
+        ("replay:/b/a.jsonl", "replay:/b/a.jsonl"),
+    ],
+)
+def test_a_file_is_found_from_anywhere(text: str, placed: str) -> None:
+    assert placed_name(text, Path("/home/ann")) == placed
+
+
+GATE = between(
+    'ask [shape=hexagon, label="Ship it?"]',
+    'ship [prompt="Ship"]',
+    'drop [prompt="Drop"]',
+    "start -> ask",
+    'ask -> ship [label="[S] Ship"]',
+    'ask -> drop [label="[D] Drop it"]',
+    "ship -> exit; drop -> exit",
+)
+
+
+def asked(folder: Path, reply: Callable[[Question], Reply]) -> RunResult:
+    return run(folder, GATE, interviewer=reply)
+
+
+@pytest.mark.parametrize("said", ["D", "d", "Drop it", " drop it ", "drop"])
+def test_words_are_the_choice_they_name(tmp_path: Path, said: str) -> None:
+    result = asked(tmp_path, lambda question: said)
+    assert result.outcome is StageStatus.SUCCESS, result.reason
+    assert [one.node for one in events(result, "StageStarted")] == ["start", "ask", "drop"]
+
+
+def test_words_that_name_no_choice_are_refused(tmp_path: Path) -> None:
+    result = asked(tmp_path, lambda question: "perhaps")
+    assert result.outcome is StageStatus.FAIL
+    assert "'perhaps' is none of the choices: S ([S] Ship), D ([D] Drop it)" in result.reason
+
+
+def test_nothing_leaves_the_question_out(tmp_path: Path) -> None:
+    result = asked(tmp_path, lambda question: None)
+    assert "human skipped interaction" in result.reason
+
+
+def test_what_is_no_reply_is_told_in_words(tmp_path: Path) -> None:
+    result = asked(tmp_path, lambda question: 7)  # type: ignore[arg-type, return-value]
+    assert "replied with int, which is no answer" in result.reason
+
+
+def test_a_reply_is_read_as_an_answer() -> None:
+    answer = Answer(AnswerKind.GIVEN, "S", by="Ann")
+    assert read_reply(answer) is answer
+    assert read_reply("S", by="Ann") == Answer(AnswerKind.GIVEN, "S", by="Ann", text="S")
+    assert read_reply(None).kind is AnswerKind.SKIPPED
+    with pytest.raises(UsageError) as refused:
+        read_reply(["S"])
+    assert "None to skip it" in refused.value.hint
+
+
+class Asker:
+    """Is no interviewer of ours: it only asks."""
+
+    def ask(self, question: Question) -> str:
+        return "S"
+
+
+def test_an_object_may_reply_with_words(tmp_path: Path) -> None:
+    result = run(tmp_path, GATE, interviewer=Asker())
+    assert [one.node for one in events(result, "StageStarted")] == ["start", "ask", "ship"]

@@ -18,7 +18,7 @@ from attractor.engine.state.progress import begin
 from attractor.engine.state.progress_records import progress_to_record
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.interviewers.park import Park
-from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.children import Children
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.parts import Crew

@@ -18,8 +18,8 @@ from attractor.engine.orders import Action, Order, leave_order
 from attractor.engine.outcome import StageStatus, Usage, usage_to_record
 from attractor.engine.questions.question import Answer, AnswerKind
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.interviewers.parts import InterviewerParts
 from attractor.interviewers.queue import Queue
+from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.child_directories import child_folder
 from attractor.pipeline.children import DEEPEST
 from attractor.pipeline.options import options_from_record

@@ -23,7 +23,7 @@ from attractor.engine.simulation.coverage import cover
 from attractor.engine.simulation.walk import SimulatedOutcomes, SimulatedWalk, read_outcomes
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
-from attractor.interviewers.parts import InterviewerParts
+from attractor.interviewers.registry import InterviewerParts
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.parse import parse
 from attractor.language.source.syntax_tree import Plain

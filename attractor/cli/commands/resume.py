@@ -13,7 +13,7 @@ from attractor.cli.orders import orders_to, show_receipt
 from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
 from attractor.factory.launch import go_on
-from attractor.interviewers.names import INTERVIEWERS, placed_name
+from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.runs import find_run
 
 

@@ -14,7 +14,7 @@ from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
 from attractor.engine.simulation.walk import open_outcomes
 from attractor.factory.launch import launch
-from attractor.interviewers.names import INTERVIEWERS, placed_name
+from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.given_inputs import given_inputs
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 
