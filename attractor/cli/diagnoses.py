@@ -6,8 +6,8 @@ from datetime import timedelta
 from attractor.base.durations import describe_duration
 from attractor.cli.amounts import cost_of
 from attractor.language.source.text import visible
-from attractor.pipeline.diagnosis import Diagnosis
-from attractor.pipeline.stage_totals import StageTotal, costliest, slowest
+from attractor.pipeline.diagnosis.diagnose import Diagnosis
+from attractor.pipeline.estimate.samples import StageTotal, costliest, slowest
 
 _MOST = 8
 

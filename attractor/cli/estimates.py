@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from attractor.cli.diagnoses import lasted
 from attractor.language.source.text import visible
-from attractor.pipeline.estimates import Estimate, StageEstimate
-from attractor.pipeline.samples import Range
+from attractor.pipeline.estimate.estimate import Estimate, StageEstimate
+from attractor.pipeline.estimate.samples import Range
 
 UNKNOWN = "unknown"
 

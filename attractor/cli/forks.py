@@ -23,10 +23,9 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.state.run_state import RunResult
 from attractor.factory.launch import evaluator_of, go_on
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
-from attractor.pipeline.forking import Wish, make_fork, plan_fork
-from attractor.pipeline.rewinding import end_other
-from attractor.pipeline.runs import find_run
-from attractor.pipeline.world import World
+from attractor.pipeline.fork.create import ForkOptions, end_other, make_fork, plan_fork
+from attractor.pipeline.host import RunHost
+from attractor.pipeline.run_lookup import find_run
 
 _OPTIONS = (
     click.argument("reference", metavar="RUN"),
@@ -75,9 +74,9 @@ class Asked:
     run_dir: Path | None
     as_json: bool
 
-    def wish(self, invocation: Invocation, *, ends_other: bool) -> Wish:
+    def wish(self, invocation: Invocation, *, ends_other: bool) -> ForkOptions:
         """Return which run is to be made of which."""
-        return Wish(
+        return ForkOptions(
             root=find_run(self.reference, invocation.configuration.settings.runs_dir),
             at=self.at,
             graph=self.graph,
@@ -124,7 +123,12 @@ def _interviewer(invocation: Invocation, named: str) -> str:
 
 
 async def _work(
-    invocation: Invocation, wish: Wish, world: World, *, evaluate: bool, ending: Ending | None
+    invocation: Invocation,
+    wish: ForkOptions,
+    world: RunHost,
+    *,
+    evaluate: bool,
+    ending: Ending | None,
 ) -> RunResult:
     evaluator_of(world).require_own(wish.root)
     fork = await plan_fork(wish, world)

@@ -6,8 +6,8 @@ from typing import TypeVar
 import click
 
 from attractor.cli.invocation import Invocation
-from attractor.pipeline.given_inputs import given_inputs
-from attractor.pipeline.withheld import Given
+from attractor.pipeline.options import given_inputs
+from attractor.pipeline.preflight.secrets import GivenSecrets
 
 INPUT_FORMS = "NAME=VALUE, NAME=@env:VARIABLE or NAME=@file:FILE"
 
@@ -33,6 +33,6 @@ def given_options(function: Command) -> Command:
     return function
 
 
-def given_of(invocation: Invocation, goal: str, pairs: tuple[str, ...]) -> Given:
+def given_of(invocation: Invocation, goal: str, pairs: tuple[str, ...]) -> GivenSecrets:
     """Return what was given again."""
-    return Given(goal=goal, inputs=given_inputs(pairs, None, environ=invocation.environ))
+    return GivenSecrets(goal=goal, inputs=given_inputs(pairs, None, environ=invocation.environ))

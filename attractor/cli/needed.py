@@ -7,10 +7,10 @@ from attractor.cli.examination import Finding, Machine, missing, ok, problem
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.inputs import declared_inputs, fault_of_secret, variable_of
-from attractor.pipeline.child_pipelines import find_child_pipelines
-from attractor.pipeline.needed_programs import Looked, look_for, required_by
+from attractor.pipeline.children.validation import find_child_pipelines
+from attractor.pipeline.preflight.programs import ProgramCheck, look_for, required_by
+from attractor.pipeline.preflight.secrets import ways_to_give
 from attractor.pipeline.source import open_pipeline
-from attractor.pipeline.withheld import ways_to_give
 
 
 async def examine_needs(machine: Machine, files: Sequence[Path]) -> list[Finding]:
@@ -44,7 +44,7 @@ def _secrets(graphs: Iterable[Graph], machine: Machine) -> Iterator[Finding]:
             yield ok(subject, f"given by {variable}")
 
 
-def _finding(looked: Looked) -> Finding:
+def _finding(looked: ProgramCheck) -> Finding:
     subject = f"needed: {looked.required.need.written}"
     if looked.fault:
         return problem(subject, looked.fault, remedy=looked.remedy)

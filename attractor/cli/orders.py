@@ -8,8 +8,8 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.operators import operator_name
 from attractor.cli.output import show, show_json
 from attractor.cli.worlds import world_of
-from attractor.pipeline.operating import Orders, Receipt
-from attractor.pipeline.runs import find_run
+from attractor.pipeline.orders import Orders, Receipt
+from attractor.pipeline.run_lookup import find_run
 
 
 def orders_to(invocation: Invocation, reference: str) -> Orders:

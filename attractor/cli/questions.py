@@ -10,7 +10,7 @@ from attractor.engine.questions.question import Answer, Question, question_to_re
 from attractor.engine.stage_report import shorten
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible
-from attractor.pipeline.answer_commands import answer_command
+from attractor.pipeline.open_questions import answer_command
 
 LONGEST = 2000
 NOTHING = "The run asks nothing."

@@ -20,9 +20,9 @@ from attractor.engine.state.run_state import (
     RunResult,
 )
 from attractor.language.source.text import visible
-from attractor.pipeline.giving_back import GivenPatch, given_back
-from attractor.pipeline.runs import gate_said, reference_of
-from attractor.pipeline.used_up import more_of_it
+from attractor.pipeline.diagnosis.failures import more_of_it
+from attractor.pipeline.run_lookup import gate_said, reference_of
+from attractor.pipeline.workspace.deliver import GivenPatch, given_back
 
 
 @dataclass(frozen=True)

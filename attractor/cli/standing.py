@@ -16,10 +16,10 @@ from attractor.engine.questions.question import Answer
 from attractor.engine.stage_report import shorten
 from attractor.engine.state.run_state import AWAITING_ANSWER, RunStatus
 from attractor.language.source.text import visible
-from attractor.pipeline.at_work import StageAtWork, printed_last, stages_at_work
-from attractor.pipeline.giving_back import GivenPatch, given_patch
-from attractor.pipeline.runs import RunSummary, reference_of, summarize
-from attractor.pipeline.used_up import more_of_it
+from attractor.pipeline.diagnosis.failures import more_of_it
+from attractor.pipeline.run_lookup import RunSummary, reference_of, summarize
+from attractor.pipeline.running_stages import StageAtWork, printed_last, stages_at_work
+from attractor.pipeline.workspace.deliver import GivenPatch, given_patch
 
 LONGEST_ANSWER = 200
 MOST_ANSWERED = 5

@@ -8,7 +8,7 @@ from attractor.cli.standing import Standing, standing_of
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import is_held
 from attractor.engine.stage.stage_files import TAIL
-from attractor.pipeline.runs import UNKNOWN
+from attractor.pipeline.run_lookup import UNKNOWN
 
 OFTEN_S = 0.5
 """How long to wait before looking again."""

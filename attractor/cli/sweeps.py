@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from attractor.language.source.text import visible
-from attractor.pipeline.garbage import Freed, Sweep
-from attractor.pipeline.left_running import name_processes
-from attractor.pipeline.needed import YET
+from attractor.pipeline.garbage import YET, Freed, Sweep
+from attractor.pipeline.workspace.boot import name_processes
 
 _UNIT = 1024
 

@@ -8,10 +8,10 @@ from attractor import __version__
 from attractor.base.errors import UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output import show
-from attractor.pipeline.tracing.choosing import REMEDY, Traced, is_wanted, require_spoken
+from attractor.pipeline.tracing.settings import REMEDY, Traced, is_wanted, require_spoken
 
 if TYPE_CHECKING:
-    from attractor.pipeline.tracing.exporting import Tracing
+    from attractor.pipeline.tracing.export import Tracing
 
 
 def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":
@@ -36,8 +36,7 @@ def _tracing(invocation: Invocation) -> "Tracing":
     require_spoken(invocation.environ)
     # An extra, and slow to load.
     try:
-        from attractor.pipeline.tracing.exporting import Tracing
-        from attractor.pipeline.tracing.otlp import otlp_exporter
+        from attractor.pipeline.tracing.export import Tracing, otlp_exporter
     except ModuleNotFoundError as cause:
         told = f"{cause.name} is not installed"
         raise UsageError(told, hint=f"{REMEDY}, or turn it off: OTEL_SDK_DISABLED=true") from cause

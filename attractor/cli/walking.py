@@ -16,7 +16,7 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.onlookers import Lines, onlookers_of
 from attractor.engine.journal.events import RunRestarting
 from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
-from attractor.pipeline.runs import reference_of, summarize
+from attractor.pipeline.run_lookup import reference_of, summarize
 
 RESTARTING = RunRestarting.__name__
 

@@ -12,7 +12,7 @@ from attractor.cli.watching import changed_files
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.source.text import Source, visible
-from attractor.pipeline.beside import files_beside
+from attractor.pipeline.registered_names import files_beside
 
 
 class _Asked:

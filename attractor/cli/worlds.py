@@ -7,8 +7,7 @@ from typing import TextIO
 
 from attractor.cli.invocation import Invocation
 from attractor.cli.output import show
-from attractor.pipeline.world import Watch, World, unwatched
-from attractor.pipeline.world_making import make_world
+from attractor.pipeline.host import RunHost, Watch, make_world, unwatched
 
 
 def world_of(
@@ -17,7 +16,7 @@ def world_of(
     watch: Watch = unwatched,
     output: TextIO | None = None,
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> World:
+) -> RunHost:
     """Return the world as this call sees it; what it is told goes to standard error.
 
     People are asked on the output, which is standard error as well unless said; then it is quiet

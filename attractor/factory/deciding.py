@@ -13,8 +13,8 @@ from attractor.factory.evaluating import GATE_EVALUATED, Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.ledger import Entry
 from attractor.factory.run_facts import facts_of
-from attractor.pipeline.accepted_graphs import find_accepted
-from attractor.pipeline.references import reference_to
+from attractor.pipeline.accept_graph import find_accepted
+from attractor.pipeline.run_lookup import reference_to
 
 SHORTEST_RATIONALE = 10
 

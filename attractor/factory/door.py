@@ -20,13 +20,13 @@ from attractor.factory.wishes import (
     read_wishes,
 )
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.runs import find_run
-from attractor.pipeline.world import World
+from attractor.pipeline.host import RunHost
+from attractor.pipeline.run_lookup import find_run
 
 A_PROGRAM = "a program"
 """Who accepts a pipeline that changed, when no person does."""
 
-Work = Callable[[World], Coroutine[Any, Any, RunResult]]
+Work = Callable[[RunHost], Coroutine[Any, Any, RunResult]]
 
 
 async def run_pipeline(pipeline: str | Path | Graph, **wishes: Unpack[RunWishes]) -> RunResult:
@@ -53,7 +53,7 @@ async def resume_pipeline(run: str | Path, **wishes: Unpack[ResumeWishes]) -> Ru
     """
     wanted = read_wishes(as_run_wishes(wishes), ResumeWishes, texts={})
 
-    def work(world: World) -> Coroutine[Any, Any, RunResult]:
+    def work(world: RunHost) -> Coroutine[Any, Any, RunResult]:
         return go_on(
             find_run(str(run), world.runs_dir),
             world,

@@ -30,7 +30,7 @@ from attractor.factory.protected_paths import protected_changes
 from attractor.factory.results import Results, Sitting
 from attractor.factory.run_facts import RunFacts, facts_of
 from attractor.factory.trial_log import TrialLog, events_of
-from attractor.pipeline.life import Ended
+from attractor.pipeline.session import EndedWalk
 from attractor.scenarios.evaluation import evaluate
 from attractor.scenarios.sealing import SealedSuite
 from attractor.scenarios.trial import TrialResult
@@ -64,7 +64,7 @@ class Evaluator:
         self._require_manifest(facts, list(self.ledger.entries(facts.run_id)))
         run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
 
-    async def finish(self, ended: Ended) -> None:
+    async def finish(self, ended: EndedWalk) -> None:
         """Evaluate a run, ask the gate and leave the run to a person's decision."""
         run = ended.run
         sealed = self.stores.suite(run.manifest.suite)
@@ -139,7 +139,7 @@ class Evaluator:
                 hint="bring it back from a copy, or start a new run",
             )
 
-    async def _evaluate(self, ended: Ended, sealed: SealedSuite) -> None:
+    async def _evaluate(self, ended: EndedWalk, sealed: SealedSuite) -> None:
         run = ended.run
         sitting = Sitting(run.manifest.run_id, _number(run), run.progress.tree)
         judged = self.judged(facts_of(run))
@@ -155,7 +155,7 @@ class Evaluator:
         self.ledger.append(EVALUATED, run.manifest.run_id, record, now=run.clock.now())
 
     async def _play(
-        self, ended: Ended, sealed: SealedSuite, judged: Judged, log: TrialLog, begun: Begun
+        self, ended: EndedWalk, sealed: SealedSuite, judged: Judged, log: TrialLog, begun: Begun
     ) -> list[TrialResult]:
         """Play what is missing; nothing, when this tree had its tries in other runs."""
         suite, run = sealed.suite, ended.run
@@ -192,7 +192,7 @@ def _times(judged: Judged) -> int:
     return sum(one.is_through and bool(one.results) and judged.trusts(one) for one in tried)
 
 
-def _kept_promises(ended: Ended) -> Promises:
+def _kept_promises(ended: EndedWalk) -> Promises:
     """Return what was guarded both while agents worked and while the candidate was tried."""
     if not ended.options.workspace.is_apart:
         return Promises()

@@ -18,20 +18,19 @@ from attractor.factory.promoting import CandidateTree, Promotion, promote
 from attractor.factory.results import Results
 from attractor.factory.run_facts import RunFacts, read_facts
 from attractor.factory.suites import SuiteStore
-from attractor.pipeline.forked_trees import require_trees
-from attractor.pipeline.knowing import known_in
-from attractor.pipeline.life import Judge, rest
+from attractor.pipeline.fork.points import require_trees
+from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
-from attractor.pipeline.running import resume, start
-from attractor.pipeline.source import open_pipeline
-from attractor.pipeline.withheld import NOTHING_GIVEN, Given
-from attractor.pipeline.world import World
+from attractor.pipeline.preflight.secrets import NOTHING_GIVEN, GivenSecrets
+from attractor.pipeline.session import Judge, rest
+from attractor.pipeline.source import known_in, open_pipeline
+from attractor.pipeline.start import resume, start
 from attractor.workspaces.dimension_index import open_store
 from attractor.workspaces.folders import workspaces_of
 from attractor.workspaces.git.repository import open_repository
 
 
-def evaluator_of(world: World) -> Evaluator:
+def evaluator_of(world: RunHost) -> Evaluator:
     """Return what evaluates the runs of a project."""
     state, ledger = world.state_dir, Ledger(world.state_dir)
     return Evaluator(
@@ -44,7 +43,7 @@ def evaluator_of(world: World) -> Evaluator:
 
 
 async def launch(
-    options: RunOptions, world: World, *, root: Path | None = None, evaluate: bool = True
+    options: RunOptions, world: RunHost, *, root: Path | None = None, evaluate: bool = True
 ) -> RunResult:
     """Start a run: what judges it is pinned before its first stage."""
     evaluator = evaluator_of(world)
@@ -61,12 +60,12 @@ async def launch(
 
 async def go_on(
     root: Path,
-    world: World,
+    world: RunHost,
     *,
     interviewer: str = "",
     budgets: Budgets = NO_BUDGETS,
     restores_sessions: bool = False,
-    given: Given = NOTHING_GIVEN,
+    given: GivenSecrets = NOTHING_GIVEN,
     accepts_graph: str = "",
     evaluate: bool = True,
 ) -> RunResult:
@@ -94,7 +93,7 @@ async def go_on(
     )
 
 
-def _tell_torn(run: OpenRun, world: World) -> None:
+def _tell_torn(run: OpenRun, world: RunHost) -> None:
     """Say what was dropped: the event of it was written before anybody watched."""
     if torn := run.events.torn:
         world.tell(
@@ -107,7 +106,7 @@ def _judge(evaluator: Evaluator, *, evaluate: bool) -> Judge:
     return Judge(evaluator.begin, evaluator.finish if evaluate else rest)
 
 
-def _require_fit(evaluator: Evaluator, options: RunOptions, world: World) -> None:
+def _require_fit(evaluator: Evaluator, options: RunOptions, world: RunHost) -> None:
     """Refuse a suite that was written for another pipeline."""
     suites = evaluator.stores.suites
     wanted = suites.open(suites.find(options.suite)).suite.settings.pipeline
@@ -119,7 +118,7 @@ def _require_fit(evaluator: Evaluator, options: RunOptions, world: World) -> Non
         )
 
 
-def hold(root: Path, world: World) -> OpenRun:
+def hold(root: Path, world: RunHost) -> OpenRun:
     """Take a run of this project in hand, to decide on it or promote it."""
     evaluator_of(world).require_own(root)
     run = open_run(root, clock=world.clock, redactor=world.redactor)
@@ -127,7 +126,7 @@ def hold(root: Path, world: World) -> OpenRun:
     return run
 
 
-def ask_gate(root: Path, world: World) -> tuple[RunFacts, Judged]:
+def ask_gate(root: Path, world: RunHost) -> tuple[RunFacts, Judged]:
     """Return what the gate judges a run of this project by, without taking it from its runner."""
     evaluator = evaluator_of(world)
     evaluator.require_own(root)
@@ -135,7 +134,7 @@ def ask_gate(root: Path, world: World) -> tuple[RunFacts, Judged]:
     return facts, evaluator.judged(facts)
 
 
-async def promote_run(root: Path, world: World, *, branch: str) -> Promotion:
+async def promote_run(root: Path, world: RunHost, *, branch: str) -> Promotion:
     """Give the result of an approved run to a branch of the project."""
     with hold(root, world) as run:
         options = options_from_record(

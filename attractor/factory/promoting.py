@@ -14,7 +14,7 @@ from attractor.factory.evaluating import Evaluator
 from attractor.factory.gate import Judged, gate
 from attractor.factory.ledger import Entry
 from attractor.factory.run_facts import facts_of
-from attractor.pipeline.stage_commits import EMAIL, NAME
+from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.git.checkouts import move_branch
 from attractor.workspaces.git.commits import Author, bring_commit, write_commit
 from attractor.workspaces.git.object_store import Store

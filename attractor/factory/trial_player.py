@@ -4,7 +4,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.pipeline.life import Ended
+from attractor.pipeline.session import EndedWalk
 from attractor.scenarios.judging import build_checks, check_registry, judge_all
 from attractor.scenarios.playing import play
 from attractor.scenarios.suite import Scenario, Suite
@@ -16,7 +16,7 @@ from attractor.workspaces.folders import borrowed_folder
 class TrialPlayer:
     """Plays trials of one run; `folder` is where copies of its tree are put."""
 
-    ended: Ended
+    ended: EndedWalk
     suite: Suite
     folder: Path
 

@@ -6,7 +6,7 @@ from attractor.engine.json_files import Fields
 from attractor.factory.evaluating import CREATED
 from attractor.factory.ledger import Ledger
 from attractor.factory.promoting import PROMOTED
-from attractor.pipeline.needed import Whereabouts
+from attractor.pipeline.garbage import Whereabouts
 
 
 class RunPlaces:

@@ -22,12 +22,10 @@ from attractor.language.formatter import write_graph
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import ExtraRules
 from attractor.language.preparation.prepare import Transform
-from attractor.pipeline.brought import HANDED_IN, Brought
-from attractor.pipeline.custom_handlers import AnyHandler, adapt_handlers
+from attractor.pipeline.components import AnyHandler, adapt_handlers
+from attractor.pipeline.host import HANDED_IN, Brought, RunHost, Watch, make_world
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.withheld import Given
-from attractor.pipeline.world import Watch, World
-from attractor.pipeline.world_making import make_world
+from attractor.pipeline.preflight.secrets import GivenSecrets
 
 PARKED = "park"
 """Who asks people unless somebody is named: a program has nobody at its terminal."""
@@ -92,7 +90,7 @@ class Wanted:
     wishes: RunWishes
     brought: Brought
 
-    def world(self, watch: Watch) -> World:
+    def world(self, watch: Watch) -> RunHost:
         """Return the world of the project that is meant."""
         environ = self.wishes.get("environ", os.environ)
         folder = Path(self.wishes.get("project", ".")).absolute()
@@ -119,9 +117,9 @@ class Wanted:
         )
 
     @property
-    def given(self) -> Given:
+    def given(self) -> GivenSecrets:
         """What a run that goes on is given again."""
-        return Given(goal=self.wishes.get("goal", ""), inputs=self.wishes.get("inputs", {}))
+        return GivenSecrets(goal=self.wishes.get("goal", ""), inputs=self.wishes.get("inputs", {}))
 
     def named(self, part: str, default: str) -> str:
         """Return the name of a part; one that was handed in has none of its own."""

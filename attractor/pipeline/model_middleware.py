@@ -19,8 +19,7 @@ from attractor.language.diagnostics import Diagnostic, error
 from attractor.llm import middleware as shipped
 from attractor.llm.catalogue import shipped_catalogue
 from attractor.llm.client import StreamMiddleware, provider_registry
-from attractor.pipeline.own_words import ours_among
-from attractor.pipeline.world import World
+from attractor.pipeline.host import RunHost, ours_among
 
 if TYPE_CHECKING:  # the door of the middleware is light: a run loads what it uses
     from attractor.config.settings import LlmSettings
@@ -29,14 +28,14 @@ if TYPE_CHECKING:  # the door of the middleware is light: a run loads what it us
 _APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
-def model_middleware(world: World, stack: AsyncExitStack) -> Sequence[StreamMiddleware]:
+def model_middleware(world: RunHost, stack: AsyncExitStack) -> Sequence[StreamMiddleware]:
     """Return the middleware of a run, the outermost first; what it opens ends with the stack."""
     settings = world.llm
     return () if settings is None else [*_middleware(settings, world, stack)]
 
 
 def _middleware(
-    settings: "LlmSettings", world: World, stack: AsyncExitStack
+    settings: "LlmSettings", world: RunHost, stack: AsyncExitStack
 ) -> Iterator[StreamMiddleware]:
     _require_providers(settings)
     logger = None
@@ -105,7 +104,7 @@ def _all_providers() -> Set[str]:
     return {*provider_registry(), *shipped_catalogue().providers}
 
 
-def _secrets(world: World) -> Sequence[str]:
+def _secrets(world: RunHost) -> Sequence[str]:
     """Return the values that are kept secret in the records of runs too."""
     values = [*(world.environ[name] for name in world.secret_variables), *world.secrets]
     texts = {text for value in values for text in texts_of(value)}

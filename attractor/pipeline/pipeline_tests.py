@@ -1,10 +1,14 @@
 """Tests of pipelines: how stages end, and what walk is expected of that.
 
 They stand in `NAME.test.toml` beside `NAME.dot`, one `[[test]]` after the other.
+
+Holds a simulated walk against what a test expects of it.
 """
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +18,11 @@ from pydantic_core import ErrorDetails
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
 from attractor.base.json import Json, canonical_json
-from attractor.engine.simulation.walk import MAX_STEPS, read_outcomes
+from attractor.engine.errors import NotRunnable
+from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk, read_outcomes
 from attractor.language.graph.graph import Edge, Graph
-from attractor.pipeline.scripted_answers import check_answers
-from attractor.pipeline.simulation import Script
+from attractor.pipeline.open_questions import check_answers
+from attractor.pipeline.simulate import Script, simulate
 from attractor.pipeline.source import open_pipeline
 
 SUFFIX = ".test.toml"
@@ -194,3 +199,108 @@ def spellings(edge: Edge) -> Iterator[str]:
 def spaced(edge: str) -> str:
     """Return an edge as it is compared, whatever the blanks around its arrow."""
     return " -> ".join(end.strip() for end in edge.split("->", 1))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as expected; of a path both are told node by node."""
+
+    what: str
+    expected: str
+    actual: str
+    expected_path: tuple[str, ...] = ()
+    actual_path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What came of one test."""
+
+    # pytest takes every class with such a name for tests of its own.
+    __test__ = False
+
+    test: PipelineTest
+    walk: SimulatedWalk
+    differences: tuple[Difference, ...]
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether all is as expected."""
+        return not self.differences
+
+
+async def run_tests(tests: PipelineTests) -> Sequence[TestResult]:
+    """Walk through a pipeline once for each test."""
+    results: list[TestResult] = []
+    for test in tests.tests:
+        walk = await _walk(tests, test)
+        results.append(TestResult(test, walk, tuple(differences(test.expected, walk))))
+    return results
+
+
+async def _walk(tests: PipelineTests, test: PipelineTest) -> SimulatedWalk:
+    try:
+        return await simulate(tests.graph, test.script)
+    except NotRunnable:
+        # It is the pipeline's fault, and says so.
+        raise
+    except UsageError as error:
+        raise UsageError(f"{tests.file}: {test.name}: {error}", hint=error.hint) from error
+
+
+def differences(expected: Expected, walk: SimulatedWalk) -> Iterator[Difference]:
+    """Yield what of a walk is not as expected."""
+    if expected.path is not None and not fits(expected.path, walk.path):
+        told = " -> ".join
+        yield Difference("path", told(expected.path), told(walk.path), expected.path, walk.path)
+    outcome = walk.end.status.value if walk.end else "none"
+    if expected.outcome not in (None, outcome):
+        limit = f"the limit of {len(walk.steps)} steps was reached"
+        reason = walk.end.reason if walk.end else limit
+        yield Difference("outcome", str(expected.outcome), f"{outcome}: {reason}")
+    yield from _visits(expected, walk)
+    taken = {one for edge in walk.edges for one in spellings(edge)}
+    for edge in expected.edges:
+        if spaced(edge) not in taken:
+            yield Difference(f"edge {spaced(edge)}", "taken", "not taken")
+
+
+def _visits(expected: Expected, walk: SimulatedWalk) -> Iterator[Difference]:
+    visits = Counter(walk.path)
+    for node, times in expected.visits.items():
+        if visits[node] != times:
+            yield Difference(f"visits of {node}", str(times), str(visits[node]))
+    for node in expected.not_visited:
+        if visits[node]:
+            yield Difference(f"visits of {node}", "none", str(visits[node]))
+
+
+def fits(expected: Sequence[str], path: Sequence[str]) -> bool:
+    """Tell whether a path is as expected, where a gap stands for any nodes."""
+    pieces = [tuple(piece) for is_gap, piece in groupby(expected, GAP.__eq__) if not is_gap]
+    if GAP not in expected:
+        return tuple(expected) == tuple(path)
+    at, end = 0, len(path)
+    if pieces and expected[0] != GAP:
+        first = pieces.pop(0)
+        if tuple(path[: len(first)]) != first:
+            return False
+        at = len(first)
+    if pieces and expected[-1] != GAP:
+        last = pieces.pop()
+        end -= len(last)
+        if end < at or tuple(path[end:]) != last:
+            return False
+    for piece in pieces:
+        found = _find(piece, path, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
+
+
+def _find(piece: Sequence[str], path: Sequence[str], at: int, end: int) -> int:
+    """Return the first place of some nodes in a row, or -1."""
+    wanted = tuple(piece)
+    places = range(at, end - len(wanted) + 1)
+    return next((one for one in places if tuple(path[one : one + len(wanted)]) == wanted), -1)

@@ -1,7 +1,10 @@
-"""Reads a pipeline to be run: its text, the files it names, their hash, a graph without errors."""
+"""Reads a pipeline to be run: its text, the files it names, their hash, a graph without errors.
+
+Says what the project of a run knows and wants of its pipelines.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -16,8 +19,8 @@ from attractor.language.preparation.inputs import declared_inputs, resolve_input
 from attractor.language.preparation.prepare import Files, Prepared, prepare
 from attractor.language.source.parse import open_source
 from attractor.language.source.text import Source
-from attractor.pipeline.beside import files_beside
-from attractor.pipeline.brought import NOTHING_BROUGHT, Brought
+from attractor.pipeline.host import NOTHING_BROUGHT, Brought, RunHost
+from attractor.pipeline.registered_names import files_beside, known_names
 
 Refuses = Callable[[Diagnostic], bool]
 
@@ -171,3 +174,11 @@ def _require_sound(prepared: Prepared, refuses: Refuses) -> Graph:
     if any(refuses(one) for one in prepared.diagnostics):
         raise ValidationError(prepared.diagnostics)
     return prepared.graph
+
+
+def known_in(world: RunHost) -> Known:
+    """Return the names that a project has, and how grave it takes each rule."""
+    names = known_names(world.project, environ=world.environ)
+    if world.brought.handlers:
+        names = replace(names, types={*(names.types or ()), *world.brought.handlers})
+    return Known(names, world.levels, world.brought, world.environ, world.redactor)

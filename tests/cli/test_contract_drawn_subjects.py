@@ -9,7 +9,7 @@ import pytest
 from attractor.cli.drawn_subjects import PipelineToDraw, Readable, RunToDraw
 from attractor.language.errors import ParseError
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.running import start
+from attractor.pipeline.start import start
 from tests.pipeline.projects import LINEAR, make_project, make_world
 
 Make = Callable[[Path], Readable]

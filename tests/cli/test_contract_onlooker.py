@@ -15,7 +15,7 @@ from attractor.base.json import canonical_json
 from attractor.cli.json_lines import JsonLines
 from attractor.cli.live.display import LiveDisplay
 from attractor.cli.onlookers import Lines, Onlooker
-from attractor.pipeline.tracing.exporting import Tracing
+from attractor.pipeline.tracing.export import Tracing
 from tests.cli.live.happenings import BEGAN, Happenings, a_run
 
 THREADS = 4

@@ -20,9 +20,9 @@ from attractor.engine.state.run_state import (
     RunResult,
     Standing,
 )
-from attractor.pipeline.giving_back import GivenPatch
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.running import start
+from attractor.pipeline.start import start
+from attractor.pipeline.workspace.deliver import GivenPatch
 from tests.pipeline.projects import make_project, make_world
 
 ID = "01JZ0000000000000000000000"

@@ -13,7 +13,7 @@ from attractor.cli.standing import Standing, as_text, in_a_line
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.state.run_state import RunResult
 from attractor.factory.deciding import Verdict
-from attractor.pipeline.runs import RunSummary
+from attractor.pipeline.run_lookup import RunSummary
 from tests.cli.running import attractor
 from tests.factory.flows import REASON, Flow, make_flow
 from tests.factory.test_tampering import change_early_line

@@ -1,8 +1,7 @@
 """What is told of a clearing helps whoever reads it."""
 
 from attractor.cli.sweeps import sweep_text
-from attractor.pipeline.garbage import Sweep
-from attractor.pipeline.needed import YET
+from attractor.pipeline.garbage import YET, Sweep
 
 
 def told(*reasons: str, is_dry: bool = False) -> list[str]:

@@ -21,8 +21,8 @@ from attractor.language.drawing.draw import draw
 from attractor.language.drawing.run_overlay import RunStates, StageState, Taken, overlay
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.running import resume
-from attractor.pipeline.running import start as running_start
+from attractor.pipeline.start import resume
+from attractor.pipeline.start import start as running_start
 from tests.engine.forked import forked, until_there_is
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Script, Workplace, run_graph

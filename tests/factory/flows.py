@@ -11,8 +11,8 @@ from attractor.factory.gate import GateReport, gate
 from attractor.factory.launch import ask_gate, evaluator_of, go_on, hold, launch, promote_run
 from attractor.factory.ledger import Entry
 from attractor.factory.promoting import Promotion
+from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.world import World
 from tests.pipeline.projects import make_project, make_world
 from tests.scenarios.suites import SUITE, write_suite
 
@@ -38,7 +38,7 @@ class Flow:
     """One project with a registered suite, and what happens to its run."""
 
     project: Path
-    world: World
+    world: RunHost
 
     @property
     def evaluator(self) -> Evaluator:

@@ -19,7 +19,7 @@ from attractor.factory.launch import go_on, hold
 from attractor.factory.ledger import LEDGER_FILE
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.options import WorkspaceKind
-from attractor.pipeline.runs import summarize
+from attractor.pipeline.run_lookup import summarize
 from attractor.workspaces.errors import BranchMoved
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git

@@ -12,16 +12,15 @@ from attractor.engine.state.run_state import AWAITING_DECISION, RunResult
 from attractor.factory.deciding import Verdict
 from attractor.factory.launch import go_on
 from attractor.factory.whereabouts import RunPlaces
-from attractor.pipeline.forking import Wish, make_fork, plan_fork
-from attractor.pipeline.garbage import Collector, Sweep
-from attractor.pipeline.needed import Rules
+from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
+from attractor.pipeline.garbage import Collector, Rules, Sweep
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import LINEAR, git
 
 
 def forked(flow: Flow, result: RunResult, at: str, graph: Path | None = None) -> RunResult:
     async def fork() -> RunResult:
-        wish = Wish(root=result.directory, at=at, graph=graph)
+        wish = ForkOptions(root=result.directory, at=at, graph=graph)
         root = await make_fork(await plan_fork(wish, flow.world), flow.world)
         return await go_on(root, flow.world)
 

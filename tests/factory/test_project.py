@@ -12,7 +12,7 @@ from attractor.engine.state.run_state import RunResult
 from attractor.factory.deciding import Verdict
 from attractor.factory.errors import CopiedRun, OtherProject
 from attractor.factory.launch import hold
-from attractor.pipeline.world import World
+from attractor.pipeline.host import RunHost
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import make_project, make_world
 
@@ -27,7 +27,7 @@ DOINGS: list[Callable[[Flow, RunResult], object]] = [
 def neighbour(flow: Flow, tmp_path: Path) -> Flow:
     """Make another project beside this one, with a run of its own and the same state folder."""
     project = make_project(tmp_path / "neighbour")
-    world: World = replace(make_world(project), state_dir=flow.world.state_dir)
+    world: RunHost = replace(make_world(project), state_dir=flow.world.state_dir)
     other = Flow(project, world)
     other.launch()
     return other

@@ -12,8 +12,7 @@ from attractor.factory.deciding import Verdict
 from attractor.factory.errors import InvalidBranch, UnknownBranch
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.promoting import PROMOTED
-from attractor.pipeline.garbage import STORE, Collector
-from attractor.pipeline.needed import Rules, Whereabouts
+from attractor.pipeline.garbage import STORE, Collector, Rules, Whereabouts
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
 

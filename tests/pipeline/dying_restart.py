@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attractor.base.events import Event
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.running import start
+from attractor.pipeline.start import start
 from tests.pipeline.projects import make_world
 
 MADE = "made"

@@ -19,10 +19,10 @@ from attractor.engine.state.progress_records import progress_to_record
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.interviewers.park import Park
 from attractor.interviewers.registry import InterviewerParts
-from attractor.pipeline.children import Children
+from attractor.pipeline.children.runner import Children
+from attractor.pipeline.components import Crew
+from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.parts import Crew
-from attractor.pipeline.world import World
 from tests.engine.graphs import line
 from tests.engine.runs import manifest
 from tests.pipeline.projects import make_world
@@ -71,7 +71,7 @@ class Family:
 
     folder: Path
     run: OpenRun
-    world: World
+    world: RunHost
     answers: dict[str, str] = field(default_factory=dict[str, str])
     budgets: Budgets = NO_BUDGETS
     steered: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.base.events import Event
-from attractor.pipeline.world import World
+from attractor.pipeline.host import RunHost
 from tests.repositories import begin_repository
 
 LINEAR = """
@@ -46,11 +46,11 @@ def make_project(folder: Path, pipeline: str = LINEAR, **files: str) -> Path:
 
 def make_world(
     project: Path, *, watch: Callable[[Event], None] = lambda event: None, **environ: str
-) -> World:
+) -> RunHost:
     """Make a world around a project; its state and its workspaces lie beside it."""
     workspaces_dir = project.parent / "shared"
     workspaces_dir.mkdir(exist_ok=True)
-    return World(
+    return RunHost(
         project=project,
         state_dir=project.parent / "state",
         runs_dir=project / "runs",

@@ -14,10 +14,10 @@ from attractor.cli.standing import standing_of
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED, RunResult
-from attractor.pipeline.forking import Wish, make_fork, plan_fork
+from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
+from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.running import resume, start
-from attractor.pipeline.world import World
+from attractor.pipeline.start import resume, start
 from attractor.workspaces.setup.preparation import Preparation
 from tests.pipeline.projects import make_world
 from tests.workspaces.projects import contents, everything
@@ -53,7 +53,7 @@ digraph branches {
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> RunHost:
     project = tmp_path / "plain"
     project.mkdir()
     (project / "pipeline.dot").write_text(PIPELINE % "echo last > last.txt")
@@ -62,7 +62,7 @@ def world(tmp_path: Path) -> World:
     return make_world(project)
 
 
-def go(world: World, interviewer: str = "auto_approve") -> RunResult:
+def go(world: RunHost, interviewer: str = "auto_approve") -> RunResult:
     file = world.project / "pipeline.dot"
     plain = RunOptions(file=file, backend="simulate", sandbox="none", interviewer=interviewer)
     return asyncio.run(start(plain, world))
@@ -74,7 +74,7 @@ def apply(result: RunResult, folder: Path) -> None:
     subprocess.run(command, cwd=folder, timeout=30, check=True)
 
 
-def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(world: World) -> None:
+def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(world: RunHost) -> None:
     folder = world.project
     before = contents(folder)
     result = go(world)
@@ -89,7 +89,7 @@ def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(world: 
     assert (result.directory / "change" / "diff.patch").exists()
 
 
-def test_the_last_lines_say_how_it_is_looked_at_and_taken_over(world: World) -> None:
+def test_the_last_lines_say_how_it_is_looked_at_and_taken_over(world: RunHost) -> None:
     result = go(world)
     told = as_text(result, look_ahead(result, world.runs_dir))
     assert f"git apply --stat {result.directory}/result.patch" in told
@@ -97,7 +97,7 @@ def test_the_last_lines_say_how_it_is_looked_at_and_taken_over(world: World) -> 
     assert "git merge" not in told
 
 
-def test_a_result_with_a_secret_is_taken_over_from_where_its_files_are(world: World) -> None:
+def test_a_result_with_a_secret_is_taken_over_from_where_its_files_are(world: RunHost) -> None:
     (world.project / "conf.ini").write_text("user=hush-hush-hush\nport=1\n")
     change = "sed -i s/port=1/port=2/ conf.ini; head -1 conf.ini > new.txt"
     (world.project / "pipeline.dot").write_text(PIPELINE % change)
@@ -127,7 +127,7 @@ def test_a_result_with_a_secret_is_taken_over_from_where_its_files_are(world: Wo
     assert not (world.project / "old.txt").exists()
 
 
-def test_a_run_that_waits_or_fails_has_its_patch_too(world: World) -> None:
+def test_a_run_that_waits_or_fails_has_its_patch_too(world: RunHost) -> None:
     (world.project / "pipeline.dot").write_text(PIPELINE % "echo half > half.txt; exit 1")
     parked = go(world, interviewer="park")
     assert parked.standing == AWAITING_ANSWER
@@ -141,7 +141,7 @@ def test_a_run_that_waits_or_fails_has_its_patch_too(world: World) -> None:
     assert f"git apply {failed.directory}" not in told
 
 
-def test_branches_are_put_together_as_in_git(world: World) -> None:
+def test_branches_are_put_together_as_in_git(world: RunHost) -> None:
     (world.project / "pipeline.dot").write_text(BRANCHES)
     result = go(world)
     assert result.outcome is StageStatus.SUCCESS
@@ -150,12 +150,12 @@ def test_branches_are_put_together_as_in_git(world: World) -> None:
     assert (world.project / "two.txt").exists()
 
 
-def test_a_fork_begins_with_the_files_of_that_visit(world: World) -> None:
+def test_a_fork_begins_with_the_files_of_that_visit(world: RunHost) -> None:
     result = go(world)
     (world.project / "readme.txt").write_text("changed by its owner\n")
 
     async def scene() -> RunResult:
-        fork = await plan_fork(Wish(root=result.directory, at="last"), world)
+        fork = await plan_fork(ForkOptions(root=result.directory, at="last"), world)
         return await resume(await make_fork(fork, world), world)
 
     forked = asyncio.run(scene())
@@ -164,7 +164,7 @@ def test_a_fork_begins_with_the_files_of_that_visit(world: World) -> None:
     assert b"new.bin" in (forked.directory / "result.patch").read_bytes()
 
 
-def test_what_is_ours_in_the_folder_is_no_part_of_the_copy(world: World) -> None:
+def test_what_is_ours_in_the_folder_is_no_part_of_the_copy(world: RunHost) -> None:
     inside = replace(world, state_dir=world.project / "my [state]", runs_dir=world.project / "rec")
     for _ in range(2):
         result = go(inside)
@@ -175,7 +175,7 @@ def test_what_is_ours_in_the_folder_is_no_part_of_the_copy(world: World) -> None
         assert "my [state]" not in kept
 
 
-def test_what_is_carried_has_to_be_ignored_outside_git_too(world: World) -> None:
+def test_what_is_carried_has_to_be_ignored_outside_git_too(world: RunHost) -> None:
     (world.project / ".gitignore").write_text("modules/\n")
     (world.project / "modules").mkdir()
     (world.project / "modules" / "x").write_text("x")
@@ -187,17 +187,17 @@ def test_what_is_carried_has_to_be_ignored_outside_git_too(world: World) -> None
     assert go(fit).outcome is StageStatus.SUCCESS
 
 
-def test_a_result_that_was_freed_cannot_be_forked(world: World) -> None:
+def test_a_result_that_was_freed_cannot_be_forked(world: RunHost) -> None:
     result = go(world)
     for one in (world.state_dir / "stores").rglob("workspace.json"):
         one.unlink()
     with pytest.raises(Refused, match="not kept any more"):
-        asyncio.run(plan_fork(Wish(root=result.directory, at="last"), world))
+        asyncio.run(plan_fork(ForkOptions(root=result.directory, at="last"), world))
 
 
 @pytest.mark.parametrize("path", ["scenarios", "runs", "scenarios/s"])
 def test_what_agents_do_not_get_is_not_carried_though_it_is_ignored(
-    world: World, path: str
+    world: RunHost, path: str
 ) -> None:
     (world.project / ".gitignore").write_text("scenarios/\nruns/\n")
     (world.project / path).mkdir(parents=True)

@@ -12,9 +12,9 @@ from attractor.base.errors import MachineryError
 from attractor.engine.state.run_state import RunResult
 from attractor.environments.environment import Promises
 from attractor.environments.errors import LessGuarded, SandboxImpossible, SandboxNotStarted
+from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.running import resume, start
-from attractor.pipeline.world import World
+from attractor.pipeline.start import resume, start
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import git, make_project, make_world
 
@@ -31,7 +31,7 @@ digraph asks {
 """
 
 
-def begin(world: World, sandbox: str) -> RunResult:
+def begin(world: RunHost, sandbox: str) -> RunResult:
     """Run to the question."""
     chosen = RunOptions(
         file=world.project / "pipeline.dot",
@@ -42,7 +42,7 @@ def begin(world: World, sandbox: str) -> RunResult:
     return asyncio.run(start(chosen, world))
 
 
-def go_on(result: RunResult, world: World) -> RunResult:
+def go_on(result: RunResult, world: RunHost) -> RunResult:
     return asyncio.run(resume(result.directory, world, interviewer="auto_approve"))
 
 
@@ -57,12 +57,12 @@ def without_bubblewrap(folder: Path, script: str = "") -> str:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> RunHost:
     return make_world(make_project(tmp_path / "project", ASKS))
 
 
 @pytest.fixture
-def guarded(world: World, tmp_path: Path) -> RunResult:
+def guarded(world: RunHost, tmp_path: Path) -> RunResult:
     """A run that began in a sandbox."""
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
@@ -79,7 +79,7 @@ def guarded(world: World, tmp_path: Path) -> RunResult:
     ],
 )
 def test_a_guarded_run_goes_on_guarded_or_not_at_all(
-    world: World, guarded: RunResult, tmp_path: Path, script: str, error: type[MachineryError]
+    world: RunHost, guarded: RunResult, tmp_path: Path, script: str, error: type[MachineryError]
 ) -> None:
     journal = guarded.directory / "events.jsonl"
     before = journal.read_bytes()
@@ -94,7 +94,7 @@ def test_a_guarded_run_goes_on_guarded_or_not_at_all(
     assert git(world.project, "show", f"{branch}:where.txt") == "/workspace\n"
 
 
-def test_a_run_that_was_promised_more_than_can_be_kept_is_not_gone_on_with(world: World) -> None:
+def test_a_run_that_was_promised_more_than_can_be_kept_is_not_gone_on_with(world: RunHost) -> None:
     told: list[str] = []
     world = replace(world, tell=told.append)
     result = begin(world, "none")
@@ -110,7 +110,7 @@ def test_a_run_that_was_promised_more_than_can_be_kept_is_not_gone_on_with(world
 
 
 def test_a_run_that_began_unguarded_for_want_of_a_sandbox_says_so_first_and_goes_on_so(
-    world: World, tmp_path: Path
+    world: RunHost, tmp_path: Path
 ) -> None:
     told: list[str] = []
     path = without_bubblewrap(tmp_path / "bin")

@@ -15,14 +15,14 @@ from attractor.config.settings import LlmSettings
 from attractor.engine.errors import NotRunnable
 from attractor.llm import Client, Response
 from attractor.llm.middleware import DiskCache, Fallback, Limit, Logging, RateLimit, Redaction
+from attractor.pipeline.host import RunHost
 from attractor.pipeline.model_middleware import (
     find_provider_faults,
     model_middleware,
     shared_rate_limits,
 )
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.running import start
-from attractor.pipeline.world import World
+from attractor.pipeline.start import start
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, a_request, speaking
 from tests.pipeline.projects import LINEAR, make_project, make_world
@@ -46,7 +46,7 @@ EVERYTHING = {
 }
 
 
-def world_with(folder: Path, settings: LlmSettings | None, **environ: str) -> World:
+def world_with(folder: Path, settings: LlmSettings | None, **environ: str) -> RunHost:
     folder.mkdir(exist_ok=True)
     world = make_world(folder)
     return replace(world, llm=settings, environ={**world.environ, **environ})
@@ -56,7 +56,7 @@ def everything(folder: Path) -> LlmSettings:
     return LlmSettings(log=folder / "logs" / "calls.jsonl", cache=folder / "kept", **EVERYTHING)  # pyright: ignore
 
 
-async def ask(world: World, twin: ProviderTwin, text: str, provider: str = "openai") -> Response:
+async def ask(world: RunHost, twin: ProviderTwin, text: str, provider: str = "openai") -> Response:
     async with AsyncExitStack() as stack:
         around = model_middleware(world, stack)
         client = await stack.enter_async_context(Client.from_env(twin.environ(), middleware=around))

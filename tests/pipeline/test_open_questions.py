@@ -1,13 +1,23 @@
 """Of several questions one is named, and a refusal says how, however many there are."""
 
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attractor.base.errors import Refused, UsageError
 from attractor.engine.questions.question import Option, Question, QuestionKind
-from attractor.pipeline.open_questions import pick, pick_all, read_choices
+from attractor.language.source.parse import parse
+from attractor.pipeline.open_questions import (
+    answer_command,
+    check_answers,
+    pick,
+    pick_all,
+    read_choices,
+)
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 YES = (Option("Y", "Yes"),)
@@ -46,3 +56,49 @@ def test_the_same_words_are_the_answer_to_all_or_to_none() -> None:
     late = replace(GATE, deadline="2026-01-30T00:00:00+00:00")
     with pytest.raises(Refused, match="was up"):
         read(GATE, late)
+
+
+def test_the_question_is_named_where_it_is_given() -> None:
+    assert answer_command("R", "Y") == "attractor answer R Y"
+    assert answer_command("R", "Y", question="g@1.1") == "attractor answer R --question g@1.1 Y"
+    assert answer_command("R", "", question="g@1.1") == "attractor answer R --question g@1.1"
+    assert answer_command("R", "") == "attractor answer R"
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1))
+def test_a_shell_reads_the_answer_as_it_was_and_never_as_an_option(said: str) -> None:
+    *words, last = shlex.split(answer_command("R", said))
+    assert last == said
+    assert (words[-1] == "--") is said.startswith("-")
+
+
+GRAPH = parse("""digraph G {
+    start [shape=Mdiamond]; exit [shape=Msquare]; ask [shape=hexagon]
+    start -> ask
+    ask -> exit [label="[Y] Yes"]
+    ask -> later [label="Yesterday"]
+    ask -> again [label="Anew", condition="context.tries=3"]
+    again -> exit; later -> exit
+}""")
+
+
+@pytest.mark.parametrize("answer", ["Y", "1", "yes", "[Y] Yes", "exit", "ANEW", "A", "later"])
+def test_what_may_be_chosen_at_any_time_is_a_choice(answer: str) -> None:
+    check_answers(GRAPH, {"ask": ["Yesterday", answer]})
+
+
+@pytest.mark.parametrize(
+    ("answers", "said", "hint"),
+    [
+        ({"ask": ["Yes", "Maybe"]}, "node 'ask' has no choice 'Maybe'", "its choices: [Y] Yes,"),
+        ({"ask": ["Yesterdy"]}, "no choice 'Yesterdy'", "did you mean Yesterday?"),
+        ({"again": ["Yes"]}, "node 'again' asks nobody", "give it an outcome instead"),
+        ({"aks": ["Yes"]}, "unknown node 'aks'", "did you mean ask?"),
+    ],
+)
+def test_what_nobody_could_choose_is_refused(
+    answers: dict[str, list[str]], said: str, hint: str
+) -> None:
+    with pytest.raises(UsageError, match=said) as raised:
+        check_answers(GRAPH, answers)
+    assert raised.value.hint.startswith(hint)

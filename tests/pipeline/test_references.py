@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attractor
-from attractor.pipeline.references import reference_to
+from attractor.pipeline.run_lookup import reference_to
 
 RUN_ID = "01JZ0000000000000000000000"
 TEMPLATE = re.compile(r"attractor [a-z]+ RUN\b")

@@ -11,7 +11,7 @@ from attractor.base.errors import ExitCode
 from attractor.base.json import JsonObject
 from attractor.engine.state.run_state import RunResult
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.running import start
+from attractor.pipeline.start import start
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses

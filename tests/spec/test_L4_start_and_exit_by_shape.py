@@ -10,8 +10,8 @@ from attractor.engine.simulation.walk import read_outcomes
 from attractor.language import parse, validate
 from attractor.language.drawing.draw import drawing
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.running import start
-from attractor.pipeline.simulation import Script, simulate
+from attractor.pipeline.simulate import Script, simulate
+from attractor.pipeline.start import start
 from tests.pipeline.projects import make_project, make_world
 
 NAMED = "digraph named { start; exit; a [prompt=x]; start -> a -> exit }"

@@ -11,9 +11,9 @@ from attractor.engine.errors import GraphChanged
 from attractor.engine.prompts.preamble import TASK
 from attractor.engine.state.run_state import RunResult
 from attractor.language.errors import ValidationError
+from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.running import resume, start
-from attractor.pipeline.world import World
+from attractor.pipeline.start import resume, start
 from tests.pipeline.projects import make_project, make_world
 
 PIPELINE = """
@@ -43,11 +43,11 @@ FILES = {
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> RunHost:
     return make_world(make_project(tmp_path / "project", PIPELINE, **FILES))
 
 
-def options(world: World, **inputs: str) -> RunOptions:
+def options(world: RunHost, **inputs: str) -> RunOptions:
     return RunOptions(
         file=world.project / "pipeline.dot",
         inputs=inputs,
@@ -58,7 +58,7 @@ def options(world: World, **inputs: str) -> RunOptions:
     )
 
 
-def run(world: World, **inputs: str) -> RunResult:
+def run(world: RunHost, **inputs: str) -> RunResult:
     return asyncio.run(start(options(world, **inputs), world))
 
 
@@ -68,14 +68,14 @@ def prompt(result: RunResult, node: str) -> str:
     return asked.rpartition(f"{TASK}\n\n")[2]
 
 
-def test_L8_prompts_come_from_files_with_goal_and_inputs(world: World) -> None:
+def test_L8_prompts_come_from_files_with_goal_and_inputs(world: RunHost) -> None:
     result = run(world, ticket="A-1")
     assert prompt(result, "plan") == "Plan A-1 on main: Ship it\n"
     assert prompt(result, "work") == "Ship it A-1 after plan\n"
     assert prompt(result, "sub__look") == "Look at it: Ship it"
 
 
-def test_L8_a_missing_input_stops_the_run_before_anything_is_made(world: World) -> None:
+def test_L8_a_missing_input_stops_the_run_before_anything_is_made(world: RunHost) -> None:
     with pytest.raises(UsageError, match="the input ticket is missing"):
         run(world)
     with pytest.raises(UsageError, match="no input 'tiket'"):
@@ -83,18 +83,18 @@ def test_L8_a_missing_input_stops_the_run_before_anything_is_made(world: World) 
     assert not world.runs_dir.exists()
 
 
-def test_L8_a_missing_file_is_an_error_at_the_attribute(world: World) -> None:
+def test_L8_a_missing_file_is_an_error_at_the_attribute(world: RunHost) -> None:
     (world.project / "prompts" / "plan.md").unlink()
     with pytest.raises(ValidationError, match=r"pipeline\.dot:6:.*plan\.md"):
         run(world, ticket="A-1")
 
 
-def parked(world: World) -> Path:
+def parked(world: RunHost) -> Path:
     asked = replace(options(world, ticket="A-1"), interviewer="park")
     return asyncio.run(start(asked, world)).directory
 
 
-def test_L8_a_resumed_run_has_the_files_it_began_with(world: World) -> None:
+def test_L8_a_resumed_run_has_the_files_it_began_with(world: RunHost) -> None:
     root = parked(world)
     for name in ("prompts", "parts"):
         (world.project / name).rename(world.project / f"{name}-gone")
@@ -103,14 +103,14 @@ def test_L8_a_resumed_run_has_the_files_it_began_with(world: World) -> None:
     assert prompt(result, "sub__look") == "Look at it: Ship it"
 
 
-def test_L8_a_changed_prompt_is_a_changed_pipeline(world: World) -> None:
+def test_L8_a_changed_prompt_is_a_changed_pipeline(world: RunHost) -> None:
     root = parked(world)
     (world.project / "parts" / "look.md").write_text("Look elsewhere")
     with pytest.raises(GraphChanged):
         asyncio.run(resume(root, world, interviewer="auto_approve"))
 
 
-def test_L8_a_file_of_a_run_that_was_changed_there_is_found(world: World) -> None:
+def test_L8_a_file_of_a_run_that_was_changed_there_is_found(world: RunHost) -> None:
     root = parked(world)
     kept = root / "graph.files.json"
     kept.write_text(kept.read_text().replace("prompts/plan.md", "prompts/plam.md"))

@@ -17,11 +17,11 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import RunResult
 from attractor.language.errors import ValidationError
-from attractor.pipeline.operating import Orders
+from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.running import resume, start
-from attractor.pipeline.withheld import NOTHING_GIVEN, Given
-from attractor.pipeline.world import World
+from attractor.pipeline.orders import Orders
+from attractor.pipeline.preflight.secrets import NOTHING_GIVEN, GivenSecrets
+from attractor.pipeline.start import resume, start
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
@@ -79,7 +79,7 @@ SIMPLE = f"""digraph simple {{
 """
 
 
-def options(world: World, *, goal: str = "", **inputs: str) -> RunOptions:
+def options(world: RunHost, *, goal: str = "", **inputs: str) -> RunOptions:
     return RunOptions(
         file=world.project / "pipeline.dot",
         goal=goal,
@@ -91,23 +91,23 @@ def options(world: World, *, goal: str = "", **inputs: str) -> RunOptions:
     )
 
 
-def simple(folder: Path, text: str = SIMPLE, **environ: str) -> World:
+def simple(folder: Path, text: str = SIMPLE, **environ: str) -> RunHost:
     return with_variables(make_world(make_project(folder / "project", text)), environ)
 
 
-def with_variables(world: World, more: Mapping[str, str]) -> World:
+def with_variables(world: RunHost, more: Mapping[str, str]) -> RunHost:
     return replace(world, environ={**world.environ, **more})
 
 
-def go(world: World, *, goal: str = "", **inputs: str) -> RunResult:
+def go(world: RunHost, *, goal: str = "", **inputs: str) -> RunResult:
     return asyncio.run(start(options(world, goal=goal, **inputs), world))
 
 
-def go_on(root: Path, world: World, given: Given = NOTHING_GIVEN) -> RunResult:
+def go_on(root: Path, world: RunHost, given: GivenSecrets = NOTHING_GIVEN) -> RunResult:
     return asyncio.run(resume(root, world, interviewer="auto_approve", given=given))
 
 
-def orders(root: Path, world: World) -> Orders:
+def orders(root: Path, world: RunHost) -> Orders:
     return Orders(
         root=root,
         by="somebody",
@@ -157,7 +157,7 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
         root = result.directory
         assert result.question is not None, result.reason
         orders(root, world).answer("y", why=f"because {TOKEN}")
-        given = Given(goal=f"goal {PASSWORD}", inputs={"plain": KEY, "own": OWN})
+        given = GivenSecrets(goal=f"goal {PASSWORD}", inputs={"plain": KEY, "own": OWN})
         assert go_on(root, at_work, given).exit_code is ExitCode.DONE
     assert "because ***" in next((root / "inbox" / "done").iterdir()).read_text()
     assert list(root.rglob("left-*.patch")), "what the first attempt left was not set aside"
@@ -234,7 +234,7 @@ def test_L8_what_is_not_kept_is_given_again(tmp_path: Path) -> None:
         assert told in str(refused.value)
     # On another machine nothing says that it is a secret.
     elsewhere = replace(world, environ={"PATH": world.environ["PATH"], "HOME": str(tmp_path)})
-    given = Given(goal=f"Use {KEY}", inputs={"own": OWN, "plain": f"with {KEY}"})
+    given = GivenSecrets(goal=f"Use {KEY}", inputs={"own": OWN, "plain": f"with {KEY}"})
     assert go_on(root, elsewhere, given).exit_code is ExitCode.DONE
     assert found_in(root) == []
 
@@ -243,7 +243,7 @@ def test_L8_a_run_that_goes_on_is_given_nothing_else(tmp_path: Path) -> None:
     world = simple(tmp_path)
     root = go(world, own=OWN, plain="open").directory
     with pytest.raises(UsageError, match="not to be given the input 'plain'"):
-        go_on(root, world, Given(inputs={"own": OWN, "plain": "another"}))
+        go_on(root, world, GivenSecrets(inputs={"own": OWN, "plain": "another"}))
 
 
 @pytest.mark.parametrize("name", ["pipeline.dot", "prompt.md"])

@@ -9,7 +9,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.state.run_state import RunResult
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.running import start
+from attractor.pipeline.start import start
 from attractor.twins.script.script import Regex, Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

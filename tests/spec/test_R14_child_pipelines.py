@@ -8,7 +8,7 @@ import pytest
 from attractor.base.errors import ExitCode, UsageError
 from attractor.engine.errors import NotRunnable
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.running import start
+from attractor.pipeline.start import start
 from tests.pipeline.projects import git, make_project, make_world
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"

@@ -8,7 +8,7 @@ import pytest
 from attractor.base.errors import ExitCode, Refused
 from attractor.engine.errors import NotRunnable
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.running import resume, start
+from attractor.pipeline.start import resume, start
 from tests.pipeline.projects import git, make_project, make_world
 
 AGENTS = """digraph agents {

@@ -11,10 +11,10 @@ from attractor.base.errors import ExitCode
 from attractor.engine.errors import NotRunnable
 from attractor.engine.state.run_state import RunResult
 from attractor.language.errors import ValidationError
-from attractor.pipeline.forking import Wish, plan_fork
+from attractor.pipeline.fork.create import ForkOptions, plan_fork
+from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions
-from attractor.pipeline.running import resume, start
-from attractor.pipeline.world import World
+from attractor.pipeline.start import resume, start
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import git, make_project, make_world
 
@@ -29,7 +29,9 @@ PIPELINE = """digraph needy {{
 ASK = 'it [shape=hexagon, label="Go on?"]'
 
 
-def begin(world: World, requires: str, *, stage: str = 'it [prompt="x"]', **more: str) -> RunResult:
+def begin(
+    world: RunHost, requires: str, *, stage: str = 'it [prompt="x"]', **more: str
+) -> RunResult:
     """Run a pipeline that requires something."""
     (world.project / "pipeline.dot").write_text(PIPELINE.format(requires=requires, stage=stage))
     git(world.project, "commit", "--all", "--quiet", "--allow-empty", "--message", "Require")
@@ -43,7 +45,7 @@ def begin(world: World, requires: str, *, stage: str = 'it [prompt="x"]', **more
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> RunHost:
     """A world where the program `tool` is there, in version 2.10.1."""
     world = make_world(make_project(tmp_path / "project"))
     folder = tmp_path / "bin"
@@ -63,12 +65,12 @@ def put(program: Path, script: str) -> None:
 @pytest.mark.parametrize(
     "requires", ["git, tool>=2.9, env:THERE", "tool, tool<3, tool=2.10", "", "mute"]
 )
-def test_R14_what_is_there_stands_in_nobodys_way(world: World, requires: str) -> None:
+def test_R14_what_is_there_stands_in_nobodys_way(world: RunHost, requires: str) -> None:
     assert begin(world, requires).exit_code is ExitCode.DONE
 
 
 def test_R14_all_that_is_required_and_missing_is_told_at_once_with_its_remedy(
-    world: World, tmp_path: Path
+    world: RunHost, tmp_path: Path
 ) -> None:
     requires = "git, nmp, tool>=3.1, mute>1, env:TOKEN, env:EMPTY"
     world = replace(world, environ={**world.environ, "EMPTY": " "})
@@ -94,7 +96,7 @@ def test_R14_all_that_is_required_and_missing_is_told_at_once_with_its_remedy(
     assert git(world.project, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"
 
 
-def test_R14_what_a_child_requires_is_looked_for_too(world: World) -> None:
+def test_R14_what_a_child_requires_is_looked_for_too(world: RunHost) -> None:
     child = PIPELINE.format(requires="git, nmp", stage='it [prompt="x"]')
     (world.project / "child.dot").write_text(child)
     with pytest.raises(NotRunnable) as caught:
@@ -105,12 +107,12 @@ def test_R14_what_a_child_requires_is_looked_for_too(world: World) -> None:
     assert f"{world.project / 'child.dot'}:2: requires nmp" in caught.value.message
 
 
-def test_R14_what_cannot_be_read_is_refused(world: World) -> None:
+def test_R14_what_cannot_be_read_is_refused(world: RunHost) -> None:
     with pytest.raises(ValidationError, match="in requires 'evn:' is no sort of need"):
         begin(world, "evn:TOKEN")
 
 
-def test_R14_a_run_that_goes_on_is_looked_at_again(world: World, tmp_path: Path) -> None:
+def test_R14_a_run_that_goes_on_is_looked_at_again(world: RunHost, tmp_path: Path) -> None:
     parked = begin(world, "tool", stage=ASK)
     assert parked.exit_code is ExitCode.UNFINISHED
     (tmp_path / "bin" / "tool").unlink()
@@ -122,7 +124,7 @@ def test_R14_a_run_that_goes_on_is_looked_at_again(world: World, tmp_path: Path)
     assert asyncio.run(resume(parked.directory, world)).exit_code is ExitCode.UNFINISHED
 
 
-def test_R14_a_program_is_looked_for_where_the_tools_run(world: World, tmp_path: Path) -> None:
+def test_R14_a_program_is_looked_for_where_the_tools_run(world: RunHost, tmp_path: Path) -> None:
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
@@ -136,18 +138,18 @@ def test_R14_a_program_is_looked_for_where_the_tools_run(world: World, tmp_path:
     assert len(list(world.runs_dir.iterdir())) == runs
 
 
-def test_R14_the_value_of_a_variable_is_never_told(world: World) -> None:
+def test_R14_the_value_of_a_variable_is_never_told(world: RunHost) -> None:
     world = replace(world, environ={**world.environ, "TOKEN": "never-to-be-seen"})
     with pytest.raises(NotRunnable) as caught:
         begin(world, "env:TOKEN, nmp")
     assert "never-to-be-seen" not in f"{caught.value.message} {caught.value.hint}"
 
 
-def fork(world: World, directory: Path) -> object:
-    return asyncio.run(plan_fork(Wish(root=directory, at="it"), world))
+def fork(world: RunHost, directory: Path) -> object:
+    return asyncio.run(plan_fork(ForkOptions(root=directory, at="it"), world))
 
 
-def test_R14_a_fork_is_looked_at_as_a_run_is(world: World) -> None:
+def test_R14_a_fork_is_looked_at_as_a_run_is(world: RunHost) -> None:
     directory = begin(world, "tool").directory
     assert fork(world, directory)
     elsewhere = replace(world, environ={**world.environ, "PATH": os.environ["PATH"]})
@@ -155,12 +157,14 @@ def test_R14_a_fork_is_looked_at_as_a_run_is(world: World) -> None:
         fork(elsewhere, directory)
 
 
-def test_R14_a_fork_is_refused_what_its_sandbox_does_not_have(world: World, tmp_path: Path) -> None:
+def test_R14_a_fork_is_refused_what_its_sandbox_does_not_have(
+    world: RunHost, tmp_path: Path
+) -> None:
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
     directory = begin(world, "git", sandbox="bubblewrap").directory
     (world.project / "pipeline.dot").write_text(PIPELINE.format(requires="tool", stage=ASK))
-    wish = Wish(root=directory, at="it", graph=world.project / "pipeline.dot")
+    wish = ForkOptions(root=directory, at="it", graph=world.project / "pipeline.dot")
     with pytest.raises(NotRunnable, match="in the sandbox there is no program tool"):
         asyncio.run(plan_fork(wish, world))

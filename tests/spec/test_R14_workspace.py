@@ -7,10 +7,10 @@ import pytest
 
 from attractor.engine.errors import NotRunnable
 from attractor.pipeline.options import WorkspaceKind
-from attractor.pipeline.running import start
+from attractor.pipeline.start import start
 from attractor.workspaces.create import plain as copied
 from tests.pipeline.projects import make_project, make_world
-from tests.pipeline.test_booting import BRANCHES, IGNORED, go, options, prepared_world
+from tests.pipeline.workspace.test_boot import BRANCHES, IGNORED, go, options, prepared_world
 
 
 def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Path) -> None:

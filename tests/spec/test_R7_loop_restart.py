@@ -21,10 +21,10 @@ from attractor.engine.state.run_state import (
 )
 from attractor.factory.evaluated import EVALUATED
 from attractor.factory.launch import launch
+from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.running import resume, start
-from attractor.pipeline.runs import RunSummary, list_runs
-from attractor.pipeline.world import World
+from attractor.pipeline.run_lookup import RunSummary, list_runs
+from attractor.pipeline.start import resume, start
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git, make_project, make_world
 
@@ -55,11 +55,11 @@ def ordered(project: Path, judged: Json, **more: object) -> RunOptions:
     return replace(plain, **more)
 
 
-def run(world: World, options: RunOptions) -> RunResult:
+def run(world: RunHost, options: RunOptions) -> RunResult:
     return asyncio.run(start(options, world))
 
 
-def chain(world: World) -> list[RunSummary]:
+def chain(world: RunHost) -> list[RunSummary]:
     """Return the runs there are, the first one first."""
     return sorted(list_runs(world.runs_dir), key=lambda one: one.restart)
 
@@ -189,7 +189,7 @@ def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
     assert not (first.directory / "evaluation").exists()
 
 
-async def _cancel(root: Path, world: World) -> None:
+async def _cancel(root: Path, world: RunHost) -> None:
     with open_run(root, clock=world.clock) as opened:
         opened.change_status(CANCELED, "no more")
 

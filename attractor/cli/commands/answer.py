@@ -8,7 +8,7 @@ from attractor.cli.options import json_option
 from attractor.cli.orders import orders_to, show_receipt, show_receipts
 from attractor.cli.output import show, show_json
 from attractor.cli.questions import asked_records, asked_text
-from attractor.pipeline.runs import reference_of
+from attractor.pipeline.run_lookup import reference_of
 
 
 @click.command()

@@ -9,7 +9,7 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.orders import orders_to, show_receipt
 from attractor.cli.worlds import world_of
-from attractor.pipeline.giving_back_later import give_back_later
+from attractor.pipeline.workspace.deliver import give_back_later
 
 
 @click.command()

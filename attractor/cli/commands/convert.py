@@ -17,7 +17,7 @@ from attractor.language.converter.convert import Conversion
 from attractor.language.converter.convert import convert as converted
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.source.text import visible
-from attractor.pipeline.beside import files_beside
+from attractor.pipeline.registered_names import files_beside
 
 
 @click.command()

@@ -13,7 +13,7 @@ from attractor.factory.deciding import Decision, Verdict
 from attractor.factory.deciding import decide as record_decision
 from attractor.factory.launch import evaluator_of, hold
 from attractor.factory.run_facts import facts_of
-from attractor.pipeline.runs import find_run
+from attractor.pipeline.run_lookup import find_run
 
 
 @click.command()

@@ -8,8 +8,8 @@ from attractor.cli.diagnoses import diagnosis_text
 from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
-from attractor.pipeline.diagnosis import diagnose as examine
-from attractor.pipeline.runs import find_run, reference_of
+from attractor.pipeline.diagnosis.diagnose import diagnose as examine
+from attractor.pipeline.run_lookup import find_run, reference_of
 
 
 @click.command()

@@ -13,12 +13,10 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.worlds import world_of
-from attractor.pipeline.assumptions import assume
-from attractor.pipeline.estimates import estimate as reckon
-from attractor.pipeline.knowing import known_in
-from attractor.pipeline.node_backends import AGENT
-from attractor.pipeline.samples import read_samples
-from attractor.pipeline.source import open_pipeline
+from attractor.pipeline.components import AGENT
+from attractor.pipeline.estimate.estimate import estimate as reckon
+from attractor.pipeline.estimate.samples import assume, read_samples
+from attractor.pipeline.source import known_in, open_pipeline
 
 
 @click.command()

@@ -13,7 +13,7 @@ from attractor.cli.worlds import world_of
 from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import ask_gate, evaluator_of, go_on, hold
-from attractor.pipeline.runs import find_run
+from attractor.pipeline.run_lookup import find_run
 
 
 @click.command()

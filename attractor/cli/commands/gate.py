@@ -10,7 +10,7 @@ from attractor.cli.verdicts import operator_option, verdict_record, verdict_text
 from attractor.cli.worlds import world_of
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import ask_gate
-from attractor.pipeline.runs import find_run
+from attractor.pipeline.run_lookup import find_run
 
 
 @click.command()

@@ -13,8 +13,7 @@ from attractor.cli.sweeps import sweep_text
 from attractor.cli.worlds import world_of
 from attractor.factory.ledger import Ledger
 from attractor.factory.whereabouts import RunPlaces
-from attractor.pipeline.garbage import Collector
-from attractor.pipeline.needed import Rules
+from attractor.pipeline.garbage import Collector, Rules
 
 
 @click.command()

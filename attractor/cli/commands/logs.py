@@ -23,7 +23,7 @@ from attractor.cli.output import show
 from attractor.cli.progress import describe_event
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import is_held
-from attractor.pipeline.runs import find_run, reference_of
+from attractor.pipeline.run_lookup import find_run, reference_of
 
 
 @click.command()

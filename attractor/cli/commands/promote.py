@@ -11,7 +11,7 @@ from attractor.cli.output import show, show_json
 from attractor.cli.worlds import world_of
 from attractor.factory.launch import promote_run
 from attractor.factory.promoting import Promotion
-from attractor.pipeline.runs import find_run
+from attractor.pipeline.run_lookup import find_run
 
 
 @click.command()

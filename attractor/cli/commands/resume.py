@@ -14,7 +14,7 @@ from attractor.cli.walking import Watcher, walk
 from attractor.cli.worlds import world_of
 from attractor.factory.launch import go_on
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
-from attractor.pipeline.runs import find_run
+from attractor.pipeline.run_lookup import find_run
 
 
 @click.command()

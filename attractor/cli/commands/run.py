@@ -15,8 +15,7 @@ from attractor.cli.worlds import world_of
 from attractor.engine.simulation.walk import open_outcomes
 from attractor.factory.launch import launch
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
-from attractor.pipeline.given_inputs import given_inputs
-from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.options import RunOptions, WorkspaceKind, given_inputs
 
 
 @click.command()

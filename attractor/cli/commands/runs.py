@@ -8,7 +8,7 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.engine.outcome import NOTHING_USED
-from attractor.pipeline.runs import RunSummary, list_runs
+from attractor.pipeline.run_lookup import RunSummary, list_runs
 
 
 @click.command()

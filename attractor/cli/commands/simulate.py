@@ -22,10 +22,10 @@ from attractor.engine.simulation.walk import (
     read_outcomes,
 )
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.beside import files_beside
-from attractor.pipeline.scripted_answers import check_answers
-from attractor.pipeline.simulation import Script, require_simulated
-from attractor.pipeline.simulation import simulate as walk_through
+from attractor.pipeline.open_questions import check_answers
+from attractor.pipeline.registered_names import files_beside
+from attractor.pipeline.simulate import Script, require_simulated
+from attractor.pipeline.simulate import simulate as walk_through
 from attractor.pipeline.source import read_pipeline
 
 

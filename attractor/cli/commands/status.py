@@ -15,7 +15,7 @@ from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.standing import as_text, in_a_line, standing_of
 from attractor.cli.standing_watch import OFTEN_S, standings
-from attractor.pipeline.runs import find_run
+from attractor.pipeline.run_lookup import find_run
 
 
 @click.command()

@@ -15,8 +15,15 @@ from attractor.cli.pipeline_files import refuse_input
 from attractor.cli.simulations import edge_record, edge_text
 from attractor.language.graph.graph import Edge
 from attractor.language.source.text import visible
-from attractor.pipeline.expectations import Difference, TestResult, run_tests
-from attractor.pipeline.pipeline_tests import GAP, PipelineTests, find_test_files, open_tests
+from attractor.pipeline.pipeline_tests import (
+    GAP,
+    Difference,
+    PipelineTests,
+    TestResult,
+    find_test_files,
+    open_tests,
+    run_tests,
+)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from attractor.cli.language_server.protocol import Protocol, refusal
 from attractor.language.editor.analysis import Analysis
 from attractor.language.linting.lint_rule import Levels, Vocabulary
 from attractor.language.source.text import Source
-from attractor.pipeline.beside import files_beside
+from attractor.pipeline.registered_names import files_beside
 
 PAUSE = timedelta(milliseconds=200)
 """For how long nothing is typed before what stands there is looked at."""

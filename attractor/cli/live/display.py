@@ -22,7 +22,7 @@ from attractor.cli.live.tails import Tails
 from attractor.cli.live.view import View
 from attractor.cli.output import wants_color
 from attractor.cli.progress import NOT_TO_BE_MISSED, describe_event
-from attractor.pipeline.run_records import read_run
+from attractor.pipeline.running_stages import read_run
 
 TIMES_A_SECOND = 8
 """How often it is drawn at most."""

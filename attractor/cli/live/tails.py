@@ -9,7 +9,7 @@ from attractor.cli.live.last_lines import shown_lines
 from attractor.cli.live.view import LAST_LINES, StageRow, View
 from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest
 from attractor.engine.stage.stage_files import MOST_LINES, TAIL
-from attractor.pipeline.at_work import attempt_folder, printed_last
+from attractor.pipeline.running_stages import attempt_folder, printed_last
 
 MOST_READ = 100
 """How many files are remembered; of those that were at work long ago none is asked for again."""

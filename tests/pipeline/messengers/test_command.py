@@ -10,7 +10,7 @@ import pytest
 
 from attractor.base.json import JsonObject
 from attractor.pipeline.messengers.command import tell
-from attractor.pipeline.notices import Notify
+from attractor.pipeline.notification_settings import Notify
 
 NOTICE: JsonObject = {
     "run_id": "R",

@@ -14,7 +14,7 @@ import pytest
 
 from attractor.base.json import JsonObject
 from attractor.pipeline.messengers.url import tell
-from attractor.pipeline.notices import Notify
+from attractor.pipeline.notification_settings import Notify
 
 NOTICE: JsonObject = {"run_id": "R", "question": {"text": "Ship it? \u2713"}}
 

@@ -1,0 +1,1 @@
+"""Runs pipelines as children of a run."""

@@ -1,0 +1,295 @@
+"""One child of a run while it is at work: what is seen of it, and what can be said to it.
+
+Walks a child through its rounds: one run after the other, until one rests or ends (ruling R7).
+
+Whoever accompanies the child sees the round at work: what is said to it reaches that one.
+
+Takes back what a child does not ask any more: a branch of it was given up, or begun anew.
+
+The question stands in the journal of the child and, by the child's name, in that of its parent.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, UsageError
+from attractor.engine.child_runs import ChildEnd, Telemetry
+from attractor.engine.context import WholeValues
+from attractor.engine.interfaces import Exhausted, Parked, Stopped, stage_id
+from attractor.engine.journal.events import OperatorAction
+from attractor.engine.orders import Action
+from attractor.engine.outcome import StageStatus
+from attractor.engine.questions.answer_options import OF_CHILD, of_child
+from attractor.engine.questions.ask import Questions
+from attractor.engine.questions.question import Answer, AnswerKind
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import OpenRun, end_run
+from attractor.engine.stage.execution import history_folder
+from attractor.engine.stage.stage_files import FolderFiles
+from attractor.engine.state.progress import InFlight, Progress
+from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, RunResult, RunState
+from attractor.engine.walk import POLL, Steer, steer_nobody
+from attractor.language.graph.graph import Graph
+from attractor.pipeline.children.folders import newest_round, next_round, round_before
+from attractor.pipeline.host import RunHost
+from attractor.pipeline.restart import make_next_child
+from attractor.pipeline.source import PipelineSource
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a round is walked with, and who takes words for its stages."""
+
+    walk: Callable[[], Awaitable[RunResult]]
+    steer: Steer
+
+
+@dataclass(frozen=True)
+class Provision:
+    """How rounds of a child are opened, read and equipped; what that holds ends with a stack."""
+
+    open: Callable[[RunDirectory], OpenRun]
+    read: Callable[[OpenRun], PipelineSource]
+    equip: Callable[[OpenRun, PipelineSource, AsyncExitStack], Awaitable[Equipment]]
+
+
+class ChildRounds:
+    """One child at work; `first` is where its first run lies."""
+
+    run: OpenRun
+    pipeline: PipelineSource
+
+    def __init__(self, first: RunDirectory, provision: Provision, world: RunHost) -> None:
+        self._first = first
+        self._provision = provision
+        self._world = world
+        self._stack = AsyncExitStack()
+        self._equipment: Equipment | None = None
+
+    async def begin(self) -> None:
+        """Take the last round in hand, ready to be walked."""
+        self._take(newest_round(self._first))
+        await self._equip()
+
+    @property
+    def steer(self) -> Steer:
+        """Who takes words for the stages of the round at work."""
+        return self._equipment.steer if self._equipment else steer_nobody
+
+    async def walk(self) -> RunResult:
+        """Walk round after round, until one rests or ends."""
+        while True:
+            equipment = await self._equip()
+            result = await equipment.walk()
+            if not result.is_restarting:
+                return result
+            await self._go_on()
+
+    def cancel(self, order: OperatorAction) -> None:
+        """Tell the round at work that the child is to end."""
+        self.run.record(order, sync=True)
+
+    async def close(self) -> None:
+        """Give up what the round at work holds."""
+        await self._stack.aclose()
+
+    async def _equip(self) -> Equipment:
+        """Make the round at work ready; the one before it is over, also if its process died."""
+        if self._equipment is None:
+            run = self.run
+            if run.manifest.restart and run.state.standing == QUEUED:
+                self._settle_last()
+            self._equipment = await self._provision.equip(run, self.pipeline, self._stack)
+        return self._equipment
+
+    async def _go_on(self) -> None:
+        """Begin the next round: nothing is awaited before it is the one that is at work."""
+        old = self._stack
+        directory = next_round(self._first, self.run.progress)
+        make_next_child(self.run, self.pipeline, directory, self._world)
+        self._stack, self._equipment = AsyncExitStack(), None
+        try:
+            self._take(directory)
+        finally:
+            await old.aclose()
+
+    def _take(self, directory: RunDirectory) -> None:
+        self.run = self._stack.enter_context(self._provision.open(directory))
+        self.pipeline = self._provision.read(self.run)
+
+    def _settle_last(self) -> None:
+        with self._provision.open(round_before(self._first, self.run.manifest)) as last:
+            state = last.state
+            if state.restarted_as == self.run.manifest.run_id and not state.standing.is_final:
+                end_run(last)
+
+
+STEERING = "steering.md"
+"""What a supervisor said to a stage, in the folder of the stage."""
+
+
+@dataclass(frozen=True)
+class RunningChild:
+    """A child whose walk is a task."""
+
+    name: str
+    rounds: ChildRounds
+    walking: "asyncio.Task[RunResult]"
+
+    @property
+    def run(self) -> OpenRun:
+        """The run at work: the last one of those that go on in place of each other."""
+        return self.rounds.run
+
+    @property
+    def graph(self) -> Graph:
+        """What it walks."""
+        return self.rounds.pipeline.graph
+
+    @property
+    def run_id(self) -> str:
+        """What it goes by."""
+        return self.run.manifest.run_id
+
+    @property
+    def directory(self) -> Path:
+        """Where its run directory is."""
+        return self.run.directory.root
+
+    def telemetry(self) -> Telemetry:
+        """Return how far it has come."""
+        state = self.run.state
+        if state.progress is None:
+            return Telemetry(self._status)
+        return _seen(self._status, state, state.progress)
+
+    async def steer(self, text: str) -> bool:
+        """Hand words to the stages that are at work, and write them into their folders."""
+        strands = self.run.state.strands.values()
+        flights = [one.in_flight for one in strands if one.in_flight]
+        return any([await self._hand(one, text) for one in flights])
+
+    async def wait(self) -> ChildEnd:
+        """Wait until it ends; where it halts before, say why."""
+        await asyncio.wait([self.walking])
+        with stopping():
+            result = self.walking.result()
+        if result.standing == AWAITING_ANSWER and result.question:
+            raise Parked(of_child(self.name, result.question))
+        if result.standing == EXECUTING:
+            raise Exhausted(f"{self.name}: {result.reason}")
+        progress = self.run.state.progress
+        return ChildEnd(
+            status=result.outcome or StageStatus.FAIL,
+            reason=result.reason,
+            context=WholeValues(progress.context, self.run.blobs) if progress else {},
+            usage=self.run.state.used,
+        )
+
+    async def stop(self, why: str) -> ChildEnd:
+        """End it for good, unless it has ended."""
+        if not self.walking.done():
+            order = OperatorAction(Action.CANCEL.value, self.name, why)
+            with stopping():
+                self.rounds.cancel(order)
+        return await self.wait()
+
+    async def _hand(self, flight: InFlight, text: str) -> bool:
+        folder = self.run.directory.stage(flight.node)
+        if flight.is_aside:
+            folder = history_folder(folder, flight.visit, flight.attempt)
+        with stopping():
+            FolderFiles(folder, self.run.redactor).append(STEERING, text)
+        took = await self.rounds.steer(stage_id(flight.node, flight.visit, flight.attempt), text)
+        why = "" if took else f"nobody at work takes words: they are in {STEERING}"
+        with stopping():
+            self.run.record(
+                OperatorAction(
+                    Action.STEER.value,
+                    self.name,
+                    why,
+                    question=flight.node,
+                    value=text,
+                    is_accepted=took,
+                ),
+                sync=True,
+            )
+        return took
+
+    @property
+    def _status(self) -> str:
+        state = self.run.state
+        end = state.progress.end if state.progress else None
+        if end is not None:
+            return "completed" if end.status.is_success else "failed"
+        if state.canceled:
+            return "stopped"
+        return "waiting" if state.questions else "running"
+
+
+@contextmanager
+def stopping() -> Generator[None]:
+    """Stop the run when the machinery of a child has trouble: no stage is to blame for that."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except AttractorError as trouble:
+        raise Stopped(str(trouble)) from trouble
+
+
+def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
+    strands = state.strands.values()
+    flights = [one.in_flight for one in strands if one.in_flight]
+    said = progress.context.get("last_response")
+    return Telemetry(
+        status=status,
+        outcome=progress.end.status.value if progress.end else "",
+        reason=progress.end.reason if progress.end else state.canceled,
+        node=flights[-1].node if flights else progress.next_node,
+        completed=sum(len(one.progress.completed) for one in strands),
+        retries=sum(one.retries for one in progress.stages.values()),
+        last_outcome=progress.last_status.value if progress.completed else "",
+        last_response=said if isinstance(said, str) else "",
+        cost_usd=state.used.cost_usd,
+    )
+
+
+@asynccontextmanager
+async def withdrawing(
+    questions: Questions, parent: OpenRun, name: str, child: Callable[[], OpenRun]
+) -> AsyncGenerator[None]:
+    """Keep what the parent asks for a child what the child asks, as long as this lasts."""
+
+    def withdraw() -> None:
+        # A journal that takes nothing more stops the run without us.
+        with suppress(AttractorError):
+            _withdraw(questions, parent, name, child())
+
+    looking = asyncio.create_task(_often(withdraw))
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.wait([looking])
+        withdraw()
+
+
+async def _often(work: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(POLL.total_seconds())
+        work()
+
+
+def _withdraw(questions: Questions, parent: OpenRun, name: str, child: OpenRun) -> None:
+    prefix = f"{name}{OF_CHILD}"
+    asked = [one for one in parent.state.asked if one.id.startswith(prefix)]
+    if not asked:
+        return
+    kept = {prefix + one.id for one in child.state.asked}
+    for one in asked:
+        if one.id not in kept:
+            questions.settle(one, Answer(AnswerKind.SKIPPED))

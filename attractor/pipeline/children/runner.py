@@ -1,0 +1,259 @@
+"""Runs pipelines as children of a run, each in a directory of its own, in its workspace."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import field, replace
+from functools import partial
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, UsageError
+from attractor.base.events import Event
+from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
+from attractor.engine.child_runs import Child
+from attractor.engine.interfaces import Workspace
+from attractor.engine.journal.events import OperatorAction
+from attractor.engine.orders import Action
+from attractor.engine.outcome import Usage
+from attractor.engine.questions.ask import ChildQuestions, Questions
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
+from attractor.engine.runner import Runner
+from attractor.engine.state.run_state import RunResult, result_of
+from attractor.engine.walk_context import KeptConversations
+from attractor.language.graph.graph import Graph
+from attractor.pipeline.accept_graph import read_again
+from attractor.pipeline.children.child import (
+    ChildRounds,
+    Equipment,
+    Provision,
+    RunningChild,
+    stopping,
+    withdrawing,
+)
+from attractor.pipeline.children.folders import (
+    ChildWorkspace,
+    child_directory,
+    make_child_directory,
+)
+from attractor.pipeline.components import Crew, build_crew
+from attractor.pipeline.host import RunHost, Watch
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.source import PipelineSource
+
+DEEPEST = 8
+"""How many runs may stand one in the other: a pipeline that runs itself comes to an end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Children:
+    """Starts the children of one run, or takes them up where they stopped.
+
+    The run itself may be a child: one of those `above`. By their names it knows who is at work.
+    Children that stopped may have their conversations taken up from the disk.
+    """
+
+    parent: OpenRun
+    options: RunOptions
+    world: RunHost
+    crew: Crew
+    questions: Questions
+    budgets: Budgets = NO_BUDGETS
+    restores_sessions: bool = False
+    above: "Children | None" = None
+    at_work: dict[str, RunningChild] = field(default_factory=dict[str, RunningChild])
+    below: dict[str, "Children"] = field(default_factory=dict[str, "Children"])
+
+    def has(self, name: str) -> bool:
+        """Tell whether a child of that name began."""
+        return child_directory(self.parent.directory, name).manifest.exists()
+
+    @asynccontextmanager
+    async def start(self, child: Child, workspace: Workspace) -> AsyncGenerator[RunningChild]:
+        """Start a child, or take up the one of its name; it is at work until it is left."""
+        async with AsyncExitStack() as stack:
+            with stopping():
+                running = await self._begin(child, workspace, stack)
+            self.at_work[child.name] = running
+            stack.callback(self.at_work.pop, child.name)
+            stack.callback(self._count_no_more, child.name)
+            asking = withdrawing(self.questions, self.parent, child.name, lambda: running.run)
+            await stack.enter_async_context(asking)
+            yield running
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        """Hand words to a stage at work: to its child, or to whoever does it."""
+        running = self.at_work.get(stage_id)
+        return await (running.steer(text) if running else self.crew.steer(stage_id, text))
+
+    @property
+    def used(self) -> Usage:
+        """What the run used so far, with its children at work."""
+        return sum((one.used for one in self.below.values()), self.parent.state.used)
+
+    def _count_no_more(self, name: str) -> None:
+        """Leave it to the stage to say what its child used, which ended; a halted one says none."""
+        child = self.below.get(name)
+        if child is not None and not child.parent.state.may_walk:
+            del self.below[name]
+
+    def require_left(self) -> None:
+        """Halt where a run that this one is part of has used up a budget, with all its parts."""
+        above = self.above
+        while above is not None:
+            above.budgets.require_left(above.parent, above.used)
+            above = above.above
+
+    def is_paused(self) -> bool:
+        """Tell whether a run that this one is part of is paused."""
+        above = self.above
+        return above is not None and (above.parent.state.is_paused or above.is_paused())
+
+    async def _begin(
+        self, child: Child, workspace: Workspace, stack: AsyncExitStack
+    ) -> RunningChild:
+        first = self._made(child, workspace)
+        provision = Provision(
+            open=self._open,
+            read=partial(self._read, child),
+            equip=partial(self._equip, child, workspace),
+        )
+        rounds = ChildRounds(first, provision, self.world)
+        stack.push_async_callback(rounds.close)
+        await rounds.begin()
+        walking = asyncio.create_task(rounds.walk())
+        stack.push_async_callback(self._leave, rounds, walking)
+        return RunningChild(child.name, rounds, walking)
+
+    def _options(self, child: Child) -> RunOptions:
+        file = self.options.file.parent / child.file
+        return replace(self.options, file=file, inputs=child.inputs, goal="", outcomes=None)
+
+    def _made(self, child: Child, workspace: Workspace) -> RunDirectory:
+        """Return the directory of a child, which is made when there is none."""
+        directory = child_directory(self.parent.directory, child.name)
+        if not directory.manifest.exists():
+            self._require_room()
+            manifest, options = self.parent.manifest, self._options(child)
+            make_child_directory(directory, manifest, options, self.world, base=workspace.base)
+        return directory
+
+    def _open(self, directory: RunDirectory) -> OpenRun:
+        return open_run(directory.root, clock=self.world.clock, redactor=self.parent.redactor)
+
+    def _read(self, child: Child, run: OpenRun) -> PipelineSource:
+        brought = self.world.brought
+        return read_again(
+            run.directory, run.manifest, goal="", inputs=child.inputs, brought=brought
+        )
+
+    async def _equip(
+        self,
+        child: Child,
+        workspace: Workspace,
+        run: OpenRun,
+        pipeline: PipelineSource,
+        stack: AsyncExitStack,
+    ) -> Equipment:
+        """Return what walks one round of a child, with children of its own."""
+        children = await self._its_own(child, self._options(child), run, pipeline, stack)
+        place = ChildWorkspace(workspace, run.manifest.run_id)
+        walk = partial(_work, run, pipeline.graph, children, place, is_shared=child.is_shared)
+        return Equipment(walk, children.steer)
+
+    async def _its_own(
+        self,
+        child: Child,
+        options: RunOptions,
+        run: OpenRun,
+        pipeline: PipelineSource,
+        stack: AsyncExitStack,
+    ) -> "Children":
+        """Return what runs the children of a child, and does its stages."""
+        world = replace(self.world, watch=partial(_pass_on, self.world.watch, child.name))
+        world.news.hand_on(run.events, world.watch)
+        questions = ChildQuestions(self.questions, child.name, run)
+        crew = await build_crew(
+            pipeline, options, world, stack, questions=questions, interviewer=self.crew.interviewer
+        )
+        children = Children(
+            parent=run,
+            options=options,
+            world=world,
+            crew=crew,
+            questions=questions,
+            budgets=self._left_for(pipeline.graph),
+            restores_sessions=self.restores_sessions,
+            above=self,
+        )
+        self.below[child.name] = children
+        return children
+
+    def _require_room(self) -> None:
+        if self._depth >= DEEPEST:
+            raise UsageError(
+                f"{DEEPEST} runs stand one in the other already",
+                hint="a pipeline that runs itself has to stop doing so somewhere",
+            )
+
+    @property
+    def _depth(self) -> int:
+        return 1 + self.above._depth if self.above else 0
+
+    @property
+    def _canceled(self) -> str:
+        """Why the run was canceled, or one that it is part of."""
+        return self.parent.state.canceled or (self.above._canceled if self.above else "")
+
+    def _left_for(self, graph: Graph) -> Budgets:
+        """Return the budgets of a child: its own, and what its parent has left of those it has."""
+        own = self.options.budgets.over(read_budgets(graph))
+        return own.within(self.budgets.left_by(self.parent))
+
+    async def _leave(self, rounds: ChildRounds, walking: "asyncio.Task[RunResult]") -> None:
+        """Have a child halt where it is; that of a run that was canceled is canceled too."""
+        walking.cancel()
+        await asyncio.wait([walking])
+        if not walking.cancelled():
+            walking.exception()
+        why, run = self._canceled, rounds.run
+        if why and (run.state.may_walk or run.state.is_restarting):
+            # Whatever fails here must not hide that we were told to stop.
+            with suppress(AttractorError):
+                by = f"run {self.parent.manifest.run_id}"
+                run.record(OperatorAction(Action.CANCEL.value, by, why), sync=True)
+                end_run(run)
+
+
+async def _work(
+    run: OpenRun, graph: Graph, children: Children, workspace: Workspace, *, is_shared: bool
+) -> RunResult:
+    """Walk a child from wherever it stands; one that has ended leaves its files as they were."""
+    progress = run.state.progress
+    if progress and not run.state.may_walk and not is_shared:
+        await workspace.restore(progress.tree, set_aside=run.directory.incidents / "after-its-end")
+    if run.state.standing.is_final:
+        return result_of(run.manifest, run.directory.root, run.state)
+    # A walk that did not begin yet begins with the files as its parent left them.
+    tree = "" if progress else await workspace.snapshot(f"child {run.manifest.run_id}")
+    rebuild = children.crew.rebuild
+    runner = Runner(
+        graph,
+        run,
+        handlers=children.crew.handlers,
+        workspace=workspace,
+        tree=tree,
+        steer=children.steer,
+        children=children,
+        budgets=children.budgets,
+        interviewer=children.crew.asking,
+        kept=KeptConversations(run.directory, rebuild) if children.restores_sessions else None,
+        above=children,
+        is_shared=is_shared,
+    )
+    return await runner.run()
+
+
+def _pass_on(watch: Watch, name: str, event: Event) -> None:
+    """Let whoever watches the parent see its child, under the child's name."""
+    watch(replace(event, branch=f"{name}/{event.branch}" if event.branch else name))

@@ -1,0 +1,1 @@
+"""Explains why a run stands or failed as it did."""

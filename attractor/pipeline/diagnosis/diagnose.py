@@ -1,0 +1,344 @@
+"""Says of a run why it ended or stands as it does, what it took, and what to do; asks no model.
+
+Says where a run stands and why: at work, stopped, waiting, judged, canceled, failed or done.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
+from attractor.base.json import Json
+from attractor.engine.json_files import read_document
+from attractor.engine.outcome import Usage
+from attractor.engine.questions.ask import asked_where
+from attractor.engine.routing.retry import Loop, find_loops
+from attractor.engine.run_folder.layout import read_files
+from attractor.engine.run_folder.open_run import is_held
+from attractor.engine.state.branch_state import cut_off
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.progress import InFlight
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunState, RunStatus, outcome_of
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
+from attractor.language.source.parse import decode
+from attractor.pipeline.diagnosis.failures import (
+    LOOK_NEXT,
+    Case,
+    Finding,
+    Remedy,
+    explain_failure,
+    more_of_it,
+)
+from attractor.pipeline.diagnosis.history import Note, read_history
+from attractor.pipeline.estimate.samples import StageTotal, add_up
+from attractor.pipeline.run_lookup import used_by
+from attractor.pipeline.running_stages import RunRecord, read_run
+
+
+def explain(case: Case) -> Finding:
+    """Return why a run stands where it stands."""
+    if case.is_live:
+        return _at_work(case)
+    standing = case.state.standing
+    if standing == AWAITING_ANSWER:
+        return _asks(case)
+    return _SITUATIONS[standing.status](case)
+
+
+def _at_work(case: Case) -> Finding:
+    flights = [one.in_flight for one in case.state.strands.values() if one.in_flight]
+    causes = [
+        f"{one.node}@{one.visit} is at work, attempt {one.attempt}, since {one.since:%H:%M:%S} UTC"
+        for one in flights
+    ]
+    if case.history.last:
+        silent = round((case.now - case.history.last).total_seconds())
+        causes.append(f"Something was heard of it {max(0, silent)} s ago.")
+    if case.state.is_paused:
+        go_on = Remedy("let it go on", case.command("resume"))
+        return Finding("it is paused: a process holds it and waits", tuple(causes), (go_on,))
+    steer = Remedy("say something to what is at work", case.command("steer", "WORDS"))
+    watch = Remedy("see what it does", case.command("logs"))
+    end = Remedy("end it for good", case.command("cancel"))
+    return Finding("it is at work", tuple(causes), (watch, steer, end))
+
+
+def _asks(case: Case) -> Finding:
+    causes: list[str] = []
+    remedies: list[Remedy] = []
+    for one in case.state.questions:
+        until = f" until {one.deadline}" if one.deadline else ""
+        causes.append(f"{one.id} asks{until}: {asked_where(one)}")
+        for option in one.options:
+            words = ["--question", one.id] if len(case.state.questions) > 1 else []
+            command = case.command("answer", option.key, *words)
+            remedies.append(Remedy(f"answer {option.label}", command))
+    go_on = Remedy("then go on", case.command("resume"))
+    return Finding("it waits for an answer of a person", tuple(causes), (*remedies, go_on))
+
+
+def _stopped(case: Case) -> Finding:
+    reason = case.state.stopped
+    if more := more_of_it(reason):
+        return _out_of_budget(case, more)
+    cut = _cut(case)
+    go_on = (Remedy("go on where it was", case.command("resume")),)
+    if reason:
+        return Finding(f"it stopped: {reason}", cut, go_on)
+    silent = "Its process ended without a word: it was killed, or the machine had trouble."
+    return Finding("it stopped, and nobody is at work on it", (silent, *cut), go_on)
+
+
+def _cut(case: Case) -> tuple[str, ...]:
+    return tuple(
+        f"{one.node}@{one.visit} was at work; it is made again from the files it began with."
+        for one in cut_off(case.state.strands)
+    )
+
+
+def _out_of_budget(case: Case, more: Sequence[str]) -> Finding:
+    return Finding(
+        f"it stopped, for {case.state.stopped}",
+        _cut(case) or (f"It stands before {case.progress.next_node}; nothing is lost.",),
+        (Remedy("go on with more of it", case.command("resume", *more)),),
+    )
+
+
+def _judging(case: Case) -> Finding:
+    return Finding(
+        "the walk ended well, and what came of it was not judged",
+        (*_reservations(case), *_process_gone(case)),
+        (Remedy("judge it", case.command("evaluate")),),
+    )
+
+
+def _undecided(case: Case) -> Finding:
+    reasons = _gate(case)
+    if not reasons:
+        approve = case.command("decide", "--approve", "--rationale", "...")
+        return Finding(
+            "the walk ended well, the gate says go, and a person is to decide",
+            _reservations(case),
+            (Remedy("approve it", approve),),
+        )
+    return Finding(
+        "the walk ended well, but the gate says no-go, and a person is to decide",
+        (*reasons, *_reservations(case)),
+        (
+            Remedy("see why", case.command("gate")),
+            Remedy("reject it", case.command("decide", "--reject", "--rationale", "...")),
+        ),
+    )
+
+
+def _canceled(case: Case) -> Finding:
+    if case.state.restarted_as and not case.state.canceled:
+        return _restarted(case)
+    done, flight = case.progress.completed, case.state.in_flight
+    causes = (f"{len(done)} stages were done, the last one {done[-1]}.",) if done else ()
+    remedies = [Remedy(LOOK_NEXT, case.command("logs"))]
+    if flight or done:
+        at = flight.node if flight else case.forked_at(done[-1])
+        remedies.append(Remedy("take it up again", case.command("fork", at)))
+    return Finding(case.state.canceled or "it was canceled", causes, tuple(remedies))
+
+
+def _restarted(case: Case) -> Finding:
+    where = (
+        f"It came to an edge with loop_restart; the next round begins at {case.progress.next_node}."
+    )
+    look = Remedy(
+        "see why that one stands where it does", f"attractor diagnose {case.state.restarted_as}"
+    )
+    return Finding(f"run {case.state.restarted_as} goes on in its place", (where,), (look,))
+
+
+def _decided(case: Case) -> Finding:
+    status = case.state.standing.status
+    promote = (Remedy("give it to a branch", case.command("promote", "--to", "BRANCH")),)
+    is_approved = status is RunStatus.APPROVED
+    words = f": {case.state.reason}" if case.state.reason else ""
+    return Finding(
+        f"it ended well and was {status.value}{words}",
+        tuple(_reservations(case)),
+        promote if is_approved else (),
+    )
+
+
+def _failed(case: Case) -> Finding:
+    end = case.progress.end
+    if end is None or end.status.is_success:
+        return Finding(case.state.reason or "it failed", (), ())
+    return explain_failure(case, end)
+
+
+_SITUATIONS: Mapping[RunStatus, Callable[[Case], Finding]] = {
+    RunStatus.QUEUED: _stopped,
+    RunStatus.BOOTING: _stopped,
+    RunStatus.EXECUTING: _stopped,
+    RunStatus.AWAITING_HUMAN: _undecided,
+    RunStatus.EVALUATING: _judging,
+    RunStatus.APPROVED: _decided,
+    RunStatus.REJECTED: _decided,
+    RunStatus.FAILED: _failed,
+    RunStatus.CANCELED: _canceled,
+}
+
+
+def _reservations(case: Case) -> tuple[str, ...]:
+    """Say what was not well although the walk was."""
+    told = [
+        f"{one} failed and was stepped over." for one in dict.fromkeys(case.progress.stepped_over)
+    ]
+    told += [
+        f"{one} failed, and the pipeline dealt with that."
+        for one in dict.fromkeys(case.progress.handled)
+    ]
+    told += [
+        f"The branch {one.name} of {one.node}@{one.visit} failed: {one.reason}"
+        for one in case.history.branches
+        if one.has_failed
+    ]
+    return tuple(told)
+
+
+def _process_gone(case: Case) -> tuple[str, ...]:
+    return (f"It stopped: {case.state.stopped}",) if case.state.stopped else ()
+
+
+def _gate(case: Case) -> list[str]:
+    """Return what the gate said against a run last."""
+    reports = [
+        one for one in case.run.directory.evaluation.glob("*/report.json")
+        if one.parent.name.isdecimal()
+    ]  # fmt: skip
+    if not reports:
+        return []
+    try:
+        report = read_document(max(reports, key=lambda one: int(one.parent.name)))
+        return [f"{one.text('rule')}: {one.text('words')}" for one in report.inners("reasons")]
+    except AttractorError as trouble:
+        return [f"what the gate said cannot be read: {trouble}"]
+
+
+TAKEN_FOR_GRANTED = frozenset(
+    {"undeclared_node", "unknown_attribute", "context_key_written", "type_known", "shape_known"}
+)
+"""The rules that tell of what a pipeline does not say and a run goes by all the same."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What can be said of a run from its records alone.
+
+    `seconds` is what its stages took, `wall` from the first to the last event, `waited` for people.
+    """
+
+    case: Case
+    finding: Finding
+    stages: Sequence[StageTotal]
+    loops: Sequence[tuple[Loop, int]]
+    assumed: Sequence[str]
+    interruptions: Sequence[Note]
+    not_kept: Sequence[str]
+    usage: Usage
+    seconds: float
+    wall: float
+    waited: float
+
+    @property
+    def outcome(self) -> str:
+        """How the walk ended, if it did."""
+        outcome = outcome_of(self.case.state)
+        return outcome.value if outcome else ""
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        manifest, standing = self.case.run.manifest, self.case.state.standing
+        finding = self.finding
+        return {
+            "run_id": manifest.run_id,
+            "directory": str(self.case.run.directory.root),
+            "pipeline": manifest.pipeline,
+            "parent": manifest.parent,
+            "forked_at": manifest.forked_at,
+            "status": standing.status.value,
+            "phase": standing.phase.value,
+            "live": self.case.is_live,
+            "outcome": self.outcome,
+            "verdict": finding.verdict,
+            "causes": list(finding.causes),
+            "remedies": [{"what": one.what, "command": one.command} for one in finding.remedies],
+            "stages": [one.to_record() for one in self.stages],
+            "loops": [{"nodes": list(loop), "times": times} for loop, times in self.loops],
+            "failures": [
+                {
+                    "node": one.node,
+                    "visit": one.visit,
+                    "attempt": one.attempt,
+                    "error": one.error,
+                    "tried_again": one.will_retry,
+                }
+                for one in self.case.history.failures
+            ],
+            "assumed": list(self.assumed),
+            "interruptions": [
+                {"time": one.time.isoformat(), "what": one.words} for one in self.interruptions
+            ],
+            "not_kept": list(self.not_kept),
+            "seconds": round(self.seconds, 3),
+            "wall_seconds": round(self.wall, 3),
+            "waited_seconds": round(self.waited, 3),
+            "cost_usd": round(self.usage.cost_usd, 6),
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
+        }
+
+
+def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
+    """Diagnose the run in a directory, which somebody may be at work on."""
+    run = read_run(root)
+    # In this order: what is not held any more has written all it had to say.
+    is_live = is_held(run.directory.lock)
+    found = open_journal(run.directory.events, run.directory.checkpoint)
+    state = found.state if is_live else found.at_rest
+    history = read_history(run)
+    prepared = _prepared(run)
+    graph = prepared.graph if prepared else None
+    case = Case(run, state, history, reference, is_live, now, graph)
+    wall = (history.last - history.first).total_seconds() if history.first and history.last else 0
+    return Diagnosis(
+        case=case,
+        finding=explain(case),
+        stages=add_up(history.visits, _flights(state), now),
+        loops=sorted(find_loops(history.path()).items(), key=lambda one: -one[1]),
+        assumed=[*history.assumed, *_undeclared(prepared.diagnostics if prepared else ())],
+        interruptions=history.interruptions,
+        not_kept=history.not_kept,
+        usage=used_by(run.directory, state),
+        seconds=state.seconds(now),
+        wall=wall,
+        waited=history.waited,
+    )
+
+
+def _flights(state: RunState) -> Sequence[InFlight]:
+    return [one.in_flight for one in state.strands.values() if one.in_flight]
+
+
+def _prepared(run: RunRecord) -> Prepared | None:
+    """Read the pipeline as the run has it; what cannot be read any more says less, that is all."""
+    file = run.directory.graph
+    try:
+        text = decode(file.read_bytes(), file=str(file))
+        return prepare(text, file=str(file), files=KnownFiles(read_files(run.directory)))
+    except (OSError, AttractorError):
+        return None
+
+
+def _undeclared(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
+    for one in diagnostics:
+        if one.rule in TAKEN_FOR_GRANTED:
+            yield f"{one.rule}: {one.message}"

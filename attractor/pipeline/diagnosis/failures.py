@@ -1,0 +1,332 @@
+"""Says why a walk failed: the chain of causes in words, and what would help.
+
+What is known of a run that is to be diagnosed, and what a finding is made of.
+
+What helps a run that stopped for a budget: to go on with more of it.
+"""
+
+import math
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.outcome import FailureClass
+from attractor.engine.routing.edge_selection import RouteReason
+from attractor.engine.routing.next_move import find_unsatisfied, redirect_limit, visit_limit
+from attractor.engine.routing.retry import find_loops
+from attractor.engine.state.progress import Progress, WalkEnd
+from attractor.engine.state.run_state import RunState
+from attractor.language.graph.graph import Graph, Node
+from attractor.pipeline.diagnosis.history import Choice, History, Made
+from attractor.pipeline.running_stages import RunRecord
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Something to do about it, and the command for that, if there is one."""
+
+    what: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where a run stands in one sentence, the chain of causes, and what can be done."""
+
+    verdict: str
+    causes: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run with all that its records say; `reference` is what a person types to name it."""
+
+    run: RunRecord
+    state: RunState
+    history: History
+    reference: str
+    is_live: bool
+    now: datetime
+    graph: Graph | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """How far the walk has come."""
+        return self.state.progress or Progress("")
+
+    @property
+    def file(self) -> str:
+        """The file of the pipeline, to be changed."""
+        return shlex.quote(str(self.run.manifest.options.get("file", "FILE")))
+
+    def node(self, name: str) -> Node | None:
+        """Return a node of the graph."""
+        return self.graph.nodes.get(name) if self.graph else None
+
+    def last_of(self, node: str) -> Made | None:
+        """Return the last visit of a node that came to its end."""
+        return next((one for one in reversed(self.history.visits) if one.node == node), None)
+
+    def folder(self, node: str) -> Path:
+        """Return where a node's stages write."""
+        return self.run.directory.stage(node)
+
+    def command(self, name: str, *words: str) -> str:
+        """Return a command about the run."""
+        return " ".join(["attractor", name, self.reference, *map(shlex.quote, words)])
+
+    def again(self, node: str, *, changed: bool = False) -> str:
+        """Return what goes back to a node, with the pipeline as it is or a changed one."""
+        return self.command("rewind", self.forked_at(node)) + (
+            f" --graph {self.file}" if changed else ""
+        )
+
+    def forked_at(self, node: str) -> str:
+        """Return where a run is forked to do a node again: branches are done again together."""
+        made = self.last_of(node)
+        if made is None or not made.branch:
+            return node
+        over = [one for one in self.history.branches if made.branch.startswith(one.key)]
+        if not over:
+            return node
+        outermost = min(over, key=lambda one: len(one.key))
+        return f"{outermost.node}@{outermost.visit}"
+
+
+LOOK_NEXT = "see what it did and said"
+_NOT_AGAIN = {
+    FailureClass.TERMINAL: "A failure of this kind (terminal) is not tried again.",
+    FailureClass.PIPELINE: "The pipeline itself is at fault: no other way is taken from there.",
+    FailureClass.VERDICT: "A command that says no has given its verdict: it is tried again only "
+    "for max_retries on the node itself.",
+}
+
+Explain = Callable[[Case, WalkEnd, Made, Choice], Finding | None]
+
+
+def explain_failure(case: Case, end: WalkEnd) -> Finding:
+    """Return why the walk from the start failed."""
+    last = case.history.main[-1] if case.history.main else None
+    choice = last.choices[-1] if last and last.choices else None
+    if last is None or choice is None:
+        return Finding(end.reason, (), (_look(case),))
+    for explain in _EXPLANATIONS:
+        if finding := explain(case, end, last, choice):
+            return finding
+    return Finding(end.reason, (f"The walk ended at {last}.",), _mend(case, last.node))
+
+
+def _stage(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
+    if choice.reason != RouteReason.FAILED:
+        return None
+    causes = [
+        f"{last} failed{_after(last)}: {end.reason}",
+        *_beneath(case, last),
+        *_not_again(last),
+        *_unhandled(case, last, choice),
+    ]
+    return Finding(
+        f"the stage {last.node} failed, and nothing dealt with that",
+        tuple(causes),
+        _mend(case, _deepest(case, last)) + _handle(case, last),
+    )
+
+
+def _no_route(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
+    if choice.reason != RouteReason.NO_ROUTE:
+        return None
+    edge = f"give {last.node} a way out without a condition, or one that holds"
+    return Finding(
+        f"no way out of {last.node} could be taken",
+        (
+            f"{last} ended with {_outcome(last)}, which is no failure.",
+            *_ways(last, choice),
+            "An edge with a condition is taken only while that holds.",
+        ),
+        (Remedy(f"{edge}, in {case.file}", case.again(last.node, changed=True)),),
+    )
+
+
+def _redirects(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
+    if choice.reason != RouteReason.GOAL_GATE or case.graph is None:
+        return None
+    most = redirect_limit(case.graph)
+    if case.progress.redirects <= most:
+        return None
+    gate = find_unsatisfied(case.graph, case.progress)
+    name = gate.id if gate else last.node
+    raised = f"allow more: max_goal_gate_redirects={2 * most} on the graph, in {case.file}"
+    return Finding(
+        f"goal gates sent the walk back {most} times, which is the limit max_goal_gate_redirects",
+        (*_gate(case, name), *_loop(case)),
+        (*_mend(case, name), Remedy(raised, case.again(last.node, changed=True))),
+    )
+
+
+def _visits(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
+    target = case.node(choice.target)
+    if case.graph is None or target is None:
+        return None
+    limit, attribute = visit_limit(case.graph, target)
+    if case.progress.visits(target.id) < limit:
+        return None
+    where = f"the node {target.id}" if attribute == "max_visits" else "the graph"
+    raised = f"or allow more: {attribute}={2 * limit} on {where}, in {case.file}"
+    sent = f"After {last} it was to go to {target.id} once more ({choice.reason})."
+    failing = _failing(case)
+    return Finding(
+        f"{target.id} was visited {limit} times, which is the limit {attribute}",
+        (sent, *_loop(case)),
+        (
+            *(_mend(case, failing) if failing else ()),
+            Remedy(raised, case.again(last.node, changed=True)),
+        ),
+    )
+
+
+def _unsatisfied(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
+    gate = find_unsatisfied(case.graph, case.progress) if case.graph else None
+    if gate is None:
+        return None
+    target = f"give {gate.id} a retry_target, where the work is done again, in {case.file}"
+    return Finding(
+        f"the goal gate {gate.id} is not satisfied, and nothing says where to go back to",
+        (
+            *_gate(case, gate.id),
+            "The exit was reached, but it may be left only when every goal gate has succeeded.",
+            f"Neither {gate.id} nor the graph has a retry_target.",
+        ),
+        (*_mend(case, gate.id), Remedy(target, case.again(gate.id, changed=True))),
+    )
+
+
+_EXPLANATIONS: Sequence[Explain] = (_stage, _no_route, _redirects, _visits, _unsatisfied)
+
+
+def _gate(case: Case, gate: str) -> Iterator[str]:
+    made = case.last_of(gate)
+    if made:
+        reason = made.visit.outcome.failure_reason
+        yield f"{made} ended with {_outcome(made)}{f': {reason}' if reason else ''}"
+
+
+def _loop(case: Case) -> Iterator[str]:
+    """Say which loop the walk was in, and what kept it there."""
+    loops = find_loops(case.history.path())
+    if loops:
+        loop, times = max(loops.items(), key=lambda one: one[1])
+        yield f"It went round {times} times: {' -> '.join([*loop, loop[0]])}"
+    if failing := _failing(case):
+        made = case.last_of(failing)
+        reason = made.visit.outcome.failure_reason if made else ""
+        yield f"What failed on the way last was {made}: {reason or 'without a reason'}"
+
+
+def _failing(case: Case) -> str:
+    """Return the stage that failed last."""
+    failed = (one for one in reversed(case.history.visits) if not _is_good(one))
+    found = next(failed, None)
+    return found.node if found else ""
+
+
+def _beneath(case: Case, made: Made) -> Iterator[str]:
+    """Say what failed within a stage: its branches, or the run it began."""
+    node, visit = made.visit.node, made.visit.number
+    for branch in case.history.branches:
+        if (branch.node, branch.visit) == (node, visit) and branch.has_failed:
+            yield f"Its branch {branch.name} failed: {branch.reason}"
+    for child in case.history.children:
+        if (child.node, child.visit) == (node, visit):
+            yield f"It ran a pipeline as run {child.run_id}: attractor diagnose {child.directory}"
+
+
+def _deepest(case: Case, made: Made) -> str:
+    """Return the stage to be mended: of failed branches the one that failed in them."""
+    keys = [
+        one.key
+        for one in case.history.branches
+        if (one.node, one.visit) == (made.visit.node, made.visit.number) and one.has_failed
+    ]
+    failed = [one for one in case.history.visits if one.branch in keys and not _is_good(one)]
+    return failed[-1].node if failed else made.node
+
+
+def _not_again(made: Made) -> Iterator[str]:
+    kind = made.visit.outcome.failure_class
+    if made.visit.attempts == 1:
+        yield _NOT_AGAIN.get(
+            kind or FailureClass.RETRYABLE, "Its max_retries allows no second attempt."
+        )
+
+
+def _unhandled(case: Case, made: Made, choice: Choice) -> Iterator[str]:
+    yield from _ways(made, choice)
+    if made.visit.outcome.failure_class is FailureClass.PIPELINE:
+        return
+    node = case.node(made.node)
+    if node and not node.attributes.text("retry_target"):
+        yield "It has no retry_target, and on_failure=continue is not set."
+
+
+def _ways(made: Made, choice: Choice) -> Iterator[str]:
+    if not choice.ways:
+        yield f"No edge leads out of {made.node}."
+    for way in choice.ways:
+        condition = f" [{way.condition}]" if way.condition else ""
+        yield f"{made.node} -> {way.target}{condition}: {way.fate}"
+
+
+def _mend(case: Case, node: str) -> tuple[Remedy, ...]:
+    return (
+        Remedy(f"{LOOK_NEXT}: {case.folder(node)}", case.command("logs")),
+        Remedy(f"mend what made {node} fail, and do it again", case.again(node)),
+    )
+
+
+def _handle(case: Case, made: Made) -> tuple[Remedy, ...]:
+    told = (
+        f'or let the pipeline deal with it: an edge with condition="outcome=fail" out of '
+        f"{made.node}, or a retry_target, in {case.file}"
+    )
+    if made.visit.meeting:
+        told = f"or let the pipeline deal with it: a retry_target on {made.node}, in {case.file}"
+    return (Remedy(told, case.again(made.node, changed=True)),)
+
+
+def _look(case: Case) -> Remedy:
+    return Remedy(LOOK_NEXT, case.command("logs"))
+
+
+def _after(made: Made) -> str:
+    tries = made.visit.attempts
+    return f" after {tries} attempts" if tries > 1 else ""
+
+
+def _outcome(made: Made) -> str:
+    return made.visit.outcome.status.value
+
+
+def _is_good(made: Made) -> bool:
+    return made.visit.outcome.status.is_success or made.visit.is_transparent
+
+
+_USED_UP = re.compile(r"the budget (?P<name>\w+) is used up: (?P<spent>[\d.e+-]+) of \S+")
+_MORE = 2
+
+
+def more_of_it(reason: str) -> Sequence[str]:
+    """Return what `resume` is to be given, by why a run stopped; nothing if for another reason."""
+    used = _USED_UP.search(reason)
+    if used is None:
+        return ()
+    wanted = _MORE * float(used["spent"])
+    options = {
+        "max_cost_usd": ("--max-cost-usd", f"{max(wanted, 0.01):.2f}"),
+        "max_tokens": ("--max-tokens", str(max(math.ceil(wanted), 1))),
+        "max_duration": ("--max-duration", f"{max(math.ceil(wanted), 1)}s"),
+    }
+    return options.get(used["name"], ())

@@ -1,0 +1,256 @@
+"""What happened in a run, as values: visits, failures, branches, children, interruptions.
+
+Reads from the journal of a run what happened in it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+from datetime import datetime
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.events import Event
+from attractor.base.json import Json
+from attractor.engine.journal.events import OUTCOME_ASSUMED
+from attractor.engine.json_files import Fields
+from attractor.engine.state.branch_state import GIVEN_UP
+from attractor.engine.state.progress import Move, Visit
+from attractor.engine.state.progress_records import step_from_record
+from attractor.pipeline.running_stages import RunRecord
+
+
+@dataclass(frozen=True)
+class CandidateEdge:
+    """An edge that could have been taken, and what became of it."""
+
+    target: str
+    condition: str
+    fate: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where the walk went after a visit, what decided it, and the edges there were."""
+
+    target: str
+    reason: str
+    ways: tuple[CandidateEdge, ...] = ()
+
+
+@dataclass(frozen=True)
+class Made:
+    """A visit that came to its end, in the walk from the start or in a branch."""
+
+    visit: Visit
+    move: Move
+    branch: str = ""
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def node(self) -> str:
+        """Which node was visited."""
+        return self.visit.node
+
+    def __str__(self) -> str:
+        return f"{self.visit.node}@{self.visit.number}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An attempt that failed, or wanted to be tried again."""
+
+    node: str
+    visit: int
+    attempt: int
+    error: str
+    will_retry: bool
+
+
+@dataclass(frozen=True)
+class BranchEnd:
+    """How a branch of a visit ended; one that was not needed any more did not fail."""
+
+    key: str
+    name: str
+    node: str
+    visit: int
+    reason: str
+    has_failed: bool
+
+
+@dataclass(frozen=True)
+class ChildRun:
+    """A pipeline that a visit ran as a run of its own."""
+
+    node: str
+    visit: int
+    run_id: str
+    directory: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that is worth a line: when it was, and what."""
+
+    time: datetime
+    words: str
+
+
+@dataclass
+class History:
+    """All of it, each kind in the order in which it happened.
+
+    `waited` is how many seconds people were waited for, and nothing else was done.
+    """
+
+    visits: list[Made] = field(default_factory=list[Made])
+    failures: list[Failure] = field(default_factory=list[Failure])
+    branches: list[BranchEnd] = field(default_factory=list[BranchEnd])
+    children: list[ChildRun] = field(default_factory=list[ChildRun])
+    assumed: list[str] = field(default_factory=list[str])
+    interruptions: list[Note] = field(default_factory=list[Note])
+    not_kept: list[str] = field(default_factory=list[str])
+    waited: float = 0.0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def main(self) -> Sequence[Made]:
+        """The visits of the walk from the start."""
+        return [one for one in self.visits if not one.branch]
+
+    def path(self) -> Sequence[str]:
+        """Return the nodes that the walk from the start visited."""
+        return [one.node for one in self.main]
+
+
+def read_history(run: RunRecord) -> History:
+    """Read what happened in a run."""
+    reading = _Reading()
+    for event in run.events():
+        history = reading.history
+        history.first, history.last = history.first or event.time, event.time
+        if take_note := _NOTES.get(event.type):
+            take_note(reading, event, Fields(event.data, f"event {event.seq} ({event.type})"))
+    return reading.history
+
+
+@dataclass
+class _Reading:
+    """A history that is being read: the ways taken since a visit began, and since when it waits."""
+
+    history: History = field(default_factory=History)
+    choices: dict[tuple[str, int], list[Choice]] = field(
+        default_factory=dict[tuple[str, int], list[Choice]]
+    )
+    parked: datetime | None = None
+
+    def note(self, event: Event, words: str) -> None:
+        """Note something that interrupted the run."""
+        self.history.interruptions.append(Note(event.time, words))
+
+
+def _chosen(reading: _Reading, event: Event, data: Fields) -> None:
+    ways = tuple(
+        CandidateEdge(one.text("target"), one.text("condition"), one.text("fate"))
+        for one in data.inners("candidates")
+    )
+    choice = Choice(data.text("target"), data.text("reason"), ways)
+    reading.choices.setdefault(_visit(event), []).append(choice)
+
+
+def _saved(reading: _Reading, event: Event, data: Fields) -> None:
+    if data.has("step"):
+        step = step_from_record(data.inner("step"))
+        choices = reading.choices.pop(_visit(event), [])
+        made = Made(step.visit, step.move, event.branch or "", tuple(choices))
+        reading.history.visits.append(made)
+
+
+def _failed(reading: _Reading, event: Event, data: Fields) -> None:
+    node, visit = _visit(event)
+    error, will_retry = data.text("error"), data.flag("will_retry")
+    reading.history.failures.append(Failure(node, visit, event.attempt or 1, error, will_retry))
+
+
+def _branch_over(reading: _Reading, event: Event, data: Fields) -> None:
+    node, visit = _visit(event)
+    has_failed = not data.flag("success") and data.text("outcome") != GIVEN_UP
+    key, name, reason = event.branch or "", data.text("branch"), data.text("reason")
+    reading.history.branches.append(BranchEnd(key, name, node, visit, reason, has_failed))
+
+
+def _child(reading: _Reading, event: Event, data: Fields) -> None:
+    node, visit = _visit(event)
+    child = ChildRun(node, visit, data.text("run_id"), data.text("directory"))
+    if child not in reading.history.children:
+        reading.history.children.append(child)
+
+
+def _assumed(reading: _Reading, event: Event, data: Fields) -> None:
+    node, visit = _visit(event)
+    reason = data.text("reason") if data.has("reason") else "it was not said how it ended"
+    reading.history.assumed.append(f"{node}@{visit}: {reason}")
+
+
+def _interrupted(reading: _Reading, event: Event, data: Fields) -> None:
+    reading.note(event, data.text("reason"))
+
+
+def _resumed(reading: _Reading, event: Event, data: Fields) -> None:
+    words = "its stage was cut off and is to be made again" if data.flag("interrupted") else ""
+    reading.note(event, "; ".join(filter(None, [f"went on at {data.text('next_node')}", words])))
+    if reading.parked is not None:
+        reading.history.waited += max(0.0, (event.time - reading.parked).total_seconds())
+    reading.parked = None
+
+
+def _torn(reading: _Reading, event: Event, data: Fields) -> None:
+    reading.note(event, "the last line of the journal was torn and dropped: its writer died")
+
+
+def _parked(reading: _Reading, event: Event, data: Fields) -> None:
+    reading.note(event, f"waits for an answer at {event.node}")
+    reading.parked = reading.parked or event.time
+
+
+def _ordered(reading: _Reading, event: Event, data: Fields) -> None:
+    if data.flag("is_accepted") and data.text("action"):
+        by = f" by {data.text('by')}" if data.text("by") else ""
+        why = f": {data.text('why')}" if data.text("why") else ""
+        reading.note(event, f"{data.text('action')}{by}{why}")
+
+
+def _left_out(reading: _Reading, event: Event, data: Fields) -> None:
+    count = data.number("refused_count")
+    if count:
+        more = f" and {count - 1} more" if count > 1 else ""
+        first = _named(data.items("refused")[0])
+        reading.history.not_kept.append(f"{event.node}: {first}{more}")
+
+
+def _named(one: Json) -> str:
+    match one:
+        case {"path": str(path), "why": str(why)}:
+            return f"{path} ({why})"
+        case _:
+            return str(one)
+
+
+def _visit(event: Event) -> tuple[str, int]:
+    return event.node or "", event.visit or 0
+
+
+_NOTES: Mapping[str, Callable[[_Reading, Event, Fields], None]] = {
+    "EdgeSelected": _chosen,
+    "CheckpointSaved": _saved,
+    "StageFailed": _failed,
+    "ParallelBranchCompleted": _branch_over,
+    "ChildRunStarted": _child,
+    OUTCOME_ASSUMED: _assumed,
+    "RunInterrupted": _interrupted,
+    "RunResumed": _resumed,
+    "TornLineDropped": _torn,
+    "StageParked": _parked,
+    "OperatorAction": _ordered,
+    "FilesLeftOut": _left_out,
+}

@@ -1,0 +1,1 @@
+"""Estimates the cost and time of a pipeline."""

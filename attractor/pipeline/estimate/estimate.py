@@ -1,0 +1,278 @@
+"""Tells what a run of a pipeline may cost and how long it may take, and from what that is known.
+
+It goes by earlier runs of the same pipeline, else by what the graph itself says. How many calls a
+stage makes that asks a model is assumed, and said to be; the catalogue prices them. Where nothing
+says anything the answer is that nobody knows.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.engine.prompts.inherited_context import (
+    ModelChoice,
+    speaks_with_a_model,
+    what_is_asked,
+)
+from attractor.engine.routing.retry import retry_policy
+from attractor.language.graph.graph import Graph, Node
+from attractor.pipeline.diagnosis.history import Made
+from attractor.pipeline.estimate.samples import (
+    NONE_AT_ALL,
+    UNKNOWN,
+    Assumption,
+    Range,
+    Sample,
+    Samples,
+    cost_known,
+    spread,
+)
+from attractor.pipeline.source import PipelineSource
+
+RUNS_PIPELINES = frozenset({"pipeline", "stack.manager_loop"})
+DOES_NOTHING = frozenset({"conditional"})
+_OF_BRANCHES = frozenset({"parallel", "for_each"})
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """What one node takes: how often a run visits it, and what one visit takes."""
+
+    node: str
+    type: str
+    visits: Range
+    seconds: Range
+    cost_usd: Range
+    tokens: Range
+    basis: str
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {
+            "node": self.node,
+            "type": self.type,
+            "visits": self.visits.to_record(),
+            "seconds": self.seconds.to_record(),
+            "cost_usd": self.cost_usd.to_record(),
+            "tokens": self.tokens.to_record(),
+            "basis": self.basis,
+        }
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run may take in all, of its stages each, and from what that is known.
+
+    `unknown` are the nodes of which no run tells and that the totals leave out.
+    """
+
+    pipeline: str
+    seconds: Range
+    cost_usd: Range
+    tokens: Range
+    stages: Sequence[StageEstimate]
+    runs: int
+    basis: Sequence[str]
+    unknown: Sequence[str]
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {
+            "pipeline": self.pipeline,
+            "runs": self.runs,
+            "seconds": self.seconds.to_record(),
+            "cost_usd": self.cost_usd.to_record(),
+            "tokens": self.tokens.to_record(),
+            "basis": list(self.basis),
+            "unknown": list(self.unknown),
+            "stages": [one.to_record() for one in self.stages],
+        }
+
+
+Assume = Callable[[Node], Assumption | None]
+"""Returns what a visit of a node is assumed to take, if something is."""
+
+
+def estimate(
+    pipeline: PipelineSource, samples: Samples, *, backend: str, assume: Assume | None = None
+) -> Estimate:
+    """Estimate a run by a backend, from what earlier runs took, else from what is assumed."""
+    graph = pipeline.graph
+    is_modelled = any(speaks_with_a_model(node) for node in graph.nodes.values())
+    alike = [one for one in samples.runs if _is_alike(one, graph)]
+    used = [one for one in alike if not is_modelled or one.backend == backend]
+    ended = [one for one in used if one.has_succeeded]
+    known = frozenset[str]().union(*(one.nodes for one in used))
+    working = [node for node in graph.nodes.values() if node.type not in ("start", "exit")]
+    stages = [_stage(node, graph, used, assume) for node in working]
+    seconds = _total(ended, lambda one: one.seconds) or _time_by_graph(graph, stages)
+    return Estimate(
+        pipeline=graph.name,
+        seconds=seconds,
+        cost_usd=_costs(ended) or _cost_by_graph(graph, stages),
+        tokens=_total(ended, _tokens_of_run) or _once(one.tokens for one in stages),
+        stages=stages,
+        runs=len(ended),
+        basis=[*_basis(pipeline, ended), *_left_out(samples, alike, used), *_limits(graph)],
+        unknown=[node for node in graph.nodes if used and node not in known],
+    )
+
+
+def _stage(
+    node: Node, graph: Graph, used: Sequence[Sample], assume: Assume | None
+) -> StageEstimate:
+    visits = [made for run in used for made in run.visits if made.node == node.id]
+    if not visits:
+        return _without_visits(node, graph, used, assume)
+    whole = [run for run in used if run.is_whole and node.id in run.nodes]
+    runs = sum(1 for run in used if run.count(node.id))
+    return StageEstimate(
+        node.id,
+        node.type,
+        visits=spread([float(run.count(node.id)) for run in whole]),
+        seconds=spread([made.visit.seconds for made in visits]),
+        cost_usd=_costs_of_visits(visits),
+        tokens=spread([_tokens(made) for made in visits]),
+        basis=f"{_count(len(visits), 'visit')} in {_count(runs, 'run')}",
+    )
+
+
+def _without_visits(
+    node: Node, graph: Graph, used: Sequence[Sample], assume: Assume | None
+) -> StageEstimate:
+    """Say of a node that was never visited what its attributes say, and what is assumed."""
+    is_in_runs = any(node.id in run.nodes for run in used)
+    basis = "never visited by an earlier run" if is_in_runs else "no earlier run has it"
+    costs = UNKNOWN if _node_may_cost(node) else NONE_AT_ALL
+    seconds, said = _seconds_by_graph(node, graph)
+    assumed = (assume and assume(node)) or Assumption(UNKNOWN, costs, costs, "")
+    return StageEstimate(
+        node.id,
+        node.type,
+        visits=UNKNOWN,
+        seconds=_at_most(assumed.seconds, seconds.high) if assumed.seconds.is_known else seconds,
+        cost_usd=assumed.cost_usd,
+        tokens=assumed.tokens,
+        basis="; ".join(filter(None, [basis, said, assumed.basis])),
+    )
+
+
+def _seconds_by_graph(node: Node, graph: Graph) -> tuple[Range, str]:
+    if node.type in DOES_NOTHING:
+        return NONE_AT_ALL, "it does no work"
+    if node.type in _OF_BRANCHES:
+        return UNKNOWN, "it takes what its branches take"
+    wait = node.attributes.duration("duration")
+    if node.type == "wait" and wait is not None:
+        return _exactly(wait), "its duration"
+    limit = node.attributes.duration("timeout")
+    if limit is None:
+        return UNKNOWN, ""
+    attempts = retry_policy(node, graph).max_attempts
+    most = limit.total_seconds() * attempts
+    return Range(high=most), f"its timeout, {_count(attempts, 'attempt')} at most"
+
+
+def _exactly(duration: timedelta) -> Range:
+    seconds = duration.total_seconds()
+    return Range(seconds, seconds, seconds)
+
+
+def _total(runs: Sequence[Sample], of: Callable[[Sample], float]) -> Range | None:
+    return spread([of(one) for one in runs]) if runs else None
+
+
+def _costs(runs: Sequence[Sample]) -> Range | None:
+    known = [one.usage.cost_usd for one in runs if cost_known(one.usage)]
+    if not runs:
+        return None
+    return spread(known)
+
+
+def _costs_of_visits(visits: Sequence[Made]) -> Range:
+    usages = [one.visit.outcome.usage for one in visits]
+    return spread([one.cost_usd for one in usages if cost_known(one)])
+
+
+def _tokens(made: Made) -> float:
+    usage = made.visit.outcome.usage
+    return float(usage.input_tokens + usage.output_tokens)
+
+
+def _tokens_of_run(run: Sample) -> float:
+    return float(run.usage.input_tokens + run.usage.output_tokens)
+
+
+def _time_by_graph(graph: Graph, stages: Sequence[StageEstimate]) -> Range:
+    """Return what every stage once takes, and what the graph allows: where a run is stopped."""
+    limit = graph.attributes.duration("max_duration")
+    most = limit.total_seconds() if limit is not None else None
+    return _at_most(_once(one.seconds for one in stages), most)
+
+
+def _cost_by_graph(graph: Graph, stages: Sequence[StageEstimate]) -> Range:
+    limit = graph.attributes.text("max_cost_usd")
+    return _at_most(_once(one.cost_usd for one in stages), float(limit) if limit else None)
+
+
+def _once(ranges: Iterable[Range]) -> Range:
+    """Return what stages take when each is visited once; of one that is not known, nothing is."""
+    low = likely = high = 0.0
+    for one in ranges:
+        if one.low is None or one.likely is None or one.high is None:
+            return UNKNOWN
+        low, likely, high = low + one.low, likely + one.likely, high + one.high
+    return Range(low, likely, high)
+
+
+def _at_most(one: Range, most: float | None) -> Range:
+    """Return a range that ends where something is stopped."""
+    if most is None or (one.high is not None and one.high <= most):
+        return one
+    low, likely = (None if end is None else min(end, most) for end in (one.low, one.likely))
+    return Range(low, likely, most)
+
+
+def _node_may_cost(node: Node) -> bool:
+    return node.type in RUNS_PIPELINES or what_is_asked(node) is not ModelChoice.NOTHING
+
+
+def _is_alike(run: Sample, graph: Graph) -> bool:
+    """Tell whether a run was of this pipeline: at least half of the nodes are the same."""
+    nodes = set(graph.nodes)
+    return 2 * len(nodes & run.nodes) >= len(nodes)
+
+
+def _basis(pipeline: PipelineSource, ended: Sequence[Sample]) -> Iterator[str]:
+    """Say from what the totals are known."""
+    if not ended:
+        yield "no earlier run that ended well: the totals are of every stage once, without loops"
+        return
+    same = sum(one.content_hash == pipeline.content_hash for one in ended)
+    yield f"from {_count(len(ended), 'earlier run')} that ended well, {same} of this very text"
+    if len(ended) == 1:
+        yield "one run says little: the next may take much more or less"
+    if not all(cost_known(one.usage) for one in ended):
+        yield "some runs used tokens without a known price, so their cost is not known"
+
+
+def _left_out(samples: Samples, alike: Sequence[Sample], used: Sequence[Sample]) -> Iterator[str]:
+    """Say which runs do not count."""
+    for name, count in Counter(one.backend for one in alike if one not in used).items():
+        yield f"{_count(count, 'run')} with the backend {name} left out: --backend {name}"
+    if others := len(samples.runs) - len(alike):
+        yield f"{_count(others, 'run')} of another pipeline of this name left out"
+    if samples.unreadable:
+        yield f"{_count(samples.unreadable, 'run')} that cannot be read left out"
+
+
+def _limits(graph: Graph) -> Iterator[str]:
+    for name in ("max_cost_usd", "max_tokens", "max_duration"):
+        if written := graph.attributes.text(name):
+            yield f"the run is stopped at {name}={written}, and can be resumed"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

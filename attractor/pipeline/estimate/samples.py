@@ -1,0 +1,349 @@
+"""What a stage that asks a model is assumed to take where no earlier run tells of one.
+
+How many calls a task takes and how long its prompts are, nobody can know before. So the ends lie
+far apart, and whoever shows such numbers says that they are assumed. The prices are those of the
+catalogue.
+
+Reads what earlier runs of a pipeline took, to tell from what the next one may take.
+
+Adds up what each node of a run took: visits, attempts, time, tokens and money.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from statistics import median, quantiles
+
+from attractor.backends.models import FindModel, ModelChoice, ModelDefaults
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
+from attractor.base.json import Json
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.prompts.inherited_context import ModelChoice as Asked
+from attractor.engine.prompts.inherited_context import what_is_asked
+from attractor.engine.state.branch_state import LONG_AGO
+from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.progress import InFlight
+from attractor.engine.state.run_state import outcome_of
+from attractor.language.graph.graph import Node
+from attractor.language.source.parse import decode, parse
+from attractor.llm.catalogue import ModelInfo, get_model_info
+from attractor.llm.errors import ConfigurationError
+from attractor.llm.response import cost_of, usage_of
+from attractor.pipeline.diagnosis.history import Made, read_history
+from attractor.pipeline.running_stages import RunRecord, read_run
+
+MOST_RUNS = 50
+_MANY = 10
+
+
+@dataclass(frozen=True)
+class Range:
+    """What something takes: at least, most likely, and at most; None is not known."""
+
+    low: float | None = None
+    likely: float | None = None
+    high: float | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is anything to say."""
+        return self != UNKNOWN
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {"low": self.low, "likely": self.likely, "high": self.high}
+
+
+UNKNOWN = Range()
+NONE_AT_ALL = Range(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One earlier run: which nodes its graph had, how it went, and what it took in all.
+
+    One that is `whole` began at the start and came to a good end. A fork's visits are not all.
+    """
+
+    run_id: str
+    content_hash: str
+    backend: str
+    nodes: frozenset[str]
+    visits: Sequence[Made]
+    is_fork: bool
+    has_succeeded: bool
+    seconds: float
+    usage: Usage
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its visits are known, from the start to a good end."""
+        return self.has_succeeded and not self.is_fork
+
+    def count(self, node: str) -> int:
+        """Return how often a node was visited."""
+        return sum(one.node == node for one in self.visits)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The earlier runs of a pipeline, and how many of its name could not be read."""
+
+    runs: Sequence[Sample]
+    unreadable: int
+
+
+def read_samples(runs_dir: Path, pipeline: str) -> Samples:
+    """Read the newest runs of a pipeline, which is known by its name."""
+    found: list[Sample] = []
+    unreadable = 0
+    for run in islice(_of_pipeline(runs_dir, pipeline), MOST_RUNS):
+        try:
+            found.append(_read(run))
+        except (AttractorError, OSError):
+            unreadable += 1
+    return Samples(found, unreadable)
+
+
+def spread(values: Sequence[float]) -> Range:
+    """Return the range of what was measured: of many values the tenth at either end is left out."""
+    if not values:
+        return UNKNOWN
+    if len(values) < _MANY:
+        return Range(min(values), median(values), max(values))
+    least, most = min(values), max(values)
+    tenths = quantiles(values, n=10, method="inclusive")
+    # What lies between two equal numbers may be computed to lie beside them.
+    low, middle, high = (
+        min(most, max(least, one)) for one in (tenths[0], median(values), tenths[-1])
+    )
+    return Range(min(low, middle), middle, max(middle, high))
+
+
+def cost_known(usage: Usage) -> bool:
+    """Tell whether a cost says something: tokens without a price do not."""
+    return bool(usage.cost_usd) or not usage.input_tokens + usage.output_tokens
+
+
+def _of_pipeline(runs_dir: Path, pipeline: str) -> Iterator[RunRecord]:
+    for manifest in sorted(runs_dir.glob("*/manifest.json"), reverse=True):
+        try:
+            run = read_run(manifest.parent)
+        except AttractorError:
+            continue
+        if run.manifest.pipeline == pipeline:
+            yield run
+
+
+def _read(run: RunRecord) -> Sample:
+    state = open_journal(run.directory.events, run.directory.checkpoint).state
+    progress, outcome = state.progress, outcome_of(state)
+    file = run.directory.graph
+    graph = parse(decode(file.read_bytes(), file=str(file)))
+    return Sample(
+        run.run_id,
+        run.manifest.content_hash,
+        str(run.manifest.options.get("backend", "")),
+        frozenset(graph.nodes),
+        read_history(run).visits,
+        is_fork=bool(run.manifest.forked_at),
+        has_succeeded=outcome is not None and outcome.is_success,
+        seconds=progress.seconds if progress else 0.0,
+        usage=progress.usage if progress else Usage(),
+    )
+
+
+_LETTERS_OF_A_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls of a model: how many, the tokens of one, how many of them are cached, its seconds."""
+
+    number: int
+    prompt: int
+    cached: int
+    answer: int
+    seconds: float
+
+
+Ends = tuple[Calls, Calls, Calls]
+"""At least, most likely, and at most."""
+
+ONE_ANSWER: Ends = (
+    Calls(1, 200, 0, 100, 2.0),
+    Calls(1, 3_000, 0, 800, 15.0),
+    Calls(1, 50_000, 0, 8_000, 120.0),
+)
+A_TASK: Ends = (
+    Calls(3, 5_000, 3_000, 150, 3.0),
+    Calls(20, 25_000, 18_000, 400, 8.0),
+    Calls(120, 80_000, 40_000, 1_000, 25.0),
+)
+_ENDS = {Asked.AN_ANSWER: ONE_ANSWER, Asked.A_TASK: A_TASK}
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """What a visit is assumed to take, and by what."""
+
+    seconds: Range
+    cost_usd: Range
+    tokens: Range
+    basis: str
+
+
+def assume(
+    node: Node, defaults: ModelDefaults, *, find: FindModel = get_model_info
+) -> Assumption | None:
+    """Return what is assumed of a visit; nothing of a node that asks no model itself."""
+    ends = _ENDS.get(what_is_asked(node))
+    if ends is None:
+        return None
+    choice = defaults.choose(node)
+    price = _Price.of(choice, find)
+    own = len(node.prompt) // _LETTERS_OF_A_TOKEN
+    return Assumption(
+        _range(one.number * one.seconds for one in ends),
+        _costs(ends, own, price),
+        _range(float(one.number * (own + one.prompt + one.answer)) for one in ends),
+        f"assumed: {_told(ends)} of {choice.model or 'a model'}{price.why_not}",
+    )
+
+
+@dataclass(frozen=True)
+class _Price:
+    """The model whose prices count, or why there is none."""
+
+    model: ModelInfo | None
+    why_not: str = ""
+
+    @classmethod
+    def of(cls, choice: ModelChoice, find: FindModel) -> "_Price":
+        if not choice.model:
+            return cls(None, "; which one nothing says: --model")
+        try:
+            model = find(choice.model, choice.provider)
+        except ConfigurationError as error:
+            return cls(None, f"; what it costs is not known: {error.message}")
+        if model is None:
+            return cls(None, ", which the catalogue does not know")
+        has_price = model.prices().input is not None and model.prices().output is not None
+        return cls(model, "" if has_price else ", for which the catalogue has no price")
+
+
+def _costs(ends: Ends, own: int, price: _Price) -> Range:
+    model = price.model
+    if model is None:
+        return UNKNOWN
+    found: list[float] = []
+    for one in ends:
+        used = usage_of(own + one.prompt, one.answer, cached=one.cached, model=model)
+        cost = cost_of(used, model)
+        if cost is None:
+            return UNKNOWN
+        found.append(one.number * cost)
+    return _range(found)
+
+
+def _range(values: Iterable[float]) -> Range:
+    low, likely, high = values
+    return Range(low, likely, high)
+
+
+def _told(ends: Ends) -> str:
+    low, _, high = (one.number for one in ends)
+    return "one call" if high == 1 else f"{low} to {high} calls"
+
+
+MOST = 5
+WORTH_TELLING = 0.001
+"""From so many seconds, dollars or tokens on a stage is named."""
+
+
+@dataclass(frozen=True)
+class StageTotal:
+    """What all visits of one node took together, and how the last one ended."""
+
+    node: str
+    visits: int = 0
+    attempts: int = 0
+    seconds: float = 0.0
+    usage: Usage = NOTHING_USED
+    outcome: str = ""
+
+    @property
+    def retries(self) -> int:
+        """How often it was tried again."""
+        return self.attempts - self.visits
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {
+            "node": self.node,
+            "visits": self.visits,
+            "attempts": self.attempts,
+            "seconds": round(self.seconds, 3),
+            "cost_usd": round(self.usage.cost_usd, 6),
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
+            "outcome": self.outcome,
+        }
+
+
+def add_up(
+    visits: Iterable[Made], flights: Iterable[InFlight] = (), now: datetime = LONG_AGO
+) -> Sequence[StageTotal]:
+    """Return the total of each node, in the order of the first visit.
+
+    Visits that are not over count for what they took until now.
+    """
+    totals: dict[str, StageTotal] = {}
+    for made in visits:
+        totals[made.node] = _with(totals.get(made.node, StageTotal(made.node)), made)
+    for flight in flights:
+        before = totals.get(flight.node, StageTotal(flight.node))
+        totals[flight.node] = _with_flight(before, flight, now)
+    return list(totals.values())
+
+
+def slowest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
+    """Return the nodes that took longest."""
+    return _most(totals, {one.node: one.seconds for one in totals})
+
+
+def costliest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
+    """Return the nodes that cost most; where nothing has a price, those with most tokens."""
+    money = {one.node: one.usage.cost_usd for one in totals}
+    tokens = {one.node: one.usage.tokens for one in totals}
+    return _most(totals, money if any(money.values()) else tokens)
+
+
+def _most(totals: Sequence[StageTotal], by: Mapping[str, float]) -> Sequence[StageTotal]:
+    some = [one for one in totals if by[one.node] >= WORTH_TELLING]
+    return sorted(some, key=lambda one: -by[one.node])[:MOST]
+
+
+def _with(total: StageTotal, made: Made) -> StageTotal:
+    visit = made.visit
+    return StageTotal(
+        total.node,
+        total.visits + 1,
+        total.attempts + visit.attempts,
+        total.seconds + visit.seconds,
+        total.usage + visit.outcome.usage,
+        visit.outcome.status.value,
+    )
+
+
+def _with_flight(total: StageTotal, flight: InFlight, now: datetime) -> StageTotal:
+    return replace(
+        total,
+        visits=total.visits + 1,
+        attempts=total.attempts + flight.attempt,
+        seconds=total.seconds + flight.seconds(now),
+        usage=total.usage + flight.spent,
+    )

@@ -1,0 +1,1 @@
+"""Starts a run from an earlier point of another one."""

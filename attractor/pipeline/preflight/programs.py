@@ -1,0 +1,157 @@
+"""Looks for what pipelines say they need: programs, new enough ones, and variables (ruling R14)."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from attractor.base.dataclasses import dataclass
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph.graph import Graph
+from attractor.language.graph.queries import span_within
+from attractor.language.preparation.requirements import Need, Version, declared_needs, parse_version
+from attractor.language.source.syntax_tree import Span
+
+PATIENCE_MS = 10_000
+_AT_ONCE = 8
+# Where `--version` is none of a program's words.
+_ASKED_OTHERWISE: Mapping[str, str] = {
+    "ffmpeg": "-version",
+    "go": "version",
+    "helm": "version",
+    "kubectl": "version --client",
+    "openssl": "version",
+    "ssh": "-V",
+}
+# The first number with a dot in it, else the first number: `This is perl 5, ... (v5.36.0)`.
+_NUMBERS = (re.compile(r"\d{1,9}(?:\.\d{1,9})+"), re.compile(r"\d{1,9}"))
+_LONGEST_ANSWER = 4000
+_WANTED: Mapping[str, str] = {
+    "": "{name}",
+    ">=": "{name} {version} or newer",
+    ">": "{name} newer than {version}",
+    "<=": "{name} {version} or older",
+    "<": "{name} older than {version}",
+    "=": "{name} {version}",
+    "==": "{name} {version}",
+}
+
+
+@dataclass(frozen=True)
+class Required:
+    """Something that a pipeline needs, and where it says so."""
+
+    need: Need
+    span: Span
+
+    @property
+    def wanted(self) -> str:
+        """What is needed, in words."""
+        return _WANTED[self.need.sign].format(name=self.need.name, version=self.need.version)
+
+
+@dataclass(frozen=True)
+class ProgramCheck:
+    """What was found of something that is needed; where it will not do, why, and the remedy."""
+
+    required: Required
+    found: str = ""
+    fault: str = ""
+    remedy: str = ""
+
+    @property
+    def diagnostic(self) -> Diagnostic:
+        """The fault at its place."""
+        written = self.required.need.written
+        return error(f"requires {written}: {self.fault}", self.required.span, fix=self.remedy)
+
+
+def required_by(graphs: Iterable[Graph]) -> list[Required]:
+    """Return what pipelines need, each thing once."""
+    found: dict[str, Required] = {}
+    for graph in graphs:
+        for required in _required(graph):
+            found.setdefault(required.need.written, required)
+    return list(found.values())
+
+
+def programs_among(required: Iterable[Required]) -> list[Required]:
+    """Return what is looked for on the PATH."""
+    return [one for one in required if one.need.is_program]
+
+
+async def look_for(
+    required: Iterable[Required],
+    environment: ExecutionEnvironment,
+    environ: Mapping[str, str],
+) -> list[ProgramCheck]:
+    """Look for everything: for variables among those of the operator, for programs in a place."""
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(one: Required) -> ProgramCheck:
+        if not one.need.is_program:
+            return _look_for_variable(one, environ)
+        async with at_once:
+            return await _look_for_program(one, environment)
+
+    return list(await asyncio.gather(*map(look, required)))
+
+
+def faults_among(looked: Sequence[ProgramCheck]) -> Iterator[Diagnostic]:
+    """Yield what is not there, or will not do."""
+    return (one.diagnostic for one in looked if one.fault)
+
+
+def _required(graph: Graph) -> Iterator[Required]:
+    value = graph.attributes.value("requires")
+    if value is not None:
+        for need in declared_needs(graph):
+            yield Required(need, span_within(value, need.start, need.end))
+
+
+def _look_for_variable(required: Required, environ: Mapping[str, str]) -> ProgramCheck:
+    name = required.need.name
+    if environ.get(name, "").strip():
+        # Its value may be a secret.
+        return ProgramCheck(required, found=f"{name} is set")
+    remedy = f"set it where attractor is started: export {name}=..."
+    return ProgramCheck(required, fault=f"the variable {name} is not set", remedy=remedy)
+
+
+async def _look_for_program(required: Required, environment: ExecutionEnvironment) -> ProgramCheck:
+    name = required.need.name
+    # Without one to be run, bash names a file of that name that is not.
+    path = await environment.exec_command(
+        f'path=$(type -P {name}) && test -x "$path" && echo "$path"', timeout_ms=PATIENCE_MS
+    )
+    if path.exit_code:
+        fault, remedy = f"there is no program {name} on the PATH", f"install {required.wanted}"
+        return ProgramCheck(required, fault=fault, remedy=remedy)
+    if not required.need.sign:
+        return ProgramCheck(required, found=path.stdout.strip())
+    version = await _version(name, environment)
+    if version is None:
+        return ProgramCheck(
+            required,
+            fault=f"{name} does not tell its version",
+            remedy=f"look at what it says to {_question(name)}, or require {name} alone",
+        )
+    told = f"{name} {'.'.join(map(str, version))}"
+    if required.need.holds(version):
+        return ProgramCheck(required, found=f"{told} at {path.stdout.strip()}")
+    return ProgramCheck(required, fault=f"this is {told}", remedy=f"install {required.wanted}")
+
+
+async def _version(name: str, environment: ExecutionEnvironment) -> Version | None:
+    """Return the version that a program says it is."""
+    said = await environment.exec_command(_question(name), timeout_ms=PATIENCE_MS)
+    if said.timed_out or said.exit_code:
+        return None
+    for numbers in _NUMBERS:
+        if found := numbers.search(said.output[:_LONGEST_ANSWER]):
+            return parse_version(found[0])
+    return None
+
+
+def _question(name: str) -> str:
+    return f"{name} {_ASKED_OTHERWISE.get(name, '--version')}"

@@ -1,0 +1,147 @@
+"""One life of a run: a process walks it from wherever it stands, and has it judged at its end."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.budgets import read_budgets, tell_budgets
+from attractor.engine.interfaces import Workspace
+from attractor.engine.questions.ask import RunQuestions
+from attractor.engine.run_drawing import drawn
+from attractor.engine.run_folder.open_run import OpenRun, open_run
+from attractor.engine.runner import Runner
+from attractor.engine.state.run_state import EVALUATING, RunResult, result_of
+from attractor.engine.walk_context import KeptConversations
+from attractor.environments.selection import Choice
+from attractor.pipeline.children.runner import Children
+from attractor.pipeline.components import build_crew, choose_interviewer
+from attractor.pipeline.host import RunHost
+from attractor.pipeline.notifications import Notifier, notifying
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.restart import make_next
+from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.workspace.boot import boot
+from attractor.pipeline.workspace.deliver import give_back
+
+
+@dataclass(frozen=True)
+class EndedWalk:
+    """A walk that ended well, for whoever judges it while the run is still held."""
+
+    run: OpenRun
+    options: RunOptions
+    workspace: Workspace
+    place: Choice
+    world: RunHost
+
+
+Finish = Callable[[EndedWalk], Awaitable[None]]
+
+
+Begin = Callable[[OpenRun, Choice], None]
+
+
+async def rest(ended: EndedWalk) -> None:
+    """Leave a run that ended well where it is."""
+
+
+def unwitnessed(run: OpenRun, place: Choice) -> None:
+    """Take no note of a walk that begins or goes on."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Who takes note of a walk that begins or goes on, and who judges it when it ended well."""
+
+    begin: Begin = unwitnessed
+    finish: Finish = rest
+
+
+NOBODY = Judge()
+
+
+@dataclass(frozen=True)
+class RunSession:
+    """A run that begins or goes on in this process, with all it needs.
+
+    Conversations that are lost are taken up from the disk where sessions are to be restored (ruling
+    R11).
+    """
+
+    pipeline: PipelineSource
+    options: RunOptions
+    world: RunHost
+    workspace: Workspace
+    place: Choice
+    judge: Judge
+    restores_sessions: bool = False
+
+    async def go(self, run: OpenRun) -> RunResult:
+        """Walk; when it ended well, give the project its branch and have the result judged."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.workspace.close)
+            if self.world.draws:
+                await stack.enter_async_context(drawn(run, self.pipeline.graph))
+            await boot(
+                run, self.workspace, options=self.options, place=self.place, world=self.world
+            )
+            self.judge.begin(run, self.place)
+            async with notifying(run, self.world) as notifier:
+                runner = await self._runner(run, stack, notifier)
+                result = await runner.run()
+            if result.is_restarting:
+                await make_next(run, self.pipeline, self.options, self.world)
+            else:
+                await give_back(
+                    run,
+                    self.workspace,
+                    graph=self.pipeline.graph,
+                    options=self.options,
+                    world=self.world,
+                )
+            if result.standing != EVALUATING:
+                return result
+            ended = EndedWalk(run, self.options, self.workspace, self.place, self.world)
+            await self.judge.finish(ended)
+            return result_of(run.manifest, run.directory.root, run.state)
+
+    async def _runner(self, run: OpenRun, stack: AsyncExitStack, notifier: Notifier) -> Runner:
+        crew = await build_crew(
+            self.pipeline,
+            self.options,
+            self.world,
+            stack,
+            questions=RunQuestions(run),
+            interviewer=notifier.beside(choose_interviewer(self.options, self.world, run)),
+        )
+        budgets = self.options.budgets.over(read_budgets(self.pipeline.graph))
+        tell_budgets(run, budgets)
+        children = Children(
+            parent=run,
+            options=self.options,
+            world=self.world,
+            crew=crew,
+            questions=RunQuestions(run),
+            budgets=budgets,
+            restores_sessions=self.restores_sessions,
+        )
+        kept = KeptConversations(run.directory, crew.rebuild) if self.restores_sessions else None
+        return Runner(
+            self.pipeline.graph,
+            run,
+            handlers=crew.handlers,
+            workspace=self.workspace,
+            steer=children.steer,
+            children=children,
+            budgets=budgets,
+            interviewer=crew.asking,
+            kept=kept,
+        )
+
+
+def open_watched(root: Path, world: RunHost) -> OpenRun:
+    """Take a run, and hand on what happens in it."""
+    run = open_run(root, clock=world.clock, redactor=world.redactor)
+    world.news.hand_on(run.events, world.watch)
+    return run

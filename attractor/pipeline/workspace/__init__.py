@@ -1,0 +1,1 @@
+"""The workspace of a run: creation, boot, delivery of results."""

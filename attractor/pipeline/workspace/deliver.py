@@ -1,0 +1,222 @@
+"""Gives a project what a run made, as far as it has come: a branch, or outside git a patch.
+
+So it is whenever the process lets go of a run: when it ended, well or not, and when it rests.
+
+Gives back what a run made that was ended while nobody ran it, such as one that was killed.
+"""
+
+import shlex
+from functools import partial
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, UsageError
+from attractor.base.events import Event
+from attractor.base.files import write_whole
+from attractor.base.journal import read_lines
+from attractor.base.json import Json, parse_json
+from attractor.engine.no_workspace import NoEnvironment
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import OpenRun, open_run
+from attractor.engine.stage.patch import Patch, written
+from attractor.engine.state.run_state import EVALUATING
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.language.graph.graph import Graph
+from attractor.pipeline.accept_graph import read_again
+from attractor.pipeline.host import RunHost
+from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
+from attractor.pipeline.workspace.create import objects_of
+from attractor.pipeline.workspace.stage_commits import stage_commits
+from attractor.workspaces.create.isolated import open_again
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.commits import write_run_branch
+from attractor.workspaces.git.repository import open_repository
+
+BRANCH_WRITTEN = "RunBranchWritten"
+"""The kind emitted when the stages are commits on a branch of the project."""
+
+PATCH_WRITTEN = "RunPatchWritten"
+"""The kind emitted when all that the run changed is a patch in its directory."""
+
+RESULT = "result.patch"
+"""All that a run on a copy changed, in its directory."""
+
+LARGEST_RESULT = 1 << 30
+
+_KINDS = (BRANCH_WRITTEN.encode(), PATCH_WRITTEN.encode())
+
+
+@dataclass(frozen=True)
+class GivenPatch:
+    """A patch with all that a run changed, and where the files themselves are until they are freed.
+
+    What is redacted cannot be applied: `git` makes the whole patch of the trees in the store.
+    """
+
+    place: Path
+    is_redacted: bool = False
+    folder: str = ""
+    store: str = ""
+    since: str = ""
+    tree: str = ""
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {
+            "path": str(self.place),
+            "redacted": self.is_redacted,
+            "folder": self.folder,
+            "apply": self.applying,
+        }
+
+    @property
+    def applying(self) -> str:
+        """The command that takes over what the run changed, in the project's folder."""
+        if not self.is_redacted:
+            return f"git apply {shlex.quote(str(self.place))}"
+        store = shlex.quote(self.store)
+        whole = f"git --git-dir {store} diff-tree -r -p --binary {self.since} {self.tree}"
+        return f"{whole} | git apply"
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """What a run gave its project last: the name of a branch, or a patch."""
+
+    branch: str = ""
+    patch: GivenPatch | None = None
+
+
+def given_back(directory: RunDirectory) -> GivenBack:
+    """Read from a run's journal what it gave back."""
+    found = GivenBack()
+    for line in read_lines(directory.events) if directory.events.exists() else ():
+        if any(kind in line.content for kind in _KINDS):
+            record = parse_json(line.content)
+            event = Event.from_record(record) if isinstance(record, dict) else None
+            if event and event.type == BRANCH_WRITTEN:
+                found = GivenBack(branch=str(event.data["ref"]).removeprefix("refs/heads/"))
+            elif event and event.type == PATCH_WRITTEN:
+                found = GivenBack(patch=_patch_of(event, directory))
+    return found
+
+
+def given_patch(root: Path) -> GivenPatch | None:
+    """Return the patch that a run's result was written to; most runs have none."""
+    directory = RunDirectory(root)
+    return given_back(directory).patch if (root / RESULT).exists() else None
+
+
+def _patch_of(event: Event, directory: RunDirectory) -> GivenPatch:
+    """Read where a patch is; of one that is not redacted no more is needed."""
+    place = directory.root / RESULT
+    if not event.data.get("redacted"):
+        return GivenPatch(place)
+    folder, store, since, tree = (
+        str(event.data[name]) for name in ("folder", "store", "since", "tree")
+    )
+    return GivenPatch(place, True, folder, store, since, tree)
+
+
+async def give_back(
+    run: OpenRun, workspace: object, *, graph: Graph, options: RunOptions, world: RunHost
+) -> None:
+    """Give the project what the run made so far; the same when it is repeated.
+
+    Where that fails, a run that ended well has not ended yet, and any other is what it is.
+    """
+    if not isinstance(workspace, Dimension) or run.state.progress is None:
+        return
+    give = {WorkspaceKind.ISOLATED: _give_branch, WorkspaceKind.COPY: _write_result}.get(
+        options.workspace
+    )
+    if give is None:
+        return
+    try:
+        await give(run, workspace, graph, world)
+    except AttractorError as trouble:
+        if run.state.standing == EVALUATING:
+            raise
+        hint = f" ({trouble.hint})" if trouble.hint else ""
+        world.tell(f"What the run made so far is not given back: {trouble.message}{hint}.")
+
+
+async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, world: RunHost) -> None:
+    journal, base = run.directory.events, workspace.base
+    stages = await in_thread(partial(stage_commits, journal, graph, base=base.candidate))
+    if not stages and run.state.standing != EVALUATING:
+        return
+    branch = await write_run_branch(
+        await open_repository(world.project, search_path=world.search_path),
+        workspace.store,
+        run_id=run.manifest.run_id,
+        base=base,
+        stages=stages,
+        left_out=workspace.left_out,
+    )
+    run.emit(BRANCH_WRITTEN, {"ref": branch.ref, "commit": branch.commit}, sync=True)
+
+
+async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, world: RunHost) -> None:
+    """Write all that the run changed; with secrets in it, they are replaced and that is said."""
+    since, until = workspace.base.candidate, run.progress.tree
+    content = await workspace.diff(since, until, most=LARGEST_RESULT + 1)
+    if len(content) > LARGEST_RESULT:
+        raise UsageError(
+            f"what the run changed is more than {LARGEST_RESULT >> 30} GiB, too much for one patch",
+            hint=f"its files are in {workspace.folder}",
+        )
+    place = run.directory.root / RESULT
+    if not content and not place.exists():
+        return
+    clean = await in_thread(partial(written, Patch(content), run.redactor))
+    await in_thread(partial(write_whole, place, clean.content))
+    told: dict[str, Json] = {
+        "path": RESULT,
+        "since": since,
+        "tree": until,
+        "redacted": clean.is_redacted,
+        "folder": str(workspace.folder),
+        "store": str(workspace.store.folder),
+    }
+    run.emit(PATCH_WRITTEN, told, sync=True)
+
+
+async def give_back_later(root: Path, world: RunHost) -> None:
+    """Give the project what a run made that has ended; where that fails, it is told."""
+    try:
+        with open_run(root, clock=world.clock, redactor=world.redactor) as run:
+            await _give_back(run, world)
+    except AttractorError as trouble:
+        world.tell(f"What the run made is not given back: {trouble.message}.")
+
+
+async def _give_back(run: OpenRun, world: RunHost) -> None:
+    manifest = run.manifest
+    options = options_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
+    if not options.workspace.is_apart or run.state.progress is None:
+        return
+    pipeline = read_again(
+        run.directory,
+        manifest,
+        goal=options.goal,
+        inputs=None if options.withheld else options.inputs,
+        brought=world.brought,
+    )
+    workspace = await open_again(
+        state=world.state_dir,
+        run_id=manifest.run_id,
+        search_path=world.search_path,
+        environment=_nowhere,
+        borrow_from=await objects_of(options, world),
+    )
+    try:
+        await give_back(run, workspace, graph=pipeline.graph, options=options, world=world)
+    finally:
+        await workspace.close()
+
+
+def _nowhere(folder: Path) -> ExecutionEnvironment:
+    """Nothing is run for it."""
+    return NoEnvironment()

@@ -1,0 +1,192 @@
+"""Each way a run can end or stand is told with its causes, and with what can be done about it."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.base.clock import SystemClock
+from attractor.engine.budgets import Budgets
+from attractor.engine.secrets import Redactor
+from attractor.engine.state.run_state import RunResult
+from attractor.pipeline.diagnosis.diagnose import Diagnosis, diagnose
+from attractor.pipeline.estimate.samples import slowest
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.orders import Orders
+from attractor.pipeline.start import start
+from tests.pipeline.projects import make_world
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
+TOOL = "shape=parallelogram, tool_command"
+
+
+def run(folder: Path, body: str, **chosen: object) -> RunResult:
+    """Run a pipeline in a plain folder, without trees: only what happens in it matters here."""
+    project = folder / "project"
+    project.mkdir()
+    (project / "pipeline.dot").write_text(f"digraph p {{ {ENDS} {body} }}")
+    plain = RunOptions(
+        file=project / "pipeline.dot",
+        backend="simulate",
+        sandbox="none",
+        workspace=WorkspaceKind.NONE,
+        interviewer="park",
+    )
+    return asyncio.run(start(replace(plain, **chosen), make_world(project)))
+
+
+def found(result: RunResult) -> Diagnosis:
+    return diagnose(result.directory, reference="RUN", now=SystemClock().now())
+
+
+def diagnosed(folder: Path, body: str, **chosen: object) -> Diagnosis:
+    return found(run(folder, body, **chosen))
+
+
+def commands(one: Diagnosis) -> list[str]:
+    return [remedy.command for remedy in one.finding.remedies]
+
+
+def causes(one: Diagnosis) -> str:
+    return "\n".join(one.finding.causes)
+
+
+def test_a_failed_stage_is_told_with_why_nothing_dealt_with_it(tmp_path: Path) -> None:
+    body = f'a [{TOOL}="exit 3"]; start -> a -> exit [condition="outcome=success"]'
+    one = diagnosed(tmp_path, body)
+    assert one.finding.verdict == "the stage a failed, and nothing dealt with that"
+    assert "a@1 failed: tool_command ended with exit code 3" in causes(one)
+    assert "max_retries on the node itself" in causes(one)
+    assert "a -> exit [outcome=success]: its condition does not hold" in causes(one)
+    assert "no retry_target" in causes(one)
+    assert "attractor rewind RUN a" in commands(one)
+    assert commands(one)[-1].startswith("attractor rewind RUN a --graph /")
+    assert str(one.case.run.directory.root / "a") in one.finding.remedies[0].what
+
+
+def test_a_stage_that_was_tried_again_says_how_often(tmp_path: Path) -> None:
+    one = diagnosed(tmp_path, f'a [{TOOL}="exit 3", max_retries=1]; start -> a -> exit')
+    assert "a@1 failed after 2 attempts" in causes(one)
+    assert [failure.will_retry for failure in one.case.history.failures] == [True, False]
+    assert [stage.retries for stage in one.stages if stage.node == "a"] == [1]
+
+
+def test_a_loop_at_its_limit_names_the_limit_and_what_kept_it_going(tmp_path: Path) -> None:
+    body = f"""a [{TOOL}="true", max_visits=3]; b [{TOOL}="false"]; start -> a -> b
+        b -> exit [condition="outcome=success"]; b -> a [condition="outcome=fail"]"""
+    one = diagnosed(tmp_path, body)
+    assert one.finding.verdict == "a was visited 3 times, which is the limit max_visits"
+    assert "It went round 2 times: a -> b -> a" in causes(one)
+    assert "b@3: tool_command ended with exit code 1" in causes(one)
+    [raised] = [remedy for remedy in one.finding.remedies if "max_visits=6" in remedy.what]
+    assert raised.command.startswith("attractor rewind RUN b --graph ")
+    assert list(one.loops) == [(("a", "b"), 2)]
+
+
+def test_the_limit_of_the_graph_is_told_as_such(tmp_path: Path) -> None:
+    body = f'graph [max_node_visits=2]; a [{TOOL}="true"]; start -> a -> a; a -> exit [weight=-1]'
+    one = diagnosed(tmp_path, body)
+    assert "the limit max_node_visits" in one.finding.verdict
+    assert any("max_node_visits=4 on the graph" in one.what for one in one.finding.remedies)
+
+
+def test_an_unsatisfied_goal_gate_is_named(tmp_path: Path) -> None:
+    body = f"""g [{TOOL}="false", goal_gate=true, on_failure="continue"]
+        a [{TOOL}="true"]; start -> g -> a -> exit"""
+    one = diagnosed(tmp_path, body)
+    assert one.finding.verdict.startswith("the goal gate g is not satisfied")
+    assert "g@1 ended with fail: tool_command ended with exit code 1" in causes(one)
+    assert any("retry_target" in remedy.what for remedy in one.finding.remedies)
+    assert "attractor rewind RUN g" in commands(one)
+
+
+def test_redirects_at_their_limit_name_it(tmp_path: Path) -> None:
+    body = f"""graph [max_goal_gate_redirects=2]
+        a [{TOOL}="true"]; g [{TOOL}="false", goal_gate=true, retry_target=a]
+        c [shape=diamond]; start -> a -> g -> c
+        c -> exit [condition="outcome=success"]; c -> exit [condition="outcome=fail"]"""
+    one = diagnosed(tmp_path, body)
+    assert "max_goal_gate_redirects" in one.finding.verdict
+    assert any("max_goal_gate_redirects=4" in remedy.what for remedy in one.finding.remedies)
+
+
+def test_no_way_out_is_told_with_every_edge(tmp_path: Path) -> None:
+    body = f"""a [{TOOL}="true"]; start -> a; a -> exit [condition="preferred_label=yes"]"""
+    one = diagnosed(tmp_path, body)
+    assert one.finding.verdict == "no way out of a could be taken"
+    assert "a -> exit [preferred_label=yes]: its condition does not hold" in causes(one)
+    assert commands(one)[0].startswith("attractor rewind RUN a --graph ")
+
+
+def test_a_failed_branch_is_the_cause_and_the_fork_what_is_done_again(tmp_path: Path) -> None:
+    body = f"""f [shape=component, join_policy="k_of_n", k=2]; m [shape=tripleoctagon]
+        a [{TOOL}="true"]; b [{TOOL}="exit 4"]; start -> f -> a -> m; f -> b -> m -> exit"""
+    one = diagnosed(tmp_path, body)
+    assert one.finding.verdict == "the stage f failed, and nothing dealt with that"
+    assert "Its branch b failed: tool_command ended with exit code 4" in causes(one)
+    assert "attractor rewind RUN f@1" in commands(one)
+    assert any("mend what made b fail" in remedy.what for remedy in one.finding.remedies)
+
+
+def test_a_failed_child_is_to_be_diagnosed_itself(tmp_path: Path) -> None:
+    (tmp_path / "inner.dot").write_text(
+        f'digraph q {{ {ENDS} x [{TOOL}="false"]; start -> x -> exit }}'
+    )
+    one = diagnosed(tmp_path, 'c [type="pipeline", file="../inner.dot"]; start -> c -> exit')
+    [told] = [cause for cause in one.finding.causes if "attractor diagnose" in cause]
+    child = Path(told.rpartition(" ")[2])
+    inside = diagnose(child, reference=str(child), now=SystemClock().now())
+    assert inside.finding.verdict == "the stage x failed, and nothing dealt with that"
+
+
+def test_a_used_up_budget_names_the_option(tmp_path: Path) -> None:
+    body = f'a [{TOOL}="sleep 0.2"]; b [{TOOL}="true"]; start -> a -> b -> exit'
+    one = diagnosed(tmp_path, body, budgets=Budgets(duration=timedelta(milliseconds=100)))
+    assert "max_duration is used up" in one.finding.verdict
+    assert commands(one) == ["attractor resume RUN --max-duration 1s"]
+
+
+def test_a_question_is_told_with_each_answer(tmp_path: Path) -> None:
+    body = 'q [shape=hexagon, label="Ship it?"]; start -> q; q -> exit [label="[Y] Yes"]'
+    one = diagnosed(tmp_path, f'{body}; q -> start2 [label="[N] No"]; start2 -> exit')
+    assert one.finding.verdict == "it waits for an answer of a person"
+    assert "Ship it?" in causes(one)
+    assert commands(one)[0] == "attractor answer RUN Y"
+    assert commands(one)[-1] == "attractor resume RUN"
+
+
+def test_a_good_end_tells_what_was_stepped_over_and_dealt_with(tmp_path: Path) -> None:
+    body = f"""a [{TOOL}="false", on_failure="continue"]; b [{TOOL}="false"]; c [{TOOL}="true"]
+        start -> a -> b; b -> c [condition="outcome=fail"]; b -> exit; c -> exit"""
+    one = diagnosed(tmp_path, body)
+    assert (one.outcome, one.case.state.standing.status.value) == ("partial_success", "evaluating")
+    assert "a failed and was stepped over." in causes(one)
+    assert "b failed, and the pipeline dealt with that." in causes(one)
+    assert commands(one) == ["attractor evaluate RUN"]
+
+
+def test_a_canceled_run_says_by_whom(tmp_path: Path) -> None:
+    result = run(tmp_path, 'q [shape=hexagon]; start -> q; q -> exit [label="[Y] Yes"]')
+    world = make_world(tmp_path / "project")
+    Orders(result.directory, "ada", world.clock, world.randomness, Redactor()).cancel("enough")
+    one = found(result)
+    assert one.finding.verdict == "canceled by ada: enough"
+    assert "attractor fork RUN q" in commands(one)
+    assert any("cancel by ada" in note.words for note in one.interruptions)
+
+
+def test_what_was_taken_for_granted_is_told(tmp_path: Path) -> None:
+    one = diagnosed(tmp_path, f'a [{TOOL}="true", colour=red]; start -> a -> b -> exit')
+    told = "\n".join(one.assumed)
+    assert "undeclared_node" in told
+    assert "unknown_attribute" in told
+
+
+def test_stages_are_added_up_and_the_slowest_come_first(tmp_path: Path) -> None:
+    body = f'a [{TOOL}="sleep 0.3"]; b [{TOOL}="true"]; start -> a -> b -> exit'
+    one = diagnosed(tmp_path, body)
+    assert [stage.node for stage in slowest(one.stages)][:2] == ["a", "b"]
+    assert 0.3 <= one.seconds <= one.wall
+    record = one.to_record()
+    assert record["outcome"] == "success"
+    assert record["verdict"] == one.finding.verdict

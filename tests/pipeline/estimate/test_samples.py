@@ -1,0 +1,105 @@
+"""What is assumed of a stage that asks a model: many calls or few, at the price of its model."""
+
+import pytest
+
+from attractor.backends.models import ModelDefaults
+from attractor.language.source.parse import parse
+from attractor.llm.catalogue import ModelInfo
+from attractor.llm.errors import ConfigurationError
+from attractor.pipeline.estimate.samples import A_TASK, ONE_ANSWER, UNKNOWN, Assumption, assume
+
+
+def model(provider: str = "openai", **prices: float) -> ModelInfo:
+    return ModelInfo(id="m-1", provider=provider, display_name="M", **prices)  # pyright: ignore[reportArgumentType]
+
+
+PRICED = model(input_cost_per_million=1.0, output_cost_per_million=10.0)
+
+
+def assumed(
+    attributes: str, known: ModelInfo | None = PRICED, defaults: ModelDefaults | None = None
+) -> Assumption | None:
+    graph = parse(f"digraph G {{ n [{attributes}] }}")
+    chosen = defaults or ModelDefaults("m-1", "openai")
+    return assume(graph.nodes["n"], chosen, find=lambda id_, provider: known)
+
+
+def test_a_task_takes_many_calls_and_an_answer_one() -> None:
+    task, answer = assumed('prompt="x"'), assumed('type=prompt, prompt="x"')
+    assert task
+    assert answer
+    for one in (task, answer):
+        for range_ in (one.seconds, one.cost_usd, one.tokens):
+            assert range_.low is not None
+            assert range_.likely is not None
+            assert range_.high is not None
+            assert 0 < range_.low < range_.likely < range_.high
+    assert task.cost_usd.likely > answer.cost_usd.likely  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+    assert task.basis == f"assumed: {A_TASK[0].number} to {A_TASK[2].number} calls of m-1"
+    assert answer.basis == "assumed: one call of m-1"
+
+
+def test_the_likely_cost_is_that_of_its_tokens() -> None:
+    one = assumed("type=prompt")
+    likely = ONE_ANSWER[1]
+    assert one
+    assert one.tokens.likely == likely.prompt + likely.answer
+    assert one.cost_usd.likely == pytest.approx((likely.prompt + 10 * likely.answer) / 1_000_000)
+
+
+def test_a_long_prompt_costs_more() -> None:
+    short, long = (
+        assumed('type=prompt, prompt="x"'),
+        assumed(f'type=prompt, prompt="{"x " * 9000}"'),
+    )
+    assert short
+    assert long
+    assert long.tokens.low == (short.tokens.low or 0) + 4500
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_what_comes_from_the_cache_costs_less_by_every_way_to_count(provider: str) -> None:
+    plain = {"input_cost_per_million": 1.0, "output_cost_per_million": 10.0}
+    dear, cheap = (
+        assumed('prompt="x"', model(provider, **plain, cache_read_cost_per_million=cache))
+        for cache in (1.0, 0.1)
+    )
+    saved = A_TASK[1].number * A_TASK[1].cached * 0.9 / 1_000_000
+    assert dear
+    assert cheap
+    assert (dear.cost_usd.likely or 0) - (cheap.cost_usd.likely or 0) == pytest.approx(saved)
+
+
+def test_what_asks_no_model_has_no_assumption() -> None:
+    assert assumed('shape=parallelogram, tool_command="true"') is None
+    assert assumed("shape=tripleoctagon") is None
+    assert assumed('shape=tripleoctagon, prompt="Which?"') is not None
+
+
+@pytest.mark.parametrize(
+    ("known", "defaults", "told"),
+    [
+        (None, ModelDefaults("m-1", "openai"), "which the catalogue does not know"),
+        (model(), ModelDefaults("m-1", "openai"), "for which the catalogue has no price"),
+        (PRICED, ModelDefaults(), "which one nothing says: --model"),
+    ],
+)
+def test_without_a_price_the_tokens_are_told(
+    known: ModelInfo | None, defaults: ModelDefaults, told: str
+) -> None:
+    one = assumed('prompt="x"', known, defaults)
+    assert one
+    assert one.cost_usd == UNKNOWN
+    assert one.tokens.is_known
+    assert told in one.basis
+
+
+def test_a_catalogue_that_cannot_be_read_is_told() -> None:
+    def broken(id_: str, provider: str) -> ModelInfo | None:
+        raise ConfigurationError("the table is gone")
+
+    node = parse('digraph G { n [prompt="x"] }').nodes["n"]
+    one = assume(node, ModelDefaults("m-1", "openai"), find=broken)
+    assert one
+    assert "the table is gone" in one.basis
+    assert one.cost_usd == UNKNOWN

@@ -1,0 +1,64 @@
+"""The run that another one stands in for is over before that begins."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.clock import TurnableClock
+from attractor.base.errors import Refused
+from attractor.base.locks import FileLock
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.secrets import Redactor
+from attractor.engine.state.run_state import CANCELED
+from attractor.pipeline.fork.create import PATIENCE_S, end_other
+from attractor.pipeline.orders import Orders
+from tests.engine.graphs import line
+from tests.engine.runs import FAIL, Workplace
+
+
+def orders_to(place: Workplace, clock: TurnableClock) -> Orders:
+    numbers = iter(range(200))
+    return Orders(
+        place.root, "ada", clock, lambda count: bytes([next(numbers)] * count), Redactor()
+    )
+
+
+def test_a_run_that_had_ended_stays_as_it_is(tmp_path: Path) -> None:
+    place, clock = Workplace(tmp_path / "run", line("a"), {"a": FAIL}), TurnableClock()
+    place.run()
+    before = (place.root / "events.jsonl").read_bytes()
+    assert not asyncio.run(end_other(orders_to(place, clock), clock, why="back"))
+    assert (place.root / "events.jsonl").read_bytes() == before
+
+
+def test_a_runner_that_lets_go_without_a_look_at_its_inbox_is_made_up_for(tmp_path: Path) -> None:
+    place, clock = Workplace(tmp_path / "run", line("a")), TurnableClock()
+    lock = FileLock(RunDirectory(place.root).lock).acquire()
+
+    async def scene() -> bool:
+        ending = asyncio.ensure_future(end_other(orders_to(place, clock), clock, why="back"))
+        await clock.until_asleep()
+        lock.release()
+        await clock.turn(timedelta(seconds=1))
+        return await ending is not None
+
+    assert asyncio.run(scene())
+    with place.open() as run:
+        assert run.state.standing == CANCELED
+        assert run.state.canceled == "canceled by ada: back"
+
+
+def test_a_runner_that_does_not_let_go_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    place, clock = Workplace(tmp_path / "run", line("a")), TurnableClock()
+
+    async def scene() -> None:
+        ending = asyncio.ensure_future(end_other(orders_to(place, clock), clock, why="back"))
+        while not ending.done():
+            await clock.turn(timedelta(seconds=PATIENCE_S / 4))
+            await asyncio.sleep(0)
+        await ending
+
+    with FileLock(RunDirectory(place.root).lock).acquire(), pytest.raises(Refused):
+        asyncio.run(scene())

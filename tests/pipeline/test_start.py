@@ -1,0 +1,178 @@
+"""Pipelines run through the composition root, on real repositories, without a sandbox."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import Broken, FileTrouble
+from attractor.engine.errors import GraphChanged, NotRunnable
+from attractor.engine.outcome import StageStatus
+from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, FAILED, RunResult
+from attractor.language.errors import ValidationError
+from attractor.pipeline.host import RunHost
+from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
+from attractor.pipeline.start import resume, start
+from attractor.workspaces.errors import NotARepository
+from tests.pipeline.projects import LINEAR, git, make_project, make_world
+
+GATE = """
+digraph asks {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    ask   [shape=hexagon, label="Ship it?"]
+    mend  [prompt="Mend"]
+    start -> ask
+    ask -> exit [label="[Y] Yes"]
+    ask -> mend [label="[N] No"]
+    mend -> exit
+}
+"""
+
+
+def options(project: Path, **more: object) -> RunOptions:
+    plain = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    return replace(plain, **more)
+
+
+def run(world: RunHost, chosen: RunOptions, root: Path | None = None) -> RunResult:
+    return asyncio.run(start(chosen, world, root=root))
+
+
+def test_a_run_leaves_its_stages_as_commits_and_the_project_as_it_was(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    head = git(project, "rev-parse", "HEAD")
+    result = run(make_world(project), options(project))
+    assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
+    assert result.completed == ("start", "plan", "make", "exit")[: len(result.completed)]
+    branch = f"attractor/run/{result.run_id}"
+    assert git(project, "show", f"{branch}:made.txt") == "made\n"
+    subjects = git(project, "log", "--format=%s", f"main..{branch}").splitlines()
+    assert subjects == ["Stage make", "Stage plan"]
+    trailers = git(project, "log", "-1", "--format=%(trailers:only)", branch).split("\n")
+    assert trailers[:4] == [
+        f"Attractor-Run: {result.run_id}",
+        "Attractor-Stage: make",
+        "Attractor-Visit: 1",
+        "Attractor-Outcome: success",
+    ]
+    assert git(project, "rev-parse", "HEAD") == head
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_the_run_directory_says_what_was_run(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    result = run(make_world(project), options(project, goal="Say goodbye"))
+    root = result.directory
+    assert (root / "graph.dot").read_text() == LINEAR
+    assert json.loads((root / "final.json").read_text())["outcome"] == "success"
+    assert json.loads((root / "manifest.json").read_text())["goal"] == "Say goodbye"
+    assert (root / "plan" / "prompt.md").read_text().strip() == "Plan: Say goodbye"
+    assert (root / "make" / "status.json").exists()
+
+
+def test_the_options_come_back_from_the_manifest(tmp_path: Path) -> None:
+    chosen = options(
+        tmp_path, goal="g", answers=("Y",), outcomes={"plan": "success"}, suite="s", profile="p"
+    )
+    assert options_from_record(chosen.to_record(), suite="s", profile="p") == chosen
+
+
+def test_outcomes_of_the_simulated_backend_steer_the_run(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    result = run(make_world(project), options(project, outcomes={"plan": "fail"}))
+    assert (result.standing, result.outcome) == (FAILED, StageStatus.FAIL)
+    assert result.completed[-1] == "plan"
+
+
+@pytest.mark.parametrize("kind", [WorkspaceKind.IN_PLACE, WorkspaceKind.NONE])
+def test_outside_git_a_run_can_work_in_place(tmp_path: Path, kind: WorkspaceKind) -> None:
+    project = tmp_path / "plain"
+    project.mkdir()
+    (project / "pipeline.dot").write_text(LINEAR)
+    result = run(make_world(project), options(project, workspace=kind))
+    assert result.outcome is StageStatus.SUCCESS
+    assert (project / "made.txt").read_text() == "made\n"
+
+
+def test_where_git_finds_no_repository_in_its_place_nothing_is_copied(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    (project / ".git" / "HEAD").unlink()
+    with pytest.raises(NotARepository) as refused:
+        run(make_world(project), options(project))
+    assert "--workspace copy" in refused.value.hint
+    assert not (project / "runs").exists()
+
+
+def test_a_pipeline_with_an_error_or_a_backend_that_is_none_begins_nothing(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", LINEAR.replace("-> exit", ""))
+    with pytest.raises(ValidationError):
+        run(make_world(project), options(project))
+    (project / "pipeline.dot").write_text(LINEAR)
+    with pytest.raises(NotRunnable, match="unknown backend 'simulat'"):
+        run(make_world(project), options(project, backend="simulat"))
+    with pytest.raises(NotRunnable, match="unknown node 'pln'"):
+        run(make_world(project), options(project, outcomes={"pln": "fail"}))
+    assert not (project / "runs").exists()
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_question_parks_the_run_and_an_answer_in_the_queue_moves_it(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", GATE)
+    parked = run(make_world(project), options(project, interviewer="park"))
+    assert parked.standing == AWAITING_ANSWER
+    assert parked.exit_code == 3
+    world = make_world(project)
+    assert asyncio.run(resume(parked.directory, world)).standing == AWAITING_ANSWER
+    approved = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    assert approved.outcome is StageStatus.SUCCESS
+    assert "mend" not in approved.completed
+    answered = run(make_world(project), options(project, interviewer="queue", answers=("N",)))
+    assert "mend" in answered.completed
+
+
+def test_a_run_that_ended_is_not_walked_again(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    world = make_world(project)
+    result = run(world, options(project))
+    before = (result.directory / "events.jsonl").read_bytes()
+    again = asyncio.run(resume(result.directory, world))
+    assert again.standing == EVALUATING
+    after = (result.directory / "events.jsonl").read_bytes()
+    assert b"StageStarted" not in after.removeprefix(before)
+
+
+def test_a_pipeline_that_was_changed_since_is_not_resumed(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", GATE)
+    world = make_world(project)
+    parked = run(world, options(project, interviewer="park"))
+    (project / "pipeline.dot").write_text(GATE.replace("Ship it?", "Really?"))
+    with pytest.raises(GraphChanged):
+        asyncio.run(resume(parked.directory, world))
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_pipeline_from_another_system_is_resumed_as_it_was_written(
+    tmp_path: Path, mark: bytes
+) -> None:
+    project = make_project(tmp_path / "project", GATE)
+    (project / "pipeline.dot").write_bytes(mark + GATE.replace("\n", "\r\n").encode())
+    world = make_world(project)
+    parked = run(world, options(project, interviewer="park"))
+    assert b"\r\n" in (parked.directory / "graph.dot").read_bytes()
+    ended = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    assert ended.outcome is StageStatus.SUCCESS
+
+
+def test_a_graph_that_is_lost_or_was_changed_in_the_run_directory_is_told(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", GATE)
+    world = make_world(project)
+    parked = run(world, options(project, interviewer="park"))
+    (parked.directory / "graph.dot").write_bytes(b"\xff")
+    with pytest.raises(Broken, match="not what the run began with"):
+        asyncio.run(resume(parked.directory, world))
+    (parked.directory / "graph.dot").unlink()
+    with pytest.raises(FileTrouble, match="cannot read"):
+        asyncio.run(resume(parked.directory, world))

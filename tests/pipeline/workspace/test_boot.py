@@ -1,0 +1,109 @@
+"""What is done before the first stage stands in the journal; what is wrong is found before."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.json import Json
+from attractor.engine.outcome import StageStatus
+from attractor.engine.state.run_state import RunResult
+from attractor.pipeline.host import RunHost
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.start import resume, start
+from attractor.workspaces.errors import SetupFailed
+from attractor.workspaces.setup.preparation import Preparation
+from tests.pipeline.projects import make_project, make_world
+
+BRANCHES = """
+digraph branches {
+    node [shape=parallelogram]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    fork [shape=component]
+    one [tool_command="cat deps/made"]
+    two [tool_command="cat deps/made"]
+    meet [shape=tripleoctagon]
+    start -> fork
+    fork -> one -> meet
+    fork -> two -> meet
+    meet -> exit
+}
+"""
+SETUP = "mkdir deps && echo made >deps/made && echo installed"
+IGNORED = {".gitignore": "deps/\nmodules/\n"}
+
+
+def options(world: RunHost, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunOptions:
+    file = world.project / "pipeline.dot"
+    return RunOptions(file=file, backend="simulate", sandbox="none", workspace=kind)
+
+
+def go(world: RunHost, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunResult:
+    return asyncio.run(start(options(world, kind), world))
+
+
+def prepared_world(project: Path, **wanted: object) -> RunHost:
+    return replace(make_world(project), preparation=replace(Preparation(), **wanted))
+
+
+def boot_steps(root: Path) -> Sequence[dict[str, Json]]:
+    lines = (root / "events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    return [
+        {"branch": one.get("branch", ""), **one["data"]}
+        for one in events
+        if one["type"] == "BootStep"
+    ]
+
+
+def test_what_was_done_before_the_first_stage_is_told_in_order(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
+    (project / "modules").mkdir()
+    world = prepared_world(project, setup=SETUP, carry=("modules",))
+    result = go(world)
+    assert result.outcome is StageStatus.SUCCESS
+    environment, workspace, setup, carry = boot_steps(result.directory)
+    assert (environment["step"], environment["sandbox"]) == ("environment", "none")
+    assert (workspace["step"], workspace["kind"]) == ("workspace", "isolated")
+    assert (carry["step"], carry["carried"]) == ("carry", ["modules"])
+    assert (setup["step"], setup["command"], setup["how"]) == ("setup", SETUP, "run")
+    assert (setup["exit_code"], setup["output"]) == (0, "setup.log")
+    assert "installed" in (result.directory / "setup.log").read_text()
+
+
+def test_a_setup_is_run_once_for_a_run_with_branches(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
+    result = go(prepared_world(project, setup=SETUP))
+    assert result.outcome is StageStatus.SUCCESS
+    assert [one["step"] for one in boot_steps(result.directory)].count("setup") == 1
+
+
+def test_one_that_names_its_folder_is_run_in_each_branch_and_that_is_told(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
+    result = go(prepared_world(project, setup="mkdir deps && pwd >deps/made"))
+    setups = [one for one in boot_steps(result.directory) if one["step"] == "setup"]
+    assert [bool(one["branch"]) for one in setups] == [False, True, True]
+    assert (result.directory / "setup.log").read_text().count("$ mkdir deps") == 3
+
+
+def test_a_setup_that_failed_is_recorded_with_its_output_and_run_again(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
+    world = prepared_world(project, setup="echo no wheel; exit 3")
+    with pytest.raises(SetupFailed):
+        go(world)
+    [root] = [one for one in (project / "runs").iterdir() if one.is_dir()]
+    assert boot_steps(root)[-1]["exit_code"] == 3
+    assert "no wheel" in (root / "setup.log").read_text()
+    mended = replace(world, preparation=Preparation(setup=SETUP))
+    assert asyncio.run(resume(root, mended)).outcome is StageStatus.SUCCESS
+    steps = [one["step"] for one in boot_steps(root)]
+    assert steps == ["environment", "workspace", "setup", "setup"]
+
+
+def test_without_a_workspace_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    assert boot_steps(go(make_world(project), WorkspaceKind.NONE).directory) == []

@@ -1,0 +1,150 @@
+"""What a stage without a sandbox left running is gone when its run is."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.base.ids import new_run_id
+from attractor.engine.run_folder.layout import Manifest, create_run_directory
+from attractor.engine.run_folder.open_run import open_run
+from attractor.environments.orphan_processes import MARK, can_be_known
+from attractor.environments.process_table import Process, find_process, variable_of
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.start import resume, start
+from attractor.pipeline.workspace.boot import end_left_running_now, name_processes
+from tests.engine.runs import read_events
+from tests.pipeline.commands import Machine, make_machine
+from tests.pipeline.projects import git, make_project, make_world
+
+pytestmark = pytest.mark.skipif(not can_be_known(), reason="no /proc")
+
+LEAVES = """
+digraph leaves {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    leave [shape=parallelogram, tool_command="sh leave.sh"]
+    start -> leave -> exit
+}
+"""
+FILES = {
+    "leave.sh": "setsid sh stay.sh & while ! [ -s pid ]; do sleep 0.01; done",
+    "stay.sh": "echo $$ > pid; exec sleep 1000 >/dev/null 2>&1",
+}
+GATE = """
+digraph gate {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    ask   [shape=hexagon]
+    start -> ask
+    ask -> exit [label="[Y] Yes"]
+}
+"""
+PATIENCE_S = 30.0
+PATH = {"PATH": os.environ["PATH"]}
+RUN = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return make_machine(tmp_path, LEAVES, tmp_path, **FILES)
+
+
+def test_a_process_that_left_its_group_does_not_outlive_the_run(machine: Machine) -> None:
+    said = machine.attractor(*RUN)
+    assert "What they leave running is ended, but for who hides from us" in said
+    branch = git(machine.project, "branch", "--list", "--format=%(refname)", "attractor/run/*")
+    pid = int(git(machine.project, "show", f"{branch.strip()}:pid"))
+    try:
+        # The dead keep their number until somebody looks after them.
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    assert state in "ZX"
+
+
+def left_by_dead(tmp_path: Path, sandbox: str) -> tuple[Sequence[Process], bool, Sequence[str]]:
+    """Let a dead life of a run have left a process; return who is ended, and what is told."""
+    now = SystemClock().now()
+    run_id = new_run_id(now, os.urandom)
+    manifest = Manifest(
+        run_id=run_id,
+        pipeline="p",
+        goal="",
+        started=now,
+        content_hash="",
+        options={"sandbox": sandbox},
+    )
+    root = create_run_directory(tmp_path / run_id, manifest, "digraph {}").root
+    mark = f"{run_id}.{os.getpid()}-1.0"
+    # Not as a child of ours: those are spared.
+    begun = subprocess.run(
+        ["sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!"],
+        env={MARK: mark, **PATH},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        timeout=30,
+        check=True,
+    )
+    pid = int(begun.stdout)
+    try:
+        until = time.monotonic() + PATIENCE_S
+        while not variable_of(pid, MARK):  # it is just becoming another program
+            assert time.monotonic() < until
+        with open_run(root, clock=SystemClock()) as run:
+            ended = end_left_running_now(run)
+        lives = find_process(pid) is not None
+    finally:
+        if find_process(pid):
+            os.kill(pid, signal.SIGKILL)
+    return ended, lives, [one.type for one in read_events(root)]
+
+
+def test_who_was_ended_stands_in_the_journal(tmp_path: Path) -> None:
+    [one], lives, told = left_by_dead(tmp_path, "none")
+    assert (one.name, lives, told) == ("sleep", False, ["LeftRunningEnded"])
+
+
+def test_in_a_sandbox_there_is_nothing_to_be_done(tmp_path: Path) -> None:
+    assert left_by_dead(tmp_path, "bubblewrap") == ((), True, [])
+
+
+def test_of_many_the_first_are_named_in_letters_that_no_terminal_obeys() -> None:
+    many = [Process(number, 1, 1, "1", "a\x1b[2J") for number in range(25)]
+    named = name_processes(many)
+    assert named.endswith(" and 5 more")
+    assert "(19)" in named
+    assert "(20)" not in named
+    assert "\x1b" not in named
+
+
+def test_a_run_that_begins_looks_for_nobody_and_one_that_goes_on_looks_once(
+    tmp_path: Path,
+) -> None:
+    looks: list[object] = []
+
+    def hear(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.listdir" and arguments == ("/proc",):
+            looks.append(event)
+
+    # A hook cannot be taken away again; this one does next to nothing.
+    sys.addaudithook(hear)
+    project = make_project(tmp_path / "project", GATE)
+    options = RunOptions(
+        file=project / "pipeline.dot", backend="simulate", sandbox="none", interviewer="park"
+    )
+    world = make_world(project)
+    parked = asyncio.run(start(options, world))
+    assert len(looks) == 0
+    asyncio.run(resume(parked.directory, world, interviewer="park"))
+    assert len(looks) == 1

@@ -1,0 +1,387 @@
+"""The state folder is ours alone, and what dead runs left in it is collected.
+
+What a project brings along read-only shows wherever a run's tools run, and is never changed.
+"""
+
+import asyncio
+import shutil
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.config.load import load_configuration
+from attractor.engine.errors import NotRunnable
+from attractor.engine.outcome import StageStatus
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
+from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
+from attractor.pipeline.host import RunHost
+from attractor.pipeline.host import make_world as make_configured_world
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.start import resume, start
+from attractor.pipeline.workspace.create import ready_state
+from attractor.workspaces.folders import new_folder
+from attractor.workspaces.setup.preparation import Preparation
+from tests.environments.places import why_no_sandbox
+from tests.pipeline.commands import Machine
+from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.workspace.test_boot import boot_steps
+from tests.workspaces.projects import contents
+
+PARKS = """
+digraph parks {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    make  [shape=parallelogram, tool_command="mkdir -p deep; echo made > deep/made.txt"]
+    ask   [shape=hexagon, label="Go on?"]
+    more  [shape=parallelogram, tool_command="cat deep/made.txt > more.txt"]
+    start -> make -> ask
+    ask -> more [label="[Y] Yes"]
+    more -> exit
+}
+"""
+
+
+def telling(project: Path) -> tuple[RunHost, list[str]]:
+    told: list[str] = []
+    return replace(make_world(project), tell=told.append), told
+
+
+def options(project: Path) -> RunOptions:
+    return RunOptions(
+        file=project / "pipeline.dot", backend="simulate", sandbox="none", interviewer="park"
+    )
+
+
+def open_places(folder: Path) -> list[str]:
+    """Return what others may do anything with, below a folder and the folder itself."""
+    found = [folder, *folder.rglob("*")]
+    return [str(one) for one in found if not one.is_symlink() and one.stat().st_mode & 0o077]
+
+
+def test_a_run_makes_its_state_folder_for_its_user_alone(machine: Machine) -> None:
+    said = machine.attractor("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
+    assert machine.state.is_dir()
+    assert len(list(machine.state.rglob("*"))) > 20
+    assert open_places(machine.state) == []
+    assert "open to others" not in said
+    assert stat.S_IMODE((machine.state / "workspaces").stat().st_mode) == 0o700
+
+
+def test_a_state_folder_made_by_other_commands_is_closed_too(machine: Machine) -> None:
+    machine.attractor("profile", "create", "strict")
+    machine.attractor("token", "create", "ann", "--scope", "decide")
+    assert open_places(machine.state) == []
+
+
+def test_a_state_folder_that_was_open_is_closed_and_that_is_told(machine: Machine) -> None:
+    run = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
+    machine.attractor(*run)
+    places = [one for one in machine.state.rglob("*") if not one.is_symlink()]
+    for one in [machine.state, *places]:
+        one.chmod(0o755 if one.is_dir() else 0o644)
+    said = machine.attractor(*run)
+    assert f"{len(places) + 1} places in {machine.state} were open to others" in said
+    assert open_places(machine.state) == []
+    assert "open to others" not in machine.attractor(*run)
+
+
+def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    (tmp_path / "real").mkdir(mode=0o755)
+    (tmp_path / "real").chmod(0o755)
+    (tmp_path / "state").symlink_to(tmp_path / "real")
+    world, told = telling(project)
+    ready_state(world)
+    places = f"1 places in {tmp_path / 'real'} were open to others"
+    assert told == [f"{places}; now they are yours alone."]
+    assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o700
+
+
+def test_a_run_whose_workspace_vanished_gets_its_files_back(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", PARKS)
+    world, told = telling(project)
+    parked = asyncio.run(start(options(project), world))
+    target = (world.state_dir / "workspaces").resolve()
+    shutil.rmtree(target)
+    ended = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    assert ended.outcome is StageStatus.SUCCESS
+    assert git(project, "show", f"attractor/run/{ended.run_id}:more.txt") == "made\n"
+    assert [sentence for sentence in told if str(target) in sentence]
+
+
+def test_what_dead_runs_left_is_removed_when_a_run_begins_or_goes_on(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", PARKS)
+    world, _ = telling(project)
+    place = ready_state(world)
+
+    def left_behind() -> Path:
+        with new_folder(place) as folder:
+            (folder / "file").write_text("of a trial")
+        return folder
+
+    trial = left_behind()
+    with new_folder(place) as living:
+        parked = asyncio.run(start(options(project), world))
+        assert not trial.exists()
+        assert living.is_dir()
+        trial = left_behind()
+        (own,) = set(place.iterdir()) - {living, trial}
+        asyncio.run(resume(parked.directory, world))
+        assert set(place.iterdir()) == {own, living}
+
+
+def test_nothing_is_removed_while_a_record_cannot_be_read(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", PARKS)
+    world, told = telling(project)
+    asyncio.run(start(options(project), world))
+    (record,) = world.state_dir.glob("stores/*/workspace.json")
+    record.write_text("{")
+    before = set((world.state_dir / "workspaces").iterdir())
+    place = ready_state(world)
+    assert set(place.iterdir()) == before
+    assert [one for one in told if one.startswith(f"What dead runs left in {place} is not removed")]
+
+
+def test_runs_that_begin_at_once_leave_each_other_alone(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", PARKS)
+    world, _ = telling(project)
+
+    async def all_at_once() -> list[StageStatus | None]:
+        chosen = replace(options(project), interviewer="auto_approve")
+        doing = [start(chosen, world) for _ in range(4)]
+        return [one.outcome for one in await asyncio.gather(*doing)]
+
+    assert asyncio.run(all_at_once()) == [StageStatus.SUCCESS] * 4
+    assert len(list((world.state_dir / "workspaces").iterdir())) == 4
+
+
+SHOWN = ("modules/", "packages/app/deps", ".env.local")
+READ = "cat modules/one packages/app/deps/two .env.local && ! touch modules/x && ! rm .env.local"
+ATTACK = "mv packages old; rm -rf modules; ln -s /tmp packages; test -d modules/"
+PIPELINE = f"""
+digraph shows {{
+    node [shape=parallelogram, max_retries=0]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    first [tool_command="{READ} && cat made/by_setup && echo first > first.txt"]
+    fork [shape=component]
+    one [tool_command="{READ} && cat made/by_setup && echo one > one.txt"]
+    two [type="pipeline", file="child.dot"]
+    meet [shape=tripleoctagon, merge=all]
+    attack [tool_command="{ATTACK}"]
+    ask [shape=hexagon]
+    last [tool_command="cat modules/one .env.local && test ! -e old/x && echo last > last.txt"]
+    start -> first -> fork
+    fork -> one -> meet
+    fork -> two -> meet
+    meet -> attack -> ask
+    ask -> last [label="Go on"]
+    last -> exit
+}}
+"""
+CHILD = f"""
+digraph child {{
+    node [shape=parallelogram, max_retries=0]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    inner [tool_command="{READ} && echo two > two.txt"]
+    start -> inner -> exit
+}}
+"""
+IGNORED = "modules/\nmade/\ndeps\n.env.local\nlinked\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> RunHost:
+    """A project whose dependencies are to be shown."""
+    files = {".gitignore": IGNORED, "child.dot": CHILD, "packages/app/main.py": "main\n"}
+    project = make_project(tmp_path / "project", PIPELINE, **files)
+    (project / "modules").mkdir()
+    (project / "modules/one").write_text("one\n")
+    (project / "packages/app/deps").mkdir()
+    (project / "packages/app/deps/two").write_text("two\n")
+    (project / ".env.local").write_text("A=1\n")
+    return make_world(project)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> None:
+    """Skip where no sandbox can be had."""
+    (tmp_path / "trial").mkdir()
+    if why := why_no_sandbox(tmp_path / "trial"):
+        pytest.skip(f"no sandbox here: {why}")
+
+
+def showing(world: RunHost, *paths: str, setup: str = "", carry: tuple[str, ...] = ()) -> RunHost:
+    shown = paths or SHOWN
+    wanted = Preparation(carry_read_only=shown, setup=setup, carry=carry)
+    return replace(world, preparation=wanted)
+
+
+def go(
+    world: RunHost, sandbox: str = "bubblewrap", kind: WorkspaceKind = WorkspaceKind.ISOLATED
+) -> RunResult:
+    options = RunOptions(
+        file=world.project / "pipeline.dot",
+        backend="simulate",
+        sandbox=sandbox,
+        interviewer="park",
+        workspace=kind,
+    )
+    return asyncio.run(start(options, world))
+
+
+def kept(project: Path) -> dict[str, bytes]:
+    """Return the files of the project, without the records of runs."""
+    return {name: one for name, one in contents(project).items() if not name.startswith("runs/")}
+
+
+def workspaces(world: RunHost) -> list[Path]:
+    return list((world.state_dir / "workspaces").resolve().iterdir())
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_it_shows_in_setups_branches_children_and_after_a_resume_or_fork(world: RunHost) -> None:
+    told: list[str] = []
+    setup = "mkdir made && cat modules/one >made/by_setup && ! touch modules/x"
+    world = replace(showing(world, setup=setup), tell=told.append)
+    before = kept(world.project)
+    parked = go(world)
+    assert parked.standing == AWAITING_ANSWER
+    (carry,) = [one for one in boot_steps(parked.directory) if one["step"] == "carry"]
+    assert carry["read_only"] == ["modules", "packages/app/deps", ".env.local"]
+    assert (carry["carried"], carry["copied_instead"], carry["lacking"]) == ([], [], [])
+    # Nothing was copied into any workspace, nor kept for another run.
+    found = workspaces(world)
+    assert found
+    assert [one for folder in found for one in folder.glob("**/modules/*")] == []
+    assert not (world.state_dir / "setups").exists()
+    # Somebody plants a link where it shows, while nobody is at work.
+    standing_in = [folder / "modules" for folder in found if (folder / "modules").is_dir()]
+    assert standing_in
+    for place in standing_in:
+        place.rmdir()
+        place.symlink_to(world.project)
+    done = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    assert done.outcome is StageStatus.SUCCESS
+
+    async def forked() -> RunResult:
+        fork = await plan_fork(ForkOptions(root=parked.directory, at="first"), world)
+        return await resume(await make_fork(fork, world), world, interviewer="auto_approve")
+
+    assert asyncio.run(forked()).outcome is StageStatus.SUCCESS
+    assert kept(world.project) == before
+    names = git(world.project, "ls-tree", "-r", "--name-only", f"attractor/run/{done.run_id}")
+    assert "last.txt" in names
+    assert "modules" not in names
+    assert "deps" not in names
+    assert [one for one in told if "carry" in one] == []
+
+
+def test_without_a_sandbox_it_is_copied_and_that_is_told(world: RunHost) -> None:
+    told: list[str] = []
+    world = replace(showing(world), tell=told.append)
+    text = "cat modules/one .env.local && echo changed > modules/one"
+    (world.project / "pipeline.dot").write_text(
+        CHILD.replace(READ, text).replace("digraph child", "digraph plain")
+    )
+    result = go(world, sandbox="none")
+    assert result.outcome is StageStatus.SUCCESS
+    (carry,) = [one for one in boot_steps(result.directory) if one["step"] == "carry"]
+    assert carry["carried"] == carry["copied_instead"] == [one.strip("/") for one in SHOWN]
+    assert carry["read_only"] == []
+    (line,) = [one for one in told if "carry_read_only" in one]
+    assert "without a sandbox" in line
+    assert "modules, packages/app/deps, .env.local" in line
+    assert (world.project / "modules/one").read_text() == "one\n"
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("isolation", ["", ', isolation="shared"'])
+def test_in_place_the_folder_has_it_anyway_and_branches_see_it(
+    world: RunHost, isolation: str
+) -> None:
+    checks = "cat modules/one" if isolation else "cat modules/one && ! touch modules/x"
+    text = f"""
+    digraph branches {{
+        node [shape=parallelogram, max_retries=0]
+        start [shape=Mdiamond]
+        exit [shape=Msquare]
+        own [tool_command="touch modules/own"]
+        fork [shape=component{isolation}]
+        one [tool_command="{checks}"]
+        two [tool_command="{checks}"]
+        meet [shape=tripleoctagon]
+        start -> own -> fork
+        fork -> one -> meet
+        fork -> two -> meet
+        meet -> exit
+    }}
+    """
+    (world.project / "pipeline.dot").write_text(text)
+    result = go(showing(world), kind=WorkspaceKind.IN_PLACE)
+    assert result.outcome is StageStatus.SUCCESS
+    assert sorted(one.name for one in (world.project / "modules").iterdir()) == ["one", "own"]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_records_that_lie_in_it_are_covered(world: RunHost) -> None:
+    state = world.project / "modules/state"
+    (world.project / "pipeline.dot").write_text(
+        CHILD.replace(READ, "ls -A modules/state > /tmp/x && test ! -s /tmp/x && cat modules/one")
+    )
+    assert go(replace(showing(world), state_dir=state)).outcome is StageStatus.SUCCESS
+    assert any(state.iterdir())
+
+
+def test_all_that_is_wrong_with_it_is_found_before_a_run_exists(world: RunHost) -> None:
+    project = world.project
+    (project / "linked").symlink_to("modules")
+    (project / "made").write_text("a file")
+    paths = (
+        *("modules", "modules", "packages/app/deps/two", "../out", "readme.txt", "scenarios"),
+        *("linked", "made", "packages/app/deps"),
+    )
+    records = replace(
+        showing(world, *paths, carry=(".env.local", "modules")), state_dir=project / "made/state"
+    )
+    with pytest.raises(NotRunnable) as refused:
+        go(records)
+    told = str(refused.value)
+    for words in (
+        "'modules', which is named twice",
+        "'../out', which is no plain path",
+        "'readme.txt', which git does not ignore",
+        "'scenarios', which agents do not get",
+        "'linked', and there is no such file or folder",
+        "'made', which is a file, and git ignores only a folder",
+        "'packages/app/deps', which is brought along twice: 'packages/app/deps/two'",
+        "name it in one of carry (copied) and carry_read_only, once",
+    ):
+        assert words in told
+    assert not (project / "runs").exists()
+
+
+@pytest.mark.parametrize("where", ["packages/app/deps", "packages/app/deps/below"])
+def test_records_that_could_be_uncovered_are_refused(world: RunHost, where: str) -> None:
+    held = replace(showing(world, "packages/app/deps"), state_dir=world.project / where)
+    with pytest.raises(NotRunnable, match="agents do not get"):
+        go(held)
+    copied = replace(world, preparation=Preparation(carry=("packages/app/deps",)))
+    with pytest.raises(NotRunnable, match="agents do not get"):
+        go(replace(copied, state_dir=held.state_dir))
+
+
+def test_a_project_says_it_in_its_settings(world: RunHost, tmp_path: Path) -> None:
+    text = '[workspace]\ncarry = ["made"]\ncarry_read_only = ["modules/", "deps"]\n'
+    (world.project / "attractor.toml").write_text(text)
+    configuration = load_configuration(
+        start=world.project, cwd=world.project, environ={}, user_file=tmp_path / "none.toml"
+    )
+    made = make_configured_world(
+        configuration, environ=world.environ, input=world.input, output=world.output
+    )
+    assert made.preparation.copied_paths == ("made",)
+    assert made.preparation.shown_paths == ("modules", "deps")

@@ -1,0 +1,95 @@
+"""What a stage leaves in the workspace and no snapshot holds stands in journal and logs."""
+
+import asyncio
+from pathlib import Path
+
+from attractor.base.events import Event
+from attractor.cli.progress import describe_event
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.start import start
+from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOut
+from attractor.workspaces.snapshot import Snapshot
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace, read_events
+from tests.pipeline.projects import make_project, make_world
+
+TWO_STAGES = """digraph d {{
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    one   [shape=parallelogram, tool_command="{one}"]
+    two   [shape=parallelogram, tool_command="{two}"]
+    start -> one -> two -> exit
+}}
+"""
+
+
+def left_out(
+    tmp_path: Path, one: str, two: str = "true", kind: WorkspaceKind = WorkspaceKind.ISOLATED
+) -> list[Event]:
+    """Run two commands, and return what is told of what they left."""
+    pipeline = TWO_STAGES.format(one=one, two=two)
+    project = make_project(tmp_path / "project", pipeline, **{".gitignore": "*.log\nbuilt/\n"})
+    options = RunOptions(
+        file=project / "pipeline.dot", backend="simulate", sandbox="none", workspace=kind
+    )
+    result = asyncio.run(start(options, make_world(project)))
+    assert result.exit_code == 0
+    return [event for event in read_events(result.directory) if event.type == "FilesLeftOut"]
+
+
+def test_ignored_files_and_refused_names_are_told_with_the_stage_that_left_them(
+    tmp_path: Path,
+) -> None:
+    one = "touch a.log kept.txt && mkdir built sub && git init -q sub && mkfifo pipe"
+    first, second = left_out(tmp_path, one, "rm a.log; touch b.log; mkdir .GIT; touch .GIT/x")
+    assert (first.node, first.visit, first.attempt) == ("one", 1, 1)
+    assert first.data == {
+        "ignored": ["a.log", "built"],
+        "ignored_count": 2,
+        "refused": [
+            {"path": "pipe", "why": "it is no file, folder or link"},
+            {"path": "sub/.git", "why": "git takes its name for its own"},
+        ],
+        "refused_count": 2,
+    }
+    assert second.node == "two"
+    assert second.data["ignored"] == ["b.log"]
+    assert second.data["refused"] == [{"path": ".GIT", "why": "git takes its name for its own"}]
+    told = describe_event(first)
+    assert "one: not in the snapshot: ignored: a.log, built; refused: pipe (it is no" in told
+
+
+def test_a_stage_that_leaves_nothing_out_is_not_spoken_of(tmp_path: Path) -> None:
+    assert left_out(tmp_path, "touch kept.txt") == []
+
+
+def test_of_very_many_names_the_first_are_told_and_all_are_counted(tmp_path: Path) -> None:
+    many = MOST_NAMED + 25
+    name = "x" * 210
+    [event] = left_out(
+        tmp_path, f"for n in $(seq {many}); do touch $n.log; done; touch 0{name}.log"
+    )
+    names = event.data["ignored"]
+    assert isinstance(names, list)
+    assert len(names) == MOST_NAMED
+    assert event.data["ignored_count"] == many + 1
+    assert str(names[0]).endswith("…")
+    assert f"and {many + 1 - 5} more" in describe_event(event)
+
+
+def test_in_place_it_is_told_as_well(tmp_path: Path) -> None:
+    [event] = left_out(tmp_path, "touch a.log", kind=WorkspaceKind.IN_PLACE)
+    assert event.data["ignored"] == ["a.log"]
+
+
+def test_after_a_resume_all_that_lies_there_is_told_again(tmp_path: Path) -> None:
+    heard = LeftOut()
+    heard.hear("one 1", Snapshot("", (), ("a.log",), {}))
+    root = tmp_path / "run"
+    with Workplace(root, line("one")).open() as run:
+        heard.run = run
+        heard.hear("two 1", Snapshot("", (), ("a.log",), {}))
+        LeftOut(run).hear("two 1", Snapshot("", (), ("a.log", "runs"), {}))
+        LeftOut(run, ours=["runs"]).hear("two 1", Snapshot("", (), ("runs",), {}))
+    [told] = [one.data["ignored"] for one in read_events(root) if one.type == "FilesLeftOut"]
+    assert told == ["a.log", "runs"]

@@ -1,0 +1,279 @@
+"""The branch of a run: a commit for each stage that may change files, in the order of its walk."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.engine.budgets import Budgets
+from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.outcome import StageStatus
+from attractor.engine.state.run_state import AWAITING_ANSWER, CANCELED, EXECUTING, FAILED, RunResult
+from attractor.pipeline.host import RunHost
+from attractor.pipeline.options import RunOptions
+from attractor.pipeline.start import resume, start
+from tests.pipeline.projects import git, make_project, make_world
+
+PLAIN = """
+digraph plain {
+    node [shape=parallelogram]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    quiet [tool_command="true"]
+    ask [shape=hexagon]
+    choose [shape=diamond]
+    write [tool_command="echo made > made.txt"]
+    start -> quiet -> ask
+    ask -> choose [label="Go on"]
+    choose -> write -> exit
+}
+"""
+
+BRANCHES = """
+digraph branches {
+    node [shape=parallelogram]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    before [tool_command="echo before > before.txt"]
+    fork [shape=component%s]
+    one [tool_command="echo one > one.txt"]
+    more [tool_command="echo more >> one.txt"]
+    two [tool_command="echo two > two.txt"]
+    meet [shape=tripleoctagon, merge=%s]
+    after [tool_command="ls > after.txt"]
+    start -> before -> fork
+    fork -> one -> more -> meet
+    fork -> two -> meet
+    meet -> after -> exit
+}
+"""
+
+FAILS = """
+digraph fails {
+    node [shape=parallelogram, max_retries=0]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    good [tool_command="echo good > good.txt"]
+    bad [tool_command="echo half > half.txt; exit 1"]
+    start -> good -> bad -> exit
+}
+"""
+
+
+def go(world: RunHost, pipeline: str = "pipeline.dot", **more: object) -> RunResult:
+    chosen = RunOptions(file=world.project / pipeline, backend="simulate", sandbox="none")
+    return asyncio.run(start(replace(chosen, **more), world))
+
+
+def commits(project: Path, result: RunResult, *more: str) -> list[str]:
+    """Return the stages of a run's branch, the first one first."""
+    branch = f"attractor/run/{result.run_id}"
+    told = git(project, "log", "--reverse", "--topo-order", *more, "--format=%s", f"main..{branch}")
+    return [line.removeprefix("Stage ") for line in told.splitlines()]
+
+
+def require_whole(project: Path, result: RunResult) -> None:
+    """See that the last commit has the tree that the run ended with."""
+    branch = f"attractor/run/{result.run_id}"
+    assert git(project, "rev-parse", f"{branch}^{{tree}}").strip() == result.tree
+    assert git(project, "rev-parse", "HEAD") == git(project, "rev-parse", "main")
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_what_changed_nothing_is_a_commit_and_what_cannot_change_anything_is_none(
+    tmp_path: Path,
+) -> None:
+    project = make_project(tmp_path / "project", PLAIN)
+    result = go(make_world(project), interviewer="auto_approve")
+    assert result.outcome is StageStatus.SUCCESS
+    assert commits(project, result) == ["quiet", "write"]
+    require_whole(project, result)
+
+
+def test_the_stages_of_the_winner_are_in_the_line_and_those_of_the_others_are_not(
+    tmp_path: Path,
+) -> None:
+    project = make_project(tmp_path / "project", BRANCHES % ("", "winner"))
+    result = go(make_world(project))
+    assert commits(project, result) == ["before", "one", "more", "meet", "after"]
+    assert commits(project, result, "--min-parents=2") == []
+    require_whole(project, result)
+
+
+def test_the_stages_of_branches_that_are_put_together_are_merged(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", BRANCHES % ("", "all"))
+    result = go(make_world(project))
+    assert sorted(commits(project, result)) == sorted(
+        ["before", "one", "more", "two", "meet", "after"]
+    )
+    assert commits(project, result, "--min-parents=2") == ["meet"]
+    branch = f"attractor/run/{result.run_id}"
+    changed = git(project, "show", "--format=", "--name-only", f"{branch}~1^2")
+    assert changed == "two.txt\n"
+    require_whole(project, result)
+
+
+def test_no_stage_of_branches_is_there_when_none_is_taken_over(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", BRANCHES % ("", "none"))
+    result = go(make_world(project))
+    assert commits(project, result) == ["before", "meet", "after"]
+    require_whole(project, result)
+
+
+def test_branches_that_share_a_workspace_are_in_the_line_as_they_ended(tmp_path: Path) -> None:
+    shared = ', isolation="shared", max_parallel=1'
+    project = make_project(tmp_path / "project", BRANCHES % (shared, "winner"))
+    result = go(make_world(project))
+    found = commits(project, result)
+    assert found == ["before", "one", "more", "two", "meet", "after"]
+    require_whole(project, result)
+
+
+def test_a_run_that_failed_has_a_branch_that_says_so(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", FAILS)
+    result = go(make_world(project))
+    assert result.standing == FAILED
+    assert commits(project, result) == ["good", "bad"]
+    branch = f"attractor/run/{result.run_id}"
+    trailer = "%(trailers:key=Attractor-Outcome,valueonly)"
+    assert git(project, "log", "-1", f"--format={trailer}", branch).strip() == "fail"
+    assert git(project, "show", f"{branch}:half.txt") == "half\n"
+    require_whole(project, result)
+
+
+def test_a_run_that_waits_has_a_branch_and_moves_it_on_when_it_goes_on(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", PLAIN)
+    world = make_world(project)
+    parked = go(world, interviewer="park")
+    assert parked.standing == AWAITING_ANSWER
+    assert commits(project, parked) == ["quiet"]
+    ended = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    assert commits(project, ended) == ["quiet", "write"]
+
+
+def test_a_run_that_used_up_its_budget_has_a_branch(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", PLAIN.replace("echo made", "sleep 60; echo made"))
+    world = make_world(project)
+    stopped = go(world, interviewer="auto_approve", budgets=Budgets(duration=timedelta(seconds=1)))
+    assert stopped.standing == EXECUTING
+    assert commits(project, stopped) == ["quiet"]
+
+
+def test_nothing_of_somebody_else_is_written_over_and_the_failed_run_is_what_it_is(
+    tmp_path: Path,
+) -> None:
+    project = make_project(tmp_path / "project", PLAIN)
+    told: list[str] = []
+    world = replace(make_world(project), tell=told.append)
+    parked = go(world, interviewer="park")
+    branch = f"attractor/run/{parked.run_id}"
+    git(project, "switch", "--quiet", branch)
+    git(project, "commit", "--quiet", "--allow-empty", "--message", "Mine")
+    mine = git(project, "rev-parse", branch)
+    git(project, "switch", "--quiet", "main")
+    leave_order(parked.directory / "inbox", Order(Action.CANCEL, "me", "enough"), name="00")
+    canceled = asyncio.run(resume(parked.directory, world))
+    assert canceled.standing == CANCELED
+    assert git(project, "rev-parse", branch) == mine
+    assert any("is not given back" in one and "no stage of the run" in one for one in told)
+
+
+NESTED = """
+digraph nested {
+    node [shape=parallelogram]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    fork [shape=component]
+    left [tool_command="echo left > left.txt"]
+    inner [shape=component]
+    a [tool_command="echo a > a.txt"]
+    b [tool_command="echo b > b.txt"]
+    inner_meet [shape=tripleoctagon, merge=all]
+    right [tool_command="echo right > right.txt"]
+    meet [shape=tripleoctagon, merge=all]
+    start -> fork
+    fork -> left -> inner
+    inner -> a -> inner_meet
+    inner -> b -> inner_meet
+    inner_meet -> meet
+    fork -> right -> meet
+    meet -> exit
+}
+"""
+
+FIRST = """
+digraph first {
+    node [shape=parallelogram]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    fork [shape=component, join_policy=first_success]
+    quick [tool_command="echo quick > quick.txt"]
+    slow [tool_command="echo slow > slow.txt; sleep 60"]
+    meet [shape=tripleoctagon, merge=all]
+    start -> fork
+    fork -> slow -> meet
+    fork -> quick -> meet
+    meet -> exit
+}
+"""
+
+ROUNDS = """
+digraph rounds {
+    node [shape=parallelogram]
+    start [shape=Mdiamond]
+    exit [shape=Msquare]
+    fork [shape=component]
+    a [tool_command="echo a >> a.txt"]
+    b [tool_command="echo b >> b.txt"]
+    meet [shape=tripleoctagon, merge=all]
+    check [tool_command="test $(wc -l < a.txt) = 2", max_retries=0]
+    start -> fork
+    fork -> a -> meet
+    fork -> b -> meet
+    meet -> check
+    check -> exit
+    check -> fork [condition="outcome=fail"]
+}
+"""
+
+
+def test_branches_within_branches_are_merged_where_they_meet(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", NESTED)
+    result = go(make_world(project))
+    assert result.outcome is StageStatus.SUCCESS
+    stages = ["left", "a", "b", "inner_meet", "right", "meet"]
+    assert sorted(commits(project, result)) == sorted(stages)
+    assert commits(project, result, "--min-parents=2") == ["inner_meet", "meet"]
+    require_whole(project, result)
+
+
+def test_a_branch_that_was_given_up_is_no_part_of_it(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", FIRST)
+    result = go(make_world(project))
+    assert commits(project, result) == ["quick", "meet"]
+    require_whole(project, result)
+
+
+def test_each_round_of_a_loop_has_its_own_branches(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", ROUNDS)
+    result = go(make_world(project))
+    assert result.outcome is StageStatus.SUCCESS
+    found = commits(project, result)
+    assert sorted(found) == sorted(["a", "b", "meet", "check"] * 2)
+    assert commits(project, result, "--min-parents=2") == ["meet", "meet"]
+    require_whole(project, result)
+
+
+def test_a_run_taken_up_among_its_branches_has_the_same_commits(tmp_path: Path) -> None:
+    gate = '    ask [shape=hexagon]\n    fork -> one -> ask\n    ask -> more [label="Go on"]\n'
+    text = (BRANCHES % ("", "all")).replace("    fork -> one -> more -> meet\n", gate)
+    text = text.replace("    fork -> two", "    more -> meet\n    fork -> two")
+    project = make_project(tmp_path / "project", text)
+    world = make_world(project)
+    parked = go(world, interviewer="park")
+    assert commits(project, parked) == ["before"]
+    ended = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    assert commits(project, ended, "--min-parents=2") == ["meet"]
+    stages = ["before", "one", "more", "two", "meet", "after"]
+    assert sorted(commits(project, ended)) == sorted(stages)
+    require_whole(project, ended)
