@@ -18,7 +18,7 @@ from attractor.language.drawing.draw import drawer_registry
 from attractor.language.linting.lint_rule import rule_registry
 from attractor.language.preparation.prepare import transform_registry
 from attractor.llm.client import provider_registry
-from attractor.scenarios.judging import check_registry
+from attractor.scenarios.check import check_registry
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.services.route import kind_registry
 

@@ -31,9 +31,8 @@ from attractor.factory.results import Results, Sitting
 from attractor.factory.run_facts import RunFacts, facts_of
 from attractor.factory.trial_log import TrialLog, events_of
 from attractor.pipeline.session import EndedWalk
-from attractor.scenarios.evaluation import evaluate
-from attractor.scenarios.sealing import SealedSuite
-from attractor.scenarios.trial import TrialResult
+from attractor.scenarios.evaluation import TrialResult, evaluate
+from attractor.scenarios.suite_reader import SealedSuite
 
 GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"

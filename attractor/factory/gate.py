@@ -11,9 +11,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.environments.environment import Promises
 from attractor.factory.profile import Profile
+from attractor.scenarios.evaluation import TrialResult, tally
 from attractor.scenarios.satisfaction import BOUND_SENTENCE, Tally, lower_bound, satisfaction
 from attractor.scenarios.suite import Suite
-from attractor.scenarios.trial import TrialResult, tally
 
 
 @dataclass(frozen=True)

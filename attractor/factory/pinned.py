@@ -5,7 +5,7 @@ from attractor.base.errors import Broken
 from attractor.factory.profile import Profile
 from attractor.factory.profiles import ProfileStore
 from attractor.factory.suites import SuiteStore, SuiteVersion
-from attractor.scenarios.sealing import SealedSuite
+from attractor.scenarios.suite_reader import SealedSuite
 
 STRICT = Profile(name="strict")
 """What a run is judged by when it names no profile."""

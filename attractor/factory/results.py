@@ -12,7 +12,7 @@ from attractor.base.errors import Broken, NotCanonical
 from attractor.base.files import file_trouble, make_private_folder, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.factory.ledger import Ledger
-from attractor.scenarios.trial import TrialKey, TrialResult
+from attractor.scenarios.evaluation import TrialKey, TrialResult
 
 OWNER_ONLY = 0o600
 NAME_LENGTH = 16

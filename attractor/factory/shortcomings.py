@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.factory.gate import Judged
-from attractor.scenarios.trial import TrialResult, tally
+from attractor.scenarios.evaluation import TrialResult, tally
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,9 @@ from attractor.base.errors import UnknownName
 from attractor.base.files import make_private_folder, write_whole
 from attractor.base.locks import FileLock
 from attractor.scenarios.errors import InvalidSuite
-from attractor.scenarios.feasibility import failures_allowed
-from attractor.scenarios.reading import read_suite
-from attractor.scenarios.satisfaction import trials_needed
-from attractor.scenarios.sealing import SealedSuite, open_sealed, seal_suite
+from attractor.scenarios.satisfaction import failures_allowed, trials_needed
 from attractor.scenarios.suite import Suite
+from attractor.scenarios.suite_reader import SealedSuite, open_sealed, read_suite, seal_suite
 
 PATIENCE_S = 10.0
 MOST_TRIALS_TOGETHER = 10_000

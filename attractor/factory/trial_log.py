@@ -15,9 +15,8 @@ from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.results import Results, Sitting
-from attractor.scenarios.evaluation import Earlier
+from attractor.scenarios.evaluation import Earlier, TrialKey, TrialResult, trial_keys
 from attractor.scenarios.suite import Suite
-from attractor.scenarios.trial import TrialKey, TrialResult, trial_keys
 
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
 

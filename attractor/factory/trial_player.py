@@ -5,10 +5,10 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.session import EndedWalk
-from attractor.scenarios.judging import build_checks, check_registry, judge_all
-from attractor.scenarios.playing import play
+from attractor.scenarios.check import build_checks, check_registry, judge_all
+from attractor.scenarios.evaluation import TrialKey, TrialResult
+from attractor.scenarios.play import play
 from attractor.scenarios.suite import Scenario, Suite
-from attractor.scenarios.trial import TrialKey, TrialResult
 from attractor.workspaces.folders import borrowed_folder
 
 

@@ -59,13 +59,13 @@ Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
 Name = Annotated[str, AfterValidator(_is_name)]
 
 
-class Written(BaseModel):
+class SuiteTable(BaseModel):
     """Something people write: it takes no key it does not know and can't be changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class TrialSettings(Written):
+class TrialSettings(SuiteTable):
     """How often each scenario is played, and with what patience."""
 
     n: int = Field(default=1, ge=1)
@@ -82,7 +82,7 @@ class TrialSettings(Written):
         return n
 
 
-class GateSettings(Written):
+class GateSettings(SuiteTable):
     """What the gate asks for before it says go."""
 
     min_satisfaction: Exact = Field(default=Fraction(1), ge=0, le=1)
@@ -90,7 +90,7 @@ class GateSettings(Written):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
 
 
-class CommandStep(Written):
+class CommandStep(SuiteTable):
     """A shell command, run to its end in the candidate's folder."""
 
     name: Name
@@ -98,7 +98,7 @@ class CommandStep(Written):
     timeout: Duration | None = None
 
 
-class ServiceStep(Written):
+class ServiceStep(SuiteTable):
     """A command that goes on in the background until a port of it answers."""
 
     name: Name
@@ -107,7 +107,7 @@ class ServiceStep(Written):
     ready: Duration = timedelta(seconds=10)
 
 
-class RequestStep(Written):
+class RequestStep(SuiteTable):
     """An HTTP request to a port inside."""
 
     name: Name
@@ -118,7 +118,7 @@ class RequestStep(Written):
     timeout: Duration | None = None
 
 
-STEP_KINDS: Mapping[str, type[Written]] = {
+STEP_KINDS: Mapping[str, type[SuiteTable]] = {
     "a command step": CommandStep,
     "a service step": ServiceStep,
     "a request step": RequestStep,
@@ -147,7 +147,7 @@ Step = Annotated[
 ]
 
 
-class CheckSpec(Written):
+class CheckSpec(SuiteTable):
     """One check: its kind is a file in `checks/`; the other keys are that kind's own."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -160,7 +160,7 @@ class CheckSpec(Written):
         return dict(self.model_extra or {})
 
 
-class Scenario(Written):
+class Scenario(SuiteTable):
     """A story of what somebody does and what must then be true."""
 
     id: Name
@@ -181,7 +181,7 @@ class Scenario(Written):
         return self
 
 
-class SuiteSettings(Written):
+class SuiteSettings(SuiteTable):
     """What stands in `suite.toml`."""
 
     name: Name
@@ -190,7 +190,7 @@ class SuiteSettings(Written):
     gate: GateSettings = GateSettings()
 
 
-class Suite(Written):
+class Suite(SuiteTable):
     """A whole suite."""
 
     settings: SuiteSettings

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attractor.factory.gate import Judged, gate
-from attractor.scenarios.feasibility import failures_allowed
+from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Suite, TrialSettings
 from tests.factory.test_gate import judge, results, scenario, suite
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 from attractor.environments.environment import Promises
 from attractor.factory.gate import Evaluated, GateReport, Judged, gate
 from attractor.factory.profile import Profile
+from attractor.scenarios.evaluation import TrialKey, TrialResult
 from attractor.scenarios.suite import (
     CheckSpec,
     CommandStep,
@@ -12,7 +13,6 @@ from attractor.scenarios.suite import (
     Suite,
     SuiteSettings,
 )
-from attractor.scenarios.trial import TrialKey, TrialResult
 
 TREE, SEAL = "t" * 40, "s" * 64
 PROVED = Promises(

@@ -15,7 +15,7 @@ from attractor.factory.gate import Evaluated, gate
 from attractor.factory.launch import hold
 from attractor.factory.results import Sitting
 from attractor.factory.trial_log import TrialLog
-from attractor.scenarios.trial import TrialKey, TrialResult
+from attractor.scenarios.evaluation import TrialKey, TrialResult
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_gate import PROVED, SEAL, TREE, judge, results, rules, scenario, suite
 from tests.pipeline.projects import git

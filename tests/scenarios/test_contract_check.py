@@ -12,9 +12,9 @@ from attractor.base.registry import find_shortcoming
 from attractor.environments.errors import SandboxLost
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
+from attractor.scenarios.check import build_checks, check_registry
 from attractor.scenarios.checks.file import FileCheck
-from attractor.scenarios.judging import build_checks, check_registry
-from attractor.scenarios.observed import Check, CheckResult, Observed, StepRecord
+from attractor.scenarios.evaluation import Check, CheckResult, Observed, StepRecord
 from attractor.scenarios.suite import CheckSpec, RequestStep, Scenario
 
 SAID = StepRecord("go", exit_code=0, stdout="größe 🐍\n", stderr="größe 🐍\n")

@@ -12,10 +12,8 @@ from attractor.factory import trial_log
 from attractor.factory.ledger import Ledger
 from attractor.factory.results import Results, Sitting
 from attractor.factory.trial_log import events_of
-from attractor.scenarios.evaluation import TrialLog, evaluate
-from attractor.scenarios.observed import CheckResult
+from attractor.scenarios.evaluation import CheckResult, TrialKey, TrialLog, TrialResult, evaluate
 from attractor.scenarios.suite import Scenario
-from attractor.scenarios.trial import TrialKey, TrialResult
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace
 from tests.scenarios.test_evaluation import Log, scenario

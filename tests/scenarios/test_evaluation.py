@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from attractor.base.errors import MachineryError
-from attractor.scenarios.evaluation import Earlier, evaluate
+from attractor.scenarios.evaluation import Earlier, TrialKey, TrialResult, evaluate, tally
 from attractor.scenarios.suite import CheckSpec, CommandStep, Scenario
-from attractor.scenarios.trial import TrialKey, TrialResult, tally
 
 
 def scenario(name: str) -> Scenario:

@@ -1,10 +1,10 @@
 """The exit code of a command."""
 
-from attractor.scenarios.observed import CheckResult, Observed, StepRecord, judged, step_record
-from attractor.scenarios.suite import Written
+from attractor.scenarios.evaluation import CheckResult, Observed, StepRecord, judged, step_record
+from attractor.scenarios.suite import SuiteTable
 
 
-class ExitCheck(Written):
+class ExitCheck(SuiteTable):
     """Holds when a command ended with a code, 0 unless another is written."""
 
     step: str

@@ -3,8 +3,8 @@
 from pydantic import model_validator
 
 from attractor.environments.errors import FileUnusable
-from attractor.scenarios.expectations import TextExpectation
-from attractor.scenarios.observed import CheckResult, Observed, judged
+from attractor.scenarios.check import TextExpectation
+from attractor.scenarios.evaluation import CheckResult, Observed, judged
 
 
 class FileCheck(TextExpectation):

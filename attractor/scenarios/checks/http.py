@@ -1,7 +1,7 @@
 """The answer to an HTTP request."""
 
-from attractor.scenarios.expectations import TextExpectation
-from attractor.scenarios.observed import CheckResult, Observed, StepRecord, judged, step_record
+from attractor.scenarios.check import TextExpectation
+from attractor.scenarios.evaluation import CheckResult, Observed, StepRecord, judged, step_record
 
 
 class HttpCheck(TextExpectation):

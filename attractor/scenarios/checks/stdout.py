@@ -1,7 +1,7 @@
 """What a command wrote to its standard output."""
 
-from attractor.scenarios.expectations import TextDemand
-from attractor.scenarios.observed import CheckResult, Observed, StepRecord, judged, step_record
+from attractor.scenarios.check import TextDemand
+from attractor.scenarios.evaluation import CheckResult, Observed, StepRecord, judged, step_record
 
 
 class StdoutCheck(TextDemand):

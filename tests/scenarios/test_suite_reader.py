@@ -1,12 +1,28 @@
+"""A folder that holds more than a suite may is refused before anything in it is read."""
+
+import os
+import socket
+import stat
+from collections.abc import Callable
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from attractor.scenarios.errors import InvalidSuite
-from attractor.scenarios.reading import read_suite
+from attractor.base.errors import ExitCode, FileTrouble
+from attractor.scenarios import suite_reader as suite_files
+from attractor.scenarios.errors import InvalidSuite, SuiteChanged
 from attractor.scenarios.suite import CommandStep, RequestStep, ServiceStep
+from attractor.scenarios.suite_reader import (
+    MOST_BYTES,
+    files_of,
+    hash_of_folder,
+    open_sealed,
+    read_file,
+    read_suite,
+    seal_suite,
+)
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite
 
 FULL = """
@@ -167,3 +183,150 @@ def test_all_mistakes_of_a_file_are_told_each_with_its_line(tmp_path: Path) -> N
     many = "".join(f"key{n} = 1\n" for n in range(30))
     with pytest.raises(InvalidSuite, match="and 20 more$"):
         read_suite(write_suite(tmp_path, suite=many + SUITE))
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def outside(path: Path) -> None:
+    path.symlink_to(path.parent.parent.parent / "elsewhere")
+
+
+def listening(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+
+
+def large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+
+
+@pytest.mark.parametrize(
+    "place", ["suite.toml", "holdout/a.scenario.toml", "holdout/fixture", "train/b.scenario.toml"]
+)
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (endless, "is a link"),
+        (outside, "is a link"),
+        (os.mkfifo, "is a pipe"),
+        (listening, "is a socket"),
+        (large, "is larger than 16 MiB"),
+    ],
+)
+def test_what_is_no_file_of_a_suite_is_refused_wherever_it_lies(
+    place: str, make: Callable[[Path], None], words: str, tmp_path: Path
+) -> None:
+    folder = write_suite(tmp_path / "s")
+    (folder / place).parent.mkdir(exist_ok=True)
+    (folder / place).unlink(missing_ok=True)
+    make(folder / place)
+    with pytest.raises(InvalidSuite, match=f"{place} {words}"):
+        read_suite(folder)
+    # Also when it takes the place of a file that was there a moment ago.
+    with pytest.raises((InvalidSuite, FileTrouble)):
+        read_file(folder / place)
+
+
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    write_suite(tmp_path / "other")
+    folder = write_suite(tmp_path / "suite")
+    (folder / "train").symlink_to(tmp_path / "other" / "holdout")
+    with pytest.raises(InvalidSuite, match="train is a link"):
+        read_suite(folder)
+
+
+def test_every_file_is_found_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "run.sh").write_text("true")
+    (tmp_path / "a" / "b" / "run.sh").chmod(0o755)
+    (tmp_path / "top").write_text("x")
+    found = {one.path: one.is_executable for one in files_of(tmp_path)}
+    assert found == {"a/b/run.sh": True, "top": False}
+
+
+def test_too_many_and_too_large_files_together_are_refused(tmp_path: Path) -> None:
+    for number in range(suite_files.MOST_BYTES_TOGETHER // MOST_BYTES + 1):
+        with (tmp_path / f"{number}").open("wb") as file:
+            file.truncate(MOST_BYTES)
+    with pytest.raises(InvalidSuite, match="are more than 256 MiB"):
+        files_of(tmp_path)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    for number in range(suite_files.MOST_FILES + 1):
+        (tmp_path / f"{number}").touch()
+    with pytest.raises(InvalidSuite, match="holds more than 10000 files"):
+        files_of(tmp_path)
+
+
+def test_words_longer_than_people_write_are_refused(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path, suite="#" * 1_000_001)
+    with pytest.raises(InvalidSuite, match=r"suite\.toml is larger than 1000000 bytes"):
+        read_suite(folder)
+
+
+def test_the_same_content_is_the_same_seal_wherever_it_lies(tmp_path: Path) -> None:
+    first, second = (write_suite(tmp_path / name) for name in ("one", "two"))
+    sealed = seal_suite(first, tmp_path / "store")
+    again = seal_suite(second, tmp_path / "store")
+    assert sealed.seal == again.seal == hash_of_folder(first)
+    assert [one.name for one in (tmp_path / "store").iterdir()] == [sealed.seal]
+
+
+def test_any_change_is_another_seal(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "suite")
+    before = hash_of_folder(folder)
+    (folder / "fixtures").mkdir()
+    assert hash_of_folder(folder) == before
+    (folder / "fixtures" / "a").write_text("")
+    renamed = hash_of_folder(folder)
+    assert renamed != before
+    (folder / "fixtures" / "a").rename(folder / "fixtures" / "b")
+    assert hash_of_folder(folder) not in (before, renamed)
+
+
+def test_only_the_owner_can_look_into_the_store(tmp_path: Path) -> None:
+    sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
+    for folder in (tmp_path / "store", sealed.folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_sealed_suite_that_was_changed_or_lost_is_refused(tmp_path: Path) -> None:
+    sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
+    assert open_sealed(tmp_path / "store", sealed.seal).suite == sealed.suite
+    (sealed.folder / "suite.toml").write_text("name = 'weaker'\npipeline = 'todo'\n")
+    with pytest.raises(SuiteChanged, match="was changed after it was sealed") as changed:
+        open_sealed(tmp_path / "store", sealed.seal)
+    assert changed.value.exit_code is ExitCode.BROKEN
+    with pytest.raises(SuiteChanged, match="is not in"):
+        open_sealed(tmp_path / "store", "0" * 64)
+
+
+def test_a_check_that_is_written_wrong_is_found_before_sealing(tmp_path: Path) -> None:
+    text = SCENARIO.format(id="adding", story="Ann adds.")
+    for change, words in [
+        (('kind = "exit"', 'kind = "exot"'), "unknown check 'exot'"),
+        (('step = "add"', 'step = "ad"'), "there is no step 'ad'"),
+        (('step = "add"', 'step = "add"\nequal = 1'), "equal"),
+        (('kind = "exit"', 'kind = "stdout"'), "give one of equals"),
+    ]:
+        folder = write_suite(tmp_path / "suite", adding=text.replace(*change))
+        with pytest.raises(InvalidSuite, match=words):
+            seal_suite(folder, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_sealed_copy_that_holds_what_no_suite_may_was_changed(tmp_path: Path) -> None:
+    sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
+    os.mkfifo(sealed.folder / "pipe")
+    with pytest.raises(SuiteChanged, match="was changed after it was sealed"):
+        open_sealed(tmp_path / "store", sealed.seal)
+
+
+def test_a_link_in_a_suite_is_refused(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "suite")
+    (folder / "holdout" / "away").symlink_to("/etc")
+    with pytest.raises(InvalidSuite, match="is a link"):
+        seal_suite(folder, tmp_path / "store")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.scenarios.judging import build_checks, check_registry, judge_all
-from attractor.scenarios.observed import CheckResult, Observed
-from attractor.scenarios.playing import play
+from attractor.scenarios.check import build_checks, check_registry, judge_all
+from attractor.scenarios.evaluation import CheckResult, Observed
+from attractor.scenarios.play import play
 from attractor.scenarios.suite import Scenario
 
 SERVER = "python3 -m http.server --bind 127.0.0.1 {port}"

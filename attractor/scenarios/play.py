@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 
 from attractor.environments.environment import ExecutionEnvironment, Service
-from attractor.scenarios.observed import Observed, StepRecord
+from attractor.scenarios.evaluation import Observed, StepRecord
 from attractor.scenarios.suite import CommandStep, RequestStep, Scenario, ServiceStep, Step
 
 _BETWEEN_KNOCKS_S = 0.05
