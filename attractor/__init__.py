@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
     from attractor.engine.questions.question import Answer, AnswerKind, Option, Question
     from attractor.engine.state.run_state import RunResult
-    from attractor.factory.door import (
+    from attractor.factory.api import (
+        EventStream,
         resume_pipeline,
         resume_pipeline_sync,
         run_pipeline,
         run_pipeline_sync,
     )
-    from attractor.factory.event_stream import EventStream
     from attractor.language.diagnostics import Diagnostic, Severity
     from attractor.language.graph.graph import Graph, Node
     from attractor.language.source.parse import parse, parse_file
@@ -69,7 +69,7 @@ _HOMES = {
     "Context": "engine.context",
     "Diagnostic": "language.diagnostics",
     "Event": "base.events",
-    "EventStream": "factory.event_stream",
+    "EventStream": "factory.api",
     "FailureClass": "engine.outcome",
     "Graph": "language.graph.graph",
     "Node": "language.graph.graph",
@@ -85,10 +85,10 @@ _HOMES = {
     "failure": "engine.outcome",
     "parse": "language.source.parse",
     "parse_file": "language.source.parse",
-    "resume_pipeline": "factory.door",
-    "resume_pipeline_sync": "factory.door",
-    "run_pipeline": "factory.door",
-    "run_pipeline_sync": "factory.door",
+    "resume_pipeline": "factory.api",
+    "resume_pipeline_sync": "factory.api",
+    "run_pipeline": "factory.api",
+    "run_pipeline_sync": "factory.api",
     "success": "engine.outcome",
 }
 

@@ -7,10 +7,10 @@ import click
 
 from attractor.base.json import Json
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
-from attractor.factory.gate import BOUND_SENTENCE, GateReport, Judged
+from attractor.factory.gate import GateReport, Judged, Shortcoming, shortcomings
 from attractor.factory.gate import gate as judge
-from attractor.factory.run_facts import RunFacts
-from attractor.factory.shortcomings import Shortcoming, shortcomings
+from attractor.factory.run_index import RunFacts
+from attractor.scenarios.satisfaction import BOUND_SENTENCE
 
 NOT_EVALUATED = "no_verdict"
 

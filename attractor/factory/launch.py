@@ -8,16 +8,14 @@ from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.state.run_state import RunResult
 from attractor.environments.selection import Choice
-from attractor.factory.evaluating import Evaluator
+from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import Judged
 from attractor.factory.ledger import Ledger
-from attractor.factory.pinned import Stores
 from attractor.factory.profiles import ProfileStore
-from attractor.factory.project import Project
-from attractor.factory.promoting import CandidateTree, Promotion, promote
-from attractor.factory.results import Results
-from attractor.factory.run_facts import RunFacts, read_facts
+from attractor.factory.promotion import CandidateTree, Promotion, promote
+from attractor.factory.run_index import Project, RunFacts, Stores, read_facts
 from attractor.factory.suites import SuiteStore
+from attractor.factory.trials import Results
 from attractor.pipeline.fork.points import require_trees
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record

@@ -4,6 +4,12 @@ It lies in the state folder with the key that seals it, which no tool can read. 
 under its own lock, so that two commands at once write one line after the other. Its end is kept in
 `ledger.head`, so that a ledger that was cut short is found out. What nobody here can notice is a
 state folder that was put back whole to an earlier day; only the runs' own folders tell then.
+
+Where the ledger ended when it was last written, sealed and kept beside it.
+
+Lines cut off at the end leave a chain that looks whole; only a head kept elsewhere tells. The head
+is written after the line, so a crash between the two leaves a head that is a little behind, never
+one that is ahead of a whole ledger.
 """
 
 import hmac
@@ -13,13 +19,50 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Broken, ChainBroken
-from attractor.base.files import make_private_folder, write_whole
+from attractor.base.errors import Broken, ChainBroken, NotCanonical
+from attractor.base.files import file_trouble, make_private_folder, write_whole
 from attractor.base.hash_chain import GENESIS, ChainCheck, Head, Link, require_intact, seal, verify
 from attractor.base.journal import Journal, read_lines
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock
-from attractor.factory.ledger_head import OWNER_ONLY, read_head, write_head
+
+OWNER_ONLY = 0o600
+
+
+def write_head(file: Path, head: Head, key: bytes) -> None:
+    """Put a head in place whole, with a seal that only the key can make."""
+    told: dict[str, Json] = {"seq": head.seq, "hash": head.hash, "seal": _seal(head, key)}
+    write_whole(file, canonical_json(told), mode=OWNER_ONLY)
+
+
+def read_head(file: Path, key: bytes | None) -> Head:
+    """Read a head back and check its seal, when there is a key to check it with."""
+    try:
+        told = parse_json(file.read_bytes())
+    except FileNotFoundError as cause:
+        raise _broken(file, "is gone, so nobody can say where the ledger ended") from cause
+    except OSError as cause:
+        raise file_trouble("read", file, cause) from cause
+    except NotCanonical as cause:
+        raise _broken(file, "is not what was written") from cause
+    match told:
+        case {"seq": int(seq), "hash": str(digest), "seal": str(seal)}:
+            head = Head(seq, digest)
+        case _:
+            raise _broken(file, "is not what was written")
+    if key is not None and not hmac.compare_digest(seal, _seal(head, key)):
+        raise _broken(file, "was changed, or sealed with another key")
+    return head
+
+
+def _seal(head: Head, key: bytes) -> str:
+    words = canonical_json({"ledger_head": {"seq": head.seq, "hash": head.hash}})
+    return hmac.digest(key, words.encode(), "sha256").hex()
+
+
+def _broken(file: Path, what: str) -> Broken:
+    return Broken(f"{file} {what}", hint="bring it and the ledger beside it back from a copy")
+
 
 LEDGER_FILE = "ledger.jsonl"
 HEAD_FILE = "ledger.head"

@@ -1,14 +1,27 @@
-"""The profiles of a state folder: every change is a new revision, and runs keep theirs."""
+"""What a project allows and asks for when its runs are judged.
+
+The profiles of a state folder: every change is a new revision, and runs keep theirs.
+"""
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attractor.base.errors import UnknownName
 from attractor.base.files import make_private_folder, write_whole
 from attractor.base.locks import FileLock
 from attractor.factory.errors import InvalidProfile
-from attractor.factory.profile import Profile
+
+
+class Profile(BaseModel):
+    """The policy that a run is judged by; a run keeps the revision it began with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    revision: int = Field(default=1, ge=1)
+    allow_unverified_isolation: bool = False
+
 
 PATIENCE_S = 10.0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.factory.deciding import Verdict
+from attractor.factory.decide import DecisionKind
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
@@ -83,7 +83,7 @@ def test_a_run_that_was_not_evaluated_is_told_so_with_the_remedy(tmp_path: Path)
 
 def test_a_promotion_is_told_once_and_then_that_it_was_done(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
-    flow.decide(flow.launch(), Verdict.APPROVED)
+    flow.decide(flow.launch(), DecisionKind.APPROVED)
     wrong = call(flow, "promote", "--to", "nope")
     assert wrong.returncode == 2
     assert "there is no branch 'nope' (branches: main;" in wrong.stderr

@@ -12,7 +12,7 @@ import pytest
 from attractor.cli.standing import Standing, as_text, in_a_line
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.state.run_state import RunResult
-from attractor.factory.deciding import Verdict
+from attractor.factory.decide import DecisionKind
 from attractor.pipeline.run_lookup import RunSummary
 from tests.cli.running import attractor
 from tests.factory.flows import REASON, Flow, make_flow
@@ -63,7 +63,7 @@ def test_a_made_up_approval_is_not_shown_as_one(flow: Flow) -> None:
 
 def test_what_is_true_is_told_without_trouble(flow: Flow) -> None:
     result = flow.launch()
-    flow.decide(result, Verdict.APPROVED)
+    flow.decide(result, DecisionKind.APPROVED)
     told = call(flow, "status")
     assert told.returncode == 0
     assert "status     approved\n" in told.stdout

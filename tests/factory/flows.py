@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.engine.state.run_state import RunResult
-from attractor.factory.deciding import Decision, Verdict, decide
-from attractor.factory.evaluating import Evaluator
+from attractor.factory.decide import Decision, DecisionKind, decide
+from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.launch import ask_gate, evaluator_of, go_on, hold, launch, promote_run
 from attractor.factory.ledger import Entry
-from attractor.factory.promoting import Promotion
+from attractor.factory.promotion import Promotion
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from tests.pipeline.projects import make_project, make_world
@@ -73,7 +73,7 @@ class Flow:
     def rules(self, result: RunResult) -> list[str]:
         return [one.rule for one in self.report(result).reasons]
 
-    def decide(self, result: RunResult, verdict: Verdict, rationale: str = REASON) -> Entry:
+    def decide(self, result: RunResult, verdict: DecisionKind, rationale: str = REASON) -> Entry:
         with hold(result.directory, self.world) as run:
             return decide(run, self.evaluator, Decision(verdict, "ann", "token", rationale))
 

@@ -12,12 +12,12 @@ from attractor.base.json import Json
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, RunResult
 from attractor.environments.environment import Promises
 from attractor.environments.selection import Choice, choose_environment
-from attractor.factory.deciding import Verdict
+from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import AlreadyDecided, NoDecision, NotDecidable, RationaleTooShort
 from attractor.factory.gate import gate
 from attractor.factory.launch import go_on, hold
 from attractor.factory.ledger import LEDGER_FILE
-from attractor.factory.run_facts import facts_of
+from attractor.factory.run_index import facts_of
 from attractor.pipeline.options import WorkspaceKind
 from attractor.pipeline.run_lookup import summarize
 from attractor.workspaces.errors import BranchMoved
@@ -39,7 +39,7 @@ def test_an_approved_run_is_promoted_as_one_commit_with_its_trailers(tmp_path: P
     result = flow.launch()
     assert result.standing == AWAITING_DECISION
     assert rules(flow, result) == []
-    entry = flow.decide(result, Verdict.APPROVED)
+    entry = flow.decide(result, DecisionKind.APPROVED)
     assert status(result) == "approved"
     promotion = flow.promote(result)
     assert git(flow.project, "rev-parse", "main", promotion.tag).split() == [promotion.commit] * 2
@@ -57,9 +57,9 @@ def test_a_no_go_can_be_rejected_and_not_approved(tmp_path: Path) -> None:
     result = flow.launch()
     assert rules(flow, result) == ["unresolved_failure", "satisfaction"]
     with pytest.raises(NoGo, match="unresolved_failure: 1 of 1 held-out"):
-        flow.decide(result, Verdict.APPROVED)
+        flow.decide(result, DecisionKind.APPROVED)
     assert status(result) == "awaiting_human"
-    flow.decide(result, Verdict.REJECTED)
+    flow.decide(result, DecisionKind.REJECTED)
     assert status(result) == "rejected"
     with pytest.raises(NoGo, match="was rejected"):
         flow.promote(result)
@@ -71,7 +71,7 @@ def test_a_run_without_a_suite_rests_and_can_not_be_approved(tmp_path: Path) -> 
     assert result.standing == AWAITING_DECISION
     assert rules(flow, result) == ["no_suite"]
     with pytest.raises(NoGo, match="no_suite"):
-        flow.decide(result, Verdict.APPROVED)
+        flow.decide(result, DecisionKind.APPROVED)
 
 
 def test_isolation_that_nobody_proved_needs_a_profile_that_allows_it_by_name(
@@ -85,9 +85,9 @@ def test_isolation_that_nobody_proved_needs_a_profile_that_allows_it_by_name(
 def test_the_first_decision_is_final(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    flow.decide(result, Verdict.APPROVED)
+    flow.decide(result, DecisionKind.APPROVED)
     with pytest.raises(AlreadyDecided, match="is approved already"):
-        flow.decide(result, Verdict.REJECTED)
+        flow.decide(result, DecisionKind.REJECTED)
     decided = (result.directory / "decisions.jsonl").read_text().splitlines()
     assert [json.loads(line)["data"]["verdict"] for line in decided] == ["approved"]
 
@@ -96,7 +96,7 @@ def test_a_decision_needs_a_reason(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     with pytest.raises(RationaleTooShort):
-        flow.decide(result, Verdict.APPROVED, "ok")
+        flow.decide(result, DecisionKind.APPROVED, "ok")
     assert status(result) == "awaiting_human"
 
 
@@ -111,7 +111,7 @@ def test_nothing_is_promoted_without_a_decision(tmp_path: Path) -> None:
 def test_a_branch_that_moved_since_is_not_overwritten(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    flow.decide(result, Verdict.APPROVED)
+    flow.decide(result, DecisionKind.APPROVED)
     git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Meanwhile")
     with pytest.raises(BranchMoved):
         flow.promote(result)
@@ -124,7 +124,7 @@ def test_a_forged_ledger_is_found_before_anything_is_decided(tmp_path: Path) -> 
     ledger = flow.world.state_dir / LEDGER_FILE
     ledger.write_bytes(ledger.read_bytes().replace(b'"satisfied":false', b'"satisfied":true'))
     with pytest.raises(ChainBroken, match="line 3"):
-        flow.decide(result, Verdict.APPROVED)
+        flow.decide(result, DecisionKind.APPROVED)
 
 
 def test_an_unknown_suite_stops_a_run_before_it_begins(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -
 def test_a_changed_base_in_the_manifest_loses_nobodys_commit(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    flow.decide(result, Verdict.APPROVED)
+    flow.decide(result, DecisionKind.APPROVED)
     git(flow.project, "commit", "--quiet", "--allow-empty", "--message", "Meanwhile")
     manifest = result.directory / "manifest.json"
     told = json.loads(manifest.read_text())
@@ -239,7 +239,7 @@ def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
     manifest = result.directory / "manifest.json"
     manifest.write_text(manifest.read_text().replace("strict@1", "lenient@1"))
     with pytest.raises(Broken, match="is not what the run began with"):
-        flow.decide(result, Verdict.APPROVED)
+        flow.decide(result, DecisionKind.APPROVED)
     with pytest.raises(Broken):
         asyncio.run(go_on(result.directory, flow.world))
 

@@ -9,9 +9,9 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.engine.state.run_state import AWAITING_DECISION, RunResult
-from attractor.factory.deciding import Verdict
+from attractor.factory.decide import DecisionKind
 from attractor.factory.launch import go_on
-from attractor.factory.whereabouts import RunPlaces
+from attractor.factory.promotion import RunPlaces
 from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
 from attractor.pipeline.garbage import Collector, Rules, Sweep
 from tests.factory.flows import Flow, make_flow
@@ -39,7 +39,7 @@ def test_a_forked_run_is_judged_by_what_the_other_was_pinned_to(tmp_path: Path) 
     second = forked(flow, first, "make")
     assert second.standing == AWAITING_DECISION
     assert flow.rules(second) == []
-    flow.decide(second, Verdict.APPROVED)
+    flow.decide(second, DecisionKind.APPROVED)
     promotion = flow.promote(second)
     body = git(flow.project, "log", "-1", "--format=%b", "main")
     assert f"Attractor-Run: {second.run_id}" in body
@@ -50,7 +50,7 @@ def test_a_forked_run_is_judged_by_what_the_other_was_pinned_to(tmp_path: Path) 
 def test_what_was_promoted_is_freed_and_what_waits_for_that_is_kept(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    flow.decide(result, Verdict.APPROVED)
+    flow.decide(result, DecisionKind.APPROVED)
     assert swept(flow).kept == {result.run_id: "it was approved, and is to be promoted"}
     flow.promote(result)
     assert {one.what for one in swept(flow).freed} == {"workspace", "store", "base ref"}

@@ -3,7 +3,7 @@ from fractions import Fraction
 
 from attractor.environments.environment import Promises
 from attractor.factory.gate import Evaluated, GateReport, Judged, gate
-from attractor.factory.profile import Profile
+from attractor.factory.profiles import Profile
 from attractor.scenarios.evaluation import TrialKey, TrialResult
 from attractor.scenarios.suite import (
     CheckSpec,

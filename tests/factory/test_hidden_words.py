@@ -9,11 +9,10 @@ import pytest
 from attractor.base.errors import Broken
 from attractor.base.json import canonical_json
 from attractor.engine.state.run_state import RunResult
-from attractor.factory.deciding import Verdict
-from attractor.factory.gate import gate
+from attractor.factory.decide import DecisionKind
+from attractor.factory.gate import gate, shortcomings
 from attractor.factory.launch import ask_gate
 from attractor.factory.ledger import LEDGER_FILE
-from attractor.factory.shortcomings import shortcomings
 from tests.factory.flows import Flow, make_flow
 
 HOLDOUT = """
@@ -65,7 +64,7 @@ def test_no_file_of_a_run_holds_a_word_of_a_holdout(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     result = flow.launch()
     assert words_of(result) == []
-    flow.decide(result, Verdict.REJECTED)
+    flow.decide(result, DecisionKind.REJECTED)
     assert words_of(result) == []
     [line] = (result.directory / "decisions.jsonl").read_text().splitlines()
     assert json.loads(line)["data"]["gate"]["played"] == 6
@@ -135,6 +134,6 @@ def test_a_result_that_was_tampered_with_is_found(tmp_path: Path, tamper: object
     tamper(files)
     for _ in range(2):
         with pytest.raises(Broken):
-            flow.decide(result, Verdict.APPROVED)
+            flow.decide(result, DecisionKind.APPROVED)
     with pytest.raises(Broken):
         gate(ask_gate(result.directory, flow.world)[1])

@@ -8,7 +8,7 @@ import pytest
 from attractor.base.errors import NoGo
 from attractor.base.events import Event
 from attractor.engine.state.run_state import AWAITING_DECISION, RunResult
-from attractor.factory.deciding import Verdict
+from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import NoDecision
 from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
@@ -50,9 +50,9 @@ def test_a_planted_file_of_gits_wedges_nothing_and_runs_nothing(tmp_path: Path, 
     assert result.standing == AWAITING_DECISION
     assert flow.rules(result) == ["protected_path"]
     with pytest.raises(NoGo, match=plant.rpartition(" ")[2]):
-        flow.decide(result, Verdict.APPROVED)
+        flow.decide(result, DecisionKind.APPROVED)
     assert not (tmp_path / "ran").exists()
-    assert flow.decide(result, Verdict.REJECTED)
+    assert flow.decide(result, DecisionKind.REJECTED)
 
 
 def test_settings_of_the_agents_own_are_never_promoted(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_link_into_scenarios_of_the_agents_own_is_tried_as_it_would_be_promote
 def test_what_was_tried_is_promoted_when_the_project_was_moved_meanwhile(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    flow.decide(result, Verdict.APPROVED)
+    flow.decide(result, DecisionKind.APPROVED)
     moved, there = move(flow, result, tmp_path / "moved")
     promotion = moved.promote(there)
     assert git(moved.project, "show", f"{promotion.commit}:made.txt") == "made\n"

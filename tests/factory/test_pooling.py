@@ -8,13 +8,12 @@ import pytest
 from attractor.base.errors import Broken, NoGo
 from attractor.engine.state.run_state import RunResult
 from attractor.environments.environment import Promises
-from attractor.factory.deciding import Verdict
+from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import NotDecidable
-from attractor.factory.evaluated import BEGUN, EVALUATED, Begun
+from attractor.factory.evaluate import BEGUN, EVALUATED, Begun
 from attractor.factory.gate import Evaluated, gate
 from attractor.factory.launch import hold
-from attractor.factory.results import Sitting
-from attractor.factory.trial_log import TrialLog
+from attractor.factory.trials import Sitting, TrialLog
 from attractor.scenarios.evaluation import TrialKey, TrialResult
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_gate import PROVED, SEAL, TREE, judge, results, rules, scenario, suite
@@ -51,7 +50,7 @@ def test_another_run_on_the_same_tree_does_not_get_rid_of_a_red_trial(tmp_path: 
     report = flow.report(green)
     assert (report.played, report.satisfied, report.flaky) == (2, 1, 1)
     with pytest.raises(NoGo, match="unresolved_failure"):
-        flow.decide(green, Verdict.APPROVED)
+        flow.decide(green, DecisionKind.APPROVED)
 
 
 def test_a_tree_is_evaluated_twice_at_most_over_all_runs(tmp_path: Path) -> None:
@@ -62,7 +61,7 @@ def test_a_tree_is_evaluated_twice_at_most_over_all_runs(tmp_path: Path) -> None
         assert (report.go, report.played, report.satisfied) == (True, played, played)
     events = (result.directory / "events.jsonl").read_text()
     assert "TrialStarted" not in events
-    assert flow.decide(result, Verdict.APPROVED)
+    assert flow.decide(result, DecisionKind.APPROVED)
     again = flow.launch()
     with (
         hold(again.directory, flow.world) as run,

@@ -10,7 +10,7 @@ from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import Json, parse_json
 from attractor.engine.json_files import read_document
 from attractor.engine.state.run_state import EVALUATING, RunResult
-from attractor.factory.deciding import Verdict
+from attractor.factory.decide import DecisionKind
 from attractor.factory.launch import hold
 from attractor.factory.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
 from tests.factory.flows import Flow, make_flow
@@ -21,11 +21,11 @@ def gate_of(flow: Flow, result: RunResult) -> None:
 
 
 def approve(flow: Flow, result: RunResult) -> None:
-    flow.decide(result, Verdict.APPROVED)
+    flow.decide(result, DecisionKind.APPROVED)
 
 
 def reject(flow: Flow, result: RunResult) -> None:
-    flow.decide(result, Verdict.REJECTED)
+    flow.decide(result, DecisionKind.REJECTED)
 
 
 def ask_again(flow: Flow, result: RunResult) -> None:
@@ -72,7 +72,7 @@ def test_what_was_approved_is_not_promoted_from_a_changed_journal(
 ) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    flow.decide(result, Verdict.APPROVED)
+    flow.decide(result, DecisionKind.APPROVED)
     if is_promoted:
         flow.promote(result)
     change_early_line(result)
@@ -102,7 +102,7 @@ def test_a_journal_that_was_chained_anew_is_not_the_one_that_was_decided_on(
 ) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    flow.decide(result, Verdict.APPROVED)
+    flow.decide(result, DecisionKind.APPROVED)
     chain_anew(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
     (result.directory / "checkpoint.json").unlink()
     with pytest.raises(ChainBroken, match="lacks lines that a sealed evaluation or decision"):
@@ -114,7 +114,7 @@ def test_a_journal_chained_anew_without_an_evaluation_is_found_by_its_decision(
 ) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(suite="")
-    flow.decide(result, Verdict.REJECTED)
+    flow.decide(result, DecisionKind.REJECTED)
     chain_anew(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
     (result.directory / "checkpoint.json").unlink()
     with pytest.raises(ChainBroken, match="lacks lines that a sealed evaluation or decision"):

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import MachineryError
-from attractor.factory import trial_log
+from attractor.factory import trials as trial_log
 from attractor.factory.ledger import Ledger
-from attractor.factory.results import Results, Sitting
-from attractor.factory.trial_log import events_of
+from attractor.factory.trials import Results, Sitting, events_of
 from attractor.scenarios.evaluation import CheckResult, TrialKey, TrialLog, TrialResult, evaluate
 from attractor.scenarios.suite import Scenario
 from tests.engine.graphs import line

@@ -19,7 +19,7 @@ from attractor import (
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome
 from attractor.engine.questions.question import AnswerKind
-from attractor.factory.wishes import ResumeWishes, RunWishes
+from attractor.factory.api import ResumeWishes, RunWishes
 
 
 def environ_for(folder: Path) -> dict[str, str]:

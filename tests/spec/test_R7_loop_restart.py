@@ -19,7 +19,7 @@ from attractor.engine.state.run_state import (
     FAILED,
     RunResult,
 )
-from attractor.factory.evaluated import EVALUATED
+from attractor.factory.evaluate import EVALUATED
 from attractor.factory.launch import launch
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind

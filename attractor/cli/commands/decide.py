@@ -9,10 +9,10 @@ from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.verdicts import operator_option, shortcomings_record, verdict_text
 from attractor.cli.worlds import world_of
-from attractor.factory.deciding import Decision, Verdict
-from attractor.factory.deciding import decide as record_decision
+from attractor.factory.decide import Decision, DecisionKind
+from attractor.factory.decide import decide as record_decision
 from attractor.factory.launch import evaluator_of, hold
-from attractor.factory.run_facts import facts_of
+from attractor.factory.run_index import facts_of
 from attractor.pipeline.run_lookup import find_run
 
 
@@ -41,7 +41,7 @@ def decide(
     if approve == reject:
         raise UsageError("say one of --approve and --reject", hint="exactly one of the two")
     world = world_of(invocation)
-    verdict = Verdict.APPROVED if approve else Verdict.REJECTED
+    verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
     evaluator = evaluator_of(world)
     with hold(find_run(reference, world.runs_dir), world) as run:
         judged = evaluator.judged(facts_of(run)) if to_operator else None

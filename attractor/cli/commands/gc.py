@@ -12,7 +12,7 @@ from attractor.cli.output import show, show_json
 from attractor.cli.sweeps import sweep_text
 from attractor.cli.worlds import world_of
 from attractor.factory.ledger import Ledger
-from attractor.factory.whereabouts import RunPlaces
+from attractor.factory.promotion import RunPlaces
 from attractor.pipeline.garbage import Collector, Rules
 
 

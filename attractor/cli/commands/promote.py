@@ -10,7 +10,7 @@ from attractor.cli.options import json_option
 from attractor.cli.output import show, show_json
 from attractor.cli.worlds import world_of
 from attractor.factory.launch import promote_run
-from attractor.factory.promoting import Promotion
+from attractor.factory.promotion import Promotion
 from attractor.pipeline.run_lookup import find_run
 
 

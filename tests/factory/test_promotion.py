@@ -8,10 +8,10 @@ import pytest
 
 from attractor.base.errors import ExitCode, Refused
 from attractor.engine.state.run_state import RunResult
-from attractor.factory.deciding import Verdict
+from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import InvalidBranch, UnknownBranch
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
-from attractor.factory.promoting import PROMOTED
+from attractor.factory.promotion import PROMOTED
 from attractor.pipeline.garbage import STORE, Collector, Rules, Whereabouts
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
@@ -19,7 +19,7 @@ from tests.pipeline.projects import git
 
 def approved(flow: Flow) -> RunResult:
     result = flow.launch()
-    flow.decide(result, Verdict.APPROVED)
+    flow.decide(result, DecisionKind.APPROVED)
     return result
 
 

@@ -1,4 +1,17 @@
-"""Evaluates a run: plays its suite on copies of its tree, seals the result, and asks the gate."""
+"""Evaluates a run: plays its suite on copies of its tree, seals the result, and asks the gate.
+
+Evaluations as the ledger keeps them, pooled over every run that came to the same tree.
+
+When an evaluation begins it gets a line, and another one when it is through. One that was given up
+in between still counts with the trials that it finished: whoever starts another run on the same
+tree does not get rid of a red one.
+
+Says which changes of a candidate touch what judges, steers or builds the project.
+
+Agents may change the product. What else a project has, its owner changes: the scenarios and records
+it is judged by, the agents and settings of its factory, what its machines run by themselves, and
+what git itself takes orders from.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,33 +19,214 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Broken, ChainBroken
 from attractor.base.hash_chain import GENESIS
-from attractor.engine.json_files import write_document
+from attractor.base.json import Json, JsonObject
+from attractor.base.toml import printable
+from attractor.engine.interfaces import TreeId, Workspace
+from attractor.engine.json_files import Fields, write_document
 from attractor.engine.run_folder.layout import (
     NAMES,
     RunDirectory,
+    promises_from_record,
     promises_to_record,
     read_manifest,
 )
 from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.stage_report import shorten
 from attractor.engine.state.checkpoint import verify_journal
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEUED
 from attractor.environments.environment import Promises
 from attractor.environments.selection import Choice
-from attractor.factory import when_needed
-from attractor.factory.decisions import DECIDED
 from attractor.factory.errors import NotDecidable
-from attractor.factory.evaluated import BEGUN, EVALUATED, Begun, Pool, evaluated_to_record
-from attractor.factory.gate import GateReport, Judged, gate
+from attractor.factory.gate import Evaluated, GateReport, Judged, gate
 from attractor.factory.ledger import Entry, Ledger
-from attractor.factory.pinned import Stores
-from attractor.factory.project import Project
-from attractor.factory.protected_paths import protected_changes
-from attractor.factory.results import Results, Sitting
-from attractor.factory.run_facts import RunFacts, facts_of
-from attractor.factory.trial_log import TrialLog, events_of
+from attractor.factory.run_index import DECIDED, Project, RunFacts, Stores, facts_of
+from attractor.factory.trials import Results, Sitting, TrialLog, events_of
 from attractor.pipeline.session import EndedWalk
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.suite_reader import SealedSuite
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.repository import is_modules
+from attractor.workspaces.snapshot import offending_attributes
+
+BEGUN = "evaluation_begun"
+EVALUATED = "evaluated"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An evaluation that begins: whose, by which suite, what is guarded, and what it touched."""
+
+    sitting: Sitting
+    suite_seal: str
+    promises: Promises
+    protected_paths: tuple[str, ...] = ()
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it as the ledger keeps it."""
+        return {
+            "evaluation": self.sitting.number,
+            "tree": self.sitting.tree,
+            "suite_seal": self.suite_seal,
+            "promises": promises_to_record(self.promises),
+            "protected_paths": list(self.protected_paths),
+        }
+
+
+def evaluated_to_record(begun: Begun, told: Sequence[JsonObject], head: str) -> dict[str, Json]:
+    """Return an evaluation that is through: what pins every trial, and the head of the journal."""
+    return {
+        **begun.to_record(),
+        "trials": [dict(one) for one in told],
+        "journal_head": head,
+    }
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What the ledger knows of evaluations, with the results that they rest on."""
+
+    entries: Sequence[Entry]
+    results: Results
+
+    def finished(self, run_id: str) -> list[Entry]:
+        """Return the lines of a run's evaluations that are through, oldest first."""
+        return [one for one in self.entries if one.kind == EVALUATED and one.run_id == run_id]
+
+    def has_begun(self, sitting: Sitting) -> bool:
+        """Tell whether an evaluation has its first line already."""
+        return any(one.kind == BEGUN and _sitting(one) == sitting for one in self.entries)
+
+    def of_run(self, run_id: str) -> list[Evaluated]:
+        """Return the evaluations of a run that are through."""
+        return [self._read(one) for one in self.finished(run_id)]
+
+    def of_others(self, run_id: str, tree: str, suite_seal: str) -> list[Evaluated]:
+        """Return what other runs found out about the same tree by the same suite."""
+        of_tree = [
+            one
+            for one in self.entries
+            if one.kind in (BEGUN, EVALUATED)
+            and one.run_id != run_id
+            and (one.data["tree"], one.data["suite_seal"]) == (tree, suite_seal)
+        ]
+        through = {_sitting(one) for one in of_tree if one.kind == EVALUATED}
+        return [
+            self._read(one)
+            for one in of_tree
+            if one.kind == EVALUATED or _sitting(one) not in through
+        ]
+
+    def _read(self, entry: Entry) -> Evaluated:
+        fields, sitting = _fields(entry), _sitting(entry)
+        if entry.kind == EVALUATED:
+            results = [self.results.pinned(sitting, one) for one in _trials(fields)]
+        else:
+            results = self.results.all_of(sitting)
+        return Evaluated(
+            tree=sitting.tree,
+            suite_seal=fields.text("suite_seal"),
+            promises=promises_from_record(fields.inner("promises")),
+            results=tuple(results),
+            is_through=entry.kind == EVALUATED,
+            protected_paths=_protected(fields),
+        )
+
+
+def _sitting(entry: Entry) -> Sitting:
+    fields = _fields(entry)
+    return Sitting(entry.run_id, fields.number("evaluation"), fields.text("tree"))
+
+
+def _protected(fields: Fields) -> tuple[str, ...]:
+    # Lines from before there was the rule do not have it.
+    return fields.texts("protected_paths") if "protected_paths" in fields.all() else ()
+
+
+def _fields(entry: Entry) -> Fields:
+    return Fields(entry.data, f"ledger: {entry.kind}")
+
+
+def _trials(fields: Fields) -> list[JsonObject]:
+    trials = [one for one in fields.items("trials") if isinstance(one, dict)]
+    if len(trials) != len(fields.items("trials")):
+        raise Broken("ledger: a trial is not one", hint="bring it back from a copy")
+    return list[JsonObject](trials)
+
+
+PROTECTED = (
+    "/scenarios",
+    "/runs",
+    "/agents",
+    "/attractor.toml",
+    # What machines run by themselves when a branch is pushed.
+    "/.github/workflows",
+    "/.github/actions",
+    "/.gitea/workflows",
+    "/.forgejo/workflows",
+    "/.gitlab-ci.y*ml",
+    "/.gitlab/ci",
+    "/.ci",
+    "/.circleci",
+    "/.buildkite",
+    "/.woodpecker*",
+    "/.travis.y*ml",
+    "/.drone.y*ml",
+    "/.cirrus.y*ml",
+    "/.appveyor.y*ml",
+    "/appveyor.y*ml",
+    "/azure-pipelines.y*ml",
+    "/bitbucket-pipelines.y*ml",
+    "/Jenkinsfile",
+)
+"""The paths that no candidate may change, in the words of a `.gitignore`; case does not count."""
+
+MOST = 50
+LONGEST = 200
+
+
+async def protected_changes(
+    workspace: Workspace, tree: TreeId, *, more: Sequence[str] = (), allowed: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return what is protected of that in which a tree differs from what its run began with."""
+    base = workspace.base.candidate
+    offending: Sequence[str] = ()
+    if isinstance(workspace, Dimension):
+        offending = await offending_attributes(workspace.store, base, tree)
+    changed = await workspace.changed(base, tree)
+    return protected_paths(changed, offending=offending, more=more, allowed=allowed)
+
+
+def protected_paths(
+    changed: Sequence[str],
+    *,
+    offending: Sequence[str] = (),
+    more: Sequence[str] = (),
+    allowed: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """Return the changed paths that are protected, as they can be shown; of very many the first.
+
+    `offending` are those that git itself would refuse. More paths can be protected, and some of
+    them allowed by name, but never one that tells git where to fetch submodules from.
+    """
+    lines = [*PROTECTED, *more, *(f"!{one}" for one in allowed)]
+    rules = IgnoreRules({}, [line.casefold() for line in lines])
+    found = {path for path in changed if _is_protected(path, rules)} | set(offending)
+    shown = {shorten(printable(_without_scenario(path)), LONGEST) for path in found}
+    return tuple(sorted(shown)[:MOST])
+
+
+def _without_scenario(path: str) -> str:
+    # Where agents work in place, the rest would be the name of a holdout.
+    folder, slash, _ = path.partition("/")
+    return folder + slash if folder.casefold() == "scenarios" else path
+
+
+def _is_protected(path: str, rules: IgnoreRules) -> bool:
+    # On some systems another case is the same file.
+    name = path.casefold().encode("utf-8", "surrogateescape")
+    return rules.hides(name) or any(map(is_modules, name.split(b"/")))
+
 
 GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"
@@ -164,9 +358,12 @@ class Evaluator:
             return []
         if not Pool(list(self.ledger.entries()), self.results).has_begun(log.sitting):
             self.ledger.append(BEGUN, run.manifest.run_id, begun.to_record(), now=run.clock.now())
+        # Imported here: few callers need it.
+        from attractor.factory.trial_player import TrialPlayer
+
         return await evaluate(
             suite.of_split("holdout"),
-            when_needed.TrialPlayer(ended, suite, self.trials).play,
+            TrialPlayer(ended, suite, self.trials).play,
             log,
             trials=suite.settings.trials.n,
             infra_retries=suite.settings.trials.infra_retries,

@@ -1,19 +1,24 @@
-"""Moves a branch to what a run made: only after an approval, and only if nothing moved since."""
+"""Moves a branch to what a run made: only after an approval, and only if nothing moved since.
+
+Knows from the ledger where each run lies, and which were promoted.
+"""
 
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NoGo, suggest
 from attractor.engine.interfaces import Base
+from attractor.engine.json_files import Fields
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.factory.deciding import Verdict
-from attractor.factory.decisions import decision_of
+from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import InvalidBranch, NoDecision, UnknownBranch
-from attractor.factory.evaluating import Evaluator
+from attractor.factory.evaluate import CREATED, Evaluator
 from attractor.factory.gate import Judged, gate
-from attractor.factory.ledger import Entry
-from attractor.factory.run_facts import facts_of
+from attractor.factory.ledger import Entry, Ledger
+from attractor.factory.run_index import decision_of, facts_of
+from attractor.pipeline.garbage import Whereabouts
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.git.checkouts import move_branch
 from attractor.workspaces.git.commits import Author, bring_commit, write_commit
@@ -126,7 +131,7 @@ def _approval(run: OpenRun, evaluator: Evaluator) -> Entry:
     decision = decision_of(evaluator.ledger, facts_of(run))
     if decision is None:
         raise NoDecision(f"nobody has decided on {run.manifest.run_id}")
-    if decision.data["verdict"] != Verdict.APPROVED:
+    if decision.data["verdict"] != DecisionKind.APPROVED:
         raise NoGo(f"{run.manifest.run_id} was {decision.data['verdict']}")
     if decision.data["tree"] != run.progress.tree:
         raise NoGo(f"the decision on {run.manifest.run_id} is about another tree")
@@ -157,3 +162,28 @@ async def _commit(run: OpenRun, kept: CandidateTree, decision: Entry) -> str:
         author=Author(NAME, EMAIL, manifest.started),
         message="\n".join([subject, "", *trailers]),
     )
+
+
+class RunPlaces:
+    """Where the runs of a state folder lie: where they began, or in the project at hand."""
+
+    def __init__(self, ledger: Ledger, runs_dir: Path) -> None:
+        self._runs_dir = runs_dir
+        self._begun: dict[str, Path] = {}
+        self._promoted: set[str] = set()
+        for entry in ledger.entries():
+            if entry.kind == CREATED:
+                place = Fields(entry.data, "ledger: created").text("directory")
+                self._begun[entry.run_id] = Path(place)
+            elif entry.kind == PROMOTED:
+                self._promoted.add(entry.run_id)
+
+    def __call__(self, run_id: str) -> Whereabouts:
+        """Return what is known of a run."""
+        begun = self._begun.get(run_id)
+        here = self._runs_dir / run_id
+        return Whereabouts(
+            places=(begun, here) if begun else (here,),
+            is_known=begun is not None,
+            is_promoted=run_id in self._promoted,
+        )

@@ -7,19 +7,18 @@ from attractor.base.errors import NoGo
 from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, REJECTED
-from attractor.factory.decisions import DECIDED, decision_of, keep_in_run
 from attractor.factory.errors import AlreadyDecided, NotDecidable, RationaleTooShort
-from attractor.factory.evaluating import GATE_EVALUATED, Evaluator
+from attractor.factory.evaluate import GATE_EVALUATED, Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.ledger import Entry
-from attractor.factory.run_facts import facts_of
+from attractor.factory.run_index import DECIDED, decision_of, facts_of, keep_in_run
 from attractor.pipeline.accept_graph import find_accepted
 from attractor.pipeline.run_lookup import reference_to
 
 SHORTEST_RATIONALE = 10
 
 
-class Verdict(StrEnum):
+class DecisionKind(StrEnum):
     """What a person decided."""
 
     APPROVED = "approved"
@@ -30,7 +29,7 @@ class Verdict(StrEnum):
 class Decision:
     """Who decided what, how they proved who they are, and why."""
 
-    verdict: Verdict
+    verdict: DecisionKind
     by: str
     proof: str
     rationale: str
@@ -50,7 +49,7 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
             hint=f"a run is decided on after its evaluation: attractor evaluate {name}",
         )
     report = gate(judged)
-    if decision.verdict is Verdict.APPROVED and not report.go:
+    if decision.verdict is DecisionKind.APPROVED and not report.go:
         _refuse(run, report)
     record = run.redactor.members(_record(run, decision, report))
     run_id = run.manifest.run_id
@@ -98,5 +97,5 @@ def _record(run: OpenRun, decision: Decision, report: GateReport) -> dict[str, J
 def _set_status(run: OpenRun, entry: Entry) -> None:
     verdict = str(entry.data["verdict"])
     run.emit("DecisionRecorded", {"verdict": verdict, "ledger_seq": entry.head.seq}, sync=True)
-    standing = APPROVED if verdict == Verdict.APPROVED else REJECTED
+    standing = APPROVED if verdict == DecisionKind.APPROVED else REJECTED
     run.change_status(standing, str(entry.data["rationale"]))

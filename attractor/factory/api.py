@@ -1,13 +1,21 @@
-"""What a program may wish for a run, and what becomes of it: options, parts, a world."""
+"""The public door: a program runs pipelines, as the command line does, and with its own parts.
 
+An observer of a run that is an async iterator over its events.
+
+What a program may wish for a run, and what becomes of it: options, parts, a world.
+"""
+
+import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import Any, TypedDict, Unpack, cast
 
 from attractor.backends.registry import AnyBackend, adapt_backend
+from attractor.base.callables import require_no_loop
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import parse_duration
 from attractor.base.errors import UsageError, suggest
@@ -17,6 +25,8 @@ from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.budgets import Budgets
 from attractor.engine.simulation.walk import check_outcomes
+from attractor.engine.state.run_state import RunResult
+from attractor.factory.launch import go_on, launch
 from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer
 from attractor.language.formatter import write_graph
 from attractor.language.graph.graph import Graph
@@ -26,6 +36,42 @@ from attractor.pipeline.components import AnyHandler, adapt_handlers
 from attractor.pipeline.host import HANDED_IN, Brought, RunHost, Watch, make_world
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.preflight.secrets import GivenSecrets
+from attractor.pipeline.run_lookup import find_run
+
+
+class EventStream:
+    """Hands on each event of a run, in order; ends when the run rests or has ended.
+
+    Made within the event loop that reads it, and handed to a run as its `observer`.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._events = asyncio.Queue[Event | None]()
+        self._is_over = False
+
+    def __call__(self, event: Event) -> None:
+        """Take an event, on whichever thread."""
+        self._put(event)
+
+    def end(self) -> None:
+        """Take no more; what was taken can still be read."""
+        self._put(None)
+
+    def __aiter__(self) -> "EventStream":
+        return self
+
+    async def __anext__(self) -> Event:
+        event = None if self._is_over else await self._events.get()
+        if event is None:
+            self._is_over = True
+            raise StopAsyncIteration
+        return event
+
+    def _put(self, event: Event | None) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+
 
 PARKED = "park"
 """Who asks people unless somebody is named: a program has nobody at its terminal."""
@@ -192,3 +238,93 @@ def _workspace(name: WorkspaceKind | str) -> WorkspaceKind:
 def as_run_wishes(wishes: ResumeWishes) -> RunWishes:
     """Return wishes for a run that goes on as those of one that begins."""
     return cast(RunWishes, wishes)
+
+
+A_PROGRAM = "a program"
+"""Who accepts a pipeline that changed, when no person does."""
+
+Work = Callable[[RunHost], Coroutine[Any, Any, RunResult]]
+
+
+async def run_pipeline(pipeline: str | Path | Graph, **wishes: Unpack[RunWishes]) -> RunResult:
+    """Run a pipeline from its file, or a graph, until it ends or rests.
+
+    All that `attractor run` keeps is kept: the run can be looked at, answered and gone on with from
+    the command line, as long as no part of it was handed in.
+    """
+    folder = Path(wishes.get("project", ".")).absolute()
+    file, texts = file_and_text(pipeline, folder)
+    wanted = read_wishes(wishes, RunWishes, texts=texts)
+    options = wanted.options(file)
+    root = Path(wishes["run_dir"]).absolute() if "run_dir" in wishes else None
+    evaluate = wishes.get("evaluate", True)
+    return await _watched(
+        wanted, lambda world: launch(options, world, root=root, evaluate=evaluate)
+    )
+
+
+async def resume_pipeline(run: str | Path, **wishes: Unpack[ResumeWishes]) -> RunResult:
+    """Go on with a run that rests or died: by its id, its directory, or `latest`.
+
+    What was handed in when it began is to be handed in again.
+    """
+    wanted = read_wishes(as_run_wishes(wishes), ResumeWishes, texts={})
+
+    def work(world: RunHost) -> Coroutine[Any, Any, RunResult]:
+        return go_on(
+            find_run(str(run), world.runs_dir),
+            world,
+            interviewer=wanted.named("interviewer", ""),
+            budgets=wanted.budgets,
+            restores_sessions=wishes.get("restore_sessions", False),
+            given=wanted.given,
+            accepts_graph=A_PROGRAM if wishes.get("accept_graph") else "",
+            evaluate=wishes.get("evaluate", True),
+        )
+
+    return await _watched(wanted, work)
+
+
+def run_pipeline_sync(pipeline: str | Path | Graph, **wishes: Unpack[RunWishes]) -> RunResult:
+    """Run a pipeline as `run_pipeline` does, and wait until it ends or rests."""
+    require_no_loop("run_pipeline")
+    return asyncio.run(run_pipeline(pipeline, **wishes))
+
+
+def resume_pipeline_sync(run: str | Path, **wishes: Unpack[ResumeWishes]) -> RunResult:
+    """Go on with a run as `resume_pipeline` does, and wait until it ends or rests."""
+    require_no_loop("resume_pipeline")
+    return asyncio.run(resume_pipeline(run, **wishes))
+
+
+async def _watched(wanted: Wanted, work: Work) -> RunResult:
+    """Do the work of a run while its observer looks on; say so when that one gave up."""
+    observer = _Observer(wanted.wishes.get("observer"))
+    try:
+        return await work(wanted.world(observer))
+    finally:
+        observer.end()
+
+
+class _Observer:
+    """Calls a program back; the first error of it ends that, and is told when the run is over."""
+
+    def __init__(self, callback: Callable[[Event], None] | None) -> None:
+        self._callback = callback
+        self._trouble: Exception | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self._callback is None or self._trouble:
+            return
+        try:
+            self._callback(event)
+        # Whatever it is, it must not end the run, and somebody is to hear of it.
+        except Exception as trouble:  # noqa: BLE001
+            self._trouble = trouble
+
+    def end(self) -> None:
+        if isinstance(self._callback, EventStream):
+            self._callback.end()
+        if self._trouble:
+            told = f"the observer raised {self._trouble!r} and was not called any more"
+            warnings.warn(told, RuntimeWarning, stacklevel=3)

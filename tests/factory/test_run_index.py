@@ -1,0 +1,166 @@
+"""Nobody takes up a run of another project, or a copy of a run.
+
+The ledger and the run's own file must agree on what was decided.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode
+from attractor.engine.state.run_state import RunResult
+from attractor.factory.decide import DecisionKind
+from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer, OtherProject
+from attractor.factory.launch import hold
+from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
+from attractor.factory.run_index import DECISIONS_FILE
+from attractor.pipeline.host import RunHost
+from tests.factory.flows import Flow, make_flow
+from tests.pipeline.projects import make_project, make_world
+
+DOINGS: list[Callable[[Flow, RunResult], object]] = [
+    lambda flow, result: flow.resume(result),
+    lambda flow, result: flow.report(result),
+    lambda flow, result: flow.decide(result, DecisionKind.REJECTED),
+    lambda flow, result: flow.promote(result),
+]
+
+
+def neighbour(flow: Flow, tmp_path: Path) -> Flow:
+    """Make another project beside this one, with a run of its own and the same state folder."""
+    project = make_project(tmp_path / "neighbour")
+    world: RunHost = replace(make_world(project), state_dir=flow.world.state_dir)
+    other = Flow(project, world)
+    other.launch()
+    return other
+
+
+def test_a_run_of_another_project_is_refused(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, DecisionKind.APPROVED)
+    other = neighbour(flow, tmp_path)
+    before = (result.directory / "events.jsonl").read_bytes()
+    for do in DOINGS:
+        with pytest.raises(OtherProject, match="is a run of another project") as caught:
+            do(other, result)
+        assert caught.value.exit_code is ExitCode.USAGE
+        assert str(result.directory) in caught.value.hint
+    assert (result.directory / "events.jsonl").read_bytes() == before
+
+
+def test_a_copy_is_refused_wherever_it_lies(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    for place in (flow.world.runs_dir / "copy", tmp_path / "away" / result.run_id):
+        shutil.copytree(result.directory, place)
+        for do in DOINGS:
+            with pytest.raises(CopiedRun) as caught:
+                do(flow, replace(result, directory=place))
+            assert caught.value.exit_code is ExitCode.USAGE
+            assert "take" in caught.value.hint
+    assert flow.decide(result, DecisionKind.REJECTED)
+
+
+def test_a_project_that_was_moved_keeps_its_runs(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.project.rename(tmp_path / "moved")
+    moved = replace(
+        flow,
+        project=tmp_path / "moved",
+        world=replace(flow.world, project=tmp_path / "moved", runs_dir=tmp_path / "moved" / "runs"),
+    )
+    there = replace(result, directory=moved.world.runs_dir / result.run_id)
+    assert moved.rules(there) == []
+    assert moved.decide(there, DecisionKind.APPROVED)
+
+
+def test_a_run_kept_elsewhere_belongs_to_the_project_too(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch(root=tmp_path / "elsewhere" / "my-run")
+    assert flow.rules(result) == []
+    assert (flow.world.runs_dir / ".gitignore").read_text() == "*\n"
+    with hold(result.directory, flow.world) as run:
+        assert run.manifest.run_id == result.run_id
+
+
+def state_files(flow: Flow) -> dict[Path, bytes]:
+    files = (flow.world.state_dir / name for name in (LEDGER_FILE, HEAD_FILE))
+    return {file: file.read_bytes() for file in files}
+
+
+def put_back(files: dict[Path, bytes]) -> None:
+    for file, content in files.items():
+        file.write_bytes(content)
+
+
+def test_a_line_the_run_lost_in_a_crash_is_written_again(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, DecisionKind.APPROVED)
+    file = result.directory / DECISIONS_FILE
+    whole = file.read_bytes()
+    for left in (b"", whole[:20]):
+        file.write_bytes(left)
+        with pytest.raises(AlreadyDecided):
+            flow.decide(result, DecisionKind.REJECTED)
+        assert file.read_bytes() == whole
+    file.unlink()
+    flow.promote(result)
+    assert file.read_bytes() == whole
+
+
+def test_a_ledger_and_its_head_put_back_together_are_found_by_the_runs_own_line(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    before = state_files(flow)
+    flow.decide(result, DecisionKind.REJECTED)
+    put_back(before)
+    for _ in range(2):
+        with pytest.raises(DecisionsDiffer, match="holds what .*ledger.jsonl does not") as caught:
+            flow.decide(result, DecisionKind.APPROVED)
+        assert caught.value.exit_code is ExitCode.BROKEN
+    (result.directory / DECISIONS_FILE).unlink()
+    with pytest.raises(DecisionsDiffer, match="no decision, but the run is rejected"):
+        flow.decide(result, DecisionKind.APPROVED)
+
+
+def test_a_shortened_ledger_with_an_old_journal_is_found(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    ledger = flow.world.state_dir / LEDGER_FILE
+    old = {one: one.read_bytes() for one in (ledger, *result.directory.glob("*.json*"))}
+    flow.decide(result, DecisionKind.REJECTED)
+    put_back(old)
+    (result.directory / DECISIONS_FILE).unlink()
+    with pytest.raises(Exception, match="ledger.jsonl: line 4 is missing") as caught:
+        flow.decide(result, DecisionKind.APPROVED)
+    assert getattr(caught.value, "exit_code", None) is ExitCode.BROKEN
+
+
+def test_a_decision_that_was_changed_in_the_runs_file_is_found(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, DecisionKind.REJECTED)
+    file = result.directory / DECISIONS_FILE
+    for bad in (file.read_bytes().replace(b"rejected", b"approved"), b"nonsense\n"):
+        file.write_bytes(bad)
+        with pytest.raises(DecisionsDiffer):
+            flow.promote(result)
+
+
+def test_a_rationale_with_a_secret_is_kept_without_it(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    world = replace(flow.world, environ={**flow.world.environ, "A_TOKEN": "hush-hush-hush"})
+    knowing = replace(flow, world=world)
+    entry = knowing.decide(result, DecisionKind.APPROVED, "It is as good as hush-hush-hush.")
+    assert entry.data["rationale"] == "It is as good as ***."
+    assert "hush" not in (result.directory / DECISIONS_FILE).read_text()
+    assert knowing.promote(result)
