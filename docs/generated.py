@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.root import PROGRAM, build_root
+from attractor.cli.command_group import PROGRAM, build_root
 from attractor.config.reference import list_settings
 from attractor.config.settings import Settings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode
-from attractor.cli.root import command_registry
+from attractor.cli.command_group import command_registry
 from attractor.config.reference import SettingReference, list_settings
 from attractor.config.settings import Settings
 from tests import examples

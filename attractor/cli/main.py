@@ -1,21 +1,27 @@
-"""The program `attractor`: it runs one command and ends with an exit code."""
+"""The program `attractor`: it runs one command and ends with an exit code.
+
+Turns an error into the one line, the JSON and the exit code that answer it.
+"""
 
 import atexit
+import errno
 import gc
 import os
 import signal
 import sys
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import field
 from types import FrameType
 
 import click
 
-from attractor.base.errors import ExitCode, UsageError
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, ExitCode, UsageError
+from attractor.cli.command_group import PROGRAM, build_root
 from attractor.cli.invocation import Invocation
-from attractor.cli.output import OutputLost, flush, give_up_if_dead, show, show_json
-from attractor.cli.root import PROGRAM, build_root
+from attractor.cli.output.streams import OutputLost, flush, give_up_if_dead, show, show_json
 
 COMPLETION_VARIABLE = "_ATTRACTOR_COMPLETE"
 NEW_OBJECTS = 50_000
@@ -72,7 +78,7 @@ def _complete(root: click.Group, instruction: str) -> int:
 
 def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
     """Tell of an error as far as somebody listens; the exit code is right in any case."""
-    from attractor.cli.failures import describe_failure
+    pass
 
     failure = describe_failure(error)
     with suppress(OSError):
@@ -115,3 +121,70 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if not callable(handler):
         raise KeyboardInterrupt
     handler(signal.SIGINT, frame)
+
+
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a person or a program is told of an error."""
+
+    kind: str
+    message: str
+    hint: str
+    exit_code: ExitCode
+    details: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def line(self) -> str:
+        """Return it for a person."""
+        return f"error: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+    def record(self) -> dict[str, object]:
+        """Return it for a program."""
+        told = {"kind": self.kind, "message": self.message, "hint": self.hint}
+        return {"error": {**told, "exit_code": int(self.exit_code), **self.details}}
+
+
+def describe_failure(error: BaseException) -> Failure:
+    """Say what happened, what to do next and which exit code belongs to it."""
+    match error:
+        case AttractorError():
+            kind, hint = type(error).__name__, error.hint
+            return Failure(kind, error.message, hint, error.exit_code, error.details)
+        case click.ClickException():
+            return Failure("UsageError", _one_line(error), _usage_hint(error), ExitCode.USAGE)
+        case KeyboardInterrupt() | click.Abort():
+            return Failure("Interrupted", "interrupted", "", ExitCode.INTERRUPTED)
+        case OSError(errno=errno.ENAMETOOLONG):
+            told = f"the name of a file is too long: {_begun(str(error.filename or ''))}"
+            return Failure("UsageError", told, "choose a shorter one", ExitCode.USAGE)
+        case OSError():
+            told = f"the machine refused: {error}"
+            hint = "look at disk, permissions and open files"
+            return Failure("MachineryError", told, hint, ExitCode.UNFINISHED)
+        case _:
+            words = " ".join(str(error).split())
+            told = f"this is a defect of attractor: {type(error).__name__}: {words}"
+            hint = "run it again with --debug and report the traceback"
+            return Failure("Defect", told, hint, ExitCode.FAILED)
+
+
+def _begun(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def _one_line(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption):
+        return f"no such option: {error.option_name}"
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return message[:1].lower() + message[1:]
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--json":
+        return "it stands behind the command"
+    if isinstance(error, click.NoSuchOption) and error.possibilities:
+        return f"did you mean {' or '.join(sorted(error.possibilities))}?"
+    context = getattr(error, "ctx", None)
+    return f"see '{context.command_path if context else 'attractor'} --help'"

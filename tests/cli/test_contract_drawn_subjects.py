@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.cli.drawn_subjects import PipelineToDraw, Readable, RunToDraw
+from attractor.cli.drawings.subject import PipelineToDraw, Readable, RunToDraw
 from attractor.language.errors import ParseError
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.start import start

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.cli.commands.doctor import examination_registry
-from attractor.cli.examination import Examination, Finding, Machine, Standing
+from attractor.cli.doctor import CheckStatus, Examination, Finding, Machine
 from attractor.config.load import load_configuration
 
 EXAMINATIONS = dict(examination_registry())
@@ -71,7 +71,7 @@ def test_something_is_found_and_said_in_a_line_and_nothing_is_left_behind(
         assert one.subject
         assert one.found
         assert "\n" not in one.subject + one.found + one.remedy
-        assert bool(one.remedy) == (one.standing is not Standing.OK)
+        assert bool(one.remedy) == (one.standing is not CheckStatus.OK)
         assert SECRET not in repr(one)
     assert list(folder.iterdir()) == []
 

@@ -12,9 +12,8 @@ from rich.console import Console
 
 from attractor.base.events import Event
 from attractor.base.json import canonical_json
-from attractor.cli.json_lines import JsonLines
 from attractor.cli.live.display import LiveDisplay
-from attractor.cli.onlookers import Lines, Onlooker
+from attractor.cli.runs.observers import EventPrinter, JsonLines, Onlooker
 from attractor.pipeline.tracing.export import Tracing
 from tests.cli.live.happenings import BEGAN, Happenings, a_run
 
@@ -59,7 +58,7 @@ def looking(
         spanned = Spanned()
         return spanned.onlooker, spanned.told
     if request.param == "lines":
-        return Lines(), lambda: capsys.readouterr().err
+        return EventPrinter(), lambda: capsys.readouterr().err
     return JsonLines(tmp_path), lambda: capsys.readouterr().out
 
 

@@ -13,7 +13,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from attractor import __version__
 from attractor.cli.commands.doctor import as_text
-from attractor.cli.examination import Finding, Standing, missing, ok, problem
+from attractor.cli.doctor import CheckStatus, Finding, missing, ok, problem
 from attractor.config.load import load_configuration
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
@@ -207,9 +207,9 @@ def test_the_text_for_people(tmp_path: Path, snapshot: SnapshotAssertion) -> Non
 
 def test_a_finding_without_its_remedy_can_not_be_made() -> None:
     with pytest.raises(ValueError, match="a remedy belongs"):
-        Finding("git", Standing.MISSING, "no git")
+        Finding("git", CheckStatus.MISSING, "no git")
     with pytest.raises(ValueError, match="a remedy belongs"):
-        Finding("git", Standing.OK, "2.39", "install it")
+        Finding("git", CheckStatus.OK, "2.39", "install it")
 
 
 def test_the_interpreter_is_named() -> None:

@@ -10,8 +10,7 @@ from typing import IO, Any
 import pytest
 from lsprotocol.types import LSPErrorCodes
 
-from attractor.cli.language_server.log import log_in_lines
-from attractor.cli.language_server.protocol import refusal
+from attractor.cli.language_server.server import log_in_lines, refusal
 from tests.cli.running import ATTRACTOR
 
 REFUSED = LSPErrorCodes.RequestFailed.value

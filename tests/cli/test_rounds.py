@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from attractor.base.events import Event
-from attractor.cli.progress import describe_event
+from attractor.cli.runs.progress import describe_event
 from tests.cli.git_desk import UNGUARDED, GitDesk, document
 from tests.cli.git_desk import desk as desk  # a fixture
 

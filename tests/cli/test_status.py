@@ -11,8 +11,8 @@ import pytest
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.plain_desk import desk as desk  # a fixture
 from tests.cli.running import ATTRACTOR
+from tests.cli.runs.test_orders import await_
 from tests.cli.terminals import plain, sit
-from tests.cli.test_orders import await_
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 GO = "timeout 60 sh -c 'until [ -e go ]; do sleep 0.05; done'"

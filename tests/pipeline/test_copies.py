@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Refused
-from attractor.cli.results import as_record, as_text, look_ahead
-from attractor.cli.standing import as_text as standing_text
-from attractor.cli.standing import standing_of
+from attractor.cli.runs.results import as_record, as_text, look_ahead
+from attractor.cli.runs.status import as_text as standing_text
+from attractor.cli.runs.status import standing_of
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED, RunResult

@@ -13,7 +13,7 @@ import pytest
 
 from attractor.base.errors import FileTrouble, LockHeld
 from attractor.cli.invocation import Invocation
-from attractor.cli.walking import Left, Watcher
+from attractor.cli.runs.walk import Left, Watcher
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import EVALUATING

@@ -3,11 +3,10 @@
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.orders import orders_to, show_receipt, show_receipts
-from attractor.cli.output import show, show_json
-from attractor.cli.questions import asked_records, asked_text
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import orders_to, show_receipt, show_receipts
+from attractor.cli.runs.questions import asked_records, asked_text
 from attractor.pipeline.run_lookup import reference_of
 
 

@@ -5,10 +5,9 @@ import asyncio
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.orders import orders_to, show_receipt
-from attractor.cli.worlds import world_of
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.runs.orders import orders_to, show_receipt
+from attractor.cli.runs.setup import world_of
 from attractor.pipeline.workspace.deliver import give_back_later
 
 

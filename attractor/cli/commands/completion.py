@@ -4,8 +4,8 @@ import click
 from click.shell_completion import get_completion_class
 
 from attractor.base.errors import ExitCode
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
+from attractor.cli.invocation import json_option
+from attractor.cli.output.streams import show, show_json
 
 SHELLS = ("bash", "zsh", "fish")
 FILES = {

@@ -7,12 +7,10 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.base.files import write_whole
-from attractor.cli.diagnosing import judge_for
-from attractor.cli.invocation import Invocation
-from attractor.cli.line_ends import with_line_ends_of
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.pipeline_files import open_pipeline
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.pipelines.check import judge_for
+from attractor.cli.pipelines.files import open_pipeline, with_line_ends_of
 from attractor.language.converter.convert import Conversion
 from attractor.language.converter.convert import convert as converted
 from attractor.language.diagnostics import Diagnostic

@@ -3,12 +3,11 @@
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import Invocation
-from attractor.cli.operators import prove_operator
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.verdicts import operator_option, shortcomings_record, verdict_text
-from attractor.cli.worlds import world_of
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import prove_operator
+from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
+from attractor.cli.runs.setup import world_of
 from attractor.factory.decide import Decision, DecisionKind
 from attractor.factory.decide import decide as record_decision
 from attractor.factory.launch import evaluator_of, hold

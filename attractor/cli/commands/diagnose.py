@@ -4,10 +4,9 @@ import click
 
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
-from attractor.cli.diagnoses import diagnosis_text
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.reports import diagnosis_text
+from attractor.cli.output.streams import show, show_json
 from attractor.pipeline.diagnosis.diagnose import diagnose as examine
 from attractor.pipeline.run_lookup import find_run, reference_of
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.formats import format_for, refuse_binary_on_terminal, write_result
-from attractor.cli.options import JSON, json_option, said_format
-from attractor.cli.pipeline_files import STANDARD_INPUT, open_pipeline
+from attractor.cli.invocation import JSON, json_option, said_format
+from attractor.cli.output.files import format_for, refuse_binary_on_terminal, write_result
+from attractor.cli.pipelines.files import STANDARD_INPUT, open_pipeline
 from attractor.language.comparison.compare import Difference, difference_record
 from attractor.language.comparison.compare import diff as compare
 from attractor.language.comparison.output import NO_CHANGE, tell
@@ -73,8 +73,8 @@ def diff(
 
 
 def _for_git(arguments: tuple[str, ...]) -> ExitCode:
-    from attractor.cli.git_driver import describe_change
-    from attractor.cli.text_diffs import show_diff
+    from attractor.cli.output.files import show_diff
+    from attractor.cli.pipelines.git_diff_driver import describe_change
 
     show_diff(describe_change(arguments), color=False)
     return ExitCode.DONE

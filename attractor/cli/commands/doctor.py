@@ -11,14 +11,13 @@ import click
 from attractor import __version__
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.registry import Registry
-from attractor.cli.examination import Examination, Finding, Machine, Standing, problem
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
+from attractor.cli.doctor import CheckStatus, Examination, Finding, Machine, problem
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 
-COLORS = {Standing.OK: "green", Standing.MISSING: "yellow", Standing.PROBLEM: "red"}
+COLORS = {CheckStatus.OK: "green", CheckStatus.MISSING: "yellow", CheckStatus.PROBLEM: "red"}
 
 
 @click.command()
@@ -41,12 +40,12 @@ def doctor(invocation: Invocation, pipelines: tuple[Path, ...], as_json: bool) -
         show_json(as_record(findings, configuration))
     else:
         show(as_text(findings, configuration), color=invocation.color)
-    healthy = all(finding.standing is not Standing.PROBLEM for finding in findings)
+    healthy = all(finding.standing is not CheckStatus.PROBLEM for finding in findings)
     return ExitCode.DONE if healthy else ExitCode.FAILED
 
 
 async def _examine_with(machine: Machine, pipelines: Sequence[Path]) -> list[Finding]:
-    from attractor.cli.needed import examine_needs
+    from attractor.cli.doctor import examine_needs
 
     # First: a pipeline that cannot be read is told at once.
     needed = await examine_needs(machine, pipelines) if pipelines else []
@@ -80,7 +79,9 @@ def as_record(
     findings: Sequence[Finding], configuration: Configuration[Settings]
 ) -> dict[str, object]:
     """Return the findings for a program."""
-    count = {standing: sum(one.standing is standing for one in findings) for standing in Standing}
+    count = {
+        standing: sum(one.standing is standing for one in findings) for standing in CheckStatus
+    }
     return {
         "attractor": __version__,
         "findings": [asdict(finding) for finding in findings],
@@ -140,8 +141,8 @@ def _settings(configuration: Configuration[Settings]) -> list[str]:
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    problems = sum(finding.standing is Standing.PROBLEM for finding in findings)
-    lacking = sum(finding.standing is Standing.MISSING for finding in findings)
+    problems = sum(finding.standing is CheckStatus.PROBLEM for finding in findings)
+    lacking = sum(finding.standing is CheckStatus.MISSING for finding in findings)
     if problems:
         return f"{problems} to mend before anything works, {lacking} more missing."
     if lacking:

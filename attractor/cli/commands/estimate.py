@@ -8,11 +8,10 @@ import click
 from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import ExitCode, UnknownName
-from attractor.cli.estimates import estimate_text
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.worlds import world_of
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.reports import estimate_text
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.setup import world_of
 from attractor.pipeline.components import AGENT
 from attractor.pipeline.estimate.estimate import estimate as reckon
 from attractor.pipeline.estimate.samples import assume, read_samples

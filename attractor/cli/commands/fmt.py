@@ -7,15 +7,15 @@ import click
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.diagnosing import Judged, has_color, show_diagnostics
-from attractor.cli.invocation import Invocation
-from attractor.cli.line_ends import has_mixed_line_ends, with_line_ends_of
-from attractor.cli.options import json_option
-from attractor.cli.output import Color, flush, show, show_json, wants_color
-from attractor.cli.pipeline_files import (
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import Color, flush, show, show_json, wants_color
+from attractor.cli.pipelines.check import Judged, has_color, show_diagnostics
+from attractor.cli.pipelines.files import (
     STANDARD_INPUT,
     PipelineFile,
+    has_mixed_line_ends,
     open_pipelines,
+    with_line_ends_of,
     write_pipeline,
 )
 from attractor.language.diagnostic_output import counted
@@ -50,7 +50,7 @@ class Formatted:
 
     def diff(self) -> str:
         """Return what would change, as a patch."""
-        from attractor.cli.text_diffs import text_diff
+        from attractor.cli.output.files import text_diff
 
         return text_diff(self.mark + self.source.text, self.written, file=self.source.file)
 
@@ -124,7 +124,7 @@ def _tell(
     changed = [one for one in formatted if one.is_changed]
     verb = "would change" if is_kept else "changed"
     if diff:
-        from attractor.cli.text_diffs import show_diff
+        from attractor.cli.output.files import show_diff
 
         for one in changed:
             show_diff(one.diff(), color=has_color(invocation))

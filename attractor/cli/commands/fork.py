@@ -3,14 +3,14 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.forks import Asked, fork_and_walk, fork_options
 from attractor.cli.invocation import Invocation
+from attractor.cli.runs.orders import ForkArguments, fork_and_walk, fork_options
 
 
 @click.command()
 @fork_options
 @click.pass_obj
-def fork(invocation: Invocation, asked: Asked) -> ExitCode:
+def fork(invocation: Invocation, asked: ForkArguments) -> ExitCode:
     """Go on from an earlier stage of a run, in a new run beside it.
 
     RUN is an id, the beginning of one, a run directory, or 'latest'. The new run begins as the old

@@ -3,11 +3,10 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.verdicts import operator_option, verdict_record, verdict_text
-from attractor.cli.worlds import world_of
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.questions import operator_option, verdict_record, verdict_text
+from attractor.cli.runs.setup import world_of
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import ask_gate
 from attractor.pipeline.run_lookup import find_run

@@ -6,11 +6,10 @@ import click
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.sweeps import sweep_text
-from attractor.cli.worlds import world_of
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.reports import sweep_text
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.setup import world_of
 from attractor.factory.ledger import Ledger
 from attractor.factory.promotion import RunPlaces
 from attractor.pipeline.garbage import Collector, Rules

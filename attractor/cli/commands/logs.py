@@ -14,13 +14,11 @@ from attractor.base.errors import ExitCode, InvalidDuration, UnknownName, UsageE
 from attractor.base.events import Event
 from attractor.base.hash_chain import require_intact
 from attractor.base.journal import read_torn
-from attractor.cli.following import OFTEN_S, Following
-from attractor.cli.invocation import Invocation
-from attractor.cli.journal_reading import JournalReading, ReadLine
-from attractor.cli.live.printed_lines import PrintedLines
-from attractor.cli.options import json_option
-from attractor.cli.output import show
-from attractor.cli.progress import describe_event
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.live.render import PrintedLines
+from attractor.cli.output.streams import show
+from attractor.cli.runs.follow import OFTEN_S, Following, JournalReading, ReadLine
+from attractor.cli.runs.progress import describe_event
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import is_held
 from attractor.pipeline.run_lookup import find_run, reference_of

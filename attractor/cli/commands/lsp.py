@@ -17,9 +17,8 @@ def lsp(invocation: Invocation, stdio: bool) -> ExitCode:
     mended safely, and lists what a pipeline declares. Ends with 1 when the editor leaves without
     shutting it down first.
     """
-    from attractor.cli.diagnosing import judge_for
-    from attractor.cli.language_server.log import log_in_lines
-    from attractor.cli.language_server.server import make_server
+    from attractor.cli.language_server.server import log_in_lines, make_server
+    from attractor.cli.pipelines.check import judge_for
 
     if not invocation.debug:
         log_in_lines()

@@ -7,10 +7,9 @@ from dataclasses import asdict
 import click
 
 from attractor.base.errors import ExitCode, UnknownName, UsageError
-from attractor.cli.invocation import Invocation
-from attractor.cli.model_tables import models_text, trial_text
-from attractor.cli.options import debug_option, json_option
-from attractor.cli.output import show, show_json
+from attractor.cli.invocation import Invocation, debug_option, json_option
+from attractor.cli.models import models_text, trial_text
+from attractor.cli.output.streams import show, show_json
 from attractor.llm.catalogue import Catalogue, ModelInfo, get_model_info, shipped_catalogue
 from attractor.llm.client import provider_registry
 
@@ -49,7 +48,7 @@ def try_model(invocation: Invocation, model: str, provider: str | None, as_json:
 
     It is one real call with the provider's key, and costs what such a call costs.
     """
-    from attractor.cli.model_trials import choose, try_once
+    from attractor.cli.models import choose, try_once
 
     known = get_model_info(model, provider or "")
     choice = choose(model, known, provider or "")

@@ -3,9 +3,8 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.orders import orders_to, show_receipt
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.runs.orders import orders_to, show_receipt
 
 
 @click.command()

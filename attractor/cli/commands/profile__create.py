@@ -3,9 +3,8 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
 from attractor.factory.profiles import ProfileStore
 
 

@@ -5,10 +5,9 @@ import asyncio
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.worlds import world_of
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.setup import world_of
 from attractor.factory.launch import promote_run
 from attractor.factory.promotion import Promotion
 from attractor.pipeline.run_lookup import find_run

@@ -5,12 +5,11 @@ import sys
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.drawings import ENDINGS, FORMATS, Drawing, refuse_replacing
-from attractor.cli.drawn_subjects import Readable, find_subject
-from attractor.cli.formats import format_for, refuse_binary_on_terminal
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option, said_format
-from attractor.cli.pipeline_files import STANDARD_INPUT
+from attractor.cli.drawings.draw import ENDINGS, FORMATS, Drawing, refuse_replacing
+from attractor.cli.drawings.subject import Readable, find_subject
+from attractor.cli.invocation import Invocation, json_option, said_format
+from attractor.cli.output.files import format_for, refuse_binary_on_terminal
+from attractor.cli.pipelines.files import STANDARD_INPUT
 from attractor.language.drawing.colors import Theme
 from attractor.language.drawing.draw import Format
 
@@ -59,7 +58,8 @@ def render(
     Of several, and of the pipelines in a folder, each is drawn beside its file, or into the folder
     OUT. One that cannot be drawn is told, the others are drawn, and it ends with its exit code.
     """
-    from attractor.cli.many_drawings import Order, are_several, draw_all
+    from attractor.cli.drawings.draw import DrawingOptions as Order
+    from attractor.cli.drawings.draw import are_several, draw_all
 
     said = said_format(format_, as_json=as_json)
     if are_several(words, output):

@@ -3,15 +3,11 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.budget_options import budget_options, budgets_of
-from attractor.cli.given_options import given_of, given_options
-from attractor.cli.invocation import Invocation
-from attractor.cli.json_lines import show_end
-from attractor.cli.operators import operator_name
-from attractor.cli.options import json_option
-from attractor.cli.orders import orders_to, show_receipt
-from attractor.cli.walking import Watcher, walk
-from attractor.cli.worlds import world_of
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.runs.observers import show_end
+from attractor.cli.runs.orders import operator_name, orders_to, show_receipt
+from attractor.cli.runs.setup import budget_options, budgets_of, given_of, given_options, world_of
+from attractor.cli.runs.walk import Watcher, walk
 from attractor.factory.launch import go_on
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.run_lookup import find_run

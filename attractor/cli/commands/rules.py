@@ -6,8 +6,8 @@ from dataclasses import asdict
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
+from attractor.cli.invocation import json_option
+from attractor.cli.output.streams import show, show_json
 from attractor.language.linting.lint_rule import RulePage, read_page, read_pages
 
 

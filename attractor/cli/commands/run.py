@@ -5,13 +5,10 @@ from pathlib import Path
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.budget_options import budget_options, budgets_of
-from attractor.cli.given_options import INPUT_FORMS
-from attractor.cli.invocation import Invocation
-from attractor.cli.json_lines import show_end
-from attractor.cli.options import json_option
-from attractor.cli.walking import Watcher, walk
-from attractor.cli.worlds import world_of
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.runs.observers import show_end
+from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, world_of
+from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.simulation.walk import open_outcomes
 from attractor.factory.launch import launch
 from attractor.interviewers.registry import INTERVIEWERS, placed_name

@@ -3,10 +3,9 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.amounts import cost_of
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.progress import cost_of
 from attractor.engine.outcome import NOTHING_USED
 from attractor.pipeline.run_lookup import RunSummary, list_runs
 

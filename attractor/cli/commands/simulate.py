@@ -9,11 +9,11 @@ from click.core import ParameterSource
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
-from attractor.cli.coverages import coverage_record, coverage_text
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.pipeline_files import open_pipeline
-from attractor.cli.simulations import walk_record, walk_text
+from attractor.cli.invocation import json_option
+from attractor.cli.output.reports import coverage_record, coverage_text
+from attractor.cli.output.simulation import walk_record, walk_text
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.pipelines.files import open_pipeline
 from attractor.engine.simulation.coverage import cover
 from attractor.engine.simulation.walk import (
     MAX_STEPS,

@@ -9,12 +9,10 @@ import click
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.base.json import Json
-from attractor.cli.invocation import Invocation
-from attractor.cli.onlookers import wants_picture
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.standing import as_text, in_a_line, standing_of
-from attractor.cli.standing_watch import OFTEN_S, standings
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.observers import wants_picture
+from attractor.cli.runs.status import OFTEN_S, as_text, in_a_line, standing_of, standings
 from attractor.pipeline.run_lookup import find_run
 
 
@@ -46,7 +44,7 @@ def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -
 def _watch(invocation: Invocation, root: Path, runs_dir: Path, *, as_json: bool) -> ExitCode:
     changes = standings(root, runs_dir, lambda: time.sleep(OFTEN_S))
     if not as_json and wants_picture(invocation.environ, sys.stdout):
-        from attractor.cli.live.painting import paint
+        from attractor.cli.live.display import paint
 
         return paint(changes, invocation)
     code, now = ExitCode.DONE, SystemClock().now

@@ -6,9 +6,8 @@ import click
 
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
 from attractor.factory.suites import Registered, SuiteStore
 
 

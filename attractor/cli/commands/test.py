@@ -8,11 +8,11 @@ import click
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.paths import aligned
-from attractor.cli.pipeline_files import refuse_input
-from attractor.cli.simulations import edge_record, edge_text
+from attractor.cli.invocation import json_option
+from attractor.cli.output.files import aligned
+from attractor.cli.output.simulation import edge_record, edge_text
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.pipelines.files import refuse_input
 from attractor.language.graph.graph import Edge
 from attractor.language.source.text import visible
 from attractor.pipeline.pipeline_tests import (

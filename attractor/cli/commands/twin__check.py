@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
+from attractor.cli.invocation import json_option
+from attractor.cli.output.streams import show, show_json
 from attractor.twins.services.check import Played, check_recording
 from attractor.twins.services.loader import load_service
 from attractor.twins.services.recordings import load_recording

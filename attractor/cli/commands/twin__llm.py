@@ -8,17 +8,19 @@ from pathlib import Path
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.twin_lines import (
+from attractor.cli.invocation import json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.twins import (
+    ShutdownReason,
     Teller,
+    is_told,
     line_of_call,
     places_of,
+    stand_until_told,
     tell_unused,
     text_of_provider,
+    twin_options,
 )
-from attractor.cli.twin_options import is_told, twin_options
-from attractor.cli.twin_standing import Ending, stand_until_told
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.recordings.recording import RecordingFile, Recordings, load_recordings
 from attractor.twins.script.script import load_script
@@ -96,7 +98,7 @@ def twin_llm(
     _refuse_what_excludes(bool(scripts), replay, pace, record, providers)
     recordings = Recordings(load_recordings(replay), is_paced=pace == PACES[1]) if replay else None
     teller = Teller(line_of_call) if is_told(is_verbose, as_json=as_json) else None
-    ending = Ending()
+    ending = ShutdownReason()
     twin = ProviderTwin(
         [load_script(one) for one in scripts],
         port=port,

@@ -7,11 +7,18 @@ from pathlib import Path
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.options import json_option
-from attractor.cli.output import show, show_json
-from attractor.cli.twin_lines import Teller, line_of_service, places_of, text_of_service
-from attractor.cli.twin_options import is_told, twin_options
-from attractor.cli.twin_standing import Ending, stand_until_told
+from attractor.cli.invocation import json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.twins import (
+    ShutdownReason,
+    Teller,
+    is_told,
+    line_of_service,
+    places_of,
+    stand_until_told,
+    text_of_service,
+    twin_options,
+)
 from attractor.twins.services.loader import load_services
 from attractor.twins.services.recordings import ExchangeFile
 from attractor.twins.services.service import Service
@@ -58,7 +65,7 @@ def twin_serve(
     loaded = load_services(services, is_recording=record is not None)
     _refuse_what_several_cannot_share(loaded, record, port or control_port)
     _refuse_half_a_recording(record, to, seed)
-    ending, shows_lines = Ending(), is_told(is_verbose, as_json=as_json)
+    ending, shows_lines = ShutdownReason(), is_told(is_verbose, as_json=as_json)
     twins: list[ServiceTwin] = []
     for one in loaded:
         teller = Teller(line_of_service(one.name)) if shows_lines else None

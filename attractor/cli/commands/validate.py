@@ -7,7 +7,9 @@ from datetime import datetime
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.diagnosing import (
+from attractor.cli.invocation import Invocation, json_option, said_format
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.pipelines.check import (
     Format,
     Judge,
     Judged,
@@ -17,10 +19,7 @@ from attractor.cli.diagnosing import (
     show_judged,
     told_once,
 )
-from attractor.cli.invocation import Invocation
-from attractor.cli.options import json_option, said_format
-from attractor.cli.output import show, show_json
-from attractor.cli.pipeline_files import open_pipelines, refuse_input
+from attractor.cli.pipelines.files import open_pipelines, refuse_input
 
 
 @click.command()
@@ -94,8 +93,8 @@ def _fix(
     *,
     is_shown: bool,
 ) -> ExitCode:
-    from attractor.cli.mending import judged_after, mend_all, mended_lines
-    from attractor.cli.text_diffs import show_diff
+    from attractor.cli.output.files import show_diff
+    from attractor.cli.pipelines.fix import judged_after, mend_all, mended_lines
     from attractor.language.diagnostic_output import record_of
 
     refuse_input(files, why="standard input cannot be mended in place", hint="name a file")
@@ -124,7 +123,7 @@ def _fix(
 def _watch(
     invocation: Invocation, files: Sequence[str], judge: Judge, *, is_plain: bool
 ) -> ExitCode:
-    from attractor.cli.watched_pipelines import watch_pipelines
+    from attractor.cli.pipelines.watch import watch_pipelines
 
     if not is_plain:
         raise UsageError("--watch prints text and changes nothing", hint="leave the others out")

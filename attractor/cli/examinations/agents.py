@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from attractor.cli.examination import Finding, Machine, missing, ok
+from attractor.cli.doctor import Finding, Machine, missing, ok
 
 AGENTS = {
     "codex": "npm install -g @openai/codex",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.processes import ExecResult
-from attractor.cli.examination import Finding, Machine, missing, ok
+from attractor.cli.doctor import Finding, Machine, missing, ok
 
 SUBJECT = "bubblewrap"
 ATTEMPT = Path(__file__).parent / "_escape.py"

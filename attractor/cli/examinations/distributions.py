@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.entry_points import Damaged, find_damaged
-from attractor.cli.examination import Finding, Machine, missing, ok
+from attractor.cli.doctor import Finding, Machine, missing, ok
 
 SUBJECT = "distributions"
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.cli.examination import Finding, Machine, missing, ok, problem
+from attractor.cli.doctor import Finding, Machine, missing, ok, problem
 
 MEGABYTE = 1_000_000
 OWNER_ONLY = 0o077

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attractor.cli.examination import Finding, Machine, ok, problem
+from attractor.cli.doctor import Finding, Machine, ok, problem
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:

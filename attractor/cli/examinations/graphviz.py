@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from attractor.cli.examination import Finding, Machine, missing, ok
+from attractor.cli.doctor import Finding, Machine, missing, ok
 
 INSTALL = "install Graphviz (Debian: apt-get install graphviz)"
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from attractor.cli.examination import Finding, Machine, missing, ok
+from attractor.cli.doctor import Finding, Machine, missing, ok
 
 SUBJECT = "notify"
 _BUILTIN = frozenset({"cd", "echo", "export", "printf", "source", ".", "eval", "exec", "test"})

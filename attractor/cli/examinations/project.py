@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attractor.cli.examination import Finding, Machine, missing, ok
+from attractor.cli.doctor import Finding, Machine, missing, ok
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from attractor.backends.models import KEYS, find_served
-from attractor.cli.examination import Finding, Machine, missing, ok
+from attractor.cli.doctor import Finding, Machine, missing, ok
 
 _OTHERS = "other providers"
 

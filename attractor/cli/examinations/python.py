@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.entry_points import CACHE_FILES, CACHE_FOLDER
-from attractor.cli.examination import Finding, Machine, missing, ok
+from attractor.cli.doctor import Finding, Machine, missing, ok
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:

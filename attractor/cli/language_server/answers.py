@@ -1,19 +1,64 @@
-"""What the server answers: an analysis in the words of the protocol."""
+"""What the server answers: an analysis in the words of the protocol.
+
+Places in a text: ours count letters from 1, the protocol counts units of the client from 0.
+
+What the server answers when it is asked what a document declares.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lsprotocol import types
+from lsprotocol.types import Position, Range
+from pygls.workspace import PositionCodec, TextDocument
 
-from attractor.cli.language_server.places import Places
-from attractor.cli.line_ends import with_line_ends_of
+from attractor.cli.pipelines.files import with_line_ends_of
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
-from attractor.language.editor.analysis import Analysis, declaration, named_at, rename, silence
+from attractor.language.editor.analysis import (
+    Analysis,
+    Symbol,
+    declaration,
+    named_at,
+    rename,
+    silence,
+    symbols,
+)
 from attractor.language.editor.completion import Proposal, Sort, cursor_at, hover, propose
 from attractor.language.errors import ParseError
 from attractor.language.formatter import format_text
 from attractor.language.linting.lint_rule import page_of
 from attractor.language.source.syntax_tree import Span
+
+
+class Places:
+    """Turns the places of one document from one way of counting into the other."""
+
+    def __init__(self, document: TextDocument, codec: PositionCodec) -> None:
+        self._lines = document.lines
+        self._codec = codec
+
+    def place(self, position: Position) -> tuple[int, int]:
+        """Return the line and the column of a position."""
+        counted = self._codec.position_from_client_units(self._lines, position)
+        return counted.line + 1, counted.character + 1
+
+    def position(self, line: int, column: int) -> Position:
+        """Return the position of a line and a column."""
+        return self._codec.position_to_client_units(self._lines, Position(line - 1, column - 1))
+
+    def range(self, span: Span) -> Range:
+        """Return the range of a span; what stands nowhere stands at the beginning."""
+        if not span.is_somewhere:
+            return Range(Position(0, 0), Position(0, 0))
+        return Range(
+            self.position(span.line, span.column), self.position(span.end_line, span.end_column)
+        )
+
+    @property
+    def whole(self) -> Range:
+        """The range of the whole document."""
+        return Range(Position(0, 0), Position(len(self._lines), 0))
+
 
 Answer = Callable[[Analysis, Places, Any], object]
 
@@ -188,3 +233,47 @@ OPTIONS: Mapping[str, object] = {
     types.TEXT_DOCUMENT_CODE_ACTION: types.CodeActionOptions([types.CodeActionKind.QuickFix]),
 }
 """What an editor has to know of an answer beforehand."""
+
+
+def symbol_tree(
+    analysis: Analysis, places: Places, params: types.DocumentSymbolParams
+) -> Sequence[types.DocumentSymbol]:
+    """List what a document declares, the nodes within their subgraphs."""
+    return [_symbol(one, places) for one in symbols(analysis.source, analysis.readable)]
+
+
+def _symbol(one: Symbol, places: Places) -> types.DocumentSymbol:
+    return types.DocumentSymbol(
+        name=one.name,
+        detail=one.detail,
+        kind=_kind(one),
+        range=places.range(one.span),
+        selection_range=places.range(one.name_span),
+        children=[_symbol(child, places) for child in one.children],
+    )
+
+
+def symbol_row(
+    analysis: Analysis, places: Places, params: types.DocumentSymbolParams
+) -> Sequence[types.SymbolInformation]:
+    """List what a document declares, for a client that knows no symbols within others."""
+    top = symbols(analysis.source, analysis.readable)
+    return [
+        types.SymbolInformation(
+            name=one.name,
+            kind=_kind(one),
+            location=types.Location(params.text_document.uri, places.range(one.span)),
+            container_name=around or None,
+        )
+        for one, around in _with_container(top)
+    ]
+
+
+def _with_container(top: Sequence[Symbol], around: str = "") -> Iterator[tuple[Symbol, str]]:
+    for one in top:
+        yield one, around
+        yield from _with_container(one.children, one.name)
+
+
+def _kind(one: Symbol) -> types.SymbolKind:
+    return types.SymbolKind.Namespace if one.is_subgraph else types.SymbolKind.Function

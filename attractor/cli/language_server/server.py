@@ -1,27 +1,86 @@
-"""Answers an editor, over standard input and output."""
+"""Answers an editor, over standard input and output.
+
+The protocol with an answer to every request, also to one that cannot be read or comes early.
+
+What the server says on standard error, which editors keep in a log: a line for each defect.
+"""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
+from lsprotocol.types import EXIT, INITIALIZE, ErrorCodes, LSPErrorCodes, ResponseError
 from pygls.exceptions import JsonRpcException, PyglsError
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
+from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
 from attractor import __version__
 from attractor.base.errors import UsageError
 from attractor.cli.language_server import answers
-from attractor.cli.language_server.outline import symbol_row, symbol_tree
-from attractor.cli.language_server.places import Places
-from attractor.cli.language_server.protocol import Protocol, refusal
+from attractor.cli.language_server.answers import Places, symbol_row, symbol_tree
 from attractor.language.editor.analysis import Analysis
 from attractor.language.linting.lint_rule import Levels, Vocabulary
 from attractor.language.source.text import Source
 from attractor.pipeline.registered_names import files_beside
+
+
+class Protocol(LanguageServerProtocol):
+    """Refuses what no request may be, or not now; the client would wait for ever."""
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether the client has asked to be left, so that it may go."""
+        return self._shutdown
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is after the beginning and before the end."""
+        return self._workspace is not None and not self._shutdown
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """Make an object of a message, or of a part of one."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            if "id" in data and "method" in data:
+                early = self._too_early_or_late(data["method"])
+                self._send_response(data["id"], error=early or error.to_response_error())
+            raise
+
+    def handle_message(self, message: RPCMessage) -> None:
+        """Take a message when it may come now; what needs no answer is else dropped."""
+        method = getattr(message, "method", "")
+        refused = self._too_early_or_late(method) if method and method != EXIT else None
+        if refused is None:
+            super().handle_message(message)
+        elif isinstance(message, RPCRequest):
+            self._send_response(message.id, error=refused)
+
+    def _too_early_or_late(self, method: str) -> ResponseError | None:
+        """Say why a message cannot be taken now: only `initialize` comes first, and only once."""
+        if self._shutdown:
+            return ResponseError(ErrorCodes.InvalidRequest.value, "the server has been shut down")
+        is_first = method == INITIALIZE
+        if self._workspace is None and not is_first:
+            code = ErrorCodes.ServerNotInitialized.value
+            return ResponseError(code, "the server waits for initialize")
+        if self._workspace is not None and is_first:
+            return ResponseError(ErrorCodes.InvalidRequest.value, "initialize was asked already")
+        return None
+
+
+def refusal(message: str, hint: str = "") -> JsonRpcException:
+    """Return the answer to a request that was understood and cannot be granted."""
+    told = f"{message} ({hint})" if hint else message
+    return JsonRpcException(told, code=LSPErrorCodes.RequestFailed)
+
 
 PAUSE = timedelta(milliseconds=200)
 """For how long nothing is typed before what stands there is looked at."""
@@ -156,3 +215,29 @@ def _bound(server: Server, answer: answers.Answer) -> Callable[[Any], object]:
             raise refusal(f"cannot read {error.filename}: {error.strerror}") from error
 
     return respond
+
+
+class _OneLine(logging.Formatter):
+    """Writes what happened without a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        what = record.getMessage().partition("\n")[0]
+        error = _error_of(record)
+        why = f": {type(error).__name__}: {' '.join(str(error).split())}" if error else ""
+        return f"attractor lsp: {what}{why}"
+
+
+def log_in_lines() -> None:
+    """Let the libraries say errors in one line each; what was refused is answered already."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.ERROR)
+    handler.setFormatter(_OneLine())
+    handler.addFilter(lambda record: not isinstance(_error_of(record), JsonRpcException))
+    for name in ("pygls", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.propagate = False
+
+
+def _error_of(record: logging.LogRecord) -> BaseException | None:
+    return record.exc_info[1] if record.exc_info else None

@@ -1,7 +1,14 @@
-"""The live display: it listens to events, and draws what it knows of the run now and then."""
+"""The live display: it listens to events, and draws what it knows of the run now and then.
 
+A stream to a terminal: whoever writes to it has the terminal to himself.
+
+Paints where a run stands on a terminal, and paints it anew when that changes.
+"""
+
+import io
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -12,17 +19,47 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
-from attractor.cli.live.folding import fold
-from attractor.cli.live.rendering import Look, render
-from attractor.cli.live.stepping_aside import StepsAside
-from attractor.cli.live.tails import Tails
-from attractor.cli.live.view import View
-from attractor.cli.output import wants_color
-from attractor.cli.progress import NOT_TO_BE_MISSED, describe_event
+from attractor.cli.live.command_output import Tails, View
+from attractor.cli.live.render import DisplaySize, render
+from attractor.cli.live.state import fold
+from attractor.cli.output.streams import wants_color
+from attractor.cli.runs.progress import NOT_TO_BE_MISSED, describe_event
+from attractor.cli.runs.status import RunStatusView, as_text
+from attractor.language.source.text import visible
 from attractor.pipeline.running_stages import read_run
+
+
+class StepsAside(io.TextIOBase):
+    """Writes to a stream, after it had what is drawn there taken away."""
+
+    def __init__(self, stream: TextIO, step_aside: Callable[[], None]) -> None:
+        self._stream = stream
+        self._step_aside = step_aside
+
+    def write(self, text: str, /) -> int:
+        """Write a text, on a terminal that nobody else draws on."""
+        self._step_aside()
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Write out what is waiting."""
+        self._stream.flush()
+
+    def writable(self) -> bool:
+        """Tell that it can be written to."""
+        return True
+
+    def isatty(self) -> bool:
+        """Tell whether a person reads it."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor, for whoever sets the terminal's modes."""
+        return self._stream.fileno()
+
 
 TIMES_A_SECOND = 8
 """How often it is drawn at most."""
@@ -216,4 +253,23 @@ class LiveDisplay:
         if self._aside_since:
             # Whoever asks says it in his own words.
             view = replace(view, questions={})
-        return Group(*render(view, self._now(), Look(width, height, is_ascii)))
+        return Group(*render(view, self._now(), DisplaySize(width, height, is_ascii)))
+
+
+def paint(standings: Iterable[RunStatusView], invocation: Invocation) -> ExitCode:
+    """Paint each one over the one before; the last one stays."""
+    console = console_for(sys.stdout, invocation)
+    code = ExitCode.DONE
+    with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
+        # Whoever kills us leaves a terminal with a cursor.
+        console.show_cursor(True)
+        for one in standings:
+            code = one.summary.trouble_code
+            live.update(painted(one), refresh=True)
+    return code
+
+
+def painted(standing: RunStatusView) -> Text:
+    """Return where a run stands, of which no terminal obeys anything."""
+    lines = (visible(line) for line in as_text(standing).split("\n"))
+    return Text("\n".join(lines), overflow="crop", no_wrap=True)

@@ -8,38 +8,38 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
-from attractor.cli.live.rendering import TALLEST, Look, render
-from attractor.cli.live.view import View
+from attractor.cli.live.command_output import View
+from attractor.cli.live.render import TALLEST, DisplaySize, render
 from tests.cli.live.happenings import Happenings, a_run
 
 
-def drawn(view: View, now: datetime, look: Look) -> list[str]:
+def drawn(view: View, now: datetime, look: DisplaySize) -> list[str]:
     return [line.plain for line in render(view, now, look)]
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_a_run_at_work(width: int, snapshot: SnapshotAssertion) -> None:
     run = a_run()
-    assert "\n".join(drawn(run.view, run.now, Look(width, 30))) == snapshot
+    assert "\n".join(drawn(run.view, run.now, DisplaySize(width, 30))) == snapshot
 
 
 def test_without_unicode(snapshot: SnapshotAssertion) -> None:
     run = a_run()
-    lines = drawn(run.view, run.now, Look(60, 30, is_ascii=True))
+    lines = drawn(run.view, run.now, DisplaySize(60, 30, is_ascii=True))
     assert "\n".join(lines).isascii()
     assert "\n".join(lines) == snapshot
 
 
 def test_a_low_terminal_shows_what_goes_on_and_counts_the_rest(snapshot: SnapshotAssertion) -> None:
     run = a_run()
-    assert "\n".join(drawn(run.view, run.now, Look(60, 10))) == snapshot
+    assert "\n".join(drawn(run.view, run.now, DisplaySize(60, 10))) == snapshot
 
 
 def test_thousands_of_stages_are_a_few_lines() -> None:
     run = Happenings()
     for number in range(2000):
         run.stage("loop", visit=number + 1)
-    lines = drawn(run.view, run.now, Look(80, 100))
+    lines = drawn(run.view, run.now, DisplaySize(80, 100))
     assert len(lines) == TALLEST
     assert lines[1].strip() == "… 1973 earlier"
     assert lines[-2].startswith("✓ loop@2000")
@@ -51,7 +51,7 @@ def test_hundreds_at_work_leave_room_for_the_path_and_are_counted() -> None:
     run.stage("plan")
     for number in range(300):
         run.tell("StageStarted", "item", visit=number + 1, branch=f"each@1.1/{number}")
-    lines = drawn(run.view, run.now, Look(80, 24))
+    lines = drawn(run.view, run.now, DisplaySize(80, 24))
     assert lines[1].startswith("✓ plan")
     assert "… 287 more at work" in [one.strip() for one in lines]
     assert lines[-1] == "1 stage, 300 at work"
@@ -62,7 +62,7 @@ def test_many_questions_are_counted() -> None:
     for number in range(5):
         run.tell("StageStarted", f"ask{number}")
         run.ask(f"ask{number}", "StageParked")
-    lines = drawn(run.view, run.now, Look(80, 24))
+    lines = drawn(run.view, run.now, DisplaySize(80, 24))
     assert "? 2 more questions" in lines
     assert f"  attractor answer {run.run_id}" in lines
 
@@ -82,7 +82,7 @@ def test_no_line_is_longer_than_the_terminal_and_not_more_than_fit(
         run.tell("StageStarted", f"w{name}")
         run.tell("ASSISTANT_TEXT_END", f"w{name}", text=f"{name}\n{name}")
         run.ask(f"w{name}")
-    lines = drawn(run.view, run.now, Look(width, height, is_ascii=is_ascii))
+    lines = drawn(run.view, run.now, DisplaySize(width, height, is_ascii=is_ascii))
     assert max(map(cell_len, lines)) <= width
     assert len(lines) <= max(1, height - 1)
     assert not any(one in line for line in lines for one in "\n\r\x1b\t")
@@ -92,7 +92,7 @@ def test_that_people_could_not_be_told_is_seen() -> None:
     run = a_run()
     fault = "exit code 2: no \x1b[2Jbell"
     run.tell("NotificationFailed", "gate", question="gate@1.1", way="command", error=fault)
-    lines = drawn(run.view, run.now, Look(80, 30))
+    lines = drawn(run.view, run.now, DisplaySize(80, 30))
     [line] = [one.rstrip() for one in lines if one.startswith("!")]
     assert line.startswith("! gate: people were not told by command: exit code 2: no ")
     assert "\x1b" not in line

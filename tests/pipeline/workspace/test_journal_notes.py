@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from attractor.base.events import Event
-from attractor.cli.progress import describe_event
+from attractor.cli.runs.progress import describe_event
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOut

@@ -1,0 +1,137 @@
+"""What `attractor doctor` looks at: the machine, an examination of it, and a finding.
+
+What `attractor doctor` says of the pipelines it is given: whether what they need is there.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ProcessNotStarted
+from attractor.base.processes import ExecResult, run_process
+from attractor.config.schema import Configuration
+from attractor.config.settings import Settings
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.inputs import declared_inputs, fault_of_secret, variable_of
+from attractor.pipeline.children.validation import find_child_pipelines
+from attractor.pipeline.preflight.programs import ProgramCheck, look_for, required_by
+from attractor.pipeline.preflight.secrets import ways_to_give
+from attractor.pipeline.source import open_pipeline
+
+PATIENCE = timedelta(seconds=10)
+
+
+class CheckStatus(StrEnum):
+    """How a thing stands."""
+
+    OK = "ok"
+    MISSING = "missing"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; what is not well carries its remedy."""
+
+    subject: str
+    standing: CheckStatus
+    found: str
+    remedy: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.standing is CheckStatus.OK) == bool(self.remedy):
+            raise ValueError(
+                f"{self.subject}: a remedy belongs to what is not well, and only there"
+            )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine as this call sees it."""
+
+    environ: Mapping[str, str]
+    folder: Path
+    configuration: Configuration[Settings]
+
+    def find(self, program: str) -> str:
+        """Return where a program lies on PATH, or nothing."""
+        return shutil.which(program, path=self.environ.get("PATH", "")) or ""
+
+    async def run(self, *argv: str) -> ExecResult:
+        """Run a program for a few seconds at most."""
+        return await run_process(argv, cwd=self.folder, env=self.environ, timeout=PATIENCE)
+
+    async def version(self, *argv: str) -> str:
+        """Return the first line a program prints of itself, or nothing when it does not answer."""
+        try:
+            result = await self.run(*argv)
+        except ProcessNotStarted:
+            return ""
+        lines = (result.stdout.strip() or result.stderr.strip()).splitlines()
+        return lines[0].strip() if lines and result.exit_code == 0 else ""
+
+
+class Examination(Protocol):
+    """Looks at one part of the machine."""
+
+    async def __call__(self, machine: Machine) -> Sequence[Finding]:
+        """Look, and say what was found."""
+        ...
+
+
+def ok(subject: str, found: str) -> Finding:
+    """Report that a thing is well."""
+    return Finding(subject, CheckStatus.OK, found)
+
+
+def missing(subject: str, found: str, *, remedy: str) -> Finding:
+    """Report something that is not there and that some work needs."""
+    return Finding(subject, CheckStatus.MISSING, found, remedy)
+
+
+def problem(subject: str, found: str, *, remedy: str) -> Finding:
+    """Report something without which nothing works."""
+    return Finding(subject, CheckStatus.PROBLEM, found, remedy)
+
+
+async def examine_needs(machine: Machine, files: Sequence[Path]) -> list[Finding]:
+    """Report all that pipelines require, and their children, and their secrets; each once."""
+    opened = [(open_pipeline(str(file)).graph, file) for file in files]
+    graphs = [one for graph, file in opened for one in (graph, *_children(graph, file))]
+    secrets = list(_secrets((graph for graph, _ in opened), machine))
+    here = LocalExecutionEnvironment(machine.folder, environ=machine.environ)
+    try:
+        looked = await look_for(required_by(graphs), here, machine.environ)
+        return [*map(_finding, looked), *secrets]
+    finally:
+        await here.cleanup()
+
+
+def _children(graph: Graph, file: Path) -> Iterable[Graph]:
+    return find_child_pipelines(graph, file, None).graphs
+
+
+def _secrets(graphs: Iterable[Graph], machine: Machine) -> Iterator[Finding]:
+    """Say of each secret whether its variable gives it; a child gets its own from its parent."""
+    declared = (one.name for graph in graphs for one in declared_inputs(graph) if one.is_secret)
+    for name in dict.fromkeys(declared):
+        subject, variable = f"secret input: {name}", variable_of(name)
+        value = machine.environ.get(variable, "")
+        if not value:
+            yield missing(subject, f"{variable} is not set", remedy=ways_to_give(name))
+        elif fault := fault_of_secret(value):
+            yield problem(subject, f"{variable} {fault}", remedy=f"set {variable} to another value")
+        else:
+            yield ok(subject, f"given by {variable}")
+
+
+def _finding(looked: ProgramCheck) -> Finding:
+    subject = f"needed: {looked.required.need.written}"
+    if looked.fault:
+        return problem(subject, looked.fault, remedy=looked.remedy)
+    return ok(subject, looked.found)

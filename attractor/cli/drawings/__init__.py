@@ -1,0 +1,1 @@
+"""Draws pipelines and runs."""

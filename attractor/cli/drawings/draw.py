@@ -1,0 +1,246 @@
+"""Makes a drawing of a pipeline or a run, and puts it where it belongs.
+
+Draws several pipelines and runs, one after the other, each into a file of its own.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, ExitCode, UsageError
+from attractor.base.files import file_trouble
+from attractor.cli.drawings.subject import Readable, Subject, find_subject
+from attractor.cli.invocation import JSON, Invocation
+from attractor.cli.main import describe_failure
+from attractor.cli.output.files import write_result
+from attractor.cli.output.streams import show
+from attractor.cli.pipelines.files import find_pipelines, refuse_input
+from attractor.language.diagnostic_output import as_text
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.drawing.colors import Theme
+from attractor.language.drawing.draw import Format
+from attractor.language.drawing.draw import render_async as drawn
+from attractor.language.errors import (
+    DrawingFailed,
+    InvalidPipeline,
+    NothingDraws,
+    UnreadablePipeline,
+)
+from attractor.language.source.text import Source, visible
+
+FORMATS = (*(one.value for one in Format), JSON)
+"""What can be made."""
+
+ENDINGS: Mapping[str, str] = {
+    ".svg": Format.SVG,
+    ".png": Format.PNG,
+    ".pdf": Format.PDF,
+    ".dot": Format.DOT,
+    ".gv": Format.DOT,
+    ".mmd": Format.MERMAID,
+    ".json": JSON,
+}
+"""The endings of files, and what they say of the format."""
+
+_IN_COLOR = frozenset({Format.SVG, Format.PNG, Format.PDF, Format.DOT})
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn, how, and where to."""
+
+    subject: Readable
+    format: str
+    theme: Theme
+    output: str | None
+
+    def draw(self) -> None:
+        """Draw it once, and say what is odd about it."""
+        subject = self.subject.read()
+        self._tell(subject)
+        write_result(self._make(subject), self.format, self.output)
+
+    def watch(self) -> None:
+        """Draw again and again; what cannot be drawn is told, and the last drawing stays."""
+        from attractor.cli.pipelines.watch import changed_files
+
+        last = b""
+        for _ in changed_files(self.subject.files):
+            try:
+                subject = self.subject.read()
+                self._tell(subject)
+                made = self._make(subject)
+            except (InvalidPipeline, UnreadablePipeline, DrawingFailed) as trouble:
+                for line in _told(trouble):
+                    show(line, err=True)
+                continue
+            if made != last:
+                write_result(made, self.format, self.output)
+                show(f"drawn: {self.output}", err=True)
+            last = made
+
+    def _tell(self, subject: Subject) -> None:
+        for line in _lines([*subject.found, *self._odd_colors(subject)]):
+            show(line, err=True)
+
+    def _odd_colors(self, subject: Subject) -> Iterator[Diagnostic]:
+        if self.format in _IN_COLOR:
+            from attractor.language.drawing.colors import RULE, unknown_colors
+
+            yield from (replace(one, rule=RULE) for one in unknown_colors(subject.graph))
+
+    def _make(self, subject: Subject) -> bytes:
+        if self.format == JSON:
+            return _json(subject).encode()
+        format_ = Format(self.format)
+        return asyncio.run(drawn(subject.picture, format=format_, theme=self.theme))
+
+
+def refuse_replacing(subject: Readable, output: str) -> None:
+    """Refuse a drawing of which nothing would be left but the drawing."""
+    if os.path.realpath(output) in map(os.path.realpath, subject.files()):
+        raise UsageError(f"the drawing would replace {output}", hint="give it another name")
+
+
+def _told(trouble: InvalidPipeline | UnreadablePipeline | DrawingFailed) -> Iterator[str]:
+    if not isinstance(trouble, InvalidPipeline):
+        yield f"error: {trouble.message}" + (f" ({trouble.hint})" if trouble.hint else "")
+        return
+    yield from _lines(trouble.diagnostics)
+
+
+def _lines(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
+    sources: dict[str, Source | None] = {}
+    for one in diagnostics:
+        file = one.span.file
+        if file not in sources:
+            sources[file] = _source_of(file)
+        yield as_text(one, sources[file])
+
+
+def _source_of(file: str) -> Source | None:
+    from attractor.language.source.parse import open_source
+
+    try:
+        return open_source(file) if file else None
+    except UnreadablePipeline:
+        return None
+
+
+def _json(subject: Subject) -> str:
+    import json
+
+    from attractor.language.drawing.run_overlay import states_record
+    from attractor.language.graph.builder import graph_record
+
+    record = graph_record(subject.graph)
+    if subject.states:
+        record["run"] = states_record(subject.states)
+    return json.dumps(record, indent=2, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class DrawingOptions:
+    """What all of the drawings have in common; without a folder each goes beside its pipeline."""
+
+    format: str
+    theme: Theme
+    folder: str | None
+
+    def drawing(self, subject: Readable) -> Drawing:
+        """Return the drawing of one of them."""
+        ending = next(one for one, format_ in ENDINGS.items() if format_ == self.format)
+        place = subject.beside
+        if self.folder is not None:
+            place = Path(self.folder, place.name)
+        return Drawing(subject, self.format, self.theme, f"{place}{ending}")
+
+
+def are_several(words: Sequence[str], output: str | None) -> bool:
+    """Tell whether each drawing gets a file of its own: for several words, or for a folder."""
+    is_folder = output is not None and (output.endswith(os.sep) or Path(output).is_dir())
+    return len(words) > 1 or is_folder or any(map(_is_searched, words))
+
+
+def draw_all(words: Sequence[str], order: DrawingOptions, invocation: Invocation) -> ExitCode:
+    """Draw what the words name; what cannot be drawn is told, and the others are drawn."""
+    refuse_input(words, why="standard input is drawn alone", hint="name the files without -")
+    if order.folder is not None and os.path.splitext(order.folder)[1].lower() in ENDINGS:  # noqa: PTH122
+        message = f"several drawings do not fit into {order.folder}"
+        raise UsageError(message, hint="name a folder: -o FOLDER")
+    found = list(_find(words, invocation))
+    drawings = [order.drawing(one) for one in found if not isinstance(one, AttractorError)]
+    _refuse_clashes(drawings)
+    if order.folder is not None:
+        _make(order.folder)
+    failed = [one for one in found if isinstance(one, AttractorError)]
+    for one in failed:
+        _tell(one)
+    failed += _draw_each(drawings)
+    show(f"{len(found) - len(failed)} drawn, {len(failed) or 'none'} failed")
+    return max((one.exit_code for one in failed), default=ExitCode.DONE)
+
+
+def _draw_each(drawings: Iterable[Drawing]) -> list[AttractorError]:
+    failed: list[AttractorError] = []
+    for one in drawings:
+        try:
+            one.draw()
+        except NothingDraws:
+            # Neither could any other be drawn.
+            raise
+        except AttractorError as error:
+            _tell(error)
+            failed.append(error)
+        else:
+            show(visible(f"drawn: {one.output}"))
+    return failed
+
+
+def _find(words: Sequence[str], invocation: Invocation) -> Iterator[Readable | AttractorError]:
+    """Yield what is to be drawn, each thing once, and why a word names nothing."""
+    seen: set[str] = set()
+    for word in words:
+        for file in find_pipelines([word]) if _is_searched(word) else [word]:
+            if isinstance(file, Diagnostic):
+                yield UnreadablePipeline(file.message, hint=file.fix)
+                continue
+            try:
+                subject = find_subject(file, invocation)
+            except UsageError as error:
+                yield error
+                continue
+            real = os.path.realpath(next(iter(subject.files())))
+            if real not in seen:
+                seen.add(real)
+                yield subject
+
+
+def _is_searched(word: str) -> bool:
+    return Path(word).is_dir() and not Path(word, "manifest.json").exists()
+
+
+def _refuse_clashes(drawings: Iterable[Drawing]) -> None:
+    """Refuse what would replace a pipeline, or one drawing by another."""
+    by_place: dict[str, Drawing] = {}
+    for one in drawings:
+        refuse_replacing(one.subject, one.output or "")
+        place = os.path.realpath(one.output or "")
+        other = by_place.setdefault(place, one)
+        if other is not one:
+            names = " and ".join(next(iter(each.subject.files())) for each in (other, one))
+            raise UsageError(f"{names} would both become {one.output}", hint="draw them apart")
+
+
+def _make(folder: str) -> None:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise file_trouble("make", folder, cause) from cause
+
+
+def _tell(error: AttractorError) -> None:
+    show(visible(describe_failure(error).line()), err=True)

@@ -1,0 +1,320 @@
+"""Draws what is known of a run into so many columns and lines: a pure function of the view.
+
+Words and numbers of the live display, short enough for a narrow terminal.
+
+What the commands at work in a run print, line by line, for whoever follows its journal.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.durations import describe_duration
+from attractor.base.events import Event
+from attractor.cli.live.command_output import (
+    WAITS,
+    WORKS,
+    PendingQuestion,
+    StageKey,
+    StageRow,
+    Tails,
+    View,
+)
+from attractor.cli.live.state import fold
+from attractor.engine.budgets import Budgets
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.stage.stage_files import MOST_LINES
+from attractor.language.source.text import visible
+
+
+def lasted(seconds: float) -> str:
+    """Return a time that has passed; whole seconds from one second on."""
+    if seconds < 1:
+        return f"{max(0.0, seconds):.1f}s"
+    return describe_duration(timedelta(seconds=int(seconds)))
+
+
+def counted(number: int) -> str:
+    """Return a number of tokens with three digits or so."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if number >= 1000 * size:
+            return f"{number // size}{unit}"
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return str(number)
+
+
+def price(dollars: float) -> str:
+    """Return an amount of money."""
+    return f"${dollars:.2f}" if dollars >= 0.01 or not dollars else f"${dollars:.4f}"
+
+
+def tokens_of(usage: Usage) -> int:
+    """Return all tokens that were used."""
+    return usage.input_tokens + usage.output_tokens
+
+
+def used(usage: Usage) -> str:
+    """Return what was used of models; nothing when nothing was."""
+    if usage == NOTHING_USED:
+        return ""
+    money = f" {price(usage.cost_usd)}" if usage.cost_usd else ""
+    return f"{counted(tokens_of(usage))} tok{money}"
+
+
+def name_of(row: StageRow) -> str:
+    """Return which stage a row is about: its branch, its node, its visit and attempt."""
+    branch = f"[{row.branch}] " if row.branch else ""
+    visit = f"@{row.visit}" if row.visit > 1 else ""
+    attempt = f", attempt {row.attempt}" if row.attempt > 1 else ""
+    return f"{branch}{row.node}{visit}{attempt}"
+
+
+def headline(view: View) -> str:
+    """Return which run it is and where it stands."""
+    status = "paused" if view.is_paused else view.status
+    words = [view.pipeline or view.run_id, status]
+    reason = f": {view.reason}" if view.reason else ""
+    return ", ".join(filter(None, words)) + reason
+
+
+def summary(view: View) -> str:
+    """Return how much was done so far."""
+    return ", ".join(filter(None, _summary(view)))
+
+
+def _summary(view: View) -> Iterator[str]:
+    yield f"{view.ended} stage{'' if view.ended == 1 else 's'}"
+    yield f"{view.failed} failed" if view.failed else ""
+    yield f"{len(view.at_work)} at work" if view.at_work else ""
+    if (usage := view.used) != NOTHING_USED:
+        yield f"{counted(tokens_of(usage))} tokens"
+        yield price(usage.cost_usd) if usage.cost_usd else ""
+    trials = view.trials
+    yield f"{trials.satisfied} of {trials.played} trials satisfied" if trials.played else ""
+    yield f"gate: {trials.gate}" if trials.gate else ""
+
+
+def budgets_used(budgets: Budgets, usage: Usage, seconds: float) -> Sequence[str]:
+    """Return how much of each budget is used."""
+    told: list[str] = []
+    if budgets.cost_usd is not None:
+        told.append(f"{price(usage.cost_usd)} of {price(budgets.cost_usd)}")
+    if budgets.tokens is not None:
+        told.append(f"{counted(tokens_of(usage))} of {counted(budgets.tokens)} tokens")
+    if budgets.duration is not None:
+        told.append(f"{lasted(seconds)} of {lasted(budgets.duration.total_seconds())}")
+    return told
+
+
+def question_line(asked: PendingQuestion) -> str:
+    """Return what is asked, and the choices."""
+    where = f" ({'; '.join(asked.where)})" if asked.where else ""
+    return "  ".join([f"{asked.stage}: {asked.text}{where}", *asked.choices])
+
+
+TALLEST = 30
+"""More lines than this are not drawn, however tall the terminal is."""
+
+MOST_QUESTIONS = 3
+ROOM_FOR_USAGE = 60
+"""From so many columns on a stage's tokens and money have a place."""
+
+_SIGNS: Mapping[str, tuple[str, str, str]] = {
+    "success": ("✓", "+", "green"),
+    "partial_success": ("≈", "~", "yellow"),
+    "fail": ("✗", "x", "red"),
+    "retry": ("✗", "x", "red"),
+    "skipped": ("-", "-", "dim"),
+    WAITS: ("↻", "r", "yellow"),
+    WORKS: ("▸", ">", "cyan"),
+}
+"""The sign of a state, what stands for it where there is no Unicode, and its style."""
+
+
+@dataclass(frozen=True)
+class DisplaySize:
+    """What there is to draw on."""
+
+    width: int
+    height: int
+    is_ascii: bool = False
+
+
+def render(view: View, now: datetime, look: DisplaySize) -> Sequence[Text]:
+    """Return the lines of the display, none too long, and not more than fit."""
+    return _Drawing(view, now, look).lines()
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    view: View
+    now: datetime
+    look: DisplaySize
+
+    def lines(self) -> Sequence[Text]:
+        most = max(1, min(self.look.height - 1, TALLEST))
+        below = [*self._questions(), *self._trouble(), *self._totals()]
+        room = max(0, most - 1 - len(below))
+        working = self._at_work(room)
+        path = self._path(room - len(working))
+        spare = room - len(working) - len(path)
+        told = self._with_last_lines(working, spare)
+        return [self._head(), *path, *told, *below][:most]
+
+    def _head(self) -> Text:
+        started = self.view.started or self.now
+        passed = lasted((self.now - started).total_seconds())
+        return self._line(headline(self.view), passed, style="bold")
+
+    def _path(self, room: int) -> list[Text]:
+        """Draw the stages that ended last, and how many ended before them."""
+        if room < 1:
+            return []
+        rows = self.view.path[-room:]
+        earlier = self.view.ended - len(rows)
+        if not earlier:
+            return [self._row(one) for one in rows]
+        rows = rows[1:]
+        hidden = f"{self.look_like('…', '...')} {self.view.ended - len(rows)} earlier"
+        return [self._line(f"  {hidden}", style="dim"), *(self._row(one) for one in rows)]
+
+    def _at_work(self, room: int) -> list[tuple[Text, StageRow | None]]:
+        """Draw what is at work, at most in two thirds of the room."""
+        rows, most = list(self.view.at_work.values()), max(min(room, 1), room * 2 // 3)
+        if len(rows) <= most:
+            return [(self._row(one), one) for one in rows]
+        shown = rows[: max(0, most - 1)]
+        more = f"  {self.look_like('…', '...')} {len(rows) - len(shown)} more at work"
+        drawn: list[tuple[Text, StageRow | None]] = [(self._row(one), one) for one in shown]
+        return [*drawn, (self._line(more, style="dim"), None)][:most]
+
+    def _with_last_lines(
+        self, rows: Sequence[tuple[Text, StageRow | None]], spare: int
+    ) -> list[Text]:
+        """Give each stage at work its share of what room is left for its last words."""
+        drawn: list[Text] = []
+        share = spare // len(rows) if rows else 0
+        bar = self.look_like("│", "|")
+        for line, row in rows:
+            drawn.append(line)
+            last = row.last_lines[-share:] if row and share else ()
+            drawn += [self._line(f"    {bar} {one}", style="dim") for one in last]
+        return drawn
+
+    def _row(self, row: StageRow) -> Text:
+        unicode, ascii_, style = _SIGNS.get(row.state, ("·", ".", ""))
+        is_going_on = row.state in (WORKS, WAITS)
+        seconds = (self.now - row.since).total_seconds() if is_going_on else row.seconds
+        usage = used(row.usage) if self.look.width >= ROOM_FOR_USAGE else ""
+        right = f"{usage}  {lasted(seconds):>7}" if usage else lasted(seconds)
+        why = f": {row.why}" if row.why else ""
+        sign = self.look_like(unicode, ascii_)
+        line = self._line(f"{sign} {name_of(row)}{why}", right)
+        line.stylize(style, 0, len(sign))
+        return line
+
+    def _questions(self) -> list[Text]:
+        asked = list(self.view.questions.values())
+        drawn = [
+            self._line(f"? {question_line(one)}", style="bold yellow")
+            for one in asked[:MOST_QUESTIONS]
+        ]
+        if len(asked) > MOST_QUESTIONS:
+            drawn.append(self._line(f"? {len(asked) - MOST_QUESTIONS} more questions"))
+        if any(one.is_parked for one in asked):
+            # Without a choice it lists what is asked, with the command for each.
+            choice = " CHOICE" if len(asked) == 1 else ""
+            drawn.append(self._line(f"  attractor answer {self.view.run_id}{choice}"))
+        return drawn
+
+    def _trouble(self) -> list[Text]:
+        trouble = self.view.trouble
+        return [self._line(f"! {trouble}", style="yellow")] if trouble else []
+
+    def _totals(self) -> list[Text]:
+        used_up = budgets_used(self.view.budgets, self.view.used, self._spent())
+        budget = f"budget: {', '.join(used_up)}"
+        # Each has a line of its own where they are too much for one.
+        alone = [f"budget: {one}" for one in used_up]
+        told = alone if cell_len(budget) > self.look.width else [budget][: len(used_up)]
+        return [self._line(one, style="dim") for one in [summary(self.view), *told]]
+
+    def _spent(self) -> float:
+        """Return how long the stages of the walk took: what a budget of time is about."""
+        rows = self.view.at_work.values()
+        own = [one for one in rows if not one.branch]
+        return self.view.seconds + sum((self.now - one.since).total_seconds() for one in own)
+
+    def look_like(self, unicode: str, ascii_: str) -> str:
+        """Return a sign as the terminal can show it."""
+        return ascii_ if self.look.is_ascii else unicode
+
+    def _line(self, left: str, right: str = "", *, style: str = "") -> Text:
+        """Return one line: as much of the left as there is room for, and the right at its end."""
+        left, right = self._shown(left), self._shown(right)
+        room = self.look.width - (cell_len(right) + 1 if right else 0)
+        if right and room < cell_len(left[:1]) + 8:
+            right, room = "", self.look.width
+        if cell_len(left) > room:
+            cut = self.look_like("…", "..")[:room]
+            left = set_cell_size(left, max(0, room - len(cut))) + cut
+        words = set_cell_size(left, room) + f" {right}" if right else left
+        return Text(words, style=style, no_wrap=True, overflow="crop")
+
+    def _shown(self, text: str) -> str:
+        """Return a text of which nothing is obeyed by a terminal, in letters that it can show."""
+        text = visible(text).replace("\t", " ")
+        return text.encode("ascii", "replace").decode() if self.look.is_ascii else text
+
+
+LEFT_OUT = "..."
+"""Stands for lines that came and went between two looks."""
+
+_ROOM = " " * 10
+"""As wide as the time before an event."""
+
+
+class PrintedLines:
+    """Tells what is new in the last lines of the stages at work, as far as the events tell those.
+
+    Only those of one node are told where one is named.
+    """
+
+    def __init__(self, directory: RunDirectory, node: str = "") -> None:
+        self._directory = directory
+        self._node = node
+        self._view = View()
+        self._tails = Tails()
+        self._told: dict[tuple[StageKey, int], tuple[str, ...]] = {}
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event."""
+        self._tails.know(event.run_id, self._directory.root)
+        self._view = fold(self._view, event)
+
+    def more(self) -> Iterator[str]:
+        """Yield the lines that were printed since they were asked for last."""
+        before, self._told = self._told, {}
+        for key, row in self._view.at_work.items():
+            if self._node not in ("", row.node):
+                continue
+            lines = self._tails.lines(key[0], row, MOST_LINES)
+            attempt = (key, row.attempt)
+            self._told[attempt] = lines
+            for line in new_lines(before.get(attempt, ()), lines):
+                yield f"{_ROOM}{name_of(row)} | {line}"
+
+
+def new_lines(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
+    """Return what came to the end of an output of which only the last lines are seen."""
+    if not before:
+        return now
+    longest = min(len(before), len(now))
+    overlap = next((n for n in range(longest, 0, -1) if before[-n:] == now[:n]), 0)
+    fresh = now[overlap:]
+    return fresh if overlap or not fresh else [LEFT_OUT, *fresh]

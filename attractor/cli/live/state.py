@@ -1,0 +1,290 @@
+"""What each event changes in what the live display knows: a pure function, cheap for each event.
+
+What each event changes in what people are asked.
+
+A question of a child stands in the child's journal, and under the child's name in its parent's: it
+is one question all the same, that of the parent.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from attractor.base.events import Event
+from attractor.base.json import Json
+from attractor.cli.live.command_output import (
+    KEPT,
+    LAST_LINES,
+    WAITS,
+    PendingQuestion,
+    StageRow,
+    View,
+    said_by,
+    stage_key,
+)
+from attractor.engine.budgets import budgets_from_record
+from attractor.engine.json_files import Fields
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.questions.ask import where_in
+
+
+def asked(view: View, event: Event) -> View:
+    """Add a question that somebody is asked now."""
+    return _with(view, event, is_parked=False)
+
+
+def parked(view: View, event: Event) -> View:
+    """Leave a question where it is: nobody is at work on its stage."""
+    left = {key: one for key, one in view.at_work.items() if key != stage_key(event)}
+    return replace(_with(view, event, is_parked=True), at_work=left)
+
+
+def settled(view: View, event: Event) -> View:
+    """Take away a question that was answered, or will not be."""
+    match event.data.get("question"):
+        case str(id_) | {"id": str(id_)}:
+            gone = _key(event, id_)
+            left = {key: one for key, one in view.questions.items() if key != gone}
+            return replace(view, questions=left)
+        case _:
+            return view
+
+
+def without_stage(view: View, event: Event) -> Mapping[str, PendingQuestion]:
+    """Return the questions without those of a stage that ended, and of its child."""
+    stage = _key(event, f"{event.node}@{event.visit}.")
+    return {key: one for key, one in view.questions.items() if not key.startswith(stage)}
+
+
+def _with(view: View, event: Event, *, is_parked: bool) -> View:
+    # Its parent asks what a child asks, and knows in which of its branches the child is.
+    if view.run_id not in ("", event.run_id):
+        return view
+    match event.data.get("question"):
+        case {"id": str(id_), "text": str(text), "options": [*options]} as record:
+            key, stage = _key(event, id_), record.get("stage") or event.node
+            choices, where = tuple(map(_choice, options)), tuple(where_in(record))
+        case _:
+            return view
+    # The stage that begins an interview does not know where it asks.
+    where = where or (view.questions[key].where if key in view.questions else ())
+    one = PendingQuestion(str(stage or ""), text, choices, where, is_parked)
+    return replace(view, questions={**view.questions, key: one})
+
+
+def _key(event: Event, id_: str) -> str:
+    return f"{event.run_id}/{id_}"
+
+
+def _choice(option: Json) -> str:
+    match option:
+        case {"key": str(key), "label": str(label)}:
+            return label if f"[{key}]" in label else f"[{key}] {label}"
+        case _:
+            return ""
+
+
+Change = Callable[[View, Event], View]
+
+
+def fold(view: View, event: Event) -> View:
+    """Return what is known of a run after one more event; one that was told already adds nothing.
+
+    Events of the run's children come in between: they are shown, and counted by their parents.
+    """
+    is_own = view.run_id in ("", event.run_id)
+    if is_own and event.seq and event.seq <= view.seq:
+        return view
+    change = (_OWN_CHANGES.get(event.type) if is_own else None) or _CHANGES.get(event.type)
+    changed = change(view, event) if change else view
+    if is_own and changed.run_id in ("", event.run_id):
+        first = changed.started or event.time
+        changed = replace(changed, run_id=event.run_id, seq=event.seq, started=first)
+    lines = said_by(event)
+    return _said(changed, event, lines) if lines else changed
+
+
+def _stage_started(view: View, event: Event) -> View:
+    before = view.at_work.get(stage_key(event))
+    row = StageRow(
+        node=event.node or "",
+        since=before.since if before else event.time,
+        visit=event.visit or 1,
+        attempt=event.attempt or 1,
+        branch=event.branch or "",
+        usage=before.usage if before else NOTHING_USED,
+    )
+    return replace(view, at_work={**view.at_work, stage_key(event): row})
+
+
+def _model_used(view: View, event: Event) -> View:
+    row = view.at_work.get(stage_key(event))
+    if row is None:
+        return view
+    told = replace(row, usage=row.usage + _usage(event.data.get("usage")))
+    return replace(view, at_work={**view.at_work, stage_key(event): told})
+
+
+def _stage_completed(view: View, event: Event) -> View:
+    return _end_attempt(view, event, _text(event, "outcome"))
+
+
+def _stage_failed(view: View, event: Event) -> View:
+    row = view.at_work.get(stage_key(event))
+    if row and event.data.get("will_retry") is True:
+        waits = replace(row, state=WAITS, why=_text(event, "error"))
+        return replace(view, at_work={**view.at_work, stage_key(event): waits})
+    return _end_attempt(view, event, "fail")
+
+
+def _end_attempt(view: View, event: Event, outcome: str) -> View:
+    """Put a stage into the path; what it cost is told with its checkpoint."""
+    # The beginning may have been missed by a reader that lagged behind.
+    begun = view if stage_key(event) in view.at_work else _stage_started(view, event)
+    row = begun.at_work[stage_key(event)]
+    lasted = max(_number(event.data.get("duration")), (event.time - row.since).total_seconds())
+    done = replace(row, state=outcome, seconds=lasted, why=_text(event, "error"), last_lines=())
+    is_failed = outcome in ("fail", "retry")
+    return replace(
+        view,
+        ended=view.ended + 1,
+        failed=view.failed + is_failed,
+        path=(*view.path, done)[-KEPT:],
+        at_work={key: one for key, one in view.at_work.items() if key != stage_key(event)},
+        questions=without_stage(view, event),
+    )
+
+
+def _retrying(view: View, event: Event) -> View:
+    row = view.at_work.get(stage_key(event))
+    if row is None:
+        return view
+    again = replace(row, attempt=int(_number(event.data.get("attempt"))) or row.attempt)
+    return replace(view, at_work={**view.at_work, stage_key(event): again})
+
+
+def _saved(view: View, event: Event) -> View:
+    """Add what a stage used, to the whole and to its row, which was just put into the path."""
+    match event.data.get("step"):
+        case {"visit": {"node": str(node), "seconds": seconds, "outcome": {"usage": {**used}}}}:
+            usage = _usage(used)
+        case _:
+            return view
+    path = list(view.path)
+    for at in range(len(path) - 1, -1, -1):
+        if (path[at].node, path[at].branch) == (node, event.branch or ""):
+            path[at] = replace(path[at], usage=usage)
+            break
+    lasted = 0.0 if event.branch else _number(seconds)
+    return replace(view, usage=view.usage + usage, seconds=view.seconds + lasted, path=tuple(path))
+
+
+def _said(view: View, event: Event, lines: tuple[str, ...]) -> View:
+    row = view.at_work.get(stage_key(event))
+    if row is None:
+        return view
+    told = replace(row, last_lines=(*row.last_lines, *lines)[-LAST_LINES:])
+    return replace(view, at_work={**view.at_work, stage_key(event): told})
+
+
+def _pipeline_started(view: View, event: Event) -> View:
+    return replace(view, pipeline=_text(event, "name"))
+
+
+def _status_changed(view: View, event: Event) -> View:
+    phase = _text(event, "phase")
+    status = _text(event, "status") + (f" ({phase})" if phase else "")
+    return replace(view, status=status, reason=_text(event, "reason"))
+
+
+def _interrupted(view: View, event: Event) -> View:
+    return replace(view, reason=_text(event, "reason"))
+
+
+def _resumed(view: View, event: Event) -> View:
+    """Forget what was at work when the last process let go: it is begun again."""
+    return replace(view, started=event.time, reason="", is_paused=False, at_work={}, questions={})
+
+
+def _restarting(view: View, event: Event) -> View:
+    """Go over to the run that goes on in place of this one."""
+    return replace(view, run_id=_text(event, "run_id"), seq=0)
+
+
+def _acted(view: View, event: Event) -> View:
+    if event.data.get("is_accepted") is False:
+        return view
+    match event.data.get("action"):
+        case "pause":
+            return replace(view, is_paused=True)
+        case "resume":
+            return replace(view, is_paused=False)
+        case _:
+            return view
+
+
+def _budgets(view: View, event: Event) -> View:
+    return replace(view, budgets=budgets_from_record(Fields(event.data, f"event {event.seq}")))
+
+
+def _trial(view: View, event: Event) -> View:
+    trials, is_good = view.trials, event.data.get("satisfied") is True
+    counted = replace(trials, played=trials.played + 1, satisfied=trials.satisfied + is_good)
+    return replace(view, trials=counted)
+
+
+def _gate(view: View, event: Event) -> View:
+    said = "go" if event.data.get("go") else "no-go"
+    return replace(view, trials=replace(view.trials, gate=said))
+
+
+def _not_told(view: View, event: Event) -> View:
+    why = f"people were not told by {_text(event, 'way')}: {_text(event, 'error')}"
+    return replace(view, trouble=f"{event.node}: {why}")
+
+
+def _usage(used: Json) -> Usage:
+    if not isinstance(used, dict):
+        return NOTHING_USED
+    return Usage(
+        int(_number(used.get("input_tokens"))),
+        int(_number(used.get("output_tokens"))),
+        _number(used.get("cost_usd")),
+    )
+
+
+def _text(event: Event, name: str) -> str:
+    value = event.data.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Json) -> float:
+    return value if isinstance(value, int | float) else 0.0
+
+
+_CHANGES: Mapping[str, Change] = {
+    "StageStarted": _stage_started,
+    "ModelUsed": _model_used,
+    "StageCompleted": _stage_completed,
+    "StageFailed": _stage_failed,
+    "StageRetrying": _retrying,
+    "InterviewStarted": asked,
+    "QuestionAsked": asked,
+    "QuestionSettled": settled,
+    "InterviewCompleted": settled,
+    "InterviewTimeout": settled,
+    "StageParked": parked,
+}
+
+_OWN_CHANGES: Mapping[str, Change] = {
+    "PipelineStarted": _pipeline_started,
+    "CheckpointSaved": _saved,
+    "RunStatusChanged": _status_changed,
+    "RunInterrupted": _interrupted,
+    "RunResumed": _resumed,
+    "RunRestarting": _restarting,
+    "OperatorAction": _acted,
+    "BudgetsSet": _budgets,
+    "TrialCompleted": _trial,
+    "GateEvaluated": _gate,
+    "NotificationFailed": _not_told,
+}

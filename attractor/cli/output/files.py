@@ -1,0 +1,171 @@
+"""Writes a result in the format that is said, else in the one that the file's ending says.
+
+Shows how a text would change, as a patch.
+
+Lays two paths under each other, so that one sees where they part.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher, unified_diff
+from typing import NamedTuple
+
+import click
+
+from attractor.base.errors import UsageError
+from attractor.base.files import write_whole
+from attractor.cli.output.streams import flush, show
+from attractor.language.source.text import visible
+
+BINARY = frozenset({"png", "pdf"})
+"""The formats that are no text."""
+
+
+def format_for(
+    said: str | None, output: str | None, *, endings: Mapping[str, str], usual: str, noun: str
+) -> str:
+    """Return what to write: what is said, else what the ending of the file says, else the usual.
+
+    An ending that means something else than what is said is refused: the file would lie.
+    """
+    ending = os.path.splitext(output or "")[1].lower()  # noqa: PTH122
+    meant = endings.get(ending)
+    if said and meant and meant != said:
+        message = f"{output} ends with {ending}, which is not {said}"
+        raise UsageError(message, hint=f"name it otherwise, or leave --format out for {meant}")
+    if not said and not meant and ending:
+        hint = f"{', '.join(endings)}, or --format"
+        raise UsageError(f"{noun} does not end with {ending}", hint=hint)
+    return said or meant or usual
+
+
+def refuse_binary_on_terminal(format_: str, *, is_terminal: bool) -> None:
+    """Refuse to show what only a file or another program can take."""
+    if format_ in BINARY and is_terminal:
+        hint = f"write it into a file: -o OUT.{format_}"
+        raise UsageError(f"a terminal cannot show a {format_.upper()}", hint=hint)
+
+
+def write_result(made: bytes, format_: str, output: str | None) -> None:
+    """Put what was made into its file, else on standard output; a text ends with one newline."""
+    whole = made if format_ in BINARY else made.rstrip() + b"\n"
+    if output:
+        write_whole(output, whole)
+    elif format_ in BINARY:
+        sys.stdout.buffer.write(whole)
+    else:
+        show(whole.decode().rstrip("\n"))
+
+
+_NO_NEWLINE = "\\ No newline at end of file"
+# Two lines say which file it is.
+_HEAD = 2
+_COLORS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def text_diff(before: str, after: str, *, file: str, old_file: str = "") -> str:
+    """Return the difference of two texts as a patch, without a newline at its end."""
+    lines = unified_diff(_lines(before), _lines(after), old_file or file, file, lineterm="")
+    return "\n".join(_with_marks(lines))
+
+
+def show_diff(diff: str, *, color: bool) -> None:
+    """Write a patch: for a terminal so that nothing can be obeyed, for a pipe byte by byte."""
+    if color or sys.stdout.isatty():
+        show(painted_diff(diff), color=color)
+    else:
+        flush(sys.stdout)
+        click.echo(f"{diff}\n".encode(errors="surrogateescape"), nl=False)
+
+
+def painted_diff(diff: str) -> str:
+    """Colour a patch for a terminal; nothing in it is left that a terminal would obey."""
+    return "\n".join(_painted(line, number) for number, line in enumerate(diff.split("\n")))
+
+
+def _lines(text: str) -> list[str]:
+    *lines, last = text.split("\n")
+    return [f"{line}\n" for line in lines] + ([last] if last else [])
+
+
+def _with_marks(lines: Iterator[str]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        yield line.removesuffix("\n")
+        if number >= _HEAD and not line.endswith("\n") and line[0] != "@":
+            yield _NO_NEWLINE
+
+
+def _painted(line: str, number: int) -> str:
+    shown = visible(line)
+    if number < _HEAD:
+        return click.style(shown, bold=True)
+    color = _COLORS.get(line[:1])
+    return click.style(shown, fg=color) if color else shown
+
+
+_WIDTH = 96
+# To compare takes longer than linear; what comes before the first difference says nothing anyway.
+_MOST_NODES = 60
+_KEPT_BEFORE = 3
+
+
+class _Column(NamedTuple):
+    expected: str
+    actual: str
+    is_different: bool
+
+    @property
+    def width(self) -> int:
+        return max(len(self.expected), len(self.actual))
+
+
+def aligned(expected: Sequence[str], actual: Sequence[str], *, gap: str) -> list[str]:
+    """Return the lines that show two paths; a gap in the expected one fits anything."""
+    start = _same_before(expected, actual) - _KEPT_BEFORE
+    start = start if start > 1 else 0
+    columns = list(_columns(_cut(expected, start), _cut(actual, start), gap))
+    return [line for row in _rows(columns) for line in _paths_lines(row)]
+
+
+def _same_before(expected: Sequence[str], actual: Sequence[str]) -> int:
+    pairs = enumerate(zip(expected, actual, strict=False))
+    shorter = min(len(expected), len(actual))
+    return next((at for at, (one, other) in pairs if one != other), shorter)
+
+
+def _cut(path: Sequence[str], start: int) -> list[str]:
+    before = ["…"] if start else []
+    after = ["…"] if len(path) > start + _MOST_NODES else []
+    return [*before, *map(visible, path[start : start + _MOST_NODES]), *after]
+
+
+def _columns(expected: Sequence[str], actual: Sequence[str], gap: str) -> Iterator[_Column]:
+    matcher = SequenceMatcher(None, expected, actual, autojunk=False)
+    for kind, i, i_end, j, j_end in matcher.get_opcodes():
+        left, right = list(expected[i:i_end]), list(actual[j:j_end])
+        fits = kind == "equal" or left == [gap]
+        for at in range(max(len(left), len(right))):
+            one = left[at] if at < len(left) else ""
+            yield _Column(one, right[at] if at < len(right) else "", not fits and one != gap)
+
+
+def _rows(columns: Sequence[_Column]) -> Iterator[list[_Column]]:
+    row: list[_Column] = []
+    width = 0
+    for column in columns:
+        if row and width + column.width > _WIDTH:
+            yield row
+            row, width = [], 0
+        row.append(column)
+        width += column.width + 2
+    if row:
+        yield row
+
+
+def _paths_lines(row: Sequence[_Column]) -> Iterator[str]:
+    yield f"expected  {'  '.join(one.expected.ljust(one.width) for one in row)}".rstrip()
+    yield f"actual    {'  '.join(one.actual.ljust(one.width) for one in row)}".rstrip()
+    if any(one.is_different for one in row):
+        marks = ("^" * one.width if one.is_different else " " * one.width for one in row)
+        yield f"          {'  '.join(marks)}".rstrip()

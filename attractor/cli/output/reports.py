@@ -1,0 +1,270 @@
+"""Tells a person what is wrong with a run, and what to do.
+
+Tells a person what a run may take, as two tables and the reasons.
+
+Tells a person what was freed, and what was kept.
+
+Shows what of a pipeline can be reached.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+
+from attractor.base.durations import describe_duration
+from attractor.cli.output.simulation import edge_record, edge_text
+from attractor.cli.runs.progress import cost_of
+from attractor.engine.simulation.coverage import Coverage
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.source.text import visible
+from attractor.pipeline.diagnosis.diagnose import Diagnosis
+from attractor.pipeline.estimate.estimate import Estimate, StageEstimate
+from attractor.pipeline.estimate.samples import Range, StageTotal, costliest, slowest
+from attractor.pipeline.garbage import YET, Freed, Sweep
+from attractor.pipeline.workspace.boot import name_processes
+
+_MOST = 8
+
+
+def diagnosis_text(one: Diagnosis) -> str:
+    """Return a diagnosis in lines."""
+    return "\n".join(map(visible, _lines(one)))
+
+
+def lasted(seconds: float) -> str:
+    """Return a time for people."""
+    return describe_duration(timedelta(milliseconds=round(1000 * seconds)))
+
+
+def _lines(one: Diagnosis) -> Iterator[str]:
+    yield f"run {one.case.run.run_id}: {one.finding.verdict}"
+    if one.case.run.manifest.forked_at:
+        manifest = one.case.run.manifest
+        yield f"  forked from {manifest.parent} before {manifest.forked_at}"
+    for number, cause in enumerate(one.finding.causes, 1):
+        yield f"  {number}. {cause}"
+    yield from _remedies(one)
+    yield from _took(one)
+    yield from _section("loops", [_loop(nodes, times) for nodes, times in one.loops])
+    retried = [_retried(stage, one) for stage in one.stages if stage.retries]
+    yield from _section("tried again", retried)
+    yield from _section("assumed", one.assumed)
+    yield from _section("not kept", one.not_kept)
+    notes = [f"{note.time:%Y-%m-%d %H:%M:%S}  {note.words}" for note in one.interruptions]
+    yield from _section("interruptions", notes)
+
+
+def _remedies(one: Diagnosis) -> Iterator[str]:
+    if one.finding.remedies:
+        yield "what to do"
+    for remedy in one.finding.remedies:
+        yield f"  {remedy.what}"
+        if remedy.command:
+            yield f"      {remedy.command}"
+
+
+def _took(one: Diagnosis) -> Iterator[str]:
+    if not one.stages:
+        return
+    waited = f", {lasted(one.waited)} of them for people" if one.waited else ""
+    taken_over = ", with what it took over" if one.case.run.manifest.forked_at else ""
+    yield f"it took {lasted(one.seconds)} at work{taken_over}; {lasted(one.wall)} in all{waited}"
+    if one.usage.tokens or one.usage.cost_usd:
+        yield f"it used {cost_of(one.usage)}"
+    yield from _section("slowest", [_slow(stage) for stage in slowest(one.stages)])
+    yield from _section("costliest", [_costly(stage) for stage in costliest(one.stages)])
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield title
+    yield from (f"  {line}" for line in lines[:_MOST])
+    if len(lines) > _MOST:
+        yield f"  and {len(lines) - _MOST} more: --json has them"
+
+
+def _slow(stage: StageTotal) -> str:
+    return f"{stage.node}: {lasted(stage.seconds)}{_visits(stage)}"
+
+
+def _costly(stage: StageTotal) -> str:
+    return f"{stage.node}: {cost_of(stage.usage)}{_visits(stage)}"
+
+
+def _visits(stage: StageTotal) -> str:
+    return f" in {stage.visits} visits" if stage.visits > 1 else ""
+
+
+def _retried(stage: StageTotal, one: Diagnosis) -> str:
+    errors = [
+        failure.error
+        for failure in one.case.history.failures
+        if failure.node == stage.node and failure.will_retry
+    ]
+    why = f", the last time for: {errors[-1]}" if errors else ""
+    return f"{stage.node}: {stage.attempts} attempts in {stage.visits} visit(s){why}"
+
+
+def _loop(nodes: Sequence[str], times: int) -> str:
+    return f"{' -> '.join([*nodes, nodes[0]])}, {times} time(s)"
+
+
+UNKNOWN = "unknown"
+
+_Write = Callable[[float], str]
+
+
+def estimate_text(one: Estimate) -> str:
+    """Return an estimate in lines."""
+    return "\n".join(map(visible, _estimates_lines(one)))
+
+
+def _estimates_lines(one: Estimate) -> Iterator[str]:
+    yield f"{one.pipeline}: {one.basis[0]}"
+    yield from (f"  {reason}" for reason in one.basis[1:])
+    yield ""
+    yield from _table(
+        [
+            ("", "low", "likely", "high"),
+            ("time", *_three(one.seconds, lasted)),
+            ("cost", *_three(one.cost_usd, money)),
+            ("tokens", *_three(one.tokens, whole)),
+        ]
+    )
+    if one.unknown:
+        yield f"not counted, for no earlier run has them: {', '.join(one.unknown)}"
+    yield ""
+    heading = ("stage", "type", "visits a run", "time a visit", "cost a visit", "known from")
+    yield from _table([heading, *map(_row, one.stages)])
+
+
+def _row(one: StageEstimate) -> tuple[str, ...]:
+    return (
+        one.node,
+        one.type,
+        _short(one.visits, lambda value: f"{value:g}"),
+        _short(one.seconds, lasted),
+        _short(one.cost_usd, money),
+        one.basis,
+    )
+
+
+def money(dollars: float) -> str:
+    """Return dollars for people."""
+    return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
+
+
+def whole(number: float) -> str:
+    """Return a count for people."""
+    return f"{round(number):,}"
+
+
+def _three(one: Range, write: _Write) -> tuple[str, ...]:
+    return tuple(
+        UNKNOWN if value is None else write(value) for value in (one.low, one.likely, one.high)
+    )
+
+
+def _short(one: Range, write: _Write) -> str:
+    """Return a range in one word: the likely value, and its ends where they differ."""
+    if one.likely is None:
+        return UNKNOWN if one.high is None else f"at most {write(one.high)}"
+    low, likely, high = _three(one, write)
+    return likely if low == high else f"{likely} ({low} to {high})"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+_UNIT = 1024
+
+
+def sweep_text(swept: Sweep) -> str:
+    """Return what a clearing came to, in lines."""
+    return "\n".join(map(visible, _sweeps_lines(swept)))
+
+
+def size(number: float) -> str:
+    """Return how large something is, for people."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if number < _UNIT:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= _UNIT
+    return f"{number:.1f} GiB"
+
+
+def _sweeps_lines(swept: Sweep) -> Iterator[str]:
+    ended = "would be ended" if swept.is_dry else "ended"
+    for run_id, processes in swept.ended.items():
+        yield f"{run_id}  {ended}, left running by a killed process: {name_processes(processes)}"
+    by_run: dict[str, list[Freed]] = {}
+    for one in swept.freed:
+        by_run.setdefault(one.run_id, []).append(one)
+    for run_id, freed in by_run.items():
+        yield f"{_name(run_id)}  {size(sum(one.bytes for one in freed)):>10}  {_what(freed)}"
+    would = "would be freed" if swept.is_dry else "freed"
+    yield f"{size(swept.bytes)} {would}" if swept.freed else f"nothing {would}"
+    reasons = Counter(swept.kept.values())
+    for why, count in reasons.items():
+        runs = "1 run keeps its files" if count == 1 else f"{count} runs keep their files"
+        yield f"{runs}: {why}"
+    if any(why.endswith(YET) for why in reasons):
+        yield "what is younger is freed too with --older-than 0s"
+    for trouble in swept.troubles:
+        yield f"trouble: {trouble}"
+
+
+def _name(run_id: str) -> str:
+    return run_id or "left by dead processes   "
+
+
+def _what(freed: list[Freed]) -> str:
+    kinds = Counter(one.what for one in freed)
+    told = (f"{count} {what}s" if count > 1 else what for what, count in kinds.items())
+    return f"{', '.join(told)} ({freed[0].why})"
+
+
+def coverage_text(graph: Graph, coverage: Coverage) -> str:
+    """Return for a person what can and cannot be reached."""
+    return "\n".join(_coverages_lines(graph, coverage))
+
+
+def coverage_record(graph: Graph, coverage: Coverage) -> dict[str, object]:
+    """Return for a program what can and cannot be reached."""
+    return {
+        "pipeline": graph.name,
+        "nodes": len(graph.nodes),
+        "edges": len(graph.edges),
+        "unreachable_nodes": list(coverage.unreachable_nodes),
+        "unreachable_edges": [edge_record(edge) for edge in coverage.unreachable_edges],
+        "only_suggested": [edge_record(edge) for edge in coverage.only_suggested],
+        "untried": [edge_record(edge) for edge in coverage.untried],
+    }
+
+
+def _coverages_lines(graph: Graph, coverage: Coverage) -> Iterator[str]:
+    nodes, edges = len(graph.nodes), len(graph.edges)
+    reached, taken = len(coverage.nodes), edges - len(coverage.unreachable_edges)
+    yield f"{reached} of {nodes} nodes and {taken} of {edges} edges can be reached"
+    if coverage.unreachable_nodes:
+        yield visible(f"nodes that cannot be reached: {', '.join(coverage.unreachable_nodes)}")
+    yield from _listed("edges that cannot be taken:", coverage.unreachable_edges)
+    yield from _listed(
+        "edges that are taken only when an outcome suggests their target:", coverage.only_suggested
+    )
+    yield from _listed(
+        "there was too much to try; these were taken to be possible:", coverage.untried
+    )
+
+
+def _listed(heading: str, edges: Sequence[Edge]) -> Iterator[str]:
+    if edges:
+        yield heading
+        yield from (f"  {edge_text(edge)}{_line(edge)}" for edge in edges)
+
+
+def _line(edge: Edge) -> str:
+    return f"  (line {edge.span.line})" if edge.span.is_somewhere else ""

@@ -1,0 +1,1 @@
+"""Finds, checks, fixes and watches pipeline files."""

@@ -1,0 +1,178 @@
+"""Finds the pipelines that words on the command line name, reads them and writes them back.
+
+Keeps the line ends of a pipeline that is written anew: editors and git may count on them.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileTrouble, UsageError
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.errors import UnreadablePipeline
+from attractor.language.source.parse import decode
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import TEXT_OR_COMMENT, Source
+
+STANDARD_INPUT = "-"
+UNREADABLE = "readable_file"
+_STDIN = "<stdin>"
+_MARK = "\N{BYTE ORDER MARK}"
+_ENDINGS = (".dot", ".gv")
+_PASSED_OVER = frozenset({"runs", "node_modules", "venv", "__pycache__"})
+
+
+@dataclass(frozen=True)
+class PipelineFile:
+    """The text of a file, and the byte order mark before it if it has one.
+
+    Other programs wrote the mark and may want it: who writes the file again writes it too.
+    """
+
+    source: Source
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The files that could be read, and what is to be said of the others."""
+
+    files: tuple[PipelineFile, ...]
+    unread: tuple[Diagnostic, ...]
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Their texts."""
+        return tuple(one.source for one in self.files)
+
+
+def open_pipelines(words: Sequence[str]) -> Opened:
+    """Read every pipeline that is named, by itself, by its folder, or as standard input."""
+    files: list[PipelineFile] = []
+    unread: list[Diagnostic] = []
+    for file in find_pipelines(words):
+        if isinstance(file, Diagnostic):
+            unread.append(file)
+            continue
+        try:
+            files.append(open_pipeline(file))
+        except UnreadablePipeline as trouble:
+            unread.append(_unread(file, trouble.message, trouble.hint))
+    return Opened(tuple(files), tuple(unread))
+
+
+def open_pipeline(file: str) -> PipelineFile:
+    """Read one file, or standard input, as text."""
+    is_input = file == STANDARD_INPUT
+    content = _read_input() if is_input else _read_file(file)
+    name = _STDIN if is_input else file
+    mark = _MARK if content.startswith(_MARK.encode()) else ""
+    return PipelineFile(Source(decode(content, file=name), name), mark)
+
+
+def find_pipelines(words: Sequence[str]) -> Iterator[str | Diagnostic]:
+    """Yield the file of each pipeline once, and what is to be said of a folder without any."""
+    seen: set[str] = set()
+    for word in words:
+        for found in _search(word) if os.path.isdir(word) else [word]:  # noqa: PTH112
+            real = os.path.realpath(found) if isinstance(found, str) else ""
+            if real not in seen:
+                yield found
+            seen |= {real} if real else set()
+
+
+def is_pipeline_name(name: str) -> bool:
+    """Tell whether a search takes a file of this name for a pipeline."""
+    return name.endswith(_ENDINGS) and not name.startswith(".")
+
+
+def write_pipeline(file: str, text: str) -> None:
+    """Put a new text into a pipeline's file; a symbolic link stays one."""
+    from attractor.base.files import write_whole
+
+    real = os.path.realpath(file)
+    if not os.access(real, os.W_OK):
+        raise FileTrouble(f"cannot write {file}: it is write-protected", hint="chmod u+w it first")
+    write_whole(real, text)
+
+
+def refuse_input(words: Sequence[str], *, why: str, hint: str) -> None:
+    """Refuse standard input where it makes no sense."""
+    if STANDARD_INPUT in words:
+        raise UsageError(why, hint=hint)
+
+
+def _search(folder: str) -> Iterator[str | Diagnostic]:
+    found = 0
+    troubles: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=troubles.append):
+        folders[:] = sorted(one for one in folders if _is_searched(one))
+        for name in sorted(files):
+            file = os.path.normpath(Path(place, name))
+            if is_pipeline_name(name) and _is_file(file):
+                found += 1
+                yield file
+    for trouble in troubles:
+        file = str(trouble.filename)
+        yield _unread(file, f"cannot read {file}: {trouble.strerror}")
+    if not found and not troubles:
+        message = f"there is no pipeline in {folder}: no file that ends with .dot or .gv"
+        yield _unread(folder, message, "name the file itself, or the folder that holds it")
+
+
+def _is_file(file: str) -> bool:
+    # A pipe would keep us waiting; a link to nothing is told of when it is opened.
+    return os.path.isfile(file) or os.path.islink(file)  # noqa: PTH113, PTH114
+
+
+def _is_searched(folder: str) -> bool:
+    return not folder.startswith(".") and folder not in _PASSED_OVER
+
+
+def _read_file(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except (OSError, ValueError) as trouble:
+        said = getattr(trouble, "strerror", None) or str(trouble)
+        raise UnreadablePipeline(f"cannot read {file}: {said}") from trouble
+
+
+def _read_input() -> bytes:
+    if sys.stdin is None:
+        raise UnreadablePipeline("cannot read standard input: it is closed", hint="name a file")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as trouble:
+        raise UnreadablePipeline(f"cannot read standard input: {trouble.strerror}") from trouble
+
+
+def _unread(file: str, message: str, hint: str = "") -> Diagnostic:
+    found = error(message, Span(file, 0, 0, 0, 0), fix=hint)
+    return Diagnostic(found.severity, message, found.span, fix=hint, rule=UNREADABLE)
+
+
+_CRLF = "\r\n"
+_BARE = re.compile(r"(?<!\r)\n")
+_PIECE = re.compile(rf"{TEXT_OR_COMMENT.pattern}|\r?\n", re.DOTALL)
+
+
+def with_line_ends_of(before: str, text: str) -> str:
+    """Return a pipeline that ends its lines with CRLF where every line of the one before it does.
+
+    Within a text in quotes a line end is part of what it says, so it stays as it is.
+    """
+    is_crlf = _CRLF in before and not _BARE.search(before)
+    return _PIECE.sub(_with_crlf, text) if is_crlf else text
+
+
+def has_mixed_line_ends(text: str) -> bool:
+    """Tell whether some lines end with CRLF and some do not."""
+    return _CRLF in text and _BARE.search(text) is not None
+
+
+def _with_crlf(found: re.Match[str]) -> str:
+    piece = found[0]
+    return piece if piece.startswith('"') else _BARE.sub(_CRLF, piece)

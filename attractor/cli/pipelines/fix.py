@@ -1,0 +1,79 @@
+"""Applies the safe fixes to pipelines, whole or not at all."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from attractor.base.dataclasses import dataclass
+from attractor.cli.output.files import text_diff
+from attractor.cli.pipelines.check import Judge, Judged, told_once
+from attractor.cli.pipelines.files import PipelineFile, write_pipeline
+from attractor.language.diagnostic_output import counted, place_of
+from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.linting.fixes import Mended, mend
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import Source, visible
+
+UNSAFE = "unsafe_fix"
+
+
+@dataclass(frozen=True)
+class MendedFile:
+    """A pipeline before and after its fixes."""
+
+    before: Source
+    after: Mended
+    mark: str = ""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything is different now."""
+        return self.after.text != self.before.text
+
+    def write(self) -> None:
+        """Put the new text into the file."""
+        write_pipeline(self.before.file, self.mark + self.after.text)
+
+    def diff(self) -> str:
+        """Return what is different, as a patch."""
+        old, new = self.mark + self.before.text, self.mark + self.after.text
+        return text_diff(old, new, file=self.before.file)
+
+
+def mend_all(files: Sequence[PipelineFile], judge: Judge) -> list[MendedFile]:
+    """Mend each text; nothing is written yet."""
+    return [MendedFile(one.source, _mended(one.source, judge), one.mark) for one in files]
+
+
+def judged_after(files: Sequence[MendedFile], unread: Sequence[Diagnostic]) -> Judged:
+    """Return what is left to say of the pipelines as they are now."""
+    sources = [Source(one.after.text, one.before.file) for one in files]
+    left = [found for one in files for found in (*one.after.left.diagnostics, *_refused(one))]
+    return Judged(sources, told_once([*left, *unread]))
+
+
+def mended_lines(files: Sequence[MendedFile]) -> Iterator[str]:
+    """Yield a line for each thing that was mended, and how many there were."""
+    told = [one for file in files for one in file.after.mended]
+    for one in told:
+        done = f"{one.message}: {one.fix}" if one.fix else one.message
+        yield visible(f"{place_of(one.span)}: mended[{one.rule}]: {done}")
+    changed = sum(file.is_changed for file in files)
+    yield f"{len(told)} mended in {counted(changed, 'file')}"
+
+
+def _mended(source: Source, judge: Judge) -> Mended:
+    return mend(source.text, check=partial(judge.check, file=source.file), file=source.file)
+
+
+def _refused(file: MendedFile) -> Iterator[Diagnostic]:
+    """Say why the fixes of a file were not applied."""
+    if file.after.harm:
+        first = file.after.harm[0]
+        left = "some fixes were" if file.after.mended else "nothing was mended here: the fixes were"
+        found = warning(
+            f"{left} left out: all together they would bring: {first.message}",
+            Span(file.before.file, 0, 0, 0, 0),
+            fix="mend it by hand",
+        )
+        yield replace(found, rule=UNSAFE)

@@ -1,0 +1,1 @@
+"""Starts runs, follows them, orders them, and shows their status."""

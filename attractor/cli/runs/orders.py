@@ -1,0 +1,229 @@
+"""Gives orders to runs on behalf of a command, and shows what became of them.
+
+Says who gives an order, and how they prove it.
+
+Forks a run and walks the new one on, for `fork` and `rewind`.
+"""
+
+import getpass
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ExitCode, UsageError
+from attractor.base.json import Json
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.observers import show_end
+from attractor.cli.runs.setup import budget_options, budgets_of, given_of, given_options, world_of
+from attractor.cli.runs.walk import Watcher, walk
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.run_state import RunResult
+from attractor.factory.launch import evaluator_of, go_on
+from attractor.interviewers.registry import INTERVIEWERS, placed_name
+from attractor.pipeline.fork.create import ForkOptions, end_other, make_fork, plan_fork
+from attractor.pipeline.host import RunHost
+from attractor.pipeline.orders import Orders, Receipt
+from attractor.pipeline.run_lookup import find_run
+
+TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
+DECIDE = "decide"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody, and how they proved who they are."""
+
+    name: str
+    proof: str
+
+
+def operator_name(invocation: Invocation) -> str:
+    """Return the name of whoever calls."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody without a name"
+
+
+def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
+    """Return who decides: the holder of a token, else the person at the terminal.
+
+    A terminal proves nothing when tools ran unguarded: an agent could have opened one.
+    """
+    secret = invocation.environ.get(TOKEN_VARIABLE, "")
+    if secret:
+        from attractor.factory.tokens import Tokens
+
+        tokens = Tokens(invocation.configuration.settings.state_dir)
+        return Operator(tokens.holder(secret, DECIDE), "token")
+    if invocation.has_terminal and sandboxed:
+        return Operator(operator_name(invocation), "terminal")
+    why = "the run had no verified sandbox" if invocation.has_terminal else "there is no terminal"
+    raise UsageError(
+        f"nothing proves who decides: {why}",
+        hint=f"make a token with 'attractor token create' and set {TOKEN_VARIABLE}",
+    )
+
+
+def orders_to(invocation: Invocation, reference: str) -> Orders:
+    """Return what gives orders to a run, in the name of whoever calls."""
+    world = world_of(invocation)
+    return Orders(
+        root=find_run(reference, world.runs_dir),
+        by=operator_name(invocation),
+        clock=world.clock,
+        randomness=world.randomness,
+        redactor=world.redactor,
+    )
+
+
+def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> ExitCode:
+    """Show what became of an order; for a program that reads lines, as one."""
+    if as_json:
+        show_json(_record(receipt), is_line=is_line)
+    else:
+        show(f"run {receipt.run_id}: {receipt.words}")
+    return ExitCode.DONE
+
+
+def show_receipts(receipts: Sequence[Receipt], *, as_json: bool) -> ExitCode:
+    """Show what became of several answers, a line each."""
+    if as_json:
+        show_json([_record(one) for one in receipts])
+        return ExitCode.DONE
+    for one in receipts:
+        show(f"run {one.run_id}: {one.words} {one.question}: {one.value}")
+    return ExitCode.DONE
+
+
+def _record(receipt: Receipt) -> dict[str, Json]:
+    return {
+        "run_id": receipt.run_id,
+        "action": receipt.action,
+        "taken": receipt.is_taken,
+        "question": receipt.question,
+        "value": receipt.value,
+    }
+
+
+_OPTIONS = (
+    click.argument("reference", metavar="RUN"),
+    click.argument("at", metavar="NODE[@VISIT]"),
+    click.option(
+        "--graph",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Go on with this pipeline, which may differ from the one the run began with.",
+    ),
+    click.option(
+        "--interviewer",
+        default="",
+        help=f"Who answers human gates from here on: {INTERVIEWERS}.",
+    ),
+    budget_options,
+    given_options,
+    click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation."),
+    click.option("--run-dir", type=click.Path(path_type=Path), help="Where to keep the new run."),
+    json_option,
+)
+
+
+@dataclass(frozen=True)
+class ReplacedRun:
+    """That the run which is gone back in ends for good, and why."""
+
+    reference: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForkArguments:
+    """What was typed for `fork` or `rewind`: each field is an argument or an option of both."""
+
+    reference: str
+    at: str
+    graph: Path | None
+    interviewer: str
+    max_cost_usd: float | None
+    max_tokens: int | None
+    max_duration: str
+    goal: str
+    pairs: tuple[str, ...]
+    no_evaluate: bool
+    run_dir: Path | None
+    as_json: bool
+
+    def wish(self, invocation: Invocation, *, ends_other: bool) -> ForkOptions:
+        """Return which run is to be made of which."""
+        return ForkOptions(
+            root=find_run(self.reference, invocation.configuration.settings.runs_dir),
+            at=self.at,
+            graph=self.graph,
+            interviewer=_interviewer(invocation, self.interviewer),
+            budgets=budgets_of(self.max_cost_usd, self.max_tokens, self.max_duration),
+            new_root=self.run_dir.absolute() if self.run_dir else None,
+            ends_other=ends_other,
+            given=given_of(invocation, self.goal, self.pairs),
+        )
+
+
+def fork_options(function: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Add what both commands are given; the function gets it as one value, `asked`."""
+
+    @wraps(function)
+    def command(**given: Any) -> ExitCode:
+        asked = ForkArguments(**{one.name: given.pop(one.name) for one in fields(ForkArguments)})
+        return function(asked=asked, **given)
+
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def fork_and_walk(
+    invocation: Invocation, asked: ForkArguments, *, ending: ReplacedRun | None = None
+) -> ExitCode:
+    """Make the new run and walk it until it rests; show what came of it."""
+    runs_dir = invocation.configuration.settings.runs_dir
+    wish = asked.wish(invocation, ends_other=ending is not None)
+    watcher = Watcher(invocation, wish.new_root, as_json=asked.as_json)
+    world = world_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
+    work = _work(invocation, wish, world, evaluate=not asked.no_evaluate, ending=ending)
+    result = walk(work, watcher)
+    manifest = read_manifest(RunDirectory(result.directory))
+    linked = {"parent": manifest.parent, "forked_at": manifest.forked_at}
+    return show_end(result, runs_dir, as_json=asked.as_json, more=linked)
+
+
+def _interviewer(invocation: Invocation, named: str) -> str:
+    """Return who answers from here on: at a terminal the person there, else as in the old run."""
+    named = named or ("console" if invocation.has_terminal else "")
+    return placed_name(named, invocation.folder)
+
+
+async def _work(
+    invocation: Invocation,
+    wish: ForkOptions,
+    world: RunHost,
+    *,
+    evaluate: bool,
+    ending: ReplacedRun | None,
+) -> RunResult:
+    evaluator_of(world).require_own(wish.root)
+    fork = await plan_fork(wish, world)
+    if fork.change:
+        show(fork.change, err=True)
+    if ending:
+        orders = orders_to(invocation, ending.reference)
+        why = f"rewound to {fork.point}" + (f": {ending.why}" if ending.why else "")
+        receipt = await end_other(orders, world.clock, why=why)
+        if receipt and receipt.is_taken:
+            show(f"run {receipt.run_id}: {receipt.words}", err=True)
+    root = await make_fork(fork, world)
+    return await go_on(root, world, given=wish.given, evaluate=evaluate)

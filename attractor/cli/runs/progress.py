@@ -1,0 +1,213 @@
+"""Tells a person what a run does, a line for each thing worth a line.
+
+Says what was used of models, for people.
+"""
+
+from collections.abc import Callable, Mapping
+
+from attractor.base.events import Event
+from attractor.base.json import Json
+from attractor.cli.output.streams import show
+from attractor.engine.outcome import Usage
+from attractor.engine.questions.ask import where_in
+from attractor.engine.stage_report import shorten
+from attractor.language.source.text import visible
+
+LONGEST_WORDS = 200
+"""How much of somebody's words a line tells."""
+
+MOST_NAMED = 5
+"""How many names of a list a line tells; the journal has more."""
+
+
+def print_event(event: Event) -> None:
+    """Write the line of an event to standard error, if it has one."""
+    line = describe_event(event)
+    if line:
+        show(line, err=True)
+
+
+def describe_event(event: Event) -> str:
+    """Return an event in words; nothing for one that only the journal needs."""
+    time = event.time.astimezone().strftime("%H:%M:%S")
+    words = _words(event)
+    if words and event.branch:
+        words = f"[{event.branch}] {words}"
+    # What agents and commands print stands in some of them: no terminal shall obey it.
+    return f"{time}  {visible(words)}" if words else ""
+
+
+def _words(event: Event) -> str:
+    sentence = SENTENCES.get(event.type)
+    return sentence(event) if sentence else ""
+
+
+def _status(event: Event) -> str:
+    reason = event.data.get("reason")
+    return f"run is {event.data.get('status', '')}{f': {reason}' if reason else ''}"
+
+
+def _started(event: Event) -> str:
+    again = f" (visit {event.visit})" if event.visit and event.visit > 1 else ""
+    return f"{event.node}: begins{again}"
+
+
+def _forked(event: Event) -> str:
+    data = event.data
+    return f"forked from run {data.get('parent')} before {data.get('node')}@{data.get('visit')}"
+
+
+def _restarting(event: Event) -> str:
+    data = event.data
+    return f"begins anew at {data.get('node')}, as run {data.get('run_id')}"
+
+
+def _restarted(event: Event) -> str:
+    data = event.data
+    return f"restart {data.get('restart')}, at {data.get('node')}, of run {data.get('parent')}"
+
+
+def _ordered(event: Event) -> str:
+    """Say what somebody ordered, and what became of it."""
+    data = event.data
+    who = f" by {data.get('by')}" if data.get("by") else ""
+    why = f": {data.get('why')}" if data.get("why") else ""
+    what = f"{data.get('action') or 'an order'}{_about(data)}{who}"
+    return f"{what}{why}" if data.get("is_accepted") else f"{what} was not taken{why}"
+
+
+def _about(data: Mapping[str, Json]) -> str:
+    """Say what an order is about: whose words go to which node, or which answer is whose."""
+    said, to = str(data.get("value") or ""), data.get("question")
+    if data.get("action") == "steer":
+        words = f'"{shorten(said, LONGEST_WORDS)}"' if said else ""
+        return f" {to}: {words}" if to else f" {words}".rstrip()
+    return f" {to}: {said}" if to else ""
+
+
+def _parked(event: Event) -> str:
+    """Say which node waits, and for which item."""
+    where = "; ".join(where_in(event.data.get("question")))
+    return f"{event.node}: waits for an answer{f' ({where})' if where else ''}"
+
+
+def _trial(event: Event) -> str:
+    return f"trial: {'satisfied' if event.data.get('satisfied') else 'not satisfied'}"
+
+
+def _budget(event: Event) -> str:
+    data = event.data
+    return f"budget {data.get('budget')}: {data.get('spent')} of {data.get('limit')} are used"
+
+
+def _torn(event: Event) -> str:
+    length, offset = event.data.get("length"), event.data.get("offset")
+    return f"the journal's last line was torn: {length} bytes from byte {offset} on were dropped"
+
+
+def _left_out(event: Event) -> str:
+    data = event.data
+    parts = [
+        _named("ignored", data.get("ignored"), data.get("ignored_count")),
+        _named("refused", data.get("refused"), data.get("refused_count")),
+    ]
+    return f"{event.node}: not in the snapshot: {'; '.join(filter(None, parts))}"
+
+
+def _way(event: Event) -> str:
+    return f" by {event.data.get('way')}"
+
+
+def _not_told(event: Event) -> str:
+    return f"{event.node}: people were not told{_way(event)}: {event.data.get('error')}"
+
+
+def _ended(event: Event) -> str:
+    data = event.data
+    told = "ended what the process before this one had left running"
+    return _named(told, data.get("processes"), data.get("count"))
+
+
+def _patched(event: Event) -> str:
+    lack = ", but for the values of secrets" if event.data.get("redacted") else ""
+    return f"all that was changed is in {event.data.get('path', '')}{lack}"
+
+
+def _set_aside(event: Event) -> str:
+    """Say what is gone from a workspace; in somebody's own folder, how to get it back as well."""
+    data = event.data
+    count, command = data.get("count"), data.get("command")
+    paths = "1 path" if count == 1 else f"{count} paths"
+    if not command:
+        named = _named(f"{paths} set aside, half-made", data.get("paths"), count)
+        return f"{named} ({data.get('patch')})"
+    named = _named(f"{paths} of the project set aside, changed since", data.get("paths"), count)
+    return f"{named}; to get back: {command}"
+
+
+def _named(word: str, names: Json, count: Json) -> str:
+    """Return the first names of a list in words, and how many more there are."""
+    if not isinstance(names, list) or not isinstance(count, int) or not count:
+        return ""
+    shown = [_name(one) for one in names[:MOST_NAMED]]
+    more = f" and {count - len(shown)} more" if count > len(shown) else ""
+    return f"{word}: {', '.join(shown)}{more}"
+
+
+def _name(one: Json) -> str:
+    match one:
+        case {"path": str(path), "why": str(why)}:
+            return f"{path} ({why})"
+        case {"name": str(name), "pid": int(number)}:
+            return f"{name} ({number})"
+        case _:
+            return str(one)
+
+
+NOT_TO_BE_MISSED = frozenset({"LeftRunningEnded", "EditsSetAside"})
+"""The kinds that are told in words also to whoever sees a picture of the run."""
+
+
+def _booted(event: Event) -> str:
+    """Tell of a setup only: all else takes no time."""
+    if event.data.get("step") != "setup":
+        return ""
+    code = event.data.get("exit_code")
+    ended = "its result is taken again" if code is None else f"ended with {code}"
+    return f"setup {event.data.get('command', '')}: {ended} ({event.data.get('seconds', 0)} s)"
+
+
+SENTENCES: Mapping[str, Callable[[Event], str]] = {
+    "StageStarted": _started,
+    "StageCompleted": lambda event: f"{event.node}: {event.data.get('outcome', '')}",
+    "StageFailed": lambda event: f"{event.node}: failed: {event.data.get('error', '')}",
+    "StageRetrying": lambda event: f"{event.node}: is tried again",
+    "ParallelBranchStarted": lambda event: "the branch begins",
+    "ParallelBranchCompleted": lambda event: f"the branch ends: {event.data.get('outcome', '')}",
+    "StageParked": _parked,
+    "OperatorAction": _ordered,
+    "NotificationCompleted": lambda event: f"{event.node}: people were told{_way(event)}",
+    "NotificationFailed": _not_told,
+    "FilesLeftOut": _left_out,
+    "LeftRunningEnded": _ended,
+    "EditsSetAside": _set_aside,
+    "RunInterrupted": lambda event: str(event.data.get("reason", "")),
+    "RunForked": _forked,
+    "RunRestarting": _restarting,
+    "RunRestarted": _restarted,
+    "RunResumed": lambda event: f"resumed at {event.data.get('next_node', '')}",
+    "RunStatusChanged": _status,
+    "BootStep": _booted,
+    "RunPatchWritten": _patched,
+    "RunBranchWritten": lambda event: f"the stages are commits on {event.data.get('ref', '')}",
+    "BudgetWarning": _budget,
+    "TornLineDropped": _torn,
+    "TrialCompleted": _trial,
+    "GateEvaluated": lambda event: f"gate: {'go' if event.data.get('go') else 'no-go'}",
+}
+
+
+def cost_of(usage: Usage) -> str:
+    """Return what was used of models."""
+    tokens = f"{usage.tokens} tokens"
+    return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens

@@ -1,0 +1,167 @@
+"""Shows what a run asks people, with the command for each answer.
+
+Shows the gate's answer; a holdout's words only to the operator who asks for them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+
+from attractor.base.json import Json
+from attractor.engine.questions.answer_options import choices_of
+from attractor.engine.questions.ask import branch_of, in_order, where_asked
+from attractor.engine.questions.question import Answer, Question, question_to_record
+from attractor.engine.stage_report import shorten
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
+from attractor.factory.gate import GateReport, Judged, Shortcoming, shortcomings
+from attractor.factory.gate import gate as judge
+from attractor.factory.run_index import RunFacts
+from attractor.interviewers.prompts import shown_option
+from attractor.language.source.text import visible
+from attractor.pipeline.open_questions import answer_command
+from attractor.scenarios.satisfaction import BOUND_SENTENCE
+
+LONGEST = 2000
+NOTHING = "The run asks nothing."
+
+
+def asked_text(
+    questions: Sequence[Question], answered: Mapping[str, Answer], reference: str
+) -> str:
+    """Return what a run asks, for a person, and which answers nobody has gone on with yet."""
+    several = len(questions) > 1
+    told = [f"{_line(id_)}: {_met(answer)}" for id_, answer in answered.items()]
+    if told and not questions:
+        told.append(f"go on with: attractor resume {reference}")
+    parts = [_text(one, reference, named=several) for one in in_order(questions)]
+    return "\n\n".join([*parts, *(["\n".join(told)] if told else [])]) or NOTHING
+
+
+def asked_records(questions: Sequence[Question], reference: str) -> list[dict[str, Json]]:
+    """Return what a run asks, for a program; the commands name the question in any case."""
+    return [
+        {
+            **question_to_record(one),
+            "branch": branch_of(one),
+            "choices": [
+                {
+                    "key": option.key,
+                    "label": option.label,
+                    "command": _command(one, option.key, reference, named=True),
+                }
+                for option in choices_of(one)
+            ],
+        }
+        for one in in_order(questions)
+    ]
+
+
+def next_commands(questions: Sequence[Question], reference: str) -> list[tuple[str, str]]:
+    """Return the commands to answer what is asked, each with a remark.
+
+    Of several questions one is named, and then the command that lists all.
+    """
+    if len(questions) <= 1:
+        return [(answer_command(reference, "CHOICE"), "")]
+    first = in_order(questions)[0]
+    return [
+        (answer_command(reference, "CHOICE", question=first.id), f"one of {len(questions)}"),
+        (f"attractor answer {reference}", "lists all, with the command for each"),
+    ]
+
+
+def _text(question: Question, reference: str, *, named: bool) -> str:
+    choices = choices_of(question)
+    lines = [f"{_line(question.id)}: {_line(question.text)}{_time(question)}"]
+    lines += [f"  ({_line(one)})" for one in where_asked(question)]
+    shown = [shown_option(one) for one in choices]
+    width = max(map(len, shown), default=0)
+    for option, words in zip(choices, shown, strict=True):
+        command = _command(question, option.key, reference, named=named)
+        lines.append(f"  {words:<{width}}   {command}")
+    if not choices:
+        lines.append(f"  any words:   {_command(question, 'WORDS', reference, named=named)}")
+    return "\n".join(lines)
+
+
+def _met(answer: Answer) -> str:
+    words = _line(answer.value) or answer.kind.value
+    return f"answered by {_line(answer.by) or 'somebody'}: {words}"
+
+
+def _command(question: Question, said: str, reference: str, *, named: bool) -> str:
+    return answer_command(reference, said, question=question.id if named else "")
+
+
+def _time(question: Question) -> str:
+    if not question.deadline:
+        return ""
+    until = datetime.fromisoformat(question.deadline).astimezone()
+    default = f", then {_line(question.default)}" if question.default else ""
+    return f"   (until {until.isoformat(sep=' ', timespec='seconds')}{default})"
+
+
+def _line(text: str) -> str:
+    return visible(shorten(text.strip(), LONGEST))
+
+
+NOT_EVALUATED = "no_verdict"
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def operator_option(command: C) -> C:
+    """Add `--operator`: show which scenarios failed and why, too."""
+    option = click.option(
+        "--operator",
+        "to_operator",
+        is_flag=True,
+        help="Name the hidden scenarios that failed, and why. Show this to no agent.",
+    )
+    return option(command)
+
+
+def verdict_record(judged: Judged, *, to_operator: bool) -> dict[str, Json]:
+    """Return the gate's answer for a program."""
+    return {**judge(judged).to_record(), **shortcomings_record(judged, to_operator=to_operator)}
+
+
+def shortcomings_record(judged: Judged, *, to_operator: bool) -> dict[str, Json]:
+    """Return what the operator alone may see; nothing when nobody asked for it."""
+    return {"scenarios": [one.to_record() for one in shortcomings(judged)]} if to_operator else {}
+
+
+def verdict_text(facts: RunFacts, judged: Judged, *, to_operator: bool) -> str:
+    """Return the gate's answer for a person."""
+    report = judge(judged)
+    if any(one.rule == NOT_EVALUATED for one in report.reasons):
+        return "\n".join(["not evaluated", *_rules(report), f"  {_remedy(facts)}"])
+    lines = [
+        "go" if report.go else "no-go",
+        f"  {report.satisfied} of {report.played} trials satisfied, satisfaction "
+        f"{float(report.satisfaction):.3f}, lower bound {report.bound:.3f}",
+        f"  {BOUND_SENTENCE}",
+        *_rules(report),
+    ]
+    if to_operator:
+        lines += [line for one in shortcomings(judged) for line in _words(one)]
+    return "\n".join(lines)
+
+
+def _rules(report: GateReport) -> list[str]:
+    return [f"  {one.rule}: {one.words}" for one in report.reasons]
+
+
+def _remedy(facts: RunFacts) -> str:
+    if facts.state.standing in (EVALUATING, AWAITING_DECISION):
+        return f"evaluate it:  attractor evaluate {facts.run_id}"
+    if facts.state.standing.is_final:
+        return f"it is {facts.state.standing}; look:  attractor logs {facts.run_id}"
+    return f"it is {facts.state.standing}; if nobody runs it:  attractor resume {facts.run_id}"
+
+
+def _words(one: Shortcoming) -> list[str]:
+    head = f"  {one.scenario} ({one.title}): {one.satisfied} of {one.played} trials satisfied"
+    return [head, *(f"    {reason}" for reason in one.reasons)]

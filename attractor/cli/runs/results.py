@@ -1,0 +1,171 @@
+"""Shows where a run stands when its runner lets go of it, and what to do next."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ExitCode
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.questions import next_commands
+from attractor.engine.questions.ask import MOST_TOLD, asked_where, in_order
+from attractor.engine.questions.question import Question
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.run_state import (
+    AWAITING_ANSWER,
+    AWAITING_DECISION,
+    CANCELED,
+    EVALUATING,
+    EXECUTING,
+    RunResult,
+)
+from attractor.language.source.text import visible
+from attractor.pipeline.diagnosis.failures import more_of_it
+from attractor.pipeline.run_lookup import gate_said, reference_of
+from attractor.pipeline.workspace.deliver import GivenPatch, given_back
+
+
+@dataclass(frozen=True)
+class Step:
+    """A thing to do next: what for, and the command that does it."""
+
+    purpose: str
+    command: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What decides on the next steps besides the result: the run's name, its branch, the gate.
+
+    Outside git a run has no branch, but a patch that its result was written to; where secrets are
+    replaced in it, that is for reading, and the files are taken over from where they are.
+    What a suite found wanting `is_wanting`: nobody is told to take it over by hand.
+    """
+
+    reference: str
+    branch: str = ""
+    patch: GivenPatch | None = None
+    gate: bool | None = None
+    is_wanting: bool = False
+
+
+def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode:
+    """Print a run's result and return the exit code that belongs to it."""
+    outlook = look_ahead(result, runs_dir)
+    if as_json:
+        show_json(as_record(result, outlook))
+    else:
+        show(as_text(result, outlook))
+    return result.exit_code
+
+
+def look_ahead(result: RunResult, runs_dir: Path) -> Outlook:
+    """Read what decides on the next steps of a run."""
+    given = given_back(RunDirectory(result.directory))
+    gate = gate_said(result.directory)
+    has_suite = bool(read_manifest(RunDirectory(result.directory)).suite)
+    return Outlook(
+        reference_of(result.directory, runs_dir),
+        given.branch,
+        given.patch,
+        gate,
+        is_wanting=has_suite and gate is False,
+    )
+
+
+def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
+    """Return a run's result for a program."""
+    return {
+        "run_id": result.run_id,
+        "directory": str(result.directory),
+        "status": result.standing.status.value,
+        "phase": result.standing.phase.value,
+        "outcome": result.outcome.value if result.outcome else "",
+        "reason": result.reason,
+        "completed": list(result.completed),
+        "tree": result.tree,
+        "exit_code": int(result.exit_code),
+        "result_patch": outlook.patch.to_record() if outlook.patch else None,
+        "next": [step.command for step in next_steps(result, outlook)],
+    }
+
+
+def as_text(result: RunResult, outlook: Outlook) -> str:
+    """Return a run's result for a person."""
+    lines = [f"run {result.run_id}: {_ended(result)}", f"  it is {result.standing}"]
+    if result.standing == AWAITING_ANSWER:
+        asked = in_order(result.questions or filter(None, [result.question]))
+        lines += [f"  it asks: {_asked(one)}" for one in asked[:MOST_TOLD]]
+        more = len(asked) - MOST_TOLD
+        lines += [f"  it asks: {more} more"] if more > 0 else []
+    kept = f"  kept in: {result.directory}"
+    return "\n".join([*lines, kept, *(f"  {_line(step)}" for step in next_steps(result, outlook))])
+
+
+def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
+    """Return what a person would do next, and only what can be done."""
+    run = outlook.reference
+    look, take_over = _of_files(outlook)
+    if result.standing == AWAITING_ANSWER:
+        answers = [
+            Step("answer" if at == 0 else "others", command, remark)
+            for at, (command, remark) in enumerate(next_commands(result.questions, run))
+        ]
+        at_terminal = Step("go on", f"attractor resume {run}", "at a terminal it asks there")
+        return [*look, *answers, at_terminal]
+    logs = Step("look", f"attractor logs {run}")
+    if result.standing == EXECUTING:
+        more = " ".join(["", *more_of_it(result.reason)])
+        remark = "with more of the budget" if more else ""
+        return [*look, Step("go on", f"attractor resume {run}{more}", remark), logs]
+    if result.standing == EVALUATING:
+        return [*look, *take_over, Step("judge", f"attractor evaluate {run}")]
+    if result.standing == AWAITING_DECISION and outlook.gate is False:
+        reject = f"attractor decide {run} --reject --rationale '...'"
+        why_not = Step("why not", f"attractor gate {run}")
+        return [*look, *take_over, why_not, Step("decide", reject)]
+    if result.standing == AWAITING_DECISION:
+        approve = f"attractor decide {run} --approve --rationale '...'"
+        judge = Step("judge", f"attractor gate {run}")
+        return [*look, *take_over, judge, Step("decide", approve)]
+    return [*look, logs]
+
+
+def _of_files(outlook: Outlook) -> tuple[Sequence[Step], Sequence[Step]]:
+    """Return how what a run made is looked at, and how it is taken over by hand."""
+    if outlook.branch:
+        look = Step("look", f"git diff HEAD...{outlook.branch}")
+        take_over = Step("merge", f"git merge {outlook.branch}")
+    elif outlook.patch:
+        look = _look_at(outlook.patch)
+        take_over = Step("apply", outlook.patch.applying, "in the project's folder")
+    else:
+        return [], []
+    return [look], [] if outlook.is_wanting else [take_over]
+
+
+def _look_at(patch: GivenPatch) -> Step:
+    place = shlex.quote(str(patch.place))
+    if not patch.is_redacted:
+        return Step("look", f"git apply --stat {place}")
+    told = "values of secrets are *** in it, and it cannot be applied; the files themselves are in"
+    return Step("look", f"cat {place}", f"{told} {patch.folder}, until gc")
+
+
+def _ended(result: RunResult) -> str:
+    """Say what a run came to, and why; what was canceled says so itself."""
+    ended = result.outcome.value if result.outcome else "not ended"
+    if not result.outcome and result.standing == CANCELED:
+        return result.reason or "canceled"
+    return f"{ended}: {result.reason}" if result.reason else ended
+
+
+def _line(step: Step) -> str:
+    remark = f"   ({step.remark})" if step.remark else ""
+    return f"{step.purpose + ':':<9}{step.command}{remark}"
+
+
+def _asked(question: Question) -> str:
+    options = ", ".join(f"{one.key} ({one.label})" for one in question.options)
+    return visible(f"{asked_where(question)} [{options}]")

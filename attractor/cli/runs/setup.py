@@ -1,0 +1,153 @@
+"""Makes the world a run sees of what this call was given.
+
+Has runs traced where that is asked for: by the setting, or by the variables of OpenTelemetry.
+
+The options by which a run gets its budgets.
+
+The options by which a run that goes on is given again what its directory does not keep.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
+
+from attractor import __version__
+from attractor.base.durations import parse_duration
+from attractor.base.errors import UsageError
+from attractor.cli.invocation import Invocation
+from attractor.cli.output.streams import show
+from attractor.engine.budgets import Budgets
+from attractor.pipeline.host import RunHost, Watch, make_world, unwatched
+from attractor.pipeline.options import given_inputs
+from attractor.pipeline.preflight.secrets import GivenSecrets
+from attractor.pipeline.tracing.settings import REMEDY, Traced, is_wanted, require_spoken
+
+if TYPE_CHECKING:
+    from attractor.pipeline.tracing.export import Tracing
+
+
+def world_of(
+    invocation: Invocation,
+    *,
+    watch: Watch = unwatched,
+    output: TextIO | None = None,
+    quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> RunHost:
+    """Return the world as this call sees it; what it is told goes to standard error.
+
+    People are asked on the output, which is standard error as well unless said; then it is quiet
+    there.
+    """
+    return make_world(
+        invocation.configuration,
+        environ=invocation.environ,
+        input=sys.stdin,
+        output=output or sys.stderr,
+        watch=watch,
+        quiet=quiet,
+        tell=lambda sentence: show(sentence, err=True),
+    )
+
+
+def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":
+    """Return what traces the run of this call, if it is to be traced.
+
+    Variables may be meant for other programs: where we can't do what they ask for, we say so and go
+    on. What the setting asks for has to be done.
+    """
+    choice = Traced(invocation.configuration.settings.tracing.enabled)
+    if not is_wanted(choice, invocation.environ):
+        return ()
+    try:
+        return (_tracing(invocation),)
+    except UsageError as obstacle:
+        if choice is Traced.ON:
+            raise
+        show(f"This run is not traced: {obstacle.message} ({obstacle.hint}).", err=True)
+        return ()
+
+
+def _tracing(invocation: Invocation) -> "Tracing":
+    require_spoken(invocation.environ)
+    # An extra, and slow to load.
+    try:
+        from attractor.pipeline.tracing.export import Tracing, otlp_exporter
+    except ModuleNotFoundError as cause:
+        told = f"{cause.name} is not installed"
+        raise UsageError(told, hint=f"{REMEDY}, or turn it off: OTEL_SDK_DISABLED=true") from cause
+    return Tracing(
+        otlp_exporter(invocation.environ),
+        salt=os.urandom(8),
+        version=__version__,
+        tell=lambda sentence: show(sentence, err=True),
+    )
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--max-cost-usd",
+        type=click.FloatRange(min=0),
+        help="Stop, to be resumed, when the run has cost so much.",
+    ),
+    click.option(
+        "--max-tokens",
+        type=click.IntRange(min=1),
+        help="Stop, to be resumed, when the run has used so many tokens.",
+    ),
+    click.option(
+        "--max-duration",
+        default="",
+        metavar="DURATION",
+        help="Stop, to be resumed, when stages were at work for so long, such as 2h.",
+    ),
+)
+
+
+def budget_options(function: F) -> F:
+    """Add the options to a command."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration: str) -> Budgets:
+    """Return the budgets that were given."""
+    duration = parse_duration(max_duration) if max_duration else None
+    if duration is not None and not duration:
+        raise UsageError("--max-duration 0 leaves no time at all", hint="write one such as 2h")
+    return Budgets(max_cost_usd, max_tokens, duration)
+
+
+INPUT_FORMS = "NAME=VALUE, NAME=@env:VARIABLE or NAME=@file:FILE"
+
+_GIVEN_OPTIONS_OPTIONS = (
+    click.option("--goal", default="", help="The goal once more, where it holds a secret."),
+    click.option(
+        "--input",
+        "pairs",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help=f"An input once more that is secret: {INPUT_FORMS}.",
+    ),
+)
+
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def given_options(function: Command) -> Command:
+    """Add what is given again; the function gets `goal` and `pairs`."""
+    for option in reversed(_GIVEN_OPTIONS_OPTIONS):
+        function = option(function)
+    return function
+
+
+def given_of(invocation: Invocation, goal: str, pairs: tuple[str, ...]) -> GivenSecrets:
+    """Return what was given again."""
+    return GivenSecrets(goal=goal, inputs=given_inputs(pairs, None, environ=invocation.environ))

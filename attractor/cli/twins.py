@@ -1,0 +1,192 @@
+"""What a person reads of twins: where they are, and each request in a line.
+
+How twins stand until they are told to end.
+
+Options that twins of every kind share.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import reduce
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+import click
+
+from attractor.base.errors import AttractorError, ExitCode
+from attractor.cli.output.streams import show
+from attractor.twins.server.admin_api import LoggedRequest
+from attractor.twins.server.log_files import KEEP
+from attractor.twins.server.provider_twin import ProviderTwin
+from attractor.twins.services.request import ServedRequest
+from attractor.twins.services.service_twin import ServiceTwin
+
+R = TypeVar("R", LoggedRequest, ServedRequest)
+
+
+class Teller(Generic[R]):
+    """Tells of requests as they come, on standard error."""
+
+    def __init__(self, line_of: Callable[[R], str]) -> None:
+        self.twin: ProviderTwin | ServiceTwin | None = None
+        self._line_of = line_of
+        self._has_told_of_dropped = False
+
+    def __call__(self, request: R) -> None:
+        """Tell of one request, and once that older ones are kept no more."""
+        # What a client says must not steer a terminal.
+        line = "".join(one if one.isprintable() else "?" for one in self._line_of(request))
+        show(line, err=True)
+        if self.twin and self.twin.dropped and not self._has_told_of_dropped:
+            self._has_told_of_dropped = True
+            show("older requests are no longer kept to be looked at (--keep)", err=True)
+
+
+def line_of_call(request: LoggedRequest) -> str:
+    """Return a request to a provider as one line."""
+    step = "" if request.step is None else f" step {request.step}"
+    model = f" {request.model}" if request.model else ""
+    answered = " ".join(filter(None, [repr(request.rule) if request.rule else "", request.error]))
+    told = f"{request.status or 'no status'} {answered or 'without a rule'}"
+    return f"#{request.number} {request.wire}{model}{step}: {told}"
+
+
+def line_of_service(name: str) -> Callable[[ServedRequest], str]:
+    """Return what writes a request to a service as one line."""
+
+    def line_of(one: ServedRequest) -> str:
+        by = repr(one.route) if one.route else ""
+        answered = " ".join(filter(None, [by, one.fault, one.why])) or "without a route"
+        told = f"{one.status or 'no status'} {answered}"
+        return f"#{one.number} {name} {one.method} {one.path}: {told}"
+
+    return line_of
+
+
+def tell_unused(twin: ProviderTwin) -> None:
+    """Tell of rules that never answered: often one before them fits everything."""
+    unused = [str(one["name"]) for one in twin.state.usage() if not one["used"]]
+    if unused and twin.requests:
+        show(f"never used: {', '.join(unused)}", err=True)
+
+
+def text_of_provider(twin: ProviderTwin) -> str:
+    """Return where a provider twin is and how to look at it."""
+    sources = [f"  {wire} at {url}" for wire, url in twin.providers.items()]
+    return _text("The twin", twin, sources)
+
+
+def text_of_service(twin: ServiceTwin) -> str:
+    """Return where a service twin is and how to look at it."""
+    return _text(f"The twin of {twin.service.name}", twin, [f"  {twin.to}"] if twin.to else [])
+
+
+def _text(who: str, twin: ProviderTwin | ServiceTwin, sources: Sequence[str]) -> str:
+    variables = [f"  export {name}={value}" for name, value in twin.environ().items()]
+    found = " Its clients find it by:" if variables else ""
+    lines = [f"{who} answers at {twin.url}.{found}", *variables]
+    if sources:
+        lines += ["With the keys its clients have it asks, and records:", *sources]
+    control = f'curl -H "Authorization: Bearer {twin.token}" {twin.control_url}/requests'
+    return "\n".join([*lines, "What it was asked:", f"  {control}"])
+
+
+def places_of(twin: ProviderTwin | ServiceTwin) -> dict[str, object]:
+    """Return for a program where a twin is and how to look at it."""
+    return {
+        "url": twin.url,
+        "environ": dict(twin.environ()),
+        "control_url": twin.control_url,
+        "token": twin.token,
+    }
+
+
+class ShutdownReason:
+    """Says when it is over, and why if that is no good."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+        self.error: AttractorError | None = None
+        self.is_heard = False
+
+    def because_of(self, error: AttractorError) -> None:
+        """End: what is recorded no more would be missed too late."""
+        self.error = self.error or error
+        self.told.set()
+
+
+async def stand(
+    twins: Sequence[AbstractAsyncContextManager[Any]],
+    ending: ShutdownReason,
+    tell: Callable[[], None],
+) -> None:
+    """Let twins stand until a signal or trouble ends them, and tell when all of them do.
+
+    A second signal ends them at once.
+    """
+    loop = asyncio.get_running_loop()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if ending.is_heard:
+            # What a script runs may never come back. What was recorded is on the disk.
+            os._exit(ExitCode.INTERRUPTED)
+        # Not raised: it would end with the request that is answered just now.
+        loop.call_soon_threadsafe(ending.told.set)
+        ending.is_heard = True
+
+    async with AsyncExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, hear))
+        for twin in twins:
+            await stack.enter_async_context(twin)
+        tell()
+        await ending.told.wait()
+
+
+def stand_until_told(
+    twins: Sequence[AbstractAsyncContextManager[Any]],
+    ending: ShutdownReason,
+    tell: Callable[[], None],
+) -> None:
+    """Let twins stand, and raise what ended them if that is no good."""
+    asyncio.run(stand(twins, ending, tell))
+    if ending.error:
+        raise ending.error
+
+
+PORT = click.IntRange(0, 65535)
+C = TypeVar("C", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--keep",
+        type=click.IntRange(1),
+        default=KEEP,
+        show_default=True,
+        help="How many requests are kept to be looked at; older ones are dropped.",
+    ),
+    click.option(
+        "--port", type=PORT, default=0, help="Where clients reach it; any free port if 0."
+    ),
+    click.option("--control-port", type=PORT, default=0, help="Where it is controlled."),
+    click.option(
+        "-v/-q",
+        "--verbose/--quiet",
+        "is_verbose",
+        default=None,
+        help="Whether each request is a line on standard error; it is, unless --json is given.",
+    ),
+)
+
+
+def twin_options(command: C) -> C:
+    """Add what is said of every twin: where it is reached, what it keeps, and what it tells."""
+    return reduce(lambda made, option: option(made), reversed(_OPTIONS), command)
+
+
+def is_told(is_verbose: bool | None, *, as_json: bool) -> bool:
+    """Tell whether each request is a line: a program may never read them, and stop its child."""
+    return not as_json if is_verbose is None else is_verbose

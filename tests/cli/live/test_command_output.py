@@ -1,0 +1,73 @@
+"""What commands print is found wherever their stages keep it: aside, in children, in theirs."""
+
+import json
+from pathlib import Path
+
+from attractor.cli.live.command_output import StageRow, Tails
+from attractor.engine.interfaces import Base
+from attractor.engine.run_folder.layout import Manifest, manifest_to_record
+from attractor.engine.stage.stage_files import TAIL
+from tests.cli.live.happenings import BEGAN, CHILD, RUN, Happenings
+
+
+def run_in(root: Path, run_id: str) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    manifest = Manifest(
+        run_id=run_id,
+        pipeline="wish",
+        goal="",
+        started=BEGAN,
+        content_hash="",
+        base=Base("", "", ""),
+    )
+    (root / "manifest.json").write_text(json.dumps(manifest_to_record(manifest)))
+    return root
+
+
+def prints(folder: Path, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TAIL).write_text(text)
+
+
+def row(node: str, visit: int = 1, attempt: int = 1) -> StageRow:
+    return StageRow(node, BEGAN, visit=visit, attempt=attempt)
+
+
+def test_a_stage_whose_folder_another_one_has_is_found_aside(tmp_path: Path) -> None:
+    tails = Tails({RUN: run_in(tmp_path, RUN)})
+    prints(tmp_path / "build", "first\n")
+    prints(tmp_path / "build" / "history" / "2.1", "second\n")
+    assert tails.lines(RUN, row("build")) == ("first",)
+    assert tails.lines(RUN, row("build", visit=2)) == ("second",)
+
+
+def test_a_stage_of_a_child_is_found_when_the_child_begins(tmp_path: Path) -> None:
+    tails = Tails({RUN: run_in(tmp_path, RUN)})
+    assert tails.lines(CHILD, row("lint")) == ()
+    child = run_in(tmp_path / "children" / "inner@1.1", "01JZ0000000000000000000009")
+    run_in(child / "children" / "deep@1.1", CHILD)
+    prints(child / "children" / "deep@1.1" / "lint", "from below\n")
+    assert tails.lines(CHILD, row("lint")) == ("from below",)
+
+
+def test_what_is_new_is_read_and_what_is_no_plain_file_is_not(tmp_path: Path) -> None:
+    tails = Tails({RUN: run_in(tmp_path, RUN)})
+    prints(tmp_path / "build", "old\n")
+    assert tails.lines(RUN, row("build")) == ("old",)
+    prints(tmp_path / "build", "old\nnewer\n")
+    assert tails.lines(RUN, row("build")) == ("old", "newer")
+    (tmp_path / "secret").write_text("of somebody\n")
+    (tmp_path / "build" / TAIL).unlink()
+    (tmp_path / "build" / TAIL).symlink_to(tmp_path / "secret")
+    assert tails.lines(RUN, row("build")) == ()
+
+
+def test_of_a_stage_that_prints_nothing_the_words_stay(tmp_path: Path) -> None:
+    tails = Tails({RUN: run_in(tmp_path, RUN)})
+    run = Happenings()
+    run.tell("StageStarted", "ask")
+    run.tell("WARNING", "ask", message="mind the gap")
+    assert tails.seen(run.view) == run.view
+    prints(tmp_path / "ask", "printed\n")
+    [seen] = tails.seen(run.view).at_work.values()
+    assert seen.last_lines == ("printed",)

@@ -1,0 +1,68 @@
+"""Of an output of which only the last lines are seen, each line is told once."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attractor.cli.live.render import LEFT_OUT, PrintedLines, new_lines
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.stage.stage_files import TAIL
+from tests.cli.live.happenings import Happenings
+
+SEEN = 5
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "fresh"),
+    [
+        ("", "ab", "ab"),
+        ("ab", "ab", ""),
+        ("ab", "abc", "c"),
+        ("abc", "bcd", "d"),
+        ("aa", "aaa", "a"),
+    ],
+)
+def test_what_stood_there_is_not_told_again(before: str, now: str, fresh: str) -> None:
+    assert "".join(new_lines(tuple(before), tuple(now))) == fresh
+
+
+def test_lines_that_nobody_saw_are_not_passed_over_in_silence() -> None:
+    assert new_lines(("a", "b"), ("x", "y")) == [LEFT_OUT, "x", "y"]
+
+
+@given(st.lists(st.integers(1, SEEN - 1), min_size=1, max_size=8))
+def test_who_looks_often_enough_is_told_every_line_once(steps: list[int]) -> None:
+    printed: list[str] = []
+    told: list[str] = []
+    before: tuple[str, ...] = ()
+    for step in steps:
+        printed += [f"line {len(printed) + n}" for n in range(step)]
+        now = tuple(printed[-SEEN:])
+        told += new_lines(before, now)
+        before = now
+    assert told == printed
+
+
+def test_another_attempt_is_told_from_its_beginning(tmp_path: Path) -> None:
+    run, lines = Happenings(), PrintedLines(RunDirectory(tmp_path))
+    tail = tmp_path / "build" / TAIL
+    tail.parent.mkdir()
+    lines.hear(run.tell("StageStarted", "build"))
+    tail.write_text("same\n")
+    assert [one.strip() for one in lines.more()] == ["build | same"]
+    assert list(lines.more()) == []
+    lines.hear(run.tell("StageStarted", "build", attempt=2))
+    assert [one.strip() for one in lines.more()] == ["build, attempt 2 | same"]
+    lines.hear(run.tell("StageCompleted", "build", attempt=2, outcome="success"))
+    assert list(lines.more()) == []
+
+
+def test_only_the_node_that_is_named_is_told(tmp_path: Path) -> None:
+    run, lines = Happenings(), PrintedLines(RunDirectory(tmp_path), "test")
+    for node in ("build", "test"):
+        (tmp_path / node).mkdir()
+        (tmp_path / node / TAIL).write_text(f"from {node}\n")
+        lines.hear(run.tell("StageStarted", node))
+    assert [one.strip() for one in lines.more()] == ["test | from test"]

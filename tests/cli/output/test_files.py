@@ -1,0 +1,156 @@
+"""Two paths are laid under each other, so that one sees where they part."""
+
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from attractor.base.errors import UsageError
+from attractor.cli.output.files import (
+    aligned,
+    format_for,
+    painted_diff,
+    refuse_binary_on_terminal,
+    text_diff,
+    write_result,
+)
+from tests.counts import count
+
+ENDINGS: Mapping[str, str] = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".json": "json"}
+
+
+def chosen(said: str | None, output: str | None) -> str:
+    return format_for(said, output, endings=ENDINGS, usual="text", noun="a drawing")
+
+
+@pytest.mark.parametrize(
+    ("said", "output", "format_"),
+    [
+        (None, None, "text"),
+        (None, "out", "text"),
+        (None, "a.b/out.SVG", "svg"),
+        (None, "out.gv", "dot"),
+        ("svg", None, "svg"),
+        ("svg", "out.svg", "svg"),
+        ("dot", "out.gv", "dot"),
+        ("svg", "out.picture", "svg"),
+        ("svg", "out", "svg"),
+    ],
+)
+def test_what_is_said_counts_then_the_ending(
+    said: str | None, output: str | None, format_: str
+) -> None:
+    assert chosen(said, output) == format_
+
+
+@pytest.mark.parametrize(
+    ("said", "output", "words"),
+    [
+        ("svg", "out.dot", "out.dot ends with .dot, which is not svg"),
+        ("json", "out.svg", "which is not json"),
+        (None, "out.jpeg", "a drawing does not end with .jpeg"),
+    ],
+)
+def test_a_file_whose_name_would_lie_is_refused(said: str | None, output: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        chosen(said, output)
+
+
+def test_a_terminal_takes_text_only() -> None:
+    refuse_binary_on_terminal("png", is_terminal=False)
+    refuse_binary_on_terminal("svg", is_terminal=True)
+    with pytest.raises(UsageError, match="a terminal cannot show a PNG"):
+        refuse_binary_on_terminal("png", is_terminal=True)
+
+
+def test_a_text_ends_with_one_newline_and_a_picture_as_it_is(tmp_path: Path) -> None:
+    write_result(b"text\n\n", "svg", str(tmp_path / "a"))
+    write_result(b"picture\n\n", "png", str(tmp_path / "b"))
+    assert (tmp_path / "a").read_bytes() == b"text\n"
+    assert (tmp_path / "b").read_bytes() == b"picture\n\n"
+
+
+LINES = st.lists(st.sampled_from(["a", "", "-- x", "++ y", "@@ z", "\x0c", "é"]), max_size=5)
+TEXTS = st.tuples(LINES, st.booleans()).map(lambda one: "\n".join(one[0]) + "\n" * one[1])
+
+
+def test_it_is_a_patch_with_both_names() -> None:
+    assert text_diff("a\nb\n", "a\nc\n", file="f.dot").split("\n") == [
+        "--- f.dot",
+        "+++ f.dot",
+        "@@ -1,2 +1,2 @@",
+        " a",
+        "-b",
+        "+c",
+    ]
+
+
+def test_a_last_line_without_an_end_is_marked() -> None:
+    diff = text_diff("-- a", "-- a\n", file="f")
+    assert diff.split("\n")[3:] == ["--- a", "\\ No newline at end of file", "+-- a"]
+
+
+def test_colours_say_what_comes_and_goes() -> None:
+    painted = painted_diff(text_diff("a\x1b[0m\n", "b\n", file="f"))
+    assert click.style("+b", fg="green") in painted
+    assert click.style("-a\ufffd[0m", fg="red") in painted
+
+
+@settings(max_examples=count(ci=20, full=200), deadline=None)
+@given(before=TEXTS, after=TEXTS)
+def test_git_can_apply_it(before: str, after: str) -> None:
+    assume(before and after and before != after)
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "f"
+        file.write_bytes(before.encode())
+        diff = text_diff(before, after, file="f") + "\n"
+        subprocess.run(
+            ["git", "apply", "-p0", "--whitespace=nowarn", "-"],
+            input=diff.encode(),
+            cwd=name,
+            check=True,
+            timeout=60,
+        )
+        assert file.read_bytes() == after.encode()
+
+
+def test_where_paths_part_is_marked() -> None:
+    assert aligned(["start", "plan", "exit"], ["start", "implement", "exit"], gap="...") == [
+        "expected  start  plan       exit",
+        "actual    start  implement  exit",
+        "                 ^^^^^^^^^",
+    ]
+
+
+def test_a_gap_is_no_difference() -> None:
+    assert aligned(["a", "...", "d"], ["a", "b", "c", "d"], gap="...") == [
+        "expected  a  ...     d",
+        "actual    a  b    c  d",
+    ]
+
+
+def test_what_is_missing_leaves_a_hole() -> None:
+    assert aligned(["a", "b"], ["a"], gap="...") == [
+        "expected  a  b",
+        "actual    a",
+        "             ^",
+    ]
+
+
+def test_long_paths_are_shown_from_where_they_part_in_lines_of_a_screen() -> None:
+    path = [f"node{one}" for one in range(5000)]
+    lines = aligned([*path[:4000], "other", *path[4000:]], path, gap="...")
+    assert "node3997" in lines[0]
+    assert "node3990" not in lines[0]
+    assert any("other" in line for line in lines)
+    assert len(lines) < 40
+    assert max(map(len, lines)) <= 110
+
+
+def test_equal_paths_are_shown_without_marks() -> None:
+    assert aligned(["a"], ["a"], gap="...") == ["expected  a", "actual    a"]

@@ -1,0 +1,136 @@
+"""A text that is written anew keeps its line ends, and its meaning with them."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from attractor.base.errors import FileTrouble
+from attractor.cli.pipelines.files import (
+    UNREADABLE,
+    find_pipelines,
+    has_mixed_line_ends,
+    open_pipelines,
+    with_line_ends_of,
+    write_pipeline,
+)
+from attractor.language import format, parse
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.formatter import format_text
+from attractor.language.graph.graph import Graph
+from tests.counts import count
+from tests.language.pipelines import any_graphs
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    names = [
+        *("b.dot", "a.gv", "sub/c.dot", "sub/deep/d.dot", "notes.md", ".hidden.dot"),
+        *(".git/x.dot", "runs/r/graph.dot", "node_modules/m.dot", "venv/v.dot", ".venv/w.dot"),
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("digraph G {}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_folder_is_searched_in_a_stable_order(folder: Path) -> None:
+    found = ["a.gv", "b.dot", "sub/c.dot", "sub/deep/d.dot"]
+    assert list(find_pipelines(["."])) == found
+    assert list(find_pipelines([str(folder)])) == [str(folder / one) for one in found]
+
+
+def test_a_search_does_not_wait_for_a_pipe(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.dot")
+    (folder / "lost.dot").symlink_to("nowhere.dot")
+    found = list(find_pipelines(["."]))
+    assert "lost.dot" in found
+    assert "pipe.dot" not in found
+
+
+def test_what_is_named_is_taken_wherever_it_lies(folder: Path) -> None:
+    named = ["runs/r", ".git/x.dot", "notes.md"]
+    assert list(find_pipelines(named)) == ["runs/r/graph.dot", ".git/x.dot", "notes.md"]
+
+
+def test_a_file_is_found_once(folder: Path) -> None:
+    (folder / "link.dot").symlink_to("b.dot")
+    assert list(find_pipelines(["b.dot", "./b.dot", "link.dot", "sub", "sub/c.dot"])) == [
+        "b.dot",
+        "sub/c.dot",
+        "sub/deep/d.dot",
+    ]
+
+
+def test_a_folder_without_a_pipeline_says_so(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    (found,) = find_pipelines(["empty"])
+    assert isinstance(found, Diagnostic)
+    assert (found.rule, found.span.file, found.is_error) == (UNREADABLE, "empty", True)
+    assert "name the file itself" in found.fix
+
+
+def test_what_cannot_be_read_is_told_beside_the_rest(folder: Path) -> None:
+    (folder / "latin.dot").write_bytes(b'digraph G {\n a [label="\xe9"] }')
+    (folder / "lost.dot").symlink_to("nowhere.dot")
+    opened = open_pipelines(["latin.dot", "b.dot", "lost.dot"])
+    assert [one.file for one in opened.sources] == ["b.dot"]
+    assert [one.message for one in opened.unread] == [
+        "latin.dot is not UTF-8 (line 2)",
+        "cannot read lost.dot: No such file or directory",
+    ]
+    assert opened.unread[0].fix == "save it as UTF-8"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(folder: Path) -> None:
+    (folder / "marked.dot").write_bytes(b"\xef\xbb\xbfdigraph G {}")
+    marked, plain = open_pipelines(["marked.dot", "b.dot"]).files
+    assert (marked.source.text, marked.mark.encode()) == ("digraph G {}", b"\xef\xbb\xbf")
+    assert (plain.source.text, plain.mark) == ("digraph G {}", "")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_write_protected_file_stays_as_it_is(folder: Path) -> None:
+    (folder / "b.dot").chmod(0o444)
+    with pytest.raises(FileTrouble, match="write-protected"):
+        write_pipeline("b.dot", "x")
+    assert (folder / "b.dot").read_text() == "digraph G {}"
+
+
+def test_only_a_text_that_ends_every_line_so_keeps_crlf() -> None:
+    assert with_line_ends_of("a\r\nb\r\n", "c\nd\r\ne") == "c\r\nd\r\ne"
+    assert with_line_ends_of("a\r\nb\n", "c\nd\n") == "c\nd\n"
+    assert with_line_ends_of("a", "c\n") == "c\n"
+
+
+def test_a_text_in_quotes_stays_as_it_is() -> None:
+    text = 'digraph G {\n    a [x="1\n2"]  // "b\n}\n'
+    assert with_line_ends_of("a\r\n", text) == 'digraph G {\r\n    a [x="1\n2"]  // "b\r\n}\r\n'
+
+
+def test_mixed_line_ends_are_found() -> None:
+    assert has_mixed_line_ends("a\r\nb\n")
+    assert not has_mixed_line_ends("a\r\nb\r\n")
+    assert not has_mixed_line_ends("a\nb\n")
+
+
+def test_comments_and_texts_of_several_lines_keep_theirs() -> None:
+    text = 'digraph x { /* a\n b */ y [prompt="c\nd" + "e"] // e\n#f\n y->z }\n'
+    crlf = text.replace("\n", "\r\n")
+    laid_out = with_line_ends_of(crlf, format_text(crlf))
+    assert laid_out == format_text(text).replace("\n", "\r\n")
+    assert parse(laid_out) == parse(crlf)
+
+
+@settings(
+    max_examples=count(ci=50, full=1_000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(any_graphs())
+def test_a_text_in_its_layout_stays_as_it_is_with_crlf(graph: Graph) -> None:
+    text = re.sub(r"(?<!\r)\n", "\r\n", format(graph))
+    assert with_line_ends_of(text, format_text(text)) == text

@@ -1,0 +1,48 @@
+""""""
+
+from attractor.cli.pipelines.fix import UNSAFE, MendedFile, judged_after, mended_lines
+from attractor.language.diagnostics import Severity, error, warning
+from attractor.language.linting.fixes import Mended
+from attractor.language.preparation.prepare import Prepared
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import Source
+
+SPAN = Span("a.dot", 2, 3, 2, 4)
+LEFT = error("left", SPAN)
+
+
+def file_of(after: Mended) -> MendedFile:
+    return MendedFile(Source("old\n", "a.dot"), after)
+
+
+def test_each_thing_that_was_mended_has_a_line() -> None:
+    done = (warning("wrong\x1b", SPAN, fix="do it"), warning("other", SPAN))
+    file = file_of(Mended("new\n", done, Prepared(None, ())))
+    untouched = file_of(Mended("old\n", (), Prepared(None, ())))
+    assert list(mended_lines([file, untouched])) == [
+        "a.dot:2:3: mended[]: wrong\ufffd: do it",
+        "a.dot:2:3: mended[]: other",
+        "2 mended in 1 file",
+    ]
+    assert file.diff().split("\n")[2:] == ["@@ -1 +1 @@", "-old", "+new"]
+    assert (file.is_changed, untouched.is_changed) == (True, False)
+
+
+def test_what_is_left_is_told_of_the_new_text() -> None:
+    judged = judged_after([file_of(Mended("new\n", (), Prepared(None, (LEFT,))))], [error("gone")])
+    assert judged.sources[0].text == "new\n"
+    assert list(judged.diagnostics) == [LEFT, error("gone")]
+
+
+def test_fixes_that_would_harm_are_told_of() -> None:
+    file = file_of(Mended("old\n", (), Prepared(None, (LEFT,)), (error("worse"),)))
+    *_, told = judged_after([file], []).diagnostics
+    assert (told.rule, told.severity, told.span.file) == (UNSAFE, Severity.WARNING, "a.dot")
+    assert told.message.startswith("nothing was mended here")
+    assert "worse" in told.message
+
+
+def test_that_only_some_fixes_are_left_out_is_told() -> None:
+    mended = Mended("new\n", (LEFT,), Prepared(None, (LEFT,)), (error("worse"),))
+    *_, told = judged_after([file_of(mended)], []).diagnostics
+    assert told.message == "some fixes were left out: all together they would bring: worse"

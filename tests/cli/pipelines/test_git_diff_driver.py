@@ -1,0 +1,175 @@
+"""`git diff` with `attractor` as its driver, in a real repository set up as the docs say."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.cli.pipelines.git_diff_driver import describe_change
+from tests.cli.running import ATTRACTOR, NO_HOME, ROOT
+
+PAGE = (ROOT / "docs" / "how-to" / "git-hooks.md").read_text()
+SETTING = re.findall(r"^\$ (echo .+ > \.gitattributes|git config diff\..+)$", PAGE, re.M)
+GOOD = 'digraph G {\n    start\n    exit\n    a [prompt="x"]\n    start -> a -> exit\n}\n'
+
+
+class Repository:
+    """A git repository whose pipelines attractor compares."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run("git init --quiet .", *SETTING)
+
+    def write(self, **files: str) -> None:
+        for name, text in files.items():
+            (self.folder / f"{name}.dot").write_text(text)
+
+    def commit(self) -> None:
+        self.run("git add -- .", "git commit --quiet --message Pipelines")
+
+    def diff(self, *words: str) -> str:
+        """Return what git shows of all that is new since the last commit."""
+        return self.run("git add -- .", f"git diff --cached {' '.join(words)}")
+
+    def run(self, *commands: str) -> str:
+        """Run commands; git ends with 128 when the driver fails."""
+        who = {
+            f"GIT_{one}_{of}": "you@localhost"
+            for one in ("AUTHOR", "COMMITTER")
+            for of in ("NAME", "EMAIL")
+        }
+        path = f"{Path(ATTRACTOR).parent}{os.pathsep}{os.environ['PATH']}"
+        ended = subprocess.run(
+            ["sh", "-ec", "\n".join(commands)],
+            cwd=self.folder,
+            env={"PATH": path, "HOME": str(NO_HOME), **who},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert (ended.returncode, ended.stderr) == (0, b"")
+        return ended.stdout.decode()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path)
+
+
+def test_the_docs_say_what_to_set() -> None:
+    assert len(SETTING) == 2
+
+
+def test_a_change_is_told_by_its_meaning(repository: Repository) -> None:
+    repository.write(p=GOOD, q=GOOD)
+    repository.commit()
+    repository.write(p=GOOD.replace('"x"', '"y"'), q=GOOD.replace('"x"', "x"))
+    assert repository.diff() == (
+        'pipeline p.dot\nnodes\n  ~ a\n      ~ prompt: "x" -> "y"\n'
+        "pipeline q.dot\nno change in meaning\n"
+    )
+    shown = repository.run("git commit --quiet --message Next", "git log -p --ext-diff")
+    assert "pipeline p.dot\n" in shown
+
+
+def test_a_new_file_and_one_that_is_gone(repository: Repository) -> None:
+    repository.write(old=GOOD)
+    repository.commit()
+    (repository.folder / "old.dot").unlink()
+    repository.write(new=GOOD, **{"-x": "digraph {}"})
+    shown = repository.diff("--no-renames")
+    assert "pipeline new.dot is new\ngraph\n  ~ name: (none) -> G\nnodes\n  + start (" in shown
+    assert "pipeline old.dot is gone\ngraph\n  ~ name: G -> (none)\nnodes\n  - start" in shown
+    assert "pipeline -x.dot is new\nno change in meaning\n" in shown
+
+
+def test_another_name_a_copy_and_another_mode(repository: Repository) -> None:
+    repository.write(
+        a=GOOD, b=GOOD.replace("G", "B"), c=GOOD.replace("G", "C"), d=GOOD.replace("G", "D")
+    )
+    repository.commit()
+    repository.run("git mv a.dot a2.dot", "git mv b.dot b2.dot", "chmod +x c.dot b2.dot")
+    text = (repository.folder / "d.dot").read_text()
+    repository.write(b2=GOOD.replace("G", "B").replace("exit\n    a", "exit; a"), d2=text)
+    repository.write(d=text.replace('"x"', '"y"'))
+    assert repository.diff("--find-copies") == (
+        "pipeline a.dot is now a2.dot\nthe text is the same\n"
+        "pipeline b.dot is now b2.dot (mode 100644 -> 100755)\nno change in meaning\n"
+        "pipeline c.dot (mode 100644 -> 100755)\nthe text is the same\n"
+        'pipeline d.dot\nnodes\n  ~ a\n      ~ prompt: "x" -> "y"\n'
+        "pipeline d2.dot is a copy of d.dot\nthe text is the same\n"
+    )
+
+
+def test_a_text_that_is_no_pipeline_is_told_by_its_lines(repository: Repository) -> None:
+    repository.write(p=GOOD, gone="digraph {")
+    repository.commit()
+    repository.write(p=GOOD.replace("->", "--"), new="\ndigraph {")
+    (repository.folder / "gone.dot").unlink()
+    (repository.folder / "link.dot").symlink_to("p.dot")
+    shown = repository.diff("--no-renames")
+    assert (
+        "pipeline p.dot: told by lines, as the new text is no pipeline: p.dot:5:11: error[syntax]: "
+    ) in shown
+    assert "\n--- p.dot\n+++ p.dot\n@@ " in shown
+    assert "\n-    start -> a -> exit\n+    start -- a -- exit\n }\n" in shown
+    assert "\npipeline new.dot is new: told by lines, as the new text is no pipeline: " in shown
+    assert "\n--- /dev/null\n+++ new.dot\n@@ -0,0 +1,2 @@\n+\n+digraph {" in shown
+    assert "pipeline gone.dot is gone: told by lines, as the old text is no pipeline: " in shown
+    assert "\n-digraph {" in shown
+    assert "\npipeline link.dot is new: told by lines" in shown
+    assert "\n+p.dot\n" in shown
+
+
+def test_bytes_that_are_no_text_stop_nothing(repository: Repository) -> None:
+    repository.write(latin=GOOD, binary=GOOD)
+    repository.commit()
+    (repository.folder / "latin.dot").write_bytes(GOOD.replace('"x"', '"é"').encode("latin-1"))
+    (repository.folder / "binary.dot").write_bytes(b"\x7fELF\0\0")
+    commands = ("git add -- .", "git diff --cached | tr '\\351' e")
+    shown = repository.run(*commands)
+    assert "as the new text is no pipeline: latin.dot is not UTF-8 (line 4)\n" in shown
+    assert '\n+    a [prompt="e"]\n' in shown
+    assert "binary.dot: the new text is no pipeline: binary.dot is not a text\n" in shown
+
+
+def test_a_broken_file_that_only_moved_says_so(repository: Repository) -> None:
+    repository.write(p="digraph {\n" * 5)
+    repository.commit()
+    repository.run("git mv p.dot q.dot")
+    assert repository.diff() == "pipeline p.dot is now q.dot\nthe text is the same\n"
+
+
+def test_a_conflict_stops_nothing(repository: Repository) -> None:
+    repository.write(p=GOOD)
+    repository.commit()
+    repository.run("git checkout --quiet -b other")
+    repository.write(p=GOOD.replace('"x"', '"y"'))
+    repository.commit()
+    repository.run("git checkout --quiet -")
+    repository.write(p=GOOD.replace('"x"', '"z"'))
+    repository.commit()
+    repository.run("git merge --quiet other > said || true")
+    assert "pipeline p.dot is not merged yet\n" in repository.run("git diff --cached")
+    assert "<<<<<<<" in repository.run("git diff --base") + repository.run("git diff")
+
+
+def test_a_broken_setting_of_the_project_stops_nothing(repository: Repository) -> None:
+    (repository.folder / "attractor.toml").write_text("nonsense = [")
+    repository.write(p=GOOD)
+    assert "pipeline p.dot is new\n" in repository.diff()
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    file = str(tmp_path / "not there")
+    told = describe_change(["p.dot", file, "0", "100644", file, "0", "100644"])
+    assert told == "pipeline p.dot: cannot read the old text: No such file or directory"
+
+
+@pytest.mark.parametrize("count", [0, 2, 6, 10])
+def test_what_git_never_gives_is_wrong_usage(count: int) -> None:
+    with pytest.raises(UsageError, match="1 argument, or 7 to 9"):
+        describe_change(["x"] * count)

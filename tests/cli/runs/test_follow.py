@@ -1,0 +1,191 @@
+"""`attractor logs --follow` shows what happens in a run that another process walks."""
+
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from queue import Queue
+
+import pytest
+
+from attractor.cli.runs.follow import Following, JournalReading
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.open_run import is_held
+from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_
+from tests.cli.git_desk import desk as desk
+from tests.cli.runs.test_observers import journal_of, lines_of
+from tests.pipeline.projects import LINEAR
+from tests.prepared import Process
+
+FORK = """digraph fork {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    first [shape=parallelogram, tool_command="echo first"]
+    fan   [shape=component]
+    slow  [shape=parallelogram,
+        tool_command="touch begun.log; timeout 90 sh -c 'until test -e go.log; do sleep .1; done'"]
+    other [shape=parallelogram, tool_command="echo other"]
+    meet  [shape=tripleoctagon]
+    start -> first -> fan
+    fan -> slow -> meet
+    fan -> other -> meet
+    meet -> exit
+}
+"""
+IN_PLACE = ("run", "pipeline.dot", *UNGUARDED, "--workspace", "none")
+
+
+class Follower:
+    """`attractor logs --follow`, at work."""
+
+    def __init__(self, desk: GitDesk, *words: str) -> None:
+        words = ("logs", "latest", "--follow", *words)
+        self.process = desk.begin(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.lines: list[str] = []
+        self._told: Queue[str] = Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self._told.put(line.rstrip("\n"))
+        self._told.put("")
+
+    def see(self, words: str) -> None:
+        """Wait until a line was printed in which some words stand."""
+        while not any(words in line for line in self.lines):
+            self.lines.append(self._told.get(timeout=PATIENCE_S))
+
+    def end(self) -> tuple[int, Sequence[str], str]:
+        """Wait until it ends, and return its exit code and all that it printed."""
+        code = self.process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        while not self._told.empty():
+            self.lines.append(self._told.get())
+        assert self.process.stdout
+        assert self.process.stderr
+        with self.process.stdout, self.process.stderr as stream:
+            errors = stream.read()
+        return code, [one for one in self.lines if one], errors
+
+
+def begin(desk: GitDesk) -> Process:
+    process = desk.begin(*IN_PLACE)
+    await_(lambda: (desk.project / "begun.log").exists())
+    return process
+
+
+def test_a_run_is_followed_to_its_end_with_its_branches(desk: GitDesk) -> None:
+    desk.make(FORK)
+    begin(desk)
+    follower = Follower(desk)
+    follower.see("[fan@1.1/slow] slow: begins")
+    (desk.project / "go.log").touch()
+    code, lines, errors = follower.end()
+    assert (code, errors) == (0, "")
+    assert lines == desk.do("logs", "latest").stdout.splitlines()
+    assert "run is evaluating" in lines[-1]
+
+
+def test_a_run_that_was_killed_is_followed_when_somebody_resumes_it(desk: GitDesk) -> None:
+    desk.make(FORK)
+    runner = begin(desk)
+    follower = Follower(desk, "--json")
+    follower.see("StageStarted")
+    runner.kill()
+    runner.wait(PATIENCE_S)
+    [root] = desk.runs()
+    # It died in the midst of a line, which is none until whoever goes on has cut it off.
+    with (root / "events.jsonl").open("a") as journal:
+        journal.write('{"data":{"torn')
+    (desk.project / "go.log").touch()
+    desk.begin("resume", "latest", "--no-evaluate")
+    code, lines, errors = follower.end()
+    assert code == 0
+    assert lines_of("\n".join(lines)) == journal_of(root)
+    assert errors.count("Nobody is at work on it: attractor resume") <= 1
+
+
+def test_what_rests_is_shown_and_not_waited_for(desk: GitDesk) -> None:
+    desk.make(LINEAR)
+    desk.run()
+    plain = desk.do("logs", "latest")
+    followed = desk.do("logs", "latest", "--follow")
+    assert (followed.returncode, followed.stdout) == (0, plain.stdout)
+
+
+def test_ctrl_c_ends_it_with_130(desk: GitDesk) -> None:
+    desk.make(FORK)
+    begin(desk)
+    follower = Follower(desk)
+    follower.see("slow: begins")
+    follower.process.send_signal(signal.SIGINT)
+    code, _, errors = follower.end()
+    assert (code, errors) == (130, "error: interrupted\n")
+
+
+def test_a_node_and_a_time_choose_what_is_shown(desk: GitDesk) -> None:
+    desk.make(LINEAR)
+    root = desk.run()
+    told = lines_of(desk.do("logs", "latest", "--node", "make", "--json").stdout)
+    assert told == [one for one in journal_of(root) if one.get("node") == "make"]
+    assert told
+    moment = journal_of(root)[3]["time"]
+    since = lines_of(desk.do("logs", "latest", "--since", moment, "--json").stdout)
+    assert since == journal_of(root)[3:]
+    assert desk.do("logs", "latest", "--since", "1h").stdout == desk.do("logs", "latest").stdout
+    unknown = desk.do("logs", "latest", "--node", "mak")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "did you mean make?" in unknown.stderr
+    refused = desk.do("logs", "latest", "--since", "yesterday")
+    assert refused.returncode == 2
+    assert "such as 10m" in refused.stderr
+
+
+def test_a_line_that_does_not_verify_ends_the_following(desk: GitDesk) -> None:
+    desk.make(FORK)
+    begin(desk)
+    [root] = desk.runs()
+    follower = Follower(desk)
+    follower.see("slow: begins")
+    follower.see("[fan@1.1/other] the branch ends")
+    with (root / "events.jsonl").open("a") as journal:
+        journal.write('{"seq":1}\n')
+    code, lines, errors = follower.end()
+    assert code == 6
+    assert lines[-1].endswith("nothing from here on can be trusted")
+    assert f"line {len(journal_of(root))} " in errors
+
+
+@pytest.fixture
+def killed(desk: GitDesk) -> Path:
+    desk.make(FORK)
+    runner = begin(desk)
+    runner.kill()
+    runner.wait(PATIENCE_S)
+    [root] = desk.runs()
+    # What it was about to start may have its files open for a moment still.
+    await_(lambda: not is_held(RunDirectory(root).lock))
+    return root
+
+
+def test_that_nobody_is_at_work_is_told_once(killed: Path) -> None:
+    told: list[str] = []
+
+    def waits() -> Iterator[None]:
+        yield from [None, None, None]
+        raise KeyboardInterrupt
+
+    waiting = waits()
+    following = Following(killed, wait=lambda: next(waiting), tell_idle=lambda: told.append("idle"))
+    with pytest.raises(KeyboardInterrupt):
+        list(following.lines(JournalReading(RunDirectory(killed).events)))
+    assert told == ["idle"]
+
+
+def test_what_was_read_is_not_read_again(killed: Path) -> None:
+    reading = JournalReading(RunDirectory(killed).events)
+    assert len(list(reading.more())) == len(journal_of(killed))
+    assert list(reading.more()) == []
+    assert reading.verdict.head.seq == len(journal_of(killed))

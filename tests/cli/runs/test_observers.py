@@ -1,0 +1,177 @@
+"""Lines wait while somebody is asked where they go.
+
+With `--json` a walked run is its events, a line each, and a last line that says how it rests.
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.base.events import Event
+from attractor.cli.runs.observers import EventPrinter, JsonLines
+from attractor.engine.interfaces import Base
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, manifest_to_record
+from tests.cli.git_desk import UNGUARDED, GitDesk
+from tests.cli.git_desk import desk as desk
+from tests.cli.live.happenings import BEGAN, CHILD, RUN, Happenings
+from tests.cli.test_live_terminal import WISH
+from tests.pipeline.projects import LINEAR
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def begins(node: str) -> Event:
+    return Event(time=NOW, run_id="r", type="StageStarted", node=node, visit=1)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.split("  ", 1)[1] for line in capsys.readouterr().err.splitlines()]
+
+
+def test_what_happens_meanwhile_is_told_afterwards_in_its_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = EventPrinter()
+    lines(begins("a"))
+    with lines.held():
+        lines(begins("b"))
+        lines(begins("c"))
+        assert told(capsys) == ["a: begins"]
+    assert told(capsys) == ["b: begins", "c: begins"]
+    lines(begins("d"))
+    assert told(capsys) == ["d: begins"]
+
+
+def test_what_happens_before_somebody_leaves_is_told_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = EventPrinter()
+
+    def leave() -> None:
+        with lines.held():
+            lines(begins("a"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        leave()
+    assert told(capsys) == ["a: begins"]
+
+
+def lines_of(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def journal_of(root: Path) -> list[Any]:
+    return lines_of((root / "events.jsonl").read_text())
+
+
+def test_a_run_prints_its_journal_and_its_result_and_nothing_else(desk: GitDesk) -> None:
+    desk.make(LINEAR)
+    *events, result = lines_of(desk.do("run", "pipeline.dot", *UNGUARDED, "--json").stdout)
+    [root] = desk.runs()
+    assert events == journal_of(root)
+    assert result["directory"] == str(root)
+    assert (result["outcome"], result["exit_code"]) == ("success", 0)
+
+
+def test_a_resumed_run_prints_what_is_new(desk: GitDesk) -> None:
+    desk.make(WISH, go="")
+    root = desk.run("--interviewer", "park")
+    before = len(journal_of(root))
+    desk.do("answer", "latest", "Y")
+    # Whoever died in the midst of a line: the next one begins where that began.
+    with (root / "events.jsonl").open("a") as journal:
+        journal.write('{"torn')
+    answered = len(journal_of_whole(root))
+    told = desk.do("resume", "latest", "--no-evaluate", "--json")
+    *events, result = lines_of(told.stdout)
+    assert before < answered
+    assert events == journal_of(root)[answered:]
+    assert result["outcome"] == "success"
+
+
+def journal_of_whole(root: Path) -> list[Any]:
+    whole, _, _ = (root / "events.jsonl").read_text().rpartition("\n")
+    return lines_of(whole)
+
+
+def test_an_error_is_the_last_line(desk: GitDesk) -> None:
+    desk.make(LINEAR)
+    root = desk.run()
+    desk.do("cancel", "latest")
+    [told] = lines_of(desk.do("resume", root.name, "--json").stdout)
+    assert told["error"]["exit_code"] == 4
+
+
+def write(journal: Path, run: Happenings) -> None:
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    journal.write_text("".join(f"{json.dumps(one.to_record())}\n" for one in run.events))
+
+
+def test_what_a_slow_reader_was_not_told_of_is_read_from_the_journal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Happenings()
+    first, _, third, _ = [run.tell("StageStarted", f"n{number}") for number in range(4)]
+    stream = JsonLines(tmp_path)
+    stream.begin(None)
+    write(RunDirectory(tmp_path / run.run_id).events, run)
+    stream(first)
+    stream(third)
+    stream.end()
+    assert [one["node"] for one in lines_of(capsys.readouterr().out)] == ["n0", "n1", "n2", "n3"]
+
+
+def test_children_and_the_run_that_goes_on_in_its_place_are_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, then = Happenings(), Happenings(CHILD)
+    child = Happenings("01JZ0000000000000000000002", prefix="sub@1.1")
+    run.tell("RunRestarting", run_id=CHILD, node="plan", restart=1)
+    then.tell("RunRestarted", parent=run.run_id, node="plan")
+    then.tell("StageStarted", "plan")
+    write(RunDirectory(tmp_path / run.run_id).events, run)
+    write(RunDirectory(tmp_path / CHILD).events, then)
+    stream = JsonLines(tmp_path)
+    stream.begin(None)
+    stream(run.events[0])
+    stream(child.tell("StageStarted", "inner"))
+    stream(then.events[1])
+    stream.end()
+    told = lines_of(capsys.readouterr().out)
+    kinds = ["RunRestarting", "StageStarted", "RunRestarted", "StageStarted"]
+    assert [one["type"] for one in told] == kinds
+    assert told[1]["branch"] == "sub@1.1"
+
+
+def test_of_a_run_that_somebody_else_walks_nothing_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, place = Happenings(), tmp_path / "run"
+    write(RunDirectory(place).events, run)
+    manifest = Manifest(
+        run_id=RUN, pipeline="", goal="", started=BEGAN, content_hash="", base=Base("", "", "")
+    )
+    (place / "manifest.json").write_text(json.dumps(manifest_to_record(manifest)))
+    stream = JsonLines(tmp_path)
+    stream.begin(place)
+    run.tell("StageStarted", "plan")
+    write(RunDirectory(place).events, run)
+    stream.end()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_is_read_from_where_it_was_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, place = Happenings(), tmp_path / "elsewhere"
+    stream = JsonLines(tmp_path / "runs")
+    stream.begin(place)
+    write(RunDirectory(place).events, run)
+    stream(run.tell("RunStatusChanged", status="booting", phase="", reason=""))
+    write(RunDirectory(place).events, run)
+    stream.end()
+    assert [one["type"] for one in lines_of(capsys.readouterr().out)] == ["RunStatusChanged"]

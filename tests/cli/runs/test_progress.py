@@ -1,0 +1,75 @@
+"""What happened, in a line for a person."""
+
+from dataclasses import replace
+
+import pytest
+
+from attractor.base.json import Json
+from attractor.cli.runs.progress import describe_event
+from tests.cli.live.happenings import Happenings
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "words"),
+    [
+        ("NotificationCompleted", {"way": "url"}, "gate: people were told by url"),
+        (
+            "NotificationFailed",
+            {"way": "command", "error": "exit code 3: no\x1b[2J"},
+            "gate: people were not told by command: exit code 3: no",
+        ),
+    ],
+)
+def test_whether_people_were_told_is_a_line(kind: str, data: dict[str, str], words: str) -> None:
+    way, error = data["way"], data.get("error", "")
+    line = describe_event(Happenings().tell(kind, "gate", way=way, error=error))
+    assert line[10:].startswith(words)
+    assert "\x1b" not in line
+
+
+def test_a_setup_is_a_line() -> None:
+    tell, make = Happenings().tell, "make deps"
+    ran = tell("BootStep", step="setup", command=make, how="run", exit_code=0, seconds=2.5)
+    kept = tell("BootStep", step="setup", command=make, how="kept", seconds=1)
+    assert describe_event(ran)[10:] == "setup make deps: ended with 0 (2.5 s)"
+    assert describe_event(kept)[10:] == "setup make deps: its result is taken again (1 s)"
+    assert describe_event(tell("BootStep", step="environment")) == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (
+            {"action": "pause", "by": "alex", "why": "lunch", "is_accepted": True},
+            "pause by alex: lunch",
+        ),
+        (
+            {"action": "answer", "by": "alex", "question": "gate@1", "value": "Y"},
+            "answer gate@1: Y by alex was not taken",
+        ),
+        (
+            {"action": "steer", "by": "", "why": "refused: nobody at work takes words"},
+            "steer was not taken: refused: nobody at work takes words",
+        ),
+        (
+            {"action": "steer", "by": "alex", "question": "nope", "value": "hey"},
+            'steer nope: "hey" by alex was not taken',
+        ),
+        (
+            {"action": "steer", "by": "alex", "value": "hey", "why": "late", "is_accepted": True},
+            'steer "hey" by alex: late',
+        ),
+    ],
+)
+def test_what_somebody_ordered_and_what_became_of_it_is_a_line(
+    data: dict[str, Json], words: str
+) -> None:
+    action = replace(Happenings().tell("OperatorAction"), data=data)
+    assert describe_event(action)[10:] == words
+
+
+def test_where_the_result_is_stands_in_a_line() -> None:
+    told = Happenings().tell("RunPatchWritten", path="result.patch", tree="t", redacted=True)
+    assert describe_event(told).endswith("in result.patch, but for the values of secrets")
+    line = describe_event(Happenings().tell("RunPatchWritten", path="result.patch", tree="t"))
+    assert line[10:] == "all that was changed is in result.patch"

@@ -1,0 +1,191 @@
+"""What a person is told to do next is what can be done."""
+
+import asyncio
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.cli.runs.results import Outlook, as_record, as_text, look_ahead, next_steps
+from attractor.engine.outcome import StageStatus
+from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.engine.state.run_state import (
+    AWAITING_ANSWER,
+    AWAITING_DECISION,
+    CANCELED,
+    EVALUATING,
+    EXECUTING,
+    FAILED,
+    RunResult,
+    Standing,
+)
+from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.start import start
+from attractor.pipeline.workspace.deliver import GivenPatch
+from tests.pipeline.projects import make_project, make_world
+
+ID = "01JZ0000000000000000000000"
+BRANCH = f"attractor/run/{ID}"
+
+
+def result(standing: Standing, outcome: StageStatus = StageStatus.SUCCESS) -> RunResult:
+    question = Question("q", "Ship it?", QuestionKind.MULTIPLE_CHOICE, [Option("Y", "Yes")], "ask")
+    asked = question if standing == AWAITING_ANSWER else None
+    return RunResult(ID, Path("/runs") / ID, standing, outcome, "", question=asked)
+
+
+@pytest.mark.parametrize(
+    ("standing", "outlook", "commands"),
+    [
+        (
+            AWAITING_DECISION,
+            Outlook(ID, BRANCH, gate=True),
+            [
+                f"git diff HEAD...{BRANCH}",
+                f"git merge {BRANCH}",
+                f"attractor gate {ID}",
+                f"attractor decide {ID} --approve --rationale '...'",
+            ],
+        ),
+        (
+            AWAITING_DECISION,
+            Outlook(ID, BRANCH, gate=False),
+            [
+                f"git diff HEAD...{BRANCH}",
+                f"git merge {BRANCH}",
+                f"attractor gate {ID}",
+                f"attractor decide {ID} --reject --rationale '...'",
+            ],
+        ),
+        (
+            AWAITING_DECISION,
+            Outlook(ID, BRANCH, gate=False, is_wanting=True),
+            [
+                f"git diff HEAD...{BRANCH}",
+                f"attractor gate {ID}",
+                f"attractor decide {ID} --reject --rationale '...'",
+            ],
+        ),
+        (
+            AWAITING_DECISION,
+            Outlook(ID, gate=False),
+            [f"attractor gate {ID}", f"attractor decide {ID} --reject --rationale '...'"],
+        ),
+        (
+            EVALUATING,
+            Outlook(ID, BRANCH),
+            [f"git diff HEAD...{BRANCH}", f"git merge {BRANCH}", f"attractor evaluate {ID}"],
+        ),
+        (EVALUATING, Outlook(ID), [f"attractor evaluate {ID}"]),
+        (
+            AWAITING_ANSWER,
+            Outlook(ID, BRANCH),
+            [
+                f"git diff HEAD...{BRANCH}",
+                f"attractor answer {ID} CHOICE",
+                f"attractor resume {ID}",
+            ],
+        ),
+        (
+            EXECUTING,
+            Outlook(ID, BRANCH),
+            [f"git diff HEAD...{BRANCH}", f"attractor resume {ID}", f"attractor logs {ID}"],
+        ),
+        (EXECUTING, Outlook(ID), [f"attractor resume {ID}", f"attractor logs {ID}"]),
+        (FAILED, Outlook(ID, BRANCH), [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"]),
+        (CANCELED, Outlook(ID, BRANCH), [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"]),
+        (
+            FAILED,
+            Outlook(ID, patch=GivenPatch(Path("/r/result.patch"))),
+            ["git apply --stat /r/result.patch", f"attractor logs {ID}"],
+        ),
+        (
+            EVALUATING,
+            Outlook(ID, patch=GivenPatch(Path("/r/result.patch"))),
+            [
+                "git apply --stat /r/result.patch",
+                "git apply /r/result.patch",
+                f"attractor evaluate {ID}",
+            ],
+        ),
+        (
+            EVALUATING,
+            Outlook(ID, patch=GivenPatch(Path("/r/p"), True, "/w", "/my store", "1a", "2b")),
+            [
+                "cat /r/p",
+                "git --git-dir '/my store' diff-tree -r -p --binary 1a 2b | git apply",
+                f"attractor evaluate {ID}",
+            ],
+        ),
+        (FAILED, Outlook("'/my runs/one'"), ["attractor logs '/my runs/one'"]),
+    ],
+)
+def test_the_next_steps_are_those_that_can_be_taken(
+    standing: Standing, outlook: Outlook, commands: list[str]
+) -> None:
+    assert [one.command for one in next_steps(result(standing), outlook)] == commands
+    assert as_record(result(standing), outlook)["next"] == commands
+    text = as_text(result(standing), outlook)
+    assert all(command in text for command in commands)
+
+
+@pytest.mark.parametrize(
+    ("standing", "outcome", "reason", "told"),
+    [
+        (EVALUATING, StageStatus.SUCCESS, "completed", "success: completed"),
+        (FAILED, StageStatus.FAIL, "broken", "fail: broken"),
+        (AWAITING_ANSWER, None, "waits for an answer", "not ended: waits for an answer"),
+        (EXECUTING, None, "the budget max_tokens is used up", "not ended: the budget max_tokens"),
+        (CANCELED, None, "canceled by ada: enough", "canceled by ada: enough"),
+    ],
+)
+def test_however_a_run_ends_its_last_lines_say_what_why_where_and_what_next(
+    standing: Standing, outcome: StageStatus | None, reason: str, told: str
+) -> None:
+    ended = replace(result(standing), outcome=outcome, reason=reason)
+    first, *rest = as_text(ended, Outlook(ID)).splitlines()
+    assert first.startswith(f"run {ID}: {told}")
+    assert f"  kept in: /runs/{ID}" in rest
+    assert f"attractor {'evaluate' if standing == EVALUATING else ''}" in rest[-1]
+    record = as_record(ended, Outlook(ID))
+    assert (record["directory"], record["reason"]) == (f"/runs/{ID}", reason)
+    assert record["next"]
+
+
+def test_a_result_for_people_is_this(snapshot: object) -> None:
+    told = [
+        as_text(result(AWAITING_DECISION), Outlook(ID, BRANCH, gate=False)),
+        as_text(result(AWAITING_ANSWER), Outlook(ID, BRANCH)),
+        as_text(replace(result(FAILED, StageStatus.FAIL), reason="broken"), Outlook(ID, BRANCH)),
+        as_text(result(EVALUATING), Outlook(ID)),
+    ]
+    assert "\n\n".join(told) == snapshot
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_branch"),
+    [(WorkspaceKind.ISOLATED, True), (WorkspaceKind.IN_PLACE, False), (WorkspaceKind.NONE, False)],
+)
+def test_only_an_isolated_run_has_a_branch_to_look_at(
+    tmp_path: Path, kind: WorkspaceKind, has_branch: bool
+) -> None:
+    project = make_project(tmp_path / "project")
+    world = make_world(project)
+    plain = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    ended = asyncio.run(start(replace(plain, workspace=kind), world))
+    outlook = look_ahead(ended, world.runs_dir)
+    assert outlook == Outlook(ended.run_id, f"attractor/run/{ended.run_id}" if has_branch else "")
+
+
+def test_a_run_kept_elsewhere_is_named_by_its_directory_as_a_shell_reads_it(
+    tmp_path: Path,
+) -> None:
+    project = make_project(tmp_path / "project")
+    world = make_world(project)
+    chosen = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    root = tmp_path / "my runs" / "it's one"
+    root.parent.mkdir()
+    ended = asyncio.run(start(chosen, world, root=root))
+    outlook = look_ahead(ended, world.runs_dir)
+    assert shlex.split(outlook.reference) == [str(root)]

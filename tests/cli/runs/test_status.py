@@ -1,0 +1,193 @@
+"""`status`, `runs`, `logs` and `resume`, when what lies in a run's directory is not what it was."""
+
+import json
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.cli.runs.status import RunStatusView, as_text, in_a_line
+from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
+from attractor.engine.state.run_state import RunResult
+from attractor.factory.decide import DecisionKind
+from attractor.pipeline.run_lookup import RunSummary
+from tests.cli.running import attractor
+from tests.factory.flows import REASON, Flow, make_flow
+from tests.factory.test_tampering import change_early_line
+from tests.pipeline.projects import make_project
+
+BROKEN = 6
+ASKING = """
+digraph asking {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    gate  [shape=hexagon, label="Go on?"]
+    start -> gate
+    gate -> exit [label="[Y] Yes"]
+}
+"""
+
+
+def call(flow: Flow, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    state = {"ATTRACTOR_STATE_DIR": str(flow.world.state_dir)}
+    return attractor(*words, folder=flow.project, variables=state | variables)
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Flow:
+    return make_flow(tmp_path)
+
+
+def pretend(result: RunResult, **lies: str) -> None:
+    file = result.directory / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **lies}))
+
+
+def test_a_made_up_approval_is_not_shown_as_one(flow: Flow) -> None:
+    pretend(flow.launch(), status="approved", phase="")
+    told = call(flow, "status")
+    assert told.returncode == BROKEN
+    assert "status     awaiting_human (decision)\n" in told.stdout
+    assert "run.json says approved" in told.stdout
+    as_json = call(flow, "status", "--json")
+    assert as_json.returncode == BROKEN
+    assert json.loads(as_json.stdout)["status"] == "awaiting_human"
+    listed = call(flow, "runs")
+    assert listed.returncode == 0
+    assert "awaiting_human (decision)" in listed.stdout
+    assert "\n  trouble: " in listed.stdout
+
+
+def test_what_is_true_is_told_without_trouble(flow: Flow) -> None:
+    result = flow.launch()
+    flow.decide(result, DecisionKind.APPROVED)
+    told = call(flow, "status")
+    assert told.returncode == 0
+    assert "status     approved\n" in told.stdout
+    assert "trouble" not in told.stdout + call(flow, "runs").stdout
+
+
+def test_the_commands_that_decide_refuse_a_changed_journal(flow: Flow) -> None:
+    change_early_line(flow.launch())
+    token = call(flow, "token", "create", "ann").stdout.strip()
+    for words in (
+        ["gate"],
+        ["evaluate"],
+        ["promote"],
+        ["decide", "--approve", "--rationale", REASON],
+        ["decide", "--reject", "--operator", "--rationale", REASON],
+    ):
+        refused = call(flow, *words, ATTRACTOR_TOKEN=token)
+        assert (refused.returncode, refused.stdout) == (BROKEN, "")
+        assert "events.jsonl: line 3 was changed" in refused.stderr
+
+
+def test_the_log_says_from_where_on_it_is_not_to_be_trusted(flow: Flow) -> None:
+    result = flow.launch()
+    good = call(flow, "logs").stdout.splitlines()
+    number = change_early_line(result)
+    told = call(flow, "logs")
+    assert told.returncode == BROKEN
+    [mark] = [line for line in told.stdout.splitlines() if line.startswith("--")]
+    assert mark.startswith(f"-- line {number} was changed")
+    assert len(told.stdout.splitlines()) == len(good) + 1
+    assert f"events.jsonl: line {number} was changed" in told.stderr
+    as_json = call(flow, "logs", "--json")
+    assert as_json.returncode == BROKEN
+    journal = (result.directory / "events.jsonl").read_text()
+    assert as_json.stdout.startswith(journal)
+    assert json.loads(as_json.stdout[len(journal) :])["error"]["exit_code"] == BROKEN
+
+
+def test_a_line_that_is_no_event_does_not_end_the_log(flow: Flow) -> None:
+    result = flow.launch()
+    journal = result.directory / "events.jsonl"
+    whole = call(flow, "logs").stdout
+    journal.write_bytes(b"not an event\n{}\n" + journal.read_bytes())
+    told = call(flow, "logs")
+    assert told.returncode == BROKEN
+    assert told.stdout.splitlines()[0].startswith("-- line 1 is not a line of JSON")
+    assert told.stdout.splitlines()[1:] == whole.splitlines()
+
+
+def test_a_torn_line_is_told_by_the_log_and_by_whoever_drops_it(flow: Flow) -> None:
+    result = flow.launch(evaluate=False)
+    with (result.directory / "events.jsonl").open("ab") as journal:
+        offset = journal.tell()
+        journal.write(b'{"half":')
+    torn = call(flow, "logs")
+    assert torn.returncode == 0
+    assert "The journal's last line is torn (8 bytes)" in torn.stderr
+    resumed = call(flow, "resume", "latest")
+    assert resumed.returncode == 0
+    dropped = f"8 bytes from byte {offset} on were dropped"
+    assert dropped in resumed.stderr
+    after = call(flow, "logs")
+    assert dropped in after.stdout
+    assert "torn" not in after.stderr
+
+
+def test_without_any_run_it_is_said_that_there_is_none(tmp_path: Path) -> None:
+    for reference in ("latest", "01ABC"):
+        told = attractor("status", reference, folder=tmp_path)
+        assert told.returncode == 2
+        assert "there is no run in" in told.stderr
+        assert "start one: attractor run FILE" in told.stderr
+        assert "known: latest" not in told.stderr
+
+
+def test_the_status_of_a_parked_run_says_how_to_answer(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", ASKING)
+    state = {
+        "ATTRACTOR_STATE_DIR": str(tmp_path / "state"),
+        "ATTRACTOR_WORKSPACES_DIR": str(tmp_path),
+    }
+    options = ["--backend", "simulate", "--sandbox", "none", "--interviewer", "park"]
+    parked = attractor("run", "pipeline.dot", *options, folder=project, variables=state)
+    [answer] = [line for line in parked.stdout.splitlines() if line.startswith("  answer:")]
+    command = answer.removeprefix("  answer:").strip()
+    told = attractor("status", folder=project, variables=state)
+    assert told.returncode == 0
+    assert f"\nreason     waits for an answer: Go on?\nanswer     {command}\n" in told.stdout
+
+
+def asking(**changes: Any) -> RunSummary:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    question = Question("gate@1.1", "Go?", QuestionKind.FREEFORM, (), "gate")
+    summary = RunSummary(
+        "01AB",
+        Path("/runs/01AB"),
+        "asking",
+        "",
+        now,
+        status="awaiting_human",
+        phase="stage",
+        reason="waits for an answer: Go?",
+        stage="gate",
+        is_live=True,
+        questions=(question,),
+    )
+    return replace(summary, **changes)
+
+
+def test_who_goes_on_with_an_answered_run_waits_for_nothing() -> None:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    assert in_a_line(asking(), now).endswith("at work: gate, waits for an answer: Go?")
+    given = {"gate@1.1": Answer(AnswerKind.GIVEN, "Y", "ann")}
+    answered = asking(questions=(), answers=given)
+    assert in_a_line(answered, now).endswith("at work: gate, answered")
+    told = as_text(RunStatusView(answered, "01AB"))
+    assert "waits for" not in told
+    assert "attractor answer" not in told
+
+
+def test_of_several_questions_the_command_names_one_and_another_lists_all() -> None:
+    [one] = asking().questions
+    several = asking(questions=(replace(one, id="gate@10.1"), replace(one, id="gate@2.1")))
+    told = as_text(RunStatusView(several, "01AB"))
+    assert "\nanswer     attractor answer 01AB --question gate@2.1 CHOICE   (one of 2)\n" in told
+    assert "\nothers     attractor answer 01AB   (lists all" in told
+    assert "reason     waits for 2 answers: Go?; Go?\n" in told

@@ -1,0 +1,48 @@
+"""Whoever is stopped before a run rests is told where it is and what goes on with it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import AttractorError, MachineryError
+from attractor.cli.invocation import Invocation
+from attractor.cli.runs.walk import Interrupted, Watcher, walk
+from attractor.engine.state.run_state import BOOTING, EXECUTING, RunResult
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace
+
+
+def stopped(folder: Path, trouble: BaseException, *, is_begun: bool = True) -> AttractorError:
+    """Return what a walk ends with that met some trouble."""
+    root = folder / "run"
+    if is_begun:
+        with Workplace(root, line("a")).open() as run:
+            run.change_status(BOOTING)
+            run.change_status(EXECUTING)
+
+    async def work() -> RunResult:
+        raise trouble
+
+    with pytest.raises(AttractorError) as caught:
+        walk(work(), Watcher(Invocation(environ={}), root))
+    return caught.value
+
+
+def test_who_is_interrupted_is_told_where_the_run_is_and_how_to_go_on(tmp_path: Path) -> None:
+    error, root = stopped(tmp_path, asyncio.CancelledError()), tmp_path / "run"
+    assert isinstance(error, Interrupted)
+    assert error.hint == f"it is kept in {root}; go on with: attractor resume {root}"
+    assert error.details["directory"] == str(root)
+    assert error.details["next"] == [f"attractor resume {root}"]
+
+
+def test_trouble_of_the_machine_keeps_its_own_remedy_before_that(tmp_path: Path) -> None:
+    error = stopped(tmp_path, MachineryError("the disk is full", hint="make room"))
+    assert error.hint.startswith(f"make room; it is kept in {tmp_path / 'run'}; go on with: ")
+    assert error.details["directory"] == str(tmp_path / "run")
+
+
+def test_before_there_is_a_run_nothing_is_told_of_one(tmp_path: Path) -> None:
+    error = stopped(tmp_path, asyncio.CancelledError(), is_begun=False)
+    assert (error.hint, dict(error.details)) == ("", {})

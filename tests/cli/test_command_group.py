@@ -1,0 +1,59 @@
+""""""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from attractor.base.errors import UnknownName
+from attractor.base.registry import Registry
+from attractor.cli.command_group import FolderGroup
+from tests.packages import Places
+
+COMMAND = '''"""Feed an animal."""
+import click
+@click.command()
+@click.option("--debug-me", is_flag=True)
+def feed(debug_me: bool) -> None:
+    """Feed an animal."""
+    click.echo("fed")
+part = feed
+'''
+
+
+def build(places: Places) -> FolderGroup:
+    package = places.package(doctor=COMMAND, zoo__feed=COMMAND, zoo__night__feed=COMMAND)
+    return FolderGroup(Registry(package, click.Command, noun="command"), name="app", help="Help.")
+
+
+def run(group: click.Group, *words: str) -> str:
+    result = CliRunner().invoke(group, words)
+    assert result.exception is None, result.exception
+    return result.output
+
+
+def test_a_dot_is_a_blank_at_any_depth(places: Places) -> None:
+    group = build(places)
+    assert run(group, "doctor") == run(group, "zoo", "feed") == "fed\n"
+    assert run(group, "zoo", "night", "feed") == "fed\n"
+
+
+def test_help_lists_what_is_below(places: Places) -> None:
+    group = build(places)
+    assert "doctor  Feed an animal\n  zoo     zoo: feed, night.feed\n" in run(group, "--help")
+    assert "feed   Feed an animal\n" in run(group, "zoo", "--help")
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["docter"], "unknown command 'docter'", "did you mean doctor?"),
+        (["zoo", "fed"], "unknown command 'zoo fed'", "did you mean zoo feed?"),
+        (["xyzzy"], "unknown command 'xyzzy'", "known: doctor, zoo"),
+    ],
+)
+def test_an_unknown_command_brings_a_suggestion(
+    places: Places, words: list[str], message: str, hint: str
+) -> None:
+    result = CliRunner().invoke(build(places), words)
+    assert isinstance(result.exception, UnknownName)
+    assert (result.exception.message, result.exception.hint) == (message, hint)
