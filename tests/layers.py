@@ -47,7 +47,11 @@ class Module:
     """One file of the package, parsed."""
 
     name: str
-    tree: ast.Module
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
 
     @property
     def room(self) -> str:
@@ -93,7 +97,7 @@ def read_table(page: Path = HOUSE) -> dict[str, Room]:
 
 def read_modules(root: Path = ROOT) -> list[Module]:
     files = sorted((root / PACKAGE).rglob("*.py"))
-    return [Module(_module_name(file, root), ast.parse(file.read_text("utf-8"))) for file in files]
+    return [Module(_module_name(file, root), file.read_text("utf-8")) for file in files]
 
 
 def _module_name(file: Path, root: Path) -> str:
@@ -153,18 +157,25 @@ def relative_imports(module: Module) -> list[str]:
 
 
 def late_imports(module: Module) -> list[str]:
+    """An import inside a function has a comment above it that gives the reason."""
     if f"{module.name}.".startswith(MAY_IMPORT_LATE) or module.name in MAY_IMPORT_LATE:
         return []
-    functions = [
-        node
-        for node in module.nodes
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-    ]
+    lines = module.text.splitlines()
     return [
-        f"{module.name}:{one.line} imports {one.target} inside a function"
-        for function in functions
+        f"{module.name}:{one.line} imports {one.target} inside a function without a reason"
+        for function in module.nodes
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for one in read_imports(function)
+        if not _has_reason(lines, one.line)
     ]
+
+
+def _has_reason(lines: list[str], line: int) -> bool:
+    """A block of imports shares the comment above its first line."""
+    above = line - 2
+    while above >= 0 and re.match(r"\s*(from|import) ", lines[above]):
+        above -= 1
+    return above >= 0 and lines[above].lstrip().startswith("#")
 
 
 def private_reaches(module: Module) -> list[str]:

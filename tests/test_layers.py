@@ -1,6 +1,5 @@
 """The rooms import downward, keep their private names, and do nothing when they are imported."""
 
-import ast
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,7 +75,7 @@ def test_the_modules_keep_the_rules_of_the_house() -> None:
     ],
 )
 def test_a_breach_is_seen(name: str, text: str, fault: str) -> None:
-    module = layers.Module(f"attractor.{name}", ast.parse(text))
+    module = layers.Module(f"attractor.{name}", text)
     assert any(fault in found for check in CHECKS for found in check(module))
 
 
@@ -86,6 +85,7 @@ def test_a_breach_is_seen(name: str, text: str, fault: str) -> None:
         ("config.x", "from attractor.base.errors import UsageError"),
         ("cli.commands.run", "def f():\n    import json"),
         ("llm.providers.litellm", "def f():\n    import litellm"),
+        ("config.x", "def f():\n    # Heavy.\n    import json\n    from a import b"),
         ("base.x", "from attractor.base.registry import _listed"),
         ("cli.x", "import os\ndef f():\n    return os.environ"),
         ("base.clock", "def f():\n    return datetime.now(UTC)"),
@@ -95,7 +95,7 @@ def test_a_breach_is_seen(name: str, text: str, fault: str) -> None:
     ],
 )
 def test_what_is_allowed_is_let_pass(name: str, text: str) -> None:
-    module = layers.Module(f"attractor.{name}", ast.parse(text))
+    module = layers.Module(f"attractor.{name}", text)
     assert [found for check in CHECKS for found in check(module)] == []
 
 

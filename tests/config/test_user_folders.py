@@ -73,7 +73,10 @@ def test_a_file_below_the_current_folder_is_shown_short():
 
 
 def test_importing_the_places_does_not_import_pydantic():
-    program = "import sys, attractor.config.user_folders; sys.exit(any('pydantic' in m for m in sys.modules))"
+    program = (
+        "import sys, attractor.config.user_folders; "
+        "sys.exit(any('pydantic' in name for name in sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False)
     assert done.returncode == 0
 

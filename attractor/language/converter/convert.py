@@ -185,8 +185,8 @@ def look_at_condition(
         return
     written, span = around.written(attribute), attribute.value.span
     converted = convert_condition(written)
-    for message, fix in converted.left:
-        yield warning(message, span, fix=fix)
+    for message, remedy in converted.left:
+        yield warning(message, span, fix=remedy)
     if converted.changed:
         yield info("; ".join(converted.changed), span, edits=(Edit(span, converted.text),))
 

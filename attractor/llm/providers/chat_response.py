@@ -60,9 +60,9 @@ _FAILURES = {
 
 def read_thoughts(message: Fields, provider: str) -> Iterator[ContentPart]:
     """Yield what the model thought, kept in the field in which it was told."""
-    for field in THOUGHTS:
-        if thought := message.text_or_none(field):
-            kept = ProviderData(provider, {field: thought})
+    for name in THOUGHTS:
+        if thought := message.text_or_none(name):
+            kept = ProviderData(provider, {name: thought})
             thinking = ThinkingData(thought)
             yield ContentPart(ContentKind.THINKING, thinking=thinking, provider_data=kept)
             return
@@ -162,8 +162,8 @@ def _failure(details: JsonObject, provider: str, raw: JsonObject) -> SDKError:
 
 def _content(message: Fields, speaker: Speaker, seed: str) -> Iterator[ContentPart]:
     yield from speaker.thoughts(message, speaker.provider)
-    for field in ("content", "refusal"):
-        if text := message.text_or_none(field):
+    for name in ("content", "refusal"):
+        if text := message.text_or_none(name):
             yield ContentPart(ContentKind.TEXT, text=text)
     for index, call in enumerate(objects_or_none(message, "tool_calls")):
         yield ContentPart(ContentKind.TOOL_CALL, tool_call=_call(call, call_id(seed, index)))

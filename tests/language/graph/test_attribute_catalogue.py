@@ -23,10 +23,12 @@ COUNTED = {AttributeType.INTEGER, AttributeType.NUMBER, AttributeType.DURATION}
 
 # attractor-spec 2.5 to 2.7 and Appendix A.
 SPECIFIED = {
-    AttributeOwner.GRAPH: "goal label model_stylesheet default_max_retries default_max_retry retry_target "
+    AttributeOwner.GRAPH: ""
+    "goal label model_stylesheet default_max_retries default_max_retry retry_target "
     "fallback_retry_target default_fidelity stack.child_dotfile stack.child_workdir "
     "tool_hooks.pre tool_hooks.post thread_id",
-    AttributeOwner.NODE: "label shape type prompt max_retries goal_gate retry_target fallback_retry_target "
+    AttributeOwner.NODE: ""
+    "label shape type prompt max_retries goal_gate retry_target fallback_retry_target "
     "fidelity thread_id class timeout llm_model llm_provider reasoning_effort auto_status "
     "allow_partial tool_hooks.pre tool_hooks.post tool_command human.default_choice join_policy "
     "max_parallel manager.poll_interval manager.max_cycles manager.stop_condition manager.actions "
@@ -36,10 +38,12 @@ SPECIFIED = {
 
 # Beyond it, ENGINE.md.
 RULED = {
-    AttributeOwner.GRAPH: "model provider llm_model llm_provider max_goal_gate_redirects max_node_visits "
+    AttributeOwner.GRAPH: ""
+    "model provider llm_model llm_provider max_goal_gate_redirects max_node_visits "
     "on_failure require_verdict max_restarts requires inputs max_cost_usd max_tokens max_duration "
     "outputs stall_timeout max_same_failures",
-    AttributeOwner.NODE: "script model provider max_visits on_failure require_verdict retry_policy "
+    AttributeOwner.NODE: ""
+    "script model provider max_visits on_failure require_verdict retry_policy "
     "retry_from if_interrupted k isolation merge file duration until backend agent "
     "items inputs manager.steer_cooldown stall_timeout max_same_failures",
     AttributeOwner.EDGE: "",
