@@ -90,7 +90,7 @@ def test_a_breach_is_seen(name: str, text: str, fault: str) -> None:
         ("cli.x", "import os\ndef f():\n    return os.environ"),
         ("base.clock", "def f():\n    return datetime.now(UTC)"),
         ("base.x", "from dataclasses import field, replace"),
-        ("base.late_dataclass", "from dataclasses import dataclass as standard"),
+        ("base.dataclasses", "from dataclasses import dataclass as standard"),
         ("base.x", "if __name__ == '__main__':\n    main()"),
     ],
 )
