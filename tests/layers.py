@@ -42,6 +42,10 @@ class Room:
     needs: tuple[str, ...]
 
 
+SubpackageFloors = dict[str, dict[str, int]]
+"""The floors of the sub-packages and modules right inside each large room."""
+
+
 @dataclass(frozen=True)
 class Module:
     """One file of the package, parsed."""
@@ -95,6 +99,14 @@ def read_table(page: Path = HOUSE) -> dict[str, Room]:
     }
 
 
+def read_subpackages(page: Path = HOUSE) -> SubpackageFloors:
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\d+) \|$", page.read_text("utf-8"), re.M)
+    floors: SubpackageFloors = {}
+    for room, name, floor in rows:
+        floors.setdefault(room, {})[name] = int(floor)
+    return floors
+
+
 def read_modules(root: Path = ROOT) -> list[Module]:
     files = sorted((root / PACKAGE).rglob("*.py"))
     return [Module(_module_name(file, root), file.read_text("utf-8")) for file in files]
@@ -141,6 +153,29 @@ def upward_imports(module: Module, table: dict[str, Room]) -> list[str]:
         for target in _rooms_named(found)
         if target != module.room and (target not in table or table[target].floor >= floor)
     ]
+
+
+def upward_imports_inside(module: Module, floors: SubpackageFloors) -> list[str]:
+    """Inside a room that has a table, a sub-package imports only those on lower floors."""
+    parts = module.name.split(".")
+    inside = floors.get(module.room)
+    if inside is None or len(parts) < 3:
+        return []
+    if parts[2] not in inside:
+        return [f"{module.name}: no row for {module.room}.{parts[2]} in {HOUSE.name}"]
+    return [
+        f"{module.name}:{found.line} imports {module.room}.{target}"
+        for found in module.imports
+        for target in _subpackages_named(found, module.room)
+        if target != parts[2] and (target not in inside or inside[target] >= inside[parts[2]])
+    ]
+
+
+def _subpackages_named(found: Import, room: str) -> Iterable[str]:
+    package, first, *rest = (*found.target.split("."), "")
+    if (package, first) != (PACKAGE, room):
+        return ()
+    return (rest[0],) if rest[0] else found.names
 
 
 def _rooms_named(found: Import) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from tests import layers
 
 TABLE = layers.read_table()
+SUBPACKAGES = layers.read_subpackages()
 modules = cache(layers.read_modules)
 
 
@@ -30,6 +31,7 @@ def test_a_table_that_goes_upward_is_seen() -> None:
 
 CHECKS: list[Callable[[layers.Module], list[str]]] = [
     lambda module: layers.upward_imports(module, TABLE),
+    lambda module: layers.upward_imports_inside(module, SUBPACKAGES),
     layers.relative_imports,
     layers.late_imports,
     layers.private_reaches,
@@ -77,6 +79,27 @@ def test_the_modules_keep_the_rules_of_the_house() -> None:
 def test_a_breach_is_seen(name: str, text: str, fault: str) -> None:
     module = layers.Module(f"attractor.{name}", text)
     assert any(fault in found for check in CHECKS for found in check(module))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "faults"),
+    [
+        ("low.x", "from attractor.engine.low.y import z", []),
+        ("high.x", "from attractor.engine.low import y", []),
+        ("high.x", "from attractor.base.errors import UsageError", []),
+        ("low.x", "from attractor.engine.high.y import z", ["imports engine.high"]),
+        ("low.x", "def f():\n    import attractor.engine.high", ["imports engine.high"]),
+        ("low.x", "from attractor.engine import high", ["imports engine.high"]),
+        ("level", "from attractor.engine.low import y", ["imports engine.low"]),
+        ("high.x", "from attractor.engine.attic import y", ["imports engine.attic"]),
+        ("attic", "", ["no row for engine.attic"]),
+    ],
+)
+def test_subpackages_import_lower_floors_only(name: str, text: str, faults: list[str]) -> None:
+    floors = {"engine": {"low": 0, "level": 0, "high": 1}}
+    found = layers.upward_imports_inside(layers.Module(f"attractor.engine.{name}", text), floors)
+    assert len(found) == len(faults)
+    assert all(fault in line for fault, line in zip(faults, found, strict=True))
 
 
 @pytest.mark.parametrize(
