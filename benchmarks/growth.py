@@ -25,7 +25,7 @@ from attractor.language.source.parse import parse, read_graph
 from attractor.language.source.text import Source
 from attractor.language.syntax_errors.missing_quotes import find_slips
 from attractor.language.syntax_errors.unquoted_values import find_loose_ends
-from attractor.llm.object_stream import GrowingObject
+from attractor.llm.generation.object_stream import GrowingObject
 from benchmarks.ratios import Ratio, report
 from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attractor.base import lazy_exports as light_door
 
 if TYPE_CHECKING:
-    from attractor.llm.cancellation import AbortController, AbortSignal
+    from attractor.llm.abort import AbortController, AbortSignal
     from attractor.llm.catalogue import (
         ModelInfo,
         Prices,
@@ -50,12 +50,24 @@ if TYPE_CHECKING:
         StreamError,
         UnsupportedToolChoiceError,
     )
-    from attractor.llm.generation_options import (
+    from attractor.llm.generation.object_stream import ObjectStreamResult, stream_object
+    from attractor.llm.generation.objects import generate_object
+    from attractor.llm.generation.options import (
         GenerateOptions,
         RepairToolCall,
         StopCondition,
         TimeoutConfig,
     )
+    from attractor.llm.generation.sync import (
+        SyncObjectStreamResult,
+        SyncStreamResult,
+        generate_object_sync,
+        generate_sync,
+        stream_object_sync,
+        stream_sync,
+    )
+    from attractor.llm.generation.text import generate, set_default_client
+    from attractor.llm.generation.text_stream import StreamResult, stream
     from attractor.llm.messages import (
         AudioData,
         ContentKind,
@@ -69,8 +81,6 @@ if TYPE_CHECKING:
         ToolCallData,
         ToolResultData,
     )
-    from attractor.llm.object_generation import generate_object
-    from attractor.llm.object_stream import ObjectStreamResult, stream_object
     from attractor.llm.providers.anthropic import AnthropicAdapter
     from attractor.llm.providers.gemini import GeminiAdapter
     from attractor.llm.providers.litellm import LiteLLMAdapter
@@ -94,16 +104,6 @@ if TYPE_CHECKING:
         StreamEventType,
         StreamStart,
     )
-    from attractor.llm.sync import (
-        SyncObjectStreamResult,
-        SyncStreamResult,
-        generate_object_sync,
-        generate_sync,
-        stream_object_sync,
-        stream_sync,
-    )
-    from attractor.llm.text_generation import generate, set_default_client
-    from attractor.llm.text_stream import StreamResult, stream
     from attractor.llm.tools import Tool, ToolCall, ToolChoice, ToolDefinition, ToolResult
 
 __all__ = [
@@ -201,9 +201,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AbortController": "cancellation",
+    "AbortController": "abort",
     "AbortError": "errors",
-    "AbortSignal": "cancellation",
+    "AbortSignal": "abort",
     "AccessDeniedError": "errors",
     "AdapterTimeout": "client",
     "AnthropicAdapter": "providers.anthropic",
@@ -220,7 +220,7 @@ _HOMES = {
     "DocumentData": "messages",
     "FinishReason": "response",
     "GeminiAdapter": "providers.gemini",
-    "GenerateOptions": "generation_options",
+    "GenerateOptions": "generation.options",
     "GenerateResult": "response",
     "ImageData": "messages",
     "InvalidRequestError": "errors",
@@ -233,7 +233,7 @@ _HOMES = {
     "NoObjectGeneratedError": "errors",
     "NotCachedError": "errors",
     "NotFoundError": "errors",
-    "ObjectStreamResult": "object_stream",
+    "ObjectStreamResult": "generation.object_stream",
     "OpenAIAdapter": "providers.openai",
     "OpenAICompatibleAdapter": "providers.openai_compatible",
     "PriceTier": "catalogue",
@@ -244,7 +244,7 @@ _HOMES = {
     "QuotaExceededError": "errors",
     "RateLimitError": "errors",
     "RateLimitInfo": "response",
-    "RepairToolCall": "generation_options",
+    "RepairToolCall": "generation.options",
     "Request": "request",
     "RequestTimeoutError": "errors",
     "Response": "response",
@@ -254,19 +254,19 @@ _HOMES = {
     "SDKError": "errors",
     "ServerError": "errors",
     "StepResult": "response",
-    "StopCondition": "generation_options",
+    "StopCondition": "generation.options",
     "Stream": "client",
     "StreamAccumulator": "stream_events",
     "StreamError": "errors",
     "StreamEvent": "stream_events",
     "StreamEventType": "stream_events",
     "StreamMiddleware": "client",
-    "StreamResult": "text_stream",
+    "StreamResult": "generation.text_stream",
     "StreamStart": "stream_events",
-    "SyncObjectStreamResult": "sync",
-    "SyncStreamResult": "sync",
+    "SyncObjectStreamResult": "generation.sync",
+    "SyncStreamResult": "generation.sync",
     "ThinkingData": "messages",
-    "TimeoutConfig": "generation_options",
+    "TimeoutConfig": "generation.options",
     "Tool": "tools",
     "ToolCall": "tools",
     "ToolCallData": "messages",
@@ -278,20 +278,20 @@ _HOMES = {
     "Usage": "response",
     "Warning": "response",
     "cost_of": "response",
-    "generate": "text_generation",
-    "generate_object": "object_generation",
-    "generate_object_sync": "sync",
-    "generate_sync": "sync",
+    "generate": "generation.text",
+    "generate_object": "generation.objects",
+    "generate_object_sync": "generation.sync",
+    "generate_sync": "generation.sync",
     "get_latest_model": "catalogue",
     "get_model_info": "catalogue",
     "list_models": "catalogue",
     "provider_registry": "client",
     "retry": "retry_policy",
-    "set_default_client": "text_generation",
-    "stream": "text_stream",
-    "stream_object": "object_stream",
-    "stream_object_sync": "sync",
-    "stream_sync": "sync",
+    "set_default_client": "generation.text",
+    "stream": "generation.text_stream",
+    "stream_object": "generation.object_stream",
+    "stream_object_sync": "generation.sync",
+    "stream_sync": "generation.sync",
 }
 
 __getattr__ = light_door.opening(__name__, _HOMES)

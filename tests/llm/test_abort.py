@@ -12,8 +12,8 @@ import pytest
 from httpcore._backends.anyio import AnyIOStream
 
 from attractor.llm import AbortController, AbortError, Client, generate
-from attractor.llm import cancellation as abort_module
-from attractor.llm.cancellation import abortable
+from attractor.llm import abort as abort_module
+from attractor.llm.abort import abortable
 from tests.llm.asking import ADAPTERS, MODELS, PATIENT, speaking
 
 Trace = Callable[[FrameType, str, Any], Any]

@@ -6,7 +6,7 @@ import pytest
 
 import attractor
 from attractor.llm import Client, ConfigurationError, Request, generate_sync, set_default_client
-from attractor.llm.text_generation import DefaultClient, find_client
+from attractor.llm.generation.text import DefaultClient, find_client
 from tests.llm.asking import a_request, speaking
 
 HELLO = "rules = [{ answer.text = 'Hello.' }]"

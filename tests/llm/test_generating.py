@@ -21,7 +21,7 @@ from attractor.llm import (
     Tool,
     generate,
 )
-from attractor.llm.text_generation import generate as generating
+from attractor.llm.generation.text import generate as generating
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import PROVIDERS, last_body, speaking
 from tests.llm.generated import NUMBERS, adder, generated, told, within

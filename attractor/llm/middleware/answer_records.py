@@ -18,7 +18,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.llm.errors import ConfigurationError, InvalidRequestError
-from attractor.llm.images import inline
+from attractor.llm.media import inline
 from attractor.llm.messages import (
     AudioData,
     ContentKind,

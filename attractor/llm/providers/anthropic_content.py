@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import InvalidRequestError
-from attractor.llm.images import InlineMedia, file_name, inline, media_type
+from attractor.llm.media import InlineMedia, file_name, inline, media_type
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,

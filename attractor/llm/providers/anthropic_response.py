@@ -13,8 +13,6 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.llm.errors import error_from_status_code
-from attractor.llm.http import ANTHROPIC_LIMITS, Reply, read_rate_limit
-from attractor.llm.json_fields import Fields
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,
@@ -24,10 +22,12 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
-from attractor.llm.provider_stream import Origin, Step, fields_of, finish, pass_on
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.tools import ToolCall
+from attractor.llm.transport.fields import Fields
+from attractor.llm.transport.http import ANTHROPIC_LIMITS, Reply, read_rate_limit
+from attractor.llm.transport.stream_reading import Origin, Step, fields_of, finish, pass_on
 
 _REASONS: Mapping[str, Reason] = {
     "end_turn": "stop",

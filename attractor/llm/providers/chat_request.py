@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import InvalidRequestError
-from attractor.llm.images import InlineMedia, inline
+from attractor.llm.media import InlineMedia, inline
 from attractor.llm.messages import (
     AudioData,
     ContentKind,

@@ -20,8 +20,6 @@ from typing import get_args
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import SDKError, error_from_status_code
-from attractor.llm.http import OPENAI_LIMITS, Reply, read_rate_limit
-from attractor.llm.json_fields import Fields
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,
@@ -31,11 +29,13 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
-from attractor.llm.provider_stream import Origin, Step, fields_of, finish, pass_on
 from attractor.llm.providers.openai_response import FAILURES
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.tools import ToolCall
+from attractor.llm.transport.fields import Fields
+from attractor.llm.transport.http import OPENAI_LIMITS, Reply, read_rate_limit
+from attractor.llm.transport.stream_reading import Origin, Step, fields_of, finish, pass_on
 
 THOUGHTS = ("reasoning_content", "reasoning")
 """The fields in which servers tell what a model thought; the first that is filled counts."""

@@ -7,8 +7,6 @@ from functools import partial
 from typing import Self
 
 from attractor.llm.client import AdapterTimeout
-from attractor.llm.http import Endpoint, Transport
-from attractor.llm.provider_stream import Folding, Origin, stream_events
 from attractor.llm.providers.gemini_request import write_request
 from attractor.llm.providers.gemini_response import (
     GeminiStream,
@@ -21,6 +19,8 @@ from attractor.llm.providers.gemini_response import (
 from attractor.llm.request import Request
 from attractor.llm.response import Response, said_by
 from attractor.llm.stream_events import StreamEvent
+from attractor.llm.transport.http import Endpoint, Transport
+from attractor.llm.transport.stream_reading import Folding, Origin, stream_events
 
 _BASE_URL = "https://generativelanguage.googleapis.com"
 _VERSION = "v1beta"

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import InvalidRequestError
-from attractor.llm.images import inline, media_type
+from attractor.llm.media import inline, media_type
 from attractor.llm.messages import (
     AudioData,
     ContentPart,

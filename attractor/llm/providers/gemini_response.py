@@ -26,9 +26,7 @@ from attractor.llm.errors import (
     ServerError,
     error_from_status_code,
 )
-from attractor.llm.http import OPENAI_LIMITS, Reply, read_rate_limit
-from attractor.llm.images import read_image
-from attractor.llm.json_fields import Fields
+from attractor.llm.media import read_image
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,
@@ -39,10 +37,12 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
-from attractor.llm.provider_stream import Origin, Step, fields_of, finish, pass_on
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.tools import ToolCall
+from attractor.llm.transport.fields import Fields
+from attractor.llm.transport.http import OPENAI_LIMITS, Reply, read_rate_limit
+from attractor.llm.transport.stream_reading import Origin, Step, fields_of, finish, pass_on
 
 _REASONS: Mapping[str, Reason] = {
     "STOP": "stop",

@@ -8,7 +8,6 @@ from attractor.base.errors import UnknownName
 from attractor.llm.catalogue import LITELLM, NATIVE
 from attractor.llm.client import AdapterTimeout, ProviderAdapter
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.provider_stream import Folding, stream_events
 from attractor.llm.providers.litellm_call import Call, Whom
 from attractor.llm.providers.litellm_http import Pool
 from attractor.llm.providers.litellm_providers import Needs, find_needs, find_ready
@@ -16,6 +15,7 @@ from attractor.llm.providers.litellm_translation import end, is_whole, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
 from attractor.llm.stream_events import StreamEvent
+from attractor.llm.transport.stream_reading import Folding, stream_events
 
 _TIMEOUT = AdapterTimeout()
 

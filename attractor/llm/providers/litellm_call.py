@@ -31,9 +31,6 @@ from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, parse_json
 from attractor.llm.client import AdapterTimeout
 from attractor.llm.errors import ConfigurationError, RequestTimeoutError, SDKError, StreamError
-from attractor.llm.http import Incoming, Reply
-from attractor.llm.json_fields import Fields
-from attractor.llm.provider_stream import Origin, fields_of
 from attractor.llm.providers.chat_response import ChatStream, read_response
 from attractor.llm.providers.litellm_errors import Circumstances, read_error
 from attractor.llm.providers.litellm_http import Carrier, Exchange, Pool, is_watched
@@ -46,6 +43,9 @@ from attractor.llm.providers.litellm_translation import (
 )
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Warning, said_by
+from attractor.llm.transport.fields import Fields
+from attractor.llm.transport.http import Incoming, Reply
+from attractor.llm.transport.stream_reading import Origin, fields_of
 
 # Without these the import goes to the network, and reads a `.env` of the folder it is done in.
 _AT_IMPORT = {

@@ -17,9 +17,9 @@ from attractor.llm.errors import (
     StreamError,
     error_from_status_code,
 )
-from attractor.llm.http import read_retry_after
-from attractor.llm.json_fields import object_in
 from attractor.llm.providers.litellm_http import Exchange, ImageLeftOut
+from attractor.llm.transport.fields import object_in
+from attractor.llm.transport.http import read_retry_after
 
 _LONGEST_MESSAGE = 500
 _HIDDEN = "[key]"

@@ -16,7 +16,7 @@ import httpx
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
-from attractor.llm.http import PerLoop
+from attractor.llm.transport.http import PerLoop
 
 _END_OF_EVENT = re.compile(rb"\r?\n\r?\n")
 # What stands between and behind events.

@@ -11,9 +11,7 @@ from dataclasses import replace
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import InvalidRequestError, UnsupportedToolChoiceError
-from attractor.llm.json_fields import Fields
 from attractor.llm.messages import ContentKind, ContentPart, ProviderData, ThinkingData
-from attractor.llm.provider_stream import Step
 from attractor.llm.providers import chat_response
 from attractor.llm.providers import chat_response as chat_stream
 from attractor.llm.providers.chat_request import (
@@ -34,6 +32,8 @@ from attractor.llm.request import NOT_ENFORCED, Request, format_in_words, merge_
 from attractor.llm.response import Usage, Warning
 from attractor.llm.stream_events import StreamEvent
 from attractor.llm.tools import ToolChoice
+from attractor.llm.transport.fields import Fields
+from attractor.llm.transport.stream_reading import Step
 
 _OWN_OPTIONS = "litellm"
 _IGNORED = "unsupported_parameter"

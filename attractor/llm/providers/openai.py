@@ -5,13 +5,13 @@ from functools import partial
 from typing import Self
 
 from attractor.llm.client import AdapterTimeout
-from attractor.llm.http import Endpoint, Transport
-from attractor.llm.provider_stream import Folding, Origin, stream_events
 from attractor.llm.providers.openai_request import write_request
 from attractor.llm.providers.openai_response import OpenAIStream, end, read_response, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response, said_by
 from attractor.llm.stream_events import StreamEvent
+from attractor.llm.transport.http import Endpoint, Transport
+from attractor.llm.transport.stream_reading import Folding, Origin, stream_events
 
 _BASE_URL = "https://api.openai.com/v1"
 _TIMEOUT = AdapterTimeout()

@@ -10,8 +10,6 @@ from typing import Self
 
 from attractor.base.json import Json
 from attractor.llm.client import AdapterTimeout
-from attractor.llm.http import Endpoint, Transport
-from attractor.llm.provider_stream import Folding, Origin, stream_events
 from attractor.llm.providers.chat_request import (
     NAMED,
     write_choice,
@@ -37,6 +35,8 @@ from attractor.llm.providers.unsupported import untold_names
 from attractor.llm.request import NOT_ENFORCED, Request, format_in_words, merge_options
 from attractor.llm.response import Response, Warning, said_by
 from attractor.llm.stream_events import StreamEvent
+from attractor.llm.transport.http import Endpoint, Transport
+from attractor.llm.transport.stream_reading import Folding, Origin, stream_events
 
 _USAGE: Json = {"include_usage": True}
 

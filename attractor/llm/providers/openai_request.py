@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.base.json import Json, JsonObject
-from attractor.llm.images import file_name, inline, media_type
+from attractor.llm.media import file_name, inline, media_type
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,

@@ -9,9 +9,7 @@ from dataclasses import field, replace
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.llm.errors import SDKError, error_from_status_code
-from attractor.llm.http import OPENAI_LIMITS, Reply, read_rate_limit
-from attractor.llm.images import read_image
-from attractor.llm.json_fields import Fields
+from attractor.llm.media import read_image
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,
@@ -21,10 +19,12 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
-from attractor.llm.provider_stream import Origin, Step, fields_of, finish, pass_on
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.tools import ToolCall
+from attractor.llm.transport.fields import Fields
+from attractor.llm.transport.http import OPENAI_LIMITS, Reply, read_rate_limit
+from attractor.llm.transport.stream_reading import Origin, Step, fields_of, finish, pass_on
 
 _INCOMPLETE: Mapping[str, Reason] = {
     "max_output_tokens": "length",

@@ -5,8 +5,6 @@ from typing import Any, get_args
 
 from attractor.base.json import Json, JsonObject, canonical_json
 from attractor.llm import Response, SDKError
-from attractor.llm.http import Reply
-from attractor.llm.json_fields import Fields
 from attractor.llm.providers import (
     anthropic_response,
     chat_response,
@@ -14,6 +12,8 @@ from attractor.llm.providers import (
     openai_response,
 )
 from attractor.llm.response import Reason
+from attractor.llm.transport.fields import Fields
+from attractor.llm.transport.http import Reply
 
 
 def require_whole(response: Response) -> None:

@@ -16,13 +16,13 @@ from attractor.llm import (
     StreamEventType,
     Warning,
 )
-from attractor.llm.http import Incoming, read_server_events
-from attractor.llm.provider_stream import Folding, Origin, fields_of, stream_events
 from attractor.llm.providers import anthropic_response as anthropic_stream
 from attractor.llm.providers import chat_response
 from attractor.llm.providers import chat_response as chat_stream
 from attractor.llm.providers import gemini_response as gemini_stream
 from attractor.llm.providers import openai_response as openai_stream
+from attractor.llm.transport.http import Incoming, read_server_events
+from attractor.llm.transport.stream_reading import Folding, Origin, fields_of, stream_events
 from tests.llm.providers.answers import require_whole
 
 WARNED = (Warning("odd"),)

@@ -8,7 +8,7 @@ from attractor.llm import AdapterTimeout, Message, RateLimitError
 from attractor.llm.providers.gemini import GeminiAdapter
 from attractor.twins.pytest_plugin import StartTwin
 from tests.llm.asking import MODELS, PATIENT, SHELL, a_request, ask, last_body
-from tests.llm.test_http import answering, http
+from tests.llm.transport.test_http import answering, http
 
 TALK = 'rules = [{ answer = { text = "Hi." } }]'
 LONG = AdapterTimeout()

@@ -24,7 +24,7 @@ from tests.llm.providers.answers import require_whole
 from tests.llm.providers.garbage import Garbage, every_number
 from tests.llm.providers.streams import hear, require_heard, sse, whole
 from tests.llm.providers.test_gemini_response import body as gemini_body
-from tests.llm.test_http import without_room
+from tests.llm.transport.test_http import without_room
 from tests.patience import is_soon
 
 # litellm keeps that quiet by a filter of its own, which is undone here after every test.

@@ -28,9 +28,6 @@ from attractor.llm import (
     ThinkingData,
     ToolChoice,
 )
-from attractor.llm.http import Reply
-from attractor.llm.json_fields import Fields
-from attractor.llm.provider_stream import Origin, fields_of
 from attractor.llm.providers.chat_response import ChatStream, Speaker, read_response
 from attractor.llm.providers.litellm_translation import (
     LiteLLMStream,
@@ -40,6 +37,9 @@ from attractor.llm.providers.litellm_translation import (
     write_request,
 )
 from attractor.llm.providers.openai_request import OpenAIRequest
+from attractor.llm.transport.fields import Fields
+from attractor.llm.transport.http import Reply
+from attractor.llm.transport.stream_reading import Origin, fields_of
 from tests.llm.asking import SHELL
 from tests.llm.providers.answers import require_read, require_whole
 from tests.llm.providers.garbage import Garbage, every_number

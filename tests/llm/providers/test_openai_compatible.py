@@ -25,9 +25,9 @@ from attractor.llm.providers.openai_compatible import OpenAICompatibleAdapter, w
 from attractor.twins.pytest_plugin import StartTwin
 from tests.llm.asking import PATIENT, SHELL, a_request, ask, last_body
 from tests.llm.providers.streams import sse, whole
-from tests.llm.test_http import answering, http
-from tests.llm.test_provider_stream import HEAD, chunked
-from tests.llm.test_provider_stream import hear as hear_all
+from tests.llm.transport.test_http import answering, http
+from tests.llm.transport.test_stream_reading import HEAD, chunked
+from tests.llm.transport.test_stream_reading import hear as hear_all
 
 TALK = 'rules = [{ answer = { text = "Hi.", thinking = "Hm." } }]'
 URL = "OPENAI_COMPATIBLE_BASE_URL"

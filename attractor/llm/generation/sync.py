@@ -1,9 +1,4 @@
-"""The synchronous edge: each function waits for its async twin, in an event loop of its own.
-
-An event loop in a thread of its own, for those who wait and have none.
-
-Streams for those who wait: they run in an event loop that has a thread of its own (4.4).
-"""
+"""Synchronous versions of generate, stream, generate_object and stream_object."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -16,15 +11,15 @@ from typing import Any, Generic, Protocol, Self, TypeVar, Unpack
 from attractor.base.callables import require_no_loop
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
-from attractor.llm.cancellation import ending_of
+from attractor.llm.abort import ending_of
 from attractor.llm.client import Client
-from attractor.llm.generation_options import GenerateOptions
-from attractor.llm.object_generation import generate_object
-from attractor.llm.object_stream import ObjectStreamResult, stream_object
+from attractor.llm.generation.object_stream import ObjectStreamResult, stream_object
+from attractor.llm.generation.objects import generate_object
+from attractor.llm.generation.options import GenerateOptions
+from attractor.llm.generation.text import generate, get_default_client
+from attractor.llm.generation.text_stream import StreamResult, second_listener, stream
 from attractor.llm.response import GenerateResult, Response
 from attractor.llm.stream_events import StreamEvent, StreamEventType
-from attractor.llm.text_generation import generate, get_default_client
-from attractor.llm.text_stream import StreamResult, second_listener, stream
 
 T = TypeVar("T")
 Last = Callable[[], Awaitable[object]]

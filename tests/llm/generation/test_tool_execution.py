@@ -20,7 +20,7 @@ from attractor.llm import (
     ToolCall,
     ToolResult,
 )
-from attractor.llm.tool_execution import Execution, Injected, bind, call_in_thread
+from attractor.llm.generation.tool_execution import Execution, Injected, bind, call_in_thread
 from tests.llm.generated import NUMBERS, adder
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from attractor.llm import (
     StreamError,
     provider_registry,
 )
-from attractor.llm.http import (
+from attractor.llm.transport.http import (
     ANTHROPIC_LIMITS,
     OPENAI_LIMITS,
     Endpoint,

@@ -27,12 +27,12 @@ from attractor.llm import (
     StreamEvent,
     Usage,
 )
-from attractor.llm.object_stream import GrowingObject, stream_object
+from attractor.llm.generation.object_stream import GrowingObject, stream_object
 from tests.growing import times_more
 from tests.llm.asking import PROVIDERS, speaking
 from tests.llm.generated import PERSON, adder
+from tests.llm.generation.test_objects import ALICE, answering
 from tests.llm.heard import an_object_stream, with_client
-from tests.llm.test_object_generation import ALICE, answering
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 LEAVES = st.one_of(

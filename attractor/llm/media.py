@@ -1,4 +1,4 @@
-"""Makes images and the like fit to be sent: addresses stay, bytes and files turn base64 (3.5)."""
+"""Encodes images, audio and documents for sending: bytes and files become base64 (3.5)."""
 
 import base64
 import mimetypes

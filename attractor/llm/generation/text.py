@@ -1,7 +1,4 @@
-"""Asks a model, executes the tools it calls, and asks again until it has answered (4.3, 5.6).
-
-The client of those who name none (2.5): the one that was set, else one of the environment.
-"""
+"""Calls a model, executes the tools it calls, and repeats until it answers (4.3, 5.6)."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -9,16 +6,16 @@ from contextlib import AsyncExitStack
 from typing import Protocol, Unpack
 
 from attractor.base.dataclasses import dataclass
-from attractor.llm.cancellation import AbortController, abortable
+from attractor.llm.abort import AbortController, abortable
 from attractor.llm.client import Client
-from attractor.llm.generation_options import GenerateOptions, Generation, limited, read_generation
-from attractor.llm.http import PerLoop
+from attractor.llm.generation.options import GenerateOptions, Generation, limited, read_generation
+from attractor.llm.generation.tool_execution import Execution
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from attractor.llm.response import GenerateResult, Response, StepResult
 from attractor.llm.retry_policy import RetryPolicy, retry
-from attractor.llm.tool_execution import Execution
 from attractor.llm.tools import ToolResult
+from attractor.llm.transport.http import PerLoop
 
 
 class DefaultClient:

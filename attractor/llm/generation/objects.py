@@ -1,4 +1,4 @@
-"""Asks a model for an object of a schema, and checks what it answered (4.5)."""
+"""Asks a model for an object of a JSON schema and checks the answer (4.5)."""
 
 import json
 import re
@@ -9,11 +9,11 @@ from typing import NamedTuple, Unpack
 from attractor.base.errors import NotCanonical
 from attractor.base.json import JsonObject, parse_json
 from attractor.llm.errors import ConfigurationError, NoObjectGeneratedError
-from attractor.llm.generation_options import GenerateOptions, Generation, read_generation
+from attractor.llm.generation.options import GenerateOptions, Generation, read_generation
+from attractor.llm.generation.text import WholeAnswers, run_generation
 from attractor.llm.json_schema import check_schema, find_faults
 from attractor.llm.request import ResponseFormat
 from attractor.llm.response import GenerateResult, StepResult, Warning
-from attractor.llm.text_generation import WholeAnswers, run_generation
 
 _FENCE = re.compile(r"```\w*\s*\n(.*?)```", re.DOTALL)
 _AROUND = Warning("the model said more than the object it was asked for", "words_around_object")

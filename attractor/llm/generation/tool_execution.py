@@ -1,9 +1,4 @@
-"""Executes the tools a model called: all at once, each with a result, in their order (5.7, 5.8).
-
-Calls a function in a thread of its own, so that an event loop goes on meanwhile.
-
-Hands a tool's handler its arguments as it wants them, and what it asks for besides (5.2).
-"""
+"""Executes the tool calls of an answer concurrently, one result per call in order (5.7, 5.8)."""
 
 import asyncio
 import inspect
@@ -22,9 +17,9 @@ import anyio
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, NotCanonical, UnknownName
 from attractor.base.json import Json, JsonObject, parse_json
-from attractor.llm.cancellation import AbortController, AbortSignal, ending_of_call
+from attractor.llm.abort import AbortController, AbortSignal, ending_of_call
 from attractor.llm.errors import InvalidToolCallError
-from attractor.llm.generation_options import RepairToolCall
+from attractor.llm.generation.options import RepairToolCall
 from attractor.llm.json_schema import find_faults
 from attractor.llm.messages import Message
 from attractor.llm.tools import Tool, ToolCall, ToolResult

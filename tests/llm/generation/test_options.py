@@ -18,8 +18,8 @@ from attractor.llm import (
     Tool,
     ToolDefinition,
 )
-from attractor.llm.cancellation import AbortController
-from attractor.llm.generation_options import Generation, Telling, limited, read_generation
+from attractor.llm.abort import AbortController
+from attractor.llm.generation.options import Generation, Telling, limited, read_generation
 from tests.llm.asking import SHELL
 from tests.llm.generated import NUMBERS, adder
 

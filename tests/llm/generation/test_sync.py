@@ -10,7 +10,7 @@ import pytest
 from attractor import llm
 from attractor.base.errors import UsageError
 from attractor.llm import Client, generate, generate_object_sync, generate_sync, set_default_client
-from attractor.llm.sync import LoopThread
+from attractor.llm.generation.sync import LoopThread
 from tests.llm.asking import speaking
 from tests.llm.generated import PERSON
 

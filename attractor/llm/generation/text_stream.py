@@ -1,27 +1,24 @@
-"""Tells what a model answers as it comes, tools and further steps included (4.4, 5.9).
-
-What `stream` returns: events as they come, and then what came of it all (4.4).
-"""
+"""Streams the answers of a model, including tool calls and further steps (4.4, 5.9)."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Self, Unpack
 
-from attractor.llm.cancellation import Giving
+from attractor.llm.abort import Giving
 from attractor.llm.client import Client
 from attractor.llm.errors import ConfigurationError, SDKError, StreamError
-from attractor.llm.generation_options import (
+from attractor.llm.generation.options import (
     GenerateOptions,
     Generation,
     Telling,
     limited,
     read_generation,
 )
+from attractor.llm.generation.text import run_generation
 from attractor.llm.request import Request
 from attractor.llm.response import GenerateResult, Response, StepResult
 from attractor.llm.retry_policy import RetryPolicy, retry
 from attractor.llm.stream_events import StreamEvent, StreamEventType
-from attractor.llm.text_generation import run_generation
 
 
 def second_listener() -> ConfigurationError:

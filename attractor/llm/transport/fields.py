@@ -1,4 +1,4 @@
-"""Reads a provider's JSON by key, and says where it is not what it should be."""
+"""Reads fields of a provider's JSON by key and reports malformed ones."""
 
 from collections.abc import Callable, Sequence
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
 from attractor.llm import ConfigurationError, NoObjectGeneratedError, ResponseFormat
-from attractor.llm.object_generation import ExtractedObject, find_objects
+from attractor.llm.generation.objects import ExtractedObject, find_objects
 from tests.llm.asking import PROVIDERS, speaking
 from tests.llm.generated import PERSON, adder, an_object
 

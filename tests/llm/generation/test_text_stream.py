@@ -39,12 +39,12 @@ from attractor.llm import (
     ToolCall,
     stream,
 )
-from attractor.llm.text_stream import stream as streaming
+from attractor.llm.generation.text_stream import stream as streaming
 from tests.llm.asking import PROVIDERS, speaking
 from tests.llm.generated import NUMBERS, adder, generated, noting
 from tests.llm.heard import a_stream, hear, heard, with_client
 from tests.llm.providers.streams import sse
-from tests.llm.test_provider_stream import BEGIN, HEAD, Scene, chunked, run, serving
+from tests.llm.transport.test_stream_reading import BEGIN, HEAD, Scene, chunked, run, serving
 from tests.patience import is_soon
 
 everybody = pytest.mark.parametrize("provider", PROVIDERS)

@@ -1,20 +1,4 @@
-"""Ends a call from outside: another task, another thread, somebody who does not want to wait (4.7).
-
-controller = AbortController()
-asking = asyncio.create_task(generate("gpt-5.2", "...", abort_signal=controller.signal))
-controller.abort("nobody waits any more")
-
-Keeps how something ended, to be raised where somebody asks for it.
-
-A task that is left by a SystemExit or a KeyboardInterrupt ends the whole event loop with it, and a
-StopIteration cannot leave one at all: who waits for such a task would wait for ever.
-
-Hands things over one by one, from a task that makes them to whoever asks for the next one.
-
-Who makes them stands still until that one is asked for, and can yet be ended meanwhile: a task of
-its own has its own limits of time. A generator would stand in the task of whoever listens, where
-nothing can end it as long as that one does something else.
-"""
+"""Abort a call from another task or thread (4.7)."""
 
 import asyncio
 import threading

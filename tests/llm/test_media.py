@@ -1,3 +1,5 @@
+""""""
+
 import base64
 from pathlib import Path
 
@@ -5,7 +7,7 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.llm import ConfigurationError, DocumentData, ImageData
-from attractor.llm.images import file_name, inline, read_image
+from attractor.llm.media import file_name, inline, read_image
 
 PNG = b"\x89PNG\r\n"
 

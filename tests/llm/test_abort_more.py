@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from attractor.llm.cancellation import Giving, Handover, ending_of, ending_of_call
+from attractor.llm.abort import Giving, Handover, ending_of, ending_of_call
 
 
 def fail(error: BaseException) -> None:

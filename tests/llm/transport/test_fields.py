@@ -4,7 +4,7 @@ import pytest
 
 from attractor.base.json import Json
 from attractor.llm.errors import ServerError
-from attractor.llm.json_fields import Fields
+from attractor.llm.transport.fields import Fields
 
 BODY: Json = {"id": "a", "none": None, "n": 3, "o": {"x": "y"}, "list": [{"t": "u"}], "odd": [1]}
 

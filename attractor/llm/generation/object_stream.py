@@ -1,15 +1,4 @@
-"""Tells an object while a model is still writing it, and checks it when it is whole (4.6).
-
-Reads a JSON object that is still being written (4.6): what of it is sure, at every moment.
-
-What is told is a beginning of the whole: texts grow at their end, objects and arrays at their last
-member. A number is told when something stands behind it, for `1` may become `12`; a member when
-its value has begun; half an escape not at all. So nothing is taken back later. When it turns out
-to be no JSON, nothing more is told.
-
-Every letter is read once. What is told costs a flat copy of each container that is still open and
-of the text that is; whatever is closed is shared.
-"""
+"""Streams an object while the model writes it, and checks it at the end (4.6)."""
 
 import re
 from enum import Enum, auto
@@ -17,11 +6,11 @@ from typing import Self, TypeAlias, Unpack
 
 from attractor.base.errors import NotCanonical
 from attractor.base.json import DEEPEST, Json, JsonObject, parse_json
-from attractor.llm.generation_options import GenerateOptions
-from attractor.llm.object_generation import read_object, read_object_generation
+from attractor.llm.generation.objects import read_object, read_object_generation
+from attractor.llm.generation.options import GenerateOptions
+from attractor.llm.generation.text_stream import StreamResult, stream_generation
 from attractor.llm.response import GenerateResult
 from attractor.llm.stream_events import StreamEvent, StreamEventType
-from attractor.llm.text_stream import StreamResult, stream_generation
 
 Container = dict[str, Json] | list[Json]
 _SPACE = re.compile(r"[ \t\n\r]*")

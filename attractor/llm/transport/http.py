@@ -1,11 +1,4 @@
-"""Carries JSON to a provider and back over HTTP, in time, and never shows a key.
-
-Reads what providers say in headers: how long to wait, and what is left.
-
-Keeps what belongs to one event loop, such as connections, for as long as that loop runs.
-
-Reads server-sent events from an answer that is still coming in (7.7).
-"""
+"""Posts JSON to providers over HTTP within time limits, and keeps keys out of errors."""
 
 import asyncio
 import json
@@ -38,8 +31,8 @@ from attractor.llm.errors import (
     StreamError,
     error_from_status_code,
 )
-from attractor.llm.json_fields import Fields, object_in
 from attractor.llm.response import RateLimitInfo
+from attractor.llm.transport.fields import Fields, object_in
 
 # The names each provider uses, ours on the left.
 OPENAI_LIMITS: Mapping[str, str] = {

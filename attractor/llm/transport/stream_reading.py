@@ -1,4 +1,4 @@
-"""Turns what a provider's server sends piece by piece into stream events (7.7)."""
+"""Turns a provider's server-sent events into stream events (7.7)."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
@@ -10,10 +10,10 @@ import anyio
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import SDKError, StreamError
-from attractor.llm.http import LONGEST_END, Incoming, malformed
-from attractor.llm.json_fields import Fields
 from attractor.llm.response import Response, Warning, said_by
 from attractor.llm.stream_events import StreamEvent, StreamEventType
+from attractor.llm.transport.fields import Fields
+from attractor.llm.transport.http import LONGEST_END, Incoming, malformed
 
 S = TypeVar("S")
 # Usage may come behind the last of an answer; a server that then says no more is not waited for.

@@ -1,9 +1,4 @@
-"""What is asked for when something is generated, checked and made into requests (4.3).
-
-How long a generation may take: all of it, and each call to a model (4.7).
-
-Tells the events of a generation to whoever listens, and keeps what they add up to.
-"""
+"""Options of a generation, checked and turned into requests (4.3)."""
 
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +9,7 @@ import anyio
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import suggest
 from attractor.base.json import JsonObject
-from attractor.llm.cancellation import AbortSignal, Handover
+from attractor.llm.abort import AbortSignal, Handover
 from attractor.llm.client import Client
 from attractor.llm.errors import (
     ConfigurationError,

@@ -254,7 +254,7 @@ def test_a_mark_of_the_byte_order_hides_nothing(provider: str) -> None:
 def test_behind_a_whole_answer_nothing_more_is_waited_for(
     provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attractor.llm.provider_stream._LONGEST_REST", 0.1)
+    monkeypatch.setattr("attractor.llm.transport.stream_reading._LONGEST_REST", 0.1)
     events = [*BEGIN[provider], FINISH[provider][0]]
     scene, error = hear(provider, HEAD, chunked(sse(events)), stays=True)
     assert error is None
@@ -377,8 +377,8 @@ def test_an_end_that_takes_too_long_leaves_no_connection_open(
             return await asyncio.gather(*(listen(client, name) for name in ADAPTERS * 30))
 
     monkeypatch.setattr(AnyIOStream, "aclose", close_slowly)
-    monkeypatch.setattr("attractor.llm.provider_stream.LONGEST_END", 0.02)
-    monkeypatch.setattr("attractor.llm.http.LONGEST_END", 0.02)
+    monkeypatch.setattr("attractor.llm.transport.stream_reading.LONGEST_END", 0.02)
+    monkeypatch.setattr("attractor.llm.transport.http.LONGEST_END", 0.02)
     with speaking("rules = [{ answer.text = 'Hello.' }]") as twin:
         assert set(asyncio.run(many(twin.environ()))) == {"Hello."}
     assert begun["closing"] > 0

@@ -1,0 +1,1 @@
+"""Carries requests to providers over HTTP and reads what they send back."""
