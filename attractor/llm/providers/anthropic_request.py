@@ -1,6 +1,6 @@
 """Writes a request as Anthropic's Messages API takes it (7.3).
 
-Writes how hard a model is to think, as Anthropic's Messages API takes it (3.6, decision 0148).
+Writes how hard a model is to think, as Anthropic's Messages API takes it (3.6).
 
 Newer models decide themselves how long they think and are told an effort; older ones are given a
 number of tokens; the oldest do not think.

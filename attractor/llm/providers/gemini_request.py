@@ -2,7 +2,7 @@
 
 Writes the parts of a message as Gemini's parts (7.3).
 
-Writes how hard a model is to think, as Gemini's generateContent takes it (3.6, decision 0148).
+Writes how hard a model is to think, as Gemini's generateContent takes it (3.6).
 
 From Gemini 3 on a model is told a level, before that a number of tokens, and before 2.5 none think.
 
