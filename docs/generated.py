@@ -40,7 +40,7 @@ def settings() -> str:
         f"| `{one.key}` | {one.kind} | {one.default} | `{one.variable}` | {one.description} |"
         for one in list_settings(Settings)
     ]
-    head = ["| key | type | default | variable | what it says |", "|---|---|---|---|---|"]
+    head = ["| key | type | default | variable | description |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows])
 
 

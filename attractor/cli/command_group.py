@@ -10,6 +10,14 @@ from attractor.base.errors import UnknownName
 from attractor.base.registry import Registry
 from attractor.cli.invocation import Invocation, debug_option
 
+GROUP_SUMMARIES = {
+    "profile": "Manage profiles: the policies that runs are judged by",
+    "suite": "Manage suites of scenarios",
+    "token": "Manage tokens that prove who decides",
+    "twin": "Serve and check twins of model providers and other services",
+}
+"""Groups of other distributions list their commands instead."""
+
 
 class FolderGroup(click.Group):
     """The commands of a registry whose names begin with a prefix.
@@ -36,7 +44,7 @@ class FolderGroup(click.Group):
             return _with_debug(self.parts[full])
         if cmd_name in self.list_commands(ctx):
             return FolderGroup(
-                self.parts, prefix=f"{full}.", name=cmd_name, help=self._summary(full, cmd_name)
+                self.parts, prefix=f"{full}.", name=cmd_name, help=f"{self._summary(full)}."
             )
         return None
 
@@ -51,7 +59,7 @@ class FolderGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the first lines of their files."""
-        rows = [(name, self._summary(self.prefix + name, name)) for name in self.list_commands(ctx)]
+        rows = [(name, self._summary(self.prefix + name)) for name in self.list_commands(ctx)]
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
@@ -62,12 +70,12 @@ class FolderGroup(click.Group):
     def _known(self, ctx: click.Context) -> list[str]:
         return [f"{self.prefix}{name}".replace(".", " ") for name in self.list_commands(ctx)]
 
-    def _summary(self, full: str, name: str) -> str:
+    def _summary(self, full: str) -> str:
         if full in self.parts:
             return self.parts.summary(full)
         start = f"{full}."
         below = [part.removeprefix(start) for part in self.parts if part.startswith(start)]
-        return f"{name}: {', '.join(below)}"
+        return GROUP_SUMMARIES.get(full, f"Commands: {', '.join(below)}")
 
 
 def _with_debug(command: click.Command) -> click.Command:
@@ -106,7 +114,7 @@ def _config_option() -> click.Option:
         metavar="KEY=VALUE",
         expose_value=False,
         callback=_remember_flags,
-        help="Set a setting for this call, such as output.color=never. May be repeated.",
+        help="Override a setting, such as output.color=never. May be repeated.",
     )
 
 

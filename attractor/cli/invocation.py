@@ -77,7 +77,7 @@ C = TypeVar("C", bound=Callable[..., Any] | click.Command)
 
 def json_option(command: C) -> C:
     """Add `--json`: the result as one JSON value on standard output."""
-    option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+    option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     return option(command)
 
 

@@ -166,18 +166,23 @@ _OPTIONS = (
         type=click.IntRange(1),
         default=KEEP,
         show_default=True,
-        help="How many requests are kept to be looked at; older ones are dropped.",
+        help="Keep this many requests for the control address.",
     ),
     click.option(
-        "--port", type=PORT, default=0, help="Where clients reach it; any free port if 0."
+        "--port", type=PORT, default=0, help="Listen on this port (default: any free port)."
     ),
-    click.option("--control-port", type=PORT, default=0, help="Where it is controlled."),
+    click.option(
+        "--control-port",
+        type=PORT,
+        default=0,
+        help="Serve the control address on this port (default: any free port).",
+    ),
     click.option(
         "-v/-q",
         "--verbose/--quiet",
         "is_verbose",
         default=None,
-        help="Whether each request is a line on standard error; it is, unless --json is given.",
+        help="Log each request to stderr (default: on; off with --json).",
     ),
 )
 

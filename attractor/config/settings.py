@@ -1,12 +1,8 @@
-"""The settings there are: adding one is adding a field here, and nothing else.
+"""Settings: adding one means adding a field here.
 
-The variable, the flag, the documentation and the origin follow from the field. A path is written
-relative to the place it is written in; a relative default is relative to the project's root.
-Every field has a default and a description.
-
-Checks what settings say of models: their names, and patterns of what is secret.
-
-Tells web addresses from other texts, without ever showing them: one may hold a secret.
+The variable, the flag, the documentation and the origin follow from the field. Every field has a
+default and a description. A path is relative to the place it is written in; a relative default is
+relative to the project root.
 """
 
 import re
@@ -22,7 +18,7 @@ from attractor.config.user_folders import default_state_dir
 
 
 def require_model_name(text: str) -> str:
-    """Let a model of a provider pass, and nothing else."""
+    """Return a model name of the form provider/model; refuse others."""
     provider, slash, model = text.partition("/")
     if not (provider and slash and model):
         raise ValueError("write a model as provider/model")
@@ -30,26 +26,26 @@ def require_model_name(text: str) -> str:
 
 
 def require_pattern(text: str) -> str:
-    """Let a regular expression pass that is not found in every text."""
+    """Return a regular expression that does not match every text; refuse others."""
     try:
         is_everywhere = re.compile(text).match("") is not None
     except re.error as cause:
-        raise ValueError(f"no regular expression: {cause}") from cause
+        raise ValueError(f"invalid regular expression: {cause}") from cause
     if is_everywhere:
-        raise ValueError("this is found in every text")
+        raise ValueError("this pattern matches every text")
     return text
 
 
 HIDDEN = "hidden_value"
-"""The type of mistakes whose value is not to be shown."""
+"""The type of mistakes whose value must not be printed."""
 
 
 def require_web_address(value: SecretStr) -> SecretStr:
-    """Return an address of http or https, or none at all; refuse everything else."""
+    """Return an http or https URL, or an empty text; refuse others."""
     address = value.get_secret_value()
     if address and not _is_web_address(address):
         raise PydanticCustomError(
-            HIDDEN, "this is no address: write https://, a host and a path, without a user's name"
+            HIDDEN, "invalid URL: write https://, a host and a path, without a user name"
         )
     return value
 
@@ -59,7 +55,7 @@ def _is_web_address(address: str) -> bool:
         return False
     try:
         parts = urlsplit(address)
-        # Asking for the port is what finds out whether it is one.
+        # urlsplit checks the port only when it is read.
         has_port = parts.port != 0
     except ValueError:
         return False
@@ -68,78 +64,80 @@ def _is_web_address(address: str) -> bool:
 
 
 class Section(BaseModel):
-    """A table of settings that cannot be changed and takes no key it does not know."""
+    """Frozen table of settings that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class OutputSettings(Section):
-    """How results and progress are written."""
+    """Settings of results and progress output."""
 
     color: Literal["auto", "always", "never"] = Field(
-        default="auto", description="Whether to write in colour; `auto` does on a terminal only."
+        default="auto", description="Color the output; `auto` does on a terminal."
     )
 
 
 class DoctorSettings(Section):
-    """What `attractor doctor` looks for."""
+    """Settings of `attractor doctor`."""
 
     min_free_mb: int = Field(
         default=1024,
         ge=0,
-        description="How many megabytes of free disk the folder of the runs should have.",
+        description="Warn below this many megabytes of free disk space in the runs folder.",
     )
 
 
 class WorkspaceSettings(Section):
-    """What makes the workspace of a run fit to work in."""
+    """Settings of run workspaces."""
 
     setup: str = Field(
         default="",
-        description="A command that is run once in a new workspace, such as `make deps`.",
+        description="Run this command once in each new workspace, such as `make deps`.",
     )
     setup_files: tuple[str, ...] = Field(
         default=(),
-        description="What the setup goes by, as in a `.gitignore`; a sandbox keeps the result.",
+        description="Cache the setup result of a sandbox by these files (`.gitignore` patterns).",
     )
-    setup_minutes: int = Field(default=30, ge=1, description="How many minutes the setup may take.")
+    setup_minutes: int = Field(
+        default=30, ge=1, description="Stop the setup after this many minutes."
+    )
     carry: tuple[str, ...] = Field(
         default=(),
-        description="Paths that git ignores and a workspace gets copies of, such as `.venv`.",
+        description="Copy these ignored paths into each workspace, such as `.venv`.",
     )
     carry_read_only: tuple[str, ...] = Field(
         default=(),
-        description="Paths that git ignores and a sandbox shows read-only, such as `node_modules`.",
+        description="Mount these ignored paths read-only in a sandbox, such as `node_modules`.",
     )
 
 
 class TracingSettings(Section):
-    """Whether runs are traced with OpenTelemetry."""
+    """Settings of OpenTelemetry traces."""
 
     enabled: Literal["auto", "on", "off"] = Field(
         default="auto",
-        description="Whether runs are traced; `auto` does where `OTEL_` variables say where to.",
+        description="Trace runs; `auto` does if `OTEL_` variables name an endpoint.",
     )
 
 
 class NotifySettings(Section):
-    """How people hear that a run waits for them."""
+    """Settings of notifications about waiting human gates."""
 
     command: str = Field(
         default="",
-        description="A command that is run when a gate waits, such as `notify-send`.",
+        description="Run this command when a human gate waits, such as `notify-send`.",
     )
     url: Annotated[SecretStr, AfterValidator(require_web_address)] = Field(
         default=SecretStr(""),
-        description="An address that is sent what is asked when a gate waits, as JSON.",
+        description="Post the question as JSON to this URL when a human gate waits.",
     )
     after_seconds: int = Field(
         default=60,
         ge=0,
-        description="How long somebody who is there may take to answer before others are told.",
+        description="Wait this many seconds for an answer at the terminal before notifying.",
     )
     timeout_seconds: int = Field(
-        default=30, ge=1, le=600, description="How many seconds telling may take."
+        default=30, ge=1, le=600, description="Abort a notification after this many seconds."
     )
 
 
@@ -147,53 +145,53 @@ Number = Annotated[int, Field(ge=1)]
 
 
 class LlmSettings(Section):
-    """What stands around the calls of runs to models."""
+    """Settings of model calls."""
 
     log: Path | None = Field(
         default=None,
-        description="A file that gets a line of JSON for each request and each answer, "
-        "without what was said.",
+        description="Log each request and response as a line of JSON to this file, "
+        "without message content.",
     )
     redact: bool = Field(
         default=False,
-        description="Whether models are sent placeholders for secrets; tools get the secrets.",
+        description="Send models placeholders instead of secrets; tools get the secrets.",
     )
     redact_patterns: tuple[Annotated[str, AfterValidator(require_pattern)], ...] = Field(
         default=(),
-        description="Regular expressions of what else is secret, beside keys of known services.",
+        description="Redact matches of these regular expressions, besides keys of known services.",
     )
     cache: Path | None = Field(
         default=None,
-        description="A folder that keeps answers; the same request is answered from there.",
+        description="Cache responses in this folder; an equal request is answered from there.",
     )
     cache_mode: Literal["read_write", "read_only", "refresh"] = Field(
         default="read_write",
-        description="Whether `cache` is used and added to, only used, or all is asked anew.",
+        description="Read and add to the cache, only read it, or renew every response.",
     )
     fall_back: Mapping[str, tuple[Annotated[str, AfterValidator(require_model_name)], ...]] = Field(
         default_factory=dict[str, tuple[str, ...]],
-        description="By model: which are asked in its place when it fails, as `provider/model`.",
+        description="By model: models to try when it fails, as `provider/model`.",
     )
     requests_per_minute: Mapping[str, Number] = Field(
         default_factory=dict[str, int],
-        description="By provider: how many requests all runs of a process send in a minute.",
+        description="By provider: maximum requests per minute of a process.",
     )
     tokens_per_minute: Mapping[str, Number] = Field(
         default_factory=dict[str, int],
-        description="By provider: how many tokens all runs of a process use in a minute.",
+        description="By provider: maximum tokens per minute of a process.",
     )
     concurrent_requests: Mapping[str, Number] = Field(
         default_factory=dict[str, int],
-        description="By provider: how many requests of all runs of a process are open at once.",
+        description="By provider: maximum concurrent requests of a process.",
     )
 
     @model_validator(mode="after")
     def _is_of_use(self) -> Self:
-        """Refuse what would do nothing."""
+        """Refuse settings without effect."""
         if self.cache_mode != "read_write" and self.cache is None:
-            raise ValueError(f"llm.cache_mode {self.cache_mode} needs a folder in llm.cache")
+            raise ValueError(f"llm.cache_mode {self.cache_mode} requires llm.cache")
         if self.redact_patterns and not self.redact:
-            raise ValueError("llm.redact_patterns count with llm.redact = true alone")
+            raise ValueError("llm.redact_patterns requires llm.redact = true")
         return self
 
 
@@ -201,18 +199,16 @@ Level = Literal["off", "info", "warning", "error"]
 
 
 class Settings(Section):
-    """Everything that can be set."""
+    """All settings."""
 
     state_dir: Path = Field(
         default_factory=default_state_dir,
-        description="The folder of records of workspaces, sealed suites, the ledger and its key.",
+        description="Store workspace records, sealed suites, the ledger and its key here.",
     )
-    runs_dir: Path = Field(
-        default=Path("runs"), description="The folder that holds a folder for every run."
-    )
+    runs_dir: Path = Field(default=Path("runs"), description="Store each run in a folder here.")
     workspaces_dir: Path = Field(
         default=Path("/var/tmp"),
-        description="Where the folder of the workspaces lies; tools in a sandbox see its path.",
+        description="Create workspaces here; sandboxed tools see this path.",
     )
     output: OutputSettings = OutputSettings()
     doctor: DoctorSettings = DoctorSettings()
@@ -222,5 +218,5 @@ class Settings(Section):
     llm: LlmSettings = LlmSettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],
-        description="How grave a rule of the language is in this project; `off` silences it.",
+        description="Severity of a rule in this project; `off` disables it.",
     )

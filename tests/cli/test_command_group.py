@@ -39,7 +39,7 @@ def test_a_dot_is_a_blank_at_any_depth(places: Places) -> None:
 
 def test_help_lists_what_is_below(places: Places) -> None:
     group = build(places)
-    assert "doctor  Feed an animal\n  zoo     zoo: feed, night.feed\n" in run(group, "--help")
+    assert "doctor  Feed an animal\n  zoo     Commands: feed, night.feed\n" in run(group, "--help")
     assert "feed   Feed an animal\n" in run(group, "zoo", "--help")
 
 

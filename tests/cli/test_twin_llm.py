@@ -176,7 +176,7 @@ def test_a_script_in_python_is_told_where_it_fails(tmp_path: Path) -> None:
 
 def test_help_names_streaming_and_every_wire() -> None:
     told = " ".join(attractor("twin", "llm", "--help").stdout.split())
-    assert "streamed and not" in told
+    assert "with and without streaming" in told
     assert all(f"{wire} (" in told for wire in wire_registry())
 
 

@@ -65,18 +65,18 @@ def test_a_model_is_written_with_its_provider() -> None:
 
 def test_a_pattern_is_one_that_finds_something_and_not_everything() -> None:
     assert require_pattern("acme-[0-9]+") == "acme-[0-9]+"
-    with pytest.raises(ValueError, match="no regular expression"):
+    with pytest.raises(ValueError, match="invalid regular expression"):
         require_pattern("acme-[")
-    with pytest.raises(ValueError, match="in every text"):
+    with pytest.raises(ValueError, match="matches every text"):
         require_pattern("x*")
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[llm]\ncache_mode = "read_only"', "llm: llm.cache_mode read_only needs a folder in"),
-        ('[llm]\nredact_patterns = ["a"]', "llm: llm.redact_patterns count with llm.redact = true"),
-        ('[llm]\nredact = true\nredact_patterns = ["["]', "no regular expression"),
+        ('[llm]\ncache_mode = "read_only"', "llm: llm.cache_mode read_only requires llm.cache"),
+        ('[llm]\nredact_patterns = ["a"]', "llm: llm.redact_patterns requires llm.redact = true"),
+        ('[llm]\nredact = true\nredact_patterns = ["["]', "invalid regular expression"),
         ('[llm.fall_back]\n"gpt-5.2" = ["claude-opus-4-6"]', "write a model as provider/model"),
         ("[llm.requests_per_minute]\nopenai = 0", "greater than or equal to 1"),
     ],
@@ -117,6 +117,6 @@ def test_an_address_of_the_web_is_taken_and_not_shown(tmp_path: Path, address: s
     ],
 )
 def test_anything_else_is_refused_without_being_shown(tmp_path: Path, address: str) -> None:
-    with pytest.raises(InvalidSetting, match="notify.url: this is no address") as refused:
+    with pytest.raises(InvalidSetting, match="notify.url: invalid URL") as refused:
         loaded(tmp_path, address)
     assert "the-secret" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Answer what a run asks."""
+"""Answer a question that a run asks."""
 
 import click
 
@@ -13,9 +13,11 @@ from attractor.pipeline.run_lookup import reference_of
 @click.command()
 @click.argument("reference", metavar="RUN")
 @click.argument("choice", required=False)
-@click.option("--question", default="", help="Which one, by its id or its node, of several.")
-@click.option("--all", "is_for_all", is_flag=True, help="Answer all questions, in the same words.")
-@click.option("--why", default="", help="Why, for the record.")
+@click.option("--question", default="", help="Answer the question with this id or node.")
+@click.option(
+    "--all", "is_for_all", is_flag=True, help="Give the same answer to all open questions."
+)
+@click.option("--why", default="", help="Record this reason.")
 @json_option
 @click.pass_obj
 def answer(
@@ -27,13 +29,14 @@ def answer(
     why: str,
     as_json: bool,
 ) -> ExitCode:
-    """Answer what a run asks.
+    """Answer a question that a run asks.
 
-    RUN is an id, the beginning of one, a run directory, or 'latest'. CHOICE is a key, a label or
-    the node it leads to; where any words will do, it is those. Without it, what is asked is listed
-    with the commands that answer it. The answer is recorded: a process that holds the run goes on
-    with it, else 'attractor resume' does. What matches no choice is refused, changing nothing; with
-    --all, what matches none of the choices of one of the questions.
+    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. CHOICE is the key or
+    label of a choice, or the node that it leads to; to a free-text question, CHOICE is the text.
+    Without CHOICE, list the open questions, with the command for each answer. The answer is
+    recorded in the run: a live process continues with it, otherwise 'attractor resume' does. An
+    answer that matches no choice is refused and changes nothing. With --all, it has to match a
+    choice of every question.
     """
     if is_for_all and choice is None:
         raise UsageError("--all needs an answer", hint=f"attractor answer {reference} CHOICE --all")

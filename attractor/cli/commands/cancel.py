@@ -1,4 +1,4 @@
-"""End a run for good."""
+"""Cancel a run."""
 
 import asyncio
 
@@ -13,14 +13,15 @@ from attractor.pipeline.workspace.deliver import give_back_later
 
 @click.command()
 @click.argument("reference", metavar="RUN")
-@click.option("--why", default="", help="Why, for the record.")
+@click.option("--why", default="", help="Record this reason.")
 @json_option
 @click.pass_obj
 def cancel(invocation: Invocation, reference: str, why: str, as_json: bool) -> ExitCode:
-    """End a run for good.
+    """Cancel a run.
 
-    RUN is an id, the beginning of one, a run directory, or 'latest'. What is at work ends within a
-    few seconds, children and agents too. A run that nobody holds is ended here and now.
+    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. Running stages end within
+    a few seconds, with their agents and child runs. A run without a live process is canceled
+    immediately. A canceled run cannot be resumed.
     """
     orders = orders_to(invocation, reference)
     receipt = orders.cancel(why)

@@ -1,4 +1,4 @@
-"""Print the script that completes attractor's commands in a shell."""
+"""Print the completion script for a shell."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -20,10 +20,10 @@ FILES = {
 @json_option
 @click.pass_context
 def completion(ctx: click.Context, shell: str, as_json: bool) -> ExitCode:
-    """Print the script that completes attractor's commands in SHELL: bash, zsh or fish.
+    """Print the completion script for a shell.
 
-    Add it once: attractor completion bash >> ~/.bashrc (zsh: ~/.zshrc; fish:
-    ~/.config/fish/completions/attractor.fish), and open a new shell.
+    SHELL is bash, zsh or fish. Install the script once and open a new shell: attractor completion
+    bash >> ~/.bashrc (zsh: ~/.zshrc; fish: ~/.config/fish/completions/attractor.fish).
     """
     kind = get_completion_class(shell)
     assert kind is not None

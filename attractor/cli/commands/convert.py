@@ -1,4 +1,4 @@
-"""Convert a pipeline that was written for another tool."""
+"""Convert a pipeline written for another tool."""
 
 from functools import partial
 from pathlib import Path
@@ -20,19 +20,20 @@ from attractor.pipeline.registered_names import files_beside
 
 @click.command()
 @click.argument("file", metavar="FILE")
-@click.option("-o", "--output", "output", metavar="OUT", help="Write into this file instead.")
-@click.option("--check", is_flag=True, help="Write nothing; end with 1 when there is work to do.")
+@click.option("-o", "--output", "output", metavar="OUT", help="Write the pipeline to this file.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if anything would change.")
 @json_option
 @click.pass_obj
 def convert(
     invocation: Invocation, file: str, output: str | None, check: bool, as_json: bool
 ) -> ExitCode:
-    """Convert the pipeline in FILE, which was written for another tool; - is standard input.
+    """Convert a pipeline written for another tool.
 
-    Its words become ours, comments stay, and the report says what was changed where. The pipeline
-    goes to standard output and the report to standard error, unless OUT is given. It is checked
-    where it will lie: the files it names are sought beside OUT, else beside FILE. Ends with 1 when
-    something is left that only a person can change, each with what to do.
+    FILE is a pipeline, or - for standard input. Names of the other tool are replaced, comments are
+    kept, and the report lists every change with its line. Without --output, print the pipeline to
+    standard output and the report to standard error. Paths in the pipeline are resolved from the
+    folder of OUT, or from the folder of FILE without --output. Exit with 1 if something has to be
+    changed by hand; the report says how.
     """
     opened = open_pipeline(file)
     beside = files_beside(Path(output or opened.source.file))

@@ -17,9 +17,9 @@ from attractor.pipeline.run_lookup import find_run
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest")
-@click.option("--approve", is_flag=True, help="Approve; the gate must say go.")
-@click.option("--reject", is_flag=True, help="Reject; the gate may say what it likes.")
-@click.option("--rationale", required=True, help="Why, in a sentence.")
+@click.option("--approve", is_flag=True, help="Approve the run; the gate has to say go.")
+@click.option("--reject", is_flag=True, help="Reject the run; the gate is not asked.")
+@click.option("--rationale", required=True, help="Give the reason in one sentence.")
 @operator_option
 @json_option
 @click.pass_obj
@@ -34,8 +34,8 @@ def decide(
 ) -> ExitCode:
     """Record a decision on a run.
 
-    The first one is final. Who decides is proved by a token in ATTRACTOR_TOKEN, else by sitting at
-    a terminal. An approval that the gate does not allow is refused with 5; no way leads round it.
+    The first decision on a run is final. A token in ATTRACTOR_TOKEN proves who decides; without a
+    token, a terminal does. An approval is refused with exit status 5 if the gate says no-go.
     """
     if approve == reject:
         raise UsageError("say one of --approve and --reject", hint="exactly one of the two")

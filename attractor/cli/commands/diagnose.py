@@ -1,4 +1,4 @@
-"""Say why a run ended or stands as it does, and what to do about it."""
+"""Explain why a run ended or stopped, and list remedies."""
 
 import click
 
@@ -16,11 +16,12 @@ from attractor.pipeline.run_lookup import find_run, reference_of
 @json_option
 @click.pass_obj
 def diagnose(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
-    """Say why a run ended or stands as it does, and what to do about it.
+    """Explain why a run ended or stopped, and list remedies.
 
-    RUN is an id, the beginning of one, a run directory, or 'latest', which it is unless said. The
-    chain of causes, what took longest and cost most, loops, retries, what was assumed and every
-    interruption come from the run's records; no model is asked. Each remedy has its command.
+    RUN is a run id, a unique prefix of one, a run directory, or 'latest' (default: latest). The
+    diagnosis lists the chain of causes, the slowest and the most expensive stages, loops, retries,
+    assumptions and interruptions, and a command for each remedy. It is computed from the records of
+    the run, without calling a model.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

@@ -1,4 +1,4 @@
-"""Tell how two pipelines differ."""
+"""Compare two pipelines."""
 
 import asyncio
 import os
@@ -32,14 +32,16 @@ _ENDINGS: Mapping[str, str] = {
     "--format",
     "format_",
     type=click.Choice(_FORMATS),
-    help="How to show it: as lines, as JSON, or drawn; unless said, what the ending of OUT says, "
-    "else text.",
+    help="Choose the output format (default: by the file extension of OUT, otherwise text).",
 )
 @json_option
-@click.option("-o", "--output", "output", metavar="OUT", help="Write into this file instead.")
-@click.option("--exit-code", "exit_code", is_flag=True, help="End with 1 when they differ.")
+@click.option("-o", "--output", "output", metavar="OUT", help="Write to this file.")
+@click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 1 if the pipelines differ.")
 @click.option(
-    "--git-driver", "of_git", is_flag=True, help="Take the arguments that git gives a diff driver."
+    "--git-driver",
+    "of_git",
+    is_flag=True,
+    help="Accept the arguments that Git passes to a diff driver.",
 )
 def diff(
     files: tuple[str, ...],
@@ -49,13 +51,12 @@ def diff(
     exit_code: bool,
     of_git: bool,
 ) -> ExitCode:
-    """Tell how the pipeline in B differs from the one in A.
+    """Compare two pipelines.
 
-    One of them may be -, which is standard input. It speaks of nodes, edges and attributes: a new
-    layout, other comments, another order of statements, quotes, another tool's names and a default
-    that is written out change nothing. A node or an edge that is the same under another name or
-    leads elsewhere is told as such. With --format svg both are drawn in one: green is new, red is
-    gone, brown is changed.
+    A and B are pipelines; one of them may be - for standard input. Nodes, edges and attributes are
+    compared; layout, comments, statement order, quotes, names of other tools and explicit default
+    values are ignored. Renamed nodes and redirected edges are reported as such. With --format svg,
+    draw both pipelines in one picture: green is added, red is removed, brown is changed.
     """
     if of_git:
         return _for_git(files)

@@ -1,4 +1,4 @@
-"""Look at this machine and say what is missing, each with its remedy."""
+"""Check this machine and list remedies for problems."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -25,13 +25,11 @@ COLORS = {CheckStatus.OK: "green", CheckStatus.MISSING: "yellow", CheckStatus.PR
 @json_option
 @click.pass_obj
 def doctor(invocation: Invocation, pipelines: tuple[Path, ...], as_json: bool) -> ExitCode:
-    """Look at this machine and say what is missing, each with its remedy.
+    """Check this machine and list remedies for problems.
 
-    It tries what it can (a sandbox is made, a folder is written to) and changes nothing. Whether a
-    provider's key is set is said, never the key. Of each PIPELINE that is named it is also said
-    whether what that requires is there, and which secrets are given by variables. The effective
-    settings are listed with the place each one comes from. Ends with 1 when something is missing
-    without which nothing works.
+    Check programs, folders, sandboxes and provider keys (keys are never printed). With PIPELINE,
+    also check the programs and secrets that the pipeline requires. List all effective settings and
+    where each comes from. Nothing is changed. Exit with 1 if a problem prevents all work.
     """
     configuration = invocation.configuration
     machine = Machine(invocation.environ, invocation.folder, configuration)

@@ -1,4 +1,4 @@
-"""Tell what a run of a pipeline may cost and how long it may take."""
+"""Estimate the cost and duration of a run."""
 
 from functools import partial
 from pathlib import Path
@@ -24,20 +24,20 @@ from attractor.pipeline.source import known_in, open_pipeline
     "--backend",
     default="agent",
     show_default=True,
-    help="What is to do the stages; runs with another backend do not count.",
+    help="Execute stages with this backend; runs with other backends are ignored.",
 )
-@click.option("--model", default="", help="The model of nodes that name none.")
-@click.option("--provider", default="", help="The provider of nodes that name none.")
+@click.option("--model", default="", help="Use this model for nodes without one.")
+@click.option("--provider", default="", help="Use this provider for nodes without one.")
 @json_option
 @click.pass_obj
 def estimate(
     invocation: Invocation, file: Path, backend: str, model: str, provider: str, as_json: bool
 ) -> ExitCode:
-    """Tell what a run of a pipeline may cost and how long it may take.
+    """Estimate the cost and duration of a run.
 
-    It goes by earlier runs of the pipeline's name in the runs folder, stage by stage, and says how
-    many there are. Of a stage that no run visited it tells what its attributes say. How many calls
-    a model gets there is assumed, widely, and the catalogue says what they cost.
+    The estimate is based on earlier runs of pipelines with the same name in the runs folder, stage
+    by stage, and reports how many there are. For a stage without earlier visits, it is based on the
+    node's attributes and assumes a wide range of model calls, at the prices of the model catalogue.
     """
     if backend not in (known := backend_registry()):
         raise UnknownName("backend", backend, known)

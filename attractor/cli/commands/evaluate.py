@@ -1,4 +1,4 @@
-"""Evaluate a run once more, or for the first time."""
+"""Evaluate a run, again or for the first time."""
 
 import click
 
@@ -21,11 +21,10 @@ from attractor.pipeline.run_lookup import find_run
 @json_option
 @click.pass_obj
 def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json: bool) -> ExitCode:
-    """Evaluate a run once more, or for the first time.
+    """Evaluate a run, again or for the first time.
 
-    The trials of a second evaluation count together with those of the first; they never replace
-    them, and so do those of other runs that came to the same tree. Ends with 5 when the gate then
-    says no-go.
+    The gate judges the trials of all evaluations together, including evaluations of other runs with
+    the same result tree. Exit with 5 if the gate says no-go.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

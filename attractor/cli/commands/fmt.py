@@ -1,4 +1,4 @@
-"""Write pipelines in their one layout."""
+"""Format pipelines."""
 
 import sys
 from collections.abc import Sequence
@@ -57,19 +57,19 @@ class Formatted:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--check", is_flag=True, help="Change nothing; end with 1 when something would.")
-@click.option("--diff", is_flag=True, help="Change nothing; show what would.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; show the changes as a patch.")
 @json_option
 @click.pass_obj
 def fmt(
     invocation: Invocation, files: tuple[str, ...], check: bool, diff: bool, as_json: bool
 ) -> ExitCode:
-    """Write pipelines in their one layout.
+    """Format pipelines.
 
-    In a folder every .dot and .gv file is written, hidden folders and runs/ left out; - takes a
-    text from standard input and prints it. Comments stay, and so do the meaning, a byte order mark
-    and the line ends; where those are mixed, it says so and writes LF. When one of the files cannot
-    be read or has a mistake, none is written, and it ends with 2.
+    FILE is a pipeline, a folder, or - to format standard input to standard output. In a folder,
+    every .dot and .gv file is formatted, except in hidden folders and runs/. Comments, the meaning,
+    a byte order mark and line endings are kept; mixed line endings become LF. If any file cannot be
+    read or parsed, no file is written, and the exit status is 2.
     """
     if STANDARD_INPUT in files and len(files) > 1:
         raise UsageError("- stands for standard input alone", hint="name the files without it")

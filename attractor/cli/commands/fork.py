@@ -1,4 +1,4 @@
-"""Go on from an earlier stage of a run, in a new run beside it."""
+"""Start a new run from an earlier stage of a run."""
 
 import click
 
@@ -11,12 +11,12 @@ from attractor.cli.runs.orders import ForkArguments, fork_and_walk, fork_options
 @fork_options
 @click.pass_obj
 def fork(invocation: Invocation, asked: ForkArguments) -> ExitCode:
-    """Go on from an earlier stage of a run, in a new run beside it.
+    """Start a new run from an earlier stage of a run.
 
-    RUN is an id, the beginning of one, a run directory, or 'latest'. The new run begins as the old
-    one was right before that visit of the node, or before its last visit: context, files, retries
-    and visits. The old run is not touched. --graph goes on with a changed pipeline, and tells how
-    it differs.
+    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. The new run starts with
+    the state right before the given visit of NODE (default: its last visit): context, files,
+    retries and visit counts. The old run is not changed. With --graph, continue with a changed
+    pipeline and print the differences.
     """
     return fork_and_walk(invocation, asked)
 

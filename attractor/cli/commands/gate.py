@@ -1,4 +1,4 @@
-"""Judge a run afresh: go or no-go, and why."""
+"""Judge a run: go or no-go, with reasons."""
 
 import click
 
@@ -18,11 +18,10 @@ from attractor.pipeline.run_lookup import find_run
 @json_option
 @click.pass_obj
 def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: bool) -> ExitCode:
-    """Judge a run afresh: go or no-go, and why.
+    """Judge a run: go or no-go, with reasons.
 
-    The answer is computed from the sealed trials; a stored verdict is never trusted. It tells rules
-    and counts, which give no hidden scenario away. Ends with 5 when it is no-go. A run that is at
-    work may be asked about too.
+    The verdict is computed from the sealed trials every time. It names rules and counts, but no
+    hidden scenario. A live run can be judged, too. Exit with 5 on no-go.
     """
     world = world_of(invocation)
     facts, judged = ask_gate(find_run(reference, world.runs_dir), world)

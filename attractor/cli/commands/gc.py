@@ -1,4 +1,4 @@
-"""Free what no run needs any more; records stay."""
+"""Free disk space used by finished runs."""
 
 import asyncio
 
@@ -16,17 +16,15 @@ from attractor.pipeline.garbage import Collector, Rules
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be freed.")
+@click.option("--dry-run", is_flag=True, help="Remove nothing; list what would be removed.")
 @click.option(
     "--older-than",
     default="7d",
     show_default=True,
     metavar="DURATION",
-    help="Free only what has not been needed for so long.",
+    help="Skip runs that were active within this time.",
 )
-@click.option(
-    "--missing-projects", is_flag=True, help="Also free runs whose whole project is gone."
-)
+@click.option("--missing-projects", is_flag=True, help="Include runs whose project folder is gone.")
 @json_option
 @click.pass_obj
 def gc(
@@ -36,13 +34,12 @@ def gc(
     missing_projects: bool,
     as_json: bool,
 ) -> ExitCode:
-    """Free what no run needs any more; records stay.
+    """Free disk space used by finished runs.
 
-    That is the workspace, the forks and the trees of runs that are over for good (failed, canceled,
-    rejected, or approved and promoted) or whose run directory is gone, and what killed processes
-    left. It looks at all runs of the state folder, also those of other projects. Run directories,
-    the ledger and branches are never touched, nor a run that somebody is at work on. A run that
-    was freed cannot be forked or rewound any more.
+    Remove workspaces, forks and trees of runs that are final (failed, canceled, rejected, or
+    approved and promoted) or whose run directory is gone, and files left by killed processes. All
+    runs of the state folder are considered, including runs of other projects. Run directories, the
+    ledger, branches and live runs are never touched. A freed run cannot be forked or rewound.
     """
     world = world_of(invocation)
     rules = Rules(world.clock.now(), parse_duration(older_than), missing_projects)

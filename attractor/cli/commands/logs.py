@@ -1,4 +1,4 @@
-"""Show what happened in a run."""
+"""Show the events of a run."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -26,25 +26,25 @@ from attractor.pipeline.run_lookup import find_run, reference_of
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest")
-@click.option("--follow", "-f", is_flag=True, help="Go on until the run rests or ends.")
-@click.option("--node", default="", help="Only what is about this node.")
+@click.option("--follow", "-f", is_flag=True, help="Print new events until the run stops or ends.")
+@click.option("--node", default="", help="Show only events of this node.")
 @click.option(
     "--since",
     default="",
     metavar="WHEN",
-    help="Only what happened since: a time such as 2026-01-31T09:30, or 10m for so long ago.",
+    help="Show only events since a time, such as 2026-01-31T09:30, or for a duration, such as 10m.",
 )
 @json_option
 @click.pass_obj
 def logs(
     invocation: Invocation, reference: str, follow: bool, node: str, since: str, as_json: bool
 ) -> ExitCode:
-    """Show what happened in a run.
+    """Show the events of a run.
 
-    RUN is an id, the beginning of one, a run directory, or 'latest', which it is unless said. With
-    --json every event is printed as it stands in the journal, a line each. With --follow what comes
-    is printed too, whoever writes it, until the run rests or ends; without --json also what the
-    commands at work print. Ends with 6 when a line does not verify, and names the first one.
+    RUN is a run id, a unique prefix of one, a run directory, or 'latest' (default: latest). With
+    --json, print each event as one line of JSON, exactly as in the journal. With --follow, print
+    new events until the run stops or ends, and (without --json) the output of running commands.
+    Exit with 6 if a line of the journal is corrupt; the first such line is named.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

@@ -1,4 +1,4 @@
-"""Serve an editor."""
+"""Run the language server for editors."""
 
 import click
 
@@ -7,15 +7,19 @@ from attractor.cli.invocation import Invocation
 
 
 @click.command()
-@click.option("--stdio", is_flag=True, help="Talk over standard input and output; it always does.")
+@click.option(
+    "--stdio",
+    is_flag=True,
+    help="Accepted for compatibility; the server always uses standard input and output.",
+)
 @click.pass_obj
 def lsp(invocation: Invocation, stdio: bool) -> ExitCode:
-    """Serve an editor that edits pipelines, over standard input and output.
+    """Run the language server for editors.
 
-    An editor starts it by itself. It shows mistakes while you type, explains attributes and rules,
-    proposes what could stand at the cursor, finds and renames nodes, formats, mends what can be
-    mended safely, and lists what a pipeline declares. Ends with 1 when the editor leaves without
-    shutting it down first.
+    Editors start this command and talk to it over standard input and output. The server reports
+    errors while you type, explains attributes and rules, completes, finds and renames nodes,
+    formats, applies safe fixes, and lists the symbols of a pipeline. Exit with 1 if the editor
+    disconnects without a shutdown request.
     """
     from attractor.cli.language_server.server import log_in_lines, make_server
     from attractor.cli.pipelines.check import judge_for

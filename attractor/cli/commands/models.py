@@ -1,4 +1,4 @@
-"""List the models that are known, with their windows, abilities and prices."""
+"""List known models with context windows, capabilities and prices."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from attractor.llm.client import provider_registry
 
 
 @click.group(invoke_without_command=True)
-@click.option("--provider", metavar="PROVIDER", help="Only the models of this provider.")
+@click.option("--provider", metavar="PROVIDER", help="List only the models of this provider.")
 @json_option
 @click.pass_context
 def models(ctx: click.Context, provider: str | None, as_json: bool) -> ExitCode:
-    """List the models that are known, with their windows, abilities and prices.
+    """List known models with context windows, capabilities and prices.
 
-    Without --provider it lists those of the providers that this installation can ask. The list
-    advises: a model that is not in it is tried all the same, and has no price.
+    Without --provider, list the models of installed providers. A model that is not listed can still
+    be used, but has no price.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_early_options(ctx.invoked_subcommand, provider, as_json=as_json)
@@ -39,14 +39,16 @@ def models(ctx: click.Context, provider: str | None, as_json: bool) -> ExitCode:
 
 @models.command("test")
 @click.argument("model", metavar="MODEL")
-@click.option("--provider", metavar="PROVIDER", help="Who serves it, if its name does not tell.")
+@click.option(
+    "--provider", metavar="PROVIDER", help="Ask this provider (default: by the model name)."
+)
 @json_option
 @debug_option(hidden=True)
 @click.pass_obj
 def try_model(invocation: Invocation, model: str, provider: str | None, as_json: bool) -> ExitCode:
-    """Ask a model one short question, and tell how long it took and what it cost.
+    """Send one short question to a model and report time and cost.
 
-    It is one real call with the provider's key, and costs what such a call costs.
+    This makes one real request with the provider's key, at the usual price.
     """
     from attractor.cli.models import choose, try_once
 

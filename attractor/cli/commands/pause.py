@@ -1,4 +1,4 @@
-"""Have a run wait after the stage at work."""
+"""Pause a run after the current stage."""
 
 import click
 
@@ -9,14 +9,14 @@ from attractor.cli.runs.orders import orders_to, show_receipt
 
 @click.command()
 @click.argument("reference", metavar="RUN")
-@click.option("--why", default="", help="Why, for the record.")
+@click.option("--why", default="", help="Record this reason.")
 @json_option
 @click.pass_obj
 def pause(invocation: Invocation, reference: str, why: str, as_json: bool) -> ExitCode:
-    """Have a run wait after the stage at work.
+    """Pause a run after the current stage.
 
-    RUN is an id, the beginning of one, a run directory, or 'latest'. Its process stays and waits;
-    'attractor resume' has it go on. Refused with 4 when nobody is at work on it.
+    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. The process stays alive
+    and waits for 'attractor resume'. Refused with exit status 4 if the run has no live process.
     """
     return show_receipt(orders_to(invocation, reference).pause(why), as_json=as_json)
 

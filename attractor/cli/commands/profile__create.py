@@ -1,4 +1,4 @@
-"""Make a profile: the policy that runs are judged by."""
+"""Create a profile: the policy that runs are judged by."""
 
 import click
 
@@ -13,14 +13,14 @@ from attractor.factory.profiles import ProfileStore
 @click.option(
     "--allow-unverified-isolation",
     is_flag=True,
-    help="Let the gate say go although no sandbox was proved to hide the holdouts.",
+    help="Allow a go without a verified sandbox that hides the holdouts.",
 )
 @json_option
 @click.pass_obj
 def create(
     invocation: Invocation, name: str, allow_unverified_isolation: bool, as_json: bool
 ) -> ExitCode:
-    """Make a profile: the policy that runs are judged by."""
+    """Create a profile: the policy that runs are judged by."""
     store = ProfileStore(invocation.configuration.settings.state_dir)
     profile = store.create(name, allow_unverified_isolation=allow_unverified_isolation)
     if as_json:

@@ -1,4 +1,4 @@
-"""Move a branch to what an approved run made."""
+"""Move a branch to the result of an approved run."""
 
 import asyncio
 
@@ -15,15 +15,15 @@ from attractor.pipeline.run_lookup import find_run
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest")
-@click.option("--to", "branch", default="main", show_default=True, help="The branch to move.")
+@click.option("--to", "branch", default="main", show_default=True, help="Move this branch.")
 @json_option
 @click.pass_obj
 def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) -> ExitCode:
-    """Move a branch to what an approved run made.
+    """Move a branch to the result of an approved run.
 
-    The branch gets one commit, and only if it still stands where the run began (else 4). Files of a
-    checked-out branch are moved with it when nothing was changed there. Repeated, it changes
-    nothing more.
+    The branch gets one commit. Refused with exit status 4 if the branch has moved since the run
+    started. If the branch is checked out, its files are updated unless they have changes. Promoting
+    a run again changes nothing.
     """
     world = world_of(invocation)
     root = find_run(reference, world.runs_dir)

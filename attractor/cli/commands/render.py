@@ -1,4 +1,4 @@
-"""Draw pipelines, or how far runs have come."""
+"""Draw pipelines and the progress of runs."""
 
 import sys
 
@@ -21,22 +21,22 @@ from attractor.language.drawing.draw import Format
     "--output",
     "output",
     metavar="OUT",
-    help="Write into this file, or several drawings into this folder.",
+    help="Write to this file, or several drawings into this folder.",
 )
 @click.option(
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    help="What to make of it; unless said, what the ending of OUT says, else svg.",
+    help="Choose the output format (default: by the file extension of OUT, otherwise svg).",
 )
 @click.option(
     "--theme",
     type=click.Choice([one.value for one in Theme]),
     default=Theme.AUTO.value,
     show_default=True,
-    help="The surroundings it is for; auto is an SVG that suits itself to both.",
+    help="Choose the colors; an auto SVG follows the viewer.",
 )
-@click.option("--watch", is_flag=True, help="Draw again whenever a file changes, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Draw again when a file changes, until Ctrl-C.")
 @json_option
 @click.pass_obj
 def render(
@@ -48,15 +48,16 @@ def render(
     watch: bool,
     as_json: bool,
 ) -> ExitCode:
-    """Draw pipelines, or how far runs have come.
+    """Draw pipelines and the progress of runs.
 
-    FILE is a pipeline, or - for standard input. RUN is an id, the beginning of one, a run
-    directory, or 'latest': states, visits and times are drawn in. The drawing goes to standard
-    output, or into a file. In an SVG a node has the id node-ID, an edge edge-FROM-TO. With --format
-    json every node and edge is listed with its attributes, those from default blocks among them.
+    FILE is a pipeline, or - for standard input. RUN is a run id, a unique prefix of one, a run
+    directory, or 'latest'. The drawing of a run shows states, visits and times. The drawing is
+    printed to standard output without --output. In an SVG, nodes have the id node-ID and edges the
+    id edge-FROM-TO. With --format json, list every node and edge with all attributes, including
+    those of default blocks.
 
-    Of several, and of the pipelines in a folder, each is drawn beside its file, or into the folder
-    OUT. One that cannot be drawn is told, the others are drawn, and it ends with its exit code.
+    Several pipelines, or the pipelines of a folder, are drawn beside their files or into the folder
+    OUT. If a drawing fails, the others are still drawn, and the exit status is that of the failure.
     """
     from attractor.cli.drawings.draw import DrawingOptions as Order
     from attractor.cli.drawings.draw import are_several, draw_all

@@ -1,4 +1,4 @@
-"""Go on with a run that stopped."""
+"""Resume a stopped run."""
 
 import click
 
@@ -18,21 +18,21 @@ from attractor.pipeline.run_lookup import find_run
 @click.option(
     "--interviewer",
     default="",
-    help=f"Who answers human gates from here on: {INTERVIEWERS}.",
+    help=f"Answer human gates from now on with: {INTERVIEWERS}.",
 )
 @budget_options
 @click.option(
     "--restore-sessions",
     is_flag=True,
-    help="Take up conversations of full fidelity from the disk, instead of a summary.",
+    help="Restore full-fidelity conversations from disk instead of a summary.",
 )
 @given_options
 @click.option(
     "--accept-graph",
     is_flag=True,
-    help="Go on with the pipeline as it is now, where it was changed; what differs is shown.",
+    help="Continue with the changed pipeline file and print the differences.",
 )
-@click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation.")
+@click.option("--no-evaluate", is_flag=True, help="Skip the evaluation.")
 @json_option
 @click.pass_obj
 def resume(
@@ -49,12 +49,12 @@ def resume(
     no_evaluate: bool,
     as_json: bool,
 ) -> ExitCode:
-    """Go on with a run that stopped.
+    """Resume a stopped run.
 
-    RUN is an id, the beginning of one, a run directory, or 'latest'. Only the stage that was at
-    work is repeated, from the tree it began with. A run that somebody else holds is refused. At a
-    terminal a question that waits is asked there. Secrets are not kept: a run that needs one is
-    given it again.
+    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. Only the interrupted
+    stage is repeated, from the files it started with. Refused if another process executes the run;
+    a paused process continues. At a terminal, open questions are asked there. Secrets are not
+    stored: pass the secret inputs of the run again.
     """
     if not interviewer and invocation.has_terminal:
         interviewer = "console"

@@ -1,4 +1,4 @@
-"""Go back to an earlier stage of a run: a new run goes on from there, and the old one ends."""
+"""Cancel a run and start a new one from an earlier stage."""
 
 import click
 
@@ -9,14 +9,14 @@ from attractor.cli.runs.orders import ForkArguments, ReplacedRun, fork_and_walk,
 
 @click.command()
 @fork_options
-@click.option("--why", default="", help="Why, for the record.")
+@click.option("--why", default="", help="Record this reason.")
 @click.pass_obj
 def rewind(invocation: Invocation, asked: ForkArguments, why: str) -> ExitCode:
-    """Go back to an earlier stage of a run: a new run goes on from there, and the old one ends.
+    """Cancel a run and start a new one from an earlier stage.
 
-    As 'attractor fork', but the old run is canceled first, unless it is over for good. Its record
-    stays as it is. A run that works in the project's own folder has that put back to how it was;
-    what differed is kept in the new run's directory, under incidents.
+    As 'attractor fork', but the old run is canceled first, unless it is final. Its records are
+    kept. If the run works in the project's own folder, the files there are reset to the state of
+    the earlier stage; the differences are saved in the new run's directory, under incidents.
     """
     return fork_and_walk(invocation, asked, ending=ReplacedRun(asked.reference, why))
 

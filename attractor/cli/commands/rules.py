@@ -1,4 +1,4 @@
-"""Say what the rules for pipelines are, and why."""
+"""Explain the rules for pipelines."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,10 +15,10 @@ from attractor.language.linting.lint_rule import RulePage, read_page, read_pages
 @click.argument("rule", required=False, metavar="[RULE]")
 @json_option
 def rules(rule: str | None, as_json: bool) -> ExitCode:
-    """Say what the rules for pipelines are, and why.
+    """Explain the rules for pipelines.
 
-    Lists every rule with its severity. With the name of one, as attractor validate prints it in
-    brackets, its page: what it reports, why, an example and what to write instead.
+    Without RULE, list all rules with their severities. With RULE, a name that 'attractor
+    validate' prints in brackets, show its page: what it reports, why, an example and the fix.
     """
     pages = [read_page(rule)] if rule else list(read_pages())
     if as_json:

@@ -1,4 +1,4 @@
-"""Run a pipeline, and evaluate what came of it."""
+"""Run a pipeline and evaluate the result."""
 
 from pathlib import Path
 
@@ -17,59 +17,61 @@ from attractor.pipeline.options import RunOptions, WorkspaceKind, given_inputs
 
 @click.command()
 @click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE.dot")
-@click.option("--goal", default="", help="Another goal than the one the pipeline has.")
+@click.option("--goal", default="", help="Replace the goal of the pipeline.")
 @click.option(
     "--input",
     "pairs",
     multiple=True,
     metavar="NAME=VALUE",
-    help=f"What the run is given: {INPUT_FORMS}; a secret had better not be on a command line.",
+    help=f"Set an input: {INPUT_FORMS}. Do not write secrets on the command line.",
 )
 @click.option(
     "--inputs",
     "inputs_file",
     type=click.Path(path_type=Path),
-    help="A JSON or TOML file of inputs; --input counts more.",
+    help="Read inputs from a JSON or TOML file (--input overrides it).",
 )
-@click.option("--backend", default="agent", show_default=True, help="What does the stages.")
-@click.option("--model", default="", help="The model of nodes that name none.")
-@click.option("--provider", default="", help="The provider of nodes that name none.")
+@click.option(
+    "--backend", default="agent", show_default=True, help="Execute stages with this backend."
+)
+@click.option("--model", default="", help="Use this model for nodes without one.")
+@click.option("--provider", default="", help="Use this provider for nodes without one.")
 @click.option(
     "--outcomes",
     type=click.Path(path_type=Path),
-    help="A JSON or TOML file of outcomes by node, for the backend simulate.",
+    help="Read outcomes by node from a JSON or TOML file (with --backend simulate).",
 )
 @click.option(
     "--workspace",
     type=click.Choice([kind.value for kind in WorkspaceKind]),
     default=WorkspaceKind.ISOLATED.value,
     show_default=True,
-    help="The tree to work on: the last commit (outside git: a copy), a copy of the files as they "
-    "are, the project itself, or no snapshots.",
+    help="Work on the last commit (isolated; outside Git: copy), on a copy of the current files "
+    "(copy), in the project folder (in-place), or there without snapshots (none).",
 )
 @click.option(
     "--include-dirty",
     is_flag=True,
-    help="Take along what is not committed; the project stays as it is.",
+    help="Include uncommitted changes in the workspace.",
 )
 @click.option(
     "--sandbox",
     default="auto",
     show_default=True,
-    help="Where tools run: auto, bubblewrap or none.",
+    help="Run tools in this sandbox: auto, bubblewrap or none.",
 )
 @click.option(
     "--interviewer",
     default="",
-    help=f"Who answers human gates: {INTERVIEWERS}.",
+    help=f"Answer human gates with: {INTERVIEWERS}.",
 )
 @click.option("--auto-approve", is_flag=True, help="Short for --interviewer auto_approve.")
-@click.option("--answer", "answers", multiple=True, help="An answer for the interviewer queue.")
+@click.option("--answer", "answers", multiple=True, help="Add an answer for --interviewer queue.")
 @budget_options
-@click.option("--suite", default="", metavar="S[@V]", help="The suite that judges the run.")
-@click.option("--profile", default="", metavar="P[@R]", help="The policy it is judged by.")
-@click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation.")
-@click.option("--run-dir", type=click.Path(path_type=Path), help="Where to keep the run.")
+@click.option("--suite", default="", metavar="S[@V]", help="Judge the run with this suite.")
+@click.option("--profile", default="", metavar="P[@R]", help="Judge the run by this profile.")
+@click.option("--no-evaluate", is_flag=True, help="Skip the evaluation.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Store the run in this folder.")
 @json_option
 @click.pass_obj
 def run(
@@ -97,11 +99,11 @@ def run(
     run_dir: Path | None,
     as_json: bool,
 ) -> ExitCode:
-    """Run a pipeline, and evaluate what came of it.
+    """Run a pipeline and evaluate the result.
 
-    Every stage is kept in a run directory; a run that died goes on with 'attractor resume'. What
-    happens is told on standard error. Ends with 0 when the pipeline ended well, 1 when it failed,
-    and 3 when it waits for a person or a budget is used up.
+    All stages are recorded in a run directory, so that an interrupted run can continue with
+    'attractor resume'. Progress is printed to standard error. Exit with 0 if the pipeline succeeds,
+    1 if it fails, and 3 if it waits for a person or a budget is used up.
     """
     options = RunOptions(
         file=pipeline.absolute(),

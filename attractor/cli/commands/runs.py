@@ -1,4 +1,4 @@
-"""List the runs of the project, the newest first."""
+"""List the runs of the project, newest first."""
 
 import click
 
@@ -14,7 +14,7 @@ from attractor.pipeline.run_lookup import RunSummary, list_runs
 @json_option
 @click.pass_obj
 def runs(invocation: Invocation, as_json: bool) -> ExitCode:
-    """List the runs of the project, the newest first."""
+    """List the runs of the project, newest first."""
     found = list_runs(invocation.configuration.settings.runs_dir)
     if as_json:
         show_json([one.to_record() for one in found])

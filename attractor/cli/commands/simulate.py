@@ -1,4 +1,4 @@
-"""Walk through a pipeline without running it, and say why it goes where it goes."""
+"""Walk through a pipeline without executing it."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -36,31 +36,31 @@ from attractor.pipeline.source import read_pipeline
     "outcomes_file",
     type=click.Path(path_type=Path),
     metavar="OUTCOMES",
-    help="A JSON or TOML file that says how stages end, by node.",
+    help="Read outcomes by node from a JSON or TOML file.",
 )
 @click.option(
     "--set",
     "set_",
     multiple=True,
     metavar="NODE=OUTCOME,...",
-    help="How stages end; a node named again ends so at its next visit. May be repeated.",
+    help="Set the outcome of a node; repeat a node for its next visits.",
 )
 @click.option(
     "--answer",
     "answers",
     multiple=True,
     metavar="NODE=CHOICE",
-    help="What a person chooses at a human gate; named again, at its next visit.",
+    help="Set the choice at a human gate; repeat a gate for its next visits.",
 )
 @click.option(
     "--max-steps",
     type=click.IntRange(min=1),
     default=MAX_STEPS,
     show_default=True,
-    help="Stop after so many steps.",
+    help="Stop after this many steps.",
 )
 @click.option(
-    "--coverage", is_flag=True, help="Instead, try every outcome and list what cannot be reached."
+    "--coverage", is_flag=True, help="Try every outcome and list unreachable nodes and edges."
 )
 @json_option
 def simulate(
@@ -72,12 +72,12 @@ def simulate(
     coverage: bool,
     as_json: bool,
 ) -> ExitCode:
-    """Walk through the pipeline in FILE without running it, and say why it goes where it goes.
+    """Walk through a pipeline without executing it.
 
-    FILE is a pipeline, or - for standard input. Stages succeed, and people choose the default or
-    the first choice, unless told otherwise. For every step each edge is listed with why it was
-    taken or not; then the loops met, and what was never come to. Ends with 0 however the pipeline
-    would end: attractor test holds it against what is wanted.
+    FILE is a pipeline, or - for standard input. By default, stages succeed, and human gates take
+    their default or first choice. Every step lists all edges and why each was taken or not; loops
+    and unreached nodes follow. Exit with 0 for any outcome; use 'attractor test' to check
+    expectations.
     """
     if coverage:
         _refuse_besides_coverage("outcomes_file", "set_", "answers", "max_steps")

@@ -1,4 +1,4 @@
-"""Say where a run stands."""
+"""Show the status of a run."""
 
 import sys
 import time
@@ -18,16 +18,16 @@ from attractor.pipeline.run_lookup import find_run
 
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest")
-@click.option("--watch", is_flag=True, help="Tell it again when it changes, until the run is over.")
+@click.option("--watch", is_flag=True, help="Show every change until the run ends.")
 @json_option
 @click.pass_obj
 def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -> ExitCode:
-    """Say where a run stands, and whether a process is at work on it.
+    """Show the status of a run.
 
-    RUN is an id, the beginning of one, a run directory, or 'latest', which it is unless said. What
-    is told comes from the journal; it ends with 6 when run.json says what the journal never did.
-    With --watch a terminal is painted anew at each change; elsewhere a line is printed, with --json
-    an object a line. It goes over to the run that goes on in place of this one.
+    RUN is a run id, a unique prefix of one, a run directory, or 'latest' (default: latest). The
+    status is read from the journal. Exit with 6 if run.json contradicts the journal. With --watch,
+    a terminal is redrawn at each change; otherwise a line is printed, or an object with --json. If
+    the run restarts as a new run, that one is followed.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

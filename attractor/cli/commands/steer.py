@@ -1,4 +1,4 @@
-"""Say something to the agent at work in a run."""
+"""Send a message to the running agents of a run."""
 
 import click
 
@@ -10,8 +10,10 @@ from attractor.cli.runs.orders import orders_to, show_receipt
 @click.command()
 @click.argument("reference", metavar="RUN")
 @click.argument("text", nargs=-1, required=True)
-@click.option("--node", default="", help="The stage it is for; all that are at work unless said.")
-@click.option("--why", default="", help="Why, for the record.")
+@click.option(
+    "--node", default="", help="Send it only to this stage (default: all running stages)."
+)
+@click.option("--why", default="", help="Record this reason.")
 @json_option
 @click.pass_obj
 def steer(
@@ -22,11 +24,11 @@ def steer(
     why: str,
     as_json: bool,
 ) -> ExitCode:
-    """Say something to the agent at work in a run.
+    """Send a message to the running agents of a run.
 
-    RUN is an id, the beginning of one, a run directory, or 'latest'. The agent reads TEXT before
-    its next step. Refused with 4 when nobody is at work on the run, and when nobody at work takes
-    the words: a command has no ear for them.
+    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. An agent reads TEXT
+    before its next step. Refused with exit status 4 if the run has no live process or no running
+    agent.
     """
     receipt = orders_to(invocation, reference).steer(" ".join(text), node=node, why=why)
     return show_receipt(receipt, as_json=as_json)

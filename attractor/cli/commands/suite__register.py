@@ -1,4 +1,4 @@
-"""Seal a suite as a version that runs can be judged by."""
+"""Register a suite as a sealed version."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from attractor.factory.suites import Registered, SuiteStore
 @json_option
 @click.pass_obj
 def register(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
-    """Seal a suite as a version that runs can be judged by.
+    """Register a suite as a sealed version.
 
-    FOLDER holds suite.toml, train/ and holdout/. A copy is kept in the state folder, where no agent
-    can see it. The same content again is the same version.
+    FOLDER contains suite.toml, train/ and holdout/. A copy is stored in the state folder, where
+    agents cannot read it. Registering the same content again returns the same version.
     """
     store = SuiteStore(invocation.configuration.settings.state_dir)
     registered = store.register(folder, now=SystemClock().now())

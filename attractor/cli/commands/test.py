@@ -1,4 +1,4 @@
-"""Test pipelines: walk through them as their tests say, and compare with what is expected."""
+"""Test pipelines against their test files."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -38,13 +38,14 @@ class _Ran:
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
 )
-@click.option("--coverage", is_flag=True, help="Also list the edges that no test takes.")
+@click.option("--coverage", is_flag=True, help="List edges that no test takes.")
 @json_option
 def test(files: tuple[Path, ...], coverage: bool, as_json: bool) -> ExitCode:
-    """Test pipelines: walk through them as their tests say, and compare with what is expected.
+    """Test pipelines against their test files.
 
-    FILE is a test file NAME.test.toml, the pipeline NAME.dot beside it, or a folder of test files.
-    Nothing is run. Ends with 1 when a test fails, and with 2 when a file is not valid.
+    FILE is a test file NAME.test.toml, a pipeline NAME.dot beside one, or a folder of test files.
+    Pipelines are simulated, not executed. Exit with 1 if a test fails, and with 2 if a file is
+    invalid.
     """
     refuse_input(
         [str(file) for file in files],

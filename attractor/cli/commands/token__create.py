@@ -1,4 +1,4 @@
-"""Make a token, which proves who decides where nobody sits at a terminal."""
+"""Create a token that proves who decides."""
 
 import secrets
 
@@ -12,14 +12,20 @@ from attractor.factory.tokens import SCOPES, Tokens
 
 @click.command()
 @click.argument("name")
-@click.option("--scope", type=click.Choice(SCOPES), default=SCOPES[0], show_default=True)
+@click.option(
+    "--scope",
+    type=click.Choice(SCOPES),
+    default=SCOPES[0],
+    show_default=True,
+    help="Allow this use.",
+)
 @json_option
 @click.pass_obj
 def create(invocation: Invocation, name: str, scope: str, as_json: bool) -> ExitCode:
-    """Make a token, which proves who decides where nobody sits at a terminal.
+    """Create a token that proves who decides.
 
-    It is shown once and kept nowhere. Hand it to 'attractor decide' in the variable
-    ATTRACTOR_TOKEN, never to an agent.
+    The token is printed once and not stored. Pass it to 'attractor decide' in the variable
+    ATTRACTOR_TOKEN. Never give it to an agent.
     """
     secret = secrets.token_urlsafe(32)
     token = Tokens(invocation.configuration.settings.state_dir).create(name, scope, secret)

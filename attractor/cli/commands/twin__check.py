@@ -1,4 +1,4 @@
-"""Hold a service twin against recordings of the real service."""
+"""Compare a service twin with recordings of the real service."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,17 +25,17 @@ EXISTING = click.Path(path_type=Path, exists=True)
     "--ignore",
     multiple=True,
     metavar="PATH",
-    help="A place in JSON that does not count, such as $.id; may be said again.",
+    help="Ignore this JSON path, such as $.id. May be repeated.",
 )
 @json_option
 def twin_check(
     file: Path, recordings: tuple[Path, ...], ignore: tuple[str, ...], as_json: bool
 ) -> ExitCode:
-    """Hold a service twin against recordings of the real service.
+    """Compare a service twin with recordings of the real service.
 
-    Each RECORDING is played in order against a fresh twin of the service in FILE; without one,
-    those in its folder `recordings`. It tells where status, headers or JSON differ, but for what
-    the service's [check] lets differ. Its faults are left out.
+    Replay each RECORDING against a fresh twin of the service in FILE (default: all recordings in
+    the folder `recordings` beside it). Report differences in status, headers and JSON, except those
+    that the service's [check] section allows. Faults of the twin are disabled.
     """
     service = load_service(file)
     comparison = _comparison(service, ignore)

@@ -1,4 +1,4 @@
-"""Stand in for the model providers, with answers from a script or from recordings."""
+"""Serve scripted or recorded answers in place of model providers."""
 
 import resource
 from collections.abc import Sequence
@@ -35,18 +35,18 @@ def _help() -> str:
     wires = wire_registry()
     # What follows the comma tells who speaks.
     spoken = ", ".join(f"{name} ({wires.summary(name).partition(',')[0]})" for name in wires)
-    return f"""Stand in for the model providers, with answers from a script or from recordings.
+    return f"""Serve scripted or recorded answers in place of model providers.
 
-    It speaks the providers' own interfaces over real HTTP on this machine, streamed and not, and
-    goes on until Ctrl-C. The printed variables send a provider's clients to it. The wires are
+    The twin implements the providers' own HTTP interfaces on this machine, with and without
+    streaming, until Ctrl-C. Set the printed variables to point clients at it. The wires are
     {spoken}.
 
-    With --script it answers by rules, with --replay as a provider once did; with both, recordings
-    answer what no rule fits. With --record it asks the providers with the client's own key, passes
-    on what they answer and keeps it without the key.
+    With --script, rules choose the answers. With --replay, recorded answers are replayed; with
+    both, recordings answer requests that match no rule. With --record, requests are forwarded with
+    the client's own key, and the exchanges are saved without the key.
 
-    What it was asked and which rules answered is shown at the control address to whoever has the
-    printed token; there the script can be replaced and all be forgotten.
+    The control address lists requests and the rules that answered them; it needs the printed token.
+    It can also replace the script and reset the twin.
     """
 
 
@@ -56,29 +56,29 @@ def _help() -> str:
     "scripts",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Which request gets which answer, in TOML or Python (.py). Several are tried in order.",
+    help="Answer by the rules in this TOML or Python (.py) file. May be repeated; tried in order.",
 )
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, exists=True),
-    help="Answer as was recorded in this file or folder.",
+    help="Replay the recordings in this file or folder.",
 )
 @click.option(
     "--pace",
     type=click.Choice(PACES),
-    help="With --replay: when answers come, at once (else) or as they came then.",
+    help="Replay at once or at the recorded pace (default: at-once; with --replay).",
 )
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Ask the providers, and add each exchange to this file (.jsonl) or folder.",
+    help="Forward requests and append each exchange to this file (.jsonl) or folder.",
 )
 @click.option(
     "--to",
     "providers",
     multiple=True,
     metavar="[WIRE=]URL",
-    help="With --record: where the provider is, of all wires or of one; else the real one.",
+    help="Forward to this URL, for all wires or one (default: the real provider; with --record).",
 )
 @twin_options
 @json_option
@@ -94,7 +94,7 @@ def twin_llm(
     is_verbose: bool | None,
     as_json: bool,
 ) -> ExitCode:
-    """Stand in for the model providers, with answers from a script or from recordings."""
+    """Serve scripted or recorded answers in place of model providers."""
     _refuse_what_excludes(bool(scripts), replay, pace, record, providers)
     recordings = Recordings(load_recordings(replay), is_paced=pace == PACES[1]) if replay else None
     teller = Teller(line_of_call) if is_told(is_verbose, as_json=as_json) else None

@@ -1,4 +1,4 @@
-"""Stand in for other people's services, as files of TOML declare them."""
+"""Serve twins of services declared in TOML."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -33,13 +33,15 @@ from attractor.twins.services.service_twin import ServiceTwin
     type=click.Path(path_type=Path, exists=True),
     metavar="FILE_OR_DIR...",
 )
-@click.option("--seed", type=int, help="What chance begins with, instead of the file's seed.")
+@click.option("--seed", type=int, help="Override the seed of the service file.")
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Ask the service itself, and add each exchange to this file (.jsonl).",
+    help="Forward requests and append each exchange to this file (.jsonl).",
 )
-@click.option("--to", metavar="URL", help="With --record: where the service itself is.")
+@click.option(
+    "--to", metavar="URL", help="Forward to the real service at this URL (with --record)."
+)
 @twin_options
 @json_option
 def twin_serve(
@@ -53,14 +55,15 @@ def twin_serve(
     is_verbose: bool | None,
     as_json: bool,
 ) -> ExitCode:
-    """Stand in for other people's services, as files of TOML declare them.
+    """Serve twins of services declared in TOML.
 
-    Each is a file, a folder with a twin.toml, or a folder of such folders. They answer over real
-    HTTP on this machine until Ctrl-C. The printed variables send clients to them; at the control
-    address whoever has the printed token sees what they were asked, and turns their clock.
+    Each FILE_OR_DIR is a service file, a folder with a twin.toml, or a folder of such folders. The
+    twins answer over real HTTP on this machine until Ctrl-C. Set the printed variables to point
+    clients at them. The control address lists requests and sets the clock; it needs the printed
+    token.
 
-    With --record one of them asks the service itself with the client's own key, passes on what it
-    answers and keeps it without the key, for attractor twin check.
+    With --record, requests are forwarded to the real service with the client's own key, and the
+    exchanges are saved without the key, for 'attractor twin check'.
     """
     loaded = load_services(services, is_recording=record is not None)
     _refuse_what_several_cannot_share(loaded, record, port or control_port)

@@ -1,4 +1,4 @@
-"""Check pipelines, and say what is wrong where."""
+"""Check pipelines for errors."""
 
 import sys
 from collections.abc import Sequence
@@ -28,13 +28,17 @@ from attractor.cli.pipelines.files import open_pipelines, refuse_input
     "--format",
     "format_",
     type=click.Choice([one.value for one in Format]),
-    help="How to print what was found; text unless said.",
+    help="Choose the output format (default: text).",
 )
 @json_option
-@click.option("--strict", is_flag=True, help="Take what only some programs accept for an error.")
-@click.option("--fix", is_flag=True, help="Mend what can be mended safely.")
-@click.option("--diff", is_flag=True, help="With --fix: show what would change, change nothing.")
-@click.option("--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
+@click.option(
+    "--strict", is_flag=True, help="Report syntax that only some programs accept as an error."
+)
+@click.option("--fix", is_flag=True, help="Apply safe fixes.")
+@click.option(
+    "--diff", is_flag=True, help="Show the fixes as a patch; change nothing (with --fix)."
+)
+@click.option("--watch", is_flag=True, help="Check again when a file changes, until Ctrl-C.")
 @click.pass_obj
 def validate(
     invocation: Invocation,
@@ -46,12 +50,12 @@ def validate(
     diff: bool,
     watch: bool,
 ) -> ExitCode:
-    """Check pipelines, and say what is wrong where.
+    """Check pipelines for errors.
 
-    In a folder every .dot and .gv file is checked, hidden folders and runs/ left out; - is standard
-    input. Each mistake comes with its line, its rule and what to do instead. Ends with 1 when there
-    is an error, a warning or a note is none, and with 2 when a file could not be read. Nothing is
-    run, and nothing is changed without --fix.
+    FILE is a pipeline, a folder, or - for standard input. In a folder, every .dot and .gv file is
+    checked, except in hidden folders and runs/. Each problem is reported with its line, its rule
+    and a fix. Nothing is executed, and without --fix nothing is changed. Exit with 1 if there is an
+    error (not for warnings or notes), and with 2 if a file cannot be read.
     """
     chosen = Format(said_format(format_, as_json=as_json) or Format.TEXT)
     if diff and not fix:

@@ -119,17 +119,19 @@ _OPTIONS = (
         "--graph",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Go on with this pipeline, which may differ from the one the run began with.",
+        help="Continue with this changed pipeline.",
     ),
     click.option(
         "--interviewer",
         default="",
-        help=f"Who answers human gates from here on: {INTERVIEWERS}.",
+        help=f"Answer human gates from now on with: {INTERVIEWERS}.",
     ),
     budget_options,
     given_options,
-    click.option("--no-evaluate", is_flag=True, help="Stop before the evaluation."),
-    click.option("--run-dir", type=click.Path(path_type=Path), help="Where to keep the new run."),
+    click.option("--no-evaluate", is_flag=True, help="Skip the evaluation."),
+    click.option(
+        "--run-dir", type=click.Path(path_type=Path), help="Store the new run in this folder."
+    ),
     json_option,
 )
 

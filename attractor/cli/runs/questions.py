@@ -118,7 +118,7 @@ def operator_option(command: C) -> C:
         "--operator",
         "to_operator",
         is_flag=True,
-        help="Name the hidden scenarios that failed, and why. Show this to no agent.",
+        help="Name the failed hidden scenarios with reasons. Never show this to an agent.",
     )
     return option(command)
 

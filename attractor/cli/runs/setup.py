@@ -93,18 +93,18 @@ _OPTIONS = (
     click.option(
         "--max-cost-usd",
         type=click.FloatRange(min=0),
-        help="Stop, to be resumed, when the run has cost so much.",
+        help="Stop the run at this cost; it can be resumed.",
     ),
     click.option(
         "--max-tokens",
         type=click.IntRange(min=1),
-        help="Stop, to be resumed, when the run has used so many tokens.",
+        help="Stop the run at this many tokens; it can be resumed.",
     ),
     click.option(
         "--max-duration",
         default="",
         metavar="DURATION",
-        help="Stop, to be resumed, when stages were at work for so long, such as 2h.",
+        help="Stop the run after this working time, such as 2h; it can be resumed.",
     ),
 )
 
@@ -127,13 +127,13 @@ def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration:
 INPUT_FORMS = "NAME=VALUE, NAME=@env:VARIABLE or NAME=@file:FILE"
 
 _GIVEN_OPTIONS_OPTIONS = (
-    click.option("--goal", default="", help="The goal once more, where it holds a secret."),
+    click.option("--goal", default="", help="Pass the goal again if it contains a secret."),
     click.option(
         "--input",
         "pairs",
         multiple=True,
         metavar="NAME=VALUE",
-        help=f"An input once more that is secret: {INPUT_FORMS}.",
+        help=f"Pass a secret input again: {INPUT_FORMS}.",
     ),
 )
 
