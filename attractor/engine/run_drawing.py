@@ -25,7 +25,13 @@ from attractor.engine.run_folder.layout import RunDirectory, read_files, read_ma
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.branch_state import GIVEN_UP
 from attractor.language.drawing.picture import Picture
-from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, Taken, overlay
+from attractor.language.drawing.run_overlay import (
+    NodeState,
+    RunStates,
+    StageState,
+    TakenEdge,
+    overlay,
+)
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import (
     KnownFiles,
@@ -89,7 +95,7 @@ class DrawnRun:
     def __init__(self) -> None:
         self._nodes: dict[str, NodeState] = {}
         self._branches: dict[str, str] = {}
-        self._taken = Counter[Taken]()
+        self._taken = Counter[TakenEdge]()
         self._current = ""
         self._status = ""
         self._seconds = 0.0
@@ -161,16 +167,16 @@ class DrawnRun:
         for one in data.inners("candidates"):
             if one.text("fate") == Fate.A_BRANCH:
                 words = (one.text("target"), one.text("label"), one.text("condition"))
-                self._taken[Taken(event.node or "", *words)] += 1
+                self._taken[TakenEdge(event.node or "", *words)] += 1
         if not target or reason == RouteReason.JOIN:
             return
         if reason in _JUMPS:
             # What the walk goes back for is a gate, not the stage it was at.
             source = "" if reason == RouteReason.GOAL_GATE else event.node or ""
-            self._taken[Taken(source, target, is_jump=True)] += 1
+            self._taken[TakenEdge(source, target, is_jump=True)] += 1
         else:
             label, condition = data.text("label"), data.text("condition")
-            self._taken[Taken(event.node or "", target, label, condition)] += 1
+            self._taken[TakenEdge(event.node or "", target, label, condition)] += 1
 
     def _saved(self, event: Event, data: Fields) -> None:
         if not data.has("step") or event.branch:

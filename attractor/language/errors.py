@@ -64,12 +64,12 @@ class InvalidStylesheet(InvalidValue):
 
 
 class NothingDraws(MachineryError):
-    """There is no program here that draws a graph."""
+    """No installed program draws graphs."""
 
     hint = "install Graphviz (Debian: apt-get install graphviz)"
 
 
 class DrawingFailed(MachineryError):
-    """The program that draws graphs could not draw this one."""
+    """The program that draws graphs failed."""
 
-    hint = "see how it looks as text: attractor render FILE --format dot"
+    hint = "look at the DOT text: attractor render FILE --format dot"

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from attractor.language.drawing.colors import Theme
-from attractor.language.drawing.draw import draw, drawing, finish
+from attractor.language.drawing.dot import dot_text
+from attractor.language.drawing.draw import draw
 from attractor.language.drawing.picture import as_picture
+from attractor.language.drawing.svg import finish_svg
+from attractor.language.drawing.theme import Theme
 from attractor.language.graph.graph import Graph
 from attractor.language.source.parse import parse_file
 
@@ -34,8 +36,8 @@ class Drawing:
     @property
     def note(self) -> str:
         """What the file ends with when it is fresh."""
-        text = drawing(self.graph, theme=self.theme)
-        text += finish(_NOTHING, as_picture(self.graph), theme=self.theme)
+        text = dot_text(self.graph, theme=self.theme)
+        text += finish_svg(_NOTHING, as_picture(self.graph), theme=self.theme)
         return f"<!-- drawn from {sha256(text.encode()).hexdigest()} -->\n"
 
     @property

@@ -318,6 +318,6 @@ def test_a_colour_that_is_none_is_told_where_there_are_colours(folder: Path) -> 
     (folder / "odd.dot").write_text(text)
     result = attractor("render", "odd.dot", folder=folder)
     assert result.returncode == 0
-    assert "odd.dot:1:26: warning[color_known]: 'lightgren' is no colour" in result.stderr
+    assert "odd.dot:1:26: warning[color_known]: unknown color 'lightgren'" in result.stderr
     assert "did you mean lightgreen?" in result.stderr
     assert attractor("render", "odd.dot", "--format", "mermaid", folder=folder).stderr == ""

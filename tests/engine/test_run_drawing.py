@@ -18,7 +18,7 @@ from attractor.engine.run_drawing import read_drawn, read_events, states_of
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import RunResult
 from attractor.language.drawing.draw import draw
-from attractor.language.drawing.run_overlay import RunStates, StageState, Taken, overlay
+from attractor.language.drawing.run_overlay import RunStates, StageState, TakenEdge, overlay
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.start import resume
@@ -48,7 +48,7 @@ def of(told: RunStates) -> dict[str, StageState]:
 def test_a_run_that_reached_its_end_has_done_it_all(tmp_path: Path) -> None:
     told = run(tmp_path, line("work"), {})
     assert of(told) == dict.fromkeys(("start", "work", "exit"), StageState.DONE)
-    assert told.taken == {Taken("start", "work"): 1, Taken("work", "exit"): 1}
+    assert told.taken == {TakenEdge("start", "work"): 1, TakenEdge("work", "exit"): 1}
     assert told.current == ""
     assert told.caption.startswith(f"run {RUN_ID} · evaluating")
     assert told.nodes["work"].duration is not None
@@ -67,7 +67,7 @@ def test_a_loop_counts_visits_and_the_ways_it_took(tmp_path: Path) -> None:
     assert told.nodes["make"].visits == told.nodes["test"].visits == 3
     assert told.nodes["test"].state is StageState.DONE
     assert told.nodes["test"].reason == ""
-    assert told.taken[Taken("test", "make", "No", "outcome=fail")] == 2
+    assert told.taken[TakenEdge("test", "make", "No", "outcome=fail")] == 2
     marks = overlay(looped, told).marks
     assert marks["edge-test-make"].name == "state-taken"
     assert marks["edge-test-exit"].name == "state-taken"
@@ -86,7 +86,7 @@ def test_a_jump_to_a_retry_target_is_a_way_too(tmp_path: Path) -> None:
         chain("start", "make", "test", "exit"),
     )
     told = run(tmp_path, jumping, {"test": [FAIL, success()]})
-    assert told.taken[Taken("test", "make", is_jump=True)] == 1
+    assert told.taken[TakenEdge("test", "make", is_jump=True)] == 1
     assert overlay(jumping, told).marks["retry-test-make"].name == "state-taken"
 
 
@@ -96,7 +96,7 @@ def test_a_goal_gate_sends_back_from_the_exit(tmp_path: Path) -> None:
         [*chain("start", "gate", "rest", "exit"), edge("gate", "rest", "outcome=fail")],
     )
     told = run(tmp_path, gated, {"gate": [FAIL, success()]})
-    assert told.taken[Taken("", "gate", is_jump=True)] == 1
+    assert told.taken[TakenEdge("", "gate", is_jump=True)] == 1
     assert overlay(gated, told).marks["retry-gate-gate"].name == "state-taken"
 
 
@@ -188,8 +188,8 @@ def test_branches_are_drawn_as_far_as_they_came(tmp_path: Path) -> None:
     # What was given up is neither at work nor waits for anybody.
     assert (of(told)["a2"], of(told)["c"]) == (StageState.INTERRUPTED,) * 2
     assert of(told)["exit"] is StageState.DONE
-    assert told.taken[Taken("fan", "a")] == told.taken[Taken("fan", "c")] == 1
-    assert Taken("fan", "join") not in told.taken
+    assert told.taken[TakenEdge("fan", "a")] == told.taken[TakenEdge("fan", "c")] == 1
+    assert TakenEdge("fan", "join") not in told.taken
     assert overlay(drawn, told).marks["edge-fan-a"].name == "state-taken"
 
 

@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from attractor.language.drawing.draw import Drawer, drawer_registry, drawing
+from attractor.language.drawing.dot import dot_text
+from attractor.language.drawing.draw import Drawer, drawer_registry
 from attractor.language.drawing.picture import encoded, node_element
 from attractor.language.errors import DrawingFailed
 from attractor.language.graph.graph import Edge, Graph, Node
@@ -16,8 +17,8 @@ from tests.counts import count
 from tests.language.pipelines import HUMAN_GATE
 
 DRAWERS = dict(drawer_registry())
-DOT = drawing(parse(HUMAN_GATE))
-ODD = drawing(Graph("größe", {"é 🐍": Node("é 🐍")}, (Edge("é 🐍", "é 🐍"),)))
+DOT = dot_text(parse(HUMAN_GATE))
+ODD = dot_text(Graph("größe", {"é 🐍": Node("é 🐍")}, (Edge("é 🐍", "é 🐍"),)))
 LIMIT = timedelta(seconds=50)
 SVG = "{http://www.w3.org/2000/svg}"
 

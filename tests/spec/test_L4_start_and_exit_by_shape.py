@@ -8,7 +8,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.engine.simulation.walk import read_outcomes
 from attractor.language import parse, validate
-from attractor.language.drawing.draw import drawing
+from attractor.language.drawing.dot import dot_text
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.simulate import Script, simulate
 from attractor.pipeline.start import start
@@ -55,7 +55,7 @@ def test_L4_an_end_that_says_another_type_is_missing() -> None:
 
 
 def test_L4_ends_by_id_are_drawn_as_ends() -> None:
-    lines = drawing(parse(NAMED)).splitlines()
+    lines = dot_text(parse(NAMED)).splitlines()
     for id_, shape in {"start": "Mdiamond", "exit": "Msquare"}.items():
         line = next(one for one in lines if f'id="node-{id_}"' in one)
         assert f'class="type-{id_}"' in line

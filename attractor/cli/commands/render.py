@@ -10,8 +10,8 @@ from attractor.cli.drawings.subject import Readable, find_subject
 from attractor.cli.invocation import Invocation, json_option, said_format
 from attractor.cli.output.files import format_for, refuse_binary_on_terminal
 from attractor.cli.pipelines.files import STANDARD_INPUT
-from attractor.language.drawing.colors import Theme
 from attractor.language.drawing.draw import Format
+from attractor.language.drawing.theme import Theme
 
 
 @click.command()

@@ -20,9 +20,9 @@ from attractor.cli.output.streams import show
 from attractor.cli.pipelines.files import find_pipelines, refuse_input
 from attractor.language.diagnostic_output import as_text
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.drawing.colors import Theme
 from attractor.language.drawing.draw import Format
 from attractor.language.drawing.draw import render_async as drawn
+from attractor.language.drawing.theme import Theme
 from attractor.language.errors import (
     DrawingFailed,
     InvalidPipeline,
@@ -88,9 +88,9 @@ class Drawing:
 
     def _odd_colors(self, subject: Subject) -> Iterator[Diagnostic]:
         if self.format in _IN_COLOR:
-            from attractor.language.drawing.colors import RULE, unknown_colors
+            from attractor.language.drawing.colors import unknown_colors
 
-            yield from (replace(one, rule=RULE) for one in unknown_colors(subject.graph))
+            yield from (replace(one, rule="color_known") for one in unknown_colors(subject.graph))
 
     def _make(self, subject: Subject) -> bytes:
         if self.format == JSON:

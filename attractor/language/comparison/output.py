@@ -17,7 +17,6 @@ from attractor.language.comparison.compare import (
     NodeMove,
 )
 from attractor.language.diagnostic_output import counted
-from attractor.language.drawing.colors import ADDED, CHANGED, REMOVED, UNCHANGED
 from attractor.language.drawing.picture import (
     Annotation,
     Picture,
@@ -25,6 +24,7 @@ from attractor.language.drawing.picture import (
     listed,
     node_element,
 )
+from attractor.language.drawing.theme import ADDED, CHANGED, REMOVED, UNCHANGED
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Attributes, Value
 from attractor.language.source.text import visible

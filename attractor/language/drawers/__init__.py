@@ -1,1 +1,1 @@
-"""One file a program that draws; they are asked in the order of their names."""
+"""One file a drawer; they are tried in the order of their names."""

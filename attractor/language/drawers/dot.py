@@ -1,4 +1,4 @@
-"""Graphviz as it is installed on this machine."""
+"""Draws with the installed program `dot` of Graphviz."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from attractor.base.files import file_trouble
 from attractor.base.processes import run_process
 from attractor.language.errors import DrawingFailed
 
-# Nothing of ours: variables name plugins to load, fonts to read and folders to look into.
+# No inherited variables: they name plugins to load, fonts to read and folders to search.
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
 _DOTS_PER_INCH = "144"
 
@@ -19,12 +19,12 @@ class SystemDot:
     """The program `dot`."""
 
     async def draw(self, dot: str, *, format: str, time_limit: timedelta) -> bytes | None:
-        """Return the drawing; nothing where there is no such program."""
+        """Return the drawing; None if `dot` is not on the PATH."""
         program = shutil.which("dot")
         if program is None:
             return None
         with _folder() as folder:
-            return await _drawn(
+            return await _run_dot(
                 str(Path(program).absolute()), dot, format, Path(folder), time_limit
             )
 
@@ -36,8 +36,8 @@ def _folder() -> TemporaryDirectory[str]:
         raise file_trouble("make", "a temporary folder", cause) from cause
 
 
-async def _drawn(program: str, dot: str, format: str, folder: Path, limit: timedelta) -> bytes:
-    # Into a file: what a process prints is text to us, and a PNG is none.
+async def _run_dot(program: str, dot: str, format: str, folder: Path, limit: timedelta) -> bytes:
+    # Into a file: the output of a process is read as text, and a PNG is not text.
     file = folder / "drawing"
     result = await run_process(
         [program, f"-T{format}", f"-o{file}", *_flags(format)],
@@ -49,8 +49,8 @@ async def _drawn(program: str, dot: str, format: str, folder: Path, limit: timed
     if result.timed_out:
         raise TimeoutError
     if result.exit_code or not file.exists():
-        said = result.stderr.strip().partition("\n")[0] or f"it ended with {result.exit_code}"
-        raise DrawingFailed(f"dot could not draw the pipeline: {said}")
+        reason = result.stderr.strip().partition("\n")[0] or f"exit status {result.exit_code}"
+        raise DrawingFailed(f"dot could not draw the pipeline: {reason}")
     try:
         return file.read_bytes()
     except OSError as cause:

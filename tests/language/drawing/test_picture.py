@@ -1,4 +1,4 @@
-""""""
+"""Element ids, retry lines, labels and tooltips."""
 
 import re
 
@@ -32,7 +32,7 @@ TEXT = """digraph G {
 }"""
 
 
-def test_jumps_lead_to_retry_targets_and_from_gates_to_the_graphs() -> None:
+def test_retry_lines_lead_to_retry_targets_and_from_gates_to_those_of_the_graph() -> None:
     found = [(one.element, one.caption) for one in jumps(parse(TEXT))]
     assert found == [
         ("retry-c-a", "retry"),
@@ -46,33 +46,33 @@ def test_jumps_lead_to_retry_targets_and_from_gates_to_the_graphs() -> None:
 WORDS = st.text(max_size=5) | st.text("-a2e0", max_size=6)
 
 
-def test_plain_ids_stand_for_themselves() -> None:
+def test_plain_ids_are_not_encoded() -> None:
     assert node_element("plan_2") == "node-plan_2"
     assert list(edge_elements([Edge("a", "b"), Edge("a", "b")])) == ["edge-a-b", "edge-a-b-2"]
 
 
-def test_odd_letters_have_their_number() -> None:
+def test_special_characters_are_encoded_as_numbers() -> None:
     assert node_element("a.b é") == "node-a--2e-b--20---e9-"
     assert (node_element(""), node_element("\0")) == ("node---0-", "node---00-")
 
 
 @given(WORDS, WORDS)
-def test_two_ids_never_have_one_element(one: str, other: str) -> None:
+def test_different_ids_have_different_encodings(one: str, other: str) -> None:
     assert (encoded(one) == encoded(other)) == (one == other)
 
 
 @given(WORDS)
-def test_an_element_needs_no_escape_in_a_selector(word: str) -> None:
+def test_element_id_needs_no_escape_in_a_selector(word: str) -> None:
     assert re.fullmatch(r"node-[A-Za-z0-9_-]+", node_element(word))
 
 
 @given(st.lists(st.tuples(WORDS, WORDS), max_size=8))
-def test_every_edge_has_an_element_of_its_own(ends: list[tuple[str, str]]) -> None:
+def test_every_edge_has_its_own_element_id(ends: list[tuple[str, str]]) -> None:
     elements = list(edge_elements([Edge(*one) for one in ends]))
     assert len(set(elements)) == len(ends)
 
 
-def test_a_type_gives_a_class() -> None:
+def test_type_as_css_class() -> None:
     assert as_class("wait.human") == "wait-human"
 
 
@@ -92,11 +92,11 @@ def node(**attributes: str | bool) -> Node:
         ({"goal_gate": True}, "agent · goal gate"),
     ],
 )
-def test_a_caption_says_what_a_node_is(attributes: dict[str, str | bool], caption: str) -> None:
+def test_type_of_a_node_in_a_word_or_two(attributes: dict[str, str | bool], caption: str) -> None:
     assert type_caption(node(**attributes)) == caption
 
 
-def test_an_edge_shows_label_and_condition() -> None:
+def test_lines_of_an_edge_are_label_and_condition() -> None:
     edge = Edge("a", "b", Attributes.of({"label": "Yes", "condition": "outcome=success"}))
     assert edge_lines(edge) == ["Yes", "outcome=success"]
     assert edge_lines(edge, sign="+ ")[0] == "+ Yes"
@@ -104,7 +104,7 @@ def test_an_edge_shows_label_and_condition() -> None:
     assert edge_lines(Edge("a", "b")) == []
 
 
-def test_only_what_is_written_as_a_line_break_is_one() -> None:
+def test_line_breaks_of_graphviz_in_quoted_labels() -> None:
     graph = parse(
         r"""digraph G { a [label="one\ltwo\rC:\\logs\nend"]; b; c [label="a" + "\lb"] }"""
     )
@@ -115,15 +115,15 @@ def test_only_what_is_written_as_a_line_break_is_one() -> None:
     assert label_of(node(label=r"C:\logs").attributes) == r"C:\logs"
 
 
-def test_a_tooltip_has_the_prompt_but_not_a_book() -> None:
-    told = node_tooltip(node(prompt="Do it.\nThen rest."), "done")
-    assert told == "n (codergen)\ndone\nDo it.\nThen rest."
+def test_tooltip_has_the_start_of_the_prompt() -> None:
+    text = node_tooltip(node(prompt="Do it.\nThen rest."), "done")
+    assert text == "n (codergen)\ndone\nDo it.\nThen rest."
     assert len(node_tooltip(node(prompt="x" * 1_000_000))) < 1100
     assert node_tooltip(node(shape="parallelogram", tool_command="ls")) == "n (tool)\nls"
 
 
 @given(st.text(max_size=200), st.integers(2, 30))
-def test_lines_are_short_enough_and_say_all_the_words(text: str, columns: int) -> None:
+def test_wrapped_lines_fit_and_contain_all_words(text: str, columns: int) -> None:
     lines = wrapped(text, columns)
     assert all(columns_of(line) <= columns for line in lines)
     if lines and lines[-1] != "…":
@@ -131,17 +131,17 @@ def test_lines_are_short_enough_and_say_all_the_words(text: str, columns: int) -
         assert "".join("".join(lines).split()) == words
 
 
-def test_a_text_of_a_million_letters_is_cut() -> None:
+def test_text_of_a_million_letters_is_cut() -> None:
     lines = wrapped("word " * 200_000, 28)
     assert len(lines) == 12
     assert lines[-1] == "…"
 
 
-def test_wide_letters_take_more_room() -> None:
+def test_wide_letters_count_as_two_columns() -> None:
     assert columns_of("計画") == 4
     assert wrapped("計画を立てる", 6) == ["計画を", "立てる"]
     assert ems_of("mmm") > ems_of("iii")
 
 
-def test_nothing_is_left_that_xml_refuses() -> None:
+def test_characters_invalid_in_xml_are_replaced() -> None:
     assert clean("a\x00b\x1bc\ufffed\ud800") == "a\ufffdb\ufffdc\ufffdd\ufffd"

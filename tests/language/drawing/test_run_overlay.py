@@ -1,4 +1,4 @@
-""""""
+"""States of a run in a picture."""
 
 import asyncio
 from datetime import timedelta
@@ -8,7 +8,7 @@ from attractor.language.drawing.run_overlay import (
     NodeState,
     RunStates,
     StageState,
-    Taken,
+    TakenEdge,
     overlay,
     states_record,
 )
@@ -28,17 +28,17 @@ STATES = RunStates(
         "test": NodeState(StageState.FAILED, 2, timedelta(seconds=1), "exit code 1"),
     },
     {
-        Taken("start", "plan"): 1,
-        Taken("plan", "test"): 2,
-        Taken("test", "exit", "No"): 1,
-        Taken("", "plan", is_jump=True): 2,
+        TakenEdge("start", "plan"): 1,
+        TakenEdge("plan", "test"): 2,
+        TakenEdge("test", "exit", "No"): 1,
+        TakenEdge("", "plan", is_jump=True): 2,
     },
     current="plan",
     caption="run 1",
 )
 
 
-def test_a_node_shows_its_state_its_visits_and_its_time() -> None:
+def test_node_shows_state_visits_and_time() -> None:
     marks = overlay(GRAPH, STATES).marks
     assert marks["node-start"].note == "done"
     assert marks["node-start"].name == "state-done"
@@ -49,17 +49,17 @@ def test_a_node_shows_its_state_its_visits_and_its_time() -> None:
     assert marks["node-exit"].note == ""
 
 
-def test_the_ways_that_were_taken_are_thick() -> None:
+def test_taken_edges_are_thick() -> None:
     marks = overlay(GRAPH, STATES).marks
     taken = {id_ for id_, mark in marks.items() if mark.name == "state-taken"}
     assert taken == {"edge-start-plan", "edge-plan-test", "edge-test-exit-2", "retry-test-plan"}
     assert marks["edge-plan-test"].tooltip == "taken 2 times"
-    assert marks["edge-plan-test"].look.width > marks["edge-test-exit"].look.width
+    assert marks["edge-plan-test"].style.width > marks["edge-test-exit"].style.width
 
 
-def test_the_whole_is_told_in_words_too() -> None:
-    told = overlay(GRAPH, STATES).description
-    assert told.split("\n") == [
+def test_description_lists_stages_by_state() -> None:
+    description = overlay(GRAPH, STATES).description
+    assert description.split("\n") == [
         "2 done: start, plan.",
         "1 failed: test (exit code 1).",
         "2 never reached: exit, other.",
@@ -67,22 +67,22 @@ def test_the_whole_is_told_in_words_too() -> None:
     ]
 
 
-def test_of_very_many_stages_and_long_reasons_the_words_stay_short() -> None:
+def test_description_of_many_stages_and_long_reasons_is_cut() -> None:
     graph = parse(f"digraph G {{ {'; '.join(f'n{number}' for number in range(100))} }}")
     failed = NodeState(StageState.FAILED, 1, reason="so long\n" * 1000)
-    told = overlay(graph, RunStates({"n3": failed})).description
-    assert told.split("\n")[0] == f"1 failed: n3 ({'so long ' * 12}so l…)."
-    assert told.endswith("n40 and 59 more.")
+    description = overlay(graph, RunStates({"n3": failed})).description
+    assert description.split("\n")[0] == f"1 failed: n3 ({'so long ' * 12}so l…)."
+    assert description.endswith("n40 and 59 more.")
 
 
-def test_it_can_be_drawn() -> None:
+def test_svg_has_states_and_caption() -> None:
     svg = asyncio.run(draw(overlay(GRAPH, STATES)))
     assert 'class="node type-codergen goal-gate state-failed"' in svg
     assert "failed: exit code 1" in svg
     assert ">run 1</text>" in svg
 
 
-def test_a_program_reads_the_states() -> None:
+def test_states_as_json_values() -> None:
     record = states_record(STATES)
     assert record["current"] == "plan"
     assert record["nodes"] == {

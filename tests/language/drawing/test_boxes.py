@@ -1,6 +1,6 @@
-""""""
+"""Boxes around nodes."""
 
-from attractor.language.drawing.elements import Box, in_order, sheet
+from attractor.language.drawing.boxes import Box, nest_boxes, walk_boxes
 from attractor.language.source.parse import parse
 
 NESTED = """digraph G {
@@ -17,11 +17,11 @@ NESTED = """digraph G {
 
 
 def shape(box: Box) -> object:
-    return box.element, box.nodes, [shape(one) for one in box.inner]
+    return box.element, box.nodes, [shape(inner) for inner in box.inner]
 
 
-def test_a_node_stands_in_the_innermost_box_that_names_it() -> None:
-    assert shape(sheet(parse(NESTED))) == (
+def test_node_is_in_the_innermost_box_that_names_it() -> None:
+    assert shape(nest_boxes(parse(NESTED))) == (
         "",
         ["g"],
         [
@@ -35,13 +35,13 @@ def test_a_node_stands_in_the_innermost_box_that_names_it() -> None:
     )
 
 
-def test_what_stands_side_by_side_stays_so() -> None:
-    assert sheet(parse(NESTED)).inner[0].ranks == [("same", ["d", "e", "free"])]
+def test_rank_aligns_nodes() -> None:
+    assert nest_boxes(parse(NESTED)).inner[0].ranks == [("same", ["d", "e", "free"])]
 
 
-def test_boxes_begin_and_end_in_order() -> None:
-    told = [(box.element, begins) for box, begins in in_order(sheet(parse(NESTED)))]
-    assert told == [
+def test_boxes_begin_and_end_walk_boxes() -> None:
+    walk = [(box.element, begins) for box, begins in walk_boxes(nest_boxes(parse(NESTED)))]
+    assert walk == [
         ("subgraph-cluster_a", True),
         ("subgraph-cluster_b", True),
         ("subgraph-cluster_b", False),
@@ -51,9 +51,9 @@ def test_boxes_begin_and_end_in_order() -> None:
     ]
 
 
-def test_nobody_sees_more_than_forty_boxes_in_each_other() -> None:
+def test_at_most_forty_nested_boxes_are_drawn() -> None:
     depth = 2000
     graph = parse("digraph G { " + "subgraph cluster_x { " * depth + "a" + " }" * depth + " }")
-    boxes = [box for box, begins in in_order(sheet(graph)) if begins]
+    boxes = [box for box, begins in walk_boxes(nest_boxes(graph)) if begins]
     assert len(boxes) == 40
     assert boxes[-1].nodes == ["a"]
