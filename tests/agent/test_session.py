@@ -13,7 +13,6 @@ from attractor.agent.session import Session, SessionState
 from attractor.agent.session_state import EventKind, SessionConfig, SessionEvent
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.turns import AssistantTurn, SteeringTurn, ToolResultsTurn, UserTurn
-from attractor.base.broadcast import Broadcast
 from attractor.base.errors import FileTrouble, MachineryError
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
@@ -533,22 +532,19 @@ def test_a_context_that_fills_up_is_warned_of_once(tmp_path: Path) -> None:
     ]
 
 
-def test_events_can_be_read_as_a_stream(tmp_path: Path) -> None:
-    async def read() -> list[object]:
-        broadcast = Broadcast[SessionEvent]()
-        stream = broadcast.stream()
+def test_events_can_be_read_from_a_queue(tmp_path: Path) -> None:
+    async def read() -> list[SessionEvent]:
+        queue = asyncio.Queue[SessionEvent]()
         provider = ScriptedProvider(said("ok"))
         session = Session(
             create_profile("openai", model="gpt-test"),
             local(tmp_path),
             client=provider.client(),
-            on_event=broadcast.publish,
+            on_event=queue.put_nowait,
         )
         await session.submit("Go")
         session.close()
-        broadcast.close()
-        return [event async for event in stream]
+        return [queue.get_nowait() for _ in range(queue.qsize())]
 
-    events = finish(read())
-    kinds = [event.kind for event in events if isinstance(event, SessionEvent)]
+    kinds = [event.kind for event in finish(read())]
     assert (kinds[0], kinds[-1]) == (EventKind.SESSION_START, EventKind.SESSION_END)

@@ -1,41 +1,51 @@
-import asyncio
 import threading
+from datetime import timedelta
 
 import pytest
 
-from attractor.base.broadcast import Broadcast, Stream, Undelivered
-from attractor.base.errors import MachineryError, UsageError
-from tests.base.readers import LONG, Blocked, Item, publish_all, refuse
+from attractor.base.broadcast import Broadcast, Missed
+from attractor.base.errors import MachineryError
+
+LONG = timedelta(seconds=30)
+SHORT = timedelta(milliseconds=20)
+Item = int | Missed
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
-def test_a_blocked_callback_holds_up_nobody():
-    broadcast, blocked, got = Broadcast[int](), Blocked(), list[Item]()
-    everything = threading.Event()
+class Blocked:
+    """A callback that blocks in its first item until it is released."""
 
-    def read(item: Item) -> None:
-        got.append(item)
-        if item == 999:
-            everything.set()
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.entered = threading.Event()
+        self.released = threading.Event()
 
-    broadcast.subscribe(blocked)
-    broadcast.subscribe(read)
-    publish_all(broadcast, range(1000))
-    assert everything.wait(30)
-    assert got == list(range(1000))
-    assert blocked.got == []
-    # Nor does it keep the program from ending.
-    assert [one.daemon for one in threading.enumerate() if one.name == "Blocked"] == [True]
-    blocked.let_go.set()
-    assert broadcast.close(LONG) == []
-    assert blocked.got == list(range(1000))
+    def __call__(self, item: Item) -> None:
+        self.entered.set()
+        assert self.released.wait(30)
+        self.items.append(item)
 
 
-def test_all_readers_see_what_many_threads_publish_in_one_order():
-    broadcast, one, other = Broadcast[int](), list[Item](), list[Item]()
-    broadcast.subscribe(one.append, buffer=4000)
-    broadcast.subscribe(other.append, buffer=4000)
+def publish_all(broadcast: Broadcast[int], items: range) -> None:
+    for item in items:
+        broadcast.publish(item)
+
+
+def block(broadcast: Broadcast[int], *, buffer: int = 2000) -> Blocked:
+    """Subscribe a callback and return it once it blocks in item 0."""
+    blocked = Blocked()
+    broadcast.subscribe(blocked, buffer=buffer)
+    broadcast.publish(0)
+    assert blocked.entered.wait(30)
+    return blocked
+
+
+def test_callbacks_get_items_of_many_threads_in_one_order_before_close_returns() -> None:
+    broadcast, first, second = Broadcast[int](), list[Item](), list[Item]()
+    broadcast.publish(-1)
+    broadcast.subscribe(first.append, buffer=4000)
+    broadcast.subscribe(second.append, buffer=4000)
     threads = [
         threading.Thread(target=publish_all, args=(broadcast, range(start, start + 1000)))
         for start in (0, 1000, 2000, 3000)
@@ -45,40 +55,95 @@ def test_all_readers_see_what_many_threads_publish_in_one_order():
     for thread in threads:
         thread.join(30)
     broadcast.close(LONG)
-    assert one == other
-    assert sorted(item for item in one if isinstance(item, int)) == list(range(4000))
+    assert first == second
+    assert sorted(item for item in first if isinstance(item, int)) == list(range(4000))
 
 
-def test_a_stream_outlives_its_loop_and_what_it_still_held_is_reported():
-    broadcast, got = Broadcast[int](), list[Item]()
-    broadcast.subscribe(got.append)
-
-    async def leave() -> Stream[int]:
-        stream = broadcast.stream()
-        publish_all(broadcast, [1, 2])
-        assert await anext(stream) == 1
-        return stream
-
-    asyncio.run(leave())
-    read_enough = asyncio.run(leave())
-    read_enough.close()
-    publish_all(broadcast, [3, 4])
-    assert broadcast.close(LONG) == [Undelivered("stream", 1, None)]
-    assert got == [1, 2, 1, 2, 3, 4]
+def test_blocked_callback_delays_neither_other_callbacks_nor_program_exit() -> None:
+    broadcast, items = Broadcast[int](), list[Item]()
+    blocked = block(broadcast)
+    reader = broadcast.subscribe(items.append)
+    publish_all(broadcast, range(1, 1000))
+    reader.catch_up(LONG.total_seconds())
+    assert items == list(range(1, 1000))
+    assert [one.daemon for one in threading.enumerate() if one.name == "Blocked"] == [True]
+    blocked.released.set()
+    broadcast.close(LONG)
+    assert blocked.items == list(range(1000))
 
 
-def test_nothing_can_be_published_or_read_after_the_end():
+def test_slow_callback_gets_count_of_missed_items() -> None:
     broadcast = Broadcast[int]()
-    assert broadcast.close() == []
-    assert broadcast.close() == []
+    blocked = block(broadcast, buffer=3)
+    publish_all(broadcast, range(1, 11))
+    blocked.released.set()
+    broadcast.close(LONG)
+    assert blocked.items == [0, Missed(7), 8, 9, 10]
+
+
+def test_catch_up_waits_at_most_the_given_time() -> None:
+    broadcast = Broadcast[int]()
+    blocked = Blocked()
+    subscription = broadcast.subscribe(blocked)
+    broadcast.publish(0)
+    assert blocked.entered.wait(30)
+    subscription.catch_up(SHORT.total_seconds())
+    assert blocked.items == []
+    blocked.released.set()
+    subscription.catch_up(LONG.total_seconds())
+    assert blocked.items == [0]
+    broadcast.close(LONG)
+
+
+def test_items_undelivered_at_close_are_dropped() -> None:
+    broadcast = Broadcast[int]()
+    blocked = block(broadcast)
+    publish_all(broadcast, range(1, 6))
+    broadcast.close(SHORT)
+    blocked.released.set()
+    broadcast.close(LONG)
+    assert blocked.items == [0]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)], ids=repr)
+def test_exception_of_a_callback_ends_only_its_own_subscription(error: BaseException) -> None:
+    def fail(_: Item) -> None:
+        raise error
+
+    broadcast, items = Broadcast[int](), list[Item]()
+    failing = broadcast.subscribe(fail)
+    broadcast.subscribe(items.append)
+    publish_all(broadcast, range(3))
+    failing.catch_up(LONG.total_seconds())
+    broadcast.publish(3)
+    broadcast.close(LONG)
+    assert items == [0, 1, 2, 3]
+    assert failing.error is error
+
+
+def test_callback_may_publish_and_close() -> None:
+    broadcast, items = Broadcast[int](), list[Item]()
+    closed = threading.Event()
+
+    def read(item: Item) -> None:
+        items.append(item)
+        if item == 1:
+            broadcast.publish(2)
+        else:
+            broadcast.close(LONG)
+            closed.set()
+
+    broadcast.subscribe(read)
+    broadcast.publish(1)
+    assert closed.wait(30)
+    assert items == [1, 2]
+
+
+def test_closed_broadcast_refuses_items_and_subscriptions() -> None:
+    broadcast = Broadcast[int]()
+    broadcast.close()
+    broadcast.close()
     with pytest.raises(MachineryError, match="this broadcast is closed"):
         broadcast.publish(1)
     with pytest.raises(MachineryError, match="this broadcast is closed"):
-        broadcast.subscribe(refuse)
-    with pytest.raises(MachineryError, match="this broadcast is closed"):
-        broadcast.stream()
-
-
-def test_a_buffer_for_nothing_is_refused():
-    with pytest.raises(UsageError, match="a buffer cannot hold 0 items"):
-        Broadcast[int]().subscribe(refuse, buffer=0)
+        broadcast.subscribe(print)

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TypeAlias
 
-from attractor.base.broadcast import Broadcast, Missed, Stream, Subscription
+from attractor.base.broadcast import Broadcast, Missed, Subscription
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
@@ -452,10 +452,6 @@ class EventLog:
     def subscribe(self, callback: Callable[[Event | Missed], None]) -> Subscription[Event]:
         """Call back for each event from now on."""
         return self._broadcast.subscribe(callback)
-
-    def stream(self) -> Stream[Event]:
-        """Return an async iterator over the events from now on."""
-        return self._broadcast.stream()
 
     def close(self) -> None:
         """Let another process write, and watchers have what is left."""
