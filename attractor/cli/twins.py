@@ -18,10 +18,9 @@ import click
 
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.cli.output.streams import show
-from attractor.twins.server.admin_api import LoggedRequest
-from attractor.twins.server.log_files import KEEP
 from attractor.twins.server.provider_twin import ProviderTwin
-from attractor.twins.services.request import ServedRequest
+from attractor.twins.server.request_log import KEEP, LoggedRequest
+from attractor.twins.services.dispatch import ServedRequest
 from attractor.twins.services.service_twin import ServiceTwin
 
 R = TypeVar("R", LoggedRequest, ServedRequest)

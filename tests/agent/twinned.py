@@ -10,7 +10,7 @@ from attractor.agent.session_state import EventKind, SessionConfig, SessionEvent
 from attractor.base.json import JsonObject
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.llm.client import Client
-from attractor.twins.script.answer import Answer, ToolUse
+from attractor.twins.exchange.answer import Answer, ToolUse
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

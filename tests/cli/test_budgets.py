@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from attractor.llm import Usage, cost_of, get_model_info
-from attractor.twins.script.answer import Answer, Tokens
+from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor import StageStatus
-from attractor.twins.script.answer import Answer, Tokens
+from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

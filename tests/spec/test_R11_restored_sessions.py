@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attractor import resume_pipeline_sync
-from attractor.twins.script.answer import Answer
+from attractor.twins.exchange.answer import Answer
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

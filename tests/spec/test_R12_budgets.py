@@ -13,7 +13,7 @@ from attractor.base.errors import ExitCode
 from attractor.engine.state.run_state import EXECUTING
 from attractor.llm import Usage as Used
 from attractor.llm import cost_of, get_model_info
-from attractor.twins.script.answer import Answer, Tokens
+from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

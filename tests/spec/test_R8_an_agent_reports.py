@@ -10,7 +10,7 @@ from attractor.backends.registry import BackendParts
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.llm.client import Client
-from attractor.twins.script.answer import Answer
+from attractor.twins.exchange.answer import Answer
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.places import finish, local

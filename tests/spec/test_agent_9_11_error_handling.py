@@ -8,7 +8,7 @@ from attractor.agent.session import SessionState
 from attractor.agent.session_state import EventKind, SessionConfig
 from attractor.llm.errors import AuthenticationError, ContextLengthError
 from attractor.llm.retry_policy import RetryPolicy
-from attractor.twins.script.answer import Answer, Fault, FaultKind
+from attractor.twins.exchange.answer import Answer, Fault, FaultKind
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)

@@ -10,7 +10,7 @@ from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.turns import ToolResultsTurn
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.twins.script.answer import ToolUse
+from attractor.twins.exchange.answer import ToolUse
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from attractor.twins.exchange.exchange import Arrival, reply_to
-from attractor.twins.exchange.wire import Reply, wire_registry
+from attractor.twins.exchange.reply import Reply
+from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.script.script import parse_script
+from attractor.twins.server.replies import Arrival, reply_to
 
 KEYS = {
     "openai": {"authorization": "Bearer k"},

@@ -7,10 +7,11 @@ import httpx
 from httpx_sse import ServerSentEvent
 from httpx_sse._decoders import SSEDecoder
 
-from attractor.twins.exchange.exchange import Arrival, reply_to
-from attractor.twins.exchange.wire import Reply, wire_registry
+from attractor.twins.exchange.reply import Reply
+from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.provider_twin import ProviderTwin
+from attractor.twins.server.replies import Arrival, reply_to
 from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 
 DONE = "[DONE]"

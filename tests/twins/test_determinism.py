@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from attractor.twins.exchange.answer import FaultKind
 from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.script.answer import FaultKind
-from attractor.twins.server.hosting import VirtualClock
+from attractor.twins.server.virtual_clock import VirtualClock
 from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.raw import raw
 from tests.twins.streaming import STREAMS, request

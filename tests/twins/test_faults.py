@@ -3,9 +3,8 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.exchange.exchange import place_of, troubled
-from attractor.twins.exchange.wire import Reply, ReplyEnd, streamed, whole
-from attractor.twins.script.answer import Fault, FaultKind
+from attractor.twins.exchange.answer import Fault, FaultKind
+from attractor.twins.exchange.reply import Reply, ReplyEnd, place_of, streamed, troubled, whole
 
 BODY = whole(200, b"12345678", {})
 STREAM = streamed([b"one", b"two", b"three"], {})

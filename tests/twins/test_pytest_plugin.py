@@ -41,7 +41,7 @@ PROJECT = """
 from pathlib import Path
 
 import httpx
-from attractor.twins.server.hosting import VirtualClock
+from attractor.twins.server.virtual_clock import VirtualClock
 
 BODY = {"model": "gpt-5", "input": "hello"}
 KEY = {"authorization": "Bearer any"}

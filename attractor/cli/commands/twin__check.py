@@ -10,9 +10,9 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.twins.services.check import Played, check_recording
+from attractor.twins.services.json_path import JsonPath
 from attractor.twins.services.loader import load_service
 from attractor.twins.services.recordings import load_recording
-from attractor.twins.services.route_match import JsonPath
 from attractor.twins.services.service import Comparison, Service
 
 EXISTING = click.Path(path_type=Path, exists=True)

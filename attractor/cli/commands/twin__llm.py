@@ -22,7 +22,8 @@ from attractor.cli.twins import (
     twin_options,
 )
 from attractor.twins.exchange.wire import wire_registry
-from attractor.twins.recordings.recording import RecordingFile, Recordings, load_recordings
+from attractor.twins.recordings.files import RecordingFile, load_recordings
+from attractor.twins.recordings.recording import Recordings
 from attractor.twins.script.script import load_script
 from attractor.twins.server.provider_twin import ProviderTwin
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, content_hash
-from attractor.twins.exchange.wire import Block, WireRequest, json_text, whole_tokens
+from attractor.twins.exchange.conversation import Block, whole_tokens
+from attractor.twins.exchange.wire import WireRequest, json_text
 
 _MOST_LETTERS = 32_000_000
 _MOST_MARKS = 200_000

@@ -1,131 +1,24 @@
-"""A request to a model as a script sees it: the same on every wire.
-
-Events of a stream as a server sends them, and the pieces in which words come.
-
-What one provider's way to speak over HTTP has to be, for a twin.
-
-Which provider a request is meant for that none of them would take.
-
-What is sent back to a client: when, in which pieces, and how it ends.
-"""
+"""The protocol of a provider's HTTP interface, and the events of its streams."""
 
 import json
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
-from datetime import timedelta
-from enum import StrEnum
-from itertools import groupby, takewhile
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Protocol, runtime_checkable
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.base.registry import Registry
 from attractor.twins.errors import Rejection
-from attractor.twins.script.answer import Answer
-
-_LETTERS_A_TOKEN = 4
-
-
-class Speaker(StrEnum):
-    """Whose turn it was."""
-
-    USER = "user"
-    ASSISTANT = "assistant"
-    TOOL = "tool"
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What one speaker said until another one spoke."""
-
-    speaker: Speaker
-    text: str
-
-
-@dataclass(frozen=True)
-class Block:
-    """One block of a prompt for a provider that caches whole blocks.
-
-    It says all that is in it, after how many letters of the words it ends, and whether it is marked
-    to be cached with all before it.
-    """
-
-    content: str
-    end: int
-    is_marked: bool
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """What a model is asked: its name, its instructions, and who said what so far.
-
-    Where a client marks what is to be cached there are blocks; else that is left to the provider.
-    """
-
-    wire: str
-    model: str
-    system: str = ""
-    turns: Sequence[Turn] = ()
-    blocks: Sequence[Block] | None = None
-
-    @property
-    def step(self) -> int:
-        """How many turns the model has had; the first request is step 0."""
-        return sum(turn.speaker is Speaker.ASSISTANT for turn in self.turns)
-
-    @property
-    def first_user(self) -> str:
-        """What the user said first."""
-        return next(iter(self._said_by(Speaker.USER)), "")
-
-    @property
-    def last_user(self) -> str:
-        """What the user said last."""
-        return next(iter(self._said_by(Speaker.USER)[::-1]), "")
-
-    @property
-    def tool_result(self) -> str:
-        """What tools answered since the model spoke last."""
-        newest = takewhile(lambda turn: turn.speaker is not Speaker.ASSISTANT, self.turns[::-1])
-        told = [turn.text for turn in newest if turn.speaker is Speaker.TOOL]
-        return "\n".join(reversed(told))
-
-    @property
-    def words(self) -> str:
-        """Everything that was said, instructions included."""
-        return "\n".join([self.system, *(turn.text for turn in self.turns)])
-
-    @property
-    def tokens(self) -> int:
-        """About how many tokens it is long."""
-        return count_tokens(self.words)
-
-    def _said_by(self, speaker: Speaker) -> Sequence[str]:
-        return [turn.text for turn in self.turns if turn.speaker is speaker]
-
-
-def join_turns(turns: Iterable[Turn]) -> Sequence[Turn]:
-    """Make one turn of what the same speaker said in a row, however the wire cut it up."""
-    return [
-        Turn(speaker, "\n".join(turn.text for turn in said if turn.text))
-        for speaker, said in groupby(turns, key=lambda turn: turn.speaker)
-    ]
-
-
-def count_tokens(text: str) -> int:
-    """Return about how many tokens a text is long."""
-    return math.ceil(len(text) / _LETTERS_A_TOKEN)
-
-
-def whole_tokens(letters: int) -> int:
-    """Return how many tokens are whole in so many letters."""
-    return letters // _LETTERS_A_TOKEN
-
+from attractor.twins.exchange.answer import Answer
+from attractor.twins.exchange.conversation import Conversation
 
 _WORDS_A_PIECE = 3
+
+
 _LETTERS_A_PIECE = 12
+
+
 _WORDS = re.compile(rf"\s*(?:\S+\s*){{1,{_WORDS_A_PIECE}}}|\s+")
 
 
@@ -319,63 +212,3 @@ def _shared(path: str, known: str) -> int:
     """Return how many steps two paths have in common from their beginning."""
     steps = zip(path.split("/"), known.split("/"), strict=False)
     return len(list(takewhile(lambda pair: pair[0] == pair[1], steps)))
-
-
-JSON = "application/json"
-STREAM = "text/event-stream"
-
-
-class ReplyEnd(StrEnum):
-    """How a reply ends."""
-
-    COMPLETE = "complete"
-    DROPPED = "dropped"
-    SILENT = "silent"
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The bytes of a reply, and the times between them.
-
-    Its pieces are the events of a stream, or one whole body. Between two of them is one pause, or
-    each its own. What does not begin has no status for its client; what is dropped ends before it
-    is complete; what is silent never ends. The rest is for the log: what answered, which model was
-    asked in which step, and why a request was refused.
-    """
-
-    status: int
-    pieces: Sequence[bytes] = ()
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    rule: str = ""
-    delay: timedelta = timedelta()
-    pause: timedelta = timedelta()
-    begins: bool = True
-    ending: ReplyEnd = ReplyEnd.COMPLETE
-    pauses: Sequence[timedelta] = ()
-    model: str = ""
-    step: int | None = None
-    error: str = ""
-
-    def pause_before(self, piece: int) -> timedelta:
-        """Return how long it rests before a piece, counted from 0."""
-        if not piece:
-            return timedelta()
-        return self.pauses[piece - 1] if self.pauses else self.pause
-
-    @property
-    def body(self) -> bytes:
-        """All its bytes."""
-        return b"".join(self.pieces)
-
-
-def whole(status: int, body: bytes, headers: Mapping[str, str], *, rule: str = "") -> Reply:
-    """Return a reply that is one body of JSON, with its length."""
-    said = {name.lower(): value for name, value in headers.items()}
-    described = {"content-type": JSON, **said, "content-length": str(len(body))}
-    return Reply(status, (body,), described, rule)
-
-
-def streamed(pieces: Sequence[bytes], headers: Mapping[str, str], *, rule: str = "") -> Reply:
-    """Return a reply that is a stream of events, whose length nobody knows before."""
-    said = {name.lower(): value for name, value in headers.items()}
-    return Reply(200, tuple(pieces), {"content-type": STREAM, **said}, rule)

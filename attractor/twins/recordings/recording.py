@@ -1,9 +1,4 @@
-"""One exchange with a real provider, as it is kept: what was asked, and what came when.
-
-Recordings that answer: each request as it was answered, in order, the last one ever after.
-
-Where recordings lie: a file with a line for each exchange, or a folder with a file for each.
-"""
+"""Recorded exchanges with a provider, and the replies made from them."""
 
 import base64
 import json
@@ -14,26 +9,31 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice, pairwise
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileTrouble, NotCanonical
-from attractor.base.files import file_trouble, write_whole
+from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash, parse_json
 from attractor.twins.errors import RecordingError
-from attractor.twins.exchange.wire import Reply, ReplyEnd, streamed, whole
+from attractor.twins.exchange.answer import ScriptTable
+from attractor.twins.exchange.reply import Reply, ReplyEnd, streamed, whole
 from attractor.twins.recordings.json_diff import differences
 from attractor.twins.recordings.redaction import HiddenKeys, hide_in_body, hide_in_events
-from attractor.twins.script.answer import ScriptTable
-from attractor.twins.server.log_files import add_line, mend_lines, whole_lines
 
 VERSION = 1
+
+
 _EVENT_ENDS = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+
+
 _EVENTS = "text/event-stream"
+
+
 _KEPT = frozenset({"content-type", "retry-after", "retry-after-ms", "request-id", "x-request-id"})
+
+
 _KEPT_TOO = ("x-ratelimit-", "anthropic-ratelimit-", "x-should-retry", "openai-processing-ms")
 
 
@@ -166,6 +166,8 @@ def _piece(at: float, content: bytes) -> Piece:
 
 
 _MOST_DIFFERENCES = 200
+
+
 _ONE_MORE = 1
 
 
@@ -263,75 +265,3 @@ def _weight(gaps: Sequence[str]) -> tuple[bool, bool, int]:
     """Another wire or path weighs more than anything in the body."""
     first = gaps[0] if gaps else ""
     return first.startswith("the wire"), any(one.startswith("this is") for one in gaps), len(gaps)
-
-
-_LINES, _ONE = ".jsonl", ".json"
-_BEGINNING = b'{"version": '
-
-
-class RecordingFile:
-    """Takes recordings as they come; each is there whole or not at all."""
-
-    def __init__(self, path: Path) -> None:
-        """Look at what is there already, so that trouble shows before anything is asked."""
-        self.path = path
-        self._is_folder = path.is_dir() or not path.suffix
-        if not self._is_folder and path.suffix == _ONE:
-            hint = f"name a file that ends in {_LINES}, or a folder"
-            raise RecordingError(f"{path} would hold one exchange alone", hint=hint)
-        try:
-            (path if self._is_folder else path.parent).mkdir(parents=True, exist_ok=True)
-            if not self._is_folder and path.exists():
-                _read(path, path.name)
-                mend_lines(path, _is_torn)
-        except OSError as cause:
-            raise file_trouble("write", path, cause) from cause
-
-    def add(self, recording: Recording) -> None:
-        """Keep a recording behind the others."""
-        if self._is_folder:
-            write_whole(self._next(recording.wire), f"{recording.written(indent=1)}\n", sync=False)
-            return
-        add_line(self.path, recording.written())
-
-    def _next(self, wire: str) -> Path:
-        numbers = [one.name.partition("-")[0] for one in self.path.glob(f"*{_ONE}")]
-        last = max((int(one) for one in numbers if one.isdecimal()), default=0)
-        return self.path / f"{last + 1:04}-{wire}{_ONE}"
-
-
-def load_recordings(path: Path) -> Mapping[str, Recording]:
-    """Read recordings in their order, by a name that tells where each stands."""
-    if not path.is_dir():
-        found = _read(path, path.name)
-    else:
-        files = sorted(one for one in path.iterdir() if one.suffix in (_LINES, _ONE))
-        found = {name: one for file in files for name, one in _read(file, file.name).items()}
-    if not found:
-        raise RecordingError(f"there is no recording in {path}")
-    return found
-
-
-def _read(path: Path, name: str) -> Mapping[str, Recording]:
-    try:
-        content = path.read_bytes()
-    except OSError as cause:
-        raise FileTrouble(f"the recordings {path} cannot be read: {cause}") from cause
-    if path.suffix == _ONE:
-        return {name: parse_recording(content, place=str(path))}
-    return {
-        f"{name}:{number}": parse_recording(line, place=f"{path}:{number}")
-        for number, line in enumerate(whole_lines(content, _is_torn), 1)
-        if line.strip()
-    }
-
-
-def _is_torn(line: bytes) -> bool:
-    """Tell whether a line is the beginning of a recording, and of nothing else."""
-    if not _BEGINNING.startswith(line[: len(_BEGINNING)]):
-        return False
-    try:
-        parse_recording(line, place="the last line")
-    except RecordingError:
-        return True
-    return False

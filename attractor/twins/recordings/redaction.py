@@ -1,15 +1,5 @@
-"""Hides keys: in headers, in the query, and wherever else somebody repeats one.
+"""Hides keys in headers, queries and bodies."""
 
-Hides keys in JSON: in any text and name, however they are escaped, also cut up over several.
-
-Who streams a key that somebody repeated streams it in pieces: each is in an event of its own, at
-the same place of it. What is at one place of the events is therefore looked through as one text.
-
-Seals what a twin's model thought, so that it notices when a thought does not come back whole.
-"""
-
-import base64
-import hashlib
 import json
 from base64 import b64decode
 from collections import defaultdict
@@ -21,14 +11,24 @@ from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, JsonObject, parse_json
 
 HIDDEN = "[hidden]"
+
+
 # A key is a secret, also a key to a twin: somebody may have pointed the wrong client here.
 _HEADERS = frozenset(
     {"authorization", "x-api-key", "x-goog-api-key", "api-key", "proxy-authorization", "cookie"}
 )
+
+
 _QUERY = frozenset({"key", "api_key", "api-key", "access_token", "token"})
+
+
 # What is shorter is no key, and would be found in the middle of words.
 _SHORTEST = 6
+
+
 _SCHEMES = frozenset({"basic", "bearer", "digest", "token"})
+
+
 _NO_PASSWORDS = frozenset({"x-oauth-basic", "api_token"})
 
 
@@ -98,6 +98,8 @@ def credentials_in(header_value: str) -> Sequence[str]:
 
 
 _DATA = b"data:"
+
+
 _Place = tuple[str | int, ...]
 
 
@@ -213,28 +215,3 @@ def _with_data(event: bytes, data: bytes) -> bytes:
             end = line[len(line.rstrip(b"\r\n")) :]
             lines.append(_DATA + b" " + data + end)
     return b"".join(lines)
-
-
-_SALT = b"attractor provider twin\0"
-
-
-def seal(text: str) -> str:
-    """Return the seal of a text: the same every time, and of no other text."""
-    digest = hashlib.sha256(_SALT + text.encode("utf-8", "surrogatepass")).digest()
-    return base64.b64encode(digest).decode("ascii")
-
-
-def enclose(text: str) -> str:
-    """Return a text that cannot be read at a glance, with its seal."""
-    hidden = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
-    return f"{hidden}.{seal(text)}"
-
-
-def is_intact(enclosed: str) -> bool:
-    """Tell whether an enclosed text is just as it was made."""
-    hidden, _, found = enclosed.partition(".")
-    try:
-        text = base64.b64decode(hidden, validate=True).decode("utf-8", "surrogatepass")
-    except ValueError:
-        return False
-    return enclosed == enclose(text) and bool(found)

@@ -1,33 +1,12 @@
-"""Chooses what answers a request: scripts in their order, in each the rules, then its function.
+"""Chooses the rule or function that answers a request."""
 
-Draws by lot, the same way every time: nothing here depends on who draws, when or where.
-
-What a twin remembers of earlier requests for its answers; all of it can be forgotten at once.
-"""
-
-import hashlib
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.twins.errors import NoRule
-from attractor.twins.exchange.prompt_cache import PromptCache
-from attractor.twins.exchange.wire import Conversation
-from attractor.twins.recordings.recording import Recordings
-from attractor.twins.script.answer import Answer
+from attractor.twins.exchange.answer import Answer, strikes
+from attractor.twins.exchange.conversation import Conversation
 from attractor.twins.script.script import Rule, Script, quoted
-
-_BYTES = 7
-
-
-def strikes(probability: float, seed: int, place: str, use: int) -> bool:
-    """Tell whether trouble happens the so-many-th time that a rule or a route is used."""
-    if probability >= 1:
-        return True
-    lot = hashlib.sha256(json.dumps([seed, place, use]).encode()).digest()[:_BYTES]
-    return int.from_bytes(lot, "big") < probability * 256**_BYTES
-
 
 # Who it is about says more than how far it has come.
 _WEAK = {"step", "attempt"}
@@ -118,32 +97,3 @@ def _described(conversation: Conversation, attempt: int) -> str:
         f"step {conversation.step}{again} of {quoted(conversation.first_user)} "
         f"(model {conversation.model}, wire {conversation.wire})"
     )
-
-
-class Memory:
-    """Remembers which prompts were read, and how often each rule was used."""
-
-    def __init__(self, recordings: Recordings | None = None) -> None:
-        self.prompts = PromptCache()
-        self.recordings = recordings
-        self._uses = Counter[int]()
-
-    def use(self, entry: int) -> int:
-        """Count a use of a rule, and return how many there are by now."""
-        self._uses[entry] += 1
-        return self._uses[entry]
-
-    def uses(self, entry: int) -> int:
-        """Return how often a rule was used."""
-        return self._uses[entry]
-
-    def forget_uses(self) -> None:
-        """Count from the beginning, for other rules."""
-        self._uses.clear()
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self.forget_uses()
-        self.prompts = PromptCache()
-        if self.recordings is not None:
-            self.recordings.forget()

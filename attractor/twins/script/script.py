@@ -27,8 +27,9 @@ from pydantic import Field, PrivateAttr, field_validator
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble, UnknownName
 from attractor.twins.errors import Mistakes, NotToml, Rejection, ScriptError, parse_table, validated
-from attractor.twins.exchange.wire import Conversation, wire_registry
-from attractor.twins.script.answer import Answer, Pattern, ScriptTable
+from attractor.twins.exchange.answer import Answer, Pattern, ScriptTable
+from attractor.twins.exchange.conversation import Conversation
+from attractor.twins.exchange.wire import wire_registry
 
 _RULES, _SEED, _ANSWER = "rules", "seed", "answer"
 

@@ -1,13 +1,4 @@
-"""Serves an application on a socket for as long as a block lasts, signals left alone.
-
-Serves the two faces of a twin: one for its clients, one for whoever controls it.
-
-Delivers a reply over a connection, at its pace and with its trouble.
-
-Trouble of a twin that none of its clients can be told of.
-
-A clock for tests of what takes long: an hour's delay takes no time.
-"""
+"""Serves a twin's two addresses, and delivers replies with their timing and faults."""
 
 import asyncio
 import logging
@@ -20,18 +11,20 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from attractor.base.clock import Clock, SystemClock, TurnableClock
-from attractor.base.errors import AttractorError, MachineryError, UsageError
-from attractor.twins.exchange.wire import Reply, ReplyEnd
+from attractor.base.clock import Clock, SystemClock
+from attractor.base.errors import AttractorError, MachineryError
+from attractor.twins.exchange.reply import Reply, ReplyEnd
 
 _BACKLOG = 2048
+
+
 _DROP = "attractor.drop"
 
 
@@ -133,6 +126,7 @@ async def serve(application: ASGIApp, listener: socket.socket) -> AsyncGenerator
 
 
 LOOPBACK = "127.0.0.1"
+
 
 T = TypeVar("T", bound=AbstractAsyncContextManager[Any])
 
@@ -263,70 +257,3 @@ class Complaints:
                 self._hears(error)
             return False
         return True
-
-
-_PATIENCE = 10.0
-
-
-class VirtualClock:
-    """Stands still until a test lets time go by, or jumps over every wait by itself.
-
-    A clock that jumps is ahead by all that was waited for. With several requests at once their
-    waits add up, so it is meant for one after another.
-    """
-
-    def __init__(self, *, jumps: bool = False) -> None:
-        self._clock = TurnableClock()
-        self._jumps = jumps
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._changed = threading.Condition()
-
-    def now(self) -> datetime:
-        """Return the date and time, in UTC."""
-        return self._clock.now()
-
-    def monotonic(self) -> float:
-        """Return the seconds that have gone by."""
-        return self._clock.monotonic()
-
-    async def sleep(self, duration: timedelta) -> None:
-        """Wait until time went by that far."""
-        if self._jumps:
-            await self._clock.turn(duration)
-            return
-        self._loop = asyncio.get_running_loop()
-        waiting = asyncio.ensure_future(self._clock.sleep(duration))
-        await asyncio.sleep(0)
-        with self._changed:
-            self._changed.notify_all()
-        try:
-            await waiting
-        finally:
-            waiting.cancel()
-
-    def until_waiting(self, count: int = 1) -> None:
-        """Wait, in a test's own thread, until so many replies wait for the time."""
-        with self._changed:
-            waits = self._changed.wait_for(lambda: self._clock.sleepers >= count, _PATIENCE)
-        if not waits:
-            raise MachineryError(f"only {self._clock.sleepers} of {count} wait for the clock")
-
-    def advance(self, seconds: float) -> None:
-        """Let time go by, from a test's own thread; whoever is due goes on, in order."""
-        self._refuse_in_a_loop()
-        turned = self.turn(seconds)
-        if self._loop is None or self._loop.is_closed():
-            asyncio.run(turned)
-            return
-        asyncio.run_coroutine_threadsafe(turned, self._loop).result(_PATIENCE)
-
-    async def turn(self, seconds: float) -> None:
-        """Let time go by, in the event loop of the twin itself."""
-        await self._clock.turn(timedelta(seconds=seconds))
-
-    def _refuse_in_a_loop(self) -> None:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        raise UsageError("advance waits for others", hint="await turn(seconds) instead")

@@ -21,21 +21,23 @@ from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError, UnknownName
 from attractor.base.registry import Registry
 from attractor.twins.errors import NotSpoken, RecordingError
-from attractor.twins.exchange.exchange import Arrival, Telling, all_models, one_model, token_count
 from attractor.twins.exchange.wire import CountsTokens, ListsModels, Wire, meant_wire, wire_registry
-from attractor.twins.recordings.proxy import Forwarder, is_address
-from attractor.twins.recordings.recording import RecordingFile, Recordings
-from attractor.twins.script.match import Memory
+from attractor.twins.recordings.files import RecordingFile
+from attractor.twins.recordings.recording import Recordings
 from attractor.twins.script.script import Script
-from attractor.twins.server.admin_api import (
-    Hears,
-    LoggedRequest,
-    RequestLog,
-    State,
-    control_application,
-)
+from attractor.twins.server.control_api import control_application
 from attractor.twins.server.hosting import LOOPBACK, Addresses, Complaints, Delivery, Ports, hosted
-from attractor.twins.server.log_files import KEEP, BoundedLog
+from attractor.twins.server.provider_state import Hears, State
+from attractor.twins.server.proxy import Forwarder, is_address
+from attractor.twins.server.replies import (
+    Arrival,
+    Memory,
+    Telling,
+    all_models,
+    one_model,
+    token_count,
+)
+from attractor.twins.server.request_log import KEEP, BoundedLog, LoggedRequest, RequestLog
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 

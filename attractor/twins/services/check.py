@@ -18,6 +18,7 @@ from attractor.base.json import Json
 from attractor.twins.recordings.json_diff import Found, Missing, Place, gaps
 from attractor.twins.recordings.redaction import HIDDEN
 from attractor.twins.services.dispatch import StandIn
+from attractor.twins.services.json_path import JsonPath, places, written_place
 from attractor.twins.services.recordings import (
     Exchange,
     RecordedRequest,
@@ -26,7 +27,7 @@ from attractor.twins.services.recordings import (
 )
 from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.response import Response
-from attractor.twins.services.route_match import JsonPath, members, places, written_place
+from attractor.twins.services.route_match import members
 from attractor.twins.services.service import Comparison, Service
 from attractor.twins.services.templates import as_text
 

@@ -1,12 +1,9 @@
-"""Stands in for a service: one request at a time, with a state, a clock and a log.
-
-How a request is answered: by its route, or refused in the service's shape or the twin's own.
-"""
+"""Stands in for a service: answers one request at a time, with a state, a clock and a log."""
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
@@ -15,23 +12,76 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.json import Json
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.exchange import troubled
-from attractor.twins.exchange.wire import Reply
-from attractor.twins.script.answer import Fault, FaultKind
-from attractor.twins.server.log_files import KEEP, BoundedLog
+from attractor.twins.exchange.answer import Fault, FaultKind
+from attractor.twins.exchange.reply import Reply, troubled
+from attractor.twins.server.request_log import KEEP, BoundedLog
+from attractor.twins.services.authentication import Authentication, Curtain
 from attractor.twins.services.errors import Unanswerable
-from attractor.twins.services.request import (
-    Outcome,
-    ServedRequest,
-    ServiceRequest,
-    Trouble,
-    served_request,
-)
+from attractor.twins.services.faults import Trouble
+from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.response import Response, json_response
 from attractor.twins.services.route import Call, Route, find_route
 from attractor.twins.services.service import Service
 from attractor.twins.services.state import Gauge, Limit, ServiceClock, State, written_time
 from attractor.twins.services.templates import TemplateTrouble
+
+
+@dataclass(frozen=True)
+class ServedRequest:
+    """One request: when it came by the twin's clock, who answered it, and how.
+
+    Its status is 0 when none was sent; `why` says what the twin itself could not do.
+    """
+
+    number: int
+    at: str
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Json
+    route: str
+    visit: int
+    status: int
+    fault: str
+    why: str
+
+    def record(self) -> dict[str, object]:
+        """Return it for a program."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request: the status it got, who answered, and in which trouble."""
+
+    status: int
+    route: str = ""
+    visit: int = 0
+    fault: str = ""
+    why: str = ""
+
+
+def served_request(
+    number: int, at: str, request: ServiceRequest, outcome: Outcome, auth: Authentication | None
+) -> ServedRequest:
+    """Return a request for the log, with keys hidden."""
+    curtain = Curtain(auth, request)
+    return ServedRequest(
+        number=number,
+        at=at,
+        method=request.method,
+        path=curtain.text(request.path),
+        query=curtain.query(),
+        headers=curtain.headers(),
+        body=curtain.value(request.body),
+        route=outcome.route,
+        visit=outcome.visit,
+        status=outcome.status,
+        fault=outcome.fault,
+        why=curtain.text(outcome.why),
+    )
+
 
 OWN_ERROR = "x-twin-error"
 """The header of what the twin says by itself, as no service would."""
@@ -144,6 +194,7 @@ def _delivered(response: Response, trouble: Trouble | None) -> Reply:
 
 
 Onlooker = Callable[[ServedRequest], None]
+
 
 _ENDED = "the twin's clock cannot go on by its step: reset the twin, or declare an earlier start"
 

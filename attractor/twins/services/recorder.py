@@ -18,10 +18,11 @@ from starlette.types import ASGIApp
 
 from attractor.base.clock import SystemClock
 from attractor.base.json import Json
-from attractor.twins.recordings.proxy import PATIENCE, Came, Passage, is_address, passing_client
 from attractor.twins.recordings.redaction import HIDDEN, is_secret, without_keys
 from attractor.twins.server.hosting import Complaints, Delivery
-from attractor.twins.services.dispatch import StandIn, own_error
+from attractor.twins.server.proxy import PATIENCE, Came, Passage, is_address, passing_client
+from attractor.twins.services.authentication import Curtain
+from attractor.twins.services.dispatch import Outcome, StandIn, own_error
 from attractor.twins.services.errors import RecordingError, Unanswerable
 from attractor.twins.services.recordings import (
     Exchange,
@@ -31,7 +32,7 @@ from attractor.twins.services.recordings import (
     readable_body,
 )
 from attractor.twins.services.redaction import hidden_body, is_secret_name, without_secrets_in_text
-from attractor.twins.services.request import FORM, Curtain, Outcome, ServiceRequest, media_type
+from attractor.twins.services.request import FORM, ServiceRequest, media_type
 from attractor.twins.services.response import Response
 from attractor.twins.services.service import Service
 

@@ -24,9 +24,9 @@ from pydantic_core import ErrorDetails
 from attractor.base.errors import FileTrouble, NotCanonical, suggest
 from attractor.base.files import file_trouble
 from attractor.base.json import Json, parse_json
-from attractor.twins.exchange.wire import JSON
-from attractor.twins.script.answer import ScriptTable
-from attractor.twins.server.log_files import add_line, mend_lines, whole_lines
+from attractor.twins.exchange.answer import ScriptTable
+from attractor.twins.exchange.reply import JSON
+from attractor.twins.recordings.files import add_line, mend_lines, whole_lines
 from attractor.twins.services.errors import RecordingError
 from attractor.twins.services.request import FORM, ServiceRequest, media_type
 from attractor.twins.services.response import Response

@@ -1,21 +1,17 @@
-"""What a route sends back, as data with expressions in it and as it is sent.
-
-Which records of a list a client gets, and where the next ones are.
-"""
+"""A response: as a route declares it, and as it is sent."""
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.twins.errors import Rejection
-from attractor.twins.exchange.wire import JSON, Reply
-from attractor.twins.script.answer import ScriptTable
+from attractor.twins.exchange.answer import ScriptTable
+from attractor.twins.exchange.reply import JSON, Reply
 from attractor.twins.services.templates import (
     JsonTemplate,
     Names,
@@ -25,8 +21,14 @@ from attractor.twins.services.templates import (
 )
 
 _WITHOUT_BODY = (204, 304)
+
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
 _SET_BY_THE_TWIN = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
@@ -113,76 +115,3 @@ class WrittenResponse(ScriptTable):
         kind = {"content-type": "text/plain; charset=utf-8"} if self.body else {}
         text = self.body.text(names) if self.body else ""
         return Response(self.status, {**kind, **checked_headers(headers)}, text.encode())
-
-
-Count = Annotated[int, Field(ge=1)]
-
-
-@dataclass(frozen=True)
-class Page:
-    """Some records of a list; `next` is what a client sends for those behind them, or null."""
-
-    records: Sequence[Json]
-    total: int
-    next: Json
-
-    def names(self) -> Mapping[str, object]:
-        """Return what the values of a route may name."""
-        return {
-            "records": list(self.records),
-            "total": self.total,
-            "has_more": self.next is not None,
-            "next": self.next,
-        }
-
-
-class Paging(ScriptTable):
-    """How a list is cut: behind the id of a record, from an offset, or by numbers of pages."""
-
-    by: Literal["cursor", "offset", "page"]
-    at: str
-    size: str
-    default: Count = 20
-    most: Count = 100
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.default > self.most:
-            raise ValueError(f"the default size {self.default} is more than {self.most}, the most")
-        return self
-
-    def cut(self, records: Mapping[str, Json], query: Mapping[str, str]) -> Page:
-        """Return the page that a query asks for."""
-        size = min(_number(query, self.size, self.default, least=1), self.most)
-        start = self._start(list(records), query, size)
-        end = start + size
-        shown = list(records)[start:end]
-        more = end < len(records)
-        found = [records[one] for one in shown]
-        return Page(found, len(records), self._next(shown, end, size) if more else None)
-
-    def _next(self, shown: Sequence[str], end: int, size: int) -> Json:
-        if self.by == "cursor":
-            return shown[-1]
-        return end if self.by == "offset" else end // size + 1
-
-    def _start(self, ids: Sequence[str], query: Mapping[str, str], size: int) -> int:
-        if self.by == "offset":
-            return _number(query, self.at, 0, least=0)
-        if self.by == "page":
-            return (_number(query, self.at, 1, least=1) - 1) * size
-        if self.at not in query:
-            return 0
-        if query[self.at] not in ids:
-            told = f"{self.at}={query[self.at]} is no record of this list"
-            raise Rejection(400, told, code="invalid_parameter")
-        return ids.index(query[self.at]) + 1
-
-
-def _number(query: Mapping[str, str], name: str, default: int, *, least: int) -> int:
-    written = query.get(name, str(default))
-    # More digits are no page of anything.
-    if not (written.isascii() and written.isdigit() and len(written) < 10) or int(written) < least:
-        told = f"{name}={written} has to be a whole number from {least} on"
-        raise Rejection(400, told, code="invalid_parameter")
-    return int(written)

@@ -19,9 +19,10 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.base.registry import Registry
 from attractor.twins.errors import Rejection
-from attractor.twins.script.answer import ScriptTable
+from attractor.twins.exchange.answer import ScriptTable
 from attractor.twins.services.errors import Misfit, Unanswerable
-from attractor.twins.services.request import ServiceRequest, Trouble
+from attractor.twins.services.faults import Trouble
+from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.response import Response
 from attractor.twins.services.route_match import Conditions, PathPattern, WrittenPattern, members
 from attractor.twins.services.state import Limit, Records, State, written_time

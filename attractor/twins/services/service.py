@@ -13,11 +13,12 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, canonical_json
 from attractor.twins.errors import Mistakes
-from attractor.twins.script.answer import ScriptTable
-from attractor.twins.services.request import Authentication, Trouble
+from attractor.twins.exchange.answer import ScriptTable
+from attractor.twins.services.authentication import Authentication
+from attractor.twins.services.faults import Trouble
+from attractor.twins.services.json_path import WrittenPath
 from attractor.twins.services.response import Response, WrittenHeaders, json_response
 from attractor.twins.services.route import Collection, Route
-from attractor.twins.services.route_match import WrittenPath
 from attractor.twins.services.state import Limit, Records, State, WrittenClock
 from attractor.twins.services.templates import JsonTemplate, Names, Template, TextTemplate, as_text
 

@@ -22,15 +22,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
-from attractor.twins.script.answer import Duration, ScriptTable
-from attractor.twins.server.admin_api import Face, controlled, request_faces
+from attractor.twins.exchange.answer import Duration, ScriptTable
+from attractor.twins.server.control_api import Face, controlled, request_faces
 from attractor.twins.server.hosting import Addresses, Complaints, Delivery, Ports, hosted
-from attractor.twins.server.log_files import KEEP
-from attractor.twins.services.dispatch import Onlooker, StandIn
+from attractor.twins.server.request_log import KEEP
+from attractor.twins.services.dispatch import Onlooker, ServedRequest, StandIn
 from attractor.twins.services.errors import RecordingError
+from attractor.twins.services.faults import WHEN, Trouble
 from attractor.twins.services.recorder import Recorder
 from attractor.twins.services.recordings import ExchangeFile
-from attractor.twins.services.request import WHEN, ServedRequest, ServiceRequest, Trouble
+from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.service import Service
 from attractor.twins.services.state import written_time
 

@@ -20,7 +20,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json
 from attractor.twins.errors import Rejection
-from attractor.twins.script.answer import Duration, ScriptTable
+from attractor.twins.exchange.answer import Duration, ScriptTable
 
 Records: TypeAlias = dict[str, dict[str, Json]]
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.wire import Conversation, ServerEvent, WireRequest, count_tokens
-from attractor.twins.recordings.redaction import enclose, seal
-from attractor.twins.script.answer import Answer
+from attractor.twins.exchange.answer import Answer
+from attractor.twins.exchange.conversation import Conversation, count_tokens
+from attractor.twins.exchange.wire import ServerEvent, WireRequest
 from attractor.twins.wires.anthropic_content import CountBody, read_blocks
 from attractor.twins.wires.anthropic_request import (
     read_body,
@@ -15,7 +15,13 @@ from attractor.twins.wires.anthropic_request import (
     stream_error,
     stream_message,
 )
-from attractor.twins.wires.request_body import arguments_object, arguments_text, spoken
+from attractor.twins.wires.request_body import (
+    arguments_object,
+    arguments_text,
+    enclose,
+    seal,
+    spoken,
+)
 
 _TYPES = {
     400: "invalid_request_error",

@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from attractor.twins.exchange.conversation import Block, Speaker, Turn
 from attractor.twins.exchange.prompt_cache import without_marks
-from attractor.twins.exchange.wire import Block, Speaker, Turn
 from attractor.twins.wires.request_body import IMAGES, is_base64, is_fetched, spoken
 
 # Those of the beta versions too; what means nothing to a twin is taken all the same.

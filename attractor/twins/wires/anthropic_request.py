@@ -13,18 +13,16 @@ from typing import Protocol, TypeAlias
 
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
+from attractor.twins.exchange.conversation import Turn, join_turns
 from attractor.twins.exchange.wire import (
     ServerEvent,
-    Turn,
     in_letters,
     in_words,
-    join_turns,
     json_text,
     record_at,
     records_at,
     text_at,
 )
-from attractor.twins.recordings.redaction import is_intact, seal
 from attractor.twins.wires.anthropic_content import (
     FIELDS,
     FIELDS_TO_COUNT,
@@ -39,7 +37,7 @@ from attractor.twins.wires.anthropic_content import (
     order_fault,
     read_turns,
 )
-from attractor.twins.wires.request_body import check_body, unknown_fields
+from attractor.twins.wires.request_body import check_body, is_intact, seal, unknown_fields
 
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d)(?:-(\d)(?!\d))?")
 # Of a model that is nobody's everything is taken.

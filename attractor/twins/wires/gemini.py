@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.wire import Conversation, ServerEvent, WireRequest, join_turns
-from attractor.twins.script.answer import Answer
+from attractor.twins.exchange.answer import Answer
+from attractor.twins.exchange.conversation import Conversation, join_turns
+from attractor.twins.exchange.wire import ServerEvent, WireRequest
 from attractor.twins.wires.gemini_request import (
     ContentBody,
     read_body,

@@ -21,17 +21,16 @@ from pydantic.alias_generators import to_camel
 
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.wire import (
-    ServerEvent,
-    Speaker,
-    Turn,
-    in_words,
-    record_at,
-    records_at,
-    text_at,
+from attractor.twins.exchange.conversation import Speaker, Turn
+from attractor.twins.exchange.wire import ServerEvent, in_words, record_at, records_at, text_at
+from attractor.twins.wires.request_body import (
+    check_body,
+    enclose,
+    is_base64,
+    is_intact,
+    seal,
+    unknown_fields,
 )
-from attractor.twins.recordings.redaction import enclose, is_intact, seal
-from attractor.twins.wires.request_body import check_body, is_base64, unknown_fields
 
 _TAKEN = re.compile(r"(image|audio|video|text)/[\w.+-]+|application/(pdf|json)")
 # What may stand within a result of a function.

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.wire import Conversation, ServerEvent, WireRequest, join_turns
-from attractor.twins.recordings.redaction import enclose
-from attractor.twins.script.answer import Answer
+from attractor.twins.exchange.answer import Answer
+from attractor.twins.exchange.conversation import Conversation, join_turns
+from attractor.twins.exchange.wire import ServerEvent, WireRequest
 from attractor.twins.wires.openai_request import (
     read_body,
     read_system,
@@ -15,7 +15,7 @@ from attractor.twins.wires.openai_request import (
     write_error,
 )
 from attractor.twins.wires.openai_stream import stream_error, stream_response
-from attractor.twins.wires.request_body import arguments_text, count_answer
+from attractor.twins.wires.request_body import arguments_text, count_answer, enclose
 
 _ENCRYPTED = "reasoning.encrypted_content"
 _UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}

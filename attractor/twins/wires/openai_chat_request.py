@@ -10,10 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
+from attractor.twins.exchange.conversation import Speaker, Turn
 from attractor.twins.exchange.wire import (
     ServerEvent,
-    Speaker,
-    Turn,
     in_letters,
     in_words,
     record_at,

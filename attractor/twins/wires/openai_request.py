@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict
 
 from attractor.base.json import JsonObject
 from attractor.twins.errors import NotSpoken, Rejection
-from attractor.twins.exchange.wire import Speaker, Turn
-from attractor.twins.recordings.redaction import is_intact
+from attractor.twins.exchange.conversation import Speaker, Turn
 from attractor.twins.wires.request_body import (
     IMAGES,
     check_body,
     is_fetched,
+    is_intact,
     read_data_url,
     spoken,
     unknown_fields,

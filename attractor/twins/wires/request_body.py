@@ -1,11 +1,7 @@
-"""Checks a request's body and reads what is spoken in it, on any wire.
-
-Reads images, files and the like as providers take them, and says what is wrong with one.
-
-How many tokens an answer took, for the wires that count the whole prompt and thoughts apart.
-"""
+"""Shared by the wires: checks of a request's body, sealed thoughts and token counts."""
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -18,8 +14,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.wire import Conversation, count_tokens
-from attractor.twins.script.answer import Answer, ToolUse
+from attractor.twins.exchange.answer import Answer, ToolUse
+from attractor.twins.exchange.conversation import Conversation, count_tokens
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -71,6 +67,8 @@ def arguments_object(call: ToolUse) -> dict[str, Json]:
 
 
 IMAGES = ("image/gif", "image/jpeg", "image/png", "image/webp")
+
+
 _DATA, _BASE64 = "data:", ";base64"
 
 
@@ -121,3 +119,28 @@ def count_answer(answer: Answer, conversation: Conversation) -> TokenCounts:
     spent = given.spent(conversation.tokens)
     made = thought + count_tokens(said) if given.output is None else given.output
     return TokenCounts(spent, given.cache_read, made, thought)
+
+
+_SALT = b"attractor provider twin\0"
+
+
+def seal(text: str) -> str:
+    """Return the seal of a text: the same every time, and of no other text."""
+    digest = hashlib.sha256(_SALT + text.encode("utf-8", "surrogatepass")).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+def enclose(text: str) -> str:
+    """Return a text that cannot be read at a glance, with its seal."""
+    hidden = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
+    return f"{hidden}.{seal(text)}"
+
+
+def is_intact(enclosed: str) -> bool:
+    """Tell whether an enclosed text is just as it was made."""
+    hidden, _, found = enclosed.partition(".")
+    try:
+        text = base64.b64decode(hidden, validate=True).decode("utf-8", "surrogatepass")
+    except ValueError:
+        return False
+    return enclosed == enclose(text) and bool(found)

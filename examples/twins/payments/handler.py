@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from attractor.twins.services.functions import Draw
+from attractor.twins.services.kinds.handler import Draw
 from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.response import Response
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attractor.twins.exchange.conversation import Block, Conversation
 from attractor.twins.exchange.prompt_cache import Cached, PromptCache
-from attractor.twins.exchange.wire import Block, Conversation, WireRequest
+from attractor.twins.exchange.wire import WireRequest
 from attractor.twins.pytest_plugin import StartTwin
 from tests.twins.exchanging import ANY, KEYS, PATHS
 

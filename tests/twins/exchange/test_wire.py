@@ -5,21 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import JsonObject
-from attractor.twins.exchange.wire import (
+from attractor.twins.exchange.conversation import (
     Conversation,
-    ServerEvent,
     Speaker,
     Turn,
     count_tokens,
+    join_turns,
+)
+from attractor.twins.exchange.reply import streamed, whole
+from attractor.twins.exchange.wire import (
+    ServerEvent,
     in_letters,
     in_words,
-    join_turns,
     meant_wire,
     record_at,
     records_at,
-    streamed,
     text_at,
-    whole,
     wire_registry,
 )
 from tests.twins.exchanging import KEYS, PATHS

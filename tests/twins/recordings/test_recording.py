@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import FileTrouble
 from attractor.twins.errors import RecordingError
-from attractor.twins.exchange.wire import ReplyEnd
+from attractor.twins.exchange.reply import ReplyEnd
+from attractor.twins.recordings.files import RecordingFile, load_recordings
 from attractor.twins.recordings.recording import (
     Piece,
     Recording,
-    RecordingFile,
     Recordings,
     Sought,
     headers_that_matter,
-    load_recordings,
     name_of_request,
     parse_recording,
     pieces_of,
@@ -28,8 +27,9 @@ from attractor.twins.recordings.recording import (
     request_of,
 )
 from attractor.twins.recordings.redaction import HiddenKeys
-from attractor.twins.server.hosting import VirtualClock, in_background
+from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
+from attractor.twins.server.virtual_clock import VirtualClock
 from tests.twins.exchanging import HELLO, KEYS
 
 STREAM = b'event: a\ndata: {"n": 1}\n\ndata: \xc3\xa9\r\n\r\ndata: [DONE]\n\nrest'

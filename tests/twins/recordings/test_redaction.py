@@ -10,15 +10,13 @@ from hypothesis import strategies as st
 from attractor.twins.recordings.redaction import (
     HiddenKeys,
     credentials_in,
-    enclose,
     hide_in_body,
     hide_in_events,
-    is_intact,
     is_secret,
     keys_of,
-    seal,
     without_keys,
 )
+from attractor.twins.wires.request_body import enclose, is_intact, seal
 
 KEY = "sk-very/secret+1"
 

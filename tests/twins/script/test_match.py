@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from attractor.twins.errors import NoRule
-from attractor.twins.exchange.wire import Conversation, Speaker, Turn
-from attractor.twins.script.match import choose, entries_of, strikes
+from attractor.twins.exchange.answer import strikes
+from attractor.twins.exchange.conversation import Conversation, Speaker, Turn
+from attractor.twins.script.match import choose, entries_of
 from attractor.twins.script.script import load_script, parse_script
 
 HELLO = Conversation("openai", "gpt-5", "", [Turn(Speaker.USER, "hello")])

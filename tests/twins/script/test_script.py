@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from attractor.base.errors import ExitCode, FileTrouble
 from attractor.twins.errors import Rejection, ScriptError
-from attractor.twins.exchange.wire import Conversation, Speaker, Turn
+from attractor.twins.exchange.answer import Answer, Fault, FaultKind
+from attractor.twins.exchange.conversation import Conversation, Speaker, Turn
 from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.script.answer import Answer, Fault, FaultKind
 from attractor.twins.script.match import Choice, choose, entries_of
 from attractor.twins.script.script import Rule, Script, When, load_script, parse_script
 from tests.examples import fences
@@ -285,7 +285,7 @@ def test_every_key_is_documented(table: str, kind: type[When | Answer]) -> None:
 COUNTS = """
 from dataclasses import dataclass
 
-from attractor.twins.script.answer import Answer
+from attractor.twins.exchange.answer import Answer
 
 
 @dataclass

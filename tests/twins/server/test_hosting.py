@@ -18,10 +18,10 @@ from attractor.twins.server.hosting import (
     Addresses,
     Complaints,
     Ports,
-    VirtualClock,
     hosted,
     in_background,
 )
+from attractor.twins.server.virtual_clock import VirtualClock
 from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.raw import raw
 
@@ -169,7 +169,7 @@ def test_time_goes_by_where_nobody_waits() -> None:
 
 
 def test_who_waits_in_vain_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attractor.twins.server.hosting._PATIENCE", 0.05)
+    monkeypatch.setattr("attractor.twins.server.virtual_clock._PATIENCE", 0.05)
     with pytest.raises(MachineryError, match="only 0 of 1"):
         VirtualClock().until_waiting()
 

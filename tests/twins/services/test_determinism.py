@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.twins.script.answer import FaultKind
+from attractor.twins.exchange.answer import FaultKind
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.loader import load_service, parse_service
 from attractor.twins.services.pytest_plugin import StartServiceTwin

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.twins.services.request import Authentication, ServiceRequest, Trouble
+from attractor.twins.services.authentication import Authentication
+from attractor.twins.services.faults import Trouble
+from attractor.twins.services.request import ServiceRequest
 from tests.twins.services.asking import Asked, fixed
 
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.twins.errors import Rejection
-from attractor.twins.services.response import Paging, Response, WrittenResponse, checked_headers
+from attractor.twins.services.kinds.list import Paging
+from attractor.twins.services.response import Response, WrittenResponse, checked_headers
 from attractor.twins.services.templates import TemplateTrouble
 
 

@@ -8,14 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import Json
+from attractor.twins.services.json_path import JsonPath, places, written_place
 from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.route_match import (
-    Conditions,
-    JsonPath,
-    PathPattern,
-    places,
-    written_place,
-)
+from attractor.twins.services.route_match import Conditions, PathPattern
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import UnknownName
-from attractor.twins.exchange.wire import Reply, ReplyEnd
-from attractor.twins.services.dispatch import StandIn
+from attractor.twins.exchange.reply import Reply, ReplyEnd
+from attractor.twins.services.dispatch import ServedRequest, StandIn
+from attractor.twins.services.faults import Trouble
 from attractor.twins.services.loader import load_service, parse_service
-from attractor.twins.services.request import ServedRequest, ServiceRequest, Trouble
+from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.route_match import members
 from tests.twins.services.asking import Asked, fixed
 

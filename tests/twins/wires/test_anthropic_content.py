@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.exchange.wire import Speaker, Turn
+from attractor.twins.exchange.conversation import Speaker, Turn
 from attractor.twins.wires.anthropic import part
 from tests.twins.exchanging import KEYS, answer, refusal
 from tests.twins.wires.test_anthropic import CALL, RESULT, ask

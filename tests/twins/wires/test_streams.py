@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attractor.twins.exchange.answer import Answer, ToolUse
 from attractor.twins.exchange.wire import WireRequest, wire_registry
-from attractor.twins.script.answer import Answer, ToolUse
 from tests.twins.exchanging import HELLO, KEYS
 from tests.twins.streaming import put_together
 

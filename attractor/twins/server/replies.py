@@ -1,11 +1,7 @@
-"""One exchange with a twin: from a request's bytes and what came before to the reply's bytes.
-
-What trouble makes of a reply, as pure functions: the same trouble is the same every time.
-
-What a twin tells beside answers: which models there are, one of them, how long a prompt is.
-"""
+"""Answers a request: by the scripts, else by the recordings, else with an error."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import timedelta
@@ -16,73 +12,34 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import JsonObject, content_hash, parse_json
 from attractor.twins.errors import NoRule, Rejection
-from attractor.twins.exchange.prompt_cache import Cached
+from attractor.twins.exchange.answer import Answer, Fault, FaultKind
+from attractor.twins.exchange.prompt_cache import Cached, PromptCache
+from attractor.twins.exchange.reply import Reply, place_of, streamed, troubled, whole
 from attractor.twins.exchange.wire import (
     CountsTokens,
     ListsModels,
-    Reply,
-    ReplyEnd,
     ServerEvent,
     Wire,
     WireRequest,
     json_text,
-    streamed,
-    whole,
 )
-from attractor.twins.recordings.recording import Sought, request_of
+from attractor.twins.recordings.recording import Recordings, Sought, request_of
 from attractor.twins.recordings.redaction import HiddenKeys, hide_in_body, keys_of
-from attractor.twins.script.answer import Answer, Fault, FaultKind
-from attractor.twins.script.match import Memory, choose, entries_of
+from attractor.twins.script.match import choose, entries_of
 from attractor.twins.script.script import Script
 
-_MISSING = 1
-
-
-def troubled(reply: Reply, fault: Fault) -> Reply:
-    """Return what becomes of a reply on its way; a body counts as the two events of its halves."""
-    match fault.kind:
-        case FaultKind.REFUSED:
-            return replace(reply, pieces=(), begins=False, ending=ReplyEnd.DROPPED)
-        case FaultKind.HANG:
-            begun = _begun(reply, fault)
-            return replace(begun, begins=fault.events_before > 0, ending=ReplyEnd.SILENT)
-        case FaultKind.CUT:
-            return replace(_begun(reply, fault), ending=ReplyEnd.DROPPED)
-        case FaultKind.SLOW:
-            return replace(reply, pieces=_trickled(reply.body, fault.size), pause=fault.pause)
-        case FaultKind.CONTENT_LENGTH:
-            length = str(len(reply.body) + _MISSING)
-            headers = {**reply.headers, "content-length": length}
-            return replace(reply, headers=headers, ending=ReplyEnd.DROPPED)
-        case FaultKind.STATUS | FaultKind.MALFORMED:
-            # These change what is said, and so are made where it is written.
-            return reply
-
-
-def place_of(fault: Fault, events: int) -> int:
-    """Return after how many events of a stream trouble comes: before the last one at the latest.
-
-    So it comes on every wire, however many events the same answer has there.
-    """
-    return max(0, min(fault.events_before, events - 1))
-
-
-def _begun(reply: Reply, fault: Fault) -> Reply:
-    pieces = reply.pieces
-    if "content-length" in reply.headers:
-        half = len(reply.body) // 2
-        pieces = (reply.body[:half], reply.body[half:])
-    return replace(reply, pieces=tuple(pieces[: place_of(fault, len(pieces))]))
-
-
-def _trickled(body: bytes, size: int) -> tuple[bytes, ...]:
-    return tuple(body[start : start + size] for start in range(0, len(body), size))
-
-
 _SEED_LENGTH = 24
+
+
 _GOOGLES = "x-goog-api-key"
+
+
 _PING = "ping"
+
+
 _GOOD = 200
+
+
 _SAYS_WHAT_IT_TOOK = {"input", "cache_read", "cache_write"}
 
 
@@ -134,6 +91,35 @@ class Arrival:
         keys = self.keys
         request = request_of(hide_in_body(self.body, keys))
         return Sought(self.wire.name, self.method, keys.hide_text(self.path), request)
+
+
+class Memory:
+    """Remembers which prompts were read, and how often each rule was used."""
+
+    def __init__(self, recordings: Recordings | None = None) -> None:
+        self.prompts = PromptCache()
+        self.recordings = recordings
+        self._uses = Counter[int]()
+
+    def use(self, entry: int) -> int:
+        """Count a use of a rule, and return how many there are by now."""
+        self._uses[entry] += 1
+        return self._uses[entry]
+
+    def uses(self, entry: int) -> int:
+        """Return how often a rule was used."""
+        return self._uses[entry]
+
+    def forget_uses(self) -> None:
+        """Count from the beginning, for other rules."""
+        self._uses.clear()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.forget_uses()
+        self.prompts = PromptCache()
+        if self.recordings is not None:
+            self.recordings.forget()
 
 
 def reply_to(

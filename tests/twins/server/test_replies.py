@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from attractor.twins.exchange.exchange import Arrival, reply_to, troubled
+from attractor.twins.exchange.answer import Fault, FaultKind
+from attractor.twins.exchange.reply import troubled
 from attractor.twins.exchange.wire import wire_registry
-from attractor.twins.script.answer import Fault, FaultKind
 from attractor.twins.script.script import parse_script
+from attractor.twins.server.replies import Arrival, reply_to
 from tests.twins.exchanging import HELLO, KEYS, refusal, reply
 from tests.twins.streaming import put_together, stream
 

@@ -1,7 +1,4 @@
-"""Asks the real provider in a client's name, passes on what comes, and records the exchange.
-
-Passes a request on to the real server, and its answer back as it comes.
-"""
+"""Forwards a request to the real server, and records the exchange."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,18 +13,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.exchange import Arrival, refusal
-from attractor.twins.exchange.wire import STREAM, Reply
-from attractor.twins.recordings.recording import (
-    VERSION,
-    Recording,
-    RecordingFile,
-    headers_that_matter,
-    pieces_of,
-)
+from attractor.twins.exchange.reply import STREAM, Reply
+from attractor.twins.recordings.files import RecordingFile
+from attractor.twins.recordings.recording import VERSION, Recording, headers_that_matter, pieces_of
 from attractor.twins.recordings.redaction import without_keys
-from attractor.twins.server.admin_api import State, described
 from attractor.twins.server.hosting import Complaints, Delivery, drop_connection, until_gone
+from attractor.twins.server.provider_state import State, described
+from attractor.twins.server.replies import Arrival, refusal
 
 # Those that are about one connection, and those that the next one says itself.
 _OF_A_CONNECTION = frozenset(
@@ -36,6 +28,8 @@ _OF_A_CONNECTION = frozenset(
         *("upgrade", "expect", "host", "server", "accept-encoding", "content-encoding"),
     }
 )
+
+
 PATIENCE = httpx.Timeout(connect=10, read=600, write=60, pool=None)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileTrouble
-from attractor.twins.server.log_files import BoundedLog, add_line, mend_lines, whole_lines
+from attractor.twins.recordings.files import add_line, mend_lines, whole_lines
+from attractor.twins.server.request_log import BoundedLog
 
 
 @dataclass

@@ -20,16 +20,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from attractor.base.clock import SystemClock
 from attractor.twins.errors import RecordingError
 from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.recordings.proxy import Came, Forwarder, Passage, is_address, passing_client
-from attractor.twins.recordings.recording import (
-    Recording,
-    RecordingFile,
-    Recordings,
-    load_recordings,
-)
+from attractor.twins.recordings.files import RecordingFile, load_recordings
+from attractor.twins.recordings.recording import Recording, Recordings
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import LOOPBACK, Complaints, in_background, listen, serve
 from attractor.twins.server.provider_twin import ProviderTwin
+from attractor.twins.server.proxy import Came, Forwarder, Passage, is_address, passing_client
 from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.streaming import STREAMS, request
 

@@ -1,5 +1,7 @@
-"""What a script lets a model say, or which trouble it lets happen."""
+"""Answers and faults as a script declares them."""
 
+import hashlib
+import json
 import re
 from datetime import timedelta
 from enum import StrEnum
@@ -19,6 +21,8 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
 _OF_THE_MESSAGE = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
@@ -125,6 +129,8 @@ _TAKES = {
     FaultKind.MALFORMED: ("body", "after"),
     FaultKind.CONTENT_LENGTH: (),
 }
+
+
 _IN_THE_MIDDLE = (FaultKind.CUT, FaultKind.MALFORMED)
 
 
@@ -174,3 +180,14 @@ class Answer(ScriptTable):
     def finished_by(self) -> Literal["stop", "tool_calls", "length", "content_filter"]:
         """Why the model stopped: as the script says, else what follows from the answer."""
         return self.finish or ("tool_calls" if self.tool_calls else "stop")
+
+
+_BYTES = 7
+
+
+def strikes(probability: float, seed: int, place: str, use: int) -> bool:
+    """Tell whether trouble happens the so-many-th time that a rule or a route is used."""
+    if probability >= 1:
+        return True
+    lot = hashlib.sha256(json.dumps([seed, place, use]).encode()).digest()[:_BYTES]
+    return int.from_bytes(lot, "big") < probability * 256**_BYTES

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from attractor.twins.script.answer import Answer, Fault, FaultKind, ToolUse
+from attractor.twins.exchange.answer import Answer, Fault, FaultKind, ToolUse
 
 
 def test_why_the_model_stopped_follows_from_the_answer_unless_it_is_said() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
-from attractor.twins.exchange.exchange import Arrival
-from attractor.twins.exchange.wire import Reply, wire_registry
+from attractor.twins.exchange.reply import Reply
+from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.server import admin_api as controlled
-from attractor.twins.server.admin_api import RequestLog
-from attractor.twins.server.log_files import BoundedLog
+from attractor.twins.server import control_api as controlled
 from attractor.twins.server.provider_twin import ProviderTwin
+from attractor.twins.server.replies import Arrival
+from attractor.twins.server.request_log import BoundedLog, RequestLog
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.pytest_plugin import service_twin as service_twin
 from attractor.twins.services.service_twin import ServiceTwin
@@ -197,7 +197,7 @@ def test_what_their_bodies_take_is_bounded_too_but_the_newest_one_is_kept_whole(
 def test_how_often_the_same_came_is_forgotten_only_after_very_many_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("attractor.twins.server.admin_api._MOST_SEEN", 3)
+    monkeypatch.setattr("attractor.twins.server.request_log._MOST_SEEN", 3)
     log = RequestLog()
     asked = [b"1", b"2", b"1", b"3", b"1", b"4", b"1", b"2"]
     assert [log.count_attempt("w", one) for one in asked] == [1, 1, 2, 1, 3, 1, 4, 1]

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from attractor.twins.services.errors import Misfit
-from attractor.twins.services.functions import load_function
+from attractor.twins.services.kinds.handler import load_function
 from tests.twins.services.asking import Asked
 
 HANDLER = """
