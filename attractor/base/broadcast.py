@@ -28,7 +28,7 @@ class Missed:
 
 
 class Subscription(Generic[T]):
-    """Delivers items to one callback in order, on a thread of its own, until the callback raises."""
+    """Delivers items to one callback in order, on its own thread, until the callback raises."""
 
     def __init__(self, callback: Callable[[T | Missed], None], *, buffer: int) -> None:
         self.error: BaseException | None = None
