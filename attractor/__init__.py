@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from attractor.base.errors import AttractorError, UsageError
     from attractor.base.events import Event
     from attractor.engine.context import Context
-    from attractor.engine.interfaces import Stage
     from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
     from attractor.engine.questions.question import Answer, AnswerKind, Option, Question
-    from attractor.engine.state.run_state import RunResult
+    from attractor.engine.run_folder.result import RunResult
+    from attractor.engine.seams import Stage
     from attractor.factory.api import (
         EventStream,
         resume_pipeline,
@@ -76,9 +76,9 @@ _HOMES = {
     "Option": "engine.questions.question",
     "Outcome": "engine.outcome",
     "Question": "engine.questions.question",
-    "RunResult": "engine.state.run_state",
+    "RunResult": "engine.run_folder.result",
     "Severity": "language.diagnostics",
-    "Stage": "engine.interfaces",
+    "Stage": "engine.seams",
     "StageStatus": "engine.outcome",
     "Usage": "engine.outcome",
     "UsageError": "base.errors",

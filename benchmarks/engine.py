@@ -16,8 +16,6 @@ from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.base.clock import SystemClock
 from attractor.base.json import Json
-from attractor.engine.interfaces import Handler, Parts, Stage
-from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.prompts.preamble import (
     NOTHING_PAST,
@@ -30,6 +28,8 @@ from attractor.engine.prompts.preamble import (
 from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.runner import Runner
+from attractor.engine.seams import Handler, Parts, Stage
+from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.registry import InterviewerParts

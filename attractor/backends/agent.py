@@ -11,12 +11,12 @@ from attractor.backends.agent_session import Work, answer_once, model_failed, op
 from attractor.backends.models import AgentParts, Pricing, choose_model
 from attractor.backends.registry import BackendParts
 from attractor.base.errors import UsageError
-from attractor.engine.interfaces import Exhausted, Said, Stage
 from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.routing.next_move import wants_verdict
-from attractor.engine.stage_report import response_updates
-from attractor.engine.walk_context import ReadKept
+from attractor.engine.seams import Exhausted, Said, Stage
+from attractor.engine.truncation import response_updates
+from attractor.engine.walk.saved_conversations import ReadKept
 from attractor.llm.errors import SDKError
 
 _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)

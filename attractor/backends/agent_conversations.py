@@ -27,11 +27,11 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, parse_json
 from attractor.engine.errors import ConversationLost, RecordBroken
-from attractor.engine.interfaces import Stage
 from attractor.engine.journal.events import THREAD_CONTINUED, THREAD_RESTORED, THREAD_SHORTENED
-from attractor.engine.json_files import Fields
 from attractor.engine.prompts.preamble import put_before
-from attractor.engine.walk_context import ReadKept
+from attractor.engine.seams import Stage
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.walk.saved_conversations import ReadKept
 from attractor.llm.messages import Message
 from attractor.llm.response import Usage
 

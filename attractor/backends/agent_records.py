@@ -26,9 +26,9 @@ from attractor.backends.agent_report import REPORT_OUTCOME, Reporting
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import RecordBroken
-from attractor.engine.interfaces import Stage
-from attractor.engine.json_files import Fields
-from attractor.engine.secrets import PLACEHOLDER
+from attractor.engine.seams import Stage
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.storage.secrets import PLACEHOLDER
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,

@@ -19,10 +19,10 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import InvalidReport
-from attractor.engine.interfaces import Stage
 from attractor.engine.journal.events import REPORT_REFUSED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.engine.stage_report import check_report, parse_report
+from attractor.engine.seams import Stage
+from attractor.engine.stage.report import check_report, parse_report
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import NotSupported
 from attractor.llm.json_schema import find_faults

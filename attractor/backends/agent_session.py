@@ -21,9 +21,9 @@ from attractor.backends.models import AgentParts, Meter, ModelChoice, Pricing, c
 from attractor.base.dataclasses import dataclass
 from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
-from attractor.engine.interfaces import Said, Stage, StageFiles
 from attractor.engine.outcome import FailureClass, Outcome, failure
-from attractor.engine.stage.stage_files import tail_in
+from attractor.engine.seams import Said, Stage, StageFiles
+from attractor.engine.stage.live_output import tail_in
 from attractor.environments.environment import (
     DirEntry,
     ExecutionEnvironment,

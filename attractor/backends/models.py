@@ -19,8 +19,8 @@ from attractor.agent.session_state import EventEmitter, EventKind, SessionConfig
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Usage
+from attractor.engine.seams import Stage
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Node
 from attractor.language.source.syntax_tree import NOWHERE, Span

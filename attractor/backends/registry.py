@@ -13,9 +13,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.registry import Registry, count_wanted
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Backend, Said, Stage
 from attractor.engine.outcome import FailureClass, Outcome, failure
-from attractor.engine.simulation.walk import NO_OUTCOMES, SimulatedOutcomes
+from attractor.engine.seams import Backend, Said, Stage
+from attractor.engine.simulation.outcomes import NO_OUTCOMES, SimulatedOutcomes
 from attractor.language.graph.graph import Node
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
-from attractor.engine.interfaces import Said, Stage
 from attractor.engine.journal.events import THREAD_CONTINUED
 from attractor.engine.outcome import Outcome
+from attractor.engine.seams import Said, Stage
 
 
 @dataclass(frozen=True)

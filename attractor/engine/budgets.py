@@ -1,34 +1,27 @@
-"""What a run may use at most, and how near it is to that (ruling R12).
+"""The budgets of a run: limits on cost, tokens and time (ruling R12)."""
 
-What handlers emit events with, and count what they use: of one attempt, while it lasts.
-"""
-
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import TypeVar
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import MachineryError
 from attractor.base.json import Json
-from attractor.engine.child_runs import ALONE, ParentRun
-from attractor.engine.errors import StageOver
-from attractor.engine.interfaces import Exhausted
-from attractor.engine.journal.events import BudgetWarning, ModelUsed, StageReference, kind_of
-from attractor.engine.json_files import Fields
-from attractor.engine.outcome import Usage, usage_to_record
-from attractor.engine.prompts.preamble import LONGEST_NAME
+from attractor.engine.journal.events import BudgetWarning
+from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.stage_report import shorten
+from attractor.engine.seams import Exhausted
+from attractor.engine.storage.json_files import Fields
 from attractor.language.graph.graph import Graph
-
-_Amount = TypeVar("_Amount", float, int, timedelta)
 
 BUDGETS_SET = "BudgetsSet"
 """The kind emitted when a walk begins or goes on under budgets."""
 
+
 WARNING_SHARE = 0.8
 """From this share of a budget on people are told."""
+
+
+_Amount = TypeVar("_Amount", float, int, timedelta)
 
 
 @dataclass(frozen=True)
@@ -153,71 +146,3 @@ def _lesser(one: _Amount | None, other: _Amount | None) -> _Amount | None:
 def _tell(run: OpenRun, use: _Use) -> None:
     if use.spent >= WARNING_SHARE * use.limit and use.name not in run.state.warned:
         run.record(BudgetWarning(use.name, use.spent, use.limit))
-
-
-TOOL_CALL = "TOOL_CALL_START"
-"""The kind that an agent emits for each call of a tool."""
-
-
-class Emitter:
-    """Writes events of one attempt into the journal, and remembers their kinds.
-
-    `heard` is called for each one; `trouble` is what the journal could not take first, if anything.
-    `tools` is how often each tool was called.
-    """
-
-    def __init__(
-        self,
-        run: OpenRun,
-        place: StageReference,
-        *,
-        budgets: Budgets = NO_BUDGETS,
-        above: ParentRun = ALONE,
-        heard: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._heard = heard
-        self._budgets = budgets
-        self._above = above
-        self._run = run
-        self._place = place
-        self._is_over = False
-        self.kinds: set[str] = set()
-        self.tools: dict[str, int] = {}
-        self.trouble: MachineryError | None = None
-
-    def __call__(self, kind: str, **data: Json) -> None:
-        """Write the event into the run's journal."""
-        with self._writing(kind):
-            self._run.emit(kind, data, place=self._place)
-        self.kinds.add(kind)
-        if kind == TOOL_CALL:
-            tool = shorten(str(data.get("tool_name", "")), LONGEST_NAME)
-            self.tools[tool] = self.tools.get(tool, 0) + 1
-        self._heard()
-
-    def require_left(self) -> None:
-        """Halt where a budget of the run is used up, or of one that it is part of."""
-        self._budgets.require_left(self._run)
-        self._above.require_left()
-
-    def use(self, usage: Usage) -> None:
-        """Count what a call to a model used, and tell of a budget that is nearly used up."""
-        happening = ModelUsed(usage_to_record(usage))
-        with self._writing(kind_of(happening)):
-            self._run.record(happening, place=self._place)
-            self._budgets.tell(self._run)
-        self._heard()
-
-    @contextmanager
-    def _writing(self, kind: str) -> Generator[None]:
-        if self._is_over:
-            raise StageOver(f"the stage is over: {kind} was not recorded")
-        try:
-            yield
-        except MachineryError as trouble:
-            self.trouble = self.trouble or trouble
-            raise
-
-    def close(self) -> None:
-        """Take nothing more."""
-        self._is_over = True

@@ -1,9 +1,4 @@
-"""What stages of one run share: keys and JSON values, and the run's log (attractor-spec 5.1).
-
-Puts large values of a context aside, and brings them back whole when they are read.
-
-What stands for one in the journal and the checkpoint is its hash and its size.
-"""
+"""The key-value context that the stages of a run share (attractor-spec 5.1)."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,13 +7,14 @@ from threading import RLock
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
-from attractor.engine.blobs import Blobs
-
-FILE_BACKING_THRESHOLD = 100 * 1024
-"""What is larger, in bytes of its JSON, lies in a file of its own (attractor-spec 5.5)."""
+from attractor.engine.storage.blobs import FILE_BACKING_THRESHOLD, Blobs
 
 _HASH, _SIZE = "$artifact", "bytes"
+
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
 # As JSON, one sign is six bytes at most.
 _SURELY_SMALL = FILE_BACKING_THRESHOLD // 6 - 1
 

@@ -10,7 +10,7 @@ from typing import cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.json_files import Fields
+from attractor.engine.storage.json_files import Fields
 
 
 class StageStatus(StrEnum):

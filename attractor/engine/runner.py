@@ -1,29 +1,41 @@
-"""Walks a graph from wherever its run stands: picks, executes, routes and records.
-
-The same call starts a run and resumes one. Whatever ends the process, what is in the journal
-stands, and the stage that was at work is the only one to be repeated.
-"""
+"""Runs a graph: starts or resumes its walk, takes orders meanwhile, and records the end."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.branches import RunBranches
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
-from attractor.engine.child_runs import ALONE, NOBODY, ChildRuns, ParentRun
 from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged, RunOver
-from attractor.engine.interfaces import Exhausted, Handler, Stopped, TreeId, Waiting, Workspace
-from attractor.engine.interruptions import preflight
-from attractor.engine.journal.events import OperatorAction, PipelineStarted, RunResumed
-from attractor.engine.orders import Action
-from attractor.engine.questions.ask import waits_for
+from attractor.engine.journal.events import (
+    Action,
+    OperatorAction,
+    PipelineStarted,
+    RunResumed,
+)
+from attractor.engine.preflight import preflight
+from attractor.engine.questions.description import waits_for
 from attractor.engine.questions.question import Interviewer
+from attractor.engine.run_folder.inbox import POLL, Received
 from attractor.engine.run_folder.open_run import OpenRun, end_run, let_go, stop
-from attractor.engine.state.branch_state import LONG_AGO, MAIN, cut_off, last_tree
-from attractor.engine.state.progress import begin
-from attractor.engine.state.progress_records import progress_to_record
+from attractor.engine.run_folder.result import RunResult, result_of
+from attractor.engine.seams import (
+    ALONE,
+    NOBODY,
+    ChildRuns,
+    Exhausted,
+    Handler,
+    ParentRun,
+    Stopped,
+    Waiting,
+    Workspace,
+)
+from attractor.engine.state.identifiers import MAIN, TreeId
+from attractor.engine.state.in_flight import InFlight
+from attractor.engine.state.progress import begin, progress_to_record
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     AWAITING_DECISION,
@@ -31,13 +43,80 @@ from attractor.engine.state.run_state import (
     EVALUATING,
     EXECUTING,
     QUEUED,
-    RunResult,
-    result_of,
 )
-from attractor.engine.walk import Steer, Walk, Watch, steer_nobody
-from attractor.engine.walk_context import KeptConversations, WalkContext, WalkHandle
+from attractor.engine.state.walks import LONG_AGO, cut_off, last_tree
+from attractor.engine.walk.branches import RunBranches
+from attractor.engine.walk.saved_conversations import KeptConversations
+from attractor.engine.walk.steps import Walk
+from attractor.engine.walk.walk import WalkContext, WalkHandle
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
+
+Steer = Callable[[str, str], Awaitable[bool]]
+"""Hands words to the stage in flight, by its id; tells whether it took them."""
+
+
+async def steer_nobody(stage_id: str, text: str) -> bool:
+    """Take no words: nobody is at work who could."""
+    return False
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Looks after one run while its walk goes on."""
+
+    run: OpenRun
+    steer: Steer = steer_nobody
+    budgets: Budgets = NO_BUDGETS
+
+    async def over(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work; end it when the run is canceled, or when its orders cannot be taken.
+
+        It ends too when the time of the run is up: what is at work then is made again.
+        """
+        walking = asyncio.create_task(work)
+        watching = asyncio.create_task(self._watch())
+        try:
+            await asyncio.wait([walking, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Whoever is canceled ends what it began before it is done.
+            for task in (walking, watching):
+                task.cancel()
+            await asyncio.wait([walking, watching])
+        if walking.cancelled() and not watching.cancelled():
+            watching.result()
+        if not (walking.cancelled() and self.run.state.canceled):
+            walking.result()
+
+    async def _watch(self) -> None:
+        """Take orders until the run is canceled, or its time is up."""
+        time = Budgets(duration=self.budgets.duration)
+        while not self.run.state.canceled:
+            await asyncio.sleep(POLL.total_seconds())
+            time.require_left(self.run)
+            self.run.take_orders()
+            for received in self.run.steering():
+                await self._pass_on(received)
+
+    async def _pass_on(self, received: Received) -> None:
+        """Hand words to the stages that are at work, or to the one that is named."""
+        order = received.order
+        if order is None or order.action is not Action.STEER:
+            return
+        flights = [one for one in self._flights() if order.question in ("", one.node)]
+        took = [one for one in flights if await self.steer(one.id, order.value)]
+        self.run.settle(received, "" if took else self._refusal(order.question, flights))
+
+    def _refusal(self, node: str, asked: Sequence[InFlight]) -> str:
+        """Say why nobody took the words: those who were asked cannot, or there were none."""
+        if asked:
+            return "refused: nobody at work takes words"
+        others = ", ".join(dict.fromkeys(one.node for one in self._flights()))
+        return f"refused: {node or 'no stage'} is not at work" + (others and f"; at work: {others}")
+
+    def _flights(self) -> list[InFlight]:
+        strands = self.run.state.strands.values()
+        return [one.in_flight for one in strands if one.in_flight is not None]
 
 
 class Runner:

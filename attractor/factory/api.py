@@ -24,8 +24,8 @@ from attractor.base.json import JsonObject
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.budgets import Budgets
-from attractor.engine.simulation.walk import check_outcomes
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.simulation.outcomes import check_outcomes
 from attractor.factory.launch import go_on, launch
 from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer
 from attractor.language.formatter import write_graph

@@ -21,8 +21,7 @@ from attractor.base.errors import Broken, ChainBroken
 from attractor.base.hash_chain import GENESIS
 from attractor.base.json import Json, JsonObject
 from attractor.base.toml import printable
-from attractor.engine.interfaces import TreeId, Workspace
-from attractor.engine.json_files import Fields, write_document
+from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import (
     NAMES,
     RunDirectory,
@@ -31,9 +30,11 @@ from attractor.engine.run_folder.layout import (
     read_manifest,
 )
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.stage_report import shorten
-from attractor.engine.state.checkpoint import verify_journal
+from attractor.engine.seams import Workspace
+from attractor.engine.state.identifiers import TreeId
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEUED
+from attractor.engine.storage.json_files import Fields, write_document
+from attractor.engine.truncation import shorten
 from attractor.environments.environment import Promises
 from attractor.environments.selection import Choice
 from attractor.factory.errors import NotDecidable

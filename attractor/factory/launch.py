@@ -6,7 +6,7 @@ from pathlib import Path
 from attractor.base.errors import UsageError
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.run_folder.open_run import OpenRun, open_run
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.environments.selection import Choice
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import Judged

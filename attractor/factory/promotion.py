@@ -9,9 +9,9 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NoGo, suggest
-from attractor.engine.interfaces import Base
-from attractor.engine.json_files import Fields
 from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.seams import Base
+from attractor.engine.storage.json_files import Fields
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import InvalidBranch, NoDecision, UnknownBranch
 from attractor.factory.evaluate import CREATED, Evaluator

@@ -23,11 +23,11 @@ from attractor.base.hash_chain import GENESIS, Head
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.base.locks import FileLock
-from attractor.engine.json_files import Fields
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.state.checkpoint import open_journal
 from attractor.engine.state.run_state import APPROVED, REJECTED, RunState
+from attractor.engine.storage.json_files import Fields
 from attractor.factory.errors import CopiedRun, DecisionsDiffer, OtherProject
 from attractor.factory.ledger import Entry, Ledger
 from attractor.factory.profiles import Profile, ProfileStore

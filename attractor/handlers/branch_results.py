@@ -10,10 +10,9 @@ from math import isnan
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
-from attractor.engine.interfaces import BranchEnd
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.engine.routing.edge_labels import normalize_label
-from attractor.engine.state.branch_state import GIVEN_UP
+from attractor.engine.questions.edge_labels import normalize_label
+from attractor.engine.state.branches import GIVEN_UP, BranchEnd
 from attractor.language.graph.graph import Node
 
 WAIT_ALL = "wait_all"

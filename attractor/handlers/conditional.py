@@ -1,8 +1,8 @@
 """A fork in the road, which does nothing; the engine chooses by the conditions on its edges."""
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Parts, Stage
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from itertools import count
 from time import monotonic
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.interfaces import Branch, BranchEnd, Exhausted, Parts, Stage, Waiting
 from attractor.engine.outcome import FailureClass, Outcome, failure
+from attractor.engine.seams import Exhausted, Parts, Stage, Waiting
+from attractor.engine.state.branches import Branch, BranchEnd
 from attractor.handlers.branch_results import JoinPolicy, count_good, read_policy
 
 MAX_PARALLEL = 4

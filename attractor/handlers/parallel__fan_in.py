@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.interfaces import Parts, Said, Stage
 from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
+from attractor.engine.seams import Parts, Said, Stage
 from attractor.engine.state.progress import LEFT_OUT
 from attractor.handlers.branch_results import (
     NO_ITEMS,

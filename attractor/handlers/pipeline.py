@@ -6,11 +6,10 @@ from functools import partial
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json
-from attractor.engine.child_runs import ChildEnd, ChildRun
 from attractor.engine.context import text_of
-from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.engine.stage_report import shorten
+from attractor.engine.seams import ChildEnd, ChildRun, Parts, Stage
+from attractor.engine.truncation import shorten
 from attractor.handlers.registry import run_child, tell_end
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.inputs import Input, read_inputs

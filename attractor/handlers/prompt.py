@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.errors import TemplateFailed
-from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.prompts.preamble import put_before
 from attractor.engine.routing.next_move import wants_verdict
-from attractor.engine.stage_report import response_updates
+from attractor.engine.seams import Parts, Stage
+from attractor.engine.truncation import response_updates
 from attractor.handlers.codergen import write_prompt
 
 

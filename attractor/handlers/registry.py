@@ -8,10 +8,9 @@ from typing import Protocol
 
 from attractor.base.errors import InvalidDuration, UsageError
 from attractor.base.registry import Registry
-from attractor.engine.child_runs import Child, ChildEnd, ChildRun
 from attractor.engine.errors import TemplateFailed
-from attractor.engine.interfaces import Handler, Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, failure
+from attractor.engine.seams import Child, ChildEnd, ChildRun, Handler, Parts, Stage
 from attractor.language.errors import InvalidPipeline, UnreadablePipeline
 
 

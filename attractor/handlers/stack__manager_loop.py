@@ -11,8 +11,6 @@ from functools import partial
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json, canonical_json
-from attractor.engine.child_runs import ChildEnd, ChildRun, Telemetry
-from attractor.engine.interfaces import Parts, Said, Stage
 from attractor.engine.outcome import (
     NOTHING_USED,
     FailureClass,
@@ -21,8 +19,9 @@ from attractor.engine.outcome import (
     Usage,
     failure,
 )
-from attractor.engine.prompts.inherited_context import STEER
+from attractor.engine.prompts.model_tasks import STEER
 from attractor.engine.routing.edge_selection import make_lookup
+from attractor.engine.seams import ChildEnd, ChildRun, Parts, Said, Stage, Telemetry
 from attractor.handlers.codergen import write_prompt
 from attractor.handlers.registry import run_child, tell_end
 from attractor.language.conditions.condition import Condition, parse_condition

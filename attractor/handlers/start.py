@@ -1,8 +1,8 @@
 """The entry of a pipeline, which does nothing."""
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Parts, Stage
 
 
 @dataclass(frozen=True)

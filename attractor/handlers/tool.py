@@ -7,10 +7,10 @@ from datetime import timedelta
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.processes import ExecResult
-from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
-from attractor.engine.stage.stage_files import tail_in
-from attractor.engine.stage_report import keep_ends, shorten
+from attractor.engine.seams import Parts, Stage
+from attractor.engine.stage.live_output import tail_in
+from attractor.engine.truncation import keep_ends, shorten
 from attractor.environments.selection import missing_command
 from attractor.language.graph.graph import Node
 from attractor.language.preparation.inputs import asked_secrets, variable_of

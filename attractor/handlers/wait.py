@@ -4,8 +4,8 @@ from datetime import UTC, datetime, time, timedelta
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.seams import Parts, Stage
 
 # The date and time are looked at again and again: a machine may sleep, and its clock may be set.
 _LOOK = timedelta(minutes=1)

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.engine.questions.answer_options import LONGEST_WORDS, TARGETS
+from attractor.engine.questions.answers import LONGEST_WORDS, TARGETS
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -15,7 +14,8 @@ from attractor.engine.questions.question import (
     answer_to_record,
     question_to_record,
 )
-from attractor.engine.stage_report import shorten
+from attractor.engine.seams import Parts, Stage
+from attractor.engine.truncation import shorten
 from attractor.handlers.choices import (
     Choice,
     find_choices,

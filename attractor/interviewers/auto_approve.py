@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
+from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind, ask_each
 from attractor.interviewers.registry import InterviewerParts
 
 NAME = "auto_approve"

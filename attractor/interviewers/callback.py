@@ -3,8 +3,7 @@
 from collections.abc import Awaitable, Sequence
 
 from attractor.base.errors import UsageError
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, Question
+from attractor.engine.questions.question import Answer, Question, ask_each
 from attractor.interviewers.registry import InterviewerParts, read_reply
 
 

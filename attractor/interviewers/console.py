@@ -5,10 +5,9 @@ import errno
 from collections.abc import Sequence
 from contextlib import suppress
 
-from attractor.engine.interfaces import Parked
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.answer_options import name_choices, read_answer, refusal_of
-from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
+from attractor.engine.questions.answers import name_choices, read_answer, refusal_of
+from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind, ask_each
+from attractor.engine.seams import Parked
 from attractor.interviewers.prompts import LineReader, shown_line, shown_prompt, shown_question
 from attractor.interviewers.registry import InterviewerParts
 

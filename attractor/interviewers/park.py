@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.interfaces import Parked
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, Question
+from attractor.engine.questions.question import Answer, Question, ask_each
+from attractor.engine.seams import Parked
 from attractor.interviewers.registry import InterviewerParts
 
 

@@ -12,11 +12,11 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TextIO
 
-from attractor.engine.questions.answer_options import find_option
-from attractor.engine.questions.ask import where_asked
+from attractor.engine.questions.answers import find_option
+from attractor.engine.questions.description import where_asked
+from attractor.engine.questions.edge_labels import accelerator, normalize_label
 from attractor.engine.questions.question import Option, Question, QuestionKind
-from attractor.engine.routing.edge_labels import accelerator, normalize_label
-from attractor.engine.stage_report import keep_ends, shorten
+from attractor.engine.truncation import keep_ends, shorten
 from attractor.language.source.text import visible
 
 LONGEST_LINE = 500

@@ -4,8 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, AnswerKind, Question
+from attractor.engine.questions.question import Answer, AnswerKind, Question, ask_each
 from attractor.interviewers.registry import InterviewerParts
 
 NAME = "queue"

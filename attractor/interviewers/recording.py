@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.errors import AttractorError
-from attractor.engine.interfaces import Stopped
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, Interviewer, Question
+from attractor.engine.questions.question import Answer, Interviewer, Question, ask_each
+from attractor.engine.seams import Stopped
 from attractor.interviewers.console import Console
 from attractor.interviewers.park import Park
 from attractor.interviewers.registry import InterviewerParts

@@ -17,7 +17,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.registry import Registry
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer, Question
-from attractor.engine.secrets import Redactor
+from attractor.engine.storage.secrets import Redactor
 
 INTERVIEWERS = "console, park, auto_approve, queue, recording[:OTHER[:FILE]] or replay:FILE"
 """Whom a command may name, in words."""

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from attractor.base.errors import Refused, UsageError
 from attractor.base.json import canonical_json
-from attractor.engine.interfaces import Stopped
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, Question
+from attractor.engine.questions.question import Answer, Question, ask_each
+from attractor.engine.seams import Stopped
 from attractor.interviewers.registry import InterviewerParts
 from attractor.interviewers.transcript import Recorded, read_recording
 

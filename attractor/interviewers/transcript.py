@@ -8,7 +8,6 @@ from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.journal import Journal, read_lines, read_torn
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
-from attractor.engine.json_files import Fields
 from attractor.engine.questions.question import (
     Answer,
     Question,
@@ -17,7 +16,8 @@ from attractor.engine.questions.question import (
     question_from_record,
     question_to_record,
 )
-from attractor.engine.secrets import Redactor
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.storage.secrets import Redactor
 
 _BEGINNING = b'{"answer":'
 

@@ -19,7 +19,6 @@ from attractor.base.files import file_trouble, write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
 from attractor.engine.errors import GraphChanged
-from attractor.engine.json_files import Fields
 from attractor.engine.run_folder.layout import (
     Manifest,
     RunDirectory,
@@ -28,9 +27,10 @@ from attractor.engine.run_folder.layout import (
     write_kept_files,
 )
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.stage_report import keep_ends
-from attractor.engine.state.branch_state import WalkState
 from attractor.engine.state.run_state import RunState
+from attractor.engine.state.walks import WalkState
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.truncation import keep_ends
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.output import NO_CHANGE, tell
 from attractor.language.graph.branches import Forks

@@ -20,19 +20,22 @@ from attractor.base.callables import call
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.base.registry import count_wanted
-from attractor.engine.child_runs import NOBODY
 from attractor.engine.context import Context
 from attractor.engine.errors import ConversationLost
-from attractor.engine.interfaces import Backend, Handler, Parts, Said, Stage
+from attractor.engine.interviews import AnsweredFirst, Questions
 from attractor.engine.outcome import Outcome
-from attractor.engine.prompts.inherited_context import ModelChoice, what_is_asked
-from attractor.engine.questions.answer import AnsweredFirst
-from attractor.engine.questions.ask import Questions
+from attractor.engine.prompts.model_tasks import ModelChoice, what_is_asked
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.simulation.walk import NO_OUTCOMES, read_outcomes
-from attractor.engine.walk import Steer
-from attractor.engine.walk_context import ReadKept, Rebuild, rebuild_nothing, rebuilder_of
+from attractor.engine.runner import Steer
+from attractor.engine.seams import NOBODY, Backend, Handler, Parts, Said, Stage
+from attractor.engine.simulation.outcomes import NO_OUTCOMES, read_outcomes
+from attractor.engine.walk.saved_conversations import (
+    ReadKept,
+    Rebuild,
+    rebuild_nothing,
+    rebuilder_of,
+)
 from attractor.environments.selection import Choice, choose_environment
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.queue import NAME as QUEUE

@@ -18,9 +18,9 @@ from attractor.base.errors import AttractorError, LockHeld, UsageError
 from attractor.base.ids import time_of
 from attractor.base.json import Json
 from attractor.base.locks import FileLock
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.run_folder.open_run import is_held
-from attractor.engine.state.checkpoint import open_journal
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     AWAITING_DECISION,

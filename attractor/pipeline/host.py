@@ -37,10 +37,10 @@ from attractor.base.toml import dotted
 from attractor.config.errors import ConfigError, InvalidSetting, UnknownSetting, raise_mistakes
 from attractor.config.schema import Configuration, OriginKind
 from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
-from attractor.engine.interfaces import Backend, Handler
 from attractor.engine.journal.events import EventLog
 from attractor.engine.questions.question import Interviewer
-from attractor.engine.secrets import SHORTEST, Redactor, is_telling, texts_of
+from attractor.engine.seams import Backend, Handler
+from attractor.engine.storage.secrets import SHORTEST, Redactor, is_telling, texts_of
 from attractor.environments.variables import inherited
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.linting.lint_rule import VITAL, ExtraRules, Level, Levels, rule_names

@@ -14,7 +14,7 @@ from attractor.backends.models import is_provider
 from attractor.base.errors import UnknownName
 from attractor.base.files import file_trouble
 from attractor.base.json import JsonObject
-from attractor.engine.secrets import texts_of
+from attractor.engine.storage.secrets import texts_of
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.llm import middleware as shipped
 from attractor.llm.catalogue import shipped_catalogue

@@ -10,8 +10,8 @@ from typing import Protocol
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
-from attractor.engine.questions.answer_options import choices_of
-from attractor.engine.questions.ask import branch_of, where_asked
+from attractor.engine.questions.answers import choices_of
+from attractor.engine.questions.description import branch_of, where_asked
 from attractor.engine.questions.question import Question, question_to_record
 from attractor.pipeline.open_questions import answer_command
 

@@ -13,15 +13,15 @@ from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import JsonObject, parse_json
-from attractor.engine.interfaces import Parked
-from attractor.engine.journal.events import StageReference
-from attractor.engine.questions.answer import Overhears, ask_each
-from attractor.engine.questions.answer_options import find_asker
-from attractor.engine.questions.question import Answer, Interviewer, Question
+from attractor.engine.interviews import Overhears
+from attractor.engine.questions.question import Answer, Interviewer, Question, ask_each
 from attractor.engine.run_folder.open_run import OpenRun, end_run
-from attractor.engine.secrets import Redactor
-from attractor.engine.stage_report import shorten
+from attractor.engine.seams import Parked
+from attractor.engine.state.identifiers import StageReference
 from attractor.engine.state.run_state import AWAITING_ANSWER
+from attractor.engine.state.walks import find_asker
+from attractor.engine.storage.secrets import Redactor
+from attractor.engine.truncation import shorten
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.notification_settings import Notice, messengers
 from attractor.pipeline.run_lookup import reference_of

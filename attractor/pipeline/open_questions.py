@@ -12,10 +12,10 @@ from datetime import datetime
 
 from attractor.base.errors import Refused, UnknownName, UsageError, suggest
 from attractor.engine.errors import NothingAsked
-from attractor.engine.questions.answer_options import is_late, read_answer, require_answer
-from attractor.engine.questions.ask import natural
+from attractor.engine.questions.answers import is_late, read_answer, require_answer
+from attractor.engine.questions.description import natural
+from attractor.engine.questions.edge_labels import normalize_label
 from attractor.engine.questions.question import Question
-from attractor.engine.routing.edge_labels import normalize_label
 from attractor.handlers.choices import Choice, find_choices, match_choice
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.syntax_tree import Attributes

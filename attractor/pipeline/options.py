@@ -16,7 +16,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record, budgets_to_record
-from attractor.engine.json_files import Fields, words_of
+from attractor.engine.storage.json_files import Fields, words_of
 
 
 class WorkspaceKind(StrEnum):

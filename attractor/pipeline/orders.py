@@ -16,15 +16,16 @@ from attractor.base.ids import new_run_id
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
 from attractor.engine.errors import NobodyAtWork, NothingAsked
-from attractor.engine.journal.events import OperatorAction
-from attractor.engine.orders import Action, Order, leave_order
-from attractor.engine.questions.ask import in_order
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.journal.events import Action, OperatorAction
+from attractor.engine.questions.description import in_order
 from attractor.engine.questions.question import Answer, Question
+from attractor.engine.run_folder.fence import is_held
+from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.run_folder.open_run import OpenRun, end_run, is_held, open_run
-from attractor.engine.secrets import Redactor
-from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
 from attractor.engine.state.run_state import RunState
+from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.accept_graph import read_again
 from attractor.pipeline.open_questions import named, pick, pick_all, read_choice, read_choices
 from attractor.pipeline.restart import last_round

@@ -19,7 +19,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName, UsageError, suggest
 from attractor.base.json import Json, canonical_json
 from attractor.engine.errors import NotRunnable
-from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk, read_outcomes
+from attractor.engine.simulation.outcomes import read_outcomes
+from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk
 from attractor.language.graph.graph import Edge, Graph
 from attractor.pipeline.open_questions import check_answers
 from attractor.pipeline.simulate import Script, simulate

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attractor.base.registry import Registry
 from attractor.config.projects import find_project_root
-from attractor.engine.routing.edge_labels import accelerator
+from attractor.engine.questions.edge_labels import accelerator
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.preparation.prepare import FolderFiles
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.ids import new_run_id
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import PipelineStarted, RunRestarted, RunRestarting
 from attractor.engine.routing.next_move import begin_again
 from attractor.engine.run_folder.layout import (
@@ -21,10 +22,9 @@ from attractor.engine.run_folder.layout import (
     read_manifest,
 )
 from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
-from attractor.engine.state.checkpoint import open_journal
-from attractor.engine.state.progress import Progress
-from attractor.engine.state.progress_records import progress_to_record
-from attractor.engine.state.run_state import RunResult, RunState
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.progress import Progress, progress_to_record
+from attractor.engine.state.run_state import RunState
 from attractor.pipeline.children.folders import clear_half_made
 from attractor.pipeline.fork.points import begin_journal, make_forked_tree, share_artifacts
 from attractor.pipeline.host import RunHost, in_runs_folder

@@ -10,7 +10,8 @@ from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.errors import RunOver
 from attractor.engine.run_folder.layout import CHILDREN, Manifest
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.state.run_state import QUEUED, result_of
+from attractor.engine.run_folder.result import result_of
+from attractor.engine.state.run_state import QUEUED
 from attractor.environments.selection import Choice, require_promised
 from attractor.pipeline.accept_graph import accept_graph, plan_acceptance, put_in_place, read_again
 from attractor.pipeline.children.folders import whole_of

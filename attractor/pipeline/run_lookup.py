@@ -18,8 +18,7 @@ from attractor.base.events import Event
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
-from attractor.engine.interfaces import stage_id
-from attractor.engine.json_files import Fields, read_document
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import (
     Answer,
@@ -27,10 +26,9 @@ from attractor.engine.questions.question import (
     answer_to_record,
     question_to_record,
 )
+from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.run_folder.open_run import is_held
-from attractor.engine.stage_report import shorten
-from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.state.identifiers import stage_id
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     QUEUED,
@@ -39,6 +37,8 @@ from attractor.engine.state.run_state import (
     RunStatus,
     outcome_of,
 )
+from attractor.engine.storage.json_files import Fields, read_document
+from attractor.engine.truncation import shorten
 from attractor.pipeline.children.folders import child_directory, newest_round
 
 

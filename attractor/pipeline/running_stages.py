@@ -13,13 +13,13 @@ from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
 from attractor.engine.errors import RecordBroken
-from attractor.engine.interfaces import stage_id
-from attractor.engine.json_files import read_foreign
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
-from attractor.engine.stage.execution import history_folder
-from attractor.engine.stage.stage_files import TAIL
-from attractor.engine.state.checkpoint import open_journal
-from attractor.engine.state.progress import InFlight
+from attractor.engine.stage.folder import history_folder
+from attractor.engine.stage.live_output import TAIL
+from attractor.engine.state.identifiers import stage_id
+from attractor.engine.state.in_flight import InFlight
+from attractor.engine.storage.json_files import read_foreign
 from attractor.pipeline.children.folders import child_directory, newest_round
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import read_budgets, tell_budgets
-from attractor.engine.interfaces import Workspace
-from attractor.engine.questions.ask import RunQuestions
-from attractor.engine.run_drawing import drawn
+from attractor.engine.interviews import RunQuestions
+from attractor.engine.run_folder.drawing import drawn
 from attractor.engine.run_folder.open_run import OpenRun, open_run
+from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
-from attractor.engine.state.run_state import EVALUATING, RunResult, result_of
-from attractor.engine.walk_context import KeptConversations
+from attractor.engine.seams import Workspace
+from attractor.engine.state.run_state import EVALUATING
+from attractor.engine.walk.saved_conversations import KeptConversations
 from attractor.environments.selection import Choice
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components import build_crew, choose_interviewer

@@ -13,20 +13,14 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json
 from attractor.engine.errors import NotRunnable
-from attractor.engine.interfaces import Backend, Handler, Parts, Said, Stage
-from attractor.engine.interruptions import find_faults
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, AnswerKind, Interviewer, Question
+from attractor.engine.preflight import find_faults
+from attractor.engine.questions.question import Answer, AnswerKind, Interviewer, Question, ask_each
 from attractor.engine.routing.next_move import wants_verdict
-from attractor.engine.simulation.walk import (
-    MAX_STEPS,
-    NO_OUTCOMES,
-    SimulatedOutcomes,
-    SimulatedWalk,
-    walk,
-)
-from attractor.engine.stage_report import response_updates
+from attractor.engine.seams import Backend, Handler, Parts, Said, Stage
+from attractor.engine.simulation.outcomes import NO_OUTCOMES, SimulatedOutcomes
+from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk, walk
+from attractor.engine.truncation import response_updates
 from attractor.handlers.codergen import Codergen
 from attractor.handlers.conditional import Conditional
 from attractor.handlers.exit import Exit

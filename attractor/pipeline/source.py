@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, canonical_json, content_hash
-from attractor.engine.secrets import Redactor
+from attractor.engine.storage.secrets import Redactor
 from attractor.handlers.registry import handler_registry
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import ParseError, UnreadablePipeline, ValidationError

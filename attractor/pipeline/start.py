@@ -6,9 +6,9 @@ from pathlib import Path
 
 from attractor.base.ids import new_run_id
 from attractor.engine.budgets import NO_BUDGETS, Budgets
-from attractor.engine.interfaces import Workspace
 from attractor.engine.run_folder.layout import Manifest, create_run_directory, require_free
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import Workspace
 from attractor.environments.selection import Choice
 from attractor.pipeline.components import choose_place
 from attractor.pipeline.host import RunHost, in_runs_folder

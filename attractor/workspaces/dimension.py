@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.interfaces import PATCH_LIMIT, Base, TreeId
-from attractor.engine.secrets import Redactor
+from attractor.engine.seams import PATCH_LIMIT, Base
 from attractor.engine.stage.patch import clean_line
+from attractor.engine.state.identifiers import TreeId
+from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.dimension_index import MAIN, Index, discard_fork, fill_fork, find_fork
 from attractor.workspaces.files import in_thread, remove_files

@@ -20,7 +20,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.files import file_trouble, make_private_folder, write_whole
 from attractor.base.json import canonical_json, parse_json
-from attractor.engine.interfaces import Base, TreeId
+from attractor.engine.seams import Base
+from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces import snapshot as stat_cache
 from attractor.workspaces.errors import RecordBroken, WorkspaceExists
 from attractor.workspaces.files import in_thread

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_trouble, write_whole
-from attractor.engine.interfaces import TreeId
+from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.object_store import Store

@@ -4,7 +4,8 @@ from collections.abc import Sequence, Set
 from functools import partial
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.interfaces import Base, TreeId
+from attractor.engine.seams import Base
+from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import Store

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_trouble, write_whole
 from attractor.base.json import content_hash
-from attractor.engine.interfaces import TreeId
+from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.errors import FolderInUse
 from attractor.workspaces.files import write_files
 from attractor.workspaces.git.gitignore import IgnoreRules

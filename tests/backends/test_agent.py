@@ -13,8 +13,8 @@ from attractor.backends.registry import BackendParts
 from attractor.base.errors import FileTrouble, UsageError
 from attractor.base.json import Json
 from attractor.base.registry import find_shortcoming
-from attractor.engine.interfaces import Backend, Said
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
+from attractor.engine.seams import Backend, Said
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain

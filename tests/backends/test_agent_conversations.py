@@ -29,9 +29,10 @@ from attractor.backends.agent_conversations import (
 from attractor.backends.models import AgentParts
 from attractor.backends.registry import BackendParts
 from attractor.engine.errors import ConversationLost
-from attractor.engine.interfaces import InheritedContext, Said, Stage, Thread
 from attractor.engine.outcome import Outcome, Usage
+from attractor.engine.prompts.inherited_context import InheritedContext, Thread
 from attractor.engine.prompts.preamble import Past, Remembered, StageNote
+from attractor.engine.seams import Said, Stage
 from attractor.language.graph.attribute_catalogue import Fidelity
 from attractor.llm.errors import ServerError
 from attractor.llm.messages import Message, Role

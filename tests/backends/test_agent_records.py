@@ -19,7 +19,7 @@ from attractor.agent.turns import (
 from attractor.backends.agent_records import turn_from_record, turn_to_record
 from attractor.base.json import Json
 from attractor.engine.errors import RecordBroken
-from attractor.engine.json_files import Fields
+from attractor.engine.storage.json_files import Fields
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,

@@ -11,9 +11,9 @@ from attractor.backends.models import AgentParts
 from attractor.backends.registry import BackendParts, adapt_backend, backend_registry
 from attractor.backends.simulate import Simulate
 from attractor.base.json import canonical_json
-from attractor.engine.interfaces import Backend, Said, Stage
 from attractor.engine.outcome import Outcome, StageStatus, failure, success
-from attractor.engine.simulation.walk import SimulatedOutcomes
+from attractor.engine.seams import Backend, Said, Stage
+from attractor.engine.simulation.outcomes import SimulatedOutcomes
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.llm.errors import AuthenticationError
 from attractor.llm.messages import Message

@@ -16,8 +16,8 @@ from attractor.backends.simulate import Simulate
 from attractor.base.errors import UsageError
 from attractor.base.registry import find_shortcoming
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Backend, Said
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
+from attractor.engine.seams import Backend, Said
 from attractor.language.graph.graph import Node
 from tests.handlers.stages import Play, graph, node
 

@@ -2,9 +2,9 @@ import asyncio
 
 from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
-from attractor.engine.interfaces import Said
 from attractor.engine.outcome import Outcome, StageStatus, failure
-from attractor.engine.simulation.walk import SimulatedOutcomes
+from attractor.engine.seams import Said
+from attractor.engine.simulation.outcomes import SimulatedOutcomes
 from tests.handlers.stages import Play, graph, node
 
 RED = failure("a test is red")

@@ -1,7 +1,7 @@
 """A pipeline of 200 nodes with loops, retries, a gate, branches and commands, and who does it."""
 
-from attractor.engine.interfaces import Said, Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.engine.seams import Said, Stage
 
 NODES = 200
 PLAIN = 'type=prompt, prompt="Go on"'

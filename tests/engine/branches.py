@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from attractor.engine.interfaces import Branch, BranchEnd
 from attractor.engine.outcome import StageStatus
-from attractor.engine.state.branch_state import canceled
+from attractor.engine.state.branches import Branch, BranchEnd, canceled
 from attractor.language.graph.branches import Fork
 
 SUCCESS, PARTIAL, FAIL = StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL

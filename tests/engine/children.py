@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attractor.base.errors import UsageError
-from attractor.engine.child_runs import Child, ChildEnd, Telemetry
-from attractor.engine.interfaces import Parked, Workspace
 from attractor.engine.outcome import StageStatus, Usage
+from attractor.engine.seams import Child, ChildEnd, Parked, Telemetry, Workspace
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.graph.graph import Graph
 from tests.engine.graphs import line

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, Usage
+from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, node

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, Workplace

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from attractor.base.json import Json
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.seams import Stage
 from attractor.engine.state.progress import Progress
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Plain

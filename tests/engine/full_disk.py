@@ -17,8 +17,8 @@ from typing import Any
 
 from attractor.base.errors import AttractorError, MachineryError
 from attractor.base.hash_chain import verify_file
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Stage
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import RETRY, Script, Workplace, read_events
 

@@ -10,16 +10,15 @@ from attractor.base.clock import Clock, SystemClock
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
-from attractor.engine.interfaces import Handler, Parts, Said, Stage, Workspace
-from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, Question
+from attractor.engine.questions.question import Answer, Question, ask_each
 from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
+from attractor.engine.run_folder.result import RunResult
 from attractor.engine.runner import Runner
-from attractor.engine.secrets import Redactor
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.seams import Handler, Parts, Said, Stage, Workspace
+from attractor.engine.stage.no_workspace import NoWorkspace
+from attractor.engine.storage.secrets import Redactor
 from attractor.handlers.parallel import Parallel
 from attractor.handlers.parallel__fan_in import FanIn
 from attractor.language.graph.graph import Graph

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
 from tests.engine.runs import Script, Workplace
 

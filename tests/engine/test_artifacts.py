@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from attractor.base.clock import TurnableClock
 from attractor.base.errors import FileTrouble, NotCanonical, UnknownName
 from attractor.base.json import Json
-from attractor.engine.artifacts import ArtifactInfo, ArtifactStore
-from attractor.engine.blobs import ARTIFACTS, Blobs
-from attractor.engine.context import FILE_BACKING_THRESHOLD
-from attractor.engine.secrets import Redactor
+from attractor.engine.storage.artifacts import ArtifactInfo, ArtifactStore
+from attractor.engine.storage.blobs import ARTIFACTS, FILE_BACKING_THRESHOLD, Blobs
+from attractor.engine.storage.secrets import Redactor
 from tests.counts import count
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

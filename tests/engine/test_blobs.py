@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import Broken, FileTrouble
 from attractor.base.json import content_hash
-from attractor.engine.blobs import ARTIFACTS, Blobs, share
+from attractor.engine.storage.blobs import ARTIFACTS, Blobs, share
 
 
 def files(run: Path) -> list[str]:

@@ -10,10 +10,13 @@ import pytest
 
 from attractor.base.errors import FileTrouble
 from attractor.base.json import Json
-from attractor.engine.interfaces import PATCH_LIMIT, Base, Branch, Stage, TreeId
-from attractor.engine.no_workspace import NoEnvironment
 from attractor.engine.outcome import Outcome, StageStatus, Usage, success
-from attractor.engine.state.run_state import EXECUTING, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import PATCH_LIMIT, Base, Stage
+from attractor.engine.stage.no_workspace import NoEnvironment
+from attractor.engine.state.branches import Branch
+from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.run_state import EXECUTING
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Plain

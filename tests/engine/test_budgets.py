@@ -14,10 +14,10 @@ from attractor.engine.budgets import (
     budgets_to_record,
     read_budgets,
 )
-from attractor.engine.json_files import Fields
 from attractor.engine.outcome import Outcome, StageStatus, Usage
 from attractor.engine.runner import Runner
 from attractor.engine.state.run_state import EXECUTING
+from attractor.engine.storage.json_files import Fields
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import Workplace
 

@@ -9,13 +9,14 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.engine.budgets import Budgets
-from attractor.engine.interfaces import Stage, Stopped
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import OperatorAction
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
 from attractor.engine.run_folder.open_run import OpenRun, end_run
+from attractor.engine.run_folder.result import RunResult
 from attractor.engine.runner import Runner
-from attractor.engine.state.checkpoint import open_journal
-from attractor.engine.state.run_state import EXECUTING, RunResult
+from attractor.engine.seams import Stage, Stopped
+from attractor.engine.state.run_state import EXECUTING
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, end, graph, line, node, start

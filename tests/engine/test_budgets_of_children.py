@@ -3,8 +3,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from attractor.engine.budgets import NO_BUDGETS, Budgets
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, Usage
+from attractor.engine.seams import Stage
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 

@@ -8,15 +8,8 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json
-from attractor.engine.blobs import Blobs
-from attractor.engine.context import (
-    FILE_BACKING_THRESHOLD,
-    Context,
-    WholeValues,
-    find_reference,
-    put_aside,
-    read_whole,
-)
+from attractor.engine.context import Context, WholeValues, find_reference, put_aside, read_whole
+from attractor.engine.storage.blobs import FILE_BACKING_THRESHOLD, Blobs
 
 
 def test_values_are_kept_and_told_as_text() -> None:

@@ -9,10 +9,8 @@ import pytest
 
 from attractor.base.registry import find_shortcoming
 from attractor.engine.budgets import Budgets
-from attractor.engine.child_runs import ALONE, ParentRun
-from attractor.engine.interfaces import Exhausted
-from attractor.engine.journal.events import OperatorAction
-from attractor.engine.orders import Action
+from attractor.engine.journal.events import Action, OperatorAction
+from attractor.engine.seams import ALONE, Exhausted, ParentRun
 from tests.pipeline.families import Family, family
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from attractor.base.registry import find_shortcoming
-from attractor.engine.interfaces import Branch, Branches, Stage, Waiting
 from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.seams import Branches, Stage, Waiting
 from attractor.engine.simulation.walk import walk
+from attractor.engine.state.branches import Branch
 from attractor.language.graph.graph import Graph
 from tests.engine.branches import FAIL, MEETING, GivenBranches
 from tests.engine.graphs import chain, edge, end, graph, node, start

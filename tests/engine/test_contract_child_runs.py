@@ -10,11 +10,10 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.base.registry import find_shortcoming
-from attractor.engine.child_runs import Child, ChildEnd, ChildRun, ChildRuns
-from attractor.engine.interfaces import Parked, Workspace
-from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import StageStatus
 from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.engine.seams import Child, ChildEnd, ChildRun, ChildRuns, Parked, Workspace
+from attractor.engine.stage.no_workspace import NoWorkspace
 from tests.engine.children import GivenChildren, Plot
 from tests.engine.forked import until
 from tests.pipeline.families import Family, family

@@ -8,11 +8,12 @@ import pytest
 
 from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.json import Json
-from attractor.engine.budgets import Emitter
 from attractor.engine.errors import StageOver
-from attractor.engine.interfaces import Emit
-from attractor.engine.journal.events import ENGINE_KINDS, StageReference
-from attractor.engine.secrets import Redactor
+from attractor.engine.journal.events import ENGINE_KINDS
+from attractor.engine.seams import Emit
+from attractor.engine.state.identifiers import StageReference
+from attractor.engine.storage.secrets import Redactor
+from attractor.engine.walk.emitter import Emitter
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.handlers.stages import KeptEvents

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from attractor.base.registry import find_shortcoming
-from attractor.engine.interfaces import Stage
+from attractor.engine.interviews import ChildQuestions, Questions, RunQuestions, Unkept
 from attractor.engine.outcome import Outcome, success
-from attractor.engine.questions.ask import ChildQuestions, Questions, RunQuestions, Unkept
 from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.engine.seams import Stage
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.budgets import Budgets, Emitter
+from attractor.engine.budgets import Budgets
 from attractor.engine.errors import StageOver
-from attractor.engine.interfaces import UNLIMITED, Exhausted, Spending
-from attractor.engine.journal.events import StageReference
 from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.seams import UNLIMITED, Exhausted, Spending
+from attractor.engine.state.identifiers import StageReference
+from attractor.engine.walk.emitter import Emitter
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 

@@ -8,9 +8,9 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.engine.errors import StageOver
-from attractor.engine.interfaces import StageFiles
-from attractor.engine.secrets import Redactor
-from attractor.engine.stage.stage_files import FolderFiles
+from attractor.engine.seams import StageFiles
+from attractor.engine.stage.folder import FolderFiles
+from attractor.engine.storage.secrets import Redactor
 from tests.handlers.stages import KeptFiles
 
 LARGEST = 1000

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import pytest
 
 from attractor.base.errors import AttractorError
-from attractor.engine.interfaces import Workspace
-from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
+from attractor.engine.seams import Workspace
+from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.environments.environment import Promises
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.pipeline.children.folders import ChildWorkspace

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Stage
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 

@@ -12,7 +12,7 @@ import pytest
 
 from attractor.base.hash_chain import verify_file
 from attractor.base.json import Json
-from attractor.engine.state.checkpoint import open_journal
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.state.progress import Progress
 from tests.counts import count
 from tests.engine.dying_branches import branching_graph, workplace

@@ -2,7 +2,8 @@
 
 import pytest
 
-from attractor.engine.interfaces import Arrival, Resolved, Threads, classes_around, resolve
+from attractor.engine.prompts.fidelity import Arrival, Resolved, classes_around, resolve
+from attractor.engine.prompts.inherited_context import Threads
 from attractor.language import prepare
 from attractor.language.graph.attribute_catalogue import Fidelity
 from tests.engine.graphs import graph, node

@@ -10,15 +10,16 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.engine.errors import NotRunnable
-from attractor.engine.interfaces import Parked, Stage
-from attractor.engine.interruptions import find_faults, preflight, resolve_handler
-from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.preflight import find_faults, preflight, resolve_handler
 from attractor.engine.questions.question import Answer, AnswerKind, Question
+from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.runner import Runner
-from attractor.engine.secrets import Redactor
+from attractor.engine.seams import Parked, Stage
 from attractor.engine.state.run_state import AWAITING_ANSWER
+from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import RETRY, Nothing, Scripted, Workplace, handlers_of

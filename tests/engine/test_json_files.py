@@ -6,7 +6,7 @@ import pytest
 
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.engine.json_files import DEEPEST, is_too_deep, words_of
+from attractor.engine.storage.json_files import DEEPEST, is_too_deep, words_of
 
 
 @pytest.mark.parametrize(

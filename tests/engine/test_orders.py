@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.engine.orders import Action, Inbox, Order, leave_order
+from attractor.engine.journal.events import Action
+from attractor.engine.run_folder.inbox import Inbox, Order, leave_order
 
 ORDER = Order(Action.ANSWER, "ann", "because", "gate@1.1", "yes")
 

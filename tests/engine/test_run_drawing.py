@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from attractor.base.events import Event
-from attractor.engine import run_drawing as run_drawings
-from attractor.engine.interfaces import Parked, Stage
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.questions.question import Question, QuestionKind
-from attractor.engine.run_drawing import read_drawn, read_events, states_of
+from attractor.engine.run_folder import drawing as run_drawings
+from attractor.engine.run_folder.drawing import read_drawn, read_events, states_of
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import Parked, Stage
 from attractor.language.drawing.draw import draw
 from attractor.language.drawing.run_overlay import RunStates, StageState, TakenEdge, overlay
 from attractor.language.graph.graph import Graph

@@ -6,15 +6,14 @@ import pytest
 
 from attractor.base.errors import FileTrouble
 from attractor.engine.journal.events import PipelineStarted, RunForked
-from attractor.engine.json_files import Fields
 from attractor.engine.run_folder.layout import (
     RunDirectory,
     create_run_directory,
     manifest_from_record,
     manifest_to_record,
 )
-from attractor.engine.state.progress import Progress
-from attractor.engine.state.progress_records import progress_to_record
+from attractor.engine.state.progress import Progress, progress_to_record
+from attractor.engine.storage.json_files import Fields
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, manifest
 

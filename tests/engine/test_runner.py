@@ -9,12 +9,13 @@ from attractor.base.clock import TurnableClock
 from attractor.base.errors import ExitCode, FileTrouble
 from attractor.base.events import Event
 from attractor.engine.errors import GraphChanged, NotRunnable, RunOver
-from attractor.engine.interfaces import Parked, Stage
-from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.journal.events import Action
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
-from attractor.engine.questions.answer_options import is_late
+from attractor.engine.questions.answers import is_late
 from attractor.engine.questions.question import Question, QuestionKind
-from attractor.engine.state.branch_state import MAIN
+from attractor.engine.run_folder.inbox import Order, leave_order
+from attractor.engine.seams import Parked, Stage
+from attractor.engine.state.identifiers import MAIN
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     CANCELED,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.engine.secrets import PLACEHOLDER, Redactor
+from attractor.engine.storage.secrets import PLACEHOLDER, Redactor
 
 SECRET = "s3cr3t/+? value"
 

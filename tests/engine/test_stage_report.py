@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 from attractor.base.process_output import OutputLimit
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.engine.stage_report import (
-    LONGEST_RESPONSE,
-    forbidden_keys,
-    keep_ends,
-    parse_report,
-    read_report,
-    response_updates,
-    shorten,
-)
+from attractor.engine.stage.report import forbidden_keys, parse_report, read_report
+from attractor.engine.truncation import LONGEST_RESPONSE, keep_ends, response_updates, shorten
 
 
 def test_a_whole_report_is_read() -> None:

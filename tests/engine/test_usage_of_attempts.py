@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.budgets import Budgets
-from attractor.engine.interfaces import Stage, Stopped
-from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
 from attractor.engine.runner import Runner
+from attractor.engine.seams import Stage, Stopped
+from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import Workplace

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.errors import ConversationLost
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, success
+from attractor.engine.routing.branch_bounds import BranchBounds
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.state.branch_state import MAIN
-from attractor.engine.walk_context import (
-    BranchBounds,
+from attractor.engine.seams import Stage
+from attractor.engine.state.identifiers import MAIN
+from attractor.engine.walk.saved_conversations import (
     KeptConversations,
     ReadKept,
     rebuild_nothing,

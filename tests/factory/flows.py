@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import Decision, DecisionKind, decide
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateReport, gate

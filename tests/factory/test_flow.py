@@ -9,7 +9,8 @@ import pytest
 
 from attractor.base.errors import Broken, ChainBroken, NoGo, UnknownName, UsageError
 from attractor.base.json import Json
-from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
 from attractor.environments.selection import Choice, choose_environment
 from attractor.factory.decide import DecisionKind

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.engine.state.run_state import AWAITING_DECISION, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decide import DecisionKind
 from attractor.factory.launch import go_on
 from attractor.factory.promotion import RunPlaces

@@ -8,7 +8,7 @@ import pytest
 
 from attractor.base.errors import Broken
 from attractor.base.json import canonical_json
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import DecisionKind
 from attractor.factory.gate import gate, shortcomings
 from attractor.factory.launch import ask_gate

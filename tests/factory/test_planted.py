@@ -7,7 +7,8 @@ import pytest
 
 from attractor.base.errors import NoGo
 from attractor.base.events import Event
-from attractor.engine.state.run_state import AWAITING_DECISION, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import NoDecision
 from tests.engine.runs import read_events

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Broken, NoGo
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import NotDecidable

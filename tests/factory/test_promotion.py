@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode, Refused
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import InvalidBranch, UnknownBranch
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer, OtherProject
 from attractor.factory.launch import hold

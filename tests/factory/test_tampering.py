@@ -8,8 +8,9 @@ import pytest
 from attractor.base.errors import Broken, ChainBroken, ExitCode
 from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import Json, parse_json
-from attractor.engine.json_files import read_document
-from attractor.engine.state.run_state import EVALUATING, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import EVALUATING
+from attractor.engine.storage.json_files import read_document
 from attractor.factory.decide import DecisionKind
 from attractor.factory.launch import hold
 from attractor.factory.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE

@@ -13,18 +13,15 @@ from attractor.base.errors import UsageError
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
-from attractor.engine.child_runs import ChildRuns
 from attractor.engine.context import Context
 from attractor.engine.errors import StageOver
-from attractor.engine.interfaces import Backend, Parts, Said, Stage, Workspace
 from attractor.engine.journal.events import ENGINE_KINDS
-from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.outcome import Outcome
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, AnswerKind, Interviewer, Question
-from attractor.engine.secrets import Redactor
-from attractor.engine.stage.execution import HISTORY, STATUS
-from attractor.engine.stage.stage_files import LARGEST_FILE
+from attractor.engine.questions.question import Answer, AnswerKind, Interviewer, Question, ask_each
+from attractor.engine.seams import Backend, ChildRuns, Parts, Said, Stage, Workspace
+from attractor.engine.stage.folder import HISTORY, LARGEST_FILE, STATUS
+from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
+from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.conditions.condition import Lookup

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json, canonical_json
-from attractor.engine.interfaces import BranchEnd
 from attractor.engine.outcome import FailureClass, StageStatus, Usage
+from attractor.engine.state.branches import BranchEnd
 from attractor.handlers.branch_results import (
     Candidate,
     JoinPolicy,

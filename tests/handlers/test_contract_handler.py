@@ -12,10 +12,9 @@ from attractor.base.json import canonical_json
 from attractor.base.processes import ExecResult
 from attractor.base.registry import find_shortcoming
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Handler, Parts, Said, Stage
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, Question
+from attractor.engine.questions.question import Answer, Question, ask_each
+from attractor.engine.seams import Handler, Parts, Said, Stage
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.graph import Edge, Graph, Node

@@ -6,8 +6,8 @@ import pytest
 
 from attractor.base.json import Json
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
+from attractor.engine.seams import Parts, Stage
 from attractor.handlers.for_each import ForEach, read_items
 from attractor.handlers.parallel import MAX_PARALLEL
 from attractor.language.graph.graph import Graph

@@ -5,13 +5,14 @@ from io import StringIO
 from pathlib import Path
 
 from attractor.backends.registry import BackendParts, backend_registry
-from attractor.engine.interfaces import Parts
-from attractor.engine.no_workspace import NoWorkspace
-from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.interviews import AnsweredFirst, RunQuestions
+from attractor.engine.journal.events import Action
 from attractor.engine.outcome import StageStatus
-from attractor.engine.questions.answer import AnsweredFirst
-from attractor.engine.questions.ask import RunQuestions
-from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
+from attractor.engine.run_folder.inbox import Order, leave_order
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import Parts
+from attractor.engine.stage.no_workspace import NoWorkspace
+from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.registry import InterviewerParts, interviewer_registry

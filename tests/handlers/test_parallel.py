@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from attractor.engine.interfaces import Exhausted, Parts, Stopped, Waiting
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.engine.seams import Exhausted, Parts, Stopped, Waiting
 from attractor.handlers.parallel import MAX_PARALLEL, Parallel
 from attractor.language.graph.graph import Edge
 from attractor.language.source.syntax_tree import Plain

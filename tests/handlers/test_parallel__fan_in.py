@@ -5,9 +5,10 @@ import pytest
 
 from attractor.base.json import Json
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Said, Stage, TreeId
-from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
+from attractor.engine.seams import Said, Stage
+from attractor.engine.stage.no_workspace import NoWorkspace
+from attractor.engine.state.identifiers import TreeId
 from attractor.engine.state.progress import LEFT_OUT
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Saying, edge, graph, node

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import Json
-from attractor.engine.child_runs import Child, ChildEnd
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Parked, Parts
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.engine.seams import Child, ChildEnd, Parked, Parts
 from attractor.handlers.pipeline import Pipeline
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import DONE, GivenChildren, Plot

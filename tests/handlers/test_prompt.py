@@ -1,8 +1,8 @@
 import pytest
 
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Said, Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
+from attractor.engine.seams import Said, Stage
 from attractor.language.graph.graph import Node
 from attractor.language.source.syntax_tree import Plain, Value, ValueKind
 from tests.handlers.stages import Play, Saying, edge, graph, node

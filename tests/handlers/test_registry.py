@@ -8,8 +8,8 @@ from attractor.base.errors import InvalidPart, UnknownName
 from attractor.base.json import Json
 from attractor.base.registry import Registry, find_shortcoming
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Handler, Parts
 from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.seams import Handler, Parts
 from attractor.handlers.registry import BuiltHandler, handler_registry
 from attractor.language.source.parse import parse
 from tests.engine.branches import MEETING, GivenBranches

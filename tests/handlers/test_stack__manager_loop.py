@@ -7,10 +7,9 @@ import pytest
 
 from attractor.base.clock import TurnableClock
 from attractor.base.json import Json
-from attractor.engine.child_runs import ChildEnd, Telemetry
-from attractor.engine.interfaces import Parked, Said, Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
 from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.engine.seams import ChildEnd, Parked, Said, Stage, Telemetry
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import GivenChildren, Plot
 from tests.handlers.stages import NOW, Play, Saying, graph, node

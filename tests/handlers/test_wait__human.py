@@ -5,9 +5,8 @@ from io import StringIO
 
 import pytest
 
-from attractor.engine.interfaces import Parked
+from attractor.engine.interviews import AnsweredFirst
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.engine.questions.answer import AnsweredFirst
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -16,6 +15,7 @@ from attractor.engine.questions.question import (
     QuestionKind,
     question_to_record,
 )
+from attractor.engine.seams import Parked
 from attractor.interviewers.park import Park
 from attractor.interviewers.registry import InterviewerParts
 from attractor.language.graph.graph import Graph

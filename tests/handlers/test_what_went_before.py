@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from attractor.engine.interfaces import InheritedContext, Parts
+from attractor.engine.prompts.inherited_context import InheritedContext
 from attractor.engine.prompts.preamble import Past, Remembered, StageNote
+from attractor.engine.seams import Parts
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.attribute_catalogue import Fidelity
 from tests.handlers.stages import Person, Play, Saying, graph, node

@@ -6,8 +6,8 @@ from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 
-from attractor.engine.interfaces import Parked
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
+from attractor.engine.seams import Parked
 from attractor.interviewers.console import Console
 from attractor.interviewers.registry import InterviewerParts
 from tests.interviewers.questions import GATE, Terminal, picked, question, told

@@ -11,9 +11,7 @@ import pytest
 
 from attractor.base.errors import Refused
 from attractor.base.registry import find_shortcoming
-from attractor.engine.interfaces import Parked, Stopped
-from attractor.engine.questions.answer import AnsweredFirst
-from attractor.engine.questions.ask import Unkept
+from attractor.engine.interviews import AnsweredFirst, Unkept
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -22,6 +20,7 @@ from attractor.engine.questions.question import (
     Question,
     QuestionKind,
 )
+from attractor.engine.seams import Parked, Stopped
 from attractor.interviewers.custom import adapt_interviewer
 from attractor.interviewers.registry import interviewer_registry
 from tests.handlers.stages import Person

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from attractor.engine.interfaces import Parked
+from attractor.engine.seams import Parked
 from attractor.interviewers.park import Park
 from tests.interviewers.questions import GATE, Terminal
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileTrouble, UsageError
-from attractor.engine.interfaces import Parked, Stopped
 from attractor.engine.questions.question import Answer, AnswerKind
-from attractor.engine.secrets import Redactor
+from attractor.engine.seams import Parked, Stopped
+from attractor.engine.storage.secrets import Redactor
 from attractor.interviewers.recording import Recording
 from attractor.interviewers.transcript import Recorded, read_recording
 from tests.handlers.stages import Person

@@ -15,7 +15,6 @@ import pytest
 from attractor import RunResult, StageStatus
 from attractor.base.errors import UsageError
 from attractor.base.registry import find_shortcoming
-from attractor.engine.interfaces import Parked
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -24,6 +23,7 @@ from attractor.engine.questions.question import (
     Question,
     QuestionKind,
 )
+from attractor.engine.seams import Parked
 from attractor.interviewers.registry import (
     InterviewerName,
     Reply,

@@ -8,7 +8,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from attractor.base.errors import ExitCode, FileTrouble, Refused, UsageError
-from attractor.engine.interfaces import Stopped
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -17,6 +16,7 @@ from attractor.engine.questions.question import (
     QuestionKind,
     Within,
 )
+from attractor.engine.seams import Stopped
 from attractor.interviewers.recording import Recording
 from attractor.interviewers.replay import Replay
 from tests.handlers.stages import Person

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from attractor.engine.routing.edge_labels import accelerator
+from attractor.engine.questions.edge_labels import accelerator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.linting.lint_rule import BuiltInRule, LintRule, Vocabulary, rule_registry

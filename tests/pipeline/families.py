@@ -7,15 +7,14 @@ from pathlib import Path
 
 from attractor.base.events import Event
 from attractor.engine.budgets import NO_BUDGETS, Budgets
-from attractor.engine.interfaces import Workspace
+from attractor.engine.interviews import Unkept
 from attractor.engine.journal.events import PipelineStarted
-from attractor.engine.no_workspace import NoWorkspace
-from attractor.engine.questions.ask import Unkept
 from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.layout import create_run_directory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
-from attractor.engine.state.progress import begin
-from attractor.engine.state.progress_records import progress_to_record
+from attractor.engine.seams import Workspace
+from attractor.engine.stage.no_workspace import NoWorkspace
+from attractor.engine.state.progress import begin, progress_to_record
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.interviewers.park import Park
 from attractor.interviewers.registry import InterviewerParts

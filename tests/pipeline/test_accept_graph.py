@@ -9,11 +9,11 @@ import pytest
 
 from attractor.base.errors import Broken, ExitCode, UsageError
 from attractor.engine.errors import GraphChanged
+from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.events import EdgeSelected
 from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.state.checkpoint import verify_journal
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.accept_graph import GRAPH_ACCEPTED, find_accepted, keep_graph
 from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
 from attractor.pipeline.host import Brought, RunHost

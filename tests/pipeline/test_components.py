@@ -18,10 +18,10 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.engine.context import Context
 from attractor.engine.errors import ConversationLost
-from attractor.engine.interfaces import Said, Stage
 from attractor.engine.journal.events import RunForked
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.question import Answer, Question, QuestionKind
+from attractor.engine.seams import Said, Stage
 from attractor.engine.stage.execution import execute
 from attractor.interviewers.recording import Recording
 from attractor.language.graph.graph import Graph, Node

@@ -13,7 +13,8 @@ from attractor.cli.runs.status import as_text as standing_text
 from attractor.cli.runs.status import standing_of
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
-from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED
 from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import MachineryError
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.environments.errors import LessGuarded, SandboxImpossible, SandboxNotStarted
 from attractor.pipeline.host import RunHost

@@ -10,9 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from attractor.base.events import Event
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.question import Answer, AnswerKind, Question
-from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
+from attractor.engine.questions.question import Answer, AnswerKind, Question, ask_each
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.variables import inherited
 from attractor.pipeline.host import HANDED_IN, Brought, RunHost
 from attractor.pipeline.notification_settings import NO_NOTIFY, Notify

@@ -12,12 +12,13 @@ import pytest
 from attractor.base.clock import SystemClock
 from attractor.base.errors import Refused
 from attractor.engine.errors import NobodyAtWork, NothingAsked
-from attractor.engine.interfaces import Stage
-from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
+from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.runner import Runner
-from attractor.engine.secrets import Redactor
+from attractor.engine.seams import Stage
+from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.orders import PATIENCE_S, OrderReply, Orders, Receipt, await_verdict
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace

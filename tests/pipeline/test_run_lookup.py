@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Broken, ExitCode, LockHeld, UnknownName, UsageError
-from attractor.engine.journal.events import PipelineStarted, StageReference, StageStarted
+from attractor.engine.journal.events import PipelineStarted, StageStarted
 from attractor.engine.run_folder.open_run import open_run
-from attractor.engine.state.progress import Progress
-from attractor.engine.state.progress_records import progress_to_record
+from attractor.engine.state.identifiers import StageReference
+from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import BOOTING, EXECUTING, FAILED
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.run_lookup import find_run, gate_said, list_runs, summarize

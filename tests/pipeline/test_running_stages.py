@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.engine.interfaces import stage_id
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.stage.stage_files import TAIL
+from attractor.engine.stage.live_output import TAIL
+from attractor.engine.state.identifiers import stage_id
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.running_stages import (
     StageAtWork,

@@ -17,10 +17,11 @@ from attractor.backends.simulate import Simulate
 from attractor.base.errors import UsageError
 from attractor.base.json import Json
 from attractor.engine.errors import NotRunnable
-from attractor.engine.interfaces import Handler, Parts, Stage
 from attractor.engine.outcome import Outcome
+from attractor.engine.seams import Handler, Parts, Stage
 from attractor.engine.simulation.coverage import cover
-from attractor.engine.simulation.walk import SimulatedOutcomes, SimulatedWalk, read_outcomes
+from attractor.engine.simulation.outcomes import SimulatedOutcomes, read_outcomes
+from attractor.engine.simulation.walk import SimulatedWalk
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.registry import InterviewerParts

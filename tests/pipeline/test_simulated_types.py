@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
-from attractor.engine.simulation.walk import SimulatedWalk, read_outcomes
+from attractor.engine.simulation.outcomes import read_outcomes
+from attractor.engine.simulation.walk import SimulatedWalk
 from attractor.language.source.parse import parse
 from attractor.pipeline.simulate import Script, simulate
 

@@ -10,7 +10,8 @@ import pytest
 from attractor.base.errors import Broken, FileTrouble
 from attractor.engine.errors import GraphChanged, NotRunnable
 from attractor.engine.outcome import StageStatus
-from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, FAILED, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, FAILED
 from attractor.language.errors import ValidationError
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph, Node
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Nothing, Scripted, Workplace, run_graph

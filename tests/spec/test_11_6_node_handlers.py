@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, failure, success
+from attractor.engine.seams import Stage
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.graph import Graph, Node

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import Json
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.seams import Stage
 from tests.engine.graphs import chain, end, graph, line, node, start
 from tests.engine.runs import Workplace, run_graph
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.questions.answer import AnsweredFirst
+from attractor.engine.interviews import AnsweredFirst
 from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
 from attractor.interviewers.registry import interviewer_registry
 from tests.interviewers.questions import GATE, Terminal, given, question

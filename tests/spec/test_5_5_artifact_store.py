@@ -10,9 +10,9 @@ from attractor.base.broadcast import Missed
 from attractor.base.errors import Broken, FileTrouble
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.secrets import Redactor
+from attractor.engine.seams import Stage
+from attractor.engine.storage.secrets import Redactor
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import Workplace, run_graph

@@ -9,7 +9,7 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.base.json import JsonObject
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.start import start
 from attractor.twins.server.hosting import in_background

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.engine.simulation.walk import read_outcomes
+from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.language import parse, validate
 from attractor.language.drawing.dot import dot_text
 from attractor.pipeline.options import RunOptions, WorkspaceKind

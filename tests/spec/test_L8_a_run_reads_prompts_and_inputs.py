@@ -9,7 +9,7 @@ import pytest
 from attractor.base.errors import Broken, UsageError
 from attractor.engine.errors import GraphChanged
 from attractor.engine.prompts.preamble import TASK
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind

@@ -15,7 +15,7 @@ from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind

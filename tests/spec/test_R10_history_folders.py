@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.seams import Stage
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, run_graph
 

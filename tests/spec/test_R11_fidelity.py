@@ -6,9 +6,9 @@ import pytest
 
 from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
-from attractor.engine.interfaces import Parts, Stage
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.prompts.preamble import estimate_tokens
+from attractor.engine.seams import Parts, Stage
 from attractor.handlers.codergen import Codergen
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.start import start
 from attractor.twins.script.script import Regex, Rule, Script, When

@@ -9,7 +9,7 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.engine.errors import NotRunnable
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.fork.create import ForkOptions, plan_fork
 from attractor.pipeline.host import RunHost

@@ -8,9 +8,9 @@ import pytest
 
 from attractor.base.clock import TurnableClock
 from attractor.base.json import Json
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.run_folder.layout import create_run_directory
+from attractor.engine.seams import Stage
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Told, Workplace, manifest, run_graph

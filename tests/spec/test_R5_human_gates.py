@@ -4,9 +4,9 @@ from io import StringIO
 
 import pytest
 
-from attractor.engine.interfaces import Parked
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.questions.question import Answer, AnswerKind
+from attractor.engine.seams import Parked
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from attractor.base.clock import Clock, TurnableClock
 from attractor.base.errors import ExitCode
-from attractor.engine.interfaces import Parked, Parts, Said, Stage
-from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.interviews import AnsweredFirst, RunQuestions
+from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome
-from attractor.engine.questions.answer import AnsweredFirst, ask_each
-from attractor.engine.questions.ask import RunQuestions
-from attractor.engine.questions.question import Answer, Interviewer, Question
-from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, RunResult
+from attractor.engine.questions.question import Answer, Interviewer, Question, ask_each
+from attractor.engine.run_folder.inbox import Order, leave_order
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import Parked, Parts, Said, Stage
+from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
 from attractor.handlers.registry import handler_registry
 from attractor.language.source.parse import parse
 from tests.engine.runs import Workplace

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.engine.questions.answer import ask_each
-from attractor.engine.questions.ask import in_order
-from attractor.engine.questions.question import Answer, AnswerKind, Question, Within
+from attractor.engine.questions.description import in_order
+from attractor.engine.questions.question import Answer, AnswerKind, Question, Within, ask_each
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from tests.spec.runs import between, project_in, resume, run
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
 from attractor.language.source.parse import parse
 from attractor.language.source.syntax_tree import Plain

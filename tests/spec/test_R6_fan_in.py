@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from attractor.workspaces.dimension import Dimension

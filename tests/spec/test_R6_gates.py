@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode
-from attractor.engine.interfaces import Parked, Parts, Stage
-from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.interviews import AnsweredFirst, RunQuestions
+from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.questions.answer import AnsweredFirst
-from attractor.engine.questions.ask import RunQuestions
 from attractor.engine.questions.question import Answer, Question
-from attractor.engine.state.run_state import AWAITING_ANSWER, CANCELED, RunResult
+from attractor.engine.run_folder.inbox import Order, leave_order
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import Parked, Parts, Stage
+from attractor.engine.state.run_state import AWAITING_ANSWER, CANCELED
 from attractor.handlers.wait__human import WaitHuman
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Plain

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import Stage
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, until_there_is, words
 from tests.engine.runs import FAIL, Script, Workplace, run_graph

@@ -12,13 +12,8 @@ from attractor.engine.errors import RunOver
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
-from attractor.engine.state.run_state import (
-    AWAITING_DECISION,
-    CANCELED,
-    EVALUATING,
-    FAILED,
-    RunResult,
-)
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, EVALUATING, FAILED
 from attractor.factory.evaluate import EVALUATED
 from attractor.factory.launch import launch
 from attractor.pipeline.host import RunHost

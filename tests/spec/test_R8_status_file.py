@@ -7,7 +7,7 @@ import pytest
 
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
-from attractor.engine.stage_report import parse_report
+from attractor.engine.stage.report import parse_report
 from tests.engine.graphs import line
 from tests.engine.runs import run_graph
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import ExitCode
-from attractor.engine.interfaces import Base, Workspace
+from attractor.engine.seams import Base, Workspace
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.workspaces.create.plain import make_in_place
 from attractor.workspaces.dimension_index import (

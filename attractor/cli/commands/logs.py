@@ -19,8 +19,8 @@ from attractor.cli.live.render import PrintedLines
 from attractor.cli.output.streams import show
 from attractor.cli.runs.follow import OFTEN_S, Following, JournalReading, ReadLine
 from attractor.cli.runs.progress import describe_event
+from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.run_folder.open_run import is_held
 from attractor.pipeline.run_lookup import find_run, reference_of
 
 

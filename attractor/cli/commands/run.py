@@ -9,7 +9,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, world_of
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.engine.simulation.walk import open_outcomes
+from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.launch import launch
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.options import RunOptions, WorkspaceKind, given_inputs

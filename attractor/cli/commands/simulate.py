@@ -15,12 +15,8 @@ from attractor.cli.output.simulation import walk_record, walk_text
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.files import open_pipeline
 from attractor.engine.simulation.coverage import cover
-from attractor.engine.simulation.walk import (
-    MAX_STEPS,
-    SimulatedOutcomes,
-    open_outcomes,
-    read_outcomes,
-)
+from attractor.engine.simulation.outcomes import SimulatedOutcomes, open_outcomes, read_outcomes
+from attractor.engine.simulation.walk import MAX_STEPS
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.open_questions import check_answers
 from attractor.pipeline.registered_names import files_beside

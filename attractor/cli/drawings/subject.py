@@ -107,7 +107,7 @@ class RunToDraw:
 
     def read(self) -> Subject:
         """Read the graph as it was run, and the journal."""
-        from attractor.engine.run_drawing import read_drawn
+        from attractor.engine.run_folder.drawing import read_drawn
         from attractor.engine.run_folder.layout import RunDirectory
 
         found = read_drawn(RunDirectory(self.root))

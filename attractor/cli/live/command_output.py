@@ -17,7 +17,7 @@ from attractor.base.json import Json
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest
-from attractor.engine.stage.stage_files import MOST_LINES, TAIL
+from attractor.engine.stage.live_output import MOST_LINES, TAIL
 from attractor.language.source.text import visible
 from attractor.pipeline.running_stages import attempt_folder, printed_last
 

@@ -27,7 +27,7 @@ from attractor.cli.live.state import fold
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.stage.stage_files import MOST_LINES
+from attractor.engine.stage.live_output import MOST_LINES
 from attractor.language.source.text import visible
 
 

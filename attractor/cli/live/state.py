@@ -22,9 +22,9 @@ from attractor.cli.live.command_output import (
     stage_key,
 )
 from attractor.engine.budgets import budgets_from_record
-from attractor.engine.json_files import Fields
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.questions.ask import where_in
+from attractor.engine.questions.description import where_in
+from attractor.engine.storage.json_files import Fields
 
 
 def asked(view: View, event: Event) -> View:

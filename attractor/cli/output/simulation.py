@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from attractor.engine.outcome import Outcome, outcome_to_record
 from attractor.engine.routing.edge_selection import Candidate, Fate, Route, RouteReason
-from attractor.engine.routing.retry import Loop, find_loops
+from attractor.engine.routing.loops import Loop, find_loops
 from attractor.engine.simulation.walk import SimulatedStep, SimulatedWalk
 from attractor.language.graph.graph import Edge
 from attractor.language.source.text import visible

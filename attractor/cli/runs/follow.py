@@ -13,8 +13,8 @@ from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, ChainCheck, Flaw, verify
 from attractor.base.journal import JournalLine, read_lines
 from attractor.base.json import parse_json
+from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.run_folder.open_run import is_held
 
 
 @dataclass(frozen=True)

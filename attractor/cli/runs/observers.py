@@ -22,7 +22,7 @@ from attractor.cli.runs.progress import print_event
 from attractor.cli.runs.results import as_record, look_ahead, show_result
 from attractor.cli.runs.setup import tracing_of
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 
 
 class JsonLines:

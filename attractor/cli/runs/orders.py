@@ -23,7 +23,7 @@ from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import budget_options, budgets_of, given_of, given_options, world_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.factory.launch import evaluator_of, go_on
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.fork.create import ForkOptions, end_other, make_fork, plan_fork

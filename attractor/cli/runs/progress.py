@@ -9,8 +9,8 @@ from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.cli.output.streams import show
 from attractor.engine.outcome import Usage
-from attractor.engine.questions.ask import where_in
-from attractor.engine.stage_report import shorten
+from attractor.engine.questions.description import where_in
+from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 
 LONGEST_WORDS = 200

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import click
 
 from attractor.base.json import Json
-from attractor.engine.questions.answer_options import choices_of
-from attractor.engine.questions.ask import branch_of, in_order, where_asked
+from attractor.engine.questions.answers import choices_of
+from attractor.engine.questions.description import branch_of, in_order, where_asked
 from attractor.engine.questions.question import Answer, Question, question_to_record
-from attractor.engine.stage_report import shorten
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
+from attractor.engine.truncation import shorten
 from attractor.factory.gate import GateReport, Judged, Shortcoming, shortcomings
 from attractor.factory.gate import gate as judge
 from attractor.factory.run_index import RunFacts

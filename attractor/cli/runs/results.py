@@ -8,16 +8,16 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.questions import next_commands
-from attractor.engine.questions.ask import MOST_TOLD, asked_where, in_order
+from attractor.engine.questions.description import MOST_TOLD, asked_where, in_order
 from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     AWAITING_DECISION,
     CANCELED,
     EVALUATING,
     EXECUTING,
-    RunResult,
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it

@@ -14,13 +14,13 @@ from attractor.cli.live.command_output import shown_lines
 from attractor.cli.runs.progress import cost_of
 from attractor.cli.runs.questions import next_commands
 from attractor.engine.outcome import NOTHING_USED
-from attractor.engine.questions.ask import natural, waits_for
+from attractor.engine.questions.description import natural, waits_for
 from attractor.engine.questions.question import Answer
+from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.run_folder.open_run import is_held
-from attractor.engine.stage.stage_files import TAIL
-from attractor.engine.stage_report import shorten
+from attractor.engine.stage.live_output import TAIL
 from attractor.engine.state.run_state import AWAITING_ANSWER, RunStatus
+from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
 from attractor.pipeline.run_lookup import UNKNOWN, RunSummary, reference_of, summarize

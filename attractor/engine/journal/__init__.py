@@ -1,1 +1,1 @@
-"""The journal of a run: its events, and the state that they add up to."""
+"""The journal of a run: its events, their reducer, and the checkpoint."""

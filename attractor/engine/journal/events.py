@@ -1,13 +1,8 @@
-"""What the engine says in the journal: one class a kind of event (attractor-spec 9.6 and ours).
-
-The class's name is the event's type, its fields are the event's data. Node, visit and attempt
-stand in the envelope. Handlers emit kinds of their own, but none of these.
-
-The journal of a run: every event, chained, without secrets, and handed to whoever watches.
-"""
+"""The events of the engine, one class an event type, and the log that writes them."""
 
 from collections.abc import Callable
 from dataclasses import field, replace
+from enum import StrEnum
 from pathlib import Path
 from threading import RLock
 from typing import TypeAlias
@@ -20,7 +15,8 @@ from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, Head, Link, seal
 from attractor.base.journal import Journal, TornLine
 from attractor.base.json import Json, JsonObject
-from attractor.engine.secrets import Redactor
+from attractor.engine.state.identifiers import NO_PLACE, StageReference
+from attractor.engine.storage.secrets import Redactor
 
 
 @dataclass(frozen=True)
@@ -124,6 +120,16 @@ class RunStatusChanged:
     status: str
     phase: str
     reason: str
+
+
+class Action(StrEnum):
+    """What somebody wants of a runner."""
+
+    ANSWER = "answer"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    STEER = "steer"
 
 
 @dataclass(frozen=True)
@@ -327,39 +333,33 @@ Happening: TypeAlias = (
     | TornLineDropped
 )
 
+
 PLAIN = (StageStarted, StageCompleted, EdgeSelected, CheckpointSaved)
 """What each stage brings: its data was checked where it came from, so it is plain JSON."""
+
 
 OUTCOME_ASSUMED = "OutcomeAssumed"
 """The kind emitted when a stage ended without a report and is taken to have succeeded."""
 
+
 REPORT_REFUSED = "ReportRefused"
 """The kind emitted when an agent's report was not taken."""
+
 
 THREAD_CONTINUED = "ThreadContinued"
 """The kind emitted when a stage goes on with a conversation, after so many stages."""
 
+
 THREAD_RESTORED = "ThreadRestored"
 """The kind emitted when a stage goes on with a conversation that was taken up from the disk."""
+
 
 THREAD_SHORTENED = "ThreadShortened"
 """The kind emitted when the older part of a conversation gives way to a summary."""
 
+
 ENGINE_KINDS = frozenset(kind.__name__ for kind in Happening.__args__)
 """The kinds that only the engine writes: the state of a run is folded from them."""
-
-
-@dataclass(frozen=True)
-class StageReference:
-    """Which attempt at which node an event is about, and in which branch, if it is one."""
-
-    node: str | None = None
-    visit: int | None = None
-    attempt: int | None = None
-    branch: str | None = None
-
-
-NO_PLACE = StageReference()
 
 
 def kind_of(happening: Happening) -> str:

@@ -1,40 +1,36 @@
-"""What each event changes in where a run is: the same in a live run and on resume."""
+"""Folds the events of a journal into the state of the run."""
 
 from collections.abc import Callable, Mapping
 
 from attractor.base.dataclasses import changed
 from attractor.base.events import Event
 from attractor.engine.errors import RecordBroken
-from attractor.engine.interfaces import Branch
-from attractor.engine.json_files import Fields
-from attractor.engine.orders import Action
+from attractor.engine.journal.events import Action
 from attractor.engine.outcome import usage_from_record
-from attractor.engine.questions.answer_options import (
-    drop_question,
-    is_of_child,
-    put_question,
-    without,
-)
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
     answer_from_record,
     question_from_record,
 )
-from attractor.engine.routing.retry import NO_STREAK, Streak, signature
-from attractor.engine.state.branch_state import (
-    GIVEN_UP,
+from attractor.engine.state.branches import GIVEN_UP, Branch
+from attractor.engine.state.identifiers import MAIN
+from attractor.engine.state.in_flight import NO_STREAK, InFlight, Streak, signature
+from attractor.engine.state.progress import Step, advance, progress_from_record, step_from_record
+from attractor.engine.state.run_state import RunState, counts_from, standing_from_record
+from attractor.engine.state.walks import (
     LONG_AGO,
-    MAIN,
     WalkState,
+    drop_question,
     end_branch,
     gather,
+    is_of_child,
     leave,
     let_go,
+    put_question,
+    without,
 )
-from attractor.engine.state.progress import InFlight, Step, advance
-from attractor.engine.state.progress_records import progress_from_record, step_from_record
-from attractor.engine.state.run_state import RunState, counts_from, standing_from_record
+from attractor.engine.storage.json_files import Fields
 
 
 def fold(state: RunState, event: Event) -> RunState:

@@ -1,1 +1,1 @@
-"""What a stage is told: inherited context, preamble, rendered templates."""
+"""The context that a prompt carries: fidelity, preamble, templates."""

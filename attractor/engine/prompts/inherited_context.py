@@ -1,170 +1,107 @@
-"""Finds out what an attempt is told of the stages before it, and in which thread it takes part.
+"""The preamble and the conversation that a stage inherits from the stages before it."""
 
-What a node asks a model for, by its type: pure, and told here alone.
-"""
-
-from collections.abc import Iterator
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import field
+from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.errors import ConversationLost
-from attractor.engine.interfaces import (
-    DEGRADED,
-    NOTHING_CARRIED,
-    Arrival,
-    InheritedContext,
-    Resolved,
-    Thread,
-    resolve,
+from attractor.engine.prompts.fidelity import DEGRADED
+from attractor.engine.prompts.preamble import Remembered, write_news, write_preamble
+from attractor.language.graph.attribute_catalogue import (
+    DEFAULT_FIDELITY,
+    Fidelity,
 )
-from attractor.engine.journal.events import FidelityDegraded
-from attractor.engine.prompts.preamble import Remembered
-from attractor.engine.state.branch_state import MAIN
-from attractor.engine.walk_context import WalkHandle
-from attractor.language.graph.graph import Node
 
-STEER = "steer"
-"""The action of a manager that takes a model."""
+MOST_HELD = 100
+"""How many conversations are held; the one that was used longest ago is let go first."""
 
 
-class ModelChoice(StrEnum):
-    """What a model is asked for at one visit."""
+@dataclass
+class _Held:
+    """One conversation, and as it was when the visit began that works on it now."""
 
-    NOTHING = "nothing"
-    AN_ANSWER = "an answer"
-    A_TASK = "a task"
-    ADVICE = "advice, now and then"
-    ANYTHING = "anything"
-
-
-_BY_TYPE = {
-    **dict.fromkeys(
-        ("start", "exit", "conditional", "tool", "wait", "wait.human"), ModelChoice.NOTHING
-    ),
-    **dict.fromkeys(("parallel", "for_each", "pipeline"), ModelChoice.NOTHING),
-    "codergen": ModelChoice.A_TASK,
-    "prompt": ModelChoice.AN_ANSWER,
-}
-_BY_PROMPT = {"parallel.fan_in": ModelChoice.AN_ANSWER, "stack.manager_loop": ModelChoice.ADVICE}
+    conversation: object | None = None
+    before: object | None = None
+    visit: str = ""
 
 
-def what_is_asked(node: Node, type_: str = "") -> ModelChoice:
-    """Return what a node asks for, which is executed as its type or as another one.
+class Thread:
+    """The conversation that a stage takes part in; what it is made of is the backend's business."""
 
-    Nothing is known of the types of others: they may ask for anything.
-    """
-    type_ = type_ or node.type
-    if type_ not in _BY_PROMPT:
-        return _BY_TYPE.get(type_, ModelChoice.ANYTHING)
-    is_asked = bool(node.prompt.strip())
-    if type_ == "stack.manager_loop":
-        is_asked = is_asked and STEER in node.attributes.text("manager.actions")
-    return _BY_PROMPT[type_] if is_asked else ModelChoice.NOTHING
+    def __init__(self, name: str, held: _Held | None = None) -> None:
+        self.name = name
+        self._held = held or _Held()
+
+    def recall(self) -> object | None:
+        """Return the conversation as the last stage of the thread left it, if there is one."""
+        return self._held.conversation
+
+    def keep(self, conversation: object) -> None:
+        """Leave the conversation for the next stage: a value that nobody changes any more."""
+        self._held.conversation = conversation
+
+    def give_back(self, conversation: object) -> None:
+        """Take up what was lost: it is what the visit at work begins with, at each attempt."""
+        self._held.conversation = self._held.before = conversation
 
 
-def speaks_with_a_model(node: Node) -> bool:
-    """Tell whether the stage itself is a turn of a conversation, and not one beside it."""
-    return _BY_TYPE.get(node.type, ModelChoice.ANYTHING) is not ModelChoice.NOTHING and (
-        node.type not in _BY_PROMPT
-    )
+class Threads:
+    """All conversations of one run; a walk is named by its key, then those that it left."""
 
+    def __init__(self, *, most: int = MOST_HELD) -> None:
+        self._most = most
+        self._held: dict[tuple[str, str], _Held] = {}
 
-_LOST = "the conversation of the thread is not held any more: it ended with its process"
+    def take(
+        self, name: str, walks: Sequence[str], *, visit: str, starts_over: bool = False
+    ) -> Thread:
+        """Return the thread for an attempt; one that starts over finds it as its visit did."""
+        own = (walks[0], name)
+        held = self._held.pop(own, None) or _Held(self._around(name, walks))
+        if held.visit != visit:
+            held.before, held.visit = held.conversation, visit
+        elif starts_over:
+            held.conversation = held.before
+        self._held[own] = held
+        while len(self._held) > self._most:
+            del self._held[next(iter(self._held))]
+        return Thread(name, held)
+
+    def forget(self, walk: str) -> None:
+        """Let go of what a walk that is over talked about."""
+        for key in [one for one in self._held if one[0] == walk]:
+            del self._held[key]
+
+    def _around(self, name: str, walks: Sequence[str]) -> object | None:
+        found = (self._held.get((walk, name)) for walk in walks[1:])
+        return next((one.conversation for one in found if one and one.conversation), None)
 
 
 @dataclass(frozen=True)
-class Carrying:
-    """What an attempt gets; `degraded` tells of a conversation that was lost."""
+class InheritedContext:
+    """How much a stage is told, and the thread it takes part in, if it does in one.
 
-    carried: InheritedContext = NOTHING_CARRIED
-    degraded: FidelityDegraded | None = None
+    A thread outlives its stage: a backend goes on with what it recalls, and keeps what it came to.
+    """
 
-    @property
-    def fidelity(self) -> str:
-        """How much the stage is told; nothing for one that talks to no model."""
-        return "" if self.carried is NOTHING_CARRIED else self.carried.fidelity.value
+    fidelity: Fidelity = DEFAULT_FIDELITY
+    thread: Thread | None = None
+    remembered: Remembered = field(default_factory=Remembered)
 
-    @property
-    def thread(self) -> str:
-        """The thread the stage takes part in, if it does in one."""
-        return self.carried.thread.name if self.carried.thread else ""
+    @cached_property
+    def preamble(self) -> str:
+        """What stands before the prompt: in a conversation that goes on, only what is new."""
+        if self.fidelity is not Fidelity.FULL:
+            return write_preamble(self.fidelity, self.remembered)
+        if self.thread is None or self.thread.recall() is None:
+            return self.summary
+        return write_news(self.thread.name, self.remembered)
 
-
-def carry(line: WalkHandle, node: Node, visit: int, *, starts_over: bool) -> Carrying:
-    """Return what a stage gets of those before it; a new attempt may start over."""
-    if not speaks_with_a_model(node):
-        return Carrying()
-    around = line.journey.classes_around
-    resolved = resolve(line.graph, node, _arrival(line, node), around)
-    remembered = Remembered(
-        goal=_goal(line),
-        run_id=line.run.manifest.run_id,
-        past=line.progress.past,
-        context=line.progress.context,
-    )
-    if not resolved.thread:
-        return Carrying(InheritedContext(resolved.fidelity, None, remembered))
-    thread = line.journey.threads.take(
-        resolved.thread, list(_walks(line)), visit=f"{node.id}@{visit}", starts_over=starts_over
-    )
-    is_lost = thread.recall() is None and resolved.thread in line.progress.threads
-    if is_lost and (lost := _take_up(line, thread)):
-        return Carrying(InheritedContext(DEGRADED, thread, remembered), _degraded(resolved, lost))
-    return Carrying(InheritedContext(resolved.fidelity, thread, remembered))
+    @cached_property
+    def summary(self) -> str:
+        """What takes the place of a conversation, or of its older part."""
+        return write_preamble(DEGRADED, self.remembered)
 
 
-def _take_up(line: WalkHandle, thread: Thread) -> str:
-    """Take up a conversation that was lost, where that is wanted; else return why it is not."""
-    kept = line.journey.kept
-    if kept is None:
-        return _LOST
-    try:
-        thread.give_back(kept.take(thread.name, list(_walks(line))))
-    except ConversationLost as lost:
-        return f"{_LOST}, and cannot be taken up again: {lost}"
-    return ""
-
-
-def _degraded(resolved: Resolved, why: str) -> FidelityDegraded:
-    return FidelityDegraded(resolved.fidelity.value, DEGRADED.value, resolved.thread, why)
-
-
-def _arrival(line: WalkHandle, node: Node) -> Arrival:
-    progress = line.progress
-    edge = _edge_of_branch(line, node)
-    notes, completed = progress.past.notes, progress.completed
-    # A conditional is no stage before: it is not noted.
-    previous = notes[-1].node if notes else completed[-1] if completed else ""
-    return Arrival(
-        previous,
-        progress.thread,
-        edge[0] or progress.edge_fidelity,
-        edge[1] or progress.edge_thread,
-    )
-
-
-def _edge_of_branch(line: WalkHandle, node: Node) -> tuple[str, str]:
-    """Return what the edge into a branch says; elsewhere the step before has kept it."""
-    if line.key == MAIN or line.progress.completed:
-        return "", ""
-    around = line.run.state.strands[line.strand.parent].in_flight
-    for edge in line.graph.outgoing(around.node) if around else ():
-        if edge.target == node.id:
-            return edge.attributes.text("fidelity"), edge.attributes.text("thread_id")
-    return "", ""
-
-
-def _walks(line: WalkHandle) -> Iterator[str]:
-    """Yield the key of a walk, and of each one around it."""
-    key, strands = line.key, line.run.state.strands
-    while True:
-        yield key
-        if key == MAIN:
-            return
-        key = strands[key].parent
-
-
-def _goal(line: WalkHandle) -> str:
-    """Return the goal; one that is too large for the context stands in the graph."""
-    goal = line.progress.context.get("graph.goal", "")
-    return goal if isinstance(goal, str) else line.graph.goal
+NOTHING_CARRIED = InheritedContext()
+"""What a stage gets that is told nothing."""

@@ -1,12 +1,4 @@
-"""What a walk remembers of its stages for the preamble: the last ones, and counts of all.
-
-Bounded: however long a run is, it costs a stage, the journal and the checkpoint the same.
-
-What a stage is told of those before it: a text of bounded length, made of values alone.
-
-The same values give the same text. However long the run is, it is no longer and costs no more:
-what is left out is counted, not listed.
-"""
+"""Writes the preamble of a stage from the last stages and the context, in bounded length."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,17 +7,28 @@ from dataclasses import field
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
 from attractor.engine.context import find_reference, text_of
-from attractor.engine.json_files import Fields
-from attractor.engine.stage_report import shorten
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.truncation import both_ends, one_line
 from attractor.language.graph.attribute_catalogue import Fidelity
 
 MOST_NOTES = 40
+
+
 MOST_KEYS = 40
+
+
 MOST_TOOLS = 8
+
+
 LONGEST_WORDS = 240
+
+
 LONGEST_NAME = 80
 
+
 _ENGINES_OWN = frozenset({"current_node", "outcome", "preferred_label", "last_stage"})
+
+
 _ENGINES_PREFIXES = ("graph.", "internal.", "stack.", "growth.")
 
 
@@ -100,21 +103,6 @@ def join_past(before: Past, branches: Iterable[Past]) -> Past:
     return changed(before, notes=tuple(notes[-MOST_NOTES:]), outcomes=counted)
 
 
-def one_line(text: str, length: int) -> str:
-    """Return the beginning of a text on one line, so that it cannot pass for anything else."""
-    # Of a text without end only the beginning is looked at.
-    return shorten(" ".join(text[: 8 * length].split()), length)
-
-
-def both_ends(text: str, length: int) -> str:
-    """Return the beginning and the end of a text on one line: of an output, either may tell."""
-    whole = one_line(text, length)
-    if len(text) <= length or not whole.endswith("…"):
-        return whole
-    end = " ".join(text[-4 * length :].split())[-length // 2 :]
-    return f"{one_line(text, length - len(end))} {end}"
-
-
 def past_to_record(past: Past) -> dict[str, Json]:
     """Return a past as the checkpoint has it."""
     return {
@@ -163,9 +151,17 @@ def _note(fields: Fields) -> StageNote:
 
 
 HEADING = "# What went before"
+
+
 NEWS = "# What happened since you last worked"
+
+
 TASK = "# Your task"
+
+
 _LETTERS_PER_TOKEN = 4
+
+
 # What is said of what is left out, and the headings.
 _FRAME_TOKENS = 60
 
@@ -200,6 +196,7 @@ MEASURES: Mapping[Fidelity, Measure] = {
     Fidelity.SUMMARY_HIGH: Measure(3000, stages=40, values=40, value=800, has_tools=True),
 }
 """How much each fidelity tells; `full` has its conversation instead (attractor-spec 5.4)."""
+
 
 _NEWS = Measure(1500, stages=20, values=8, value=400)
 

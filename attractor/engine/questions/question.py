@@ -1,16 +1,13 @@
-"""What people are asked and what they answer, and what every way to ask them can do.
-
-Writes questions and answers as JSON records and reads them back.
-"""
+"""Questions to people, their answers, and the protocol of an interviewer (attractor-spec 6)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.json_files import Fields
+from attractor.engine.storage.json_files import Fields
 
 
 class QuestionKind(StrEnum):
@@ -209,3 +206,23 @@ def _option_to_record(option: Option) -> dict[str, Json]:
 
 def _option_from_record(fields: Fields) -> Option:
     return Option(fields.text("key"), fields.text("label"))
+
+
+OF_CHILD = "/"
+"""Stands between an attempt and what its child asks."""
+
+
+BESIDES = "#"
+"""Stands between an attempt and the name of one of several questions that it asks."""
+
+
+def of_child(name: str, question: Question) -> Question:
+    """Return a question of a child by the name that it has at the parent."""
+    prefix = f"{name}{OF_CHILD}"
+    within = tuple(replace(one, key=prefix + one.key) for one in question.within)
+    return replace(question, id=prefix + question.id, within=within)
+
+
+async def ask_each(interviewer: Interviewer, questions: Sequence[Question]) -> Sequence[Answer]:
+    """Ask several things one after the other."""
+    return [await interviewer.ask(one) for one in questions]

@@ -1,1 +1,1 @@
-"""Where a walk goes next: edge selection, goal gates, limits, retries."""
+"""Edge selection, goal gates, limits and retries."""

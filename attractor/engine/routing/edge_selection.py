@@ -1,9 +1,4 @@
-"""Chooses the way out of a stage: edge selection (attractor-spec 3.3) and what follows a failure.
-
-Pure: the same graph, outcome and values give the same route, in a run, on resume, in a simulation.
-
-Finds what a key in a condition stands for (attractor-spec 10.4).
-"""
+"""Selects the edge out of a stage, also after a failure (attractor-spec 3.3, 3.7; ruling R2)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.context import ReadValue, as_it_is, text_of
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.engine.routing.edge_labels import normalize_label
+from attractor.engine.questions.edge_labels import normalize_label
 from attractor.language.conditions.condition import Lookup
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.graph.queries import is_conditional, unasked_conditionals

@@ -1,18 +1,10 @@
-"""Decides where a walk goes after a visit: routing, goal gates and limits put together.
-
-Pure: the whole decision stands in one step of the journal, and a simulated walk makes the same.
-
-Whether a walk may leave by the exit, and where it is sent when it may not (ruling R4).
-
-What an edge with `loop_restart` leads to: another run, which begins at its target (ruling R7).
-
-Pure: a run, a resume and a simulation begin anew in the same way.
-"""
+"""Decides where a walk goes after a visit: edges, goal gates, limits and restarts together."""
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.engine.context import ReadValue, as_it_is
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.prompts.preamble import NOTHING_PAST, remember_keys
+from attractor.engine.routing.branch_bounds import NO_BOUNDS, Bounds
 from attractor.engine.routing.edge_selection import (
     Route,
     RouteReason,
@@ -36,6 +28,8 @@ from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import NO_ATTRIBUTES
 
 DEFAULT_REDIRECTS = 10
+
+
 DEFAULT_VISITS = 100
 
 
@@ -89,13 +83,12 @@ def visit_limit(graph: Graph, node: Node) -> tuple[int, str]:
     return (DEFAULT_VISITS if limit is None else limit), "max_node_visits"
 
 
-RESTARTED = "restarted"
-"""Why a run ended as which another one went on."""
-
 EDGE_REASON = "loop_restart"
 """What brought such a run to its first node."""
 
+
 DEFAULT_RESTARTS = 5
+
 
 _KEPT = ("graph.", "context.keep.")
 
@@ -133,17 +126,6 @@ class Decision:
 
     move: Move
     routes: tuple[Route, ...]
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How far a branch goes: until the node where branches meet, and not to what is outside."""
-
-    until: str = ""
-    outside: frozenset[str] = frozenset()
-
-
-NO_BOUNDS = Bounds()
 
 
 def choose_move(

@@ -1,1 +1,1 @@
-"""The folder of a run: its layout, and the run that has it open."""
+"""The run directory: its files, its lock, its inbox, its result."""

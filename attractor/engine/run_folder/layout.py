@@ -1,9 +1,4 @@
-"""The layout of a run directory: which file is where, and how a new one is made.
-
-What a sandbox was proved to guard, as the manifest and the sealed evaluations have it.
-
-What a run was made from: `manifest.json`.
-"""
+"""The files of a run directory, its manifest, and how a new directory is made."""
 
 import os
 import shutil
@@ -18,9 +13,9 @@ from attractor.base.errors import Broken, FileTrouble, JournalError, Refused
 from attractor.base.files import file_trouble, sync_folder, write_whole
 from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import NewerFormat
-from attractor.engine.interfaces import Base
-from attractor.engine.json_files import Fields, read_document, write_document
-from attractor.engine.secrets import Redactor
+from attractor.engine.seams import Base
+from attractor.engine.storage.json_files import Fields, read_document, write_document
+from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import Promises
 from attractor.language.graph.builder import folder_name
 
@@ -111,8 +106,10 @@ def manifest_from_record(fields: Fields) -> Manifest:
 
 _NO_SECRETS = Redactor()
 
+
 CHILDREN = "children"
 """The folder of the pipelines that are run as part of a run."""
+
 
 RESERVED_NAMES = frozenset({"inbox", "artifacts", CHILDREN, "evaluation", "incidents"})
 """Folders of a run directory that are not stages."""

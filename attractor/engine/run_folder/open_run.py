@@ -1,37 +1,30 @@
-"""A run directory in the hands of this process: its fence, its journal, and where the run is.
+"""A run directory that this process may write to: its journal, its state, its end."""
 
-All that happens goes through here: an event is written, and the state is folded from that event.
-
-What keeps a second runner out of a run directory, and tells a runner that it lost it.
-
-Writes how a run ended, or that its process was told to stop.
-"""
-
-import fcntl
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from datetime import datetime
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import changed
 from attractor.base.errors import AttractorError, Broken, UsageError
 from attractor.base.events import Event
-from attractor.base.files import file_trouble, remove_leavings, write_whole
+from attractor.base.files import remove_leavings, write_whole
 from attractor.base.journal import SharedSync
 from attractor.base.json import Json
-from attractor.base.locks import FileLock
-from attractor.engine.artifacts import ArtifactStore
-from attractor.engine.blobs import Blobs
-from attractor.engine.errors import FenceLost
+from attractor.engine.journal.checkpoint import (
+    Drawn,
+    Position,
+    RestoredState,
+    draw_up,
+    open_journal,
+)
 from attractor.engine.journal.events import (
     ENGINE_KINDS,
-    NO_PLACE,
     PLAIN,
+    Action,
     CheckpointSaved,
     EventLog,
     Happening,
@@ -40,135 +33,39 @@ from attractor.engine.journal.events import (
     PipelineFailed,
     RunInterrupted,
     RunStatusChanged,
-    StageReference,
     TornLineDropped,
     data_of,
     kind_of,
 )
 from attractor.engine.journal.reducer import fold, fold_step
-from attractor.engine.json_files import read_document, write_document
-from attractor.engine.orders import Action, Inbox, Order, Received
-from attractor.engine.questions.answer_options import refuse_answer
-from attractor.engine.questions.question import Answer, Question, question_to_record
+from attractor.engine.questions.question import Answer, Question
+from attractor.engine.run_folder.fence import Fence, FileFence
+from attractor.engine.run_folder.inbox import Inbox, Received, action_of, refuse_order
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
-from attractor.engine.secrets import Redactor
-from attractor.engine.state.checkpoint import (
-    Drawn,
-    Position,
-    RestoredState,
-    draw_up,
+from attractor.engine.run_folder.result import (
+    RunResult,
     end_told_by_journal,
+    final_record,
     has_lost_its_end,
-    open_journal,
+    result_of,
+    run_record,
 )
-from attractor.engine.state.progress import Progress, Step
-from attractor.engine.state.progress_records import step_to_record
+from attractor.engine.state.identifiers import NO_PLACE, StageReference
+from attractor.engine.state.progress import Progress, Step, step_to_record
 from attractor.engine.state.run_state import (
     CANCELED,
     EVALUATING,
     FAILED,
-    RunResult,
     RunState,
     Standing,
-    final_record,
     outcome_of,
     require_transition,
-    result_of,
     state_to_record,
 )
-
-PATIENCE_S = 0.2
-"""How long a runner waits for a lock: who only looks whether a run is alive holds it so briefly."""
-
-
-class Fence(Protocol):
-    """Around one run directory; begun more than once, it is given up as often as it was begun."""
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether somebody else took the run over."""
-        ...
-
-    def begin(self) -> None:
-        """Take the directory, or refuse with the name of who has it."""
-        ...
-
-    def commit(self) -> None:
-        """Refuse what is about to be written when the fence is lost."""
-        ...
-
-    def end(self) -> None:
-        """Give the directory up."""
-        ...
-
-
-class FileFence:
-    """A fence made of a lock that the kernel holds; it is lost when its file is another one."""
-
-    def __init__(self, path: Path, *, purpose: str = "") -> None:
-        self._path = path
-        self._where = os.fspath(path)
-        self._purpose = purpose
-        self._lock = FileLock(path)
-        self._begun = 0
-        self._file: tuple[int, int] | None = None
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether somebody else took the run over."""
-        return self._file is None or self._file != self._found()
-
-    def begin(self) -> None:
-        """Take the directory, or refuse with the name of who has it."""
-        if not self._begun:
-            self._lock.acquire(wait=PATIENCE_S, purpose=self._purpose)
-            self._file = self._found()
-        self._begun += 1
-
-    def commit(self) -> None:
-        """Refuse what is about to be written when the fence is lost."""
-        if self.is_lost:
-            raise FenceLost(f"{self._path.parent} was taken over by somebody else")
-
-    def end(self) -> None:
-        """Give the directory up."""
-        self._begun = max(0, self._begun - 1)
-        if not self._begun:
-            self._file = None
-            self._lock.release()
-
-    def _found(self) -> tuple[int, int] | None:
-        try:
-            # Not by a Path: this is done before each event.
-            found = os.stat(self._where)  # noqa: PTH116
-        except FileNotFoundError:
-            return None
-        except OSError as cause:
-            raise file_trouble("read", self._path, cause) from cause
-        return found.st_dev, found.st_ino
-
-
-def is_held(path: Path) -> bool:
-    """Tell whether a runner holds a run directory, by the kernel's word and not by what it wrote.
-
-    It is asked for a lock that others may share, which is given back at once.
-    """
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError as cause:
-        raise file_trouble("lock", path, cause) from cause
-    finally:
-        os.close(file)
-    return False
-
+from attractor.engine.storage.artifacts import ArtifactStore
+from attractor.engine.storage.blobs import Blobs
+from attractor.engine.storage.json_files import read_document, write_document
+from attractor.engine.storage.secrets import Redactor
 
 SMALL_CHECKPOINT = 4096
 """Up to this size a checkpoint is rewritten at every stage."""
@@ -318,7 +215,7 @@ class OpenRun:
                 if received.name == taken:
                     self._inbox.put_away(received)
                 elif not self._can_steer(received):
-                    refusal = _refusal(received.order, self._state, self.clock.now())
+                    refusal = refuse_order(received.order, self._state, self.clock.now())
                     settled.append(self.settle(received, refusal))
         return settled
 
@@ -328,7 +225,7 @@ class OpenRun:
 
     def settle(self, received: Received, refusal: str) -> OperatorAction:
         """Write what became of an order, and put it away."""
-        action = _judged(received, refusal)
+        action = action_of(received, refusal)
         self.record(action, sync=True)
         self._inbox.put_away(received)
         return action
@@ -447,53 +344,6 @@ def open_run(
         run.mend()
         undo.pop_all()
     return run
-
-
-def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:
-    """Return what run.json holds."""
-    outcome = outcome_of(state)
-    return {
-        "run_id": manifest.run_id,
-        "status": state.standing.status.value,
-        "phase": state.standing.phase.value,
-        "reason": state.reason,
-        "outcome": outcome.value if outcome else "",
-        "next_node": state.progress.next_node if state.progress else "",
-        "is_paused": state.is_paused,
-        "question": question_to_record(state.question) if state.question else None,
-        "questions": [question_to_record(one) for one in state.questions],
-        "updated": now.isoformat(),
-    }
-
-
-def _judged(received: Received, refusal: str) -> OperatorAction:
-    order = received.order
-    if order is None:
-        return OperatorAction("", "", received.trouble, received.name, is_accepted=False)
-    return OperatorAction(
-        action=order.action.value,
-        by=order.by,
-        why="; ".join(filter(None, [order.why, refusal])),
-        order=received.name,
-        question=order.question,
-        value=order.value,
-        is_accepted=not refusal,
-    )
-
-
-def _refusal(order: Order | None, state: RunState, now: datetime) -> str:
-    """Return why an order cannot be followed now; nothing when it can."""
-    if order is None:
-        return "refused: it cannot be read"
-    match order.action:
-        case Action.ANSWER:
-            return refuse_answer(order, state, now)
-        case Action.RESUME:
-            return "" if state.is_paused else "refused: the run is not paused"
-        case Action.STEER:
-            return "refused: no stage is at work that could be steered"
-        case Action.PAUSE | Action.CANCEL:
-            return ""
 
 
 def _require_journal(directory: RunDirectory) -> None:

@@ -1,1 +1,1 @@
-"""Walks a graph without running anything, and finds what can be reached."""
+"""Walks and coverage of a graph without executing its stages."""

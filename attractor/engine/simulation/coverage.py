@@ -26,7 +26,8 @@ from typing import cast
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.engine.routing.edge_labels import normalize_label
+from attractor.engine.questions.edge_labels import normalize_label
+from attractor.engine.routing.branch_bounds import BranchBounds
 from attractor.engine.routing.edge_selection import (
     Route,
     RouteReason,
@@ -37,7 +38,6 @@ from attractor.engine.routing.edge_selection import (
 )
 from attractor.engine.routing.next_move import redirect
 from attractor.engine.state.progress import Progress, begin
-from attractor.engine.walk_context import BranchBounds
 from attractor.language.conditions.condition import ALWAYS, Comparison, Condition, Unreadable
 from attractor.language.graph.branches import FORKS, Fork, Forks, is_restart
 from attractor.language.graph.graph import Edge, Graph, Node

@@ -1,61 +1,27 @@
-"""Walks a graph without running anything: by the very decisions a run makes.
+"""Walks a graph without executing its stages."""
 
-Routing, goal gates, retries and limits are the run's own functions. Only what a run keeps on disk
-is left out: the journal, the stage folders, the trees.
-
-The branches of one attempt in a simulation: each walked whole, one after the other.
-
-What a simulated stage is made of, and how often it is tried.
-
-Says how simulated stages end: a word, a report as agents write it, or a list, one a visit.
-
-{"plan": "success", "test": ["fail", {"outcome": "success", "notes": "green now"}]}
-
-Reads a file of outcomes by node, be it JSON or TOML.
-"""
-
-import tomllib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import cast
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical, UnknownName, UsageError
-from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.base.json import Json
 from attractor.engine.context import Context
-from attractor.engine.errors import InvalidReport
-from attractor.engine.interfaces import Branch, BranchEnd, Halted, Handler, Stage
-from attractor.engine.interruptions import resolve_handler
-from attractor.engine.json_files import DEEPEST, TOO_DEEP, is_too_deep, words_of
-from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import Outcome, StageStatus
-from attractor.engine.routing.next_move import NO_BOUNDS, Bounds, Decision, begin_again, choose_move
-from attractor.engine.routing.retry import (
-    NO_STREAK,
-    Streak,
-    alike_limit,
-    may_retry,
-    retry_policy,
-    settle,
-    signature,
-)
+from attractor.engine.preflight import resolve_handler
+from attractor.engine.routing.branch_bounds import NO_BOUNDS, Bounds, BranchBounds, meeting_of
+from attractor.engine.routing.next_move import Decision, begin_again, choose_move
+from attractor.engine.routing.retry import alike_limit, may_retry, retry_policy, settle
+from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.stage.execution import execute
-from attractor.engine.stage_report import check_report
-from attractor.engine.state.branch_state import (
-    attempt_key,
-    branch_key,
-    canceled,
-    end_of,
-    fork_off,
-    join,
-    meeting_of,
-)
+from attractor.engine.stage.no_workspace import NoWorkspace
+from attractor.engine.state.branches import Branch, BranchEnd, canceled, end_of, fork_off, join
+from attractor.engine.state.identifiers import attempt_key, branch_key
+from attractor.engine.state.in_flight import NO_STREAK, Streak, signature
 from attractor.engine.state.progress import Progress, Step, Visit, WalkEnd, advance, begin
-from attractor.engine.walk_context import BranchBounds
 from attractor.language.graph.branches import Fork, Forks
 from attractor.language.graph.graph import Edge, Graph, Node
 
@@ -325,118 +291,3 @@ def _conclude(node: Node, stage: Stage, outcome: Outcome, attempts: int, streak:
         meeting=meeting_of(node, stage.branches),
         streak=streak,
     )
-
-
-_NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
-
-
-@dataclass(frozen=True)
-class SimulatedOutcomes:
-    """The outcomes of nodes, one a visit; the last one holds for all visits after it."""
-
-    by_node: Mapping[str, Sequence[Outcome]] = field(default_factory=dict[str, Sequence[Outcome]])
-
-    def at(self, node: str, visit: int) -> Outcome | None:
-        """Return the outcome of a visit, the first of which is 1, or None for an unnamed node."""
-        outcomes = self.by_node.get(node)
-        return outcomes[min(visit, len(outcomes)) - 1] if outcomes else None
-
-
-NO_OUTCOMES = SimulatedOutcomes()
-
-
-def read_outcomes(
-    written: Json | JsonObject, *, nodes: Iterable[str], file: str = ""
-) -> SimulatedOutcomes:
-    """Read the outcomes of a pipeline's nodes, or say what is wrong with them and where."""
-    outcomes = check_outcomes(written, file=file)
-    known = set(nodes)
-    for node in outcomes.by_node:
-        if node not in known:
-            raise _named(UnknownName("node", node, known), file)
-    return outcomes
-
-
-def check_outcomes(written: Json | JsonObject, *, file: str = "") -> SimulatedOutcomes:
-    """Read outcomes whose pipeline is not known yet."""
-    if not isinstance(written, Mapping):
-        wrong = UsageError(
-            "outcomes are written as a table of nodes", hint='for example {"test": ["fail"]}'
-        )
-        raise _named(wrong, file)
-    try:
-        return SimulatedOutcomes({node: _read_visits(node, one) for node, one in written.items()})
-    except UsageError as error:
-        raise _named(error, file) from error
-
-
-def _named(error: UsageError, file: str) -> UsageError:
-    """Return an error with the file in its sentence."""
-    return UsageError(f"{file}: {error}", hint=error.hint) if file else error
-
-
-def _read_visits(node: str, written: Json) -> Sequence[Outcome]:
-    if not isinstance(written, list):
-        return (_read_outcome(node, f"node {node!r}", written),)
-    if not written:
-        raise UsageError(f"node {node!r} has an empty list of outcomes", hint="name one at least")
-    return tuple(
-        _read_outcome(node, f"visit {number} of node {node!r}", one)
-        for number, one in enumerate(written, 1)
-    )
-
-
-def _read_outcome(node: str, place: str, written: Json) -> Outcome:
-    report = written if isinstance(written, dict) else {"outcome": written}
-    try:
-        outcome = check_report(report)
-    except InvalidReport as error:
-        raise InvalidReport(f"outcome of {place}: {error}", hint=error.hint) from error
-    if outcome.status in _NEEDS_REASON and not outcome.failure_reason:
-        return replace(outcome, failure_reason=f"simulated {outcome.status.value} of {node}")
-    return outcome
-
-
-_HINT = 'write JSON such as {"test": "fail"}, or TOML such as test = "fail"'
-
-
-def open_outcomes(file: Path) -> dict[str, Json]:
-    """Return what a file says of nodes, checked as far as it can be without a pipeline."""
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as cause:
-        told = cause.strerror or str(cause)
-        raise UsageError(f"{file}: {told}", hint="name a JSON or TOML file") from cause
-    except UnicodeDecodeError as cause:
-        raise UsageError(f"{file} is not UTF-8", hint="save it as UTF-8") from cause
-    table = _read_toml(text, file) if _is_toml(file, text) else _read_json(text, file)
-    if is_too_deep(table):
-        raise UsageError(f"{file} {TOO_DEEP}", hint=f"{DEEPEST} levels are taken")
-    check_outcomes(table, file=str(file))
-    return cast(dict[str, Json], table)
-
-
-def _is_toml(file: Path, text: str) -> bool:
-    """Go by the name; where that says nothing, only JSON begins with a brace."""
-    if file.suffix in (".json", ".toml"):
-        return file.suffix == ".toml"
-    return not text.lstrip().startswith("{")
-
-
-def _read_json(text: str, file: Path) -> Json:
-    try:
-        return parse_json(text)
-    except NotCanonical as cause:
-        raise UsageError(f"{file} {words_of(cause)}", hint=_HINT) from cause
-
-
-def _read_toml(text: str, file: Path) -> Json:
-    try:
-        table: dict[str, Json] = tomllib.loads(text)
-        # TOML has dates and times, which no outcome has.
-        canonical_json(table)
-    except NotCanonical as cause:
-        raise UsageError(f"{file} {words_of(cause)}", hint="write a text in quotes") from cause
-    except (ValueError, RecursionError) as cause:
-        raise UsageError(f"{file} {words_of(cause, form='TOML')}", hint=_HINT) from cause
-    return table

@@ -1,1 +1,1 @@
-"""Executes one stage: visits, attempts, files, patches."""
+"""One stage at work: its folder, its handler, its patch."""

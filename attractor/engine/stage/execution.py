@@ -1,142 +1,87 @@
-"""The folder that an attempt writes into, and where earlier attempts went.
-
-An attempt writes into the node's folder. When another one begins, what lies there moves to
-`history/<visit>.<attempt>/`, status.json last: as long as it is there, the move is not finished.
-One that begins while another one writes there has its place in the history from the first.
-
-Lets a handler work on a stage, and turns whatever comes of it into an outcome.
-"""
+"""Executes the handler of a stage, and turns its result or exception into an outcome."""
 
 import asyncio
-import os
-import stat
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
-from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from attractor.base.callables import call
 from attractor.base.durations import describe_duration
-from attractor.base.errors import FileTrouble, NotCanonical
-from attractor.base.files import file_trouble, remove_leavings
-from attractor.base.json import JsonObject, canonical_json, parse_json
-from attractor.engine.interfaces import Halted, Handler, Stage
-from attractor.engine.json_files import read_foreign
+from attractor.base.errors import NotCanonical
+from attractor.base.json import JsonObject, canonical_json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, fault_of
-from attractor.engine.routing.retry import Stall, failure_of
-from attractor.engine.stage_report import auto_status
-from attractor.language.graph.graph import Node
+from attractor.engine.routing.retry import failure_of
+from attractor.engine.seams import Halted, Handler, Stage
+from attractor.engine.stage.report import auto_status
+from attractor.language.graph.graph import Graph, Node
 
-STATUS = "status.json"
-HISTORY = "history"
-_LARGEST_STATUS = 4 << 20
+MAY_BE_SILENT = frozenset(
+    {"wait", "wait.human", "parallel", "for_each", "pipeline", "stack.manager_loop"}
+)
+"""Types that wait for people, for the time, or for stages that are looked after themselves."""
 
 
-def begin_attempt(folder: Path, visit: int, attempt: int, *, is_aside: bool = False) -> Path:
-    """Make the node's folder empty for an attempt; what an earlier one left goes to its history.
+class Stall:
+    """Ends its block when no sign of life came for too long; each sign puts that off.
 
-    Returns the folder that is written into: another one while the node's is not free.
+    Signs may come from any thread.
     """
-    try:
-        left = _files_in(folder)
-        if is_aside:
-            return _make_aside(folder, visit, attempt)
-    except OSError as cause:
-        raise file_trouble("make", folder, cause) from cause
-    if left:
-        remove_leavings(folder)
-        _move_aside(folder, _name_of_past(folder, visit, attempt))
-    return folder
+
+    def __init__(self, limit: timedelta | None) -> None:
+        self.limit = limit
+        self._timer = asyncio.timeout(limit.total_seconds() if limit else None)
+        self._put_off: Callable[[], object] = _do_nothing
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time passed without a sign."""
+        return self._timer.expired()
+
+    def sign(self) -> None:
+        """Begin to wait anew: something was heard."""
+        self._put_off()
+
+    async def __aenter__(self) -> Self:
+        """Begin to wait."""
+        await self._timer.__aenter__()
+        if self.limit:
+            loop = asyncio.get_running_loop()
+            self._put_off = lambda: loop.call_soon_threadsafe(self._reschedule)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        """Wait no more."""
+        self._put_off = _do_nothing
+        return await self._timer.__aexit__(kind, error, trace)
+
+    def _reschedule(self) -> None:
+        if self.limit and self._put_off is not _do_nothing and not self._timer.expired():
+            now = asyncio.get_running_loop().time()
+            self._timer.reschedule(now + self.limit.total_seconds())
 
 
-def history_folder(folder: Path, visit: int, attempt: int) -> Path:
-    """Return where an attempt's files lie when another one has begun."""
-    return folder / HISTORY / f"{visit}.{attempt}"
-
-
-def folder_of_attempt(folder: Path, visit: int, attempt: int) -> Path | None:
-    """Return where the files of an attempt that ended lie now, if they are anywhere."""
-    places = (folder, history_folder(folder, visit, attempt))
-    return next((one for one in places if _attempt_of(one / STATUS) == (visit, attempt)), None)
-
-
-def require_folder(folder: Path) -> None:
-    """Refuse what is a link or a file where a folder is to be."""
-    if not stat.S_ISDIR(os.lstat(folder).st_mode):
-        hint = "remove it: a stage folder is a folder of its own"
-        raise FileTrouble(f"{folder} is a link or a file", hint=hint)
-
-
-def _files_in(folder: Path) -> list[str]:
-    """Return what a folder holds besides the history; it is made when it is not there."""
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        require_folder(folder)
-    else:
-        return []
-    return [entry.name for entry in os.scandir(folder) if entry.name != HISTORY]
-
-
-def _make_aside(folder: Path, visit: int, attempt: int) -> Path:
-    """Make an empty folder in the history; what is there already was interrupted."""
-    _files_in(folder / HISTORY)
-    own = history_folder(folder, visit, attempt)
-    if own.exists():
-        own.rename(folder / HISTORY / _name_of_interrupted(folder, visit, attempt))
-    own.mkdir()
-    return own
-
-
-def _name_of_past(folder: Path, visit: int, attempt: int) -> str:
-    """Name what lies in a folder by its status; without one, or repeated, it was interrupted."""
-    past = _attempt_of(folder / STATUS)
-    if (
-        past
-        and past != (visit, attempt)
-        and not (folder / HISTORY / _dotted(past) / STATUS).exists()
-    ):
-        return _dotted(past)
-    return _name_of_interrupted(folder, visit, attempt)
-
-
-def _name_of_interrupted(folder: Path, visit: int, attempt: int) -> str:
-    name = f"{_dotted((visit, attempt))}.interrupted"
-    names = (name if n == 1 else f"{name}.{n}" for n in count(1))
-    return next(one for one in names if not (folder / HISTORY / one).exists())
-
-
-def _attempt_of(status: Path) -> tuple[int, int] | None:
-    if not status.exists():
+def stall_limit(node: Node, graph: Graph) -> timedelta | None:
+    """Return how long nothing may be heard of a stage of a node; None is for ever."""
+    if node.type in MAY_BE_SILENT:
         return None
-    try:
-        record = parse_json(read_foreign(status, largest=_LARGEST_STATUS))
-    except (FileTrouble, NotCanonical):
-        return None
-    match record:
-        case {"visit": int(visit), "attempt": int(attempt)}:
-            return visit, attempt
-        case _:
-            return None
+    own = node.attributes.duration("stall_timeout")
+    return graph.attributes.duration("stall_timeout") if own is None else own
 
 
-def _dotted(numbers: tuple[int, int]) -> str:
-    return f"{numbers[0]}.{numbers[1]}"
-
-
-def _move_aside(folder: Path, name: str) -> None:
-    past = folder / HISTORY / name
-    try:
-        past.mkdir(parents=True, exist_ok=True)
-        require_folder(folder / HISTORY)
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.name != HISTORY)
-        for one in sorted(names, key=lambda one: one == STATUS):
-            (folder / one).replace(past / one)
-    except OSError as cause:
-        raise file_trouble("move", folder, cause) from cause
+def _do_nothing() -> None:
+    """Take no notice."""
 
 
 KEEP_THEIR_OWN_TIME = frozenset({"tool", "wait.human"})
+
+
 GRACE = timedelta(seconds=30)
 """How much longer those may take: they know better what a time-out means."""
 

@@ -1,7 +1,4 @@
-"""Makes what changed between two trees a patch of bounded size that `git apply` takes.
-
-Where a secret had to be replaced it is for reading alone: it would apply with other words in it.
-"""
+"""Makes a patch of the changes between two trees, of bounded size, without secrets."""
 
 import asyncio
 import codecs
@@ -10,18 +7,29 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.interfaces import TreeId, Workspace
-from attractor.engine.secrets import PLACEHOLDER, Redactor
+from attractor.engine.seams import Workspace
+from attractor.engine.state.identifiers import TreeId
+from attractor.engine.storage.secrets import PLACEHOLDER, Redactor
 
 LARGEST_PATCH = 4 << 20
+
+
 PATIENCE_S = 3.0
 """How long a patch may take: a stage is done, and the run is to go on."""
 
+
 MOST_NAMED = 50
 
+
 _FILE = re.compile(rb"^diff --git ", re.MULTILINE)
+
+
 _NO_CONTENT = re.compile(rb"^Binary files .* differ$", re.MULTILINE)
+
+
 _HUNK = b"\n@@ "
+
+
 QUOTE = b"| "
 """What stands before each line of a patch that is to be read, not applied."""
 

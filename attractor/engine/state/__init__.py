@@ -1,1 +1,1 @@
-"""Where a run is: progress, status, branches, checkpoint."""
+"""The state of a run as values: runs, walks, progress, attempts."""

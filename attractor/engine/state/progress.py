@@ -1,21 +1,17 @@
-"""How far a walk has come, and what one stage changes in it: values only, and pure functions.
-
-The attempt that a walk is at: since when, what it used, and how those before it failed.
-"""
+"""How far a walk has come, how one step changes that, and the records of both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from datetime import datetime
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
-from attractor.engine.interfaces import TreeId, stage_id
-from attractor.engine.json_files import Fields
 from attractor.engine.outcome import (
     NOTHING_USED,
     Outcome,
     StageStatus,
     Usage,
+    outcome_from_record,
+    outcome_to_record,
     usage_from_record,
     usage_to_record,
 )
@@ -24,15 +20,27 @@ from attractor.engine.prompts.preamble import (
     NOTHING_PAST,
     Past,
     StageNote,
-    one_line,
+    past_from_record,
+    past_to_record,
     remember,
     remember_keys,
+    tools_from_record,
 )
-from attractor.engine.routing.retry import NO_STREAK, Streak, signature
+from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.in_flight import (
+    NO_STREAK,
+    Streak,
+    signature,
+    streak_from_record,
+    streak_to_record,
+)
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.truncation import one_line
 from attractor.language.graph.graph import Graph
 
 BEGIN = "start"
 """What brought a walk to the start."""
+
 
 LEFT_OUT = "parallel.fan_in.left_out"
 """Where a fan-in says which branches it does not go on with; no agent may write there (R8)."""
@@ -325,128 +333,178 @@ def _plain(graph: Graph, key: str) -> Json:
     return plain if isinstance(plain, str | int | float | bool) else str(value)
 
 
-@dataclass(frozen=True)
-class InFlight:
-    """The attempt at work, whose stage is not in the journal yet, and when its visit began.
-
-    One that is aside writes into a folder of its own: another walk is at work in the node's. It was
-    started more than once when it was interrupted, and not at all while it waits for its time.
-    `used` is what the attempts of the visit that are over used of models, also those that were cut
-    off, and `told` what this one used so far. A process is `at_work` on the visit since then, if
-    one is, after others `worked` on it for so many seconds. `streak` counts the failures before
-    this attempt, and `failed` is the signature of its own, once it has failed.
-    """
-
-    node: str
-    visit: int
-    attempt: int
-    since: datetime
-    is_aside: bool = False
-    starts: int = 1
-    used: Usage = NOTHING_USED
-    told: Usage = NOTHING_USED
-    at_work: datetime | None = None
-    worked: float = 0.0
-    streak: Streak = NO_STREAK
-    failed: str | None = None
-
-    @property
-    def interruption(self) -> str:
-        """What a person is asked by when it was interrupted: each time it is another question."""
-        name = f"{stage_id(self.node, self.visit, self.attempt)}#interrupted"
-        return name if self.starts < 2 else f"{name}.{self.starts}"
-
-    @property
-    def spent(self) -> Usage:
-        """What the visit used of models so far."""
-        return self.used + self.told
-
-    def seconds(self, now: datetime) -> float:
-        """Return how long processes were at work on the visit until now, where one still is."""
-        if self.at_work is None:
-            return self.worked
-        return self.worked + max(0.0, (now - self.at_work).total_seconds())
-
-    def begun(self, attempt: int, at: datetime, *, is_aside: bool) -> "InFlight":
-        """Return it when an attempt of the same visit begins: the next one, or one made again."""
-        is_again = attempt == self.attempt and self.starts > 0
-        return changed(
-            self,
-            attempt=attempt,
-            is_aside=is_aside,
-            starts=self.starts + 1 if is_again else 1,
-            used=self.spent,
-            told=NOTHING_USED,
-            at_work=at if is_again else self.at_work or at,
-            worked=self.seconds(at) if is_again else self.worked,
-            failed=None,
-        )
-
-    def ended(self, used: Usage | None, failed: str | None) -> "InFlight":
-        """Return it when the attempt ended, which says what it used in all, or used what it told.
-
-        It may be made again all the same: what is not in the journal whole did not happen.
-        """
-        if used is None and failed is None and self.told is NOTHING_USED:
-            return self
-        spent = self.used + (self.told if used is None else used)
-        return changed(self, used=spent, told=NOTHING_USED, failed=failed)
-
-    def awaiting(self, attempt: int) -> "InFlight":
-        """Return it when the attempt is over, and another one waits for its time."""
-        streak = self.streak if self.failed is None else self.streak.and_then(self.failed)
-        return changed(self, attempt=attempt, starts=0, streak=streak, failed=None)
-
-    def left(self, at: datetime) -> "InFlight":
-        """Return it when the process that was at work on it ended."""
-        return changed(self, worked=self.seconds(at), at_work=None)
+def step_to_record(step: Step) -> dict[str, Json]:
+    """Return a step as the journal has it."""
+    return {"visit": _visit_to_record(step.visit), "move": _move_to_record(step.move)}
 
 
-def flight_to_record(flight: InFlight) -> dict[str, Json]:
-    """Return an attempt at work as the checkpoint has it."""
+def step_from_record(fields: Fields) -> Step:
+    """Read a step back."""
+    return Step(_visit_from_record(fields.inner("visit")), _move_from_record(fields.inner("move")))
+
+
+def progress_to_record(progress: Progress) -> dict[str, Json]:
+    """Return a progress under the names of the checkpoint (attractor-spec 5.3) and our own."""
     return {
-        "node": flight.node,
-        "visit": flight.visit,
-        "attempt": flight.attempt,
-        "since": flight.since.isoformat(),
-        "is_aside": flight.is_aside,
-        "starts": flight.starts,
-        "used": usage_to_record(flight.used),
-        "told": usage_to_record(flight.told),
-        "at_work": flight.at_work.isoformat() if flight.at_work else None,
-        "worked": flight.worked,
-        "streak": streak_to_record(flight.streak),
-        "failed": flight.failed,
+        "current_node": progress.current_node,
+        "completed_nodes": list(progress.completed),
+        "node_retries": {
+            node: record.retries for node, record in progress.stages.items() if record.retries
+        },
+        "context": dict(progress.context),
+        "logs": list(progress.logs),
+        "next_node": progress.next_node,
+        "edge_reason": progress.edge_reason,
+        "tree": progress.tree,
+        "stages": [
+            {
+                "node": node,
+                "visits": record.visits,
+                "outcome": record.outcome.value,
+                "branches": list(record.branches),
+                "failure": record.failure,
+                "alike": record.alike,
+            }
+            for node, record in progress.stages.items()
+        ],
+        "last_status": progress.last_status.value,
+        "last_label": progress.last_label,
+        "last_notes": progress.last_notes,
+        "redirects": progress.redirects,
+        "handled": list(progress.handled),
+        "stepped_over": [{"node": one.node, "branch": one.branch} for one in progress.steps_over],
+        "assumed": list(progress.assumed),
+        "left_out": list(progress.left_out),
+        "written": None if progress.written is None else list(progress.written),
+        "usage": usage_to_record(progress.usage),
+        "seconds": progress.seconds,
+        "restarts": progress.restarts,
+        "is_restarting": progress.is_restarting,
+        "edge_fidelity": progress.edge_fidelity,
+        "edge_thread": progress.edge_thread,
+        "past": past_to_record(progress.past),
+        "thread": progress.thread,
+        "threads": list(progress.threads),
+        "end": _ending_to_record(progress.end) if progress.end else None,
     }
 
 
-def flight_from_record(fields: Fields) -> InFlight:
-    """Read an attempt at work back; an older checkpoint says less of it."""
-    return InFlight(
-        fields.text("node"),
-        fields.number("visit"),
-        fields.number("attempt"),
-        fields.time("since"),
-        fields.flag("is_aside"),
-        fields.number("starts") if fields.has("starts") else 1,
-        _usage(fields, "used"),
-        _usage(fields, "told"),
-        fields.time("at_work") if fields.has("at_work") else None,
-        fields.real("worked") if fields.has("worked") else 0.0,
-        streak_from_record(fields.inner("streak")) if fields.has("streak") else NO_STREAK,
-        fields.text("failed") if fields.has("failed") else None,
+def progress_from_record(fields: Fields) -> Progress:
+    """Read a progress back."""
+    retries = fields.inner("node_retries")
+    return Progress(
+        next_node=fields.text("next_node"),
+        edge_reason=fields.text("edge_reason"),
+        tree=fields.text("tree"),
+        context=fields.members("context"),
+        stages={
+            one.text("node"): StageRecord(
+                one.number("visits"),
+                one.word("outcome", StageStatus),
+                retries.number(one.text("node")) if retries.has(one.text("node")) else 0,
+                one.texts("branches"),
+                one.text("failure"),
+                one.number("alike"),
+            )
+            for one in fields.inners("stages")
+        },
+        completed=fields.texts("completed_nodes"),
+        logs=fields.texts("logs"),
+        last_status=fields.word("last_status", StageStatus),
+        last_label=fields.text("last_label"),
+        last_notes=fields.text("last_notes"),
+        redirects=fields.number("redirects"),
+        handled=fields.texts("handled"),
+        steps_over=tuple(
+            SteppedOver(one.text("node"), one.text("branch"))
+            for one in fields.inners("stepped_over")
+        ),
+        assumed=fields.texts("assumed"),
+        left_out=fields.texts("left_out"),
+        written=fields.texts("written") if fields.has("written") else None,
+        usage=usage_from_record(fields.inner("usage")),
+        seconds=fields.real("seconds"),
+        restarts=fields.number("restarts") if fields.has("restarts") else 0,
+        is_restarting=fields.has("is_restarting") and fields.flag("is_restarting"),
+        edge_fidelity=fields.text("edge_fidelity"),
+        edge_thread=fields.text("edge_thread"),
+        past=past_from_record(fields.inner("past")),
+        thread=fields.text("thread"),
+        threads=fields.texts("threads"),
+        end=_ending_from_record(fields.inner("end")) if fields.has("end") else None,
     )
 
 
-def streak_to_record(streak: Streak) -> dict[str, Json]:
-    """Return a streak as the journal has it."""
-    return {"failure": streak.failure, "alike": streak.alike}
+def _visit_to_record(visit: Visit) -> dict[str, Json]:
+    return {
+        "node": visit.node,
+        "number": visit.number,
+        "attempts": visit.attempts,
+        "outcome": outcome_to_record(visit.outcome),
+        "tree": visit.tree,
+        "logs": list(visit.logs),
+        "seconds": visit.seconds,
+        "is_transparent": visit.is_transparent,
+        "is_assumed": visit.is_assumed,
+        "meeting": visit.meeting,
+        "fidelity": visit.fidelity,
+        "thread": visit.thread,
+        "tools": dict(visit.tools),
+        # Left out where it says nothing: most stages are tried once.
+        **({"streak": streak_to_record(visit.streak)} if visit.streak != NO_STREAK else {}),
+    }
 
 
-def streak_from_record(fields: Fields) -> Streak:
-    """Read a streak back."""
-    return Streak(fields.text("failure"), fields.number("alike"))
+def _visit_from_record(fields: Fields) -> Visit:
+    return Visit(
+        node=fields.text("node"),
+        number=fields.number("number"),
+        attempts=fields.number("attempts"),
+        outcome=outcome_from_record(fields.inner("outcome")),
+        tree=fields.text("tree"),
+        logs=fields.texts("logs"),
+        seconds=fields.real("seconds"),
+        is_transparent=fields.flag("is_transparent"),
+        is_assumed=fields.flag("is_assumed"),
+        meeting=fields.text("meeting"),
+        fidelity=fields.text("fidelity"),
+        thread=fields.text("thread"),
+        tools=tools_from_record(fields.inner("tools")),
+        streak=streak_from_record(fields.inner("streak")) if fields.has("streak") else NO_STREAK,
+    )
 
 
-def _usage(fields: Fields, name: str) -> Usage:
-    return usage_from_record(fields.inner(name)) if fields.has(name) else NOTHING_USED
+def _move_to_record(move: Move) -> dict[str, Json]:
+    return {
+        "target": move.target,
+        "reason": move.reason,
+        "redirects": move.redirects,
+        "is_handled": move.is_handled,
+        "is_stepped_over": move.is_stepped_over,
+        "is_restart": move.is_restart,
+        "fidelity": move.fidelity,
+        "thread": move.thread,
+        "end": _ending_to_record(move.end) if move.end else None,
+    }
+
+
+def _move_from_record(fields: Fields) -> Move:
+    return Move(
+        target=fields.text("target"),
+        reason=fields.text("reason"),
+        redirects=fields.number("redirects"),
+        is_handled=fields.flag("is_handled"),
+        is_stepped_over=fields.flag("is_stepped_over"),
+        is_restart=fields.has("is_restart") and fields.flag("is_restart"),
+        fidelity=fields.text("fidelity"),
+        thread=fields.text("thread"),
+        end=_ending_from_record(fields.inner("end")) if fields.has("end") else None,
+    )
+
+
+def _ending_to_record(end: WalkEnd) -> dict[str, Json]:
+    return {"status": end.status.value, "reason": end.reason, "node": end.node}
+
+
+def _ending_from_record(fields: Fields) -> WalkEnd:
+    return WalkEnd(fields.word("status", StageStatus), fields.text("reason"), fields.text("node"))

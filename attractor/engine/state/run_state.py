@@ -1,36 +1,28 @@
-"""Where a run is, and how the checkpoint has it.
+"""The state of a run, its statuses, and the table of transitions between them."""
 
-Where a run is, and what may come next: the one table of statuses and transitions.
-
-How a run rests or ended: what `Runner.run` returns, and what final.json says.
-"""
-
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ExitCode
 from attractor.base.json import Json
-from attractor.engine.blobs import Blobs
-from attractor.engine.context import WholeValues
 from attractor.engine.errors import IllegalTransition
-from attractor.engine.interfaces import TreeId
-from attractor.engine.json_files import Fields
-from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage, usage_to_record
+from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
 from attractor.engine.questions.question import (
     Answer,
     Question,
     answer_from_record,
     answer_to_record,
 )
-from attractor.engine.routing.next_move import RESTARTED
-from attractor.engine.run_folder.layout import Manifest
-from attractor.engine.state.branch_state import (
-    MAIN,
+from attractor.engine.state.identifiers import MAIN
+from attractor.engine.state.in_flight import InFlight
+from attractor.engine.state.progress import (
+    Progress,
+    progress_from_record,
+    progress_to_record,
+)
+from attractor.engine.state.walks import (
     Strands,
     WalkState,
     branches_from_records,
@@ -39,8 +31,10 @@ from attractor.engine.state.branch_state import (
     strand_from_record,
     strand_to_record,
 )
-from attractor.engine.state.progress import InFlight, Progress
-from attractor.engine.state.progress_records import progress_from_record, progress_to_record
+from attractor.engine.storage.json_files import Fields
+
+RESTARTED = "restarted"
+"""Why a run ended as which another one went on."""
 
 
 class RunStatus(StrEnum):
@@ -87,15 +81,34 @@ class Standing:
 
 
 QUEUED = Standing(RunStatus.QUEUED)
+
+
 BOOTING = Standing(RunStatus.BOOTING)
+
+
 EXECUTING = Standing(RunStatus.EXECUTING)
+
+
 AWAITING_ANSWER = Standing(RunStatus.AWAITING_HUMAN, Phase.STAGE)
+
+
 AWAITING_DECISION = Standing(RunStatus.AWAITING_HUMAN, Phase.DECISION)
+
+
 EVALUATING = Standing(RunStatus.EVALUATING)
+
+
 APPROVED = Standing(RunStatus.APPROVED)
+
+
 REJECTED = Standing(RunStatus.REJECTED)
+
+
 FAILED = Standing(RunStatus.FAILED)
+
+
 CANCELED = Standing(RunStatus.CANCELED)
+
 
 TRANSITIONS: Mapping[Standing, tuple[Standing, ...]] = {
     QUEUED: (BOOTING, CANCELED),
@@ -110,6 +123,7 @@ TRANSITIONS: Mapping[Standing, tuple[Standing, ...]] = {
     CANCELED: (),
 }
 """What may follow what; anything else is refused."""
+
 
 _ACTIVE = frozenset({QUEUED, BOOTING, EXECUTING, EVALUATING, AWAITING_ANSWER})
 
@@ -287,86 +301,3 @@ def _strands(fields: Fields, run: Fields) -> Strands:
         return {}
     main = strand_from_record(run.inner("strand"), progress_from_record(fields))
     return counted({MAIN: main, **branches_from_records(run.inners("branches"))})
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """Where a run stands when its runner lets go of it.
-
-    When it `is_restarting`, it ends here, and another run goes on in its place (ruling R7).
-    """
-
-    run_id: str
-    directory: Path
-    standing: Standing
-    outcome: StageStatus | None
-    reason: str
-    completed: tuple[str, ...] = ()
-    tree: TreeId = ""
-    usage: Usage = NOTHING_USED
-    question: Question | None = None
-    questions: Sequence[Question] = ()
-    context: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    is_restarting: bool = False
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the command line answers."""
-        if self.standing in (AWAITING_ANSWER, EXECUTING):
-            return ExitCode.UNFINISHED
-        is_good = self.outcome is not None and self.outcome.is_success
-        return ExitCode.DONE if is_good else ExitCode.FAILED
-
-
-def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
-    """Return where a run stands."""
-    progress = state.progress
-    end = progress.end if progress else None
-    return RunResult(
-        run_id=manifest.run_id,
-        directory=root,
-        standing=state.standing,
-        outcome=outcome_of(state),
-        reason=state.why_canceled or (end.reason if end else state.stopped or state.reason),
-        completed=progress.completed if progress else (),
-        tree=progress.tree if progress else "",
-        usage=state.used,
-        question=state.question,
-        questions=tuple(state.questions),
-        context=WholeValues(progress.context, Blobs(root)) if progress else {},
-    )
-
-
-def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:
-    """Return what final.json holds: how the walk ended, in one page."""
-    progress = state.progress or Progress("")
-    outcome = outcome_of(state) or StageStatus.FAIL
-    return {
-        "run_id": manifest.run_id,
-        "pipeline": manifest.pipeline,
-        "goal": manifest.goal,
-        "outcome": outcome.value,
-        "why": state.why_canceled or (progress.end.reason if progress.end else state.reason),
-        "node": progress.current_node,
-        "next": _next(manifest.run_id, state, outcome),
-        "stages": len(progress.completed),
-        "visits": {node: count for node, count in Counter(progress.completed).items() if count > 1},
-        "redirects": progress.redirects,
-        "handled_failures": list(progress.handled),
-        "stepped_over": list(progress.stepped_over),
-        "assumed_outcomes": list(progress.assumed),
-        "usage": usage_to_record(state.used),
-        "seconds": round(state.seconds(now), 6),
-        "tree": progress.tree,
-        "started": manifest.started.isoformat(),
-        "ended": now.isoformat(),
-    }
-
-
-def _next(run_id: str, state: RunState, outcome: StageStatus) -> str:
-    """Return the command that is most likely wanted now."""
-    if state.restarted_as and not state.canceled:
-        return f"attractor status {state.restarted_as}"
-    if outcome.is_success and not state.canceled:
-        return f"attractor status {run_id}"
-    return f"attractor logs {run_id}"

@@ -16,22 +16,22 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
-from attractor.engine.child_runs import ChildEnd, Telemetry
 from attractor.engine.context import WholeValues
-from attractor.engine.interfaces import Exhausted, Parked, Stopped, stage_id
-from attractor.engine.journal.events import OperatorAction
-from attractor.engine.orders import Action
+from attractor.engine.interviews import Questions
+from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.outcome import StageStatus
-from attractor.engine.questions.answer_options import OF_CHILD, of_child
-from attractor.engine.questions.ask import Questions
-from attractor.engine.questions.question import Answer, AnswerKind
+from attractor.engine.questions.question import OF_CHILD, Answer, AnswerKind, of_child
+from attractor.engine.run_folder.inbox import POLL
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, end_run
-from attractor.engine.stage.execution import history_folder
-from attractor.engine.stage.stage_files import FolderFiles
-from attractor.engine.state.progress import InFlight, Progress
-from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, RunResult, RunState
-from attractor.engine.walk import POLL, Steer, steer_nobody
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.runner import Steer, steer_nobody
+from attractor.engine.seams import ChildEnd, Exhausted, Parked, Stopped, Telemetry
+from attractor.engine.stage.folder import FolderFiles, history_folder
+from attractor.engine.state.identifiers import stage_id
+from attractor.engine.state.in_flight import InFlight
+from attractor.engine.state.progress import Progress
+from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, RunState
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.children.folders import newest_round, next_round, round_before
 from attractor.pipeline.host import RunHost

@@ -14,13 +14,14 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_trouble, sync_folder
 from attractor.base.ids import new_run_id
 from attractor.engine.errors import NotRunnable
-from attractor.engine.interfaces import PATCH_LIMIT, Base, TreeId, Workspace
 from attractor.engine.run_folder.layout import (
     Manifest,
     RunDirectory,
     create_run_directory,
     read_manifest,
 )
+from attractor.engine.seams import PATCH_LIMIT, Base, Workspace
+from attractor.engine.state.identifiers import TreeId
 from attractor.engine.state.progress import Progress
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.diagnostics import error

@@ -10,17 +10,15 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
-from attractor.engine.child_runs import Child
-from attractor.engine.interfaces import Workspace
-from attractor.engine.journal.events import OperatorAction
-from attractor.engine.orders import Action
+from attractor.engine.interviews import ChildQuestions, Questions
+from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.outcome import Usage
-from attractor.engine.questions.ask import ChildQuestions, Questions
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
+from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
-from attractor.engine.state.run_state import RunResult, result_of
-from attractor.engine.walk_context import KeptConversations
+from attractor.engine.seams import Child, Workspace
+from attractor.engine.walk.saved_conversations import KeptConversations
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.accept_graph import read_again
 from attractor.pipeline.children.child import (

@@ -10,16 +10,16 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.engine.json_files import read_document
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Usage
-from attractor.engine.questions.ask import asked_where
-from attractor.engine.routing.retry import Loop, find_loops
+from attractor.engine.questions.description import asked_where
+from attractor.engine.routing.loops import Loop, find_loops
+from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import read_files
-from attractor.engine.run_folder.open_run import is_held
-from attractor.engine.state.branch_state import cut_off
-from attractor.engine.state.checkpoint import open_journal
-from attractor.engine.state.progress import InFlight
+from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.run_state import AWAITING_ANSWER, RunState, RunStatus, outcome_of
+from attractor.engine.state.walks import cut_off
+from attractor.engine.storage.json_files import read_document
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
 from attractor.language.source.parse import decode

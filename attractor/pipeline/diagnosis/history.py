@@ -11,10 +11,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.journal.events import OUTCOME_ASSUMED
-from attractor.engine.json_files import Fields
-from attractor.engine.state.branch_state import GIVEN_UP
-from attractor.engine.state.progress import Move, Visit
-from attractor.engine.state.progress_records import step_from_record
+from attractor.engine.state.branches import GIVEN_UP
+from attractor.engine.state.progress import Move, Visit, step_from_record
+from attractor.engine.storage.json_files import Fields
 from attractor.pipeline.running_stages import RunRecord
 
 

@@ -11,11 +11,7 @@ from datetime import timedelta
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.prompts.inherited_context import (
-    ModelChoice,
-    speaks_with_a_model,
-    what_is_asked,
-)
+from attractor.engine.prompts.model_tasks import ModelChoice, speaks_with_a_model, what_is_asked
 from attractor.engine.routing.retry import retry_policy
 from attractor.language.graph.graph import Graph, Node
 from attractor.pipeline.diagnosis.history import Made

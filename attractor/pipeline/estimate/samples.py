@@ -20,13 +20,13 @@ from attractor.backends.models import FindModel, ModelChoice, ModelDefaults
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.prompts.inherited_context import ModelChoice as Asked
-from attractor.engine.prompts.inherited_context import what_is_asked
-from attractor.engine.state.branch_state import LONG_AGO
-from attractor.engine.state.checkpoint import open_journal
-from attractor.engine.state.progress import InFlight
+from attractor.engine.prompts.model_tasks import ModelChoice as Asked
+from attractor.engine.prompts.model_tasks import what_is_asked
+from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.run_state import outcome_of
+from attractor.engine.state.walks import LONG_AGO
 from attractor.language.graph.graph import Node
 from attractor.language.source.parse import decode, parse
 from attractor.llm.catalogue import ModelInfo, get_model_info

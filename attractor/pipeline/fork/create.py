@@ -16,21 +16,20 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
 from attractor.base.json import Json
-from attractor.engine.blobs import Blobs
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import PipelineStarted, RunForked
+from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import (
     Manifest,
     RunDirectory,
     create_run_directory,
     require_free,
 )
-from attractor.engine.run_folder.open_run import is_held
-from attractor.engine.state.checkpoint import open_journal
-from attractor.engine.state.progress import Progress, begin
-from attractor.engine.state.progress_records import progress_to_record
+from attractor.engine.state.progress import Progress, begin, progress_to_record
+from attractor.engine.storage.blobs import Blobs
 from attractor.environments.selection import require_promised
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.output import NO_CHANGE, tell

@@ -14,8 +14,7 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.events import Event
-from attractor.engine.blobs import ARTIFACTS, share
-from attractor.engine.interfaces import Base, TreeId
+from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.events import (
     EventLog,
     Happening,
@@ -25,13 +24,15 @@ from attractor.engine.journal.events import (
     kind_of,
 )
 from attractor.engine.journal.reducer import fold
-from attractor.engine.json_files import Fields
-from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.secrets import Redactor
-from attractor.engine.state.checkpoint import verify_journal
+from attractor.engine.seams import Base
+from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
+from attractor.engine.state.identifiers import TreeId
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import RunState
+from attractor.engine.storage.blobs import ARTIFACTS, share
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind

@@ -17,11 +17,11 @@ from attractor.backends.models import ModelDefaults, find_model_faults
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.errors import NotRunnable
-from attractor.engine.interfaces import Handler
-from attractor.engine.interruptions import find_faults, preflight, resolve_handler
-from attractor.engine.prompts.inherited_context import ModelChoice, what_is_asked
-from attractor.engine.secrets import Redactor
-from attractor.engine.simulation.walk import read_outcomes
+from attractor.engine.preflight import find_faults, preflight, resolve_handler
+from attractor.engine.prompts.model_tasks import ModelChoice, what_is_asked
+from attractor.engine.seams import Handler
+from attractor.engine.simulation.outcomes import read_outcomes
+from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.selection import Choice

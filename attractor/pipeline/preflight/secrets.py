@@ -11,7 +11,7 @@ from dataclasses import field, replace
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json
-from attractor.engine.secrets import Redactor, is_telling
+from attractor.engine.storage.secrets import Redactor, is_telling
 from attractor.language.diagnostics import Diagnostic, error, suggester
 from attractor.language.preparation.inputs import is_of_input, variable_of
 from attractor.language.source.syntax_tree import Span

@@ -13,10 +13,10 @@ from attractor.base.files import write_whole
 from attractor.base.ids import time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json
-from attractor.engine.interfaces import Workspace
-from attractor.engine.journal.events import StageReference
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, open_run
+from attractor.engine.seams import Workspace
+from attractor.engine.state.identifiers import StageReference
 from attractor.engine.state.run_state import QUEUED
 from attractor.environments.orphan_processes import end_left_by, end_left_by_now
 from attractor.environments.process_table import Process

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from attractor.base.errors import AttractorError
 from attractor.base.files import close_all_below, close_to_others, make_private_folder
-from attractor.engine.interfaces import Workspace
-from attractor.engine.no_workspace import NoWorkspace
+from attractor.engine.seams import Workspace
+from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.selection import Choice

@@ -15,9 +15,9 @@ from attractor.base.events import Event
 from attractor.base.files import write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
-from attractor.engine.no_workspace import NoEnvironment
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
+from attractor.engine.stage.no_workspace import NoEnvironment
 from attractor.engine.stage.patch import Patch, written
 from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.environment import ExecutionEnvironment

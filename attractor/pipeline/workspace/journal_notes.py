@@ -10,11 +10,11 @@ from typing import NamedTuple, TypeVar
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.interfaces import Workspace
-from attractor.engine.journal.events import FilesLeftOut, StageReference
+from attractor.engine.journal.events import FilesLeftOut
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.stage_report import shorten
-from attractor.engine.state.branch_state import MAIN
+from attractor.engine.seams import Workspace
+from attractor.engine.state.identifiers import MAIN, StageReference
+from attractor.engine.truncation import shorten
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.workspaces.create.plain import KEPT_OUT
 from attractor.workspaces.dimension import PREPARED, Dimension, SetAside

@@ -14,7 +14,6 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
-from attractor.engine.interfaces import TreeId
 from attractor.engine.journal.events import (
     CheckpointSaved,
     ParallelBranchCompleted,
@@ -22,11 +21,11 @@ from attractor.engine.journal.events import (
     RunForked,
     RunRestarted,
 )
-from attractor.engine.json_files import Fields
-from attractor.engine.stage.attempt import TOUCH_NO_FILES
-from attractor.engine.state.branch_state import GIVEN_UP, MAIN, attempt_key
-from attractor.engine.state.progress import LEFT_OUT, Visit
-from attractor.engine.state.progress_records import step_from_record
+from attractor.engine.state.branches import GIVEN_UP
+from attractor.engine.state.identifiers import MAIN, TreeId, attempt_key
+from attractor.engine.state.progress import LEFT_OUT, Visit, step_from_record
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.walk.attempt import TOUCH_NO_FILES
 from attractor.language.graph.graph import Graph
 from attractor.workspaces.git.commits import AT_BASE, Author, StageTree
 

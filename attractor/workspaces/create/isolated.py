@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from attractor.base.files import file_trouble
-from attractor.engine.interfaces import Base
+from attractor.engine.seams import Base
 from attractor.workspaces.dimension import Dimension, Ground, MakeEnvironment, OnSnapshot
 from attractor.workspaces.dimension_index import Index, Record, make_store, open_store, write_record
 from attractor.workspaces.files import in_thread

@@ -13,7 +13,8 @@ from itertools import islice
 from pathlib import Path
 
 from attractor.base.files import file_trouble
-from attractor.engine.interfaces import Base, TreeId
+from attractor.engine.seams import Base
+from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces import snapshot as stat_cache
 from attractor.workspaces.create.isolated import open_again, unheard
 from attractor.workspaces.dimension import Dimension, MakeEnvironment, OnSnapshot

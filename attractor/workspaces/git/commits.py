@@ -20,7 +20,8 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.files import write_whole
-from attractor.engine.interfaces import Base, TreeId
+from attractor.engine.seams import Base
+from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.checkouts import checkouts_of

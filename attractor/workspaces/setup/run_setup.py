@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.interfaces import TreeId
+from attractor.engine.state.identifiers import TreeId
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.dimension_index import Index
 from attractor.workspaces.files import in_thread

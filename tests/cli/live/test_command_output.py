@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from attractor.cli.live.command_output import StageRow, Tails
-from attractor.engine.interfaces import Base
 from attractor.engine.run_folder.layout import Manifest, manifest_to_record
-from attractor.engine.stage.stage_files import TAIL
+from attractor.engine.seams import Base
+from attractor.engine.stage.live_output import TAIL
 from tests.cli.live.happenings import BEGAN, CHILD, RUN, Happenings
 
 

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from attractor.base.events import Event
 from attractor.cli.live.display import LiveDisplay
-from attractor.engine.interfaces import Base
 from attractor.engine.run_folder.layout import Manifest, manifest_to_record
-from attractor.engine.stage.stage_files import TAIL
+from attractor.engine.seams import Base
+from attractor.engine.stage.live_output import TAIL
 from tests.cli.live.happenings import BEGAN, RUN, Happenings
 from tests.cli.live.screen import Screen
 

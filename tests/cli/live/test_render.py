@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attractor.cli.live.render import LEFT_OUT, PrintedLines, new_lines
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.stage.stage_files import TAIL
+from attractor.engine.stage.live_output import TAIL
 from tests.cli.live.happenings import Happenings
 
 SEEN = 5

@@ -12,8 +12,8 @@ import pytest
 
 from attractor.base.events import Event
 from attractor.cli.runs.observers import EventPrinter, JsonLines
-from attractor.engine.interfaces import Base
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, manifest_to_record
+from attractor.engine.seams import Base
 from tests.cli.git_desk import UNGUARDED, GitDesk
 from tests.cli.git_desk import desk as desk
 from tests.cli.live.happenings import BEGAN, CHILD, RUN, Happenings

@@ -10,6 +10,7 @@ import pytest
 from attractor.cli.runs.results import Outlook, as_record, as_text, look_ahead, next_steps
 from attractor.engine.outcome import StageStatus
 from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     AWAITING_DECISION,
@@ -17,7 +18,6 @@ from attractor.engine.state.run_state import (
     EVALUATING,
     EXECUTING,
     FAILED,
-    RunResult,
     Standing,
 )
 from attractor.pipeline.options import RunOptions, WorkspaceKind

@@ -11,7 +11,7 @@ import pytest
 
 from attractor.cli.runs.status import RunStatusView, as_text, in_a_line
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import DecisionKind
 from attractor.pipeline.run_lookup import RunSummary
 from tests.cli.running import attractor

@@ -8,7 +8,8 @@ import pytest
 from attractor.base.errors import AttractorError, MachineryError
 from attractor.cli.invocation import Invocation
 from attractor.cli.runs.walk import Interrupted, Watcher, walk
-from attractor.engine.state.run_state import BOOTING, EXECUTING, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import BOOTING, EXECUTING
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from attractor.base.clock import TurnableClock
 from attractor.base.hash_chain import verify_file
-from attractor.engine.journal.events import EventLog, StageReference
-from attractor.engine.secrets import Redactor
+from attractor.engine.journal.events import EventLog
+from attractor.engine.state.identifiers import StageReference
+from attractor.engine.storage.secrets import Redactor
 from tests.engine.runs import read_events
 
 

@@ -10,11 +10,11 @@ from attractor.base.clock import TurnableClock
 from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS
 from attractor.engine.errors import RecordBroken
-from attractor.engine.interfaces import Parked, Stage
+from attractor.engine.journal.checkpoint import Position, draw_up, open_journal
 from attractor.engine.journal.reducer import fold
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.question import Question, QuestionKind
-from attractor.engine.state.checkpoint import Position, draw_up, open_journal
+from attractor.engine.seams import Parked, Stage
 from attractor.engine.state.run_state import RunState, state_to_record
 from tests.engine.forked import forked, wrote
 from tests.engine.graphs import chain, edge, node

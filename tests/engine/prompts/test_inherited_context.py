@@ -5,14 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import Outcome, StageStatus
-from attractor.engine.prompts.inherited_context import (
-    ModelChoice,
-    speaks_with_a_model,
-    what_is_asked,
-)
-from attractor.engine.secrets import Redactor
+from attractor.engine.prompts.model_tasks import ModelChoice, speaks_with_a_model, what_is_asked
+from attractor.engine.seams import Stage
+from attractor.engine.storage.secrets import Redactor
 from attractor.handlers.registry import handler_registry
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import forked

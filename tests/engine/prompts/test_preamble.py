@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.engine.json_files import Fields
 from attractor.engine.prompts.preamble import (
     MEASURES,
     MOST_KEYS,
@@ -14,10 +13,8 @@ from attractor.engine.prompts.preamble import (
     Past,
     Remembered,
     StageNote,
-    both_ends,
     estimate_tokens,
     join_past,
-    one_line,
     past_from_record,
     past_to_record,
     put_before,
@@ -26,6 +23,8 @@ from attractor.engine.prompts.preamble import (
     write_news,
     write_preamble,
 )
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.truncation import both_ends, one_line
 from attractor.language.graph.attribute_catalogue import Fidelity
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

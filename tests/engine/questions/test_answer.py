@@ -8,10 +8,16 @@ from datetime import timedelta
 import pytest
 
 from attractor.base.clock import TurnableClock
-from attractor.engine.interfaces import Parked
-from attractor.engine.questions.answer import AnsweredFirst, ask_each
-from attractor.engine.questions.ask import Unkept
-from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
+from attractor.engine.interviews import AnsweredFirst, Unkept
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Option,
+    Question,
+    QuestionKind,
+    ask_each,
+)
+from attractor.engine.seams import Parked
 
 YES, NO = Option("Y", "Yes"), Option("N", "No")
 QUESTION = Question("gate@1.1", "Go?", QuestionKind.MULTIPLE_CHOICE, (YES, NO), "gate")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
-from attractor.engine.questions.answer_options import (
+from attractor.engine.questions.answers import (
     TARGETS,
     choices_of,
     complete,

@@ -15,16 +15,10 @@ from hypothesis import strategies as st
 
 from attractor.base.clock import TurnableClock
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.engine.interfaces import Parked, Parts, Stage
-from attractor.engine.json_files import Fields
-from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.interviews import LONGEST_ITEM, AnsweredFirst, ChildQuestions, RunQuestions
+from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
-from attractor.engine.questions.answer import AnsweredFirst, ask_each
-from attractor.engine.questions.answer_options import refuse_answer
-from attractor.engine.questions.ask import (
-    LONGEST_ITEM,
-    ChildQuestions,
-    RunQuestions,
+from attractor.engine.questions.description import (
     asked_where,
     branch_of,
     in_order,
@@ -43,12 +37,17 @@ from attractor.engine.questions.question import (
     Within,
     answer_from_record,
     answer_to_record,
+    ask_each,
     question_from_record,
     question_to_record,
 )
+from attractor.engine.run_folder.inbox import Order, leave_order, refuse_answer
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.secrets import Redactor
-from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import Parked, Parts, Stage
+from attractor.engine.state.run_state import AWAITING_ANSWER
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.storage.secrets import Redactor
 from attractor.handlers.for_each import ForEach
 from attractor.handlers.wait__human import WaitHuman
 from tests.engine.forked import wrote

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.engine.routing.edge_labels import accelerator, normalize_label
+from attractor.engine.questions.edge_labels import accelerator, normalize_label
 
 
 @pytest.mark.parametrize(

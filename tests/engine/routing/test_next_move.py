@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.errors import NotRunnable
-from attractor.engine.interruptions import preflight
-from attractor.engine.journal.events import RunRestarting
-from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.journal.events import Action, RunRestarting
 from attractor.engine.outcome import (
     NOTHING_USED,
     FailureClass,
@@ -19,20 +17,16 @@ from attractor.engine.outcome import (
     failure,
     success,
 )
+from attractor.engine.preflight import preflight
 from attractor.engine.prompts.preamble import Past
+from attractor.engine.routing.branch_bounds import NO_BOUNDS, Bounds
 from attractor.engine.routing.edge_selection import Fate, RouteReason
-from attractor.engine.routing.next_move import (
-    NO_BOUNDS,
-    Bounds,
-    Decision,
-    begin_again,
-    choose_move,
-    restart_limit,
-)
-from attractor.engine.secrets import Redactor
+from attractor.engine.routing.next_move import Decision, begin_again, choose_move, restart_limit
+from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.simulation.walk import walk
 from attractor.engine.state.progress import Progress, StageRecord, SteppedOver, Visit, begin
 from attractor.engine.state.run_state import CANCELED, EXECUTING
+from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import Edge, Graph
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, Scripted, Workplace, handlers_of

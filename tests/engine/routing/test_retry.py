@@ -14,22 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import FileTrouble, UnknownName, UsageError
-from attractor.engine.interfaces import Stage, Stopped
 from attractor.engine.journal.reducer import fold
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
+from attractor.engine.routing.loops import find_loops
 from attractor.engine.routing.retry import (
     PRESETS,
-    Stall,
     alike_limit,
     failure_of,
-    find_loops,
     may_retry,
     retry_policy,
     settle,
-    signature,
-    stall_limit,
 )
+from attractor.engine.seams import Stage, Stopped
 from attractor.engine.simulation.walk import walk
+from attractor.engine.stage.execution import Stall, stall_limit
+from attractor.engine.state.in_flight import signature
 from attractor.engine.state.run_state import RunState
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, line, node, start

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from attractor.base.errors import Broken, Refused
 from attractor.base.json import canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
-from attractor.engine.interfaces import Base
-from attractor.engine.json_files import Fields
 from attractor.engine.run_folder.layout import (
     NAMES,
     Manifest,
@@ -22,6 +20,8 @@ from attractor.engine.run_folder.layout import (
     read_manifest,
     write_manifest,
 )
+from attractor.engine.seams import Base
+from attractor.engine.storage.json_files import Fields
 from attractor.environments.environment import Promises
 
 MANIFEST = Manifest(

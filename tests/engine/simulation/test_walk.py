@@ -12,16 +12,15 @@ import pytest
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.errors import InvalidReport
-from attractor.engine.interfaces import Stage
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
-from attractor.engine.simulation.walk import (
+from attractor.engine.seams import Stage
+from attractor.engine.simulation.outcomes import (
     NO_OUTCOMES,
     SimulatedOutcomes,
-    SimulatedWalk,
     open_outcomes,
     read_outcomes,
-    walk,
 )
+from attractor.engine.simulation.walk import SimulatedWalk, walk
 from attractor.language.graph.graph import Graph
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start

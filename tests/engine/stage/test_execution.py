@@ -10,14 +10,14 @@ import pytest
 
 from attractor.base.errors import FileTrouble, UsageError
 from attractor.engine.context import Context
-from attractor.engine.interfaces import Parked, Stage
-from attractor.engine.no_workspace import NoWorkspace
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
 from attractor.engine.questions.question import Question, QuestionKind
-from attractor.engine.secrets import Redactor
-from attractor.engine.stage.execution import begin_attempt, execute, folder_of_attempt
-from attractor.engine.stage.stage_files import FolderFiles
-from attractor.engine.stage_report import AUTO_STATUS_NOTES
+from attractor.engine.seams import Parked, Stage
+from attractor.engine.stage.execution import execute
+from attractor.engine.stage.folder import FolderFiles, begin_attempt, folder_of_attempt
+from attractor.engine.stage.no_workspace import NoWorkspace
+from attractor.engine.stage.report import AUTO_STATUS_NOTES
+from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import Graph, Node
 from tests.engine.branches import GivenBranches
 from tests.engine.graphs import node

@@ -12,16 +12,9 @@ from attractor.base.errors import FileTrouble, UsageError
 from attractor.base.json import parse_json
 from attractor.base.process_output import Chunk
 from attractor.engine.errors import StageOver
-from attractor.engine.secrets import Redactor
-from attractor.engine.stage.execution import begin_attempt
-from attractor.engine.stage.stage_files import (
-    LONGEST_LINE,
-    MOST_LINES,
-    TAIL,
-    FolderFiles,
-    OutputTail,
-    tail_in,
-)
+from attractor.engine.stage.folder import FolderFiles, begin_attempt
+from attractor.engine.stage.live_output import LONGEST_LINE, MOST_LINES, TAIL, OutputTail, tail_in
+from attractor.engine.storage.secrets import Redactor
 from tests.counts import count
 from tests.handlers.stages import KeptFiles
 

@@ -11,13 +11,14 @@ import pytest
 
 from attractor.base.clock import TurnableClock
 from attractor.engine.errors import StageOver
-from attractor.engine.interfaces import PATCH_LIMIT, Base, Stage, TreeId
-from attractor.engine.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.secrets import Redactor
+from attractor.engine.seams import PATCH_LIMIT, Base, Stage
 from attractor.engine.stage import patch as patches
+from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.stage.patch import Patch, make_patch, written
+from attractor.engine.state.identifiers import TreeId
 from attractor.engine.state.progress import retry_key
+from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.source.syntax_tree import Plain
 from attractor.workspaces.dimension import Dimension

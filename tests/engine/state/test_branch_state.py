@@ -8,35 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import canonical_json, parse_json
-from attractor.engine.interfaces import Branch
-from attractor.engine.json_files import Fields
 from attractor.engine.outcome import Outcome, StageStatus, Usage, failure, success
 from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.engine.routing.next_move import find_unsatisfied
-from attractor.engine.state.branch_state import (
-    MAIN,
-    Strands,
-    WalkState,
-    attempt_key,
-    branch_key,
-    counted,
-    cut_off,
-    end_branch,
-    end_of,
-    fork_off,
-    gather,
-    join,
-    last_tree,
-    leave,
-    let_go,
-    siblings,
-    spend,
-    visit_key,
-    with_all_that_left,
-)
+from attractor.engine.state.branches import Branch, end_of, fork_off, join, spend
+from attractor.engine.state.identifiers import MAIN, attempt_key, branch_key, visit_key
+from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.progress import (
     LEFT_OUT,
-    InFlight,
     Move,
     Progress,
     StageRecord,
@@ -47,6 +26,20 @@ from attractor.engine.state.progress import (
     advance,
 )
 from attractor.engine.state.run_state import RunState, state_from_record, state_to_record
+from attractor.engine.state.walks import (
+    Strands,
+    WalkState,
+    counted,
+    cut_off,
+    end_branch,
+    gather,
+    last_tree,
+    leave,
+    let_go,
+    siblings,
+    with_all_that_left,
+)
+from attractor.engine.storage.json_files import Fields
 from tests.engine.forked import forked
 from tests.engine.graphs import node
 

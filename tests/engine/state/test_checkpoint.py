@@ -9,8 +9,9 @@ from attractor.base.errors import ChainBroken, FileTrouble
 from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, seal
 from attractor.engine.errors import CheckpointBroken, RecordBroken
+from attractor.engine.journal.checkpoint import open_journal, verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.state.checkpoint import end_told_by_journal, open_journal, verify_journal
+from attractor.engine.run_folder.result import end_told_by_journal
 from attractor.engine.state.run_state import BOOTING, CANCELED, EXECUTING
 from tests.engine.graphs import line
 from tests.engine.runs import FAIL, Script, Workplace

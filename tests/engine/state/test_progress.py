@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.engine.json_files import Fields
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
-from attractor.engine.routing.retry import Streak
+from attractor.engine.state.in_flight import InFlight, Streak, flight_from_record, flight_to_record
 from attractor.engine.state.progress import (
     LEFT_OUT,
-    InFlight,
     Move,
     Progress,
     StageRecord,
@@ -22,15 +20,12 @@ from attractor.engine.state.progress import (
     WalkEnd,
     advance,
     begin,
-    flight_from_record,
-    flight_to_record,
-)
-from attractor.engine.state.progress_records import (
     progress_from_record,
     progress_to_record,
     step_from_record,
     step_to_record,
 )
+from attractor.engine.storage.json_files import Fields
 from tests.engine.graphs import line
 
 NUMBERS = st.integers(0, 9)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
 from attractor.config.user_folders import INPUT_PREFIX
-from attractor.engine.secrets import SHORTEST
+from attractor.engine.storage.secrets import SHORTEST
 from attractor.language.preparation.inputs import (
     SHORTEST_SECRET,
     Input,

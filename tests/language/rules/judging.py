@@ -1,6 +1,6 @@
 """Holds texts against the rules, with names that the rooms above would know."""
 
-from attractor.engine.routing.edge_labels import accelerator
+from attractor.engine.questions.edge_labels import accelerator
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import TYPE_OF_SHAPE
 from attractor.language.linting.lint_rule import Vocabulary

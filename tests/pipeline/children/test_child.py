@@ -17,12 +17,10 @@ import pytest
 
 from attractor import RunResult
 from attractor.engine.budgets import Budgets
-from attractor.engine.child_runs import Child, ChildEnd
-from attractor.engine.interfaces import Exhausted, Parked, Stopped
-from attractor.engine.journal.events import OperatorAction
-from attractor.engine.orders import Action
+from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.seams import Child, ChildEnd, Exhausted, Parked, Stopped
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
 from attractor.pipeline.options import WorkspaceKind
 from attractor.pipeline.run_lookup import find_run, list_runs

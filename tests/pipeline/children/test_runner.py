@@ -13,13 +13,13 @@ import pytest
 from attractor.base.errors import Broken, FileTrouble, UsageError
 from attractor.base.events import Event
 from attractor.engine.budgets import Budgets
-from attractor.engine.child_runs import Child, ChildEnd
-from attractor.engine.interfaces import Exhausted, Parked, Stopped, TreeId
-from attractor.engine.journal.events import ModelUsed, OperatorAction, StageReference
-from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.journal.events import Action, ModelUsed, OperatorAction
 from attractor.engine.outcome import StageStatus, Usage, usage_to_record
 from attractor.engine.questions.question import Answer, AnswerKind
+from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.seams import Child, ChildEnd, Exhausted, Parked, Stopped
+from attractor.engine.state.identifiers import StageReference, TreeId
 from attractor.interviewers.queue import Queue
 from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.children.folders import child_folder

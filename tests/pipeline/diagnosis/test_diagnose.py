@@ -7,8 +7,8 @@ from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.engine.budgets import Budgets
-from attractor.engine.secrets import Redactor
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.diagnosis.diagnose import Diagnosis, diagnose
 from attractor.pipeline.estimate.samples import slowest
 from attractor.pipeline.options import RunOptions, WorkspaceKind

@@ -10,8 +10,8 @@ from attractor.base.clock import TurnableClock
 from attractor.base.errors import Refused
 from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.secrets import Redactor
 from attractor.engine.state.run_state import CANCELED
+from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.fork.create import PATIENCE_S, end_other
 from attractor.pipeline.orders import Orders
 from tests.engine.graphs import line

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
-from attractor.engine.secrets import Redactor
+from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.options import RunOptions, options_from_record
 from attractor.pipeline.preflight.secrets import (

@@ -10,7 +10,7 @@ import pytest
 
 from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
-from attractor.engine.state.run_state import RunResult
+from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.start import resume, start

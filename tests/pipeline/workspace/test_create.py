@@ -14,7 +14,8 @@ import pytest
 from attractor.config.load import load_configuration
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
-from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.host import make_world as make_configured_world

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.secrets import Redactor
-from attractor.engine.state.run_state import AWAITING_ANSWER, RunResult
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_ANSWER
+from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.orders import Orders

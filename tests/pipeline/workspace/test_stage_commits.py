@@ -6,9 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from attractor.engine.budgets import Budgets
-from attractor.engine.orders import Action, Order, leave_order
+from attractor.engine.journal.events import Action
 from attractor.engine.outcome import StageStatus
-from attractor.engine.state.run_state import AWAITING_ANSWER, CANCELED, EXECUTING, FAILED, RunResult
+from attractor.engine.run_folder.inbox import Order, leave_order
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_ANSWER, CANCELED, EXECUTING, FAILED
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.start import resume, start

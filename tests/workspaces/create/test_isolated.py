@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.interfaces import Workspace
+from attractor.engine.seams import Workspace
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.workspaces.create.isolated import make_isolated
 from attractor.workspaces.errors import ObjectMissing, UnknownCommit, WorkspaceExists

@@ -1,0 +1,339 @@
+"""Asks people the questions of a run, and keeps questions and answers in its journal."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+from attractor.base.clock import Clock, SystemClock
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, canonical_json
+from attractor.engine.context import ReadValue, reader
+from attractor.engine.journal.events import QuestionAsked, QuestionSettled
+from attractor.engine.questions.answers import complete
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Interviewer,
+    Question,
+    Within,
+    answer_to_record,
+    ask_each,
+    of_child,
+    question_to_record,
+)
+from attractor.engine.run_folder.inbox import POLL
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.seams import Parked
+from attractor.engine.state.identifiers import MAIN, NO_PLACE, StageReference
+from attractor.engine.state.walks import Strands, WalkState, find_asker, is_of_child
+from attractor.engine.truncation import shorten
+
+LONGEST_ITEM = 4000
+"""How much of an item a question has, in characters of its JSON; of what is longer the beginning.
+
+Nobody reads more of it to answer a question, and the whole of it stands in the context.
+"""
+
+
+ITEM, INDEX, COUNT = "work.item", "work.index", "work.count"
+
+
+def way_to(
+    strands: Strands, key: str, read: ReadValue, clean: Callable[[Json], Json]
+) -> tuple[Within, ...]:
+    """Return the branches that a walk is in, from the outermost to its own.
+
+    `clean` takes secrets out of an item before it is cut.
+    """
+    way: list[Within] = []
+    while key != MAIN and key in strands:
+        strand = strands[key]
+        way.append(_within(strands, key, strand, read, clean))
+        key = strand.parent
+    return tuple(reversed(way))
+
+
+def _within(
+    strands: Strands, key: str, strand: WalkState, read: ReadValue, clean: Callable[[Json], Json]
+) -> Within:
+    fork = strands[strand.parent].in_flight if strand.parent in strands else None
+    index, count = _number(strand.given, INDEX), _number(strand.given, COUNT)
+    item = clean(read(strand.given.get(ITEM))) if index else None
+    return Within(key, strand.name, fork.node if fork else "", _bounded(item), index, count)
+
+
+def _bounded(item: Json) -> Json:
+    written = item if isinstance(item, str) else canonical_json(item)
+    return item if len(written) <= LONGEST_ITEM else shorten(written, LONGEST_ITEM)
+
+
+def _number(given: Mapping[str, Json], name: str) -> int:
+    value = given.get(name)
+    return value if isinstance(value, int) else 0
+
+
+class Questions(Protocol):
+    """Keeps what is asked and what was answered, where others see it and a crash leaves it."""
+
+    def named(self, question: Question) -> Question:
+        """Return a question by the name that it goes by for people."""
+        ...
+
+    def answer_to(self, question: Question) -> Answer | None:
+        """Return the answer that there is already, if any."""
+        ...
+
+    def ask(self, question: Question) -> Question:
+        """Note that a question is asked; return it with the time that it has."""
+        ...
+
+    def settle(self, question: Question, answer: Answer) -> Answer:
+        """Note an answer; return the one that counts, which is the first."""
+        ...
+
+
+class Unkept:
+    """Keeps nothing: whoever is asked is the only one who can answer."""
+
+    def named(self, question: Question) -> Question:
+        """Return the question as it is."""
+        return question
+
+    def answer_to(self, question: Question) -> Answer | None:
+        """Know of no answer."""
+        return None
+
+    def ask(self, question: Question) -> Question:
+        """Return the question as it is."""
+        return question
+
+    def settle(self, question: Question, answer: Answer) -> Answer:
+        """Return the answer as it is."""
+        return answer
+
+
+@dataclass(frozen=True)
+class RunQuestions:
+    """Keeps the questions of one run in its journal."""
+
+    run: OpenRun
+
+    def named(self, question: Question) -> Question:
+        """Return a question with the branches of the run that it is asked in."""
+        found = find_asker(self.run.state.strands, question.id)
+        if found is None:
+            return question
+        strands, (key, _) = self.run.state.strands, found
+        redactor = self.run.redactor
+        own = way_to(strands, key, reader(self.run.blobs), redactor.json)
+        inner = question.within if is_of_child(strands[key], question.id) else ()
+        return replace(question, within=(*own, *inner))
+
+    def answer_to(self, question: Question) -> Answer | None:
+        """Return the answer that somebody gave in an earlier life of the run, or from outside."""
+        return self.run.answer_to(question)
+
+    def ask(self, question: Question) -> Question:
+        """Write into the journal what is asked, and until when."""
+        deadline = question.deadline or self._deadline(question)
+        asked = self.named(replace(question, deadline=deadline))
+        place = self._place(question.id)
+        if place is None:
+            return asked
+        self.run.record(QuestionAsked(question_to_record(asked)), place=place)
+        return next((one for one in self.run.state.asked if one.id == question.id), asked)
+
+    def settle(self, question: Question, answer: Answer) -> Answer:
+        """Write an answer into the journal, unless there is one."""
+        known = self.run.answer_to(question)
+        first = known or answer
+        # What was left here for a child is in good hands once the child has it.
+        if self._is_open(question.id) and (known is None or self._is_of_child(question.id)):
+            settled = QuestionSettled(question.id, answer_to_record(first))
+            self.run.record(settled, place=self._place(question.id) or NO_PLACE)
+        return first
+
+    def _is_open(self, id_: str) -> bool:
+        return any(one.id == id_ for one in self.run.state.asked)
+
+    def _is_of_child(self, id_: str) -> bool:
+        return any(is_of_child(one, id_) for one in self.run.state.strands.values())
+
+    def _place(self, id_: str) -> StageReference | None:
+        found = find_asker(self.run.state.strands, id_)
+        if found is None:
+            return None
+        key, flight = found
+        return StageReference(flight.node, flight.visit, flight.attempt, key or None)
+
+    def _deadline(self, question: Question) -> str:
+        if question.timeout_seconds is None:
+            return ""
+        return (self.run.clock.now() + timedelta(seconds=question.timeout_seconds)).isoformat()
+
+
+@dataclass(frozen=True)
+class ChildQuestions:
+    """Keeps the questions of a child in its own journal, and in that of its parent by its name."""
+
+    above: Questions
+    name: str
+    run: OpenRun
+
+    def named(self, question: Question) -> Question:
+        """Return a question as it goes by at the top."""
+        return self.above.named(self._above(self._own.named(question)))
+
+    def answer_to(self, question: Question) -> Answer | None:
+        """Return the answer that was left with the child, or with one it is part of."""
+        return self._own.answer_to(question) or self.above.answer_to(self._above(question))
+
+    def ask(self, question: Question) -> Question:
+        """Note in each of them what is asked."""
+        asked = self._own.ask(question)
+        self.above.ask(self._above(asked))
+        return asked
+
+    def settle(self, question: Question, answer: Answer) -> Answer:
+        """Note the answer in each of them, first in the child: it goes on from there."""
+        left = self.above.answer_to(self._above(question))
+        first = self._own.settle(question, left or answer)
+        self.above.settle(self._above(question), first)
+        return first
+
+    @property
+    def _own(self) -> RunQuestions:
+        return RunQuestions(self.run)
+
+    def _above(self, question: Question) -> Question:
+        return of_child(self.name, question)
+
+
+@runtime_checkable
+class Overhears(Protocol):
+    """An interviewer that wants to know what was answered without it."""
+
+    def overhear(self, question: Question, answer: Answer) -> None:
+        """Take note of an answer that somebody else gave."""
+        ...
+
+
+class AnsweredFirst:
+    """An interviewer that gives what was answered already, and else has another one ask.
+
+    What is asked and what is answered stands in the journal of the run: while one person is asked,
+    another one may answer from another terminal, and the first answer counts.
+    """
+
+    def __init__(
+        self,
+        interviewer: Interviewer,
+        questions: Questions | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        self._interviewer = interviewer
+        self._questions = questions or Unkept()
+        self._clock = clock or SystemClock()
+        self._given: set[str] = set()
+
+    async def ask(self, question: Question) -> Answer:
+        """Give an answer that there is already, once; when it was none of the choices, ask."""
+        known = None if question.id in self._given else self._questions.answer_to(question)
+        if known is None:
+            return await self._ask(self._questions.ask(question))
+        return self._taken(question, self._questions.settle(question, known), is_ours=False)
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask one after the other."""
+        return await ask_each(self, questions)
+
+    async def inform(self, message: str, stage: str) -> None:
+        """Pass a message on."""
+        await self._interviewer.inform(message, stage)
+
+    async def _ask(self, question: Question) -> Answer:
+        """Ask, until there is an answer from wherever, or no time left."""
+        limit = self._time_left(question)
+        if limit is not None and limit <= 0:
+            return self._taken(question, self._timed_out(question), is_ours=False)
+        asking = asyncio.create_task(self._interviewer.ask(self._questions.named(question)))
+        elsewhere = asyncio.create_task(self._hear_of(question))
+        try:
+            await asyncio.wait(
+                (asking, elsewhere), timeout=limit, return_when=asyncio.FIRST_COMPLETED
+            )
+            is_cut_off = asking.cancelled()
+        finally:
+            asking.cancel()
+            elsewhere.cancel()
+            await asyncio.wait((asking, elsewhere))
+            # Also when we are stopped at this very moment: what was said is not lost.
+            said = _result(asking)
+            first = self._questions.settle(question, said) if said else None
+        if is_cut_off:
+            raise asyncio.CancelledError
+        if first is None:
+            return await self._without_them(question, asking, _result(elsewhere))
+        if first is not said:
+            await self._tell(question, first, lost=said)
+        return self._taken(question, first, is_ours=first is said)
+
+    async def _without_them(
+        self, question: Question, asking: "asyncio.Task[Answer]", answer: Answer | None
+    ) -> Answer:
+        """Take the answer from elsewhere; else time is up, or asking failed."""
+        if answer is None and not asking.cancelled():
+            _raise(asking, question)
+        first = self._questions.settle(question, answer) if answer else self._timed_out(question)
+        await self._tell(question, first)
+        return self._taken(question, first, is_ours=False)
+
+    def _time_left(self, question: Question) -> float | None:
+        if not question.deadline:
+            return question.timeout_seconds
+        until = datetime.fromisoformat(question.deadline)
+        return (until - self._clock.now()).total_seconds()
+
+    async def _hear_of(self, question: Question) -> Answer:
+        """Wait until somebody answers from elsewhere."""
+        while (answer := self._questions.answer_to(question)) is None:
+            await self._clock.sleep(POLL)
+        return answer
+
+    def _timed_out(self, question: Question) -> Answer:
+        late = Answer(AnswerKind.TIMEOUT, question.default)
+        return self._questions.settle(question, late)
+
+    async def _tell(self, question: Question, first: Answer, *, lost: Answer | None = None) -> None:
+        """Say to whoever was asked how the question was met without them."""
+        is_late = first.kind is AnswerKind.TIMEOUT
+        who = "time is up" if is_late else f"{first.by or 'somebody'} answered"
+        words = f"{who}: {first.value}" if first.value else who
+        if lost is not None:
+            words = f"{words}; {lost.text or lost.value!r} came too late and is not taken"
+        await self._interviewer.inform(words, question.stage)
+
+    def _taken(self, question: Question, answer: Answer, *, is_ours: bool) -> Answer:
+        self._given.add(question.id)
+        whole = complete(answer, question)
+        if not is_ours and isinstance(self._interviewer, Overhears):
+            self._interviewer.overhear(self._questions.named(question), whole)
+        return whole
+
+
+def _result(task: "asyncio.Task[Answer]") -> Answer | None:
+    """Return what a task came to, if it came to anything."""
+    if not task.done() or task.cancelled() or task.exception() is not None:
+        return None
+    return task.result()
+
+
+def _raise(asking: "asyncio.Task[Answer]", question: Question) -> None:
+    """Raise what asking came to; a question is parked by the name that its own run knows."""
+    try:
+        asking.result()
+    except Parked as parked:
+        raise Parked(question) from parked

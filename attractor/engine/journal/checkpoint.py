@@ -1,0 +1,195 @@
+"""`checkpoint.json`: the state of a run up to one line of its journal, so that opening is fast."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.errors import Broken, FileTrouble, NotCanonical
+from attractor.base.events import Event
+from attractor.base.files import file_trouble
+from attractor.base.hash_chain import GENESIS, Head, require_intact, verify
+from attractor.base.journal import JournalLine, read_lines
+from attractor.base.json import (
+    Json,
+    JsonObject,
+    canonical_json,
+    canonical_members,
+    canonical_object,
+    content_hash,
+    parse_json,
+)
+from attractor.engine.errors import CheckpointBroken, RecordBroken
+from attractor.engine.journal.reducer import fold
+from attractor.engine.state.run_state import RunState, state_from_record
+from attractor.engine.state.walks import LONG_AGO, let_go
+from attractor.engine.storage.json_files import Fields
+
+_POSITION = "position"
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a line of the journal begins, and the head of the chain before it."""
+
+    offset: int
+    before: Head
+
+
+@dataclass(frozen=True)
+class RestoredState:
+    """What a journal and its checkpoint come to: the state, and where the chain ends.
+
+    `heard` is when stages were heard of last: where nobody is at work, their process ended then.
+    """
+
+    state: RunState
+    head: Head
+    checkpoint_size: int = 0
+    checkpoint_offset: int = 0
+    heard: datetime = LONG_AGO
+
+    @property
+    def at_rest(self) -> RunState:
+        """The state where nobody is at work on the run, and no stage takes any longer."""
+        return changed(self.state, strands=let_go(self.state.strands, self.heard))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A checkpoint as it is to be written, and the hash by which the journal knows it."""
+
+    text: str
+    digest: str
+
+
+def draw_up(state: JsonObject, now: datetime, at: Position) -> Drawn:
+    """Return a checkpoint of a state; the journal can replace it, so it need not be synced."""
+    return _write({"timestamp": now.isoformat(), **state}, at)
+
+
+def _write(content: JsonObject, at: Position) -> Drawn:
+    before, behind = canonical_members(content, _POSITION, is_plain=True)
+    position = canonical_json(
+        {"seq": at.before.seq + 1, "offset": at.offset, "prev": at.before.hash}
+    )
+    text = canonical_object(before, f'"{_POSITION}":{position}', behind)
+    return Drawn(text, content_hash(canonical_object(before, behind).encode()))
+
+
+def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
+    """Verify a journal from its checkpoint on, and return the state it comes to."""
+    try:
+        return _open(journal, checkpoint)
+    except Broken:
+        # The first bad line, counted from the first of all, says more than where we looked.
+        verify_journal(journal)
+        raise
+
+
+def verify_journal(journal: Path, *, heads: Collection[str] = ()) -> frozenset[str]:
+    """Verify a journal from its first line; return those of some hashes that no line has."""
+    missing = set(heads)
+    if journal.exists():
+        require_intact(verify(_passing(journal, missing)), str(journal))
+    return frozenset(missing)
+
+
+def _passing(journal: Path, missing: set[str]) -> Iterator[bytes]:
+    """Yield the lines of a journal, and take out the hash of each that was found good."""
+    for line in read_lines(journal):
+        yield line.content
+        # Asked for the next one, this one is verified. Most lines need no second look.
+        if any(one.encode() in line.content for one in missing):
+            missing.discard(_event(line).hash)
+
+
+def _open(journal: Path, checkpoint: Path) -> RestoredState:
+    text = _read(checkpoint)
+    if text is None:
+        return _replay(journal)
+    content, at, own = _take_apart(text, checkpoint)
+    lines = _lines_from(journal, at.offset, checkpoint)
+    head = _verified(journal, lines, at)
+    if not lines or _event(lines[0]).data.get("checkpoint") != own:
+        raise CheckpointBroken(f"{checkpoint} is not the one that {journal.name} knows")
+    state = state_from_record(Fields(content, str(checkpoint)))
+    state, heard = _folded(state, lines[1:], _event(lines[0]).time)
+    return RestoredState(state, head, len(text), at.offset, heard)
+
+
+def _replay(journal: Path) -> RestoredState:
+    lines = list(read_lines(journal)) if journal.exists() else []
+    head = _verified(journal, lines, Position(0, GENESIS))
+    state, heard = _folded(RunState(), lines, LONG_AGO)
+    return RestoredState(state, head, heard=heard)
+
+
+def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> Head:
+    verdict = verify((line.content for line in lines), start=at.before)
+    require_intact(verdict, f"{journal} from byte {at.offset}")
+    return verdict.head
+
+
+def _folded(
+    state: RunState, lines: Sequence[JournalLine], heard: datetime
+) -> tuple[RunState, datetime]:
+    """Return the state after some lines, and when stages were heard of last."""
+    for line in lines:
+        event = _event(line)
+        state = fold(state, event)
+        heard = event.time if event.node else heard
+    return state, heard
+
+
+def _event(line: JournalLine) -> Event:
+    record = parse_json(line.content)
+    if not isinstance(record, dict):
+        raise RecordBroken(f"the line at byte {line.offset} of the journal is no event")
+    return Event.from_record(record)
+
+
+def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[JournalLine]:
+    if not journal.exists() or journal.stat().st_size <= offset:
+        raise CheckpointBroken(
+            f"{journal} has lost lines: {checkpoint.name} knows one at byte {offset}",
+            hint="compare it with a copy: what was cut off cannot be made anew",
+        )
+    try:
+        return list(read_lines(journal, offset=offset))
+    except FileTrouble as fault:
+        if fault.cause is not None:
+            raise
+        raise CheckpointBroken(f"{journal} and {checkpoint.name} do not fit: {fault}") from fault
+
+
+def _read(checkpoint: Path) -> str | None:
+    """Return a checkpoint's text, or None when it is lost: not there, or emptied by a power cut."""
+    try:
+        content = checkpoint.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as cause:
+        raise file_trouble("read", checkpoint, cause) from cause
+    try:
+        return content.decode() if content.strip(b"\0") else None
+    except UnicodeDecodeError as cause:
+        raise CheckpointBroken(f"{checkpoint} is no text") from cause
+
+
+def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position, str]:
+    """Return what a checkpoint holds, its position, and its hash."""
+    try:
+        record = parse_json(text)
+    except NotCanonical as cause:
+        raise CheckpointBroken(f"{checkpoint} is {cause}") from cause
+    match record:
+        case {"position": {"seq": int(seq), "offset": int(offset), "prev": str(prev)}, **content}:
+            pass
+        case _:
+            raise CheckpointBroken(f"{checkpoint} does not say which line it was made at")
+    at = Position(offset, Head(seq - 1, prev))
+    drawn = _write(content, at)
+    if drawn.text != text:
+        raise CheckpointBroken(f"{checkpoint} is not written as checkpoints are")
+    return content, at, drawn.digest

@@ -1,0 +1,79 @@
+"""Checks before the first stage that a graph can be run, and finds the handler of a node."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from attractor.base.errors import InvalidDuration, InvalidPart, UnknownName
+from attractor.engine.errors import NotRunnable
+from attractor.engine.routing.retry import require_policy
+from attractor.engine.run_folder.layout import RESERVED_NAMES
+from attractor.engine.seams import Handler
+from attractor.engine.storage.secrets import Redactor
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph.branches import find_misplaced
+from attractor.language.graph.builder import folder_name
+from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
+
+
+def preflight(
+    graph: Graph,
+    handlers: Mapping[str, Handler],
+    redactor: Redactor,
+    *,
+    missing: Iterable[Diagnostic] = (),
+) -> None:
+    """Refuse a graph that cannot be run with these handlers, or not without telling a secret.
+
+    `missing` is what its parts found lacking: it is told together with all the rest.
+    """
+    if faults := [*find_faults(graph, handlers), *_secrets(graph, redactor), *missing]:
+        raise NotRunnable(graph.name or "the graph", faults)
+
+
+def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagnostic]:
+    """Yield each reason why a graph cannot be run."""
+    if len(graph.starts) != 1:
+        yield error(f"it has {len(graph.starts)} start nodes, not one", graph.span)
+    exits = {node.id for node in graph.exits}
+    for node in graph.nodes.values():
+        yield from _faults_of(node, graph, None if node.id in exits else handlers)
+    for edge in graph.edges:
+        if lost := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
+            yield error(f"an edge names the node {lost[0]!r}, which is not there", edge.span)
+    for one in find_misplaced(graph):
+        what = f"loop_restart on {one.edge.source} -> {one.edge.target}: {one.why}"
+        yield error(what, one.edge.span, fix=one.fix)
+
+
+def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
+    """Return what executes a node: by its type, else by its shape (attractor-spec 4.2).
+
+    A type of the language that nothing here executes is not replaced by another one.
+    """
+    if node.type in handlers:
+        return handlers[node.type]
+    by_shape = TYPE_OF_SHAPE.get(node.shape, DEFAULT_TYPE)
+    if node.type in TYPE_OF_SHAPE.values() or by_shape not in handlers:
+        raise UnknownName("node type", node.type, handlers)
+    return handlers[by_shape]
+
+
+def _secrets(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
+    """The walk finds its way in the journal, where a secret would have been replaced."""
+    words = [*graph.nodes, *(edge.label for edge in graph.edges)]
+    if any(redactor.text(word) != word for word in words):
+        yield error("a node id or an edge label holds the value of a secret of the environment")
+
+
+def _faults_of(
+    node: Node, graph: Graph, handlers: Mapping[str, Handler] | None
+) -> Iterator[Diagnostic]:
+    """Yield what is wrong with a node; an exit needs no handler."""
+    if folder_name(node.id) in RESERVED_NAMES:
+        yield error(f"the node id {node.id!r} is reserved", node.span, fix="choose another id")
+    try:
+        require_policy(node, graph)
+        node.attributes.duration("timeout")
+        if handlers is not None:
+            resolve_handler(node, handlers)
+    except (UnknownName, InvalidDuration, InvalidPart) as fault:
+        yield error(f"node {node.id}: {fault}", node.span, fix=fault.hint)

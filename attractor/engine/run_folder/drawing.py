@@ -1,0 +1,285 @@
+"""Draws the graph of a run, coloured by the state of its stages."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.durations import describe_duration
+from attractor.base.errors import AttractorError
+from attractor.base.events import Event
+from attractor.base.files import write_whole
+from attractor.base.journal import read_lines
+from attractor.base.json import parse_json
+from attractor.engine.outcome import StageStatus
+from attractor.engine.routing.edge_selection import Fate, RouteReason
+from attractor.engine.run_folder.layout import RunDirectory, read_files, read_manifest
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.branches import GIVEN_UP
+from attractor.engine.storage.json_files import Fields
+from attractor.language.drawing.picture import Picture
+from attractor.language.drawing.run_overlay import (
+    NodeState,
+    RunStates,
+    StageState,
+    TakenEdge,
+    overlay,
+)
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.prepare import (
+    KnownFiles,
+    TransformContext,
+    transform_all,
+    with_goal,
+)
+from attractor.language.source.parse import open_source, parse
+
+_JUMPS = frozenset(
+    {RouteReason.RETRY_TARGET, RouteReason.FALLBACK_RETRY_TARGET, RouteReason.GOAL_GATE}
+)
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """The graph of a run as it was run, and how far it has come."""
+
+    graph: Graph
+    states: RunStates
+
+    @property
+    def picture(self) -> Picture:
+        """Return what a drawing of it shows."""
+        return overlay(self.graph, self.states)
+
+
+def read_drawn(directory: RunDirectory) -> FoundRun:
+    """Read a run as it is drawn: the graph as it was run, and the journal."""
+    manifest = read_manifest(directory)
+    source = open_source(directory.graph)
+    graph = parse(source.text, file=source.file)
+    if manifest.goal != graph.goal:
+        graph = with_goal(graph, manifest.goal)
+    states = states_of(read_events(directory.events), name=f"run {manifest.run_id}")
+    around = TransformContext(files=KnownFiles(read_files(directory)))
+    return FoundRun(transform_all(graph, around=around), states)
+
+
+def read_events(journal: Path) -> Iterator[Event]:
+    """Yield the events of a journal, as far as its writer has come."""
+    if not journal.exists():
+        return
+    for line in read_lines(journal):
+        record = parse_json(line.content)
+        if isinstance(record, dict):
+            yield Event.from_record(record)
+
+
+def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
+    """Return how far a run has come by its events; its name stands first in the caption."""
+    drawn = DrawnRun()
+    for event in events:
+        drawn.take(event)
+    return drawn.states(name)
+
+
+class DrawnRun:
+    """Takes the events of a run one after the other, and says at any time how far it has come."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, NodeState] = {}
+        self._branches: dict[str, str] = {}
+        self._taken = Counter[TakenEdge]()
+        self._current = ""
+        self._status = ""
+        self._seconds = 0.0
+        self._changes: Mapping[str, Callable[[Event, Fields], None]] = {
+            "PipelineStarted": self._begun,
+            "StageStarted": self._started,
+            "StageCompleted": self._completed,
+            "StageFailed": self._failed,
+            "StageParked": self._parked,
+            "ParallelBranchCompleted": self._branch_completed,
+            "EdgeSelected": self._selected,
+            "CheckpointSaved": self._saved,
+            "RunInterrupted": self._interrupted,
+            "PipelineFailed": self._interrupted,
+            "RunStatusChanged": self._status_changed,
+        }
+
+    def take(self, event: Event) -> None:
+        """Take an event; most kinds change nothing that is drawn."""
+        change = self._changes.get(event.type)
+        if change is not None:
+            change(event, Fields(event.data, f"event {event.seq} ({event.type})"))
+
+    def states(self, name: str = "") -> RunStates:
+        """Return what it came to."""
+        spent = describe_duration(_whole(self._seconds)) if self._seconds else ""
+        caption = " · ".join(filter(None, [name, self._status, spent]))
+        return RunStates(dict(self._nodes), dict(self._taken), self._current, caption)
+
+    def _begun(self, event: Event, data: Fields) -> None:
+        self._current = data.inner("progress").text("next_node")
+
+    def _started(self, event: Event, data: Fields) -> None:
+        node = event.node or ""
+        known = replace(self._known(event), state=StageState.RUNNING, visits=event.visit or 1)
+        self._nodes[node] = known
+        self._branches[node] = event.branch or ""
+        if not event.branch:
+            self._current = node
+
+    def _completed(self, event: Event, data: Fields) -> None:
+        is_skipped = data.text("outcome") == StageStatus.SKIPPED
+        state = StageState.SKIPPED if is_skipped else StageState.DONE
+        self._end(event, data, state, reason="")
+
+    def _failed(self, event: Event, data: Fields) -> None:
+        state = StageState.RUNNING if data.flag("will_retry") else StageState.FAILED
+        self._end(event, data, state, reason=data.text("error"))
+
+    def _parked(self, event: Event, data: Fields) -> None:
+        self._nodes[event.node or ""] = replace(self._known(event), state=StageState.WAITING)
+
+    def _interrupted(self, event: Event, data: Fields) -> None:
+        self._interrupt([StageState.RUNNING])
+
+    def _branch_completed(self, event: Event, data: Fields) -> None:
+        """Nothing goes on in a branch that was given up, nor in those that left it."""
+        if data.text("outcome") == GIVEN_UP:
+            self._interrupt([StageState.RUNNING, StageState.WAITING], within=event.branch or "")
+
+    def _interrupt(self, states: Collection[StageState], *, within: str = "") -> None:
+        for node, known in self._nodes.items():
+            branch = self._branches.get(node, "")
+            if known.state in states and f"{branch}/".startswith(f"{within}/" if within else ""):
+                self._nodes[node] = replace(known, state=StageState.INTERRUPTED)
+
+    def _selected(self, event: Event, data: Fields) -> None:
+        reason, target = data.text("reason"), data.text("target")
+        for one in data.inners("candidates"):
+            if one.text("fate") == Fate.A_BRANCH:
+                words = (one.text("target"), one.text("label"), one.text("condition"))
+                self._taken[TakenEdge(event.node or "", *words)] += 1
+        if not target or reason == RouteReason.JOIN:
+            return
+        if reason in _JUMPS:
+            # What the walk goes back for is a gate, not the stage it was at.
+            source = "" if reason == RouteReason.GOAL_GATE else event.node or ""
+            self._taken[TakenEdge(source, target, is_jump=True)] += 1
+        else:
+            label, condition = data.text("label"), data.text("condition")
+            self._taken[TakenEdge(event.node or "", target, label, condition)] += 1
+
+    def _saved(self, event: Event, data: Fields) -> None:
+        if not data.has("step") or event.branch:
+            return
+        move = data.inner("step").inner("move")
+        is_elsewhere = move.has("is_restart") and move.flag("is_restart")
+        self._current = "" if is_elsewhere else move.text("target")
+        if move.has("end"):
+            end = move.inner("end")
+            # The exit is no stage: it is done when the walk has come to it.
+            self._nodes.setdefault(end.text("node"), NodeState(StageState.DONE))
+
+    def _status_changed(self, event: Event, data: Fields) -> None:
+        words = (data.text("status").replace("_", " "), data.text("reason"))
+        self._status = ": ".join(filter(None, words))
+
+    def _end(self, event: Event, data: Fields, state: StageState, *, reason: str) -> None:
+        seconds = data.real("duration")
+        if not event.branch:
+            # A parallel stage lasts as long as its branches.
+            self._seconds += seconds
+        known = self._known(event)
+        spent = (known.duration or timedelta()) + _whole(seconds)
+        ended = replace(known, state=state, duration=spent, reason=reason)
+        self._nodes[event.node or ""] = ended
+
+    def _known(self, event: Event) -> NodeState:
+        return self._nodes.get(event.node or "", _NEW)
+
+
+_NEW = NodeState(StageState.UNREACHED)
+
+
+def _whole(seconds: float) -> timedelta:
+    return timedelta(milliseconds=round(seconds * 1000))
+
+
+GRAPH_NOT_DRAWN = "GraphNotDrawn"
+"""The kind emitted when `graph.svg` could not be drawn."""
+
+
+MOST_NODES = 300
+
+
+MOST_BYTES = 16 << 20
+"""The longest journal that is read for a drawing."""
+
+
+AT_THE_END = timedelta(seconds=2)
+"""How long a run waits for its drawing when there is nothing else to do."""
+
+
+MEANWHILE = timedelta(seconds=30)
+
+
+SOON_S = 0.5
+"""A run that is over before that is drawn once, at its end."""
+
+
+@asynccontextmanager
+async def drawn(run: OpenRun, graph: Graph) -> AsyncGenerator[None]:
+    """Draw a run soon after it began, at its side, and again where it rests or ends.
+
+    Where it cannot be drawn, that is told in an event, and the run goes on as it would.
+    """
+    drawing = asyncio.create_task(_soon(run, graph))
+    try:
+        yield
+    finally:
+        drawing.cancel()
+        await asyncio.wait([drawing])
+    try:
+        await _draw(run, graph, AT_THE_END)
+    except AttractorError as trouble:
+        # What cannot even be told is no reason to fail a run either.
+        with suppress(AttractorError):
+            run.emit(GRAPH_NOT_DRAWN, {"why": str(trouble)}, sync=True)
+
+
+async def _soon(run: OpenRun, graph: Graph) -> None:
+    await asyncio.sleep(SOON_S)
+    # Whatever is in the way is told at the end.
+    with suppress(AttractorError):
+        await _draw(run, graph, MEANWHILE)
+
+
+async def _draw(run: OpenRun, graph: Graph, time_limit: timedelta) -> None:
+    if len(graph.nodes) > MOST_NODES:
+        raise TooLarge(f"the graph has more than {MOST_NODES} nodes")
+    picture = await asyncio.to_thread(_picture, run.directory)
+    # Imported here: few callers need it.
+    from attractor.language.drawing.draw import draw
+
+    svg = await draw(picture, time_limit=time_limit)
+    write_whole(run.directory.drawing, run.redactor.text(svg), sync=False)
+
+
+def _picture(directory: RunDirectory) -> "Picture":
+    """Read what is to be drawn; what is too large is left to whoever asks for it."""
+    journal = directory.events
+    if journal.exists() and journal.stat().st_size > MOST_BYTES:
+        raise TooLarge(f"the journal has more than {MOST_BYTES} bytes")
+    return read_drawn(directory).picture
+
+
+class TooLarge(AttractorError):
+    """The run is too large to be drawn besides."""
+
+    hint = "draw it when you want to see it, with attractor render"

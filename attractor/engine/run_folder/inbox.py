@@ -1,0 +1,144 @@
+"""The inbox of a run: orders that people leave for its runner, as files."""
+
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileTrouble, NotCanonical, UsageError
+from attractor.base.files import file_trouble, write_whole
+from attractor.base.json import canonical_json, parse_json
+from attractor.engine.errors import RecordBroken
+from attractor.engine.journal.events import Action, OperatorAction
+from attractor.engine.questions.answers import is_late, name_choices, read_answer, refusal_of
+from attractor.engine.state.run_state import RunState
+from attractor.engine.storage.json_files import Fields, read_foreign
+
+POLL = timedelta(milliseconds=200)
+"""How often the inbox is looked into."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One thing somebody wants; an answer names its question, steering has its words as value."""
+
+    action: Action
+    by: str
+    why: str = ""
+    question: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Received:
+    """An order as it lies in the inbox, or what is wrong with it."""
+
+    name: str
+    order: Order | None
+    trouble: str = ""
+
+
+def leave_order(inbox: Path, order: Order, *, name: str) -> Path:
+    """Put an order into an inbox; the name, such as a run id, is its place in the line."""
+    if not name or Path(name).name != name or name.startswith("."):
+        raise UsageError(f"an order cannot be named {name!r}", hint="take a fresh run id")
+    path = inbox / f"{name}.json"
+    record = {
+        "action": order.action.value,
+        "by": order.by,
+        "why": order.why,
+        "question": order.question,
+        "value": order.value,
+    }
+    write_whole(path, canonical_json(dict(record)))
+    return path
+
+
+class Inbox:
+    """The orders that lie in a run's inbox, in the order of their names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def waiting(self) -> Iterator[Received]:
+        """Yield each order that nobody took yet."""
+        try:
+            with os.scandir(self._folder) as entries:
+                names = sorted(one.name for one in entries if one.name.endswith(".json"))
+        except FileNotFoundError:
+            return
+        except OSError as cause:
+            raise file_trouble("read", self._folder, cause) from cause
+        for name in names:
+            if not name.startswith("."):
+                yield _read(self._folder / name)
+
+    def put_away(self, received: Received) -> None:
+        """Move an order that was taken out of the way."""
+        done = self._folder / "done"
+        try:
+            done.mkdir(exist_ok=True)
+            (self._folder / received.name).replace(done / received.name)
+        except OSError as cause:
+            raise file_trouble("move", self._folder / received.name, cause) from cause
+
+
+def _read(path: Path) -> Received:
+    try:
+        fields = Fields(parse_json(read_foreign(path)), path.name)
+        order = Order(
+            action=fields.word("action", Action),
+            by=fields.text("by"),
+            why=fields.text("why"),
+            question=fields.text("question"),
+            value=fields.text("value"),
+        )
+    except (FileTrouble, NotCanonical, RecordBroken) as fault:
+        return Received(path.name, None, str(fault))
+    return Received(path.name, order)
+
+
+def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
+    """Return why an answer is refused; nothing when it is the first good one, and in time."""
+    asked = next((one for one in state.asked if one.id == order.question), None)
+    if asked is None:
+        return "refused: this is not the question asked"
+    if before := state.answers.get(asked.id):
+        return f"refused: {before.by or 'somebody'} answered before: {before.value or before.kind}"
+    if is_late(asked, now):
+        return f"refused: its time was up at {asked.deadline}"
+    if read_answer(order.value, asked) is None:
+        return f"refused: {refusal_of(order.value, asked)}: {name_choices(asked)}"
+    return ""
+
+
+def action_of(received: Received, refusal: str) -> OperatorAction:
+    """Return the event of an order: accepted, unless there is a refusal."""
+    order = received.order
+    if order is None:
+        return OperatorAction("", "", received.trouble, received.name, is_accepted=False)
+    return OperatorAction(
+        action=order.action.value,
+        by=order.by,
+        why="; ".join(filter(None, [order.why, refusal])),
+        order=received.name,
+        question=order.question,
+        value=order.value,
+        is_accepted=not refusal,
+    )
+
+
+def refuse_order(order: Order | None, state: RunState, now: datetime) -> str:
+    """Return why an order cannot be followed now; nothing when it can."""
+    if order is None:
+        return "refused: it cannot be read"
+    match order.action:
+        case Action.ANSWER:
+            return refuse_answer(order, state, now)
+        case Action.RESUME:
+            return "" if state.is_paused else "refused: the run is not paused"
+        case Action.STEER:
+            return "refused: no stage is at work that could be steered"
+        case Action.PAUSE | Action.CANCEL:
+            return ""

@@ -1,0 +1,172 @@
+"""The result of a run: `RunResult`, `run.json` and `final.json`."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import (
+    AttractorError,
+    ExitCode,
+)
+from attractor.base.events import Event
+from attractor.base.journal import read_lines
+from attractor.base.json import (
+    Json,
+    parse_json,
+)
+from attractor.engine.context import WholeValues
+from attractor.engine.errors import RecordBroken
+from attractor.engine.journal.events import (
+    PipelineCompleted,
+    PipelineFailed,
+)
+from attractor.engine.journal.reducer import fold
+from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage, usage_to_record
+from attractor.engine.questions.question import (
+    Question,
+    question_to_record,
+)
+from attractor.engine.run_folder.layout import Manifest, RunDirectory
+from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.progress import (
+    Progress,
+)
+from attractor.engine.state.run_state import (
+    AWAITING_ANSWER,
+    EXECUTING,
+    RunState,
+    Standing,
+    outcome_of,
+)
+from attractor.engine.storage.blobs import Blobs
+from attractor.engine.storage.json_files import read_document
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a run stands when its runner lets go of it.
+
+    When it `is_restarting`, it ends here, and another run goes on in its place (ruling R7).
+    """
+
+    run_id: str
+    directory: Path
+    standing: Standing
+    outcome: StageStatus | None
+    reason: str
+    completed: tuple[str, ...] = ()
+    tree: TreeId = ""
+    usage: Usage = NOTHING_USED
+    question: Question | None = None
+    questions: Sequence[Question] = ()
+    context: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    is_restarting: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command line answers."""
+        if self.standing in (AWAITING_ANSWER, EXECUTING):
+            return ExitCode.UNFINISHED
+        is_good = self.outcome is not None and self.outcome.is_success
+        return ExitCode.DONE if is_good else ExitCode.FAILED
+
+
+def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
+    """Return where a run stands."""
+    progress = state.progress
+    end = progress.end if progress else None
+    return RunResult(
+        run_id=manifest.run_id,
+        directory=root,
+        standing=state.standing,
+        outcome=outcome_of(state),
+        reason=state.why_canceled or (end.reason if end else state.stopped or state.reason),
+        completed=progress.completed if progress else (),
+        tree=progress.tree if progress else "",
+        usage=state.used,
+        question=state.question,
+        questions=tuple(state.questions),
+        context=WholeValues(progress.context, Blobs(root)) if progress else {},
+    )
+
+
+def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:
+    """Return what final.json holds: how the walk ended, in one page."""
+    progress = state.progress or Progress("")
+    outcome = outcome_of(state) or StageStatus.FAIL
+    return {
+        "run_id": manifest.run_id,
+        "pipeline": manifest.pipeline,
+        "goal": manifest.goal,
+        "outcome": outcome.value,
+        "why": state.why_canceled or (progress.end.reason if progress.end else state.reason),
+        "node": progress.current_node,
+        "next": _next(manifest.run_id, state, outcome),
+        "stages": len(progress.completed),
+        "visits": {node: count for node, count in Counter(progress.completed).items() if count > 1},
+        "redirects": progress.redirects,
+        "handled_failures": list(progress.handled),
+        "stepped_over": list(progress.stepped_over),
+        "assumed_outcomes": list(progress.assumed),
+        "usage": usage_to_record(state.used),
+        "seconds": round(state.seconds(now), 6),
+        "tree": progress.tree,
+        "started": manifest.started.isoformat(),
+        "ended": now.isoformat(),
+    }
+
+
+def _next(run_id: str, state: RunState, outcome: StageStatus) -> str:
+    """Return the command that is most likely wanted now."""
+    if state.restarted_as and not state.canceled:
+        return f"attractor status {state.restarted_as}"
+    if outcome.is_success and not state.canceled:
+        return f"attractor status {run_id}"
+    return f"attractor logs {run_id}"
+
+
+def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:
+    """Return what run.json holds."""
+    outcome = outcome_of(state)
+    return {
+        "run_id": manifest.run_id,
+        "status": state.standing.status.value,
+        "phase": state.standing.phase.value,
+        "reason": state.reason,
+        "outcome": outcome.value if outcome else "",
+        "next_node": state.progress.next_node if state.progress else "",
+        "is_paused": state.is_paused,
+        "question": question_to_record(state.question) if state.question else None,
+        "questions": [question_to_record(one) for one in state.questions],
+        "updated": now.isoformat(),
+    }
+
+
+_TERMINAL = (PipelineCompleted.__name__, PipelineFailed.__name__)
+
+
+def has_lost_its_end(directory: RunDirectory) -> bool:
+    """Tell whether the final.json of a run that ended is missing or cannot be read."""
+    try:
+        read_document(directory.final)
+    except AttractorError:
+        return True
+    return False
+
+
+def end_told_by_journal(directory: RunDirectory, manifest: Manifest) -> dict[str, Json]:
+    """Return what final.json held: the run as it stood when the terminal event was written."""
+    state = RunState()
+    for line in read_lines(directory.events):
+        record = parse_json(line.content)
+        if not isinstance(record, dict):
+            raise RecordBroken(f"the line at byte {line.offset} of {directory.events} is no event")
+        event = Event.from_record(record)
+        if event.type in _TERMINAL:
+            told = final_record(manifest, state, event.time)
+            return {**told, "seconds": event.data.get("seconds", told["seconds"])}
+        state = fold(state, event)
+    raise RecordBroken(f"{directory.events} does not say how the run ended")

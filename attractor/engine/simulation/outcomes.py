@@ -1,0 +1,129 @@
+"""Reads the outcomes that a simulated walk is given for its nodes."""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field, replace
+from pathlib import Path
+from typing import cast
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import NotCanonical, UnknownName, UsageError
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.engine.errors import InvalidReport
+from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.stage.report import check_report
+from attractor.engine.storage.json_files import DEEPEST, TOO_DEEP, is_too_deep, words_of
+
+_NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
+
+
+@dataclass(frozen=True)
+class SimulatedOutcomes:
+    """The outcomes of nodes, one a visit; the last one holds for all visits after it."""
+
+    by_node: Mapping[str, Sequence[Outcome]] = field(default_factory=dict[str, Sequence[Outcome]])
+
+    def at(self, node: str, visit: int) -> Outcome | None:
+        """Return the outcome of a visit, the first of which is 1, or None for an unnamed node."""
+        outcomes = self.by_node.get(node)
+        return outcomes[min(visit, len(outcomes)) - 1] if outcomes else None
+
+
+NO_OUTCOMES = SimulatedOutcomes()
+
+
+def read_outcomes(
+    written: Json | JsonObject, *, nodes: Iterable[str], file: str = ""
+) -> SimulatedOutcomes:
+    """Read the outcomes of a pipeline's nodes, or say what is wrong with them and where."""
+    outcomes = check_outcomes(written, file=file)
+    known = set(nodes)
+    for node in outcomes.by_node:
+        if node not in known:
+            raise _named(UnknownName("node", node, known), file)
+    return outcomes
+
+
+def check_outcomes(written: Json | JsonObject, *, file: str = "") -> SimulatedOutcomes:
+    """Read outcomes whose pipeline is not known yet."""
+    if not isinstance(written, Mapping):
+        wrong = UsageError(
+            "outcomes are written as a table of nodes", hint='for example {"test": ["fail"]}'
+        )
+        raise _named(wrong, file)
+    try:
+        return SimulatedOutcomes({node: _read_visits(node, one) for node, one in written.items()})
+    except UsageError as error:
+        raise _named(error, file) from error
+
+
+def _named(error: UsageError, file: str) -> UsageError:
+    """Return an error with the file in its sentence."""
+    return UsageError(f"{file}: {error}", hint=error.hint) if file else error
+
+
+def _read_visits(node: str, written: Json) -> Sequence[Outcome]:
+    if not isinstance(written, list):
+        return (_read_outcome(node, f"node {node!r}", written),)
+    if not written:
+        raise UsageError(f"node {node!r} has an empty list of outcomes", hint="name one at least")
+    return tuple(
+        _read_outcome(node, f"visit {number} of node {node!r}", one)
+        for number, one in enumerate(written, 1)
+    )
+
+
+def _read_outcome(node: str, place: str, written: Json) -> Outcome:
+    report = written if isinstance(written, dict) else {"outcome": written}
+    try:
+        outcome = check_report(report)
+    except InvalidReport as error:
+        raise InvalidReport(f"outcome of {place}: {error}", hint=error.hint) from error
+    if outcome.status in _NEEDS_REASON and not outcome.failure_reason:
+        return replace(outcome, failure_reason=f"simulated {outcome.status.value} of {node}")
+    return outcome
+
+
+_HINT = 'write JSON such as {"test": "fail"}, or TOML such as test = "fail"'
+
+
+def open_outcomes(file: Path) -> dict[str, Json]:
+    """Return what a file says of nodes, checked as far as it can be without a pipeline."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as cause:
+        told = cause.strerror or str(cause)
+        raise UsageError(f"{file}: {told}", hint="name a JSON or TOML file") from cause
+    except UnicodeDecodeError as cause:
+        raise UsageError(f"{file} is not UTF-8", hint="save it as UTF-8") from cause
+    table = _read_toml(text, file) if _is_toml(file, text) else _read_json(text, file)
+    if is_too_deep(table):
+        raise UsageError(f"{file} {TOO_DEEP}", hint=f"{DEEPEST} levels are taken")
+    check_outcomes(table, file=str(file))
+    return cast(dict[str, Json], table)
+
+
+def _is_toml(file: Path, text: str) -> bool:
+    """Go by the name; where that says nothing, only JSON begins with a brace."""
+    if file.suffix in (".json", ".toml"):
+        return file.suffix == ".toml"
+    return not text.lstrip().startswith("{")
+
+
+def _read_json(text: str, file: Path) -> Json:
+    try:
+        return parse_json(text)
+    except NotCanonical as cause:
+        raise UsageError(f"{file} {words_of(cause)}", hint=_HINT) from cause
+
+
+def _read_toml(text: str, file: Path) -> Json:
+    try:
+        table: dict[str, Json] = tomllib.loads(text)
+        # TOML has dates and times, which no outcome has.
+        canonical_json(table)
+    except NotCanonical as cause:
+        raise UsageError(f"{file} {words_of(cause)}", hint="write a text in quotes") from cause
+    except (ValueError, RecursionError) as cause:
+        raise UsageError(f"{file} {words_of(cause, form='TOML')}", hint=_HINT) from cause
+    return table

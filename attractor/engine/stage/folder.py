@@ -1,0 +1,254 @@
+"""The folder that an attempt writes into, and the history of earlier attempts."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from threading import Lock
+
+from attractor.base.errors import FileTrouble, NotCanonical, UsageError
+from attractor.base.files import file_trouble, remove_leavings, write_fully, write_whole
+from attractor.base.json import JsonObject, parse_json
+from attractor.engine.errors import StageOver
+from attractor.engine.storage.json_files import pretty_json, read_foreign
+from attractor.engine.storage.secrets import Redactor
+
+STATUS = "status.json"
+
+
+HISTORY = "history"
+
+
+_LARGEST_STATUS = 4 << 20
+
+
+def begin_attempt(folder: Path, visit: int, attempt: int, *, is_aside: bool = False) -> Path:
+    """Make the node's folder empty for an attempt; what an earlier one left goes to its history.
+
+    Returns the folder that is written into: another one while the node's is not free.
+    """
+    try:
+        left = _files_in(folder)
+        if is_aside:
+            return _make_aside(folder, visit, attempt)
+    except OSError as cause:
+        raise file_trouble("make", folder, cause) from cause
+    if left:
+        remove_leavings(folder)
+        _move_aside(folder, _name_of_past(folder, visit, attempt))
+    return folder
+
+
+def history_folder(folder: Path, visit: int, attempt: int) -> Path:
+    """Return where an attempt's files lie when another one has begun."""
+    return folder / HISTORY / f"{visit}.{attempt}"
+
+
+def folder_of_attempt(folder: Path, visit: int, attempt: int) -> Path | None:
+    """Return where the files of an attempt that ended lie now, if they are anywhere."""
+    places = (folder, history_folder(folder, visit, attempt))
+    return next((one for one in places if _attempt_of(one / STATUS) == (visit, attempt)), None)
+
+
+def require_folder(folder: Path) -> None:
+    """Refuse what is a link or a file where a folder is to be."""
+    if not stat.S_ISDIR(os.lstat(folder).st_mode):
+        hint = "remove it: a stage folder is a folder of its own"
+        raise FileTrouble(f"{folder} is a link or a file", hint=hint)
+
+
+def _files_in(folder: Path) -> list[str]:
+    """Return what a folder holds besides the history; it is made when it is not there."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        require_folder(folder)
+    else:
+        return []
+    return [entry.name for entry in os.scandir(folder) if entry.name != HISTORY]
+
+
+def _make_aside(folder: Path, visit: int, attempt: int) -> Path:
+    """Make an empty folder in the history; what is there already was interrupted."""
+    _files_in(folder / HISTORY)
+    own = history_folder(folder, visit, attempt)
+    if own.exists():
+        own.rename(folder / HISTORY / _name_of_interrupted(folder, visit, attempt))
+    own.mkdir()
+    return own
+
+
+def _name_of_past(folder: Path, visit: int, attempt: int) -> str:
+    """Name what lies in a folder by its status; without one, or repeated, it was interrupted."""
+    past = _attempt_of(folder / STATUS)
+    if (
+        past
+        and past != (visit, attempt)
+        and not (folder / HISTORY / _dotted(past) / STATUS).exists()
+    ):
+        return _dotted(past)
+    return _name_of_interrupted(folder, visit, attempt)
+
+
+def _name_of_interrupted(folder: Path, visit: int, attempt: int) -> str:
+    name = f"{_dotted((visit, attempt))}.interrupted"
+    names = (name if n == 1 else f"{name}.{n}" for n in count(1))
+    return next(one for one in names if not (folder / HISTORY / one).exists())
+
+
+def _attempt_of(status: Path) -> tuple[int, int] | None:
+    if not status.exists():
+        return None
+    try:
+        record = parse_json(read_foreign(status, largest=_LARGEST_STATUS))
+    except (FileTrouble, NotCanonical):
+        return None
+    match record:
+        case {"visit": int(visit), "attempt": int(attempt)}:
+            return visit, attempt
+        case _:
+            return None
+
+
+def _dotted(numbers: tuple[int, int]) -> str:
+    return f"{numbers[0]}.{numbers[1]}"
+
+
+def _move_aside(folder: Path, name: str) -> None:
+    past = folder / HISTORY / name
+    try:
+        past.mkdir(parents=True, exist_ok=True)
+        require_folder(folder / HISTORY)
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.name != HISTORY)
+        for one in sorted(names, key=lambda one: one == STATUS):
+            (folder / one).replace(past / one)
+    except OSError as cause:
+        raise file_trouble("move", folder, cause) from cause
+
+
+LARGEST_FILE = 4 << 20
+
+
+# What a handler brings about by the name it chose, and not the disk.
+_OF_THE_NAME = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP, errno.EINVAL})
+
+
+class FolderFiles:
+    """Writes files of one attempt: redacted, capped, whole, and never through a link.
+
+    `trouble` is what the disk refused first, if anything.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        redactor: Redactor,
+        *,
+        largest: int = LARGEST_FILE,
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._heard = heard
+        self._folder = folder
+        self._redactor = redactor
+        self._largest = largest
+        self._lock = Lock()
+        self._full: set[str] = set()
+        self._is_over = False
+        self.trouble: FileTrouble | None = None
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file whole; of a text that is too long the middle is left out."""
+        self._heard()
+        with self._lock:
+            try:
+                path = self._path(name)
+                self._full.discard(name)
+                write_whole(path, _capped(self._clean(text), self._largest), sync=False)
+            except FileTrouble as trouble:
+                self._remember(trouble)
+                raise
+
+    def append(self, name: str, line: str) -> None:
+        """Add a line to a file, until the file is full."""
+        self._heard()
+        with self._lock:
+            try:
+                path = self._path(name)
+                whole = self._clean(line) + b"\n"
+                if name not in self._full and not _append(path, whole, self._largest):
+                    self._full.add(name)
+            except FileTrouble as trouble:
+                self._remember(trouble)
+                raise
+
+    def finish(self, status: JsonObject) -> None:
+        """Write status.json, which is plain JSON, and take nothing more."""
+        with self._lock:
+            self._is_over = True
+            text = pretty_json(status, is_plain=True)
+            if self._redactor.finds_in(text):
+                text = pretty_json(self._redactor.members(status))
+            write_whole(in_folder(self._folder, STATUS), text, sync=False)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        with self._lock:
+            self._is_over = True
+
+    def _remember(self, trouble: FileTrouble) -> None:
+        """Remember that the disk refused: then no outcome of the stage may stand."""
+        if isinstance(trouble.cause, OSError) and trouble.cause.errno not in _OF_THE_NAME:
+            self.trouble = self.trouble or trouble
+
+    def _clean(self, text: str) -> bytes:
+        return self._redactor.text(text).encode()
+
+    def _path(self, name: str) -> str:
+        if self._is_over:
+            raise StageOver(f"the stage is over: {name} was not written")
+        if not _is_free(name):
+            hint = "a plain file name, not hidden; status.json is the engine's"
+            raise UsageError(f"a stage cannot write a file {name!r}", hint=hint)
+        return in_folder(self._folder, name)
+
+
+def _is_free(name: str) -> bool:
+    """Tell whether a name is a plain one, and not one of the engine's."""
+    if name in ("", STATUS, HISTORY) or name.startswith(".") or "\0" in name:
+        return False
+    return name != ".." and "/" not in name
+
+
+def in_folder(folder: Path, name: str) -> str:
+    """Return the place of a file in a stage's folder, which must be a folder of its own."""
+    try:
+        require_folder(folder)
+    except OSError as cause:
+        raise file_trouble("write into", folder, cause) from cause
+    return f"{folder}/{name}"
+
+
+def _capped(content: bytes, largest: int) -> bytes:
+    if len(content) <= largest:
+        return content
+    half = largest // 2
+    note = f"\n[{len(content) - 2 * half} bytes left out]\n".encode()
+    parts = (content[:half], note, content[-half:])
+    return b"".join(part.decode("utf-8", "ignore").encode() for part in parts)
+
+
+def _append(path: str, line: bytes, largest: int) -> bool:
+    """Add a line, or in its place a note that the file is full; tell whether there was room."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        file = os.open(path, flags, 0o666)
+        try:
+            has_room = os.fstat(file).st_size + len(line) <= largest
+            write_fully(file, line if has_room else b"[full: what came after was left out]\n")
+        finally:
+            os.close(file)
+    except OSError as cause:
+        raise file_trouble("write", path, cause) from cause
+    return has_room

@@ -1,0 +1,87 @@
+"""Writes the last lines of a command's output to a file while the command runs."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+from attractor.base.errors import FileTrouble
+from attractor.base.process_output import Chunk, OnOutput
+from attractor.engine.seams import StageFiles
+
+TAIL = "tail.txt"
+"""The file in the stage's folder."""
+
+
+OFTEN_S = 0.5
+
+
+MOST_LINES = 50
+
+
+LONGEST_LINE = 4 * 1024
+
+
+class OutputTail:
+    """The last whole lines of an output.
+
+    A secret is only known when it is whole, and so half a line is not kept: what is written is
+    looked through line by line, however the output came in pieces.
+    """
+
+    def __init__(self) -> None:
+        self._lines = deque[str](maxlen=MOST_LINES)
+        self._begun = {"stdout": "", "stderr": ""}
+        self._has_more = False
+
+    def add(self, chunk: Chunk) -> None:
+        """Take the next piece of one of the streams."""
+        lines = (self._begun[chunk.stream] + chunk.text).splitlines(keepends=True)
+        rest = lines.pop() if lines and not _is_whole(lines[-1]) else ""
+        self._lines.extend(map(_bounded, lines))
+        self._has_more = self._has_more or bool(lines)
+        # Of a line that is too long only so much is kept that it is seen to be too long.
+        self._begun[chunk.stream] = rest[: LONGEST_LINE + 1]
+
+    def take(self) -> str:
+        """Return the lines, if there are new ones since they were taken last."""
+        has_more, self._has_more = self._has_more, False
+        return "".join(self._lines) if has_more else ""
+
+
+@asynccontextmanager
+async def tail_in(files: StageFiles, *, often_s: float = OFTEN_S) -> AsyncGenerator[OnOutput]:
+    """Yield what takes an output whose last lines are to be in a file as long as this lasts."""
+    tail = OutputTail()
+    writing = asyncio.create_task(_write_often(tail, files, often_s))
+    try:
+        yield tail.add
+    except BaseException:
+        # Who was cut off leaves no other output.
+        _write(tail, files)
+        raise
+    finally:
+        writing.cancel()
+        await asyncio.wait([writing])
+
+
+async def _write_often(tail: OutputTail, files: StageFiles, often_s: float) -> None:
+    while True:
+        await asyncio.sleep(often_s)
+        _write(tail, files)
+
+
+def _write(tail: OutputTail, files: StageFiles) -> None:
+    # Whoever keeps the files remembers that the disk refused, and tells it when the stage is over.
+    with suppress(FileTrouble):
+        if text := tail.take():
+            files.write(TAIL, text)
+
+
+def _is_whole(line: str) -> bool:
+    return line.splitlines() != [line]
+
+
+def _bounded(line: str) -> str:
+    is_short = len(line) <= LONGEST_LINE
+    return line if is_short else f"[a line of more than {LONGEST_LINE} characters]\n"

@@ -1,0 +1,174 @@
+"""The workspace of a run that takes no snapshots: work in place, or on no files at all."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import NoReturn
+
+from attractor.base.errors import UsageError
+from attractor.base.process_output import OnOutput
+from attractor.base.processes import ExecResult
+from attractor.engine.seams import PATCH_LIMIT, Base
+from attractor.engine.state.identifiers import TreeId
+from attractor.environments.environment import (
+    DirEntry,
+    ExecutionEnvironment,
+    GrepOptions,
+    Promises,
+    Service,
+)
+
+_NOWHERE = Base("", "", "")
+
+
+class NoEnvironment:
+    """Has neither files nor commands, for pipelines that work on none."""
+
+    async def initialize(self) -> None:
+        """Make nothing ready."""
+
+    async def cleanup(self) -> None:
+        """End nothing."""
+
+    def working_directory(self) -> str:
+        """Refuse: there is no folder."""
+        _refuse()
+
+    def platform(self) -> str:
+        """Refuse: there is no system."""
+        _refuse()
+
+    def os_version(self) -> str:
+        """Refuse: there is no system."""
+        _refuse()
+
+    def promises(self) -> Promises:
+        """Promise nothing."""
+        return Promises()
+
+    async def read_file(
+        self, path: str, *, offset: int | None = None, limit: int | None = None
+    ) -> str:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def write_file(self, path: str, content: str) -> None:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def delete_file(self, path: str) -> None:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def file_exists(self, path: str) -> bool:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
+        """Refuse: there are no files."""
+        _refuse()
+
+    async def exec_command(
+        self,
+        command: str,
+        *,
+        timeout_ms: int,
+        working_dir: str | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+    ) -> ExecResult:
+        """Refuse: there are no commands."""
+        _refuse()
+
+    async def start_service(
+        self, command: str, *, env_vars: Mapping[str, str] | None = None
+    ) -> Service:
+        """Refuse: there are no commands."""
+        _refuse()
+
+    def reach(self, port: int) -> AbstractAsyncContextManager[str]:
+        """Refuse: there is no network."""
+        _refuse()
+
+    def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
+        """Refuse: there is no network."""
+        _refuse()
+
+
+class NoWorkspace:
+    """Takes no snapshots; its environment is the one it is given.
+
+    `another` makes one more of the same place: branches open and close theirs at the same time.
+    """
+
+    def __init__(
+        self,
+        environment: ExecutionEnvironment | None = None,
+        *,
+        another: Callable[[], ExecutionEnvironment] | None = None,
+    ) -> None:
+        self._environment = environment or (another or NoEnvironment)()
+        self._another = another
+
+    @property
+    def base(self) -> Base:
+        """What it was made from: nothing that has an id."""
+        return _NOWHERE
+
+    @property
+    def environment(self) -> ExecutionEnvironment:
+        """The environment it was given, else one in which nothing can be done."""
+        return self._environment
+
+    async def snapshot(self, subject: str) -> TreeId:
+        """Keep nothing."""
+        return ""
+
+    async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
+        """Leave everything as it is."""
+
+    async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
+        """Know of no change."""
+        return ()
+
+    async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
+        """Know of no change."""
+        return ""
+
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        """Know of no change."""
+        return b""
+
+    async def export(self, tree: TreeId, to: Path) -> None:
+        """Refuse: there are no trees."""
+        raise UsageError("this run keeps no trees", hint="run it with --workspace isolated")
+
+    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "NoWorkspace":
+        """Work in the same place: there are no trees to tell branches apart."""
+        return NoWorkspace(another=self._another) if self._another else self
+
+    async def discard(self, name: str) -> None:
+        """Remove nothing."""
+
+    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
+        """Leave everything as it is."""
+        return ()
+
+    async def close(self) -> None:
+        """Hold nothing open."""
+
+
+def _refuse() -> NoReturn:
+    raise UsageError(
+        "this run has no environment to work in",
+        hint="run it with --workspace isolated or in-place",
+    )

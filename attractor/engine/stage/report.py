@@ -1,0 +1,162 @@
+"""Reads the report of an agent, and writes `status.json` (attractor-spec, appendix C)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileTrouble, NotCanonical, suggest
+from attractor.base.json import Json, JsonObject, parse_json
+from attractor.engine.errors import InvalidReport
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, outcome_to_record, success
+from attractor.engine.storage.json_files import read_foreign
+
+AUTO_STATUS_NOTES = "auto-status: handler completed without writing status"
+
+
+_STATUSES = ("success", "partial_success", "retry", "fail")
+
+
+_CLASSES = ("", "retryable", "terminal", "verdict")
+
+
+_FIELDS = (
+    "outcome",
+    "preferred_label",
+    "suggested_next_ids",
+    "context_updates",
+    "notes",
+    "failure_reason",
+    "failure_class",
+)
+
+
+_KEYS = frozenset({"outcome", "current_node"})
+
+
+_PREFIXES = ("graph.", "internal.", "human.", "parallel.", "stack.", "work.", "growth.")
+
+
+@dataclass(frozen=True)
+class AttemptTimes:
+    """Which attempt a status file is about, and when it began and ended."""
+
+    visit: int
+    attempt: int
+    started: datetime
+    ended: datetime
+
+
+def status_record(outcome: Outcome, times: AttemptTimes) -> dict[str, Json]:
+    """Return what status.json holds of an attempt (attractor-spec, appendix C, and ruling R8)."""
+    return {
+        **outcome_to_record(outcome),
+        "visit": times.visit,
+        "attempt": times.attempt,
+        "started": times.started.isoformat(),
+        "ended": times.ended.isoformat(),
+    }
+
+
+def auto_status() -> Outcome:
+    """Return the success of a stage with `auto_status` whose handler said nothing."""
+    return success(AUTO_STATUS_NOTES)
+
+
+def read_report(path: Path) -> Outcome | None:
+    """Read the report an agent left in a file, if it left one."""
+    if not path.is_symlink() and not path.exists():
+        return None
+    try:
+        return parse_report(read_foreign(path))
+    except FileTrouble as cause:
+        raise InvalidReport(f"the report cannot be read: {cause}") from cause
+
+
+def parse_report(text: str | bytes) -> Outcome:
+    """Read an agent's report, or say what is wrong with it so that the agent can mend it."""
+    try:
+        report = parse_json(text)
+    except NotCanonical as cause:
+        raise InvalidReport(f"the report is {cause}", hint="write one JSON object") from cause
+    if not isinstance(report, dict):
+        raise InvalidReport("the report is not a JSON object", hint=_EXAMPLE)
+    return check_report(report)
+
+
+def check_report(report: JsonObject) -> Outcome:
+    """Return the outcome a report states, when it may state that."""
+    for name in report:
+        if name not in _FIELDS:
+            near = suggest(name, _FIELDS)
+            hint = f"did you mean {near}?" if near else f"known: {', '.join(_FIELDS)}"
+            raise InvalidReport(f"the report has an unknown field {name!r}", hint=hint)
+    if "outcome" not in report:
+        raise InvalidReport("the report has no 'outcome'", hint=_EXAMPLE)
+    updates = _updates(report.get("context_updates") or {})
+    failure_class = _word(report, "failure_class", _CLASSES)
+    return Outcome(
+        StageStatus(_word(report, "outcome", _STATUSES)),
+        preferred_label=_text(report, "preferred_label"),
+        suggested_next_ids=_texts(report, "suggested_next_ids"),
+        context_updates=updates,
+        notes=_text(report, "notes"),
+        failure_reason=_text(report, "failure_reason"),
+        failure_class=FailureClass(failure_class) if failure_class else None,
+    )
+
+
+def forbidden_keys(updates: Mapping[str, Json]) -> Sequence[str]:
+    """Return the context keys that no report may set, in the order they stand."""
+    return [key for key in updates if _is_forbidden(key)]
+
+
+_EXAMPLE = 'write for example {"outcome": "success", "notes": "what was done"}'
+
+
+def _is_forbidden(key: str) -> bool:
+    # A condition finds `context.X` under X as well, so both are the same key.
+    bare = key
+    while bare.startswith("context."):
+        bare = bare.removeprefix("context.")
+    return bare in _KEYS or bare.startswith(_PREFIXES)
+
+
+def _updates(value: Json) -> dict[str, Json]:
+    if not isinstance(value, dict):
+        raise InvalidReport("'context_updates' is not an object", hint=_EXAMPLE)
+    if forbidden := forbidden_keys(value):
+        raise InvalidReport(
+            f"a report may not set {', '.join(forbidden)}",
+            hint="these keys are the engine's: choose other names",
+        )
+    return value
+
+
+def _text(report: JsonObject, name: str) -> str:
+    value = report.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidReport(f"{name!r} is not a text", hint=_EXAMPLE)
+    return value
+
+
+def _texts(report: JsonObject, name: str) -> tuple[str, ...]:
+    value = report.get(name) or []
+    if not isinstance(value, list):
+        raise InvalidReport(f"{name!r} is not a list", hint='write ["node_id"]')
+    texts = tuple(one for one in value if isinstance(one, str))
+    if len(texts) < len(value):
+        raise InvalidReport(f"{name!r} holds something else than texts", hint='write ["node_id"]')
+    return texts
+
+
+def _word(report: JsonObject, name: str, known: Sequence[str]) -> str:
+    word = _text(report, name)
+    if word not in known:
+        near = suggest(word, known)
+        words = ", ".join(filter(None, known))
+        hint = f"did you mean {near}?" if near else f"write one of: {words}"
+        raise InvalidReport(f"{name!r} cannot be {word!r}", hint=hint)
+    return word

@@ -1,0 +1,1 @@
+"""JSON records, secrets, blobs and artifacts on disk."""

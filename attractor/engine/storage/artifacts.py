@@ -1,0 +1,164 @@
+"""Stores the named values of a run that are too large for its context (attractor-spec 5.5)."""
+
+from datetime import datetime
+from pathlib import Path
+from threading import RLock
+
+from attractor.base.clock import Clock, SystemClock
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName
+from attractor.base.files import file_trouble, sync_folder
+from attractor.base.json import Json, canonical_json, content_hash, parse_json
+from attractor.engine.storage.blobs import FILE_BACKING_THRESHOLD, Blobs, make_folder
+from attractor.engine.storage.json_files import read_document, write_document
+from attractor.engine.storage.secrets import Redactor
+from attractor.language.graph.builder import folder_name
+
+_NAMED = "named"
+
+
+_CLOCK = SystemClock()
+
+
+_NO_SECRETS = Redactor()
+
+
+@dataclass(frozen=True)
+class ArtifactInfo:
+    """What is known of an artifact without reading it."""
+
+    id: str
+    name: str
+    size_bytes: int
+    stored_at: datetime
+    is_file_backed: bool
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An artifact: its JSON, or the hash of it when that lies in a file."""
+
+    info: ArtifactInfo
+    text: str = ""
+    hash: str = ""
+
+
+class ArtifactStore:
+    """The artifacts of a run by their ids; threads may share it."""
+
+    def __init__(
+        self,
+        blobs: Blobs | None = None,
+        *,
+        clock: Clock = _CLOCK,
+        redactor: Redactor = _NO_SECRETS,
+    ) -> None:
+        self._blobs = blobs or Blobs()
+        self._clock = clock
+        self._redactor = redactor
+        self._lock = RLock()
+        self._entries: dict[str, _Entry] | None = None
+
+    def store(self, artifact_id: str, name: str, data: Json) -> ArtifactInfo:
+        """Keep a value under an id; one that is there is replaced."""
+        text = canonical_json(self._redactor.json(data))
+        size = len(text.encode())
+        is_large = size > FILE_BACKING_THRESHOLD and self._blobs.folder is not None
+        info = ArtifactInfo(artifact_id, name, size, self._clock.now(), is_large)
+        with self._lock:
+            known = self._known()
+            # The bytes are on the disk before their hash is written.
+            digest = self._blobs.put(text.encode()) if is_large else ""
+            entry = _Entry(info, "" if is_large else text, digest)
+            self._write(entry)
+            known.pop(artifact_id, None)
+            known[artifact_id] = entry
+        return info
+
+    def retrieve(self, artifact_id: str) -> Json:
+        """Return a value, whole."""
+        with self._lock:
+            known = self._known()
+            if artifact_id not in known:
+                raise UnknownName("artifact", artifact_id, known)
+            entry = known[artifact_id]
+        return parse_json(self._blobs.get(entry.hash) if entry.hash else entry.text)
+
+    def has(self, artifact_id: str) -> bool:
+        """Tell whether there is an artifact of an id."""
+        with self._lock:
+            return artifact_id in self._known()
+
+    def list(self) -> tuple[ArtifactInfo, ...]:
+        """Return what is known of every artifact, the one stored last at the end."""
+        with self._lock:
+            return tuple(entry.info for entry in self._known().values())
+
+    def remove(self, artifact_id: str) -> None:
+        """Forget an artifact, if it is there; its bytes stay, for a journal may name them."""
+        with self._lock:
+            if self._known().pop(artifact_id, None) and (folder := self._folder):
+                with self._blobs.remembering():
+                    _remove(folder / _file_name(artifact_id))
+
+    def clear(self) -> None:
+        """Forget every artifact."""
+        for info in self.list():
+            self.remove(info.id)
+
+    @property
+    def _folder(self) -> Path | None:
+        return self._blobs.folder / _NAMED if self._blobs.folder else None
+
+    def _known(self) -> dict[str, _Entry]:
+        """Return every artifact; those of an earlier process are read when one is asked for."""
+        if self._entries is None:
+            folder = self._folder if self._folder and self._folder.is_dir() else None
+            found = [_read(file) for file in folder.glob("*.json")] if folder else []
+            found.sort(key=lambda entry: (entry.info.stored_at, entry.info.id))
+            self._entries = {entry.info.id: entry for entry in found}
+        return self._entries
+
+    def _write(self, entry: _Entry) -> None:
+        if self._folder is None or self._blobs.folder is None:
+            return
+        record: dict[str, Json] = {
+            "id": entry.info.id,
+            "name": entry.info.name,
+            "size_bytes": entry.info.size_bytes,
+            "stored_at": entry.info.stored_at.isoformat(),
+            "is_file_backed": entry.info.is_file_backed,
+            "hash": entry.hash,
+            "text": entry.text,
+        }
+        with self._blobs.remembering():
+            make_folder(self._blobs.folder)
+            make_folder(self._folder)
+            write_document(self._folder / _file_name(entry.info.id), record)
+
+
+def _read(file: Path) -> _Entry:
+    fields = read_document(file)
+    info = ArtifactInfo(
+        fields.text("id"),
+        fields.text("name"),
+        fields.number("size_bytes"),
+        fields.time("stored_at"),
+        fields.flag("is_file_backed"),
+    )
+    return _Entry(info, fields.text("text"), fields.text("hash"))
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as cause:
+        raise file_trouble("remove", file, cause) from cause
+    sync_folder(file.parent)
+
+
+def _file_name(artifact_id: str) -> str:
+    """Return the name of a record's file: another one for each id, also where case is nothing."""
+    plain = folder_name(artifact_id)
+    digest = content_hash(artifact_id.encode("utf-8", "surrogatepass"))[:8]
+    return f"{plain}.json" if plain == plain.lower() else f"{plain.lower()}~{digest}.json"

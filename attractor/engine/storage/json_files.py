@@ -1,0 +1,223 @@
+"""Reads and writes JSON records, field by field, and names the field that is invalid."""
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from attractor.base.errors import FileTrouble, NotCanonical
+from attractor.base.files import file_trouble, write_whole
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.engine.errors import RecordBroken
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+class Fields:
+    """The members of a record, each read as one type."""
+
+    def __init__(self, record: Json | JsonObject, what: str) -> None:
+        self._what = what
+        if not isinstance(record, Mapping):
+            raise RecordBroken(f"{what} is not an object")
+        self._record = record
+
+    def all(self) -> JsonObject:
+        """Return the record as it is."""
+        return self._record
+
+    def text(self, name: str) -> str:
+        """Return a text."""
+        value = self._record.get(name)
+        return value if isinstance(value, str) else self._refuse(name, "a text")
+
+    def number(self, name: str) -> int:
+        """Return a whole number."""
+        value = self._record.get(name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            self._refuse(name, "a whole number")
+        return value
+
+    def real(self, name: str) -> float:
+        """Return a number."""
+        value = self._record.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self._refuse(name, "a number")
+        return float(value)
+
+    def flag(self, name: str) -> bool:
+        """Return true or false."""
+        value = self._record.get(name)
+        return value if isinstance(value, bool) else self._refuse(name, "true or false")
+
+    def time(self, name: str) -> datetime:
+        """Return a moment."""
+        text = self.text(name)
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            self._refuse(name, "a time")
+
+    def word(self, name: str, kind: type[Word]) -> Word:
+        """Return one of a set of words."""
+        text = self.text(name)
+        try:
+            return kind(text)
+        except ValueError:
+            self._refuse(name, f"one of {', '.join(kind)}")
+
+    def items(self, name: str) -> list[Json]:
+        """Return a list."""
+        value = self._record.get(name)
+        return value if isinstance(value, list) else self._refuse(name, "a list")
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts."""
+        found = self.items(name)
+        texts = tuple(one for one in found if isinstance(one, str))
+        return texts if len(texts) == len(found) else self._refuse(name, "a list of texts")
+
+    def members(self, name: str) -> dict[str, Json]:
+        """Return an object as it is."""
+        value = self._record.get(name)
+        return value if isinstance(value, dict) else self._refuse(name, "an object")
+
+    def inner(self, name: str) -> "Fields":
+        """Return an object to be read field by field."""
+        if name not in self._record:
+            self._refuse(name, "an object")
+        return Fields(self._record[name], f"{self._what}.{name}")
+
+    def inners(self, name: str) -> tuple["Fields", ...]:
+        """Return a list of objects to be read field by field."""
+        return tuple(
+            Fields(one, f"{self._what}.{name}[{index}]")
+            for index, one in enumerate(self.items(name))
+        )
+
+    def has(self, name: str) -> bool:
+        """Tell whether a field is there and holds something."""
+        return self._record.get(name) is not None
+
+    def _refuse(self, name: str, wanted: str) -> NoReturn:
+        wanted = wanted if name in self._record else "there"
+        raise RecordBroken(f"{self._what}: the field {name!r} must be {wanted}")
+
+
+_WIDEST = 80
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def pretty_json(record: JsonObject, *, is_plain: bool = False) -> str:
+    """Return a record as JSON that people can read; one known to be plain JSON is not checked."""
+    # Checked first: json itself would write what no reader takes back.
+    if not is_plain:
+        canonical_json(record)
+    members = ",\n".join(f"  {_encode(key)}: {_pretty(value)}" for key, value in record.items())
+    return f"{{\n{members}\n}}\n" if members else "{}\n"
+
+
+def _pretty(value: Json) -> str:
+    """Write what fits on a line there, which is also quick; and what does not over several."""
+    text = _encode(value)
+    if len(text) <= _WIDEST or not isinstance(value, dict | list):
+        return text
+    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n  ")
+
+
+def write_document(path: Path, record: JsonObject) -> None:
+    """Put a record in place whole, and make it last."""
+    write_whole(path, pretty_json(record))
+
+
+def read_document(path: Path) -> Fields:
+    """Read a record to be taken apart field by field."""
+    try:
+        content = path.read_bytes()
+    except OSError as cause:
+        raise file_trouble("read", path, cause) from cause
+    try:
+        return Fields(parse_json(content), str(path))
+    except NotCanonical as cause:
+        raise RecordBroken(f"{path} is {cause}") from cause
+
+
+_NOT_JSON = "not JSON: "
+
+
+_NOT_WRITTEN = "this cannot be written as JSON: "
+
+
+_STEP = r"(?:\[[^\]]*\]|\.\w+)"
+
+
+# Whoever looks for the place counts the first steps and the last one.
+_LONG_PATH = re.compile(rf"({_STEP}{{8}}){_STEP}{{4,}}({_STEP})")
+
+
+_TOO_LONG = "for integer string conversion"
+
+
+DEEPEST = 80
+"""How deep what somebody wrote may be: records that take it up are deeper, and have a limit."""
+
+
+TOO_DEEP = "holds lists or tables too deep within each other"
+
+
+def is_too_deep(value: Json) -> bool:
+    """Tell whether a value is deeper than records can take it up."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for one in level for inner in _members(one)]
+        if not level:
+            return False
+    return True
+
+
+def words_of(fault: Exception, *, form: str = "JSON") -> str:
+    """Return what follows the name of the file: `is not JSON: ...`, or `holds ...`."""
+    told = str(fault)
+    if isinstance(fault, RecursionError) or "recursion" in told:
+        return TOO_DEEP
+    if _TOO_LONG in told:
+        return "holds a number with too many digits"
+    if isinstance(fault, NotCanonical) and told.startswith(_NOT_WRITTEN):
+        return f"holds {_LONG_PATH.sub(_shortened, told.removeprefix(_NOT_WRITTEN))}"
+    return f"is not {form}: {told.removeprefix(_NOT_JSON)}"
+
+
+def _members(value: Json) -> Iterable[Json]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _shortened(path: re.Match[str]) -> str:
+    return f"{path[1]}...{path[2]}"
+
+
+LARGEST = 1 << 20
+
+
+def read_foreign(path: Path, *, largest: int = LARGEST) -> bytes:
+    """Return a file's bytes, or refuse what is no plain file or is too large."""
+    try:
+        # Without blocking: what is no regular file, such as a FIFO, is only found out when open.
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as cause:
+        raise file_trouble("read", path, cause) from cause
+    with os.fdopen(file, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise FileTrouble(f"cannot read {path}: it is no regular file")
+        content = opened.read(largest + 1)
+    if len(content) > largest:
+        raise FileTrouble(f"cannot read {path}: it is larger than {largest} bytes")
+    return content

@@ -1,0 +1,53 @@
+"""Truncates long texts so that the cut is visible."""
+
+import re
+
+from attractor.base.json import Json
+from attractor.base.process_output import BoundedOutput, OutputLimit
+
+ENDS = OutputLimit(head=2_000, tail=6_000)
+
+
+LONGEST_RESPONSE = 200
+"""How much of a response the context keeps (attractor-spec 4.5); response.md has all of it."""
+
+
+_LEFT_OUT = re.compile(r"^\[\.\.\. [0-9]+ bytes left out \.\.\.\]$", re.MULTILINE)
+
+
+def shorten(text: str, length: int) -> str:
+    """Return the beginning of a text, at most so many characters long."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def keep_ends(text: str, limit: OutputLimit = ENDS) -> str:
+    """Return the beginning and the end of a text, with a line that says what is left out."""
+    output = BoundedOutput(limit)
+    output.add(text.encode("utf-8", "replace"))
+    return output.kept().text
+
+
+def is_cut(text: str) -> bool:
+    """Tell whether a text of the context lacks a part of what it was."""
+    is_response = len(text) == LONGEST_RESPONSE and text.endswith("…")
+    return is_response or _LEFT_OUT.search(text) is not None
+
+
+def response_updates(node: str, response: str) -> dict[str, Json]:
+    """Return what the context remembers of a stage's response (attractor-spec 4.5, 5.1)."""
+    return {"last_stage": node, "last_response": shorten(response, LONGEST_RESPONSE)}
+
+
+def one_line(text: str, length: int) -> str:
+    """Return the beginning of a text on one line, so that it cannot pass for anything else."""
+    # Of a text without end only the beginning is looked at.
+    return shorten(" ".join(text[: 8 * length].split()), length)
+
+
+def both_ends(text: str, length: int) -> str:
+    """Return the beginning and the end of a text on one line: of an output, either may tell."""
+    whole = one_line(text, length)
+    if len(text) <= length or not whole.endswith("…"):
+        return whole
+    end = " ".join(text[-4 * length :].split())[-length // 2 :]
+    return f"{one_line(text, length - len(end))} {end}"
