@@ -37,7 +37,7 @@ fmt: $(READY) ## format the code and apply the safe fixes
 	@$(BIN)/ruff format $(PYTHON_FILES)
 
 tables: $(READY) ## let lark make the table of the grammar anew
-	@$(BIN)/python -m attractor.language.source.build_tables
+	@$(BIN)/python -m attractor.language.parsing.build_table
 
 docs: $(READY) ## write the generated parts of the docs anew, and stale drawings
 	@$(BIN)/python -m cogapp --verbosity=1 -r -c $(PAGES)

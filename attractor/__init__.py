@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from attractor.language.diagnostics import Diagnostic, Severity
     from attractor.language.graph.graph import Graph, Node
-    from attractor.language.source.parse import parse, parse_file
+    from attractor.language.reading import parse, parse_file
 
 __all__ = [
     "Answer",
@@ -83,8 +83,8 @@ _HOMES = {
     "Usage": "engine.outcome",
     "UsageError": "base.errors",
     "failure": "engine.outcome",
-    "parse": "language.source.parse",
-    "parse_file": "language.source.parse",
+    "parse": "language.reading",
+    "parse_file": "language.reading",
     "resume_pipeline": "factory.api",
     "resume_pipeline_sync": "factory.api",
     "run_pipeline": "factory.api",

@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any
 
 from attractor.engine.simulation.coverage import cover
-from attractor.language.conditions.extended_syntax import compile_pattern
+from attractor.language.conditions.patterns import compile_pattern
+from attractor.language.declarations.inputs import read_inputs
+from attractor.language.declarations.requirements import read_needs
+from attractor.language.declarations.stylesheet_grammar import parse_stylesheet, read_stylesheet
 from attractor.language.graph.branches import find_forks
-from attractor.language.preparation.inputs import read_inputs
 from attractor.language.preparation.prepare import prepare
-from attractor.language.preparation.requirements import read_needs
-from attractor.language.preparation.stylesheet import parse_stylesheet, read_stylesheet
-from attractor.language.source.parse import parse, read_graph
+from attractor.language.reading import parse, read_graph
 from attractor.language.source.text import Source
 from attractor.language.syntax_errors.missing_quotes import find_slips
 from attractor.language.syntax_errors.unquoted_values import find_loose_ends

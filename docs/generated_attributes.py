@@ -1,12 +1,12 @@
 """Writes the table of attributes; cog puts it into the reference."""
 
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES
-from attractor.language.graph.graph import (
-    TYPE_OF_SHAPE,
+from attractor.language.graph.attribute_catalogue import (
+    ATTRIBUTES,
     AttributeOwner,
     AttributeType,
     KnownAttribute,
 )
+from attractor.language.graph.graph import TYPE_OF_SHAPE
 
 _HEAD = ["| attribute | type | default | what it says |", "|---|---|---|---|"]
 

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from attractor.language.linting.lint_rule import RulePage, read_pages
+from attractor.language.linting.pages import RulePage, read_pages
 
 
 def rules() -> str:

@@ -16,8 +16,8 @@ from attractor.base.processes import ExecResult, run_process
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 from attractor.environments.local import LocalExecutionEnvironment
+from attractor.language.declarations.inputs import declared_inputs, fault_of_secret, variable_of
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.inputs import declared_inputs, fault_of_secret, variable_of
 from attractor.pipeline.children.validation import find_child_pipelines
 from attractor.pipeline.preflight.programs import ProgramCheck, look_for, required_by
 from attractor.pipeline.preflight.secrets import ways_to_give

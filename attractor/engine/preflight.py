@@ -10,8 +10,7 @@ from attractor.engine.seams import Handler
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.branches import find_misplaced
-from attractor.language.graph.builder import folder_name
-from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
+from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node, folder_name
 
 
 def preflight(

@@ -31,7 +31,7 @@ from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer
 from attractor.language.formatter import write_graph
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import ExtraRules
-from attractor.language.preparation.prepare import Transform
+from attractor.language.preparation.transform import Transform
 from attractor.pipeline.components import AnyHandler, adapt_handlers
 from attractor.pipeline.host import HANDED_IN, Brought, RunHost, Watch, make_world
 from attractor.pipeline.options import RunOptions, WorkspaceKind

@@ -11,8 +11,8 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.seams import ChildEnd, ChildRun, Parts, Stage
 from attractor.engine.truncation import shorten
 from attractor.handlers.registry import run_child, tell_end
+from attractor.language.declarations.inputs import Input, read_inputs
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.inputs import Input, read_inputs
 
 CONTEXT = "context."
 INPUTS = "inputs."

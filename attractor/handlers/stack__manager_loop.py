@@ -24,7 +24,8 @@ from attractor.engine.routing.edge_selection import make_lookup
 from attractor.engine.seams import ChildEnd, ChildRun, Parts, Said, Stage, Telemetry
 from attractor.handlers.codergen import write_prompt
 from attractor.handlers.registry import run_child, tell_end
-from attractor.language.conditions.condition import Condition, parse_condition
+from attractor.language.conditions.condition import Condition
+from attractor.language.conditions.parse import parse_condition
 from attractor.language.errors import InvalidCondition
 from attractor.language.graph.graph import Graph, Node
 

@@ -12,8 +12,8 @@ from attractor.engine.seams import Parts, Stage
 from attractor.engine.stage.live_output import tail_in
 from attractor.engine.truncation import keep_ends, shorten
 from attractor.environments.selection import missing_command
+from attractor.language.declarations.inputs import asked_secrets, variable_of
 from attractor.language.graph.graph import Node
-from attractor.language.preparation.inputs import asked_secrets, variable_of
 
 LONGEST_WORDS = 200
 # Without `timeout` there is no limit (attractor-spec 2.6), but an environment wants a number.

@@ -1,7 +1,4 @@
-"""Text to a validated graph and back.
-
-This door is light: what stands behind a name is imported when the name is first asked for.
-"""
+"""Text to a validated graph and back; a name is imported when it is first used."""
 
 from typing import TYPE_CHECKING
 
@@ -13,16 +10,13 @@ if TYPE_CHECKING:
     from attractor.language.drawing.draw import render
     from attractor.language.errors import ParseError, ValidationError
     from attractor.language.formatter import format
-    from attractor.language.graph.builder import GraphBuilder, folder_name
-    from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
-    from attractor.language.linting.lint_rule import (
-        LintRule,
-        Vocabulary,
-        validate,
-        validate_or_raise,
-    )
-    from attractor.language.preparation.prepare import Prepared, Transform, prepare
-    from attractor.language.source.parse import parse, parse_file
+    from attractor.language.graph.builder import GraphBuilder
+    from attractor.language.graph.graph import Edge, Graph, Node, Subgraph, folder_name
+    from attractor.language.linting.lint_rule import LintRule, Vocabulary
+    from attractor.language.linting.validate import validate, validate_or_raise
+    from attractor.language.preparation.prepare import Prepared, prepare
+    from attractor.language.preparation.transform import Transform
+    from attractor.language.reading import parse, parse_file
 
 __all__ = [
     "Diagnostic",
@@ -62,18 +56,18 @@ _HOMES = {
     "Prepared": "preparation.prepare",
     "Severity": "diagnostics",
     "Subgraph": "graph.graph",
-    "Transform": "preparation.prepare",
+    "Transform": "preparation.transform",
     "ValidationError": "errors",
     "Vocabulary": "linting.lint_rule",
     "diff": "comparison.compare",
-    "folder_name": "graph.builder",
+    "folder_name": "graph.graph",
     "format": "formatter",
-    "parse": "source.parse",
-    "parse_file": "source.parse",
+    "parse": "reading",
+    "parse_file": "reading",
     "prepare": "preparation.prepare",
     "render": "drawing.draw",
-    "validate": "linting.lint_rule",
-    "validate_or_raise": "linting.lint_rule",
+    "validate": "linting.validate",
+    "validate_or_raise": "linting.validate",
 }
 
 __getattr__ = light_door.opening(__name__, _HOMES)

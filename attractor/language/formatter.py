@@ -21,27 +21,22 @@ from typing import NamedTuple
 
 from attractor.language.errors import ParseError
 from attractor.language.graph.graph import Graph, Node, Subgraph
-from attractor.language.source.parse import collection_paused, parse_source
+from attractor.language.parsing.tokens import END, Findings, Token, scan
+from attractor.language.reading import collection_paused, parse_source
 from attractor.language.source.syntax_tree import Attributes, ValueKind, quoted
 from attractor.language.source.text import (
     ATTRIBUTE,
     BLANK,
+    COMPASS,
     TEXT,
     TEXT_OR_COMMENT,
     Comment,
     Source,
     comments_between,
-    read_text,
-    read_word,
-)
-from attractor.language.source.tokens import (
-    COMPASS,
-    END,
-    Findings,
-    Token,
     is_plain,
     margin,
-    scan,
+    read_text,
+    read_word,
     written_attribute,
     written_word,
 )

@@ -5,16 +5,14 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from urllib.parse import quote
 
-from attractor.language.diagnostics import Diagnostic, Edit, Severity
+from attractor.language.diagnostics import PORTABILITY, SYNTAX, Diagnostic, Edit, Severity
 from attractor.language.linting.ignore_comments import UNUSED_IGNORE
 from attractor.language.source.syntax_tree import Span
-from attractor.language.source.tokens import PORTABILITY, SYNTAX
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-
 # What reports these is no rule with a page of its own.
 _SENTENCES = {
     SYNTAX: "A pipeline is written in the language of pipelines.",
@@ -27,7 +25,6 @@ _SENTENCES = {
     "readable_file": "A file that is to be checked can be read.",
     "unsafe_fix": "Fixes are applied only where they bring no new error.",
 }
-
 Record = dict[str, object]
 
 

@@ -33,12 +33,12 @@ from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import keep_ends
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.output import NO_CHANGE, tell
+from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import VITAL
-from attractor.language.preparation.inputs import declared_inputs
-from attractor.language.preparation.prepare import KnownFiles
-from attractor.language.source.parse import decode, parse
+from attractor.language.linting.validate import VITAL
+from attractor.language.preparation.transform import KnownFiles
+from attractor.language.reading import decode, parse
 from attractor.language.source.text import Source
 from attractor.pipeline.host import NOTHING_BROUGHT, Brought, RunHost
 from attractor.pipeline.options import RunOptions

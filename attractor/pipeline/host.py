@@ -42,10 +42,11 @@ from attractor.engine.questions.question import Interviewer
 from attractor.engine.seams import Backend, Handler
 from attractor.engine.storage.secrets import SHORTEST, Redactor, is_telling, texts_of
 from attractor.environments.variables import inherited
+from attractor.language.declarations.inputs import is_of_input
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.linting.lint_rule import VITAL, ExtraRules, Level, Levels, rule_names
-from attractor.language.preparation.inputs import is_of_input
-from attractor.language.preparation.prepare import Transform
+from attractor.language.linting.lint_rule import ExtraRules
+from attractor.language.linting.validate import VITAL, Level, Levels, rule_names
+from attractor.language.preparation.transform import Transform
 from attractor.pipeline.notification_settings import NO_NOTIFY, Notify
 from attractor.workspaces.folders import SHARED
 from attractor.workspaces.setup.preparation import NO_PREPARATION, Preparation

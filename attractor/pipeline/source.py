@@ -11,13 +11,15 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.engine.storage.secrets import Redactor
 from attractor.handlers.registry import handler_registry
+from attractor.language.declarations.inputs import declared_inputs, resolve_inputs, secrets_from
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import ParseError, UnreadablePipeline, ValidationError
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Level, Levels, Vocabulary
-from attractor.language.preparation.inputs import declared_inputs, resolve_inputs, secrets_from
-from attractor.language.preparation.prepare import Files, Prepared, prepare
-from attractor.language.source.parse import open_source
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.validate import Level, Levels
+from attractor.language.preparation.prepare import Prepared, prepare
+from attractor.language.preparation.transform import Files
+from attractor.language.reading import open_source
 from attractor.language.source.text import Source
 from attractor.pipeline.host import NOTHING_BROUGHT, Brought, RunHost
 from attractor.pipeline.registered_names import files_beside, known_names

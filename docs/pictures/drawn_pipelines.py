@@ -17,7 +17,7 @@ from attractor.language.drawing.picture import as_picture
 from attractor.language.drawing.svg import finish_svg
 from attractor.language.drawing.theme import Theme
 from attractor.language.graph.graph import Graph
-from attractor.language.source.parse import parse_file
+from attractor.language.reading import parse_file
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = Path(__file__).parent / "pipelines"

@@ -33,7 +33,7 @@ from attractor.engine.outcome import Outcome, Usage
 from attractor.engine.prompts.inherited_context import InheritedContext, Thread
 from attractor.engine.prompts.preamble import Past, Remembered, StageNote
 from attractor.engine.seams import Said, Stage
-from attractor.language.graph.attribute_catalogue import Fidelity
+from attractor.language.graph.fidelity import Fidelity
 from attractor.llm.errors import ServerError
 from attractor.llm.messages import Message, Role
 from attractor.llm.response import Usage as Tokens

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.cli.git_desk import UNGUARDED, GitDesk
 from tests.cli.git_desk import desk as desk  # a fixture
 from tests.examples import ROOT, fences

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from attractor.language.linting.lint_rule import page_names
+from attractor.language.linting.pages import page_names
 from tests.cli.running import attractor
 
 REACHABILITY = """reachability (error)

@@ -313,7 +313,7 @@ def test_the_command_is_light(folder: Path) -> None:
         "validate", "good.dot", folder=folder, variables={"PYTHONPROFILEIMPORTTIME": "1"}
     )
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-    assert "attractor.language.source.parse" in imported
+    assert "attractor.language.reading" in imported
     heavy = {"lark", "pydantic", "asyncio", "litellm", "rich", "httpx", "platformdirs"}
     assert not heavy & imported
     assert not {"watchfiles", "difflib", "tomllib", "secrets", "attractor.llm"} & imported

@@ -17,7 +17,7 @@ import pytest
 
 from attractor.base.hash_chain import verify_file
 from attractor.base.json import Json
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.counts import count
 from tests.crashes.deaths import MOMENTS, STEP
 from tests.crashes.pipeline import NODES, OUTSIDE, write_pipeline

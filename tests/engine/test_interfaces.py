@@ -5,7 +5,7 @@ import pytest
 from attractor.engine.prompts.fidelity import Arrival, Resolved, classes_around, resolve
 from attractor.engine.prompts.inherited_context import Threads
 from attractor.language import prepare
-from attractor.language.graph.attribute_catalogue import Fidelity
+from attractor.language.graph.fidelity import Fidelity
 from tests.engine.graphs import graph, node
 
 ARRIVAL = Arrival("before", "going on", "full", "of the edge")

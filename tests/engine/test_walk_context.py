@@ -18,7 +18,7 @@ from attractor.engine.walk.saved_conversations import (
 )
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import RETRY, Workplace
 from tests.engine.speaking import Speakers, place_of

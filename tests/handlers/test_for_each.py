@@ -11,7 +11,7 @@ from attractor.engine.seams import Parts, Stage
 from attractor.handlers.for_each import ForEach, read_items
 from attractor.handlers.parallel import MAX_PARALLEL
 from attractor.language.graph.graph import Graph
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.branches import FAIL, MEETING, Given, GivenBranches
 from tests.engine.forked import branch_steps, results, until, words, wrote

@@ -16,7 +16,7 @@ from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.registry import InterviewerParts, interviewer_registry
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.engine.runs import Workplace
 
 PIPELINE = """digraph clock {

@@ -11,7 +11,7 @@ from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.seams import Handler, Parts
 from attractor.handlers.registry import BuiltHandler, handler_registry
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.engine.branches import MEETING, GivenBranches
 from tests.engine.children import GivenChildren, Plot
 from tests.examples import ROOT, Fence, fences

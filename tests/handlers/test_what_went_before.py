@@ -9,7 +9,7 @@ from attractor.engine.prompts.inherited_context import InheritedContext
 from attractor.engine.prompts.preamble import Past, Remembered, StageNote
 from attractor.engine.seams import Parts
 from attractor.handlers.registry import handler_registry
-from attractor.language.graph.attribute_catalogue import Fidelity
+from attractor.language.graph.fidelity import Fidelity
 from tests.handlers.stages import Person, Play, Saying, graph, node
 
 PAST = Past((StageNote("plan", 1, "success", "planned"),), {"success": 1})

@@ -17,7 +17,7 @@ from attractor.language.conditions.condition import (
     Truth,
     canonical_outcome,
 )
-from attractor.language.conditions.extended_syntax import compile_pattern
+from attractor.language.conditions.patterns import compile_pattern
 
 KEYS = ["outcome", "context.outcome", "preferred_label", "context.n", "context.a.b", "flag"]
 WORDS = ["success", "failed", "fail", "x", "3", "-12", "true", "a.b:c-d"]

@@ -7,21 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language.conditions.analysis import why_dead
-from attractor.language.conditions.condition import (
-    OUTCOME_KEYS,
-    OUTCOMES,
-    Condition,
-    parse_condition,
-)
+from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Condition
 from attractor.language.conditions.format import write_condition
+from attractor.language.conditions.parse import parse_condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.builder import GraphBuilder
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import each_guard, edits_within
-from attractor.language.linting.fixes import fix
+from attractor.language.linting.edge_conditions import each_guard, edits_within
 from attractor.language.linting.lint_rule import Vocabulary, rule_registry
+from attractor.language.preparation.fixes import fix
 from attractor.language.preparation.prepare import prepare
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import quoted
 from tests.growing import times_more
 from tests.language.condition_trees import KEYS, conditions, naively, values

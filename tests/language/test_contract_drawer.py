@@ -12,7 +12,7 @@ from attractor.language.drawing.draw import Drawer, drawer_registry
 from attractor.language.drawing.picture import encoded, node_element
 from attractor.language.errors import DrawingFailed
 from attractor.language.graph.graph import Edge, Graph, Node
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.counts import count
 from tests.language.pipelines import HUMAN_GATE
 

@@ -10,7 +10,7 @@ from attractor.engine.questions.edge_labels import accelerator
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.linting.lint_rule import BuiltInRule, LintRule, Vocabulary, rule_registry
-from attractor.language.source.parse import read_graph
+from attractor.language.reading import read_graph
 from attractor.language.source.syntax_tree import Attributes
 from attractor.language.source.text import Source
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE

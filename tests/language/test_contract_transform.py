@@ -6,14 +6,14 @@ import pytest
 
 from attractor.base.registry import find_shortcoming
 from attractor.language.graph.graph import Edge, Graph, Node
-from attractor.language.preparation.prepare import (
+from attractor.language.preparation.transform import (
     BuiltInTransform,
     KnownFiles,
     Transform,
     TransformContext,
     transform_registry,
 )
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
 from tests.spec.test_11_11_transforms import WithoutNodes
 

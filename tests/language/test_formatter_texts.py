@@ -11,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from attractor.language.errors import ParseError
 from attractor.language.formatter import format_text
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.counts import count
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
 

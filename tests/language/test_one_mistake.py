@@ -3,7 +3,7 @@
 import pytest
 
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.linting.fixes import mend
+from attractor.language.preparation.fixes import mend
 from attractor.language.preparation.prepare import Prepared, prepare
 from attractor.language.source.text import Source
 

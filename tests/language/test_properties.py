@@ -12,7 +12,7 @@ from attractor.language.diagnostic_output import as_text
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import prepare
-from attractor.language.source.parse import decode, parse, read_graph
+from attractor.language.reading import decode, parse, read_graph
 from attractor.language.source.text import Source
 from tests.counts import count
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE, as_dot, graphs

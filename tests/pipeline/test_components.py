@@ -25,7 +25,7 @@ from attractor.engine.seams import Said, Stage
 from attractor.engine.stage.execution import execute
 from attractor.interviewers.recording import Recording
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.pipeline.components import (
     AGENT,
     SIMULATE,

@@ -18,7 +18,7 @@ from attractor.config.load import load_configuration
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 from attractor.engine.errors import NotRunnable
-from attractor.language.linting.lint_rule import VITAL, Level, rule_names
+from attractor.language.linting.validate import VITAL, Level, rule_names
 from attractor.pipeline import host as module
 from attractor.pipeline.host import News, RunHost, is_ours, ours_among, own_words, rule_levels
 from attractor.pipeline.options import RunOptions

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import Refused, UsageError
 from attractor.engine.questions.question import Option, Question, QuestionKind
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.pipeline.open_questions import (
     answer_command,
     check_answers,

@@ -14,7 +14,7 @@ from attractor.base.errors import UsageError
 from attractor.engine.outcome import StageStatus
 from attractor.engine.simulation.walk import SimulatedWalk
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.pipeline.pipeline_tests import (
     GAP,
     Expected,

@@ -26,7 +26,7 @@ from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.registry import InterviewerParts
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
 from attractor.pipeline.options import RunOptions, WorkspaceKind
 from attractor.pipeline.simulate import Script, simulate

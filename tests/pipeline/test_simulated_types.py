@@ -7,7 +7,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.engine.simulation.walk import SimulatedWalk
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.pipeline.simulate import Script, simulate
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"

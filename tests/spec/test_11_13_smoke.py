@@ -6,7 +6,7 @@ import pytest
 
 from attractor import RunResult, StageStatus, failure, parse
 from attractor.engine.outcome import FailureClass
-from attractor.language.linting.lint_rule import validate
+from attractor.language.linting.validate import validate
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -14,7 +14,7 @@ from attractor.language import (
     validate,
     validate_or_raise,
 )
-from attractor.language.linting.lint_rule import read_page
+from attractor.language.linting.pages import read_page
 
 WHOLE = """digraph G {
     start [shape=Mdiamond]

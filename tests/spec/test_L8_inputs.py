@@ -4,7 +4,7 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.language import Prepared, parse, prepare
-from attractor.language.preparation.inputs import declared_inputs, resolve_inputs
+from attractor.language.declarations.inputs import declared_inputs, resolve_inputs
 
 DECLARED = "ticket, branch=main, count:int=3, token:secret"
 GIVEN = {"ticket": "T-1 $goal", "token": "s3cret"}

@@ -5,7 +5,7 @@ import pytest
 from attractor.engine.questions.edge_labels import accelerator
 from attractor.engine.run_folder.layout import RESERVED_NAMES
 from attractor.language import Severity, Vocabulary, prepare
-from attractor.language.linting.lint_rule import read_page
+from attractor.language.linting.pages import read_page
 from attractor.language.rules.reserved_id import RESERVED_IDS
 
 NAMES = Vocabulary(

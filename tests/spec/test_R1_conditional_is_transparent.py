@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, Workplace, run_graph
 

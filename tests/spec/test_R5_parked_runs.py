@@ -16,7 +16,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Parked, Parts, Said, Stage
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
 from attractor.handlers.registry import handler_registry
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.engine.runs import Workplace
 
 REVIEW = """

@@ -8,7 +8,7 @@ import pytest
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, results, until_there_is, words, wrote
 from tests.engine.graphs import chain, edge, end, graph, node, start

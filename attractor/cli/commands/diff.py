@@ -15,7 +15,7 @@ from attractor.language.comparison.compare import Difference, difference_record
 from attractor.language.comparison.compare import diff as compare
 from attractor.language.comparison.output import NO_CHANGE, tell
 from attractor.language.graph.graph import Graph
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 
 _NOTHING = Graph("", {})
 _TEXT = "text"

@@ -8,7 +8,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.language.linting.lint_rule import RulePage, read_page, read_pages
+from attractor.language.linting.pages import RulePage, read_page, read_pages
 
 
 @click.command()

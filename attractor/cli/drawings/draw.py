@@ -122,7 +122,7 @@ def _lines(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
 
 
 def _source_of(file: str) -> Source | None:
-    from attractor.language.source.parse import open_source
+    from attractor.language.reading import open_source
 
     try:
         return open_source(file) if file else None
@@ -134,7 +134,7 @@ def _json(subject: Subject) -> str:
     import json
 
     from attractor.language.drawing.run_overlay import states_record
-    from attractor.language.graph.builder import graph_record
+    from attractor.language.graph.records import graph_record
 
     record = graph_record(subject.graph)
     if subject.states:

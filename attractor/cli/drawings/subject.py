@@ -14,8 +14,8 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.drawing.picture import Picture
 from attractor.language.drawing.run_overlay import RunStates, overlay
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.prepare import TransformContext, transform_all
-from attractor.language.source.parse import parse
+from attractor.language.preparation.transform import TransformContext, transform_all
+from attractor.language.reading import parse
 from attractor.pipeline.registered_names import files_beside
 
 

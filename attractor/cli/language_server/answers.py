@@ -26,7 +26,7 @@ from attractor.language.editor.analysis import (
 from attractor.language.editor.completion import Proposal, Sort, cursor_at, hover, propose
 from attractor.language.errors import ParseError
 from attractor.language.formatter import format_text
-from attractor.language.linting.lint_rule import page_of
+from attractor.language.linting.pages import page_of
 from attractor.language.source.syntax_tree import Span
 
 

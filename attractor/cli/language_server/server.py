@@ -26,7 +26,8 @@ from attractor.base.errors import UsageError
 from attractor.cli.language_server import answers
 from attractor.cli.language_server.answers import Places, symbol_row, symbol_tree
 from attractor.language.editor.analysis import Analysis
-from attractor.language.linting.lint_rule import Levels, Vocabulary
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.validate import Levels
 from attractor.language.source.text import Source
 from attractor.pipeline.registered_names import files_beside
 

@@ -15,14 +15,15 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.files import UNREADABLE
 from attractor.config.projects import PROJECT_FILE, find_project_root
 from attractor.language.diagnostic_output import as_record, as_text, summary
-from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.diagnostics import PORTABILITY, Diagnostic, Severity
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.linting.lint_rule import AS_WRITTEN, Level, Levels, Vocabulary
-from attractor.language.preparation.prepare import Files, Prepared, prepare
-from attractor.language.source.parse import open_source
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.validate import AS_WRITTEN, Level, Levels
+from attractor.language.preparation.prepare import Prepared, prepare
+from attractor.language.preparation.transform import Files
+from attractor.language.reading import open_source
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source
-from attractor.language.source.tokens import PORTABILITY
 from attractor.pipeline.registered_names import files_beside, known_names
 
 STRICT: Levels = {PORTABILITY: Level.ERROR, "portable_condition": Level.ERROR}
@@ -156,7 +157,7 @@ def _source_of(file: str, known: dict[str, Source | None]) -> Source | None:
 
 
 def _show_sarif(judged: Judged) -> None:
-    from attractor.language.linting.lint_rule import page_of
+    from attractor.language.linting.pages import page_of
     from attractor.language.sarif import sarif_log
 
     pages = {rule: page_of(rule) for rule in {one.rule for one in judged.diagnostics}}

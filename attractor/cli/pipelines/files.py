@@ -13,7 +13,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble, UsageError
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.source.parse import decode
+from attractor.language.reading import decode
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import TEXT_OR_COMMENT, Source
 

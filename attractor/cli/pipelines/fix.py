@@ -10,7 +10,7 @@ from attractor.cli.pipelines.check import Judge, Judged, told_once
 from attractor.cli.pipelines.files import PipelineFile, write_pipeline
 from attractor.language.diagnostic_output import counted, place_of
 from attractor.language.diagnostics import Diagnostic, warning
-from attractor.language.linting.fixes import Mended, mend
+from attractor.language.preparation.fixes import Mended, mend
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source, visible
 

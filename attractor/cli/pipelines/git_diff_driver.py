@@ -12,7 +12,7 @@ from attractor.cli.output.files import text_diff
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.output import NO_CHANGE, tell
 from attractor.language.graph.graph import Graph
-from attractor.language.source.parse import decode, parse
+from attractor.language.reading import decode, parse
 from attractor.language.source.text import visible
 
 _NO_FILE = "/dev/null"

@@ -3,11 +3,7 @@
 from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.graph.attribute_catalogue import (
-    DEFAULT_FIDELITY,
-    Fidelity,
-    resolve_fidelity,
-)
+from attractor.language.graph.fidelity import DEFAULT_FIDELITY, Fidelity, resolve_fidelity
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.graph.resolve import derived_class
 

@@ -7,10 +7,7 @@ from functools import cached_property
 from attractor.base.dataclasses import dataclass
 from attractor.engine.prompts.fidelity import DEGRADED
 from attractor.engine.prompts.preamble import Remembered, write_news, write_preamble
-from attractor.language.graph.attribute_catalogue import (
-    DEFAULT_FIDELITY,
-    Fidelity,
-)
+from attractor.language.graph.fidelity import DEFAULT_FIDELITY, Fidelity
 
 MOST_HELD = 100
 """How many conversations are held; the one that was used longest ago is let go first."""

@@ -9,7 +9,7 @@ from attractor.base.json import Json
 from attractor.engine.context import find_reference, text_of
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import both_ends, one_line
-from attractor.language.graph.attribute_catalogue import Fidelity
+from attractor.language.graph.fidelity import Fidelity
 
 MOST_NOTES = 40
 

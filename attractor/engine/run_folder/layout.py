@@ -17,7 +17,7 @@ from attractor.engine.seams import Base
 from attractor.engine.storage.json_files import Fields, read_document, write_document
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import Promises
-from attractor.language.graph.builder import folder_name
+from attractor.language.graph.graph import folder_name
 
 NAMES = tuple(field.name for field in fields(Promises))
 """Every promise by name."""

@@ -12,7 +12,7 @@ from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.engine.storage.blobs import FILE_BACKING_THRESHOLD, Blobs, make_folder
 from attractor.engine.storage.json_files import read_document, write_document
 from attractor.engine.storage.secrets import Redactor
-from attractor.language.graph.builder import folder_name
+from attractor.language.graph.graph import folder_name
 
 _NAMED = "named"
 

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
 from attractor.language.comparison.effective_values import SAME_NAMES, Saying
-from attractor.language.graph.builder import attributes_record, plain_value
 from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
-from attractor.language.preparation.prepare import TransformContext
+from attractor.language.graph.records import attributes_record, plain_value
+from attractor.language.preparation.transform import TransformContext
 from attractor.language.source.syntax_tree import Value
 from attractor.language.transforms.aliases import Aliases
 
@@ -136,7 +136,6 @@ class _Way(NamedTuple):
 
 
 _Likeness = Callable[[_Way], Hashable]
-
 # From the closest likeness to the loosest one; the first of them is no difference.
 _LIKENESSES: Sequence[_Likeness] = (
     lambda way: (way.source, way.target, way.says),

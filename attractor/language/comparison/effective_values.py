@@ -20,21 +20,17 @@ from attractor.language.conditions.condition import (
     Not,
     Unreadable,
     canonical_outcome,
-    read_condition,
     read_number,
 )
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES, DEFAULT_FIDELITY
-from attractor.language.graph.graph import (
-    DEFAULT_SHAPE,
-    DEFAULT_TYPE,
+from attractor.language.conditions.parse import read_condition
+from attractor.language.graph.attribute_catalogue import (
+    ATTRIBUTES,
     AttributeOwner,
     AttributeType,
-    Edge,
-    Graph,
     KnownAttribute,
-    Node,
-    Subgraph,
 )
+from attractor.language.graph.fidelity import DEFAULT_FIDELITY
+from attractor.language.graph.graph import DEFAULT_SHAPE, DEFAULT_TYPE, Edge, Graph, Node, Subgraph
 from attractor.language.graph.resolve import split_classes
 from attractor.language.source.syntax_tree import Attributes, ValueKind, parse_integer
 
@@ -75,7 +71,7 @@ def _by_one_name(condition: Condition) -> Hashable:
 
 def _stylesheet(text: str) -> Hashable:
     # Imported here: few callers need it.
-    from attractor.language.preparation.stylesheet import read_stylesheet
+    from attractor.language.declarations.stylesheet_grammar import read_stylesheet
 
     sheet, mistakes = read_stylesheet(text) if text.strip() else (None, ())
     if sheet is None or mistakes:
@@ -88,7 +84,6 @@ def _stylesheet(text: str) -> Hashable:
 
 
 _Read = Callable[[str], Hashable]
-
 _BY_NAME: Mapping[str, _Read] = {
     "class": lambda text: frozenset(split_classes(text)),
     "condition": _condition,
@@ -100,7 +95,6 @@ _BY_TYPE: Mapping[AttributeType, _Read] = {
     AttributeType.NUMBER: read_number,
     AttributeType.DURATION: _duration,
 }
-
 
 Thing = Graph | Node | Edge | Subgraph
 """What attributes stand on."""

@@ -27,8 +27,7 @@ from attractor.language.drawing.picture import (
 from attractor.language.drawing.theme import ADDED, CHANGED, REMOVED, UNCHANGED
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Attributes, Value
-from attractor.language.source.text import visible
-from attractor.language.source.tokens import written_attribute, written_value
+from attractor.language.source.text import visible, written_attribute, written_value
 
 NO_CHANGE = "no change in meaning"
 """What is said where at most the spelling differs."""

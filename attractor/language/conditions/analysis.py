@@ -1,7 +1,4 @@
-"""Finds what in a condition can never hold, as far as single keys tell.
-
-What a stage can come to, and which conditions could hold then.
-"""
+"""Finds conditions that can never be true."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +21,6 @@ from attractor.language.conditions.condition import (
     each_clause,
 )
 from attractor.language.diagnostics import suggester
-from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.text import quote
 
 # Of those that ask for the same key: more would be compared with each alternative.
@@ -150,8 +146,6 @@ def _all_hold(clauses: Iterable[Condition], key: str, value: str) -> bool:
     return all(clause.holds({key: value}.__getitem__) for clause in clauses)
 
 
-SUCCESS, PARTIAL_SUCCESS, FAIL = "success", "partial_success", "fail"
-
 ANOTHER = "\N{BLACK SQUARE}"
 """Stands for every value that no condition names."""
 
@@ -159,28 +153,6 @@ Values = Mapping[str, str]
 """What each key holds that conditions ask for."""
 
 _MOST = 500
-_ENDS = {
-    "start": (SUCCESS,),
-    "exit": (SUCCESS,),
-    "tool": (SUCCESS, FAIL),
-    "wait": (SUCCESS, FAIL),
-    "codergen": (SUCCESS, PARTIAL_SUCCESS, FAIL),
-    "conditional": (SUCCESS, PARTIAL_SUCCESS, FAIL),
-}
-_ANY_END = (SUCCESS, PARTIAL_SUCCESS, FAIL, "skipped")
-
-
-def possible_outcomes(graph: Graph, node: Node) -> Sequence[str]:
-    """Return the outcomes that edges out of a node can meet.
-
-    A conditional hands on the last stage's (ruling R1). A wish to try again is none of them: out of
-    attempts it is a failure, or a partial success where `allow_partial` says so.
-    """
-    if node.type == "wait.human":
-        is_partial = node.attributes.flag("allow_partial")
-        return (SUCCESS, PARTIAL_SUCCESS, FAIL) if is_partial else (SUCCESS, FAIL)
-    is_end = any(node.id == one.id for one in (*graph.starts, *graph.exits))
-    return _ENDS["start"] if is_end else _ENDS.get(node.type, _ANY_END)
 
 
 def assignments(

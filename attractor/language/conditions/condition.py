@@ -1,26 +1,12 @@
-"""The guard of an edge: parsed once, evaluated with a function that looks a key up.
-
-Evaluation knows nothing of the engine. A lookup returns what a key holds as text, an empty text
-when it holds nothing; the aliases of outcome words are compared as their canonical form.
-
-What a condition may be made of beyond the portable core (ruling L6).
-
-Reads the guard of an edge into a tree that is evaluated again and again.
-
-A clause of the portable core (attractor-spec 10.2) is a key, `=` or `!=`, and a literal; `&&` joins
-clauses. `&&` within quotes is text. That is read here by one pattern, because most conditions are
-no more; what goes beyond it, what has escapes and what is wrong is left to the grammar.
-"""
+"""Conditions on edges as values that evaluate themselves against a context."""
 
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
-from functools import lru_cache
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.errors import InvalidCondition
 
 Lookup = Callable[[str], str]
 
@@ -271,54 +257,3 @@ def each_clause(condition: Condition) -> Iterator[Condition]:
             yield from each_clause(clause)
         case _:
             yield condition
-
-
-_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
-_WORD = re.compile(rf'"[^"\\]*(?:\\.[^"\\]*)*"|{_IDENTIFIER}(?:\.{_IDENTIFIER})*', re.DOTALL)
-_CLAUSE = re.compile(
-    rf"""\s* (?P<key> {_IDENTIFIER} (?: \. {_IDENTIFIER} )* )
-    \s* (?P<operator> != | = (?![=~]) )
-    \s* (?: " (?P<text> [^"\\]* ) "
-          | (?P<bare> -?[0-9]+ (?![\w.:-]) | [A-Za-z_] [A-Za-z0-9_.:-]* ) )
-    \s* (?P<next> && | \Z )""",
-    re.VERBOSE,
-)
-
-
-def parse_condition(text: str) -> Condition:
-    """Read a condition, or say what is wrong with it; an empty one always holds."""
-    if not text.strip():
-        return ALWAYS
-    clauses: list[Condition] = []
-    at = 0
-    while found := _CLAUSE.match(text, at):
-        clauses.append(_comparison(found))
-        at = found.end()
-        if not found["next"]:
-            return clauses[0] if len(clauses) == 1 else AllOf(tuple(clauses))
-    # Imported here: few callers need it.
-    from attractor.language.conditions.extended_syntax import parse_extended
-
-    return parse_extended(text)
-
-
-@lru_cache(maxsize=1024)
-def read_condition(text: str) -> Condition:
-    """Read a condition; one with a mistake becomes `Unreadable`, for a rule to report."""
-    try:
-        return parse_condition(text)
-    except InvalidCondition as error:
-        return Unreadable(error.message, error.hint, error.start, error.end)
-
-
-def key_places(text: str) -> Mapping[str, int]:
-    """Return where each word that can be a key stands first, outside of quotes."""
-    places: dict[str, int] = {}
-    for found in _WORD.finditer(text):
-        places.setdefault(found[0], found.start())
-    return places
-
-
-def _comparison(found: re.Match[str]) -> Comparison:
-    literal = found["bare"] if found["text"] is None else found["text"]
-    return Comparison(found["key"], literal, found["operator"] == "=")

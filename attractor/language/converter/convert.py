@@ -21,12 +21,9 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
 from attractor.language.converter.word_tables import (
     MEANINGLESS,
-    NO_ATTRIBUTE,
     NO_SHAPE,
     NO_TYPE,
-    RENAMED,
     SHAPES,
-    STYLE_PROPERTIES,
     TYPES,
     VARIABLES,
     convert_condition,
@@ -34,11 +31,17 @@ from attractor.language.converter.word_tables import (
 from attractor.language.diagnostics import Diagnostic, Edit, in_order, info, warning
 from attractor.language.errors import ParseError
 from attractor.language.formatter import format
-from attractor.language.graph.graph import AttributeOwner, Graph
+from attractor.language.graph.attribute_catalogue import (
+    NO_ATTRIBUTE,
+    RENAMED,
+    STYLE_PROPERTIES,
+    AttributeOwner,
+)
+from attractor.language.graph.graph import Graph
 from attractor.language.graph.resolve import resolve
-from attractor.language.linting.fixes import fix
+from attractor.language.preparation.fixes import fix
 from attractor.language.preparation.prepare import Prepared, prepare
-from attractor.language.source.parse import parse_source
+from attractor.language.reading import parse_source
 from attractor.language.source.syntax_tree import (
     Assignment,
     Attribute,
@@ -52,8 +55,7 @@ from attractor.language.source.syntax_tree import (
     ValueKind,
     quoted,
 )
-from attractor.language.source.text import Source, quote
-from attractor.language.source.tokens import written_word
+from attractor.language.source.text import Source, quote, written_word
 
 
 @dataclass(frozen=True)
@@ -351,7 +353,6 @@ def _seconds(text: str) -> float | None:
 RULE = "convert"
 """By what name the report speaks."""
 
-
 _LABEL = re.compile(r'preferred_label\s*!?=\s*"?([A-Za-z_][\w-]*)')
 
 
@@ -383,7 +384,6 @@ def convert(source: Source, *, check: Check | None = None) -> Conversion:
 
 
 _Look = Callable[[Around, AttributeList, Attribute], Iterator[Diagnostic]]
-
 _LOOKS: Mapping[tuple[AttributeOwner, str], _Look] = {
     (AttributeOwner.NODE, "type"): look_at_type,
     (AttributeOwner.NODE, "shape"): look_at_shape,

@@ -10,24 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.graph.graph import AttributeOwner
-
-RENAMED: Mapping[tuple[AttributeOwner, str], str] = {
-    (AttributeOwner.NODE, "script"): "tool_command",
-    (AttributeOwner.NODE, "command"): "tool_command",
-    (AttributeOwner.NODE, "model"): "llm_model",
-    (AttributeOwner.NODE, "provider"): "llm_provider",
-    (AttributeOwner.GRAPH, "model"): "llm_model",
-    (AttributeOwner.GRAPH, "provider"): "llm_provider",
-    (AttributeOwner.NODE, "llm_prompt"): "prompt",
-    (AttributeOwner.NODE, "handler"): "type",
-    (AttributeOwner.NODE, "retry_preset"): "retry_policy",
-    (AttributeOwner.NODE, "max_iterations"): "manager.max_cycles",
-    (AttributeOwner.NODE, "join_k"): "k",
-    (AttributeOwner.GRAPH, "default_max_retry"): "default_max_retries",
-    (AttributeOwner.GRAPH, "context_fidelity_default"): "default_fidelity",
-}
-"""Attributes that only have another name here."""
 
 MEANINGLESS = frozenset({"is_codergen", "node_type", "provenance_version"})
 """Attributes that say what the shape says already, or where the file came from."""
@@ -66,9 +48,6 @@ OUTCOMES: Mapping[str, str] = {
 
 OUR_OUTCOMES = frozenset({"success", "partial_success", "retry", "fail", "skipped"})
 
-STYLE_PROPERTIES: Mapping[str, str] = {"model": "llm_model", "provider": "llm_provider"}
-"""Properties in model stylesheets."""
-
 VARIABLES: Mapping[str, str] = {"KILROY_STAGE_STATUS_PATH": "ATTRACTOR_STATUS_FILE"}
 """Variables that prompts and commands name, which only have another name here."""
 
@@ -91,46 +70,6 @@ NO_SHAPE: Mapping[str, str] = {
 }
 """Shapes that stand for a type that is not there."""
 
-NO_ATTRIBUTE: Mapping[str, str] = {
-    "agent_mode": "choose the backend for the run",
-    "agent_tool": "choose the backend for the run",
-    "child_graph": "write stack.child_dotfile on the graph",
-    "concurrent_id": "use shape=component, whose branches meet at shape=tripleoctagon",
-    "context_thread_default": "write thread_id on the nodes",
-    "default_command_timeout_ms": "write timeout on the nodes",
-    "default_thread": "write thread_id on the nodes",
-    "duration": 'write tool_command="sleep 30" on a tool node',
-    "error_policy": "say with join_policy when the branches are done",
-    "escalation_models": "name one model with llm_model",
-    "freeform": "give every choice an edge with a label",
-    "language": "call the interpreter in tool_command",
-    "loop_count": "draw the loop with edges and bound it with max_visits",
-    "loop_id": "draw the loop with edges and bound it with max_visits",
-    "loop_max": "draw the loop with edges and bound it with max_visits",
-    "loop_restart_persist_keys": "name the values context.keep.NAME",
-    "loop_restart_signature_limit": "bound the loop with max_visits",
-    "loop_until_file": "let a tool node test for the file",
-    "loop_until_file_contains": "let a tool node test what is in the file",
-    "loop_while_outcome": "draw the loop with a condition on an edge",
-    "manager.steer_cooldown": "say with manager.poll_interval how often the manager looks",
-    "max_agent_turns": "bound the stage with timeout",
-    "max_command_timeout_ms": "write timeout on the nodes",
-    "max_tokens": "the limit of the model holds",
-    "outputs": "let a goal gate test what was written",
-    "project_memory": "the agent finds the project's instructions by itself",
-    "quorum_fraction": "a quorum is more than half",
-    "retries_before_escalation": "write max_retries",
-    "selection": "write weight on the edges",
-    "speed": "choose it with llm_model",
-    "stack.child_dot_source": "write the child into a file of its own and name it on the graph",
-    "stack.child_workflow": "write stack.child_dotfile on the graph",
-    "stall_timeout": "write timeout on the nodes",
-    "sub_pipeline": 'write type="import" with file="..."',
-    "success_condition": "write manager.stop_condition",
-    "system_prompt": "put it before the prompt",
-}
-"""Attributes that nothing here corresponds to, and what to do instead."""
-
 NO_KEY: Mapping[str, str] = {
     "context.failure_class": "a failure that trying again can help is tried again by max_retries",
     "context.internal.node_visit_count": "bound the visits with max_visits",
@@ -142,7 +81,6 @@ NO_KEY: Mapping[str, str] = {
 
 OUR_KEYS = frozenset({"tool.output"})
 """Keys that begin as one of those and are there."""
-
 
 # Within the quotes of an attribute, quotes and backslashes have a backslash before them.
 _CLAUSE = re.compile(

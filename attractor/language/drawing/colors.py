@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from attractor.language.diagnostics import Diagnostic, Severity, suggester
+from attractor.language.graph.attributes import each_attribute
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import each_attribute
 from attractor.language.source.syntax_tree import Attribute
 from attractor.language.source.text import quote
 

@@ -30,7 +30,7 @@ from attractor.language.drawing.style import Coloring, author_layout, theme_for
 from attractor.language.drawing.theme import EDGE, JUMP, Theme, style_of_type
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Attributes, quoted
-from attractor.language.source.tokens import margin
+from attractor.language.source.text import margin
 
 FONT = "Helvetica,Arial,sans-serif"
 FONT_SIZE = 11

@@ -18,7 +18,7 @@ from attractor.language.drawing.picture import (
     wrapped,
 )
 from attractor.language.graph.graph import Edge
-from attractor.language.source.tokens import margin
+from attractor.language.source.text import margin
 
 _DIRECTIONS = frozenset({"TB", "LR", "BT", "RL"})
 _ROUNDED = '(["', '"])'

@@ -21,14 +21,16 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.language.diagnostic_output import counted
 from attractor.language.diagnostics import Diagnostic, Edit
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES
-from attractor.language.graph.graph import TYPE_OF_SHAPE, AttributeType, Graph
-from attractor.language.linting.lint_rule import Level, Levels, Vocabulary
-from attractor.language.preparation.prepare import Files, Prepared, prepare
-from attractor.language.source.parse import read_graph
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeType
+from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.validate import Level, Levels
+from attractor.language.parsing.tokens import END, Findings, Token, scan
+from attractor.language.preparation.prepare import Prepared, prepare
+from attractor.language.preparation.transform import Files
+from attractor.language.reading import read_graph
 from attractor.language.source.syntax_tree import Attribute, Span
-from attractor.language.source.text import TEXT_OR_COMMENT, Source
-from attractor.language.source.tokens import END, Findings, Token, scan, written_word
+from attractor.language.source.text import TEXT_OR_COMMENT, Source, written_word
 
 NAMING_KEYS = frozenset({"retry_target", "fallback_retry_target", "human.default_choice"})
 """The attributes whose value is the id of a node."""

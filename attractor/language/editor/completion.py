@@ -12,19 +12,18 @@ from typing import NamedTuple
 
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.editor.analysis import NAMING_KEYS, meaning_of, named_at, occurrences
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES, FIDELITIES
-from attractor.language.graph.graph import (
-    TYPE_OF_SHAPE,
+from attractor.language.graph.attribute_catalogue import (
+    ATTRIBUTES,
     AttributeOwner,
     AttributeType,
-    Graph,
     KnownAttribute,
-    Node,
 )
+from attractor.language.graph.fidelity import FIDELITIES
+from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph, Node
 from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.parsing.tokens import Findings, scan
 from attractor.language.source.syntax_tree import Span, Value
-from attractor.language.source.text import Source
-from attractor.language.source.tokens import Findings, scan, written_word
+from attractor.language.source.text import Source, written_word
 
 _PIECE = re.compile(
     r"""" [^"\\]* (?: \\. [^"\\]* )* (?: " | \Z )

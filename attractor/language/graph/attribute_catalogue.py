@@ -1,62 +1,99 @@
-"""What every attribute means to Attractor (attractor-spec 2.5-2.7, Appendix A).
-
-Who does a stage, and how much of what came before it is told.
-
-What a pipeline and its parts are, and what a stage does.
-
-What is done when a stage fails, and what counts as a success.
-
-How long, how often and at what cost.
-
-Which way a run takes: edges, gates, branches and children.
-
-Every attribute that means something to Attractor, in one table.
-
-Parsing, linting, the reference and editors read it. What Graphviz alone reads is in `graphviz.py`.
-
-How much of what came before it a stage is told: the words of the pipeline, resolved.
-"""
+"""The attributes that Attractor and Graphviz know: owner, type, default and description."""
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
+from typing import NamedTuple
 
-from attractor.language.graph.graph import (
-    ANYWHERE,
-    EDGE,
-    GRAPH,
-    GRAPH_AND_NODE,
-    NODE,
-    NODE_AND_EDGE,
-    Graph,
-    Node,
-    context_key,
-    moment,
-    number,
-    text,
-    time,
-    truth,
-    whole,
+_NAMES = """
+_background area arrowhead arrowsize arrowtail bb beautify bgcolor center charset cluster
+clusterrank color colorscheme comment compound concentrate constraint Damping decorate defaultdist
+dim dimen dir diredgeconstraints distortion dpi edgehref edgetarget edgetooltip edgeURL epsilon
+esep fillcolor fixedsize fontcolor fontname fontnames fontpath fontsize forcelabels gradientangle
+group head_lp headclip headhref headlabel headport headtarget headtooltip headURL height href id
+image imagepath imagepos imagescale inputscale K label_scheme labelangle labeldistance labelfloat
+labelfontcolor labelfontname labelfontsize labelhref labeljust labelloc labeltarget labeltooltip
+labelURL landscape layer layerlistsep layers layerselect layersep layout len levels levelsgap
+lhead lheight linelength lp ltail lwidth margin maxiter mclimit mindist minlen mosek newrank
+nodesep nojustify normalize notranslate nslimit nslimit1 oneblock ordering orientation outputorder
+overlap overlap_scaling overlap_shrink pack packmode pad page pagedir pencolor penwidth
+peripheries pin pos quadtree quantum radius rank rankdir ranksep ratio rects regular remincross
+repulsiveforce resolution root rotate rotation samehead sametail samplepoints scale searchsize sep
+shapefile showboxes sides size skew smoothing sortv splines start style stylesheet tail_lp
+tailclip tailhref taillabel tailport tailtarget tailtooltip tailURL target TBbalance tooltip
+truecolor URL vertices viewport voro_margin width xdotversion xlabel xlp z
+"""
+
+GRAPHVIZ_ATTRIBUTES = frozenset(_NAMES.split())
+"""Their names, without those that mean something to Attractor, or seem to."""
+
+
+class AttributeOwner(StrEnum):
+    """What an attribute can stand on."""
+
+    GRAPH = "graph"
+    NODE = "node"
+    EDGE = "edge"
+
+
+class AttributeType(StrEnum):
+    """What an attribute's value has to be."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DURATION = "duration"
+    MOMENT = "moment"
+    CONTEXT_KEY = "context key"
+
+
+class KnownAttribute(NamedTuple):
+    """One attribute; without choices every value of its type will do.
+
+    The least value of a duration counts milliseconds.
+    """
+
+    name: str
+    places: tuple[AttributeOwner, ...]
+    sentence: str
+    type: AttributeType
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    alias_of: str = ""
+    minimum: int | None = None
+
+
+GRAPH, NODE, EDGE = (AttributeOwner.GRAPH,), (AttributeOwner.NODE,), (AttributeOwner.EDGE,)
+GRAPH_AND_NODE, NODE_AND_EDGE = (
+    (AttributeOwner.GRAPH, AttributeOwner.NODE),
+    (AttributeOwner.NODE, AttributeOwner.EDGE),
 )
-from attractor.language.graph.graph import AttributeType as AttributeType
-from attractor.language.graph.graph import KnownAttribute as KnownAttribute
+ANYWHERE = (AttributeOwner.GRAPH, AttributeOwner.NODE, AttributeOwner.EDGE)
 
+text = partial(KnownAttribute, type=AttributeType.STRING)
+"""Makes a row of an attribute that holds words."""
 
-class Fidelity(StrEnum):
-    """How much of what came before a stage can be told (attractor-spec 5.4)."""
+whole = partial(KnownAttribute, type=AttributeType.INTEGER)
+"""Makes a row of an attribute that holds a whole number."""
 
-    FULL = "full"
-    TRUNCATE = "truncate"
-    COMPACT = "compact"
-    SUMMARY_LOW = "summary:low"
-    SUMMARY_MEDIUM = "summary:medium"
-    SUMMARY_HIGH = "summary:high"
+number = partial(KnownAttribute, type=AttributeType.NUMBER)
+"""Makes a row of an attribute that holds a number."""
 
+truth = partial(KnownAttribute, type=AttributeType.BOOLEAN)
+"""Makes a row of an attribute that is true or false."""
 
-FIDELITIES = tuple(Fidelity)
-"""Every fidelity there is."""
+time = partial(KnownAttribute, type=AttributeType.DURATION)
+"""Makes a row of an attribute that holds a duration."""
 
-DEFAULT_FIDELITY = Fidelity.COMPACT
-"""The fidelity of a stage of which nothing says how much it is told."""
+moment = partial(KnownAttribute, type=AttributeType.MOMENT)
+"""Makes a row of an attribute that holds a date with a time, or a time of day."""
+
+context_key = partial(KnownAttribute, type=AttributeType.CONTEXT_KEY)
+"""Makes a row of an attribute that says under which key of the context something stands."""
+
+COMMANDS = frozenset({"tool_command", "tool_hooks.pre", "tool_hooks.post"})
+"""The attributes that hold commands for a shell."""
 
 MODELS = (
     text("model_stylesheet", GRAPH, "Rules that give nodes their model, provider and effort."),
@@ -97,8 +134,6 @@ MODELS = (
         default="derived",
     ),
 )
-
-
 DESCRIBING = (
     text(
         "label",
@@ -166,8 +201,6 @@ DESCRIBING = (
         "`09:30`, in UTC where nothing else is said.",
     ),
 )
-
-
 FAILURES = (
     whole(
         "default_max_retries",
@@ -263,8 +296,6 @@ FAILURES = (
         choices=("repeat", "fail", "ask"),
     ),
 )
-
-
 LIMITS = (
     time("timeout", NODE, "How long an attempt may take.", default="none", minimum=1),
     time(
@@ -318,8 +349,6 @@ LIMITS = (
         minimum=1,
     ),
 )
-
-
 ROUTES = (
     text("condition", EDGE, "When the edge may be taken, such as `outcome=success`."),
     whole(
@@ -403,18 +432,67 @@ ROUTES = (
     ),
 )
 
-
 ATTRIBUTES: Mapping[str, KnownAttribute] = {
     row.name: row for row in (*DESCRIBING, *MODELS, *FAILURES, *LIMITS, *ROUTES)
 }
 """Every known attribute by its name."""
 
+RENAMED: Mapping[tuple[AttributeOwner, str], str] = {
+    (AttributeOwner.NODE, "script"): "tool_command",
+    (AttributeOwner.NODE, "command"): "tool_command",
+    (AttributeOwner.NODE, "model"): "llm_model",
+    (AttributeOwner.NODE, "provider"): "llm_provider",
+    (AttributeOwner.GRAPH, "model"): "llm_model",
+    (AttributeOwner.GRAPH, "provider"): "llm_provider",
+    (AttributeOwner.NODE, "llm_prompt"): "prompt",
+    (AttributeOwner.NODE, "handler"): "type",
+    (AttributeOwner.NODE, "retry_preset"): "retry_policy",
+    (AttributeOwner.NODE, "max_iterations"): "manager.max_cycles",
+    (AttributeOwner.NODE, "join_k"): "k",
+    (AttributeOwner.GRAPH, "default_max_retry"): "default_max_retries",
+    (AttributeOwner.GRAPH, "context_fidelity_default"): "default_fidelity",
+}
+"""Attributes that only have another name here."""
 
-def resolve_fidelity(graph: Graph, node: Node | None, of_edge: str = "") -> Fidelity:
-    """Return the fidelity of a stage: by its edge, its node, its graph (attractor-spec 5.4).
+STYLE_PROPERTIES: Mapping[str, str] = {"model": "llm_model", "provider": "llm_provider"}
+"""Properties in model stylesheets."""
 
-    A word that is none of the fidelities stands for the default, as `fidelity_valid` tells.
-    """
-    of_node = node.attributes.text("fidelity") if node else ""
-    word = of_edge or of_node or graph.attributes.text("default_fidelity")
-    return Fidelity(word) if word in FIDELITIES else DEFAULT_FIDELITY
+NO_ATTRIBUTE: Mapping[str, str] = {
+    "agent_mode": "choose the backend for the run",
+    "agent_tool": "choose the backend for the run",
+    "child_graph": "write stack.child_dotfile on the graph",
+    "concurrent_id": "use shape=component, whose branches meet at shape=tripleoctagon",
+    "context_thread_default": "write thread_id on the nodes",
+    "default_command_timeout_ms": "write timeout on the nodes",
+    "default_thread": "write thread_id on the nodes",
+    "duration": 'write tool_command="sleep 30" on a tool node',
+    "error_policy": "say with join_policy when the branches are done",
+    "escalation_models": "name one model with llm_model",
+    "freeform": "give every choice an edge with a label",
+    "language": "call the interpreter in tool_command",
+    "loop_count": "draw the loop with edges and bound it with max_visits",
+    "loop_id": "draw the loop with edges and bound it with max_visits",
+    "loop_max": "draw the loop with edges and bound it with max_visits",
+    "loop_restart_persist_keys": "name the values context.keep.NAME",
+    "loop_restart_signature_limit": "bound the loop with max_visits",
+    "loop_until_file": "let a tool node test for the file",
+    "loop_until_file_contains": "let a tool node test what is in the file",
+    "loop_while_outcome": "draw the loop with a condition on an edge",
+    "manager.steer_cooldown": "say with manager.poll_interval how often the manager looks",
+    "max_agent_turns": "bound the stage with timeout",
+    "max_command_timeout_ms": "write timeout on the nodes",
+    "max_tokens": "the limit of the model holds",
+    "outputs": "let a goal gate test what was written",
+    "project_memory": "the agent finds the project's instructions by itself",
+    "quorum_fraction": "a quorum is more than half",
+    "retries_before_escalation": "write max_retries",
+    "selection": "write weight on the edges",
+    "speed": "choose it with llm_model",
+    "stack.child_dot_source": "write the child into a file of its own and name it on the graph",
+    "stack.child_workflow": "write stack.child_dotfile on the graph",
+    "stall_timeout": "write timeout on the nodes",
+    "sub_pipeline": 'write type="import" with file="..."',
+    "success_condition": "write manager.stop_condition",
+    "system_prompt": "put it before the prompt",
+}
+"""Attributes that nothing here corresponds to, and what to do instead."""

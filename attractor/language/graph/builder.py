@@ -1,25 +1,18 @@
-"""Makes a graph in code, as its text would.
-
-A graph for programs: its nodes and edges with their attributes, as JSON values.
-
-Names the folder of a stage: the node's id, made safe for every file system (ruling L6b).
-"""
+"""Builds a graph in Python, as its text would."""
 
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
-from hashlib import sha256
-from urllib.parse import quote_from_bytes
 
 from attractor.base.errors import UsageError
-from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
+from attractor.language.graph.graph import (
+    Graph,
+)
 from attractor.language.graph.resolve import resolve
 from attractor.language.source.syntax_tree import (
     NOWHERE,
     Assignment,
     Attribute,
-    Attributes,
     Defaults,
     Digraph,
     EdgeStatement,
@@ -30,7 +23,6 @@ from attractor.language.source.syntax_tree import (
     SubgraphStatement,
     Value,
 )
-from attractor.language.source.text import IDENTIFIER
 
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -115,79 +107,3 @@ def _checked(text: object, what: str) -> str:
         message = f"{what} has a sign that no file of text can hold: {text!r:.40}"
         raise UsageError(message, hint="leave out NUL and halves of surrogate pairs")
     return text
-
-
-def graph_record(graph: Graph) -> dict[str, object]:
-    """Return a graph as JSON values."""
-    return {
-        "name": graph.name,
-        "attributes": attributes_record(graph.attributes),
-        "nodes": [_node(node) for node in graph.nodes.values()],
-        "edges": [_edge(edge) for edge in graph.edges],
-        "subgraphs": [_subgraph(one) for one in graph.subgraphs],
-    }
-
-
-def _node(node: Node) -> dict[str, object]:
-    return {
-        "id": node.id,
-        "label": node.label,
-        "shape": node.shape,
-        "type": node.type,
-        "classes": list(node.classes),
-        "attributes": attributes_record(node.attributes),
-    }
-
-
-def _edge(edge: Edge) -> dict[str, object]:
-    return {
-        "from": edge.source,
-        "to": edge.target,
-        "label": edge.label,
-        "condition": edge.attributes.text("condition"),
-        "weight": edge.weight,
-        "attributes": attributes_record(edge.attributes),
-    }
-
-
-def _subgraph(subgraph: Subgraph) -> dict[str, object]:
-    return {
-        "id": subgraph.id,
-        "nodes": list(subgraph.nodes),
-        "within": subgraph.parent if subgraph.parent >= 0 else None,
-        "attributes": attributes_record(subgraph.attributes),
-    }
-
-
-def attributes_record(attributes: Attributes) -> dict[str, object]:
-    """Return attributes as JSON values by their keys."""
-    return {key: plain_value(attribute.value) for key, attribute in attributes.by_key.items()}
-
-
-def plain_value(value: Value) -> str | int | float | bool:
-    """Return what a value means; a duration as it was written."""
-    return str(value) if isinstance(value.plain, timedelta) else value.plain
-
-
-_LONGEST = 100
-_HASH = 16
-
-
-def folder_name(node_id: str) -> str:
-    """Return the name of the folder that a node's stages write into."""
-    is_plain = IDENTIFIER.fullmatch(node_id) is not None
-    name = node_id if is_plain else _encoded(node_id)
-    if len(name) <= _LONGEST:
-        return name
-    # "~" stands in no other name, so a cut one cannot be taken for another node's.
-    digest = sha256(_bytes(node_id)).hexdigest()[:_HASH]
-    return f"{name[: _LONGEST - _HASH - 1]}~{digest}"
-
-
-def _encoded(node_id: str) -> str:
-    encoded = quote_from_bytes(_bytes(node_id), safe="")
-    return encoded.replace("~", "%7E").replace(".", "%2E") or "%"
-
-
-def _bytes(node_id: str) -> bytes:
-    return node_id.encode("utf-8", "surrogatepass")

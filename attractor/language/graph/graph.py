@@ -1,22 +1,15 @@
-"""The graph of a pipeline: what is left when text, defaults and subgraphs are resolved.
-
-Equality leaves places out: two graphs are equal when they mean the same.
-
-Which handler a node's shape stands for (attractor-spec 2.8).
-
-The attributes that Graphviz reads and Attractor only passes on (graphviz.org/doc/info/attrs).
-
-What is known of an attribute: where it stands, what its value has to be, and what it says.
-"""
+"""The graph of a pipeline: nodes, edges and subgraphs with their attributes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import field, replace
-from enum import StrEnum
-from functools import cached_property, partial
-from typing import NamedTuple, TypeVar
+from functools import cached_property
+from hashlib import sha256
+from typing import TypeVar
+from urllib.parse import quote_from_bytes
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.conditions.condition import ALWAYS, Condition, read_condition
+from attractor.language.conditions.condition import ALWAYS, Condition
+from attractor.language.conditions.parse import read_condition
 from attractor.language.source.syntax_tree import (
     NO_ATTRIBUTES,
     NOWHERE,
@@ -24,10 +17,10 @@ from attractor.language.source.syntax_tree import (
     Attributes,
     Span,
 )
+from attractor.language.source.text import IDENTIFIER
 
 DEFAULT_SHAPE = "box"
 DEFAULT_TYPE = "codergen"
-
 TYPE_OF_SHAPE: Mapping[str, str] = {
     "Mdiamond": "start",
     "Msquare": "exit",
@@ -39,11 +32,8 @@ TYPE_OF_SHAPE: Mapping[str, str] = {
     "parallelogram": "tool",
     "house": "stack.manager_loop",
 }
-
-
 T = TypeVar("T")
 NodeOrEdge = TypeVar("NodeOrEdge", "Node", "Edge")
-
 _START, _EXIT = "start", "exit"
 
 IDS_OF_ENDS = {_START: ("start", "Start"), _EXIT: ("exit", "Exit", "end", "End")}
@@ -293,89 +283,25 @@ def _grouped(pairs: Iterable[tuple[str, T]]) -> Mapping[str, tuple[T, ...]]:
     return {name: tuple(several) for name, several in groups.items()}
 
 
-_NAMES = """
-_background area arrowhead arrowsize arrowtail bb beautify bgcolor center charset cluster
-clusterrank color colorscheme comment compound concentrate constraint Damping decorate defaultdist
-dim dimen dir diredgeconstraints distortion dpi edgehref edgetarget edgetooltip edgeURL epsilon
-esep fillcolor fixedsize fontcolor fontname fontnames fontpath fontsize forcelabels gradientangle
-group head_lp headclip headhref headlabel headport headtarget headtooltip headURL height href id
-image imagepath imagepos imagescale inputscale K label_scheme labelangle labeldistance labelfloat
-labelfontcolor labelfontname labelfontsize labelhref labeljust labelloc labeltarget labeltooltip
-labelURL landscape layer layerlistsep layers layerselect layersep layout len levels levelsgap
-lhead lheight linelength lp ltail lwidth margin maxiter mclimit mindist minlen mosek newrank
-nodesep nojustify normalize notranslate nslimit nslimit1 oneblock ordering orientation outputorder
-overlap overlap_scaling overlap_shrink pack packmode pad page pagedir pencolor penwidth
-peripheries pin pos quadtree quantum radius rank rankdir ranksep ratio rects regular remincross
-repulsiveforce resolution root rotate rotation samehead sametail samplepoints scale searchsize sep
-shapefile showboxes sides size skew smoothing sortv splines start style stylesheet tail_lp
-tailclip tailhref taillabel tailport tailtarget tailtooltip tailURL target TBbalance tooltip
-truecolor URL vertices viewport voro_margin width xdotversion xlabel xlp z
-"""
-
-GRAPHVIZ_ATTRIBUTES = frozenset(_NAMES.split())
-"""Their names, without those that mean something to Attractor, or seem to."""
+_LONGEST = 100
+_HASH = 16
 
 
-class AttributeOwner(StrEnum):
-    """What an attribute can stand on."""
-
-    GRAPH = "graph"
-    NODE = "node"
-    EDGE = "edge"
-
-
-class AttributeType(StrEnum):
-    """What an attribute's value has to be."""
-
-    STRING = "string"
-    INTEGER = "integer"
-    NUMBER = "number"
-    BOOLEAN = "boolean"
-    DURATION = "duration"
-    MOMENT = "moment"
-    CONTEXT_KEY = "context key"
+def folder_name(node_id: str) -> str:
+    """Return the name of the folder that a node's stages write into."""
+    is_plain = IDENTIFIER.fullmatch(node_id) is not None
+    name = node_id if is_plain else _encoded(node_id)
+    if len(name) <= _LONGEST:
+        return name
+    # "~" stands in no other name, so a cut one cannot be taken for another node's.
+    digest = sha256(_bytes(node_id)).hexdigest()[:_HASH]
+    return f"{name[: _LONGEST - _HASH - 1]}~{digest}"
 
 
-class KnownAttribute(NamedTuple):
-    """One attribute; without choices every value of its type will do.
-
-    The least value of a duration counts milliseconds.
-    """
-
-    name: str
-    places: tuple[AttributeOwner, ...]
-    sentence: str
-    type: AttributeType
-    default: str = ""
-    choices: tuple[str, ...] = ()
-    alias_of: str = ""
-    minimum: int | None = None
+def _encoded(node_id: str) -> str:
+    encoded = quote_from_bytes(_bytes(node_id), safe="")
+    return encoded.replace("~", "%7E").replace(".", "%2E") or "%"
 
 
-GRAPH, NODE, EDGE = (AttributeOwner.GRAPH,), (AttributeOwner.NODE,), (AttributeOwner.EDGE,)
-GRAPH_AND_NODE, NODE_AND_EDGE = (
-    (AttributeOwner.GRAPH, AttributeOwner.NODE),
-    (AttributeOwner.NODE, AttributeOwner.EDGE),
-)
-ANYWHERE = (AttributeOwner.GRAPH, AttributeOwner.NODE, AttributeOwner.EDGE)
-
-text = partial(KnownAttribute, type=AttributeType.STRING)
-"""Makes a row of an attribute that holds words."""
-
-whole = partial(KnownAttribute, type=AttributeType.INTEGER)
-"""Makes a row of an attribute that holds a whole number."""
-
-number = partial(KnownAttribute, type=AttributeType.NUMBER)
-"""Makes a row of an attribute that holds a number."""
-
-truth = partial(KnownAttribute, type=AttributeType.BOOLEAN)
-"""Makes a row of an attribute that is true or false."""
-
-time = partial(KnownAttribute, type=AttributeType.DURATION)
-"""Makes a row of an attribute that holds a duration."""
-
-moment = partial(KnownAttribute, type=AttributeType.MOMENT)
-"""Makes a row of an attribute that holds a date with a time, or a time of day."""
-
-context_key = partial(KnownAttribute, type=AttributeType.CONTEXT_KEY)
-"""Makes a row of an attribute that says under which key of the context something stands."""
+def _bytes(node_id: str) -> bytes:
+    return node_id.encode("utf-8", "surrogatepass")

@@ -1,17 +1,9 @@
-"""Questions about the ways through a graph, each answered without recursion and in linear time.
-
-A dominator of a node is one that every way from the beginning to it goes through. To find them all
-takes the algorithm Semi-NCA (Georgiadis, 2005), a little slower than linear.
-
-Tells of a pipeline without a start, or without an exit, and what to do about it.
-"""
+"""Paths through a graph: reachable nodes, loops and dominators."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph.graph import IDS_OF_ENDS, SHAPES_OF_ENDS, Graph, Node
+from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Attributes
-from attractor.language.source.text import quote
 
 Following = Callable[[str], Iterable[str]]
 """Returns the nodes that come right behind a node, or right before it."""
@@ -217,21 +209,3 @@ def _spans(names: Sequence[str], above: Sequence[int]) -> Mapping[str, tuple[int
         starts[node] = starts[over] + used[over]
         used[over] += sizes[node]
     return {name: (starts[i], starts[i] + sizes[i]) for i, name in enumerate(names)}
-
-
-def missing_end(graph: Graph, type_: str) -> Diagnostic:
-    """Return what is to be said; a node with the right name that says another type is named."""
-    message, shape = f"the pipeline has no {type_} node", SHAPES_OF_ENDS[type_]
-    named = next((graph.nodes[id_] for id_ in IDS_OF_ENDS[type_] if id_ in graph.nodes), None)
-    if named is None:
-        fix = f"add a node: {type_} [shape={shape}]"
-        return Diagnostic(Severity.ERROR, message, graph.span, fix=fix)
-    fix = _fix(named, shape)
-    return Diagnostic(Severity.ERROR, message, named.span, node=named.id, fix=fix)
-
-
-def _fix(node: Node, shape: str) -> str:
-    attributes = node.attributes
-    said = {key: attributes.text(key) for key in ("type", "shape") if attributes.text(key)}
-    written = " and ".join(f"{key}={text}" for key, text in said.items())
-    return f"{quote(node.id)} says {written}: write shape={shape} instead"

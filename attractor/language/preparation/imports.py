@@ -11,24 +11,26 @@ from dataclasses import field, replace
 from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
+from attractor.language.declarations.inputs import read_inputs
 from attractor.language.diagnostics import Diagnostic, error, warning
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES
-from attractor.language.graph.graph import AttributeOwner, Edge, Graph, Node, Subgraph
-from attractor.language.graph.queries import span_within
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOwner
+from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
 from attractor.language.graph.resolve import MOST_CLASSES_AROUND, derived_class, split_classes
-from attractor.language.preparation.inputs import read_inputs
-from attractor.language.preparation.prepare import Files, TransformContext, built_in_transforms
-from attractor.language.source.parse import decode, read_graph
+from attractor.language.preparation.transform import (
+    Files,
+    TransformContext,
+    built_in_transforms,
+    transform_registry,
+)
+from attractor.language.reading import decode, read_graph
 from attractor.language.source.syntax_tree import Attribute, Attributes, Value, ValueKind, quoted
-from attractor.language.source.text import Source, quote
-from attractor.language.transforms.stylesheet import StylesheetApplication
+from attractor.language.source.text import Source, quote, span_within
 
 _RETRY_TARGETS = ("retry_target", "fallback_retry_target")
 _CHOICE = "human.default_choice"
 _CLUSTER = "cluster"
 _PASSING_THROUGH = Attribute("shape", Value.of("diamond"))
-
 Rename = Callable[[str], str]
 
 
@@ -196,7 +198,7 @@ _NOT_HANDED_DOWN = frozenset({"label", "inputs", *_TARGETS})
 
 def hand_down(graph: Graph, around: TransformContext) -> Graph:
     """Return a graph whose nodes say all that it says of them, but for its start and exit."""
-    styled = StylesheetApplication(around).apply(graph)
+    styled = transform_registry()["stylesheet"](around).apply(graph)
     ends = {one.id for one in (*graph.starts, *graph.exits)}
     defaults = dict(_defaults(graph))
     targets = {key: one for key, one in graph.attributes.by_key.items() if key in _TARGETS}
@@ -458,8 +460,8 @@ def _meaningless(placeholder: Node) -> Iterator[Diagnostic]:
 def _mistakes(graph: Graph) -> Iterator[Diagnostic]:
     """Yield the mistakes in what is not left of an imported graph when the rules see it."""
     # Imported here: few callers need it.
-    from attractor.language.preparation.inputs import read_inputs
-    from attractor.language.preparation.stylesheet import read_stylesheet
+    from attractor.language.declarations.inputs import read_inputs
+    from attractor.language.declarations.stylesheet_grammar import read_stylesheet
 
     read = {"model_stylesheet": read_stylesheet, "inputs": read_inputs}
     for key, rule in _RULES.items():

@@ -32,9 +32,8 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import span_within
 from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.source.text import quote
+from attractor.language.source.text import quote, span_within
 
 _ROUTE = r"(?i:\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|routes?|endpoints?|pages?|urls?)\s+)[`'\"]?\Z"
 # Compiled where it is first needed: most pipelines have no slash in a prompt.

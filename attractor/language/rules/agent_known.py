@@ -28,8 +28,8 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import unknown_names
 from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.unknown_names import unknown_names
 from attractor.language.source.text import quote
 
 

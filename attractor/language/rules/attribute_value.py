@@ -27,18 +27,28 @@ Instead:
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
-from attractor.language.diagnostics import Diagnostic, Edit, Severity, one_slip, suggester
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES
-from attractor.language.graph.graph import AttributeType, Graph, KnownAttribute
-from attractor.language.graph.queries import each_attribute, is_moment
+from attractor.language.diagnostics import (
+    Diagnostic,
+    Edit,
+    Severity,
+    one_slip,
+    suggester,
+    word_edits,
+)
+from attractor.language.graph.attribute_catalogue import (
+    ATTRIBUTES,
+    AttributeType,
+    KnownAttribute,
+)
+from attractor.language.graph.attributes import each_attribute
+from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Value, parse_integer
 from attractor.language.source.text import NUMBER, quote
-from attractor.language.source.tokens import word_edits
 
 _CHECKED: Mapping[str, KnownAttribute] = {
     name: row
@@ -132,3 +142,16 @@ def _edits(row: KnownAttribute, value: Value) -> tuple[Edit, ...]:
 
 
 part = AttributeValue()
+
+
+def is_moment(text: str) -> bool:
+    """Tell whether a text says when."""
+    return _is_read_by(datetime, text) or _is_read_by(time, text)
+
+
+def _is_read_by(kind: type[datetime] | type[time], text: str) -> bool:
+    try:
+        kind.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

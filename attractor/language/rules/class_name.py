@@ -31,10 +31,11 @@ import re
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph.graph import AttributeOwner, Graph
-from attractor.language.graph.queries import each_attribute, span_within
+from attractor.language.graph.attribute_catalogue import AttributeOwner
+from attractor.language.graph.attributes import each_attribute
+from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.source.text import quote
+from attractor.language.source.text import quote, span_within
 
 _CLASS = re.compile(r"[^,\s]+")
 _NAME = re.compile(r"[a-z0-9-]+")

@@ -40,15 +40,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from attractor.language.conditions.condition import Condition, key_places
+from attractor.language.conditions.condition import Condition
+from attractor.language.conditions.parse import key_places
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FOR_EACH, FORKS
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import reached_from, targets_and_jumps
-from attractor.language.graph.queries import span_within
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Span, ValueKind
-from attractor.language.source.text import quote
+from attractor.language.source.text import quote, span_within
 
 _PREFIX = "context."
 _IN_A_TEMPLATE = r"\{\{-?\s*context\.(?P<key>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"

@@ -35,7 +35,12 @@ from collections.abc import Iterator
 from attractor.language.conditions.condition import is_plain
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import Guard, each_guard, edits_within, misnamed_outcomes
+from attractor.language.linting.edge_conditions import (
+    Guard,
+    each_guard,
+    edits_within,
+    misnamed_outcomes,
+)
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

@@ -36,8 +36,7 @@ from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.paths import failure_targets, reached_from, targets_and_jumps
 from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.source.text import quote
-from attractor.language.source.tokens import written_word
+from attractor.language.source.text import quote, written_word
 
 
 class DeadEnd:

@@ -31,8 +31,7 @@ from collections.abc import Iterator
 from attractor.language.diagnostics import Diagnostic, Severity, suggester
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.source.text import quote
-from attractor.language.source.tokens import written_word
+from attractor.language.source.text import quote, written_word
 
 
 class EdgeTargetExists:

@@ -38,13 +38,19 @@ Instead:
 
 from collections.abc import Iterator, Sequence, Set
 
-from attractor.language.conditions.analysis import FAIL, SUCCESS, could_hold
+from attractor.language.conditions.analysis import could_hold
 from attractor.language.conditions.condition import OUTCOME_KEYS, Condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph, Node
+from attractor.language.graph.outcomes import (
+    CONDITIONAL,
+    FAIL,
+    SUCCESS,
+    is_conditional,
+    unasked_conditionals,
+)
 from attractor.language.graph.paths import failure_targets
-from attractor.language.graph.queries import CONDITIONAL, is_conditional, unasked_conditionals
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

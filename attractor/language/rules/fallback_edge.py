@@ -38,17 +38,12 @@ Instead:
 
 from collections.abc import Iterator, Sequence
 
-from attractor.language.conditions.analysis import (
-    FAIL,
-    PARTIAL_SUCCESS,
-    SUCCESS,
-    assignments,
-    words_for,
-)
+from attractor.language.conditions.analysis import assignments, words_for
 from attractor.language.conditions.condition import ALWAYS, Comparison, Condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.outcomes import FAIL, PARTIAL_SUCCESS, SUCCESS
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

@@ -26,13 +26,12 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester
-from attractor.language.graph.attribute_catalogue import FIDELITIES
+from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester, word_edits
+from attractor.language.graph.attributes import each_attribute
+from attractor.language.graph.fidelity import FIDELITIES
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import each_attribute
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
-from attractor.language.source.tokens import word_edits
 
 _KEYS = frozenset({"fidelity", "default_fidelity"})
 

@@ -33,10 +33,10 @@ Instead:
 from collections.abc import Iterator, Sequence
 
 from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph.attributes import goal_gates
 from attractor.language.graph.branches import find_forks
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.graph.paths import dominance, reached_from, targets
-from attractor.language.graph.queries import goal_gates
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

@@ -35,11 +35,12 @@ Instead:
 
 from collections.abc import Iterator, Sequence
 
-from attractor.language.conditions.analysis import could_hold, possible_outcomes
+from attractor.language.conditions.analysis import could_hold
 from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Comparison
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph
+from attractor.language.graph.outcomes import possible_outcomes
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

@@ -34,12 +34,13 @@ from functools import cache
 from typing import NamedTuple
 
 from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph.attribute_catalogue import COMMANDS
+from attractor.language.graph.attributes import each_attribute
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import COMMANDS, each_attribute, span_within
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.shell_syntax import calls
 from attractor.language.source.syntax_tree import Value
-from attractor.language.source.text import quote
+from attractor.language.source.text import quote, span_within
 
 
 class ProgramKnown:
@@ -77,7 +78,7 @@ def _named(graph: Graph) -> Iterator[_Named]:
     required = graph.attributes.value("requires")
     if required is not None:
         # Imported here: few callers need it.
-        from attractor.language.preparation.requirements import read_needs
+        from attractor.language.declarations.requirements import read_needs
 
         for need in read_needs(str(required)).needs:
             if need.is_program:

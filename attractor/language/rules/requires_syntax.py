@@ -32,8 +32,8 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import span_within
 from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import span_within
 
 
 class RequiresSyntax:
@@ -47,7 +47,7 @@ class RequiresSyntax:
         if value is None:
             return
         # Imported here: few callers need it.
-        from attractor.language.preparation.requirements import read_needs
+        from attractor.language.declarations.requirements import read_needs
 
         for mistake in read_needs(str(value)).mistakes:
             span = span_within(value, mistake.start, mistake.end)

@@ -44,7 +44,7 @@ class SecretAsked:
         if not graph.nodes_with("secrets"):
             return
         # Imported here: few callers need it.
-        from attractor.language.preparation.inputs import find_secret_mistakes
+        from attractor.language.declarations.inputs import find_secret_mistakes
 
         for one in find_secret_mistakes(graph):
             yield Diagnostic(self.severity, one.message, one.span, node=one.node, fix=one.fix)

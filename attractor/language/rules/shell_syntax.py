@@ -30,10 +30,12 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph.attribute_catalogue import COMMANDS
+from attractor.language.graph.attributes import each_attribute
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import COMMANDS, each_attribute, span_within
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.shell_syntax import find_fault
+from attractor.language.source.text import span_within
 
 
 class ShellSyntax:

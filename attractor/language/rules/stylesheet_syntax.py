@@ -34,9 +34,9 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import span_within
 from attractor.language.graph.resolve import MOST_CLASSES_AROUND, derived_class
 from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.source.text import span_within
 
 
 class StylesheetSyntax:
@@ -50,7 +50,7 @@ class StylesheetSyntax:
         if value is None or not str(value).strip():
             return
         # Imported here: few callers need it.
-        from attractor.language.preparation.stylesheet import read_stylesheet
+        from attractor.language.declarations.stylesheet_grammar import read_stylesheet
 
         stylesheet, mistakes = read_stylesheet(str(value))
         for mistake in mistakes:

@@ -28,11 +28,10 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester
+from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester, word_edits
 from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
-from attractor.language.source.tokens import word_edits
 
 # Another graph takes its place before anything runs; where that fails, another rule says so.
 _PLACEHOLDERS = frozenset({"import"})

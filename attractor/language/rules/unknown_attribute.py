@@ -28,15 +28,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from attractor.language.converter.word_tables import NO_ATTRIBUTE, RENAMED
 from attractor.language.diagnostics import Diagnostic, Edit, Severity, one_slip, suggester
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES
-from attractor.language.graph.graph import GRAPHVIZ_ATTRIBUTES, AttributeOwner, Graph
-from attractor.language.graph.queries import Holder, each_stranger
+from attractor.language.graph.attribute_catalogue import (
+    ATTRIBUTES,
+    GRAPHVIZ_ATTRIBUTES,
+    NO_ATTRIBUTE,
+    RENAMED,
+    AttributeOwner,
+)
+from attractor.language.graph.attributes import Holder, each_stranger
+from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Attribute
-from attractor.language.source.text import quote
-from attractor.language.source.tokens import written_word
+from attractor.language.source.text import quote, written_word
 
 _ROWS = tuple(ATTRIBUTES.values())
 _AT_HOME: Mapping[AttributeOwner, frozenset[str]] = {

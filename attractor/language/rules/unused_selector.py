@@ -30,9 +30,8 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, suggester
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import span_within
 from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.source.text import quote
+from attractor.language.source.text import quote, span_within
 
 
 class UnusedSelector:
@@ -46,7 +45,7 @@ class UnusedSelector:
         if value is None or not str(value).strip():
             return
         # Imported here: few callers need it.
-        from attractor.language.preparation.stylesheet import read_stylesheet
+        from attractor.language.declarations.stylesheet_grammar import read_stylesheet
 
         stylesheet, mistakes = read_stylesheet(str(value))
         there = _selectors(graph)

@@ -1,18 +1,7 @@
-"""The text of a file, and where in it an offset stands.
-
-The patterns that a pipeline's text is cut with (the terminals of attractor-spec 2.2).
-
-None of them can match one text in two ways: what does not match fails in linear time.
-
-Puts what stands in a file into a sentence: short, in quotes, and harmless to a terminal.
-
-What a single value means: a word without quotes, or a text within them.
-
-Finds the comments of a text.
-"""
+"""Reads and writes words, quoted texts and comments, and finds their places in a file."""
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -21,11 +10,13 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration, UsageError
 from attractor.language.source.syntax_tree import (
     LONGEST_NUMBER,
+    Attribute,
     Plain,
     Span,
     Value,
     ValueKind,
     parse_integer,
+    quoted,
 )
 
 _NEWLINE = re.compile("\n")
@@ -82,7 +73,6 @@ _WORD = rf"[^\s,;\[\]{{}}\"=<>/+{_QUOTES}]+"
 _KEY = rf"(?:{_NAME}(?:\.{_NAME})*|{_TEXT})"
 _INSIDE = rf'[^\[\]"/\#{{}}]*(?:(?:{_TEXT}|{_COMMENT}|/(?![/*])|(?<=[^\n])\#)[^\[\]"/\#{{}}]*)*'
 _HTML = r"<[^<>\n]*(?:<[^<>\n]*>[^<>\n]*)*>"
-
 _TERMINALS = {
     "ATTRIBUTE": rf"{_KEY}{_BLANK}={_BLANK}(?:{_TEXTS}|{_WORD})",
     "NAME": _NAME,
@@ -155,7 +145,6 @@ NUMBER = re.compile(r"(?P<integer>-?[0-9]+)|(?P<float>-?[0-9]*\.[0-9]+)")
 
 DURATION = re.compile(r"-?[0-9]+(?:ms|s|m|h|d)")
 """A whole number with a unit."""
-
 
 _LONGEST = 40
 # What would move the cursor, change the colour or turn the direction of a terminal.
@@ -285,3 +274,116 @@ def comments_of(text: str) -> Iterator[Comment]:
 def _comment(found: re.Match[str]) -> Comment:
     text = found[0].rstrip()
     return Comment(text, found.start(), found.start() + len(text))
+
+
+_KEYWORDS = frozenset({"digraph", "subgraph", "graph", "node", "edge", "strict"})
+_DEEPEST = 20
+
+COMPASS = frozenset({"n", "ne", "e", "se", "s", "sw", "w", "nw", "c", "_"})
+"""The ports that every node has, which cannot be meant as anything else."""
+
+
+def is_plain(word: str) -> bool:
+    """Tell whether a word needs no quotes anywhere."""
+    return IDENTIFIER.fullmatch(word) is not None and not is_keyword(word)
+
+
+def is_keyword(word: str) -> bool:
+    """Tell whether Graphviz takes a word for one of the language's, in whatever letters."""
+    return word.casefold() in _KEYWORDS
+
+
+def written_word(word: str) -> str:
+    """Write an id or a key: in quotes only where there is no other way."""
+    return word if is_plain(word) else quoted(word)
+
+
+def written_value(value: Value) -> str:
+    """Write what a value means."""
+    match value.kind:
+        case ValueKind.STRING:
+            return quoted_in_lines(str(value))
+        case ValueKind.BARE | ValueKind.DURATION:
+            return written_word(str(value))
+        case _:
+            return value.text
+
+
+def written_attribute(attribute: Attribute) -> str:
+    """Write `key=value`."""
+    return f"{written_word(attribute.key)}={written_value(attribute.value)}"
+
+
+def quoted_in_lines(text: str) -> str:
+    r"""Write a text in quotes; one of several lines stays so, instead of one long line with \n."""
+    lines = (quoted(line)[1:-1] for line in text.split("\n"))
+    return '"' + "\n".join(lines) + '"'
+
+
+def margin(depth: int) -> str:
+    """Return the blanks before a line; so deep that nobody sees the margin it grows no more."""
+    return "    " * min(depth, _DEEPEST)
+
+
+_ESCAPE_OR_NEWLINE = re.compile(r"\\(?:\r\n|.)|\n", re.DOTALL)
+
+
+def span_within(value: Value, start: int, end: int) -> Span:
+    """Return the place between two offsets in a value; all of it where it is not one text."""
+    plain, whole = value.plain, value.span
+    places = _places(value.text, plain) if isinstance(plain, str) else None
+    if places is None or not whole.is_somewhere:
+        return whole
+    line, column = places.of_start(max(start, 0))
+    end_line, end_column = places.of_end(max(end, start + 1, 1))
+    return Span(
+        whole.file,
+        whole.line + line,
+        column if line else whole.column + column,
+        whole.line + end_line,
+        end_column if end_line else whole.column + end_column,
+    )
+
+
+class _Places(NamedTuple):
+    """Where the text goes on behind each escape and newline: there alone offsets and columns part.
+
+    In the first line columns count from the opening quote. A width is 0 where a line is continued.
+    """
+
+    offsets: list[int]
+    lines: list[int]
+    columns: list[int]
+    widths: list[int]
+
+    def of_start(self, offset: int) -> tuple[int, int]:
+        return self._behind(bisect_right(self.offsets, offset) - 1, offset)
+
+    def of_end(self, offset: int) -> tuple[int, int]:
+        at = bisect_left(self.offsets, offset)
+        is_behind_one = at < len(self.offsets) and self.offsets[at] == offset and self.widths[at]
+        return self._behind(at if is_behind_one else at - 1, offset)
+
+    def _behind(self, at: int, offset: int) -> tuple[int, int]:
+        return self.lines[at], self.columns[at] + offset - self.offsets[at]
+
+
+# One value is asked about again and again, and each time to go over it would take long.
+@lru_cache(maxsize=8)
+def _places(text: str, plain: str) -> _Places | None:
+    """Return the places in a text as it was written, unless something else came of it."""
+    inside = text[1:-1]
+    if not TEXT.fullmatch(text) or read_text(inside)[0] != plain:
+        return None
+    places = _Places([0], [0], [1], [0])
+    offset = done = line = 0
+    line_start = -1
+    for found in _ESCAPE_OR_NEWLINE.finditer(inside):
+        width = len(read_text(found[0])[0])
+        offset += found.start() - done + width
+        done = found.end()
+        if found[0].endswith("\n"):
+            line, line_start = line + 1, done - 1
+        for kept, one in zip(places, (offset, line, done - line_start, width), strict=True):
+            kept.append(one)
+    return places

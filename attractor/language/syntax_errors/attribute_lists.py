@@ -6,12 +6,12 @@ Finds where a value ends that should stand in quotes.
 import re
 from typing import NamedTuple
 
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES
-from attractor.language.graph.graph import GRAPHVIZ_ATTRIBUTES
+from attractor.language.diagnostics import Change
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, GRAPHVIZ_ATTRIBUTES
+from attractor.language.parsing.tokens import Findings
 from attractor.language.source.syntax_tree import quoted
 from attractor.language.source.text import (
     BARE,
-    BLANK,
     DURATION,
     NUMBER,
     QUALIFIED,
@@ -21,9 +21,7 @@ from attractor.language.source.text import (
     quote,
     read_word,
 )
-from attractor.language.source.tokens import Change, Findings
 
-_TO_SEPARATOR = re.compile(r'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^",;])*[,;]?', re.DOTALL)
 _KEY_AND_REST = re.compile(r"(?P<key>[^\W\d][\w.-]*)?\s*(?P<rest>:=|.?)\s*", re.DOTALL)
 _NUMBER_AND_BLANK = re.compile(r"=\s*(?P<number>-?[0-9]+)[ \t]+\Z")
 _UNITS = frozenset({"ms", "s", "m", "h", "d"})
@@ -40,11 +38,14 @@ class _Explained(NamedTuple):
     edit: Change | None = None
 
 
-def report_list_mistake(findings: Findings, at: int, last: int) -> int:
-    """Say what is wrong where no attribute begins; return where the next one may begin."""
+def explain_unread_attributes(findings: Findings) -> None:
+    """Report the parts of attribute lists that are no attribute."""
+    for start, end in findings.unread_attributes:
+        _report(findings, start, end)
+
+
+def _report(findings: Findings, at: int, end: int) -> None:
     text = findings.source.text
-    skipped = _TO_SEPARATOR.match(text, at, last)
-    end = max(skipped.end() if skipped else last, at + 1)
     written = text[at:end].rstrip(",; \t\r\n")
     told = _explain_unit(text[max(0, at - _LONGEST_NUMBER) : at], written) or (
         _explain(written, text[at], follows_value=not text[at - 1].isspace())
@@ -55,8 +56,6 @@ def report_list_mistake(findings: Findings, at: int, last: int) -> int:
         edit = Change(at + edit.start, at + edit.end, edit.text)
     stop = max(at + len(written), start + 1)
     findings.mistake(told.message, start, stop, fix=told.fix, edit=edit)
-    blank = BLANK.match(text, end, last)
-    return blank.end() if blank else end
 
 
 def _explain_unit(before: str, written: str) -> _Explained | None:

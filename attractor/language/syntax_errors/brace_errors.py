@@ -5,9 +5,10 @@ Says what is wrong before the first brace, in the words and signs before it all 
 
 import re
 
+from attractor.language.diagnostics import Change
+from attractor.language.parsing.tokens import END, Token
 from attractor.language.source.syntax_tree import quoted
 from attractor.language.source.text import IDENTIFIER, SMART_QUOTES, quote
-from attractor.language.source.tokens import END, Change, Token
 from attractor.language.syntax_errors.token_context import Held, TokenContext, explain_keyword
 
 _NOTHING = "'{' begins nothing here"

@@ -6,8 +6,8 @@ Says what is never closed: a text, a comment, a bracket or a brace.
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 
+from attractor.language.parsing.tokens import END
 from attractor.language.source.text import INSIDE_LIST, quote
-from attractor.language.source.tokens import END
 from attractor.language.syntax_errors.brace_errors import explain_head, explain_open
 from attractor.language.syntax_errors.token_context import (
     TokenContext,
@@ -56,7 +56,6 @@ _NOT_WHOLE = frozenset({"_ARROW", "GRAPH", "NODE", "EDGE"})
 _HTML = "HTML labels are not supported"
 _COLON = "':' does not stand between a key and its value"
 _SMART_QUOTES = "these are not the quotes of a keyboard"
-
 
 SECOND_GRAPH = frozenset({"DIGRAPH", "GRAPH", "STRICT"})
 """Behind the end of a graph another one begins with these."""

@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
+from attractor.language.diagnostics import Change
+from attractor.language.parsing.portability import invisible_letters, named
+from attractor.language.parsing.tokens import Findings
 from attractor.language.source.text import SMART_QUOTES, Source, quote
-from attractor.language.source.tokens import Change, Findings
-from attractor.language.syntax_errors.recovery import invisible_letters, named
 from attractor.language.syntax_errors.unquoted_values import (
     LooseEnd,
     find_loose_ends,
@@ -31,15 +32,12 @@ from attractor.language.syntax_errors.unquoted_values import (
 
 _FAR = 2000
 _NEAR = 100
-
 _BLANK = r"[^\S\n]{0,99}"
 _KEY = r"[^\W\d][\w.]{0,99}"
-
 _BEFORE_A_TEXT = '=+[,;{}>:-"'
 _NAMED = re.compile(r"(?:^|[\s{};])(?:digraph|subgraph)\Z")
 _BEHIND_A_TEXT = re.compile(rf"{_BLANK}(?:\Z|[\n\],;+=\[{{}}:>]|->|--|/[/*>]|{_KEY}\s*[=:])")
 _BEFORE_A_VALUE = re.compile(rf'(?:\A|[\s\[,;"]){_KEY}"?\s*=\s*\Z')
-
 _ASSIGNS = re.compile(rf"{_BLANK}=")
 _KEY_AT_END = re.compile(rf"(?:^|(?<=[\s\[,;])){_KEY}\Z")
 _KEY_BEFORE = re.compile(rf"(?:(?:^|[\n\[,;])\s*(?P<key>{_KEY})|^)\s*=\s*")
@@ -50,7 +48,6 @@ _SHEET = "model_stylesheet"
 _NO_TEXT = re.compile(r"[\[\]{}]|->")
 _COMMENT = re.compile(r"[\s\],;}]//.*")
 _JOINED = re.compile(rf'\r?\n{_BLANK}"')
-
 _STATEMENT = re.compile(
     rf"""{_BLANK}(?:[\]}}]|//|/\*|(?:node|edge|graph){_BLANK}\[|subgraph\b
     |{_KEY}{_BLANK}(?:=|\[|->|--|;{_BLANK}$)|"[^"\n]*"{_BLANK}(?:->|\[))""",

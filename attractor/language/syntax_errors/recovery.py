@@ -1,18 +1,11 @@
-"""Says what is wrong where the grammar expects something else, and finds where to go on.
+"""Reads a text with syntax errors: explains each and continues at the next statement."""
 
-Finds where to go on reading after a statement that cannot be read.
+from collections.abc import Sequence
 
-Finds letters that nobody can see, and blanks that only look like one, outside of all texts.
-"""
-
-import re
-import unicodedata
-from collections.abc import Iterator, Sequence
-
-from attractor.language.source.parse import Machine, Unexpected
+from attractor.language.parsing.grammar import Machine, Unexpected
+from attractor.language.parsing.tokens import END, Findings, Token, scan
 from attractor.language.source.syntax_tree import Digraph, Identifier
-from attractor.language.source.text import TEXT_OR_COMMENT
-from attractor.language.source.tokens import END, Findings, Token, scan
+from attractor.language.syntax_errors.attribute_lists import explain_unread_attributes
 from attractor.language.syntax_errors.brace_errors import (
     brace_of_head,
     means_digraph,
@@ -74,6 +67,7 @@ class _Recovering:
 
     def __init__(self, findings: Findings) -> None:
         self._tokens = list(scan(findings))
+        explain_unread_attributes(findings)
         self._findings = findings
         self._machine = Machine()
         self._mistaken = -1
@@ -146,32 +140,3 @@ class _Recovering:
         if stands_for_a_brace(place):
             return place.at + 1
         return next_statement(self._tokens, place.at, place.at, self._findings.source.text)
-
-
-_LETTERS = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-_TOLD = re.compile(rf"(?P<letters>[{_LETTERS}]+)|(?P<blanks>[^\S \t\n\r\f\v]+)")
-_ANY = re.compile(rf"{TEXT_OR_COMMENT.pattern}|{_TOLD.pattern}", re.DOTALL)
-
-
-def invisible_letters(text: str) -> Iterator[tuple[int, int]]:
-    """Yield from where to where invisible letters stand, which belong nowhere."""
-    return _places(text, "letters")
-
-
-def odd_blanks(text: str) -> Iterator[tuple[int, int]]:
-    """Yield from where to where blanks stand that other programs take for letters."""
-    return _places(text, "blanks")
-
-
-def named(letter: str) -> str:
-    """Return the number and the name of a letter."""
-    name = unicodedata.name(letter, "").lower()
-    return f"U+{ord(letter):04X}" + (f" ({name})" if name else "")
-
-
-def _places(text: str, kind: str) -> Iterator[tuple[int, int]]:
-    if text.isascii() or not _TOLD.search(text):
-        return
-    for found in _ANY.finditer(text):
-        if found[kind]:
-            yield found.span()

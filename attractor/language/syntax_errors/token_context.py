@@ -10,8 +10,9 @@ from enum import Enum, auto
 from functools import cached_property
 from itertools import accumulate, takewhile
 
+from attractor.language.diagnostics import Change
+from attractor.language.parsing.tokens import Findings, Token
 from attractor.language.source.text import quote
-from attractor.language.source.tokens import Change, Findings, Token
 
 _BEGINS_AN_EDGE = frozenset({"_ARROW", "DASHES", "OTHER_ARROW"})
 _BEFORE_A_LIST = frozenset({"ID", "NODE", "EDGE", "GRAPH", "ATTRIBUTES"})

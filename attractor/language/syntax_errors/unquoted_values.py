@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
+from attractor.language.diagnostics import Change
+from attractor.language.parsing.tokens import Findings
 from attractor.language.source.text import COMMENT, SMART_QUOTES, quote
-from attractor.language.source.tokens import Change, Findings
 from attractor.language.syntax_errors.attribute_lists import UnquotedValue, end_of_unquoted
 
 _NAME = r"[^\W\d]\w*"

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from attractor.language.diagnostics import Edit, info
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES
-from attractor.language.graph.graph import AttributeOwner, Graph
-from attractor.language.preparation.prepare import TransformContext
+from attractor.language.diagnostics import PORTABILITY, Edit, info
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOwner
+from attractor.language.graph.graph import Graph
+from attractor.language.preparation.transform import TransformContext
 from attractor.language.source.syntax_tree import Attribute, Attributes
 from attractor.language.source.text import quote
-from attractor.language.source.tokens import PORTABILITY
 
 _OURS: Mapping[AttributeOwner, Mapping[str, str]] = {
     place: {

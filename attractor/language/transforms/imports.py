@@ -1,7 +1,7 @@
 """Puts the graph of another file in place of a node of the type `import`."""
 
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.prepare import TransformContext
+from attractor.language.preparation.transform import TransformContext
 
 TYPE = "import"
 

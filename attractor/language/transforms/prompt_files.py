@@ -6,8 +6,8 @@ from dataclasses import replace
 from attractor.language.diagnostics import error
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.preparation.prepare import Files, TransformContext
-from attractor.language.source.parse import decode
+from attractor.language.preparation.transform import Files, TransformContext
+from attractor.language.reading import decode
 from attractor.language.source.syntax_tree import Attribute, Value, ValueKind
 from attractor.language.source.text import quote
 
@@ -74,7 +74,7 @@ class PromptFiles:
             self._report(node, attribute, message, fix)
             return False
         # Imported here: few callers need it.
-        from attractor.language.preparation.templates import read_template
+        from attractor.language.declarations.templates import read_template
 
         template = read_template(text)
         if template.mistake:

@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.preparation.prepare import TransformContext
+from attractor.language.preparation.transform import TransformContext
 from attractor.language.source.syntax_tree import Attribute, Attributes, Value, ValueKind, quoted
 
 if TYPE_CHECKING:
-    from attractor.language.preparation.stylesheet import Stylesheet
+    from attractor.language.declarations.stylesheet import Stylesheet
 
 _PROPERTIES = frozenset({"llm_model", "llm_provider", "reasoning_effort"})
 
@@ -38,7 +38,7 @@ class StylesheetApplication:
 def _read(written: Attribute) -> "Stylesheet | None":
     text = str(written.value)
     # Imported here: few callers need it.
-    from attractor.language.preparation.stylesheet import read_stylesheet
+    from attractor.language.declarations.stylesheet_grammar import read_stylesheet
 
     stylesheet, mistakes = read_stylesheet(text) if text.strip() else (None, ())
     # The rule `stylesheet_syntax` reports them.

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from attractor.language.diagnostics import error, suggester, warning
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.graph.queries import span_within
-from attractor.language.preparation.prepare import TransformContext
+from attractor.language.preparation.transform import TransformContext
 from attractor.language.source.syntax_tree import Span, Value, ValueKind
-from attractor.language.source.text import quote
+from attractor.language.source.text import quote, span_within
 
 if TYPE_CHECKING:
-    from attractor.language.preparation.inputs import Input
+    from attractor.language.declarations.inputs import Input
 
 _VARIABLE = re.compile(r"\$(?:goal\b|\{inputs\.(?P<input>[^{}\n]*)\})")
 _RULE = "known_input"
@@ -77,7 +76,7 @@ class _Expansion:
     def check_template(self, node: Node, prompt: Value) -> None:
         """Report what a template asks for and may not have."""
         # Imported here: few callers need it.
-        from attractor.language.preparation.templates import read_template
+        from attractor.language.declarations.templates import read_template
 
         for name in read_template(str(prompt)).inputs:
             self._check(node, name, prompt.span)
@@ -136,7 +135,7 @@ def _declared(
     if value is None:
         return {}, frozenset()
     # Imported here: few callers need it.
-    from attractor.language.preparation.inputs import read_inputs
+    from attractor.language.declarations.inputs import read_inputs
 
     inputs, mistakes = read_inputs(str(value))
     for one in mistakes:

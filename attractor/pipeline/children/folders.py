@@ -25,7 +25,7 @@ from attractor.engine.state.identifiers import TreeId
 from attractor.engine.state.progress import Progress
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.diagnostics import error
-from attractor.language.graph.builder import folder_name
+from attractor.language.graph.graph import folder_name
 from attractor.pipeline.host import RunHost
 from attractor.pipeline.options import RunOptions
 from attractor.pipeline.preflight.secrets import find_told_secrets, kept_record

@@ -8,12 +8,11 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
 from attractor.handlers.stack__manager_loop import read_plan
+from attractor.language.declarations.inputs import Declared, Input, declared_inputs, read_inputs
 from attractor.language.diagnostics import Diagnostic, error, suggester
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.graph.queries import span_within
-from attractor.language.preparation.inputs import Declared, Input, declared_inputs, read_inputs
 from attractor.language.source.syntax_tree import Span, Value
-from attractor.language.source.text import quote
+from attractor.language.source.text import quote, span_within
 from attractor.pipeline.preflight.secrets import find_told_secrets
 from attractor.pipeline.source import Known, open_pipeline
 

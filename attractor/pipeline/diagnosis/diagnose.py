@@ -21,8 +21,9 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, RunState, RunStatu
 from attractor.engine.state.walks import cut_off
 from attractor.engine.storage.json_files import read_document
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
-from attractor.language.source.parse import decode
+from attractor.language.preparation.prepare import Prepared, prepare
+from attractor.language.preparation.transform import KnownFiles
+from attractor.language.reading import decode
 from attractor.pipeline.diagnosis.failures import (
     LOOK_NEXT,
     Case,

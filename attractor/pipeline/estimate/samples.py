@@ -28,7 +28,7 @@ from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.run_state import outcome_of
 from attractor.engine.state.walks import LONG_AGO
 from attractor.language.graph.graph import Node
-from attractor.language.source.parse import decode, parse
+from attractor.language.reading import decode, parse
 from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.response import cost_of, usage_of

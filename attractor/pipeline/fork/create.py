@@ -33,7 +33,7 @@ from attractor.engine.storage.blobs import Blobs
 from attractor.environments.selection import require_promised
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.output import NO_CHANGE, tell
-from attractor.language.source.parse import decode, parse
+from attractor.language.reading import decode, parse
 from attractor.pipeline.accept_graph import read_again
 from attractor.pipeline.children.folders import whole_of
 from attractor.pipeline.components import choose_place

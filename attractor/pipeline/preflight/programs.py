@@ -6,11 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.language.declarations.requirements import (
+    Need,
+    Version,
+    declared_needs,
+    parse_version,
+)
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.queries import span_within
-from attractor.language.preparation.requirements import Need, Version, declared_needs, parse_version
 from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import span_within
 
 PATIENCE_MS = 10_000
 _AT_ONCE = 8

@@ -26,10 +26,10 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.selection import Choice
 from attractor.handlers.registry import handler_registry
+from attractor.language.declarations.inputs import declared_inputs, fault_of_secret, variable_of
 from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph.attributes import each_attribute
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.graph.queries import each_attribute
-from attractor.language.preparation.inputs import declared_inputs, fault_of_secret, variable_of
 from attractor.pipeline.children.validation import find_child_pipelines
 from attractor.pipeline.components import (
     AGENT,

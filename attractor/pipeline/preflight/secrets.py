@@ -12,8 +12,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json
 from attractor.engine.storage.secrets import Redactor, is_telling
+from attractor.language.declarations.inputs import is_of_input, variable_of
 from attractor.language.diagnostics import Diagnostic, error, suggester
-from attractor.language.preparation.inputs import is_of_input, variable_of
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import quote
 from attractor.pipeline.host import RunHost, is_ours

@@ -2,7 +2,7 @@
 
 from attractor.cli.pipelines.fix import UNSAFE, MendedFile, judged_after, mended_lines
 from attractor.language.diagnostics import Severity, error, warning
-from attractor.language.linting.fixes import Mended
+from attractor.language.preparation.fixes import Mended
 from attractor.language.preparation.prepare import Prepared
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source

@@ -25,7 +25,7 @@ from attractor.engine.prompts.preamble import (
 )
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import both_ends, one_line
-from attractor.language.graph.attribute_catalogue import Fidelity
+from attractor.language.graph.fidelity import Fidelity
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 notes = st.builds(

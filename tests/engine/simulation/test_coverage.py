@@ -10,7 +10,7 @@ from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.simulation.coverage import Coverage, cover
 from attractor.engine.simulation.walk import walk
 from attractor.language.graph.graph import Edge, Graph
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.counts import count
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from attractor.language import diff, parse
 from attractor.language.comparison.compare import Difference
 from attractor.language.comparison.effective_values import meaning, written_default
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES
-from attractor.language.graph.graph import AttributeType
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeType
 from attractor.language.source.syntax_tree import parse_integer
 
 # What holds without these depends on the run, or is nothing at all.

@@ -9,7 +9,7 @@ from attractor.language.drawing.dot import dot_text
 from attractor.language.drawing.draw import draw
 from attractor.language.drawing.picture import Picture
 from attractor.language.drawing.theme import Theme
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 
 BEFORE = """digraph G {
     start [shape=Mdiamond]; exit [shape=Msquare]

@@ -2,15 +2,10 @@
 
 import pytest
 
-from attractor.language.conditions.analysis import (
-    ANOTHER,
-    assignments,
-    could_hold,
-    possible_outcomes,
-    words_for,
-)
-from attractor.language.conditions.condition import parse_condition
-from attractor.language.source.parse import parse
+from attractor.language.conditions.analysis import ANOTHER, assignments, could_hold, words_for
+from attractor.language.conditions.parse import parse_condition
+from attractor.language.graph.outcomes import possible_outcomes
+from attractor.language.reading import parse
 
 
 @pytest.mark.parametrize(

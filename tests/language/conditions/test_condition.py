@@ -22,12 +22,10 @@ from attractor.language.conditions.condition import (
     Unreadable,
     canonical_outcome,
     each_clause,
-    key_places,
-    parse_condition,
-    read_condition,
     read_number,
 )
-from attractor.language.conditions.extended_syntax import compile_pattern
+from attractor.language.conditions.parse import key_places, parse_condition, read_condition
+from attractor.language.conditions.patterns import compile_pattern
 from attractor.language.source.syntax_tree import quoted
 from tests.language.condition_trees import conditions, naively, values
 
@@ -270,7 +268,7 @@ def test_what_was_read_is_read_once() -> None:
 
 def test_a_condition_of_the_core_is_read_without_the_grammar() -> None:
     code = (
-        "import sys; from attractor.language.conditions.condition import parse_condition as parse;"
+        "import sys; from attractor.language.conditions.parse import parse_condition as parse;"
         "parse('outcome=success && context.a!=1'); sys.exit('lark' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.language.conditions.extended_syntax import LONGEST, InvalidPattern, compile_pattern
+from attractor.language.conditions.patterns import LONGEST, InvalidPattern, compile_pattern
 from tests.growing import times_more
 
 _ATOMS = st.sampled_from(

@@ -9,9 +9,15 @@ from attractor.language.converter import word_tables as foreign_words
 from attractor.language.converter.convert import Conversion, convert
 from attractor.language.errors import ParseError
 from attractor.language.formatter import format
-from attractor.language.graph.graph import GRAPHVIZ_ATTRIBUTES, TYPE_OF_SHAPE, AttributeOwner, Graph
+from attractor.language.graph.attribute_catalogue import (
+    GRAPHVIZ_ATTRIBUTES,
+    NO_ATTRIBUTE,
+    RENAMED,
+    AttributeOwner,
+)
+from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
 from attractor.language.preparation.prepare import prepare
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.text import Source
 from tests.counts import count
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE, as_dot, graphs
@@ -196,9 +202,9 @@ def test_the_tables_lead_to_what_is_there() -> None:
     assert set(foreign_words.TYPES.values()) <= set(TYPE_OF_SHAPE.values())
     assert {ours for ours, _ in foreign_words.SHAPES.values()} <= set(TYPE_OF_SHAPE)
     assert set(foreign_words.OUTCOMES.values()) <= foreign_words.OUR_OUTCOMES
-    named = {key for _, key in foreign_words.RENAMED} | set(foreign_words.NO_ATTRIBUTE)
+    named = {key for _, key in RENAMED} | set(NO_ATTRIBUTE)
     assert not named & set(GRAPHVIZ_ATTRIBUTES)
-    places = {place for place, _ in foreign_words.RENAMED}
+    places = {place for place, _ in RENAMED}
     assert places <= set(AttributeOwner)
 
 

@@ -1,7 +1,7 @@
 """Boxes around nodes."""
 
 from attractor.language.drawing.boxes import Box, nest_boxes, walk_boxes
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 
 NESTED = """digraph G {
     free

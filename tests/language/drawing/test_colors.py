@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from attractor.language.drawing.colors import color_names, unknown_color, unknown_colors
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 
 KNOWN = (
     *("navy", "LightBlue", "lightgrey", "Gray37", "snow4", "/x11/red", "//red", "#333", "#A1b"),

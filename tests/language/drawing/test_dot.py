@@ -15,7 +15,7 @@ from attractor.language.drawing.theme import (
     PLATE,
     Theme,
 )
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 
 TEXT = """digraph G {
     goal="Everything"

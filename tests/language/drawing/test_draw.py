@@ -28,7 +28,7 @@ from attractor.language.drawing.theme import (
 )
 from attractor.language.errors import DrawingFailed, NothingDraws
 from attractor.language.graph.graph import Edge, Graph, Node
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
 from tests.counts import count
 from tests.language.drawing.graphs import large_graph

@@ -18,7 +18,7 @@ from attractor.language.drawing.run_overlay import overlay
 from attractor.language.drawing.svg import finish_svg
 from attractor.language.drawing.theme import Theme
 from attractor.language.graph.graph import Graph
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.browsers import chromium, page_of
 from tests.counts import count
 from tests.language.drawing.graphs import large_graph, states_of_half

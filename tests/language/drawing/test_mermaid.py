@@ -10,7 +10,7 @@ from attractor.language.drawing.theme import (
     TAKEN,
 )
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
 from tests.counts import count
 from tests.language.pipelines import any_graphs

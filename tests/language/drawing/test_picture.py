@@ -22,7 +22,7 @@ from attractor.language.drawing.picture import (
     wrapped,
 )
 from attractor.language.graph.graph import Edge, Node
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
 
 TEXT = """digraph G {

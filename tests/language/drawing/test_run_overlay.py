@@ -12,7 +12,7 @@ from attractor.language.drawing.run_overlay import (
     overlay,
     states_record,
 )
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 
 GRAPH = parse("""digraph G {
     start [shape=Mdiamond]; exit [shape=Msquare]

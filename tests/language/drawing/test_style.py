@@ -4,7 +4,7 @@ import pytest
 
 from attractor.language.drawing.style import Coloring, theme_for
 from attractor.language.drawing.theme import AGENT, BOX_FILL, INK, PLATE, TAKEN, Theme
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
 
 LIGHT = Coloring(Theme.LIGHT)

@@ -13,7 +13,7 @@ from attractor.language.drawing.theme import (
     Theme,
 )
 from attractor.language.graph.graph import Graph
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 
 SVG = "{http://www.w3.org/2000/svg}"
 SVG_TEXT = """digraph "A <b> & c" {

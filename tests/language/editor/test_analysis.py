@@ -14,7 +14,7 @@ from hypothesis import given, settings
 
 from attractor.base.errors import UsageError
 from attractor.language import format, parse, prepare
-from attractor.language.diagnostics import apply_edits, warning
+from attractor.language.diagnostics import warning
 from attractor.language.editor.analysis import (
     OF_FIDELITY,
     OF_TYPE,
@@ -29,10 +29,11 @@ from attractor.language.editor.analysis import (
     silence,
     symbols,
 )
-from attractor.language.graph.attribute_catalogue import FIDELITIES
+from attractor.language.graph.fidelity import FIDELITIES
 from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
 from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.source.parse import read_graph
+from attractor.language.preparation.fixes import apply_edits
+from attractor.language.reading import read_graph
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source
 from tests.counts import count

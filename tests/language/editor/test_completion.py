@@ -18,8 +18,8 @@ from attractor.language.editor.completion import (
     hover,
     propose,
 )
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES, FIDELITIES
-from attractor.language.graph.graph import AttributeOwner
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOwner
+from attractor.language.graph.fidelity import FIDELITIES
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import Source
 

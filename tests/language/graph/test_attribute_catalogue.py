@@ -6,16 +6,12 @@ from attractor.engine.prompts.preamble import MEASURES
 from attractor.language.editor.analysis import OF_FIDELITY
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
-    FIDELITIES,
-    Fidelity,
-    resolve_fidelity,
-)
-from attractor.language.graph.graph import (
     GRAPHVIZ_ATTRIBUTES,
     AttributeOwner,
     AttributeType,
     KnownAttribute,
 )
+from attractor.language.graph.fidelity import FIDELITIES, Fidelity, resolve_fidelity
 from attractor.language.source.text import read_word
 from tests.engine.graphs import graph, node
 

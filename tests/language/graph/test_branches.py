@@ -6,7 +6,7 @@ import pytest
 
 from attractor.language.graph.branches import Fork, Forks, find_forks
 from attractor.language.graph.graph import Edge, Graph
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.growing import times_more
 
 NODES = (

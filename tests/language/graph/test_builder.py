@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
 from attractor.language import format
-from attractor.language.graph.builder import GraphBuilder, folder_name
-from attractor.language.source.parse import parse
+from attractor.language.graph.builder import GraphBuilder
+from attractor.language.graph.graph import folder_name
+from attractor.language.reading import parse
 from attractor.language.source.text import IDENTIFIER
 
 

@@ -15,7 +15,7 @@ from attractor.language.graph.paths import (
     targets,
     targets_and_jumps,
 )
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.counts import count
 
 NAMES = "abcdefgh"

@@ -10,17 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.language.graph.graph import AttributeOwner
-from attractor.language.graph.queries import (
-    each_attribute,
-    each_stranger,
-    goal_gates,
-    span_within,
-    unasked_conditionals,
-)
-from attractor.language.source.parse import parse
+from attractor.language.graph.attribute_catalogue import AttributeOwner
+from attractor.language.graph.attributes import each_attribute, each_stranger, goal_gates
+from attractor.language.graph.outcomes import unasked_conditionals
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Value
-from attractor.language.source.text import Source, read_text
+from attractor.language.source.text import Source, read_text, span_within
 from tests.growing import times_more
 
 GRAPH = parse(

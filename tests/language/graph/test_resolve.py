@@ -7,7 +7,7 @@ import pytest
 from attractor.language.conditions.condition import ALWAYS, Comparison
 from attractor.language.graph.resolve import MOST_CLASSES_AROUND, derived_class, split_classes
 from attractor.language.linting.lint_rule import Vocabulary, rule_registry
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from tests.counts import count
 
 

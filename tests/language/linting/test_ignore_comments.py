@@ -8,7 +8,8 @@ from attractor.language import prepare
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.ignore_comments import without_ignored
-from attractor.language.linting.lint_rule import Level, Vocabulary
+from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.validate import Level
 from attractor.language.source.text import Source
 
 UNKNOWN = "unknown_attribute"

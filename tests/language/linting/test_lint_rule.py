@@ -13,14 +13,9 @@ import pytest
 from attractor.base.errors import UnknownName, UsageError
 from attractor.language import Diagnostic, Graph, Vocabulary, parse, prepare, validate
 from attractor.language.diagnostics import Severity, warning
-from attractor.language.linting.lint_rule import (
-    ExtraRules,
-    Level,
-    page_names,
-    page_of,
-    read_page,
-    rule_names,
-)
+from attractor.language.linting.lint_rule import ExtraRules
+from attractor.language.linting.pages import page_names, page_of, read_page
+from attractor.language.linting.validate import Level, rule_names
 
 GRAPH = parse("digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }")
 

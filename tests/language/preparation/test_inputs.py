@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from attractor.base.errors import UsageError
 from attractor.config.user_folders import INPUT_PREFIX
 from attractor.engine.storage.secrets import SHORTEST
-from attractor.language.preparation.inputs import (
+from attractor.language.declarations.inputs import (
     SHORTEST_SECRET,
     Input,
     asked_secrets,
@@ -22,7 +22,7 @@ from attractor.language.preparation.inputs import (
     secrets_from,
     variable_of,
 )
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import quoted
 from tests.growing import times_more
 

@@ -23,7 +23,7 @@ from attractor.language import (
 )
 from attractor.language.diagnostics import warning
 from attractor.language.errors import UnreadablePipeline
-from attractor.language.preparation.prepare import (
+from attractor.language.preparation.transform import (
     FilesRead,
     FolderFiles,
     KnownFiles,

@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.preparation.prepare import FolderFiles, KnownFiles, prepare
-from attractor.language.preparation.requirements import (
+from attractor.language.declarations.requirements import (
     Need,
     NeedKind,
     declared_needs,
     parse_version,
     read_needs,
 )
-from attractor.language.source.parse import parse
+from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.preparation.prepare import prepare
+from attractor.language.preparation.transform import FolderFiles, KnownFiles
+from attractor.language.reading import parse
 from tests.growing import times_more
 
 NUMBERS = st.lists(st.integers(0, 10**8), min_size=1, max_size=4).map(tuple)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from attractor.language.preparation.templates import Template, read_template
+from attractor.language.declarations.templates import Template, read_template
 
 
 def test_a_template_names_its_inputs() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from attractor.language.linting.fixes import fix
 from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.preparation.fixes import fix
 from tests.language.rules.judging import found, inside, told
 
 

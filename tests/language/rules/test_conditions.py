@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.language.linting.fixes import fix
+from attractor.language.preparation.fixes import fix
 from tests.language.rules.judging import found, inside, told
 
 

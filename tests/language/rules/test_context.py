@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import validate
-from attractor.language.source.parse import parse
+from attractor.language.linting.validate import validate
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Value, ValueKind
 from tests.language.rules.judging import inside, told
 

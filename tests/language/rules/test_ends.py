@@ -3,7 +3,7 @@
 import pytest
 
 from attractor.language.graph.graph import Edge, Graph, Node
-from attractor.language.linting.lint_rule import validate
+from attractor.language.linting.validate import validate
 from tests.language.rules.judging import found, inside, pointed_at, told
 
 

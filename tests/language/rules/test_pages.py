@@ -3,7 +3,8 @@
 import pytest
 
 from attractor.language.diagnostics import Severity
-from attractor.language.linting.lint_rule import page_of, read_page, read_pages, rule_registry
+from attractor.language.linting.lint_rule import rule_registry
+from attractor.language.linting.pages import page_of, read_page, read_pages
 from tests.language.rules.judging import found
 
 NAMES = list(rule_registry())

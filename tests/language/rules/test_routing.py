@@ -6,8 +6,9 @@ import pytest
 
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Edge, Graph
-from attractor.language.linting.lint_rule import Vocabulary, rule_registry, validate
-from attractor.language.source.parse import parse
+from attractor.language.linting.lint_rule import Vocabulary, rule_registry
+from attractor.language.linting.validate import validate
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
 from tests.growing import times_more
 from tests.language.rules.judging import found, inside, pointed_at, told

@@ -9,18 +9,11 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.language.errors import ParseError, UnreadablePipeline
-from attractor.language.source.build_tables import build_table
-from attractor.language.source.parse import (
-    TABLE,
-    Machine,
-    Unexpected,
-    open_source,
-    parse,
-    parse_file,
-    read_table,
-)
+from attractor.language.parsing.build_table import build_table
+from attractor.language.parsing.grammar import TABLE, Machine, Unexpected, read_table
+from attractor.language.parsing.tokens import END, Token
+from attractor.language.reading import open_source, parse, parse_file
 from attractor.language.source.syntax_tree import Plain, Span, ValueKind
-from attractor.language.source.tokens import END, Token
 from tests.growing import times_more
 
 

@@ -2,13 +2,12 @@
 
 import pytest
 
-from attractor.language.diagnostics import Diagnostic
+from attractor.language.diagnostics import PORTABILITY, Diagnostic
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.fixes import fix
+from attractor.language.preparation.fixes import fix
 from attractor.language.preparation.prepare import prepare
-from attractor.language.source.parse import parse, read_graph
+from attractor.language.reading import parse, read_graph
 from attractor.language.source.text import Source
-from attractor.language.source.tokens import PORTABILITY
 
 PLAIN = "digraph G { a [x=1, y=2]; a -> b }"
 

@@ -7,7 +7,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from attractor.language.diagnostic_output import as_text
 from attractor.language.preparation.prepare import prepare
-from attractor.language.source.parse import read_graph
+from attractor.language.reading import read_graph
 from attractor.language.source.text import Source
 from tests.growing import times_more
 from tests.language.repeated import MISTAKEN

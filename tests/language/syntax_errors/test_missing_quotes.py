@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.language.source.parse import read_graph
+from attractor.language.reading import read_graph
 from attractor.language.source.text import TEXT_OR_COMMENT, Source
 from attractor.language.syntax_errors.missing_quotes import Fault, find_slips, mend
 from tests.counts import count

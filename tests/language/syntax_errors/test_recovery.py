@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.language.linting.fixes import fix
+from attractor.language.preparation.fixes import fix
 from attractor.language.preparation.prepare import prepare
 
 AROUND = 'digraph G {{\n  start [shape=Mdiamond]\n  exit [shape=Msquare, label="E"]\n  {}\n}}\n'

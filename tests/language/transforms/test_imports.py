@@ -10,14 +10,14 @@ from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.formatter import format
 from attractor.language.graph.graph import Graph
 from attractor.language.graph.resolve import MOST_CLASSES_AROUND
-from attractor.language.linting.lint_rule import validate
-from attractor.language.preparation.prepare import (
+from attractor.language.linting.validate import validate
+from attractor.language.preparation.transform import (
     FilesRead,
     KnownFiles,
     TransformContext,
     transform_all,
 )
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.transforms.imports import Imports
 
 REVIEW = """digraph Review {

@@ -4,13 +4,13 @@ import pytest
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.prepare import (
+from attractor.language.preparation.transform import (
     FilesRead,
     FolderFiles,
     KnownFiles,
     TransformContext,
 )
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import ValueKind
 from attractor.language.transforms.prompt_files import PromptFiles
 

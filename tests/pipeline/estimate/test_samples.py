@@ -3,7 +3,7 @@
 import pytest
 
 from attractor.backends.models import ModelDefaults
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.llm.catalogue import ModelInfo
 from attractor.llm.errors import ConfigurationError
 from attractor.pipeline.estimate.samples import A_TASK, ONE_ANSWER, UNKNOWN, Assumption, assume

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.pipeline.preflight.programs import ProgramCheck, look_for, required_by
 
 

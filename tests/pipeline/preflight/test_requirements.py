@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.language.source.parse import parse
+from attractor.language.reading import parse
 from attractor.pipeline.preflight.requirements import LONGEST, find_long_commands
 
 

@@ -1,9 +1,4 @@
-"""What a pipeline needs of the place it runs at: how it says so (ruling R14).
-
-`requires="git, node>=20, env:TOKEN"` names a program, one that is new enough, and a variable.
-
-Reads the pipelines that a pipeline runs, to tell of those that cannot be run.
-"""
+"""Requirements that a pipeline declares: programs, versions and variables (ruling R14)."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -11,16 +6,10 @@ from enum import StrEnum
 from operator import ge, gt, le, lt
 from typing import NamedTuple
 
-from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.errors import OutsideProject, UnreadablePipeline
-from attractor.language.graph.graph import Graph, Node
-from attractor.language.preparation.prepare import Files, KnownFiles, TransformContext
-from attractor.language.source.parse import decode, read_graph
-from attractor.language.source.syntax_tree import Value
-from attractor.language.source.text import Source, quote
+from attractor.language.graph.graph import Graph
+from attractor.language.source.text import quote
 
 Version = tuple[int, ...]
-
 _PIECE = re.compile(r"[^,]+|(?<=,)(?=,)|\A(?=,)")
 _NEED = re.compile(
     r"(?:(?P<kind>[^\s:<>=]*)\s*:\s*)?(?P<name>[^\s:<>=]+)"
@@ -159,51 +148,3 @@ def _wrong(found: re.Match[str], kind: NeedKind, sign: str, version: str) -> tup
 
 def _padded(version: Version, width: int) -> Version:
     return version + (0,) * (width - len(version))
-
-
-_RULE = "pipeline_file"
-_PIPELINE, _MANAGER = "pipeline", "stack.manager_loop"
-_PATH = "write the path from the folder of this file"
-
-
-def look_at_pipelines(graph: Graph, around: TransformContext, files: Files) -> None:
-    """Report each file that is not there, or is no pipeline; each is read once."""
-    faults: dict[str, tuple[str, str]] = {}
-    for node, value in _named(graph):
-        name = str(value).strip()
-        if name not in faults:
-            faults[name] = _fault(name, files)
-        if faults[name][0]:
-            around.report(_told(node, value, *faults[name]), rule=_RULE)
-
-
-def _named(graph: Graph) -> Iterator[tuple[Node, Value]]:
-    child = graph.attributes.value("stack.child_dotfile")
-    uses = [(one, one.attributes.value("file")) for one in graph.of_type(_PIPELINE)]
-    uses += [(one, child) for one in graph.of_type(_MANAGER)[:1]]
-    yield from ((node, value) for node, value in uses if value and str(value).strip())
-
-
-def _fault(name: str, files: Files) -> tuple[str, str]:
-    """Return what is wrong with a file, and what to do; empty when it is a pipeline."""
-    if isinstance(files, KnownFiles) and not files.has(name):
-        return "", ""
-    try:
-        text = decode(files.read(name), file=name)
-    except OutsideProject:
-        # A run reads it all the same.
-        return "", ""
-    except UnreadablePipeline as unreadable:
-        return unreadable.message, unreadable.hint or _PATH
-    mistakes = [one for one in read_graph(Source(text, name)).diagnostics if one.is_error]
-    if not mistakes:
-        return "", ""
-    first = mistakes[0]
-    others = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    said = f"{quote(name)} is no pipeline: {first.message}, on line {first.span.line}{others}"
-    return said, f"run attractor validate {name}"
-
-
-def _told(node: Node, value: Value, message: str, fix: str) -> Diagnostic:
-    span = value.span if value.span.is_somewhere else node.span
-    return error(message, span, node=node.id, fix=fix)

@@ -1,30 +1,23 @@
-"""Reads a model stylesheet and tells what it says of a node (attractor-spec 8).
-
-Says what is wrong with a stylesheet, in a sentence for each of the usual mistakes.
-"""
+"""Parses stylesheets with lark, and explains their syntax errors."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
-from functools import cache, cached_property
-from itertools import chain
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput
 
-from attractor.base.dataclasses import dataclass
-from attractor.language.converter.word_tables import STYLE_PROPERTIES
+from attractor.language.declarations.stylesheet import (
+    PROPERTIES,
+    Declaration,
+    StyleRule,
+    Stylesheet,
+)
 from attractor.language.diagnostics import suggester
 from attractor.language.errors import InvalidStylesheet
-from attractor.language.graph.attribute_catalogue import ATTRIBUTES
-from attractor.language.graph.graph import Node
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, STYLE_PROPERTIES
 from attractor.language.source.text import SMART_QUOTES, quote, read_text
 
-PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort")
-EFFORTS = ATTRIBUTES["reasoning_effort"].choices
-
-_MEANT = {**STYLE_PROPERTIES, "effort": "reasoning_effort"}
 # How far back a mistake is explained from: a search through all of a long text takes long.
 _NEAR = 200
 _WORD = re.compile(r"\S+")
@@ -52,25 +45,14 @@ _EXPECTED = {
     "SEMICOLON": ";",
     "COLON": ":",
 }
-
-
-def no_property(name: str, start: int) -> InvalidStylesheet:
-    """Say that there is no such property."""
-    meant = _MEANT.get(name, "")
-    near = f"did you mean {meant}?" if meant else suggester(PROPERTIES)(name)
-    return InvalidStylesheet(
-        f"a stylesheet has no property {quote(name)}",
-        start=start,
-        end=start + len(name),
-        hint=near or f"write {_either(PROPERTIES)}",
-    )
-
-
-def no_effort(value: str, start: int, end: int) -> InvalidStylesheet:
-    """Say that a model cannot think so hard."""
-    hint = suggester(EFFORTS)(value) or f"write {_either(EFFORTS)}"
-    message = f"{quote(value)} is no reasoning_effort"
-    return InvalidStylesheet(message, start=start, end=end, hint=hint)
+# What is broken more often is no stylesheet, and each time the rest is read again.
+_MOST_MISTAKES = 1000
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
+_TEXT_OR_END = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\}', re.DOTALL)
+EFFORTS = ATTRIBUTES["reasoning_effort"].choices
+_MEANT = {**STYLE_PROPERTIES, "effort": "reasoning_effort"}
+# From the least specific selector to the most specific one.
+_KINDS = ("EVERY", "SHAPE", "CLASS", "ID")
 
 
 def explain(text: str, unexpected: UnexpectedInput, start: int) -> InvalidStylesheet:
@@ -165,106 +147,6 @@ def _hint(unexpected: UnexpectedInput) -> str:
     return f"write {' or '.join(expected)}" if expected else "write SELECTOR { PROPERTY: VALUE; }"
 
 
-def _either(words: tuple[str, ...]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-# What is broken more often is no stylesheet, and each time the rest is read again.
-_MOST_MISTAKES = 1000
-_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
-_TEXT_OR_END = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\}', re.DOTALL)
-# From the least specific selector to the most specific one.
-_KINDS = ("EVERY", "SHAPE", "CLASS", "ID")
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """A property with its value, and where they stand in the stylesheet."""
-
-    property: str
-    value: str
-    start: int
-    value_span: tuple[int, int]
-
-    def moved(self, by: int) -> "Declaration":
-        """Return it as it stands further on."""
-        start, end = self.value_span
-        return replace(self, start=self.start + by, value_span=(start + by, end + by))
-
-
-@dataclass(frozen=True)
-class StyleRule:
-    """What a selector says of the nodes it matches, and where the selector stands."""
-
-    kind: str
-    name: str
-    declarations: tuple[Declaration, ...]
-    selector: str
-    start: int
-
-    def moved(self, by: int) -> "StyleRule":
-        """Return it as it stands further on."""
-        moved = tuple(one.moved(by) for one in self.declarations)
-        return replace(self, declarations=moved, start=self.start + by)
-
-
-class _Ranked(NamedTuple):
-    """What a rule says of a property; of two the later rule wins."""
-
-    rank: int
-    property: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Stylesheet:
-    """Rules from the least specific to the most specific, each kind in the order of the text."""
-
-    rules: tuple[StyleRule, ...]
-
-    def properties(self, node: Node) -> dict[str, str]:
-        """Return what the rules say of a node; the most specific one wins, then the last."""
-        classes = [("CLASS", name) for name in node.classes]
-        selectors = [("EVERY", ""), ("SHAPE", node.shape), *classes, ("ID", node.id)]
-        said = chain.from_iterable(self._said.get(one, {}).values() for one in selectors)
-        return {one.property: one.value for one in sorted(said)}
-
-    @cached_property
-    def _said(self) -> Mapping[tuple[str, str], Mapping[str, _Ranked]]:
-        """What each selector says last of each property, whichever rule it stands in."""
-        said: dict[tuple[str, str], dict[str, _Ranked]] = {}
-        for rank, rule in enumerate(self.rules):
-            by_property = said.setdefault((rule.kind, rule.name), {})
-            for one in rule.declarations:
-                by_property[one.property] = _Ranked(rank, one.property, one.value)
-        return said
-
-
-def parse_stylesheet(text: str) -> Stylesheet:
-    """Read a stylesheet, or say what is wrong with it first and where."""
-    stylesheet, mistakes = read_stylesheet(text)
-    if mistakes:
-        raise mistakes[0]
-    return stylesheet
-
-
-class StylesheetReading(NamedTuple):
-    """What a stylesheet says, and each mistake in it; one mistake is enough to make it void."""
-
-    stylesheet: Stylesheet
-    mistakes: tuple[InvalidStylesheet, ...]
-
-
-def read_stylesheet(text: str) -> StylesheetReading:
-    """Read a stylesheet and find every mistake in it; behind a broken rule it goes on."""
-    rules, mistakes = _read_rules(text)
-    checked = (_shortcoming(one) for rule in rules for one in rule.declarations)
-    mistakes += [one for one in checked if one]
-    mistakes.sort(key=lambda one: one.start)
-    rules.sort(key=lambda rule: _KINDS.index(rule.kind))
-    return StylesheetReading(Stylesheet(tuple(rules)), tuple(mistakes))
-
-
 def _read_rules(text: str) -> tuple[list[StyleRule], list[InvalidStylesheet]]:
     """Return every rule that can be read, and what is wrong with the others."""
     rules: list[StyleRule] = []
@@ -295,15 +177,6 @@ def _moved(rules: list[StyleRule], by: int) -> list[StyleRule]:
     return [rule.moved(by) for rule in rules] if by else rules
 
 
-def _shortcoming(declaration: Declaration) -> InvalidStylesheet | None:
-    name, value = declaration.property, declaration.value
-    if name not in PROPERTIES:
-        return no_property(name, declaration.start)
-    if name == "reasoning_effort" and value not in EFFORTS:
-        return no_effort(value, *declaration.value_span)
-    return None
-
-
 class _Builder(Transformer[Token, list[StyleRule]]):
     """A method for each rule of `stylesheet.lark`."""
 
@@ -332,3 +205,60 @@ def _grammar() -> Any:
         start="stylesheet",
         transformer=_Builder(),
     )
+
+
+def no_property(name: str, start: int) -> InvalidStylesheet:
+    """Say that there is no such property."""
+    meant = _MEANT.get(name, "")
+    near = f"did you mean {meant}?" if meant else suggester(PROPERTIES)(name)
+    return InvalidStylesheet(
+        f"a stylesheet has no property {quote(name)}",
+        start=start,
+        end=start + len(name),
+        hint=near or f"write {_either(PROPERTIES)}",
+    )
+
+
+def no_effort(value: str, start: int, end: int) -> InvalidStylesheet:
+    """Say that a model cannot think so hard."""
+    hint = suggester(EFFORTS)(value) or f"write {_either(EFFORTS)}"
+    message = f"{quote(value)} is no reasoning_effort"
+    return InvalidStylesheet(message, start=start, end=end, hint=hint)
+
+
+def _either(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def parse_stylesheet(text: str) -> Stylesheet:
+    """Read a stylesheet, or say what is wrong with it first and where."""
+    stylesheet, mistakes = read_stylesheet(text)
+    if mistakes:
+        raise mistakes[0]
+    return stylesheet
+
+
+class StylesheetReading(NamedTuple):
+    """What a stylesheet says, and each mistake in it; one mistake is enough to make it void."""
+
+    stylesheet: Stylesheet
+    mistakes: tuple[InvalidStylesheet, ...]
+
+
+def read_stylesheet(text: str) -> StylesheetReading:
+    """Read a stylesheet and find every mistake in it; behind a broken rule it goes on."""
+    rules, mistakes = _read_rules(text)
+    checked = (_shortcoming(one) for rule in rules for one in rule.declarations)
+    mistakes += [one for one in checked if one]
+    mistakes.sort(key=lambda one: one.start)
+    rules.sort(key=lambda rule: _KINDS.index(rule.kind))
+    return StylesheetReading(Stylesheet(tuple(rules)), tuple(mistakes))
+
+
+def _shortcoming(declaration: Declaration) -> InvalidStylesheet | None:
+    name, value = declaration.property, declaration.value
+    if name not in PROPERTIES:
+        return no_property(name, declaration.start)
+    if name == "reasoning_effort" and value not in EFFORTS:
+        return no_effort(value, *declaration.value_span)
+    return None

@@ -1,7 +1,4 @@
-"""Lets lark make the table of `dot.lark`, and writes it down: `make tables`.
-
-It is not imported by anything that runs; a test holds the file against the grammar.
-"""
+"""Builds the parse table of `dot.lark` with lark and writes it to a file (`make tables`)."""
 
 import json
 from pathlib import Path
@@ -11,7 +8,7 @@ from lark import Lark
 from lark.parsers.lalr_analysis import Shift
 
 from attractor.base.files import write_whole
-from attractor.language.source.parse import TABLE
+from attractor.language.parsing.grammar import TABLE
 
 _START = "pipeline"
 

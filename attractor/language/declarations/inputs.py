@@ -1,10 +1,4 @@
-"""What a run is given: how a pipeline declares it, and what of it is there (ruling L8).
-
-`inputs="ticket, branch=main, count:int=3, token:secret"` declares four: a name, a type unless it is
-`str`, and a default unless the input must be given. A secret has no default.
-
-What is secret of what a run is given: by which variable, and which tool stages get it (L8).
-"""
+"""Inputs that a pipeline declares, and the secrets among them (ruling L8)."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +22,6 @@ _DECLARATION = re.compile(
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 SECRET = "secret"
-
 _TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "str": (lambda text: True, "a text"),
     "int": (lambda text: parse_integer(text) is not None, "a whole number"),

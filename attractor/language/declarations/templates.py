@@ -1,4 +1,4 @@
-"""Checks prompts that are Jinja2 templates; the engine renders them, at each visit (ruling L8)."""
+"""Checks prompts that are Jinja2 templates (ruling L8)."""
 
 from typing import NamedTuple
 

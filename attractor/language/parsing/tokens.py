@@ -1,73 +1,52 @@
-"""Cuts a text into the tokens that the grammar of `dot.lark` is made of.
-
-Gathers what is found wrong or not portable while a text is read.
-
-How ids, keys and values are written so that Attractor and Graphviz read the same.
-
-Splits the text of an attribute list into attributes.
-
-Makes the statements of a text while it is parsed: a method for each rule of `dot.lark`.
-
-Notes what of a text only some programs accept, where single tokens do not show it (L1).
-
-Puts one word in place of another as a person would write it.
-"""
+"""Cuts a text into the tokens that the grammar of `dot.lark` is made of."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from sys import intern
 from typing import NamedTuple
 
-from attractor.language.diagnostics import Diagnostic, Edit, Severity
+from attractor.language.diagnostics import (
+    PORTABILITY,
+    SYNTAX,
+    Change,
+    Diagnostic,
+    Edit,
+    Severity,
+)
 from attractor.language.source.syntax_tree import (
-    Assignment,
     Attribute,
-    Defaults,
-    Digraph,
-    EdgeStatement,
     Identifier,
-    NodeStatement,
-    Omitted,
-    Span,
-    Statement,
-    SubgraphStatement,
     Value,
     ValueKind,
-    quoted,
 )
 from attractor.language.source.text import (
     ATTRIBUTE,
     BLANK,
-    IDENTIFIER,
     TEXT,
     TOKEN,
     Literal,
     Source,
-    comments_of,
+    is_keyword,
+    is_plain,
     quote,
+    quoted_in_lines,
     read_text,
     read_word,
 )
 
-SYNTAX = "syntax"
-PORTABILITY = "portability"
-
-
-class Change(NamedTuple):
-    """What is to stand between two offsets instead."""
-
-    start: int
-    end: int
-    text: str
-
 
 class Findings:
-    """The diagnostics of one text, as they come."""
+    """The diagnostics of one text.
+
+    `unread_attributes` are parts of attribute lists that are no attribute, from start to end:
+    `syntax_errors` explains them.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.diagnostics: list[Diagnostic] = []
+        self.unread_attributes: list[tuple[int, int]] = []
 
     def mistake(
         self, message: str, start: int, end: int, *, fix: str = "", edit: Change | None = None
@@ -104,56 +83,7 @@ def _is_of_a_word(sign: str) -> bool:
     return sign.isalnum() or sign in '_."'
 
 
-_KEYWORDS = frozenset({"digraph", "subgraph", "graph", "node", "edge", "strict"})
-
-_DEEPEST = 20
-
-COMPASS = frozenset({"n", "ne", "e", "se", "s", "sw", "w", "nw", "c", "_"})
-"""The ports that every node has, which cannot be meant as anything else."""
-
-
-def is_plain(word: str) -> bool:
-    """Tell whether a word needs no quotes anywhere."""
-    return IDENTIFIER.fullmatch(word) is not None and not is_keyword(word)
-
-
-def is_keyword(word: str) -> bool:
-    """Tell whether Graphviz takes a word for one of the language's, in whatever letters."""
-    return word.casefold() in _KEYWORDS
-
-
-def written_word(word: str) -> str:
-    """Write an id or a key: in quotes only where there is no other way."""
-    return word if is_plain(word) else quoted(word)
-
-
-def written_value(value: Value) -> str:
-    """Write what a value means."""
-    match value.kind:
-        case ValueKind.STRING:
-            return quoted_in_lines(str(value))
-        case ValueKind.BARE | ValueKind.DURATION:
-            return written_word(str(value))
-        case _:
-            return value.text
-
-
-def written_attribute(attribute: Attribute) -> str:
-    """Write `key=value`."""
-    return f"{written_word(attribute.key)}={written_value(attribute.value)}"
-
-
-def quoted_in_lines(text: str) -> str:
-    r"""Write a text in quotes; one of several lines stays so, instead of one long line with \n."""
-    lines = (quoted(line)[1:-1] for line in text.split("\n"))
-    return '"' + "\n".join(lines) + '"'
-
-
-def margin(depth: int) -> str:
-    """Return the blanks before a line; so deep that nobody sees the margin it grows no more."""
-    return "    " * min(depth, _DEEPEST)
-
-
+_TO_SEPARATOR = re.compile(r'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^",;])*[,;]?', re.DOTALL)
 _PORTABLE_ESCAPES = 'the escapes are \\" \\\\ \\n and \\t'
 
 
@@ -165,10 +95,10 @@ def read_list(findings: Findings, start: int, end: int) -> tuple[Attribute, ...]
     while at < last:
         found = ATTRIBUTE.match(text, at, last)
         if found is None:
-            # Imported here: few callers need it.
-            from attractor.language.syntax_errors.attribute_lists import report_list_mistake
-
-            before, at = None, report_list_mistake(findings, at, last)
+            separator = _TO_SEPARATOR.match(text, at, last)
+            end = max(separator.end() if separator else last, at + 1)
+            findings.unread_attributes.append((at, end))
+            before, at = None, _skip_blank(text, end, last)
             continue
         if before and before["separator"] != ",":
             _report_separator(findings, before, at)
@@ -351,150 +281,3 @@ def _plain_id(id_: str) -> str:
     if is_keyword(id_):
         return f"{id_} is a word of the language: write {id_}_, or another id"
     return "use letters, digits and _ in ids, and put the words into the label"
-
-
-_OMITTED = Omitted()
-
-
-class TreeBuilder:
-    """Turns the children of a rule into a statement; it remembers nothing."""
-
-    def pipeline(self, children: list[Token | Statement]) -> Digraph:
-        """Build the whole."""
-        return Digraph(_id(children), _statements(children), _span(children))
-
-    def assignment(self, children: list[Token]) -> Statement:
-        """Build `key = value`; nothing is left of it when the value was wrong."""
-        found = children[0].attributes
-        return Assignment(found[0]) if found else _OMITTED
-
-    def defaults(self, children: list[Token]) -> Defaults:
-        """Build a default block."""
-        return Defaults(children[0].type.lower(), _attributes(children))
-
-    def subgraph(self, children: list[Token | Statement]) -> SubgraphStatement:
-        """Build a subgraph."""
-        return SubgraphStatement(_id(children), _statements(children), _span(children))
-
-    def node(self, children: list[Token]) -> NodeStatement:
-        """Build a declared node."""
-        return NodeStatement(_ids(children)[0], _attributes(children))
-
-    def edge(self, children: list[Token | Statement]) -> EdgeStatement:
-        """Build a chain of edges."""
-        return EdgeStatement(_ids(children), _attributes(children))
-
-    def port(self, children: list[Token]) -> Omitted:
-        """Drop a port."""
-        return _OMITTED
-
-    def mistake(self, children: list[Token]) -> Omitted:
-        """Keep the place of what could not be read."""
-        return _OMITTED
-
-
-def _ids(children: Sequence[Token | Statement]) -> tuple[Identifier, ...]:
-    tokens = (one for one in children if isinstance(one, Token) and one.type == "ID")
-    return tuple(token.id for token in tokens if token.id is not None)
-
-
-def _id(children: Sequence[Token | Statement]) -> Identifier | None:
-    return next(iter(_ids(children[:2])), None)
-
-
-def _statements(children: Sequence[Token | Statement]) -> tuple[Statement, ...]:
-    return tuple(one for one in children if not isinstance(one, Token | Omitted))
-
-
-def _span(children: Sequence[Token | Statement]) -> Span:
-    """Return the place of the word that a rule begins with."""
-    word = children[0]
-    assert isinstance(word, Token)
-    assert word.id is not None
-    return word.id.span
-
-
-def _attributes(children: Sequence[Token | Statement]) -> tuple[Attribute, ...]:
-    tokens = (one for one in children if isinstance(one, Token))
-    lists = [one.attributes for one in tokens if one.type == "ATTRIBUTES"]
-    return lists[0] if len(lists) == 1 else tuple(one for found in lists for one in found)
-
-
-NOTED = frozenset({("DIGRAPH", "_OPEN"), ("_COLON", "ID"), ("ATTRIBUTES", "ATTRIBUTES")})
-"""The types of two tokens in a row of which there is something to note."""
-
-
-def note_pair(token: Token, following: Token, findings: Findings) -> None:
-    """Note an anonymous graph, a dropped port, or two lists in a row."""
-    if following.type == "_OPEN":
-        fix = "name it: digraph Name {"
-        findings.not_portable("a graph without a name", token.start, token.end, fix=fix)
-    elif following.type == "ID":
-        _note_port(token, following, findings)
-    else:
-        message, fix = "a second attribute list", "write one list with commas"
-        edit = _joined(token, following, findings.source.text)
-        findings.not_portable(message, following.start, following.end, fix=fix, edit=edit)
-
-
-def note_portability(findings: Findings) -> None:
-    """Note odd blanks and preprocessor lines."""
-    _note_blanks(findings)
-    _note_preprocessor(findings)
-
-
-def _note_port(colon: Token, word: Token, findings: Findings) -> None:
-    """Note a port; one that may have been meant as a label is not taken away."""
-    name = word.id.text if word.id else ""
-    message = "a port, which means nothing to a pipeline and is dropped"
-    start, end = colon.start, word.end
-    if name in COMPASS:
-        edit = findings.replacing(start, end, "")
-        findings.not_portable(message, start, end, fix="take it away", edit=edit)
-    else:
-        fix = f"write [label={quoted(name)}] where a label is meant, else take it away"
-        findings.not_portable(message, start, end, fix=fix)
-
-
-def _note_blanks(findings: Findings) -> None:
-    text = findings.source.text
-    # Imported here: few callers need it.
-    from attractor.language.syntax_errors.recovery import odd_blanks
-
-    for start, end in () if text.isascii() else odd_blanks(text):
-        # Imported here: few callers need it.
-        from attractor.language.syntax_errors.recovery import named
-
-        letter = named(text[start])
-        message = f"a blank that other programs take for a letter: {letter}"
-        edit = Change(start, end, " ")
-        findings.not_portable(message, start, end, fix="write a plain blank", edit=edit)
-
-
-def _joined(first: Token, second: Token, text: str) -> Change | None:
-    """Return the change that makes one list of two, where nothing can be lost by it."""
-    between = text[first.end : second.start]
-    is_open = text[first.start : first.end - 1].rstrip().endswith((",", ";", "/", "["))
-    if is_open or between.strip() or not first.attributes or not second.attributes:
-        return None
-    return Change(first.end - 1, second.start + 1, ", ")
-
-
-def _note_preprocessor(findings: Findings) -> None:
-    text = findings.source.text
-    if "\n#" not in text and not text.startswith("#"):
-        return
-    for comment in comments_of(text):
-        if comment.is_preprocessor:
-            message = "a line of the C preprocessor"
-            start, end = comment.start, comment.end
-            edit = Change(start, end, comment.written)
-            findings.not_portable(message, start, end, fix="begin it with //", edit=edit)
-
-
-def word_edits(value: Value, word: str) -> tuple[Edit, ...]:
-    """Return the edit of a value: in quotes where it had some, or needs them; none for no word."""
-    if not word:
-        return ()
-    had_quotes = value.text.startswith('"')
-    return (Edit(value.span, quoted(word) if had_quotes else written_word(word)),)

@@ -1,0 +1,1 @@
+"""The texts in which a pipeline declares inputs, requirements, styles and templates."""

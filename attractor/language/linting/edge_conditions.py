@@ -1,0 +1,86 @@
+"""Iterates over the conditions on edges, each with its place in the file."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from attractor.language.conditions.condition import ALWAYS, OUTCOMES, Condition, canonical_outcome
+from attractor.language.diagnostics import Edit, one_slip
+from attractor.language.graph.graph import Edge, Graph
+from attractor.language.source.syntax_tree import Span, quoted
+from attractor.language.source.text import (
+    span_within,
+)
+
+
+class Guard(NamedTuple):
+    """A condition as it was written on an edge."""
+
+    edge: Edge
+    condition: Condition
+    text: str
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Where its edge leads from and to."""
+        return self.edge.source, self.edge.target
+
+    def span(self, start: int, end: int) -> Span:
+        """Return the place of a part of it."""
+        value = self.edge.attributes.value("condition")
+        if value is None or not value.span.is_somewhere:
+            return self.edge.span
+        return span_within(value, start, end)
+
+
+def each_guard(graph: Graph, concerns: Callable[[Condition, str], bool]) -> Iterator[Guard]:
+    """Yield every condition that concerns somebody; one that a chain's edges share comes once."""
+    asked: dict[int, bool] = {}
+    seen: set[Span] = set()
+    for edge in graph.edges_with("condition"):
+        condition = edge.condition
+        # What was read from the same text is the same object: most pipelines have few of them.
+        answer = asked.get(id(condition))
+        if answer is None:
+            text = edge.attributes.text("condition")
+            answer = asked[id(condition)] = condition is not ALWAYS and concerns(condition, text)
+        if not answer:
+            continue
+        value = edge.attributes.value("condition")
+        if value is None or (value.span.is_somewhere and value.span in seen):
+            continue
+        seen.add(value.span)
+        yield Guard(edge, condition, str(value))
+
+
+def edits_within(guard: Guard, start: int, end: int, instead: str) -> tuple[Edit, ...]:
+    """Return the change of a part of a condition, if its place in the file is known exactly."""
+    value = guard.edge.attributes.value("condition")
+    if not instead or value is None or not value.span.is_somewhere:
+        return ()
+    span = span_within(value, start, end)
+    return (Edit(span, quoted(instead)[1:-1]),) if span != value.span else ()
+
+
+_OUTCOME = ("outcome",)
+# Words for the outcome in other tools.
+_OTHER_NAMES = frozenset({"status", "result"})
+_CLAUSE = re.compile(r'(?<![\w.":-])(?P<key>[A-Za-z_]\w*)\s*!?=\s*"?(?P<word>\w+)(?![\w.-])')
+
+
+class Misnamed(NamedTuple):
+    """Such a key and where it stands; `instead` is empty where it may be meant."""
+
+    key: str
+    start: int
+    end: int
+    instead: str
+
+
+def misnamed_outcomes(text: str) -> Iterator[Misnamed]:
+    """Yield each key such as `Outcome` or `status` that is compared with a word for an outcome."""
+    for found in _CLAUSE.finditer(text):
+        key, slip = found["key"], one_slip(found["key"], _OUTCOME)
+        is_misnamed = key not in _OUTCOME and (slip or key in _OTHER_NAMES)
+        if is_misnamed and canonical_outcome(found["word"]) in OUTCOMES:
+            yield Misnamed(key, *found.span("key"), slip)

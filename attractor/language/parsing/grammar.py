@@ -1,0 +1,226 @@
+"""Builds a syntax tree from tokens with the table that lark made of `dot.lark`."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attractor.language.parsing.tokens import (
+    END,
+    Token,
+)
+from attractor.language.source.syntax_tree import (
+    Assignment,
+    Attribute,
+    Defaults,
+    Digraph,
+    EdgeStatement,
+    Identifier,
+    NodeStatement,
+    Omitted,
+    Span,
+    Statement,
+    SubgraphStatement,
+)
+
+TABLE = Path(__file__).parent.parent / "grammars" / "dot.table.json"
+
+
+class Unexpected(Exception):
+    """A token that the grammar does not expect."""
+
+
+class KeptSymbol(NamedTuple):
+    """A symbol of a rule that something is left of: where it stands, and whether it is a list."""
+
+    place: int
+    is_list: bool
+
+
+class Rule(NamedTuple):
+    """A rule of the grammar: its name, how many symbols it has, and what is left of them.
+
+    A rule without a maker is part of another one, and leaves a list. A single child that a rule
+    passes on stands for the rule.
+    """
+
+    name: str
+    size: int
+    kept: Sequence[KeptSymbol]
+    passes_on: bool
+    make: Callable[[list[Any]], object] | None
+
+
+class Table(NamedTuple):
+    """What to do in which state: go on to another (from 0), or reduce by a rule (below 0)."""
+
+    end: int
+    states: Sequence[Mapping[str, int]]
+    rules: Sequence[Rule]
+
+
+class Machine:
+    """A walk through the states of the grammar of `dot.lark`."""
+
+    def __init__(self) -> None:
+        self._table = _table()
+        self._states = [0]
+        self._values: list[Any] = []
+
+    def feed(self, token: Token) -> object:
+        """Take a token, or raise Unexpected; behind the last one return what was built."""
+        states, stack, type_ = self._table.states, self._states, token.type
+        while True:
+            action = states[stack[-1]].get(type_)
+            if action is None:
+                raise Unexpected(type_)
+            if action >= 0:
+                stack.append(action)
+                self._values.append(token)
+                return None
+            self._reduce(self._table.rules[-action - 1])
+            if type_ == END and stack[-1] == self._table.end:
+                return self._values[-1]
+
+    @property
+    def is_at_beginning(self) -> bool:
+        """Whether nothing has been taken yet."""
+        return len(self._states) == 1
+
+    def expects_only(self, type_: str) -> bool:
+        """Tell whether no other token may follow."""
+        return set(self._table.states[self._states[-1]]) == {type_}
+
+    def is_behind(self, token: Token) -> bool:
+        """Tell whether a token was the last that was taken, so that nothing has come of it yet."""
+        return bool(self._values) and self._values[-1] is token
+
+    def take_back(self) -> None:
+        """Forget the last token, of which nothing may have come yet."""
+        self._states.pop()
+        self._values.pop()
+
+    def depth_for(self, type_: str) -> int:
+        """Return how much of the walk is kept so that a token of this type may be taken next."""
+        depth = len(self._states)
+        # A state that would reduce first does not tell yet whether the token may follow.
+        while depth and self._table.states[self._states[depth - 1]].get(type_, -1) < 0:
+            depth -= 1
+        return depth
+
+    def cut(self, depth: int) -> None:
+        """Forget what is deeper."""
+        del self._states[depth:]
+        del self._values[depth - 1 :]
+
+    def _reduce(self, rule: Rule) -> None:
+        values, stack = self._values, self._states
+        first = len(values) - rule.size
+        children = _children(rule.kept, values, first)
+        built: object = children
+        if rule.passes_on and len(children) == 1:
+            built = children[0]
+        elif rule.make is not None:
+            built = rule.make(children)
+        del values[first:]
+        del stack[first + 1 :]
+        values.append(built)
+        stack.append(self._table.states[stack[-1]][rule.name])
+
+
+def _children(kept: Sequence[KeptSymbol], values: list[Any], first: int) -> list[Any]:
+    """Return what is left of the symbols of a rule; a list that comes first is gone on with."""
+    children: list[Any] = []
+    for place, is_list in kept:
+        value = values[first + place]
+        if not is_list:
+            children.append(value)
+        elif children:
+            children += value
+        else:
+            children = value
+    return children
+
+
+@cache
+def _table() -> Table:
+    return read_table(json.loads(TABLE.read_text("utf-8")), TreeBuilder())
+
+
+def read_table(written: Mapping[str, Any], builder: object) -> Table:
+    """Make a table of what stands in its file, with the methods of a builder."""
+    rules = [
+        Rule(
+            name, size, [KeptSymbol(*one) for one in kept], passes_on, getattr(builder, name, None)
+        )
+        for name, size, kept, passes_on in written["rules"]
+    ]
+    return Table(written["end"], written["states"], rules)
+
+
+_OMITTED = Omitted()
+
+
+class TreeBuilder:
+    """Turns the children of a rule into a statement; it remembers nothing."""
+
+    def pipeline(self, children: list[Token | Statement]) -> Digraph:
+        """Build the whole."""
+        return Digraph(_id(children), _statements(children), _span(children))
+
+    def assignment(self, children: list[Token]) -> Statement:
+        """Build `key = value`; nothing is left of it when the value was wrong."""
+        found = children[0].attributes
+        return Assignment(found[0]) if found else _OMITTED
+
+    def defaults(self, children: list[Token]) -> Defaults:
+        """Build a default block."""
+        return Defaults(children[0].type.lower(), _attributes(children))
+
+    def subgraph(self, children: list[Token | Statement]) -> SubgraphStatement:
+        """Build a subgraph."""
+        return SubgraphStatement(_id(children), _statements(children), _span(children))
+
+    def node(self, children: list[Token]) -> NodeStatement:
+        """Build a declared node."""
+        return NodeStatement(_ids(children)[0], _attributes(children))
+
+    def edge(self, children: list[Token | Statement]) -> EdgeStatement:
+        """Build a chain of edges."""
+        return EdgeStatement(_ids(children), _attributes(children))
+
+    def port(self, children: list[Token]) -> Omitted:
+        """Drop a port."""
+        return _OMITTED
+
+    def mistake(self, children: list[Token]) -> Omitted:
+        """Keep the place of what could not be read."""
+        return _OMITTED
+
+
+def _ids(children: Sequence[Token | Statement]) -> tuple[Identifier, ...]:
+    tokens = (one for one in children if isinstance(one, Token) and one.type == "ID")
+    return tuple(token.id for token in tokens if token.id is not None)
+
+
+def _id(children: Sequence[Token | Statement]) -> Identifier | None:
+    return next(iter(_ids(children[:2])), None)
+
+
+def _statements(children: Sequence[Token | Statement]) -> tuple[Statement, ...]:
+    return tuple(one for one in children if not isinstance(one, Token | Omitted))
+
+
+def _span(children: Sequence[Token | Statement]) -> Span:
+    """Return the place of the word that a rule begins with."""
+    word = children[0]
+    assert isinstance(word, Token)
+    assert word.id is not None
+    return word.id.span
+
+
+def _attributes(children: Sequence[Token | Statement]) -> tuple[Attribute, ...]:
+    tokens = (one for one in children if isinstance(one, Token))
+    lists = [one.attributes for one in tokens if one.type == "ATTRIBUTES"]
+    return lists[0] if len(lists) == 1 else tuple(one for found in lists for one in found)

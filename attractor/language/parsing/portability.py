@@ -1,0 +1,121 @@
+"""Reports syntax that only some programs accept, and characters that look like others."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from attractor.language.diagnostics import (
+    Change,
+)
+from attractor.language.parsing.tokens import (
+    Findings,
+    Token,
+)
+from attractor.language.source.syntax_tree import (
+    quoted,
+)
+from attractor.language.source.text import (
+    COMPASS,
+    TEXT_OR_COMMENT,
+    comments_of,
+)
+
+NOTED = frozenset({("DIGRAPH", "_OPEN"), ("_COLON", "ID"), ("ATTRIBUTES", "ATTRIBUTES")})
+"""The types of two tokens in a row of which there is something to note."""
+
+
+def note_pair(token: Token, following: Token, findings: Findings) -> None:
+    """Note an anonymous graph, a dropped port, or two lists in a row."""
+    if following.type == "_OPEN":
+        fix = "name it: digraph Name {"
+        findings.not_portable("a graph without a name", token.start, token.end, fix=fix)
+    elif following.type == "ID":
+        _note_port(token, following, findings)
+    else:
+        message, fix = "a second attribute list", "write one list with commas"
+        edit = _joined(token, following, findings.source.text)
+        findings.not_portable(message, following.start, following.end, fix=fix, edit=edit)
+
+
+def note_portability(findings: Findings) -> None:
+    """Note odd blanks and preprocessor lines."""
+    _note_blanks(findings)
+    _note_preprocessor(findings)
+
+
+def _note_port(colon: Token, word: Token, findings: Findings) -> None:
+    """Note a port; one that may have been meant as a label is not taken away."""
+    name = word.id.text if word.id else ""
+    message = "a port, which means nothing to a pipeline and is dropped"
+    start, end = colon.start, word.end
+    if name in COMPASS:
+        edit = findings.replacing(start, end, "")
+        findings.not_portable(message, start, end, fix="take it away", edit=edit)
+    else:
+        fix = f"write [label={quoted(name)}] where a label is meant, else take it away"
+        findings.not_portable(message, start, end, fix=fix)
+
+
+def _note_blanks(findings: Findings) -> None:
+    text = findings.source.text
+    # Imported here: few callers need it.
+    pass
+
+    for start, end in () if text.isascii() else odd_blanks(text):
+        # Imported here: few callers need it.
+        pass
+
+        letter = named(text[start])
+        message = f"a blank that other programs take for a letter: {letter}"
+        edit = Change(start, end, " ")
+        findings.not_portable(message, start, end, fix="write a plain blank", edit=edit)
+
+
+def _joined(first: Token, second: Token, text: str) -> Change | None:
+    """Return the change that makes one list of two, where nothing can be lost by it."""
+    between = text[first.end : second.start]
+    is_open = text[first.start : first.end - 1].rstrip().endswith((",", ";", "/", "["))
+    if is_open or between.strip() or not first.attributes or not second.attributes:
+        return None
+    return Change(first.end - 1, second.start + 1, ", ")
+
+
+def _note_preprocessor(findings: Findings) -> None:
+    text = findings.source.text
+    if "\n#" not in text and not text.startswith("#"):
+        return
+    for comment in comments_of(text):
+        if comment.is_preprocessor:
+            message = "a line of the C preprocessor"
+            start, end = comment.start, comment.end
+            edit = Change(start, end, comment.written)
+            findings.not_portable(message, start, end, fix="begin it with //", edit=edit)
+
+
+_LETTERS = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+_TOLD = re.compile(rf"(?P<letters>[{_LETTERS}]+)|(?P<blanks>[^\S \t\n\r\f\v]+)")
+_ANY = re.compile(rf"{TEXT_OR_COMMENT.pattern}|{_TOLD.pattern}", re.DOTALL)
+
+
+def invisible_letters(text: str) -> Iterator[tuple[int, int]]:
+    """Yield from where to where invisible letters stand, which belong nowhere."""
+    return _places(text, "letters")
+
+
+def odd_blanks(text: str) -> Iterator[tuple[int, int]]:
+    """Yield from where to where blanks stand that other programs take for letters."""
+    return _places(text, "blanks")
+
+
+def named(letter: str) -> str:
+    """Return the number and the name of a letter."""
+    name = unicodedata.name(letter, "").lower()
+    return f"U+{ord(letter):04X}" + (f" ({name})" if name else "")
+
+
+def _places(text: str, kind: str) -> Iterator[tuple[int, int]]:
+    if text.isascii() or not _TOLD.search(text):
+        return
+    for found in _ANY.finditer(text):
+        if found[kind]:
+            yield found.span()
